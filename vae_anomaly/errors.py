@@ -1,0 +1,144 @@
+"""Errors that name what was wrong, what was received and what to do.
+
+::
+
+    VaeAnomalyError                     every error of ours
+    ├── ConfigError (ValueError)        an option or parameter is wrong              exit 2
+    ├── DataError (ValueError)          the input cannot be used                     exit 3
+    │   ├── SchemaError                 columns or kinds differ from the model's
+    │   ├── ImageError                  one picture cannot be decoded
+    │   └── NotEnoughDataError          too few rows or pictures
+    ├── TrainingError (RuntimeError)    training cannot go on                        exit 1
+    │   └── NonFiniteLossError          the loss became NaN or infinite
+    ├── CalibrationError (ValueError)   scores cannot support the threshold asked    exit 3
+    ├── TooManyBadItemsError            done, but too much went to quarantine        exit 4
+    ├── ModelRefusedError (ValueError)  a model is missing, damaged or unfit         exit 5
+    ├── GateFailedError                 an evaluation, drift or promotion gate failed exit 6
+    ├── RegistryUnavailableError (ConnectionError)  tracking server or registry away exit 69
+    ├── StorageError (OSError)          disk full, not writable                      exit 74
+    ├── LockedError                     another run holds the output folder          exit 75
+    └── MissingExtraError (ImportError) an optional dependency is not installed      exit 2
+
+Every class carries the exit code that the command line returns for it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "CalibrationError",
+    "ConfigError",
+    "DataError",
+    "GateFailedError",
+    "ImageError",
+    "LockedError",
+    "MissingExtraError",
+    "ModelRefusedError",
+    "NonFiniteLossError",
+    "NotEnoughDataError",
+    "RegistryUnavailableError",
+    "SchemaError",
+    "StorageError",
+    "TooManyBadItemsError",
+    "TrainingError",
+    "VaeAnomalyError",
+]
+
+
+class VaeAnomalyError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(VaeAnomalyError, ValueError):
+    """An option or parameter has a value that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(VaeAnomalyError, ValueError):
+    """The input cannot be used as it is."""
+
+    exit_code = 3
+
+
+class SchemaError(DataError):
+    """The columns of a table, or their kinds, are not those of the model."""
+
+
+class ImageError(DataError):
+    """One picture cannot be decoded or is refused.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong and what to do.
+    code : str
+        A short machine-readable reason, for example ``"truncated"``.
+    """
+
+    def __init__(self, message: str, *, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotEnoughDataError(DataError):
+    """Too few rows or pictures for what was asked."""
+
+
+class TrainingError(VaeAnomalyError, RuntimeError):
+    """Training cannot go on."""
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class CalibrationError(VaeAnomalyError, ValueError):
+    """The scores given cannot support the calibration or threshold asked for."""
+
+    exit_code = 3
+
+
+class TooManyBadItemsError(VaeAnomalyError):
+    """The job is done, but more items went to quarantine than allowed."""
+
+    exit_code = 4
+
+
+class ModelRefusedError(VaeAnomalyError, ValueError):
+    """A model is missing, damaged, of another kind or version, or unfit for the input."""
+
+    exit_code = 5
+
+
+class GateFailedError(VaeAnomalyError):
+    """A gate that was asked for (evaluation, drift, promotion) did not pass."""
+
+    exit_code = 6
+
+
+class RegistryUnavailableError(VaeAnomalyError, ConnectionError):
+    """The tracking server or model registry does not answer."""
+
+    exit_code = 69
+
+
+class StorageError(VaeAnomalyError, OSError):
+    """A file cannot be written: disk full, no permission, or the device failed."""
+
+    exit_code = 74
+
+
+class LockedError(VaeAnomalyError):
+    """Another run holds the output folder."""
+
+    exit_code = 75
+
+
+class MissingExtraError(VaeAnomalyError, ImportError):
+    """An optional dependency is needed; the message holds the install command."""
+
+    exit_code = 2
