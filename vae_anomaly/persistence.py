@@ -1,0 +1,303 @@
+"""The model directory: one detector as JSON and safetensors, never a pickle.
+
+::
+
+    model/
+      detector.json             format version, kind, package version, config, schema, preprocessing,
+                                fingerprint of the training data, metrics
+      weights.safetensors       network weights and other learned arrays
+      calibration.safetensors   held-out scores, tails, normalisers, references
+      threshold.json            the operating point and how it was chosen
+      SHA256SUMS                one line a file; its own SHA-256 is the digest of the model
+
+A directory is written beside its final place and renamed, so a reader never sees half of one.
+It is read back only when the list of files, every digest and the format version are right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from vae_anomaly import __version__
+from vae_anomaly.errors import ConfigError, ModelRefusedError, StorageError
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MODEL_FILES",
+    "DetectorState",
+    "model_digest",
+    "read_model",
+    "write_model",
+]
+
+FORMAT_VERSION = "1.0"
+SUMS = "SHA256SUMS"
+MODEL_FILES = (
+    "calibration.safetensors",
+    "detector.json",
+    "threshold.json",
+    "weights.safetensors",
+)
+
+Arrays = dict[str, NDArray[Any]]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DetectorState:
+    """Hold everything that makes a fitted detector, as arrays and JSON values.
+
+    Parameters
+    ----------
+    kind : str
+        Which detector it is: ``"tabular"`` or ``"image"``.
+    config : dict
+        Constructor parameters.
+    preprocessing : dict
+        What happens to the input before the network, the resizer of images included.
+    weights, calibration : dict of str to ndarray
+        Learned arrays; any dtype that safetensors knows.
+    threshold : dict or None
+        The operating point, as ``Threshold.to_dict`` gives it.
+    schema : dict or None
+        Columns and kinds of a table.
+    fingerprint : dict
+        Size and SHA-256 of the training data.
+    metrics : dict
+        What was measured at the end of training.
+    """
+
+    kind: str
+    config: Json
+    preprocessing: Json
+    weights: Arrays
+    calibration: Arrays
+    threshold: Json | None = None
+    schema: Json | None = None
+    fingerprint: Json = field(default_factory=dict)
+    metrics: Json = field(default_factory=dict)
+
+
+def write_model(state: DetectorState, path: str | Path) -> Path:
+    """Write a model directory, replacing an older model of the same name in one step.
+
+    Parameters
+    ----------
+    state : DetectorState
+        The fitted detector.
+    path : str or Path
+        Directory to create. It may exist only when it is empty or holds a model.
+
+    Returns
+    -------
+    path : Path
+        The directory.
+
+    Raises
+    ------
+    ConfigError
+        If ``path`` is a file or a directory that is not a model.
+    StorageError
+        If the disk is full or not writable; nothing half-written stays behind.
+    """
+    target = Path(path)
+    _check_replaceable(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as err:
+        raise StorageError(f"Cannot write the model to {target}: {err}.") from err
+    try:
+        _write_files(staging, _serialise(state))
+        _swap(staging, target)
+    except OSError as err:
+        raise StorageError(
+            f"Cannot write the model to {target}: {err}. Free some space or choose another folder."
+        ) from err
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def read_model(path: str | Path) -> DetectorState:
+    """Read a model directory after checking its files, digests and format version.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the directory is missing, incomplete, damaged or of an unknown format version.
+    """
+    folder = Path(path)
+    contents = _verified_contents(folder)
+    header = _parse_json(folder, "detector.json", contents["detector.json"])
+    _check_format(folder, header)
+    try:
+        return DetectorState(
+            kind=header["kind"],
+            config=header["config"],
+            preprocessing=header["preprocessing"],
+            schema=header["schema"],
+            fingerprint=header["fingerprint"],
+            metrics=header["metrics"],
+            weights=load_tensors(contents["weights.safetensors"]),
+            calibration=load_tensors(contents["calibration.safetensors"]),
+            threshold=_parse_json(folder, "threshold.json", contents["threshold.json"]),
+        )
+    except (KeyError, SafetensorError) as err:
+        raise ModelRefusedError(
+            f"The model in {folder} cannot be read: {err!r}. Save it again or restore a copy."
+        ) from err
+
+
+def model_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a model's list of digests, in hexadecimal.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the directory holds no ``SHA256SUMS``.
+    """
+    return hashlib.sha256(_read_file(Path(path), SUMS)).hexdigest()
+
+
+def _serialise(state: DetectorState) -> dict[str, bytes]:
+    header = {
+        "format_version": FORMAT_VERSION,
+        "package_version": __version__,
+        "kind": state.kind,
+        "config": state.config,
+        "schema": state.schema,
+        "preprocessing": state.preprocessing,
+        "fingerprint": state.fingerprint,
+        "metrics": state.metrics,
+    }
+    return {
+        "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
+        "detector.json": _dump_json(header),
+        "threshold.json": _dump_json(state.threshold),
+        "weights.safetensors": save_tensors(_contiguous(state.weights)),
+    }
+
+
+def _contiguous(arrays: Arrays) -> Arrays:
+    return {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+
+
+def _dump_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _parse_json(folder: Path, name: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as err:
+        raise ModelRefusedError(f"{folder / name} is not valid JSON: {err}.") from err
+
+
+def _write_files(folder: Path, contents: dict[str, bytes]) -> None:
+    sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in sorted(contents.items()))
+    for name, data in {**contents, SUMS: sums.encode()}.items():
+        with (folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    folder.chmod(0o755)  # mkdtemp made it private
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Put ``staging`` in the place of ``target``; the old model stays until the new one stands."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    target.rename(retired / "model")
+    try:
+        staging.rename(target)
+    except OSError:
+        (retired / "model").rename(target)
+        raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def _check_replaceable(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise ConfigError(f"{target} is a file; give the name of a folder for the model.")
+    if any(target.iterdir()) and not (target / SUMS).is_file():
+        raise ConfigError(
+            f"{target} holds other files and no model; choose a new or empty folder for the model."
+        )
+
+
+def _verified_contents(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise ModelRefusedError(
+            f"There is no model folder at {folder}. "
+            "Give the folder that `train` printed, or models:/NAME@ALIAS."
+        )
+    expected = _read_sums(folder)
+    present = {item.name for item in folder.iterdir()}
+    _check_file_list(folder, present - {SUMS}, expected)
+    contents = {name: _read_file(folder, name) for name in MODEL_FILES}
+    for name, data in contents.items():
+        if _sha256(data) != expected[name]:
+            raise ModelRefusedError(
+                f"{folder / name} was changed after it was saved: its SHA-256 is not the recorded "
+                "one. Restore the file or train again."
+            )
+    return contents
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    pairs = (
+        line.split("  ", 1)
+        for line in _read_file(folder, SUMS).decode("ascii", "replace").splitlines()
+    )
+    return {parts[1]: parts[0] for parts in pairs if len(parts) == 2}
+
+
+def _check_file_list(folder: Path, present: set[str], expected: dict[str, str]) -> None:
+    wanted = set(MODEL_FILES)
+    missing, extra = sorted(wanted - present), sorted(present - wanted)
+    if missing or extra or set(expected) != wanted:
+        raise ModelRefusedError(
+            f"{folder} is not a complete model: missing {missing or 'nothing'}, "
+            f"unknown {extra or 'nothing'}. Restore the folder as it was saved."
+        )
+
+
+def _check_format(folder: Path, header: Json) -> None:
+    version = str(header.get("format_version", "none"))
+    if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise ModelRefusedError(
+            f"{folder} has model format {version}; this version reads {FORMAT_VERSION.split('.')[0]}.x. "
+            "Install the version of vae-anomaly that wrote it, or train again."
+        )
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as err:
+        raise ModelRefusedError(
+            f"{folder} is not a model folder: {name} cannot be read ({err.strerror})."
+        ) from err
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

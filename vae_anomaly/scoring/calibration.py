@@ -1,0 +1,195 @@
+"""From a raw score to a conformal p-value, and from there to an anomaly score.
+
+The p-value of a new item is the share of held-out normals that are at least as strange, the item
+itself counted: ``p(t) = (#{o >= t} + 1) / (n + 1)``. When the item and the held-out normals are
+exchangeable, ``P(p <= a) <= a`` for every ``a`` (Vovk, Gammerman and Shafer, Algorithmic Learning in a
+Random World, 2005; Laxhammar and Falkman 2010 for anomaly detection).
+
+A p-value has only n + 1 levels, so it ties the worst items. The anomaly score is -log10 p without
+ties: it equals -log10 p at every held-out normal, is interpolated between two of them (never above
+-log10 p), and continues beyond the last one with a generalised Pareto tail fitted to the largest tenth
+(peaks over threshold; Pickands 1975). Scores above log10(n + 1) rest on that tail alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vae_anomaly.errors import CalibrationError
+
+__all__ = ["ConformalCalibration", "ParetoTail"]
+
+Floats = NDArray[np.float64]
+TAIL_FRACTION = 0.1
+MIN_TAIL_SCORES = 10
+MAX_SHAPE = 0.9  # at 1 the mean excess is infinite and the moments below do not exist
+
+
+@dataclass(frozen=True)
+class ParetoTail:
+    """Model excesses over a threshold by a generalised Pareto law without an upper end.
+
+    Parameters
+    ----------
+    threshold : float
+        Where the tail begins, in units of the raw score.
+    scale : float
+        sigma > 0, in units of the raw score.
+    shape : float
+        xi in [0, 0.9]; 0 is the exponential law. A negative xi would end the tail and clamp the
+        ranking of everything beyond, so it is not used.
+    """
+
+    threshold: float
+    scale: float
+    shape: float
+
+    @classmethod
+    def fit(cls, scores: Floats) -> ParetoTail:
+        """Fit the largest tenth (at least ten) of ``scores`` by probability-weighted moments.
+
+        References
+        ----------
+        Hosking and Wallis, Parameter and Quantile Estimation for the Generalized Pareto
+        Distribution, Technometrics 29 (1987), section 3.
+        """
+        ordered = np.sort(scores)
+        count = min(max(MIN_TAIL_SCORES, int(TAIL_FRACTION * ordered.size)), ordered.size - 1)
+        if count < 1:
+            return cls(float(ordered[-1]), _spread(ordered), 0.0)
+        threshold = float(ordered[-count - 1])
+        excess = ordered[-count:] - threshold
+        mean = float(excess.mean())
+        if mean <= 0.0:
+            return cls(threshold, _spread(ordered), 0.0)
+        rank = (np.arange(count, dtype=np.float64) + 0.65) / count
+        weighted = float(np.mean(excess * (1.0 - rank)))
+        shape = min(2.0 - mean / max(mean - 2.0 * weighted, 1e-12 * mean), MAX_SHAPE)
+        if shape <= 0.0 or count < MIN_TAIL_SCORES:
+            return cls(threshold, mean, 0.0)
+        return cls(threshold, mean * (1.0 - shape), shape)
+
+    def log10_survival(self, scores: Floats) -> Floats:
+        """Return log10 P(score > t | score > threshold), at most 0, shape as given."""
+        excess = np.maximum(scores - self.threshold, 0.0) / self.scale
+        if self.shape == 0.0:
+            return -excess / np.log(10.0)
+        return -np.log1p(self.shape * excess) / (self.shape * np.log(10.0))
+
+
+class ConformalCalibration:
+    """Turn raw scores (higher = more anomalous) into p-values and anomaly scores.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (n,), float64
+        Raw scores of normals that nothing else was fitted on.
+
+    Examples
+    --------
+    >>> calibration = ConformalCalibration.fit([1.0, 2.0, 3.0, 4.0])
+    >>> calibration.p_value([0.0, 3.5, 9.0]).tolist()
+    [1.0, 0.4, 0.2]
+    >>> bool(calibration.anomaly_score([9.0])[0] < calibration.anomaly_score([10.0])[0])
+    True
+    """
+
+    def __init__(self, reference: Floats) -> None:
+        self.reference = np.sort(reference)
+        self.tail = ParetoTail.fit(self.reference)
+        levels, first = np.unique(self.reference, return_index=True)
+        self._levels = levels
+        self._level_scores = -np.log10((self.n - first + 1.0) / (self.n + 1.0))
+        self._spread = _spread(self.reference)
+
+    @classmethod
+    def fit(cls, scores: ArrayLike) -> ConformalCalibration:
+        """Take the raw scores of held-out normals as the reference.
+
+        Raises
+        ------
+        CalibrationError
+            If there is no score, or one is not finite.
+        """
+        reference = _finite(scores, "held-out normals")
+        if reference.size == 0:
+            raise CalibrationError(
+                "There are no held-out normals to calibrate on; got 0 scores. Train on more normals."
+            )
+        return cls(reference)
+
+    @property
+    def n(self) -> int:
+        """Number of held-out normals."""
+        return int(self.reference.size)
+
+    def p_value(self, scores: ArrayLike) -> Floats:
+        """Return the share of held-out normals at least as strange, the item counted.
+
+        Parameters
+        ----------
+        scores : array-like of shape (N,)
+            Raw scores, higher = more anomalous.
+
+        Returns
+        -------
+        p_value : ndarray of shape (N,), float64, in [1 / (n + 1), 1]
+            Lower = more anomalous.
+
+        Raises
+        ------
+        CalibrationError
+            If a score is not finite.
+        """
+        values = _finite(scores, "items to score")
+        at_least = self.n - np.searchsorted(self.reference, values, side="left")
+        return np.asarray((at_least + 1.0) / (self.n + 1.0), dtype=np.float64)
+
+    def anomaly_score(self, scores: ArrayLike) -> Floats:
+        """Return -log10 p, strictly increasing in the raw score.
+
+        Returns
+        -------
+        anomaly_score : ndarray of shape (N,), float64
+            Higher = more anomalous. 2 means "as strange as 1 in 100 normals"; above log10(n + 1) it
+            is extrapolated; below 0 the item is less strange than every held-out normal.
+
+        Raises
+        ------
+        CalibrationError
+            If a score is not finite.
+        """
+        values = _finite(scores, "items to score")
+        inside = np.interp(values, self._levels, self._level_scores)
+        top = np.full(1, self._levels[-1])
+        beyond = self.tail.log10_survival(top) - self.tail.log10_survival(values)
+        beyond = np.where(values > top, beyond, 0.0)
+        below = np.log10(1.0 + np.maximum(self._levels[0] - values, 0.0) / self._spread)
+        return np.asarray(inside + beyond - below, dtype=np.float64)
+
+    def is_extrapolated(self, scores: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which anomaly scores lie beyond log10(n + 1) and rest on the fitted tail."""
+        return np.asarray(self.anomaly_score(scores) > np.log10(self.n + 1.0))
+
+    def reference_scores(self) -> Floats:
+        """Return the anomaly scores of the held-out normals, ascending, shape (n,)."""
+        return self.anomaly_score(self.reference)
+
+
+def _spread(ordered: Floats) -> float:
+    """Return a positive unit for raw scores: the standard deviation, or 1 where all are equal."""
+    return float(ordered.std()) or 1.0
+
+
+def _finite(scores: ArrayLike, what: str) -> Floats:
+    values = np.asarray(scores, dtype=np.float64).reshape(-1)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise CalibrationError(
+            f"{bad.size} of {values.size} raw scores of {what} are not finite; the first is "
+            f"{values[bad[0]]} at position {bad[0]}. Remove or repair those items."
+        )
+    return values
