@@ -1,0 +1,174 @@
+"""What every detector shares: calibrated scores, the threshold and the scikit-learn face.
+
+A subclass turns input into a raw score (higher = more anomalous) and into evidence; this class turns
+the raw score into p-values, anomaly scores and flags. Three signs, and no other:
+
+===================  ==========================  =======================
+method               direction                   range
+===================  ==========================  =======================
+anomaly_score        higher = more anomalous     -log10 p, any float
+p_value              lower = more anomalous      (0, 1]
+score_samples        lower = more anomalous      ``-anomaly_score``
+decision_function    < 0 = anomaly               ``score_samples - offset_``
+===================  ==========================  =======================
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from vae_anomaly.errors import CalibrationError, ConfigError
+from vae_anomaly.persistence import DetectorState, write_model
+from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.training import History
+
+__all__ = ["BaseVAEDetector"]
+
+Floats = NDArray[np.float64]
+logger = logging.getLogger(__name__)
+
+
+class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """Turn a subclass's raw score into p-values, anomaly scores and flags.
+
+    Attributes
+    ----------
+    calibration_ : ConformalCalibration
+        Raw scores of normals that nothing was fitted on, with their tail.
+    threshold_ : Threshold
+        The operating point: an item is flagged when its anomaly score lies above ``threshold_.value``.
+    offset_ : float
+        ``-threshold_.value``; scikit-learn's ``decision_function = score_samples - offset_``.
+    history_ : History
+        What training saw, step by step.
+    metrics_ : dict of str to float
+        What was measured at the end of training.
+    fingerprint_ : dict
+        Size and SHA-256 of the training data.
+    """
+
+    kind: str
+    target_fpr: float
+    calibration_: ConformalCalibration
+    threshold_: Threshold
+    history_: History
+    metrics_: dict[str, float]
+    fingerprint_: dict[str, Any]
+
+    @abstractmethod
+    def fit(
+        self, X: Any, y: Any = None, *, groups: Any = None, progress: Progress | None = None
+    ) -> Self:
+        """Learn what normal looks like; ``y`` is ignored."""
+
+    @abstractmethod
+    def evidence(self, X: Any) -> pd.DataFrame:
+        """Return one column per kind of evidence, in nats, higher = more anomalous."""
+
+    @abstractmethod
+    def _raw_score(self, X: Any) -> Floats:
+        """Return the score that is calibrated and explained, shape (N,), higher = more anomalous."""
+
+    @abstractmethod
+    def _state(self) -> DetectorState:
+        """Return everything that `save` has to keep."""
+
+    @classmethod
+    @abstractmethod
+    def _from_state(cls, state: DetectorState) -> Self:
+        """Make the fitted detector that `_state` described."""
+
+    def anomaly_score(self, X: Any) -> Floats:
+        """Return -log10 p, shape (N,), float64, higher = more anomalous.
+
+        Raises
+        ------
+        DataError
+            If the input is not like the training data.
+        """
+        check_is_fitted(self, "calibration_")
+        return self.calibration_.anomaly_score(self._raw_score(X))
+
+    def p_value(self, X: Any) -> Floats:
+        """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
+        check_is_fitted(self, "calibration_")
+        return self.calibration_.p_value(self._raw_score(X))
+
+    def score_samples(self, X: Any) -> Floats:
+        """Return ``-anomaly_score``, shape (N,): lower = more anomalous, as scikit-learn has it."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Any) -> Floats:
+        """Return ``score_samples - offset_``, shape (N,): below 0 = anomaly."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return -1 for an anomaly and +1 for a normal item, shape (N,), int64."""
+        return np.where(self.decision_function(X) < 0.0, -1, 1).astype(np.int64)
+
+    @property
+    def offset_(self) -> float:
+        """The `score_samples` value below which an item is flagged."""
+        check_is_fitted(self, "threshold_")
+        return -self.threshold_.value
+
+    def set_threshold(self, threshold: Threshold) -> Self:
+        """Use another operating point from now on.
+
+        Raises
+        ------
+        ConfigError
+            If ``threshold`` is not a `Threshold`.
+        """
+        check_is_fitted(self, "calibration_")
+        if not isinstance(threshold, Threshold):
+            raise ConfigError(
+                f"set_threshold takes a Threshold; got {type(threshold).__name__}. "
+                "Make one with Threshold.from_fpr(scores, 0.01)."
+            )
+        self.threshold_ = threshold
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model directory; `vae_anomaly.load_detector` reads it back.
+
+        Raises
+        ------
+        ConfigError
+            If ``path`` holds something that is not a model.
+        StorageError
+            If it cannot be written; nothing half-written stays behind.
+        """
+        check_is_fitted(self, "calibration_")
+        return write_model(self._state(), path)
+
+    def _calibrate(self, held_out_scores: Floats) -> None:
+        """Set calibration and default threshold from raw scores of normals nothing was fitted on."""
+        self.calibration_ = ConformalCalibration.fit(held_out_scores)
+        self.threshold_ = default_threshold(self.calibration_, self.target_fpr)
+
+
+def default_threshold(calibration: ConformalCalibration, target_fpr: float) -> Threshold:
+    """Choose the threshold at ``target_fpr``, or at the smallest rate that the normals support."""
+    scores = calibration.reference_scores()
+    try:
+        return Threshold.from_fpr(scores, target_fpr)
+    except CalibrationError:
+        smallest = 1.0 / (calibration.n + 1)
+        logger.warning(
+            "%d held-out normals support no false-positive rate below %.3g; asked for %g. "
+            "The threshold is set at %.3g. Train on more normals for a lower one.",
+            calibration.n, smallest, target_fpr, smallest,
+        )  # fmt: skip
+        return Threshold.from_fpr(scores, smallest)
