@@ -1,21 +1,35 @@
-"""The scikit-learn face: the only place that knows models, scoring and data alike."""
+"""The scikit-learn face: the only place that knows models, scoring and data alike.
+
+A detector's module is imported with the first use of its name: who scores tables loads no image code.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.image import ImageVAEDetector
-from vae_anomaly.detectors.tabular import TabularVAEDetector
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.persistence import read_model
 
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.image import ImageVAEDetector
+    from vae_anomaly.detectors.tabular import TabularVAEDetector
+
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
-KINDS: dict[str, type[BaseVAEDetector]] = {
-    "image": ImageVAEDetector,
-    "tabular": TabularVAEDetector,
+_HOME = {
+    "ImageVAEDetector": "vae_anomaly.detectors.image",
+    "TabularVAEDetector": "vae_anomaly.detectors.tabular",
 }
+_KINDS = {"image": "ImageVAEDetector", "tabular": "TabularVAEDetector"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
 
 
 def load_detector(path: str | Path) -> BaseVAEDetector:
@@ -37,9 +51,10 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
         If the directory is missing, incomplete, damaged, or of an unknown kind or format version.
     """
     state = read_model(path)
-    if state.kind not in KINDS:
+    if state.kind not in _KINDS:
         raise ModelRefusedError(
-            f"{path} holds a model of kind {state.kind!r}; known kinds: {', '.join(sorted(KINDS))}. "
+            f"{path} holds a model of kind {state.kind!r}; known kinds: {', '.join(sorted(_KINDS))}. "
             "Install the version of vae-anomaly that wrote it."
         )
-    return KINDS[state.kind]._from_state(state)
+    detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
+    return detector_class._from_state(state)

@@ -1,0 +1,31 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import os
+
+# before anything imports them: no telemetry, and no more threads than a small machine has
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("suite")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with a fixed seed; a test draws from it, never from the global state."""
+    return np.random.default_rng(20_240_601)
+
+
+@pytest.fixture(autouse=True)
+def _global_random_state_is_left_alone():
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002 - the global state is what is watched
+    yield
+    assert np.random.get_state()[1].tobytes() == before, (
+        "a test touched NumPy's global random state"
+    )  # noqa: NPY002
