@@ -1,0 +1,253 @@
+"""The variational autoencoder: four seams (encoder, decoder, likelihood, prior) and one output.
+
+A new model is usually a new likelihood or a new prior, not a new class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.objectives import (
+    clamp_logvar,
+    gaussian_kl,
+    gaussian_log_prob,
+    importance_weighted_nll,
+)
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from vae_anomaly.likelihoods import Likelihood
+
+__all__ = ["VAE", "VAEOutput", "draw_gaussian"]
+
+
+@dataclass(frozen=True)
+class VAEOutput:
+    """What a forward pass knows about each sample; nothing is averaged over the batch.
+
+    Attributes
+    ----------
+    recon : Tensor of shape (N, *x)
+        Mean of the likelihood, in the data's unit.
+    mean, logvar : Tensor of shape (N, Z)
+        Posterior q(z | x); the log variance is clamped.
+    nll : Tensor of shape (N,), nats
+        -log p(x | z), summed over the data's dimensions, all constants kept.
+    kl_per_dim : Tensor of shape (N, Z), nats
+        KL(q(z | x) || p(z)); of shape (N, 1) where the prior does not factorise.
+    """
+
+    recon: Tensor
+    mean: Tensor
+    logvar: Tensor
+    nll: Tensor
+    kl_per_dim: Tensor
+
+    @property
+    def kl(self) -> Tensor:
+        """KL of each sample, summed over the latents; (N,), nats, >= 0."""
+        return self.kl_per_dim.sum(-1)
+
+    @property
+    def elbo(self) -> Tensor:
+        """Evidence lower bound of each sample; (N,), nats, higher = more normal."""
+        return -(self.nll + self.kl)
+
+
+def draw_gaussian(mean: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
+    """Draw z ~ N(mean, exp(logvar)) such that gradients reach both."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + noise * torch.exp(0.5 * logvar)
+
+
+class VAE(nn.Module):
+    """Variational autoencoder.
+
+    Parameters
+    ----------
+    encoder : Module
+        ``encoder(x) -> (mean, logvar)``, each (N, Z).
+    decoder : Module
+        ``decoder(z) -> params``, likelihood parameters of shape (N, *x) or (N, *x, n_params).
+    likelihood : Likelihood
+    prior : Prior, optional
+        The standard normal when left out.
+
+    Raises
+    ------
+    ConfigError
+        If a batch of zeros does not pass through the parts given (they must name their
+        `in_shape`, `out_shape` and `latent_dim`; parts that do not are not checked).
+
+    Examples
+    --------
+    >>> from vae_anomaly.likelihoods import BernoulliLikelihood
+    >>> from vae_anomaly.models.networks import MLPDecoder, MLPEncoder
+    >>> vae = VAE(MLPEncoder((784,), 400, 20), MLPDecoder((784,), 400, 20), BernoulliLikelihood())
+    >>> vae.eval()(torch.zeros(3, 784)).nll.shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        prior: Any | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.likelihood, self.prior = (
+            encoder,
+            decoder,
+            likelihood,
+            prior,
+        )
+        _check_parts(self)
+
+    def encode(self, x: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior mean and clamped log variance, each (N, Z), float32."""
+        mean, logvar = self.encoder(x, **given)
+        return mean.float(), clamp_logvar(logvar)
+
+    def decode(self, z: Tensor, **given: Tensor) -> Tensor:
+        """Return likelihood parameters for latents of shape (N, Z), float32."""
+        params: Tensor = self.decoder(z, **given)
+        return params.float()
+
+    def kl_per_dim(self, mean: Tensor, logvar: Tensor) -> Tensor:
+        """Return KL(q || prior) in nats, (N, Z) or (N, 1)."""
+        if self.prior is None:
+            return gaussian_kl(mean, logvar)
+        kl: Tensor = self.prior.kl(mean, logvar)
+        return kl
+
+    def forward(
+        self,
+        x: Tensor,
+        target: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
+        sample: bool | None = None,
+        **given: Tensor,
+    ) -> VAEOutput:
+        """Encode, decode and measure.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, *x)
+        target : Tensor of shape (N, *x), optional
+            What the likelihood is asked about; `x` itself when left out. Differs from `x` when
+            the input was corrupted.
+        generator : torch.Generator, optional
+            Source of the noise; used only when sampling.
+        sample : bool, optional
+            Draw z, or take the posterior mean. None draws in training mode only: evaluation is
+            deterministic.
+        **given : Tensor
+            Whatever else encoder and decoder take, such as ``condition``.
+
+        Returns
+        -------
+        output : VAEOutput
+        """
+        mean, logvar = self.encode(x, **given)
+        drawn = self.training if sample is None else sample
+        z = draw_gaussian(mean, logvar, generator) if drawn else mean
+        params = self.decode(z, **given)
+        nll = self.likelihood.nll(params, x if target is None else target)
+        return VAEOutput(
+            recon=self.likelihood.mean(params),
+            mean=mean,
+            logvar=logvar,
+            nll=nll.float().flatten(1).sum(1),
+            kl_per_dim=self.kl_per_dim(mean, logvar),
+        )
+
+    def reconstruct(self, x: Tensor, **given: Tensor) -> Tensor:
+        """Return the likelihood's mean at the posterior mean, (N, *x); deterministic."""
+        mean, _ = self.encode(x, **given)
+        return self.likelihood.mean(self.decode(mean, **given))
+
+    def nll_per_dim(self, x: Tensor, target: Tensor | None = None, **given: Tensor) -> Tensor:
+        """Return -log p of each data dimension at the posterior mean, (N, *x), nats."""
+        mean, _ = self.encode(x, **given)
+        return self.likelihood.nll(self.decode(mean, **given), x if target is None else target)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Return log p(z) in nats, of shape (...) for z of shape (..., Z)."""
+        if self.prior is None:
+            return gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z)).sum(-1)
+        log_p: Tensor = self.prior.log_prob(z)
+        return log_p
+
+    def importance_log_weights(
+        self,
+        x: Tensor,
+        n_draws: int,
+        *,
+        generator: Generator | None = None,
+        **given: Tensor,
+    ) -> Tensor:
+        """Return log p(x, z) - log q(z | x) of shape (n_draws, N) for draws z ~ q, nats."""
+        mean, logvar = self.encode(x, **given)
+        z = draw_gaussian(mean.expand(n_draws, *mean.shape), logvar, generator)  # (L, N, Z)
+        repeated = {
+            name: value.repeat(n_draws, *[1] * (value.ndim - 1)) for name, value in given.items()
+        }
+        params = self.decode(z.flatten(0, 1), **repeated).unflatten(0, (n_draws, len(x)))
+        log_px = -self.likelihood.nll(params, x.expand(n_draws, *x.shape)).flatten(2).sum(2)
+        return log_px + self.log_prior(z) - gaussian_log_prob(z, mean, logvar).sum(-1)
+
+    @torch.no_grad()
+    def iw_nll(
+        self,
+        x: Tensor,
+        n_draws: int = 100,
+        *,
+        generator: Generator | None = None,
+        chunk: int = 25,
+        **given: Tensor,
+    ) -> Tensor:
+        """Estimate -log p(x) by the importance-weighted bound.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, *x)
+        n_draws : int
+            Exactly this many draws are made, whatever `chunk` is.
+        generator : torch.Generator, optional
+            Pass one with a fixed seed for repeatable values.
+        chunk : int
+            Draws that are decoded at a time; bounds the memory.
+
+        Returns
+        -------
+        nll : Tensor of shape (N,), nats; higher = less likely
+        """
+        sizes = [min(chunk, n_draws - done) for done in range(0, n_draws, chunk)]
+        weights = [self.importance_log_weights(x, n, generator=generator, **given) for n in sizes]
+        return importance_weighted_nll(torch.cat(weights) if weights else x.new_empty(0, len(x)))
+
+
+@torch.no_grad()
+def _check_parts(model: VAE) -> None:
+    """Pass a batch of zeros through the parts, and name what does not fit."""
+    encoder, decoder = model.encoder, model.decoder
+    e_dim, d_dim = getattr(encoder, "latent_dim", None), getattr(decoder, "latent_dim", None)
+    if None not in (e_dim, d_dim) and e_dim != d_dim:
+        raise ConfigError(
+            f"Encoder and decoder must share one latent_dim; got {e_dim} and {d_dim}. "
+            "Build both with the same number."
+        )
+    e_params, d_params = model.likelihood.n_params, getattr(decoder, "n_params", None)
+    if d_params is not None and d_params != e_params:
+        raise ConfigError(
+            f"{type(model.likelihood).__name__} needs {e_params} numbers per data dimension; the "
+            f"decoder emits {d_params}. Build the decoder with n_params={e_params}."
+        )
