@@ -152,7 +152,7 @@ class MLPDecoder(nn.Module):
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return likelihood parameters of shape (N, *out_shape) or (N, *out_shape, n_params)."""
         z = _join(z, condition)
-        flat = self.head(self.body(z))
+        flat: Tensor = self.head(self.body(z))
         if self.skip is not None:
             flat = flat + self.skip(z)
         tail = () if self.n_params == 1 else (self.n_params,)
@@ -162,10 +162,9 @@ class MLPDecoder(nn.Module):
 def _check_spatial(shape: tuple[int, ...], spatial_dims: int) -> None:
     if spatial_dims not in _CONV or len(shape) != spatial_dims + 1 or min(shape) < 1:
         raise ConfigError(
-            f"A convolutional network with spatial_dims={spatial_dims} takes samples of shape "
-            f"(channels, {'size, ' * spatial_dims}...)"[:-5]
-            + f"), spatial_dims 1 to 3; got {shape}. "
-            "Add a channel axis, or set spatial_dims to the number of spatial axes."
+            f"A convolutional network takes samples of shape (channels, *sizes) with spatial_dims "
+            f"1, 2 or 3 sizes; got shape {shape} and spatial_dims={spatial_dims}. Add a channel "
+            "axis, or set spatial_dims to the number of sizes."
         )
 
 
@@ -268,10 +267,11 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return likelihood parameters of shape (N, *out_shape) or (N, *out_shape, n_params)."""
-        h = self.stem(_join(z, condition)).reshape(-1, *self.first)
+        h: Tensor = self.stem(_join(z, condition)).reshape(-1, *self.first)
         for stage, size in zip(self.stages, self.sizes[1:], strict=True):
             h = stage(self.activation(h))
-            h = h[(..., *(slice(n) for n in size))]  # an odd size is one less than doubled
+            for axis, n in enumerate(size, start=2):
+                h = h.narrow(axis, 0, n)  # an odd size is one less than doubled
         if self.n_params == 1:
             return h
-        return h.unflatten(1, (self.out_shape[0], self.n_params)).movedim(2, -1)
+        return h.reshape(len(h), self.out_shape[0], self.n_params, *h.shape[2:]).movedim(2, -1)

@@ -200,7 +200,8 @@ class VAE(nn.Module):
         repeated = {
             name: value.repeat(n_draws, *[1] * (value.ndim - 1)) for name, value in given.items()
         }
-        params = self.decode(z.flatten(0, 1), **repeated).unflatten(0, (n_draws, len(x)))
+        params = self.decode(z.flatten(0, 1), **repeated)
+        params = params.reshape(n_draws, len(x), *params.shape[1:])
         log_px = -self.likelihood.nll(params, x.expand(n_draws, *x.shape)).flatten(2).sum(2)
         return log_px + self.log_prior(z) - gaussian_log_prob(z, mean, logvar).sum(-1)
 

@@ -10,15 +10,19 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError, NotEnoughDataError
-from vae_anomaly.objectives import KLSchedule, negative_elbo
+from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError
+from vae_anomaly.objectives import negative_elbo
 from vae_anomaly.progress import null_progress
+from vae_anomaly.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from vae_anomaly.training.config import TrainingConfig
+from vae_anomaly.training.minibatches import BatchStream, RunningMeans, Samples
+from vae_anomaly.training.optimizers import WeightAverage, make_optimizer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,113 +33,12 @@ if TYPE_CHECKING:
     from vae_anomaly.models.vae import VAEOutput
     from vae_anomaly.progress import Progress
 
-__all__ = ["History", "TrainingConfig", "fit_vae"]
+__all__ = ["History", "fit_vae"]
 
 logger = logging.getLogger(__name__)
 
 Corruption = Callable[["Tensor", "Generator"], "Tensor"]
 Loss = Callable[["VAEOutput", float], "Tensor"]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How long and how fast to train.
-
-    Parameters
-    ----------
-    max_steps, batch_size : int
-        Every batch is full: the stream of samples runs on into the next shuffled epoch.
-    lr, weight_decay : float
-        AdamW; decay applies to parameters named ``*weight`` outside likelihood and prior.
-    lr_warmup_steps : int
-    lr_schedule : {"constant", "cosine"}
-        Cosine falls to 0 at `max_steps`.
-    beta : float
-        Weight of the KL after its warm-up.
-    kl_schedule : {"constant", "linear", "cyclical"}
-    kl_warmup_steps, kl_cycles, kl_ramp
-        See `KLSchedule`.
-    free_bits : float, nats per latent dimension
-    clip_norm : float, optional
-        Largest norm of the gradient.
-    ema_decay : float, optional
-        Average the weights; validation and the final model use the average.
-    patience : int, optional
-        Stop after this many evaluations without a better validation ELBO.
-    eval_every : int, steps
-    min_steps : int
-        No stopping, and no choice of best weights, before.
-    random_state : int
-    precision : {"float32", "bf16"}
-        What the network computes in; likelihoods and sums stay in float32.
-    """
-
-    max_steps: int = 2000
-    batch_size: int = 128
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    lr_warmup_steps: int = 0
-    lr_schedule: Literal["constant", "cosine"] = "constant"
-    beta: float = 1.0
-    kl_schedule: Literal["constant", "linear", "cyclical"] = "constant"
-    kl_warmup_steps: int = 0
-    kl_cycles: int = 4
-    kl_ramp: float = 0.5
-    free_bits: float = 0.0
-    clip_norm: float | None = None
-    ema_decay: float | None = None
-    patience: int | None = None
-    eval_every: int = 100
-    min_steps: int = 0
-    random_state: int = 0
-    precision: Literal["float32", "bf16"] = "float32"
-
-    def __post_init__(self) -> None:
-        """Refuse values with which nothing can be trained."""
-        positive = {"max_steps": self.max_steps, "batch_size": self.batch_size}
-        positive |= {"lr": self.lr, "eval_every": self.eval_every}
-        for name, value in positive.items():
-            if value <= 0:
-                raise ConfigError(
-                    f"The {name!r} parameter of TrainingConfig must be > 0. Got {value}."
-                )
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise ConfigError(
-                "The 'ema_decay' parameter of TrainingConfig must be in [0, 1) or None. "
-                f"Got {self.ema_decay}."
-            )
-        choices = {
-            "lr_schedule": (self.lr_schedule, ("constant", "cosine")),
-            "precision": (self.precision, ("float32", "bf16")),
-        }
-        for name, (chosen, allowed) in choices.items():
-            if chosen not in allowed:
-                raise ConfigError(
-                    f"The {name!r} parameter of TrainingConfig must be one of "
-                    f"{', '.join(allowed)}. Got {chosen!r}."
-                )
-        _ = self.kl  # checks the schedule's own parameters
-
-    @property
-    def kl(self) -> KLSchedule:
-        """Weight of the KL by step."""
-        return KLSchedule(
-            self.kl_schedule, self.beta, self.kl_warmup_steps, self.kl_cycles, self.kl_ramp
-        )
-
-    @property
-    def selection_start(self) -> int:
-        """First step whose weights may be chosen as the best: after every warm-up."""
-        return min(max(self.min_steps, self.kl.settled_step), self.max_steps)
-
-    def lr_at(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        if step < self.lr_warmup_steps:
-            return self.lr * (step + 1) / self.lr_warmup_steps
-        if self.lr_schedule == "constant":
-            return self.lr
-        done = (step - self.lr_warmup_steps) / max(1, self.max_steps - self.lr_warmup_steps)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 @dataclass
@@ -163,61 +66,6 @@ class History:
         import pandas as pd
 
         return pd.DataFrame.from_records(self.records)
-
-
-class BatchStream:
-    """Which samples each step sees: a pure function of seed and step.
-
-    Samples are shuffled once per epoch and read as one endless stream, so that every batch is
-    full and every sample is seen equally often.
-    """
-
-    def __init__(self, n_samples: int, batch_size: int, random_state: int) -> None:
-        self.n_samples = n_samples
-        self.batch_size = min(batch_size, n_samples)
-        self.random_state = random_state
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
-
-    def _shuffled(self, epoch: int) -> Tensor:
-        if epoch != self._epoch:
-            seed = (self.random_state * 1_000_003 + epoch) % 2**63
-            generator = torch.Generator().manual_seed(seed)
-            self._order = torch.randperm(self.n_samples, generator=generator)
-            self._epoch = epoch
-        return self._order
-
-    def indices(self, step: int) -> Tensor:
-        """Return the sample numbers of a step, of shape (batch_size,)."""
-        parts, start = [], step * self.batch_size
-        stop = start + self.batch_size
-        while start < stop:
-            epoch, offset = divmod(start, self.n_samples)
-            part = self._shuffled(epoch)[offset : offset + stop - start]
-            parts.append(part)
-            start += len(part)
-        return torch.cat(parts)
-
-
-class WeightAverage:
-    """Exponential moving average of a model's parameters."""
-
-    def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
-        self.decay = decay
-        self.values = [p.detach().clone() for p in parameters]
-
-    @torch.no_grad()
-    def update(self, parameters: Sequence[Tensor], step: int) -> None:
-        """Move towards the current weights; faster during the first steps."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.values, list(parameters), 1 - decay)
-
-    @torch.no_grad()
-    def swap(self, parameters: Sequence[Tensor]) -> None:
-        """Exchange average and current weights; calling twice restores both."""
-        for mine, theirs in zip(self.values, parameters, strict=True):
-            kept = theirs.detach().clone()
-            theirs.copy_(mine)
-            mine.copy_(kept)
 
 
 def fit_vae(
@@ -276,41 +124,14 @@ def fit_vae(
     NonFiniteLossError
         If loss or gradient become NaN or infinite; names step and samples.
     """
-    train = _Samples(data, target, dict(extras or {}))
+    train = Samples(data, target, dict(extras or {}))
     held_out = None
     if validation is not None:
-        held_out = _Samples(validation, validation_target, dict(validation_extras or {}))
+        held_out = Samples(validation, validation_target, dict(validation_extras or {}))
     run = _Run(model, train, held_out, config, corruption, loss, ids)
     if checkpoint is not None and resume and checkpoint.exists():
         run.load(checkpoint)
     return run.train(progress or null_progress, checkpoint)
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """Inputs, targets and extras that belong together, one row per sample."""
-
-    data: Tensor
-    target: Tensor | None
-    extras: dict[str, Tensor]
-
-    def __post_init__(self) -> None:
-        n = len(self.data)
-        if n == 0:
-            raise NotEnoughDataError("Training needs at least 1 sample; got 0. Check the input.")
-        aligned = self.extras if self.target is None else {"target": self.target, **self.extras}
-        for name, value in aligned.items():
-            if len(value) != n:
-                raise DataError(
-                    f"{name!r} must have one row per sample ({n}); got {len(value)}. "
-                    "Pass tensors that are aligned with the data."
-                )
-
-    def take(self, rows: Tensor | slice, device: torch.device) -> _Samples:
-        """Return some rows, on a device."""
-        target = self.target if self.target is None else self.target[rows].to(device)
-        extras = {name: value[rows].to(device) for name, value in self.extras.items()}
-        return _Samples(self.data[rows].to(device), target, extras)
 
 
 class _Run:
@@ -319,8 +140,8 @@ class _Run:
     def __init__(
         self,
         model: nn.Module,
-        train: _Samples,
-        held_out: _Samples | None,
+        train: Samples,
+        held_out: Samples | None,
         config: TrainingConfig,
         corruption: Corruption | None,
         loss: Loss | None,
@@ -331,7 +152,7 @@ class _Run:
         self.loss = loss or _default_loss(model, config.free_bits)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
-        self.optimizer = _make_optimizer(model, config)
+        self.optimizer = make_optimizer(model, config)
         self.average = (
             None if config.ema_decay is None else WeightAverage(self.parameters, config.ema_decay)
         )
@@ -345,7 +166,7 @@ class _Run:
     def train(self, progress: Progress, checkpoint: Path | None) -> History:
         """Run to the end, or until the validation ELBO no longer improves."""
         config, began = self.config, time.perf_counter()
-        sums = _RunningMeans()
+        sums = RunningMeans()
         self.model.train()
         while self.step < config.max_steps and not self.history.stopped_early:
             sums.add(self.advance())
@@ -375,7 +196,7 @@ class _Run:
         loss = self.loss(output, config.kl(self.step))
         if not torch.isfinite(loss):
             self.refuse("loss", float(loss), rows, batch, output)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if config.clip_norm is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm)
             if not torch.isfinite(norm):
@@ -392,7 +213,7 @@ class _Run:
             }
 
     def refuse(
-        self, what: str, value: float, rows: Tensor, batch: _Samples, output: VAEOutput
+        self, what: str, value: float, rows: Tensor, batch: Samples, output: VAEOutput
     ) -> None:
         """Raise the error that names step, samples and remedy."""
         names = [str(i) if self.ids is None else self.ids[i] for i in rows.tolist()]
@@ -453,7 +274,7 @@ class _Run:
         )
 
     @torch.no_grad()
-    def _validate(self, held_out: _Samples) -> tuple[float, float]:
+    def _validate(self, held_out: Samples) -> tuple[float, float]:
         """Average nll and KL over all held-out samples, in evaluation mode and float32."""
         self.model.eval()
         size, nll, kl, count = max(256, self.config.batch_size), 0.0, 0.0, 0
@@ -466,6 +287,71 @@ class _Run:
         self.model.train()
         return nll / count, kl / count
 
+    def save(self, path: Path) -> None:
+        """Write the whole state of the run."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in (self.best or {}).items()}
+        if self.average is not None:
+            tensors |= {f"average.{i}": v for i, v in enumerate(self.average.values)}
+        for i, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": v for name, v in slots.items()}
+        tensors["rng.noise"] = self.noise.get_state()
+        facts = {
+            **self._identity(),
+            "step": self.step,
+            "best_elbo": self.best_elbo,
+            "evaluations_without_gain": self.evaluations_without_gain,
+            "history": asdict(self.history),
+        }
+        write_checkpoint(Checkpoint(tensors, facts), path)
+
+    def load(self, path: Path) -> None:
+        """Go back to the state that `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If the checkpoint was written for another configuration, model or data set.
+        """
+        checkpoint = read_checkpoint(path)
+        facts = checkpoint.facts
+        for name, value in self._identity().items():
+            if facts.get(name) != value:
+                raise ConfigError(
+                    f"The checkpoint {path} belongs to another run: its {name} is "
+                    f"{facts.get(name)!r}, this run's is {value!r}. Delete it to start anew, or "
+                    "resume with the same settings and data."
+                )
+        self.model.load_state_dict(checkpoint.part("model"))
+        self.best = checkpoint.part("best") or None
+        if self.average is not None:
+            stored = checkpoint.part("average")
+            self.average.values = [stored[str(i)].to(v) for i, v in enumerate(self.average.values)]
+        self._load_optimizer(checkpoint.part("optimizer"))
+        self.noise.set_state(checkpoint.tensors["rng.noise"])
+        self.step, self.best_elbo = facts["step"], facts["best_elbo"]
+        self.evaluations_without_gain = facts["evaluations_without_gain"]
+        self.history = History(**facts["history"])
+        self.seconds_before = self.history.records[-1]["seconds"]
+
+    def _load_optimizer(self, stored: dict[str, Tensor]) -> None:
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in stored.items():
+            index, _, slot = name.partition(".")
+            slots.setdefault(int(index), {})[slot] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+    def _identity(self) -> dict[str, Any]:
+        """Describe what a checkpoint must share with the run that resumes it."""
+        shapes = {k: list(v.shape) for k, v in self.model.state_dict().items()}
+        return {
+            "config": asdict(self.config),
+            "samples": list(self.samples.data.shape),
+            "data_sum": float(self.samples.data.double().sum()),
+            "weights": shapes,
+        }
+
     def restore_best(self) -> None:
         """Leave the best weights in the model, in evaluation mode."""
         if self.best is not None:
@@ -473,44 +359,9 @@ class _Run:
         self.model.eval()
 
 
-class _RunningMeans:
-    """Sums and counts on the device, read once per evaluation."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
-
-    def add(self, terms: dict[str, Tensor]) -> None:
-        """Add the terms of one step."""
-        for name, value in terms.items():
-            before = self.sums.get(name)
-            self.sums[name] = value.double() if before is None else before + value
-        self.count += 1
-
-    def pop(self) -> dict[str, float]:
-        """Return the means and start again from zero."""
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means
-
-
 def _default_loss(model: nn.Module, free_bits: float) -> Loss:
     own = getattr(model, "training_loss", negative_elbo)
     return lambda output, beta: own(output, beta, free_bits)
-
-
-def _make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Build AdamW that decays weights, but no bias, no scale and nothing of likelihood or prior."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_weight = name.endswith("weight") and not name.startswith(("likelihood", "prior"))
-            (decayed if is_weight else free).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, fused=True)
 
 
 def _listing(names: Sequence[str], chosen: Tensor, most: int = 8) -> str:

@@ -1,0 +1,12 @@
+"""One training loop for every model.
+
+`fit_vae` is the loop, `TrainingConfig` what can be chosen, `History` what happened. Around them,
+one file each: minibatches (what a step sees), optimizers, checkpoints (kill and resume).
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.training.config import TrainingConfig
+from vae_anomaly.training.loop import History, fit_vae
+
+__all__ = ["History", "TrainingConfig", "fit_vae"]

@@ -1,0 +1,93 @@
+"""What each training step sees, and how its terms are averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vae_anomaly.errors import DataError, NotEnoughDataError
+
+__all__ = ["BatchStream", "RunningMeans", "Samples"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs, targets and extras that belong together, one row per sample."""
+
+    data: Tensor
+    target: Tensor | None
+    extras: dict[str, Tensor]
+
+    def __post_init__(self) -> None:
+        n = len(self.data)
+        if n == 0:
+            raise NotEnoughDataError("Training needs at least 1 sample; got 0. Check the input.")
+        aligned = self.extras if self.target is None else {"target": self.target, **self.extras}
+        for name, value in aligned.items():
+            if len(value) != n:
+                raise DataError(
+                    f"{name!r} must have one row per sample ({n}); got {len(value)}. "
+                    "Pass tensors that are aligned with the data."
+                )
+
+    def take(self, rows: Tensor | slice, device: torch.device) -> Samples:
+        """Return some rows, on a device."""
+        target = self.target if self.target is None else self.target[rows].to(device)
+        extras = {name: value[rows].to(device) for name, value in self.extras.items()}
+        return Samples(self.data[rows].to(device), target, extras)
+
+
+class BatchStream:
+    """Which samples each step sees: a pure function of seed and step.
+
+    Samples are shuffled once per epoch and read as one endless stream, so that every batch is
+    full and every sample is seen equally often.
+    """
+
+    def __init__(self, n_samples: int, batch_size: int, random_state: int) -> None:
+        self.n_samples = n_samples
+        self.batch_size = min(batch_size, n_samples)
+        self.random_state = random_state
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            seed = (self.random_state * 1_000_003 + epoch) % 2**63
+            generator = torch.Generator().manual_seed(seed)
+            self._order = torch.randperm(self.n_samples, generator=generator)
+            self._epoch = epoch
+        return self._order
+
+    def indices(self, step: int) -> Tensor:
+        """Return the sample numbers of a step, of shape (batch_size,)."""
+        parts, start = [], step * self.batch_size
+        stop = start + self.batch_size
+        while start < stop:
+            epoch, offset = divmod(start, self.n_samples)
+            part = self._shuffled(epoch)[offset : offset + stop - start]
+            parts.append(part)
+            start += len(part)
+        return torch.cat(parts)
+
+
+class RunningMeans:
+    """Sums and counts on the device, read once per evaluation."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        """Add the terms of one step."""
+        for name, value in terms.items():
+            before = self.sums.get(name)
+            self.sums[name] = value.double() if before is None else before + value
+        self.count += 1
+
+    def pop(self) -> dict[str, float]:
+        """Return the means and start again from zero."""
+        means = {name: float(value) / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
