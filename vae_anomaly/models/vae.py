@@ -6,7 +6,7 @@ A new model is usually a new likelihood or a new prior, not a new class.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from vae_anomaly.likelihoods import Likelihood
+    from vae_anomaly.priors import Prior
 
 __all__ = ["VAE", "VAEOutput", "draw_gaussian"]
 
@@ -99,7 +100,7 @@ class VAE(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         likelihood: Likelihood,
-        prior: Any | None = None,
+        prior: Prior | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.likelihood, self.prior = (
@@ -108,6 +109,8 @@ class VAE(nn.Module):
             likelihood,
             prior,
         )
+        if prior is not None:
+            prior.bind(self.encode)
         _check_parts(self)
 
     def encode(self, x: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,8 +127,7 @@ class VAE(nn.Module):
         """Return KL(q || prior) in nats, (N, Z) or (N, 1)."""
         if self.prior is None:
             return gaussian_kl(mean, logvar)
-        kl: Tensor = self.prior.kl(mean, logvar)
-        return kl
+        return self.prior.kl(mean, logvar)
 
     def forward(
         self,
@@ -183,8 +185,7 @@ class VAE(nn.Module):
         """Return log p(z) in nats, of shape (...) for z of shape (..., Z)."""
         if self.prior is None:
             return gaussian_log_prob(z, torch.zeros_like(z), torch.zeros_like(z)).sum(-1)
-        log_p: Tensor = self.prior.log_prob(z)
-        return log_p
+        return self.prior.log_prob(z)
 
     def importance_log_weights(
         self,
