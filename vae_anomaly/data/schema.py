@@ -1,30 +1,13 @@
 """Say what each column of a table is: a schema that a person can read, edit and override.
 
-How `Schema.infer` decides, first rule that fits, each decision with its reason in `Column.note`:
-
-1. *ignored*: no value at all; nested values (lists, bytes).
-2. *boolean*: truth values; the numbers 0 and 1; the two words of true/false, yes/no, t/f or y/n.
-3. *timestamp*: a date or time type; text of which more than 99 % is a date with four-digit year.
-   Slashed dates are read day first if any first part exceeds 12, else month first.
-4. *ignored*: a number that only ever rises or falls with a timestamp column (elapsed seconds, a
-   counter): tomorrow's value is out of range whatever happens.
-5. *identifier*: text with more distinct values than half the rows; whole numbers that never repeat
-   and are dense, sorted, many, or named like a number that is given out; a name that ends in "id"
-   with more than 50 values. Judged from 20 rows on. Never a feature: it cannot be seen again.
-6. *numeric*: number types; text of which more than 99 % are numbers, "007" not being one.
-7. *categorical*: all other text, and what pandas holds as a category.
-
-Whole numbers with few values stay numeric: declare them categorical where they are codes.
+How `Schema.infer` decides is written in `vae_anomaly.data.inference`.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import Any, Final, Literal, Self, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,18 +15,12 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from vae_anomaly.data import cells
+from vae_anomaly.data.inference import elapsed_columns, infer_column
+from vae_anomaly.data.kinds import Column, ColumnKind, did_you_mean
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 __all__ = ["Column", "ColumnKind", "Schema"]
 
-MIN_ROWS_TO_JUDGE: Final = 20
-MIN_SHARE_READABLE: Final = 0.99
-MIN_VALUES_OF_ID: Final = 50
-MANY_ROWS: Final = 1000
-_ID_NAME = re.compile(r"(?i:(^|[^a-z])(u|uu|gu)?id$)|[a-z]I[dD]$")
-_NUMBER_NAME = re.compile(
-    r"(?i:(number|nummer|_no|_nr|key|code|index|idx|hash|serial)$)|[a-z]N[or]$"
-)
 _TROUBLE: Final = {
     "infinite": "is infinite",
     "not_a_number": "is not a number",
@@ -51,51 +28,6 @@ _TROUBLE: Final = {
     "not_a_time": "is not a date or time",
     "time_out_of_range": "is outside the years 1678 to 2261",
 }
-
-
-class ColumnKind(StrEnum):
-    """What a column is to a model."""
-
-    NUMERIC = "numeric"
-    CATEGORICAL = "categorical"
-    BOOLEAN = "boolean"
-    TIMESTAMP = "timestamp"
-    IDENTIFIER = "identifier"
-    IGNORED = "ignored"
-
-
-FEATURE_KINDS: Final = frozenset(
-    {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.TIMESTAMP}
-)
-
-
-class Column(BaseModel):
-    """One column: its name, its kind, and why it has that kind.
-
-    Parameters
-    ----------
-    name : str
-    kind : ColumnKind
-    note : str
-        Why, in words; free text.
-    stored : str, optional
-        How the training data held it: "number", "boolean", "time", "text"; None does not matter.
-    time_format : str, optional
-        How text dates or numbers since 1970 are read; see `vae_anomaly.data.cells.read_times`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    kind: ColumnKind
-    note: str = ""
-    stored: Literal["number", "boolean", "time", "text"] | None = None
-    time_format: cells.TimeFormat | None = None
-
-    @property
-    def is_feature(self) -> bool:
-        """Whether a model reads this column."""
-        return self.kind in FEATURE_KINDS
 
 
 class Schema(BaseModel):
@@ -170,8 +102,8 @@ class Schema(BaseModel):
         if id_column is not None:
             declared[id_column] = ColumnKind.IDENTIFIER
         kept = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
-        columns = {name: _infer_column(name, kept[name], declared.get(name)) for name in kept}
-        columns |= _elapsed_columns(columns, kept, declared)
+        columns = {name: infer_column(name, kept[name], declared.get(name)) for name in kept}
+        columns |= elapsed_columns(columns, kept, declared)
         return cls(columns=tuple(columns.values()), label=label, id_column=id_column)
 
     @property
@@ -188,7 +120,7 @@ class Schema(BaseModel):
         for column in self.columns:
             if column.name == name:
                 return column
-        raise KeyError(f"no column {name!r}{_did_you_mean(name, self.names)}")
+        raise KeyError(f"no column {name!r}{did_you_mean(name, self.names)}")
 
     def check(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Refuse a table that lacks a feature or holds another kind of value in it.
@@ -381,138 +313,6 @@ def _refuse_bad(bad: pd.Series) -> None:
     )
 
 
-def _infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> Column:
-    """Decide what one column is, not looking at the others."""
-    storage = cells.storage_of(series)
-    texts = cells.text_cells(series) if storage == "text" else []
-    kind, note = _kind_of(name, series, storage, texts)
-    if kind is ColumnKind.CATEGORICAL:
-        note = f"{note} with {series.nunique()} values"
-    if declared is not None:
-        kind, note = declared, "declared"
-    time_format = _time_format(series, storage, texts) if kind is ColumnKind.TIMESTAMP else None
-    stored = None if storage in {"nested", "empty"} else storage
-    if storage == "text" and any(cells.is_number_text(text) for text in set(texts)):
-        stored = None  # "1" and "2" of another day may arrive as numbers
-    return Column(
-        name=name, kind=kind, note=note, stored=cast(Any, stored), time_format=time_format
-    )
-
-
-def _time_format(
-    series: pd.Series, storage: cells.Storage, texts: list[str]
-) -> cells.TimeFormat | None:
-    """Tell how a timestamp column that is not stored as times is to be read."""
-    if storage == "text":
-        return cells.time_format_of(texts)
-    return cells.epoch_unit_of(cells.read_numbers(series)[0]) if storage == "number" else None
-
-
-def _kind_of(
-    name: str, series: pd.Series, storage: cells.Storage, texts: list[str]
-) -> tuple[ColumnKind, str]:
-    """Apply the rules of the module's docstring to one column."""
-    if storage == "nested":
-        return ColumnKind.IGNORED, "nested or binary values"
-    if storage == "empty" or (storage == "text" and not texts):
-        return ColumnKind.IGNORED, "no value at all"
-    if storage == "boolean":
-        return ColumnKind.BOOLEAN, "truth values"
-    if storage == "time":
-        return ColumnKind.TIMESTAMP, "a date or time type"
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        return ColumnKind.CATEGORICAL, "a pandas category"
-    return _kind_of_number(name, series) if storage == "number" else _kind_of_text(name, texts)
-
-
-def _kind_of_number(name: str, series: pd.Series) -> tuple[ColumnKind, str]:
-    """Tell truth values, identifiers and measurements apart."""
-    values = cells.read_numbers(series)[0]
-    values = values[~np.isnan(values)]
-    distinct = np.unique(values)
-    if distinct.tolist() == [0.0, 1.0]:
-        return ColumnKind.BOOLEAN, "only 0 and 1"
-    whole = bool(np.all(distinct == np.round(distinct)))
-    reason = _identifier_reason(name, values, distinct.size) if whole else None
-    if reason is not None:
-        return ColumnKind.IDENTIFIER, reason
-    if distinct.size == 1:
-        return ColumnKind.NUMERIC, f"constant: always {distinct[0]:g}"
-    return ColumnKind.NUMERIC, "numbers"
-
-
-def _identifier_reason(name: str, values: npt.NDArray[np.float64], distinct: int) -> str | None:
-    """Say why whole numbers are names of things and not amounts; None if they are amounts."""
-    n = values.size
-    if n < MIN_ROWS_TO_JUDGE:
-        return None
-    if _ID_NAME.search(name) and distinct > MIN_VALUES_OF_ID:
-        return f"the name says identifier, {distinct} distinct values"
-    if distinct < n:
-        return None
-    steps = np.diff(values)
-    dense = np.ptp(values) < 2 * n
-    ordered = bool(np.all(steps > 0) or np.all(steps < 0))
-    named = _NUMBER_NAME.search(name) or _ID_NAME.search(name)
-    return (
-        "whole numbers that never repeat" if dense or ordered or named or n >= MANY_ROWS else None
-    )
-
-
-def _kind_of_text(name: str, texts: list[str]) -> tuple[ColumnKind, str]:
-    """Tell truth words, dates, numbers, identifiers and categories apart."""
-    n, distinct = len(texts), set(texts)
-    words = {text.lower() for text in distinct}
-    if len(words) == 2 and words & cells.TRUE_WORDS and words & cells.FALSE_WORDS:
-        return ColumnKind.BOOLEAN, "only " + " and ".join(sorted(distinct)[:2])
-    if _share(cells.is_time_text(text) for text in texts) > MIN_SHARE_READABLE:
-        return ColumnKind.TIMESTAMP, f"text dates, {cells.time_format_of(texts).replace('_', ' ')}"
-    if _share(cells.is_number_text(text) for text in texts) > MIN_SHARE_READABLE:
-        return _kind_of_number(name, pd.Series([t for t in texts if cells.is_number_text(t)]))
-    if n >= MIN_ROWS_TO_JUDGE and len(distinct) > n / 2:
-        return ColumnKind.IDENTIFIER, f"near-unique text: {len(distinct)} distinct in {n} cells"
-    if n >= MIN_ROWS_TO_JUDGE and _ID_NAME.search(name) and len(distinct) > MIN_VALUES_OF_ID:
-        return ColumnKind.IDENTIFIER, f"the name says identifier, {len(distinct)} distinct values"
-    return ColumnKind.CATEGORICAL, "text"
-
-
-def _elapsed_columns(
-    columns: Mapping[str, Column],
-    series: Mapping[str, pd.Series],
-    declared: Mapping[str, ColumnKind],
-) -> dict[str, Column]:
-    """Return, as ignored, the numeric columns that only tell the time again."""
-    clocks = {
-        name: cells.read_times(series[name], column.time_format)[0]
-        for name, column in columns.items()
-        if column.kind is ColumnKind.TIMESTAMP
-    }
-    out = {}
-    for name, column in columns.items():
-        if column.kind is not ColumnKind.NUMERIC or name in declared:
-            continue
-        values = cells.read_numbers(series[name])[0]
-        clock = next((c for c, times in clocks.items() if _follows(values, times)), None)
-        if clock is not None:
-            note = f"only rises or falls with {clock!r}: tomorrow's value is always out of range"
-            out[name] = column.model_copy(update={"kind": ColumnKind.IGNORED, "note": note})
-    return out
-
-
-def _follows(values: npt.NDArray[np.float64], times: npt.NDArray[np.datetime64]) -> bool:
-    """Tell whether values are a monotone function of time, but for one step in a thousand."""
-    present = ~np.isnan(values) & ~np.isnat(times)
-    values, times = values[present], times[present]
-    if values.size < MIN_ROWS_TO_JUDGE or np.unique(values).size < 3:
-        return False
-    steps = np.diff(values[np.lexsort((values, times))])
-    rising, falling = int(np.sum(steps > 0)), int(np.sum(steps < 0))
-    if rising > falling:
-        return falling <= 1e-3 * rising
-    steps = np.diff(values[np.lexsort((-values, times))])
-    return int(np.sum(steps > 0)) <= 1e-3 * int(np.sum(steps < 0))
-
-
 def _retyped(column: Column, series: pd.Series) -> str | None:
     """Say how a column's values differ in kind from the model's; None if they do not."""
     storage = cells.storage_of(series)
@@ -533,14 +333,7 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
 
 
 def _missing_column(name: str, candidates: Sequence[str]) -> str:
-    return f"{name!r} is missing{_did_you_mean(name, candidates)}"
-
-
-def _did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)", or nothing where no name is near."""
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
+    return f"{name!r} is missing{did_you_mean(name, candidates)}"
 
 
 def _declared_kinds(overrides: Mapping[str, str], names: Sequence[str]) -> dict[str, ColumnKind]:
@@ -550,7 +343,7 @@ def _declared_kinds(overrides: Mapping[str, str], names: Sequence[str]) -> dict[
         if kind not in set(ColumnKind):
             raise ConfigError(
                 f"Kind {kind!r} of column {name!r} does not exist"
-                f"{_did_you_mean(str(kind), list(ColumnKind))}. Kinds: {', '.join(ColumnKind)}."
+                f"{did_you_mean(str(kind), list(ColumnKind))}. Kinds: {', '.join(ColumnKind)}."
             )
     return {name: ColumnKind(kind) for name, kind in overrides.items()}
 
@@ -559,7 +352,7 @@ def _refuse_unknown(role: str, name: str | None, names: Sequence[str]) -> None:
     if name is not None and name not in names:
         raise ConfigError(
             f"{role} names column {name!r}, which the table does not have"
-            f"{_did_you_mean(name, names)}. Columns: {', '.join(names[:20])}"
+            f"{did_you_mean(name, names)}. Columns: {', '.join(names[:20])}"
             f"{' ...' if len(names) > 20 else ''}."
         )
 
@@ -575,12 +368,6 @@ def _refuse_repeated(names: Sequence[str]) -> None:
             f"The table has more than one column named {', '.join(map(repr, twice))}. "
             "Rename or drop the copies."
         )
-
-
-def _share(answers: Iterable[bool]) -> float:
-    """Return the share of yes; 0 of nothing."""
-    told = list(answers)
-    return sum(told) / len(told) if told else 0.0
 
 
 def _explain(err: ValidationError, data: Mapping[str, Any]) -> str:
@@ -599,8 +386,8 @@ def _explain_one(error: Any, data: Mapping[str, Any]) -> str:
         where, known = f"column {name!r}", [*Column.model_fields]
     key = str(place[-1]) if place else ""
     if error["type"] == "extra_forbidden":
-        return f"{where} has the unknown key {key!r}{_did_you_mean(key, known)}"
+        return f"{where} has the unknown key {key!r}{did_you_mean(key, known)}"
     if error["type"] == "enum":
-        near = _did_you_mean(str(error["input"]), list(ColumnKind))
+        near = did_you_mean(str(error["input"]), list(ColumnKind))
         return f"{where} has the unknown kind {error['input']!r}{near}"
     return f"{where}: {key}: {error['msg']}" if key else f"{where}: {error['msg']}"

@@ -1,0 +1,66 @@
+"""What a column can be to a model, and the record that says so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from vae_anomaly.data import cells
+
+__all__ = ["FEATURE_KINDS", "Column", "ColumnKind", "did_you_mean"]
+
+
+class ColumnKind(StrEnum):
+    """What a column is to a model."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    IDENTIFIER = "identifier"
+    IGNORED = "ignored"
+
+
+FEATURE_KINDS: Final = frozenset(
+    {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.TIMESTAMP}
+)
+
+
+class Column(BaseModel):
+    """One column: its name, its kind, and why it has that kind.
+
+    Parameters
+    ----------
+    name : str
+    kind : ColumnKind
+    note : str
+        Why, in words; free text.
+    stored : str, optional
+        How the training data held it: "number", "boolean", "time", "text"; None does not matter.
+    time_format : str, optional
+        How text dates or numbers since 1970 are read; see `vae_anomaly.data.cells.read_times`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: ColumnKind
+    note: str = ""
+    stored: Literal["number", "boolean", "time", "text"] | None = None
+    time_format: cells.TimeFormat | None = None
+
+    @property
+    def is_feature(self) -> bool:
+        """Whether a model reads this column."""
+        return self.kind in FEATURE_KINDS
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)", or nothing where no name is near."""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

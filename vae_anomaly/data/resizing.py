@@ -1,0 +1,132 @@
+"""Bring pictures to one size and to the channels of a model, the same way on every machine."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_anomaly.errors import ConfigError, DataError
+
+__all__ = ["RESIZER", "prepare_image", "resize_image"]
+
+RESIZER: Final = "area-bilinear/1"
+"""Name and version of what `resize_image` does; part of every model that was trained with it."""
+
+_LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+Floats = npt.NDArray[np.float32]
+
+
+def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats:
+    """Resize pixels to (height, width) and scale them to [0, 1].
+
+    Each axis that shrinks is averaged over the exact area of every new pixel; each that grows is
+    interpolated linearly between pixel centres. Plain float32 arithmetic in a fixed order: the
+    result does not depend on machine, thread count or the version of an imaging library.
+
+    Parameters
+    ----------
+    array : ndarray of shape (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]
+    size : (height, width), pixels
+
+    Returns
+    -------
+    ndarray of shape (h, w) or (h, w, C), float32 in [0, 1]
+
+    Raises
+    ------
+    DataError
+        If the array has no pixels, another shape or type, or values that are not in [0, 1].
+    ConfigError
+        If the size is not positive.
+    """
+    if min(size) < 1:
+        raise ConfigError(f"An image size must be at least 1 x 1. Got {size[0]} x {size[1]}.")
+    unit = _to_unit(np.asarray(array))
+    rows = _resize_axis(unit, size[0])
+    return np.ascontiguousarray(_resize_axis(rows.swapaxes(0, 1), size[1]).swapaxes(0, 1))
+
+
+def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) -> Floats:
+    """Resize pixels and give them the channels of a model.
+
+    Parameters
+    ----------
+    array : ndarray of shape (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]
+    size : (height, width), pixels
+    channels : {1, 3}
+        Colour becomes grey by its luma (ITU-R BT.601); grey is repeated for colour.
+
+    Returns
+    -------
+    ndarray of shape (h, w, channels), float32 in [0, 1]
+    """
+    resized = np.atleast_3d(resize_image(array, size))
+    if channels not in {1, 3} or resized.shape[2] not in {1, 3}:
+        raise ConfigError(
+            f"Pictures have 1 or 3 channels. Got {resized.shape[2]}, asked for {channels}. "
+            "Split the channels into pictures of their own."
+        )
+    if channels == resized.shape[2]:
+        return resized
+    if channels == 3:
+        return np.repeat(resized, 3, axis=2)
+    red, green, blue = (resized[..., c] * _LUMA[c] for c in range(3))
+    grey: Floats = np.clip(red + green + blue, 0.0, 1.0)[..., None]
+    return grey
+
+
+def _to_unit(array: npt.NDArray[Any]) -> Floats:
+    """Check the pixels' shape and type, and scale them to [0, 1]."""
+    if array.ndim not in {2, 3} or array.size == 0:
+        raise DataError(
+            f"A picture has shape (height, width) or (height, width, channels). Got {array.shape}."
+        )
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if array.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+        return array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    if array.dtype.kind == "f" and bool(np.all((array >= 0.0) & (array <= 1.0))):
+        return array.astype(np.float32)
+    raise DataError(
+        f"Pixels are uint8, uint16, or floating point in [0, 1]. Got {array.dtype}"
+        f"{_range_of(array)}. Convert them, with one scale for all pictures."
+    )
+
+
+def _range_of(array: npt.NDArray[Any]) -> str:
+    return f" from {array.min()} to {array.max()}" if array.dtype.kind in "iuf" else ""
+
+
+def _resize_axis(values: Floats, size: int) -> Floats:
+    """Resize the first axis of (n, ...) to `size`."""
+    n = values.shape[0]
+    if n == size:
+        return values
+    places, weights = _area_weights(n, size) if size < n else _linear_weights(n, size)
+    shape = (size,) + (1,) * (values.ndim - 1)
+    out = np.zeros((size, *values.shape[1:]), dtype=np.float32)
+    for k in range(places.shape[1]):
+        out += values[places[:, k]] * weights[:, k].reshape(shape)
+    return np.clip(out, 0.0, 1.0, out=out)
+
+
+def _area_weights(n: int, size: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return which of n old pixels each new one covers, and the share of each: (size, K)."""
+    edges = np.arange(size + 1, dtype=np.float64) * n / size
+    first = np.floor(edges[:-1]).astype(np.intp)
+    places = first[:, None] + np.arange(int(np.ceil(n / size)) + 1)
+    covered = np.minimum(places + 1, edges[1:, None]) - np.maximum(places, edges[:-1, None])
+    weights = np.clip(covered, 0.0, None) * size / n
+    return np.minimum(places, n - 1), weights.astype(np.float32)
+
+
+def _linear_weights(n: int, size: int) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Return the two old pixels between whose centres each new one lies: (size, 2)."""
+    centres = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+    first = np.minimum(np.floor(centres), max(n - 2, 0)).astype(np.intp)
+    right = centres - first
+    places = np.stack([first, np.minimum(first + 1, n - 1)], axis=1)
+    return places, np.stack([1 - right, right], axis=1).astype(np.float32)
