@@ -1,1 +1,1 @@
-"""data."""
+"""Read tables and pictures: schemas, decoding, folders, checks and generated examples."""
