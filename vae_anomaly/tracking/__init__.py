@@ -1,0 +1,86 @@
+"""MLflow: training runs, the model registry, and loading from it without trusting it.
+
+::
+
+    log_training(detector, name="cards", alias="champion")   a run, a version, an alias
+    load("models:/cards@champion")                           a verified detector, and its version
+    promote("cards", 4, evidence="AP 0.41, was 0.36")        an alias moved, on the record
+
+The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
+else SQLite in ``vae-anomaly-store/`` in the working directory. Importing this package does not
+import mlflow, and a model that is a folder never needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae_anomaly.tracking.promotion import Promotion, promote
+    from vae_anomaly.tracking.registry import (
+        ModelCard,
+        ModelSummary,
+        VersionCard,
+        list_models,
+        show_model,
+    )
+    from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
+    from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
+    from vae_anomaly.tracking.store import init_store, tracking_uri
+
+__all__ = [
+    "ModelCard",
+    "ModelSummary",
+    "Promotion",
+    "RegisteredModel",
+    "ResolvedModel",
+    "VersionCard",
+    "init_store",
+    "list_models",
+    "load",
+    "log_training",
+    "promote",
+    "register_directory",
+    "resolve",
+    "show_model",
+    "tracking_uri",
+    "verify",
+]
+
+_HOME = {
+    "ModelCard": "registry",
+    "ModelSummary": "registry",
+    "Promotion": "promotion",
+    "RegisteredModel": "runs",
+    "ResolvedModel": "verified",
+    "VersionCard": "registry",
+    "init_store": "store",
+    "list_models": "registry",
+    "load": "verified",
+    "log_training": "runs",
+    "promote": "promotion",
+    "register_directory": "runs",
+    "resolve": "verified",
+    "show_model": "registry",
+    "tracking_uri": "store",
+    "verify": "verified",
+}
+
+
+def _load_pyfunc(data_path: str | Path) -> Any:
+    """Load a model for ``mlflow.pyfunc``, ``mlflow models serve`` and Spark."""
+    from vae_anomaly.tracking.pyfunc import load_predictor
+
+    return load_predictor(data_path)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

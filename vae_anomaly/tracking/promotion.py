@@ -1,0 +1,150 @@
+"""Move an alias on the record: MLflow keeps no history of aliases, so each move is a run."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vae_anomaly.tracking.lookups import TAG, as_time, experiment_id, model_aliases
+from vae_anomaly.tracking.verified import resolve
+from vae_anomaly.tracking.store import session, tracking_uri
+
+__all__ = ["Promotion", "move_alias", "promote", "promotions"]
+
+PROMOTIONS = "vae-anomaly-promotions"
+MAX_TAG = 5000  # characters of a tag that every store accepts
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One move of an alias: who, when, from, to, and on what evidence."""
+
+    alias: str
+    old_version: int | None
+    new_version: int
+    who: str
+    when: datetime
+    evidence: str
+    run_id: str
+
+
+def promote(
+    name: str,
+    version: int | str,
+    alias: str = "champion",
+    *,
+    who: str | None = None,
+    evidence: str | Mapping[str, Any] = "",
+    uri: str | Path | None = None,
+) -> Promotion:
+    """Point an alias at a version, and write down who did it, when, from where and why.
+
+    Aliases have no history of their own in MLflow, so each move is a run of its own in the
+    experiment ``vae-anomaly-promotions``; it is there before the alias moves.
+
+    Parameters
+    ----------
+    name : str
+        Registered name.
+    version : int or str
+        The version to promote; its files are verified first.
+    alias : str
+        ``champion`` by default.
+    who : str, optional
+        Default: the user of this process.
+    evidence : str or mapping
+        Why: a sentence, or figures.
+    uri : str or Path, optional
+        The store, as in `tracking_uri`.
+
+    Raises
+    ------
+    ModelRefusedError
+        If there is no such version, or its files are not those that were registered.
+    """
+    store = tracking_uri(uri)
+    resolve(f"models:/{name}/{version}", store)
+    with session(store) as client:
+        return move_alias(client, store, name, int(version), alias, who=who, evidence=evidence)
+
+
+def move_alias(
+    client: Any,
+    store: str,
+    name: str,
+    version: int,
+    alias: str,
+    *,
+    who: str | None = None,
+    evidence: str | Mapping[str, Any] = "",
+) -> Promotion:
+    """Do what `promote` says, inside a session, for a version known to be sound."""
+    old = model_aliases(client, name, store).get(alias)
+    person = who or _user()
+    why = evidence if isinstance(evidence, str) else json.dumps(dict(evidence), sort_keys=True)
+    told: dict[str, object] = {
+        "model": name,
+        "alias": alias,
+        "from": old or "",
+        "to": version,
+        "who": person,
+    }
+    told["evidence"] = why[:MAX_TAG]
+    tags = {f"{TAG}promotion.{key}": str(value) for key, value in told.items()}
+    run = client.create_run(
+        experiment_id(client, store, PROMOTIONS),
+        run_name=f"{name}/{version} becomes {alias}",
+        tags={**tags, "mlflow.user": person},
+    )
+    try:
+        client.log_text(run.info.run_id, why + "\n", "evidence.txt")
+        client.set_registered_model_alias(name, alias, str(version))
+    except Exception:
+        client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
+    logger.info("%s/%s is now %s (was %s)", name, version, alias, old or "nothing")
+    when = as_time(run.info.start_time)
+    return Promotion(alias, old, version, person, when, why, run.info.run_id)
+
+
+def promotions(client: Any, name: str) -> list[Promotion]:
+    """Return how the aliases of a model moved, latest first."""
+    experiment = client.get_experiment_by_name(PROMOTIONS)
+    if experiment is None:
+        return []
+    quoted = name.replace("'", "\\'")
+    runs = client.search_runs(
+        [experiment.experiment_id],
+        f"tags.`{TAG}promotion.model` = '{quoted}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+    )
+    return [_promotion(client, run) for run in runs]
+
+
+def _promotion(client: Any, run: Any) -> Promotion:
+    tags = {k.removeprefix(f"{TAG}promotion."): v for k, v in run.data.tags.items()}
+    return Promotion(
+        alias=tags["alias"],
+        old_version=int(tags["from"]) if tags["from"] else None,
+        new_version=int(tags["to"]),
+        who=tags["who"],
+        when=as_time(run.info.start_time),
+        evidence=tags.get("evidence", ""),
+        run_id=run.info.run_id,
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in a container
+        return f"uid {os.getuid()}"

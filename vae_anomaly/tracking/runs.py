@@ -1,0 +1,456 @@
+"""Log a training as an MLflow run and its model as a registered version; lose neither to an outage.
+
+Everything of a training is first written to a record on the local disk, below ``spool/`` in the
+store's folder or in ``vae-anomaly-store/``, and removed when MLflow has it:
+
+::
+
+    record/
+      run.json      parameters, metrics, history, tags, names
+      package/      the MLflow model directory
+      artifacts/    figures, data fingerprint, schema, environment
+
+When the server is away, the record stays; `register_directory` logs it later.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vae_anomaly import __version__
+from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
+from vae_anomaly.persistence import DetectorState, model_digest, read_model
+from vae_anomaly.tracking.lookups import TAG, experiment_id
+from vae_anomaly.tracking.package import (
+    INNER,
+    environment,
+    file_digests,
+    listing_digest,
+    write_package,
+)
+from vae_anomaly.tracking.promotion import move_alias
+from vae_anomaly.tracking.store import (
+    DEFAULT_STORE,
+    displayed,
+    quiet,
+    session,
+    store_folder,
+    tracking_uri,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["EXPERIMENT", "RegisteredModel", "log_training", "register_directory"]
+
+EXPERIMENT = "vae-anomaly"
+METRICS_PER_CALL = 1000  # MLflow's limits
+PARAMS_PER_CALL = 100
+MAX_PARAM = 500  # characters that every store accepts
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """Say where a training went.
+
+    Parameters
+    ----------
+    name, version : str, int
+        Registered name and version.
+    run_id : str
+        MLflow run.
+    uri : str
+        ``models:/NAME/VERSION``, to be given to `resolve` or the command line.
+    digest : str
+        SHA-256 of the model's list of digests.
+    store : str
+        The tracking URI, without a password.
+    """
+
+    name: str
+    version: int
+    run_id: str
+    uri: str
+    digest: str
+    store: str
+
+
+@dataclass
+class _Run:
+    """What ``run.json`` holds."""
+
+    name: str
+    experiment: str
+    alias: str | None
+    evidence: str
+    kind: str
+    started_ms: int
+    ended_ms: int
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    version_tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
+    interrupted_run: str = ""
+
+
+def log_training(
+    detector: Any,
+    *,
+    name: str,
+    experiment: str = EXPERIMENT,
+    figures: Mapping[str, Figure] | None = None,
+    tags: Mapping[str, str] | None = None,
+    uri: str | Path | None = None,
+    alias: str | None = None,
+    evidence: str = "",
+    input_example: pd.DataFrame | None = None,
+) -> RegisteredModel:
+    """Log a fitted detector as a run and register it as a new version.
+
+    Parameters
+    ----------
+    detector : BaseVAEDetector
+        Fitted.
+    name : str
+        Registered name; letters, digits, ``.``, ``_``, ``-`` and spaces.
+    experiment : str
+        MLflow experiment of the run.
+    figures : mapping of str to Figure, optional
+        More figures, beside loss curves and the histogram of held-out scores; by file name.
+    tags : mapping of str to str, optional
+        More tags of the run.
+    uri : str or Path, optional
+        The store, as in `tracking_uri`.
+    alias : str, optional
+        Alias to move to the new version, for example ``champion``; recorded as by `promote`.
+    evidence : str
+        Why the alias moves.
+    input_example : DataFrame, optional
+        Rows to show in the registry. The default is made up: real rows may be private.
+
+    Returns
+    -------
+    model : RegisteredModel
+
+    Raises
+    ------
+    ConfigError
+        If the name cannot be one.
+    RegistryUnavailableError
+        If the store does not answer. The training is not lost: the message says where its record
+        lies and how to log it later.
+    """
+    from vae_anomaly.tracking.figures import training_figures
+
+    store = tracking_uri(uri)
+    _check_name(name)
+    record = _new_record(store, name)
+    state = _write_model(detector, record, input_example)
+    run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
+    run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
+    run.history = _finite_history(getattr(detector, "history_", None))
+    run.started_ms -= int(1000 * max((row.get("seconds", 0.0) for row in run.history), default=0))
+    _write_artifacts(record, state, {**training_figures(detector), **(figures or {})})
+    return _finish(record, run, store)
+
+
+def register_directory(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    experiment: str = EXPERIMENT,
+    alias: str | None = None,
+    evidence: str = "",
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    uri: str | Path | None = None,
+) -> RegisteredModel:
+    """Register a model folder as a new version, or log a record that an outage left behind.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder that ``detector.save`` wrote, or a record of a training.
+    name : str, optional
+        Registered name. Needed for a folder; a record knows its own.
+    experiment, alias, evidence, tags, uri
+        As in `log_training`.
+    description : str
+        What is new in this version, for example its threshold.
+
+    Returns
+    -------
+    model : RegisteredModel
+
+    Raises
+    ------
+    ConfigError
+        If a folder comes without a name.
+    ModelRefusedError
+        If the folder is no sound model or record.
+    RegistryUnavailableError
+        If the store does not answer.
+    """
+    folder, store = Path(path), tracking_uri(uri)
+    if (folder / "run.json").is_file():
+        run = _read_run(folder)
+        run.alias, run.evidence = alias or run.alias, evidence or run.evidence
+        run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
+        read_model(folder / "package" / INNER)
+        return _finish(folder, run, store)
+    state = read_model(folder)
+    if name is None:
+        raise ConfigError(f"{folder} has no registered name of its own. Give one with --name.")
+    _check_name(name)
+    record = _new_record(store, name)
+    with quiet():
+        write_package(folder, state, record / "package")
+    run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
+    run.description = description
+    run.tags |= {f"{TAG}source": "directory"}
+    run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
+    _write_artifacts(record, state, {})
+    return _finish(record, run, store)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w. -]{0,199}", name):
+        raise ConfigError(
+            f"A model's name has letters, digits, '.', '_', '-' and spaces, and begins with a "
+            f"letter or digit; got {name!r}. Choose another --name."
+        )
+
+
+def _new_record(store: str, name: str) -> Path:
+    folder = store_folder(store) or Path(DEFAULT_STORE).absolute()
+    spool = folder / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
+
+
+def _write_model(detector: Any, record: Path, example: pd.DataFrame | None) -> DetectorState:
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        saved = detector.save(Path(scratch) / "model")
+        state = read_model(saved)
+        with quiet():
+            write_package(saved, state, record / "package", example=example)
+    return state
+
+
+def _describe(
+    state: DetectorState, *, name: str, experiment: str, alias: str | None, evidence: str
+) -> _Run:
+    now = int(time.time() * 1000)
+    run = _Run(name, experiment, alias, evidence, state.kind, now, now)
+    run.params = {key: str(value)[:MAX_PARAM] for key, value in _flat(state.config).items()}
+    run.metrics = {f"final_{key}": value for key, value in _finite(state.metrics).items()}
+    threshold = state.threshold or {}
+    run.version_tags = {
+        f"{TAG}kind": state.kind,
+        f"{TAG}package_version": __version__,
+        f"{TAG}threshold": str(threshold.get("value", "")),
+        f"{TAG}threshold_policy": str(threshold.get("policy", "")),
+        f"{TAG}data_sha256": str(state.fingerprint.get("sha256", "")),
+    }
+    run.tags = dict(run.version_tags)
+    return run
+
+
+def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, Figure]) -> None:
+    folder = record / "artifacts"
+    folder.mkdir(exist_ok=True)
+    documents: dict[str, Any] = {
+        "data_fingerprint.json": state.fingerprint,
+        "environment.json": environment(),
+        "threshold.json": state.threshold,
+    }
+    if state.schema is not None:
+        documents["schema.json"] = state.schema
+    for file, content in documents.items():
+        (folder / file).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    if figures:
+        (folder / "figures").mkdir()
+    for title, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{title}.png", dpi=100)
+
+
+def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
+    """Send a record to the store and remove it; keep it when that fails, whatever the reason."""
+    run.ended_ms = run.ended_ms or int(time.time() * 1000)
+    _write_run(record, run)
+    try:
+        with session(store) as client:
+            model = _upload(client, record, run, store)
+    except RegistryUnavailableError as err:
+        raise RegistryUnavailableError(
+            f"{err} Nothing is lost: the run and the model are in {record} (the model itself in "
+            f"{record / 'package' / INNER}). Log them later with "
+            f"vae_anomaly.tracking.register_directory({str(record)!r})."
+        ) from err
+    except BaseException:
+        logger.exception("the run and the model were kept in %s", record)
+        raise
+    shutil.rmtree(record, ignore_errors=True)
+    return model
+
+
+def _upload(client: Any, record: Path, run: _Run, store: str) -> RegisteredModel:
+    if run.interrupted_run:
+        _close_interrupted(client, run.interrupted_run)
+    experiment = experiment_id(client, store, run.experiment)
+    made = client.create_run(
+        experiment, start_time=run.started_ms, tags=run.tags, run_name=run.name
+    )
+    run_id = made.info.run_id
+    run.interrupted_run = run_id  # until it is finished
+    _write_run(record, run)
+    try:
+        _log_numbers(client, run_id, run)
+        client.log_artifacts(run_id, str(record / "artifacts"))
+        version, digest = _register(client, experiment, run_id, record / "package", run)
+        client.set_terminated(run_id, "FINISHED", run.ended_ms)
+    except RegistryUnavailableError:
+        raise
+    except Exception:
+        _close_interrupted(client, run_id)
+        raise
+    if run.alias:
+        move_alias(client, store, run.name, version, run.alias, evidence=run.evidence)
+    uri = f"models:/{run.name}/{version}"
+    logger.info("%s is registered in %s", uri, displayed(store))
+    return RegisteredModel(run.name, version, run_id, uri, digest, displayed(store))
+
+
+def _close_interrupted(client: Any, run_id: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_terminated(run_id, "FAILED")
+    except MlflowException as err:
+        logger.warning("run %s could not be closed: %s", run_id, err)
+
+
+def _log_numbers(client: Any, run_id: str, run: _Run) -> None:
+    from mlflow.entities import Metric, Param
+
+    now = run.ended_ms
+    metrics = [Metric(key, value, now, 0) for key, value in run.metrics.items()]
+    for row in run.history:
+        when = run.started_ms + int(1000 * row.get("seconds", 0.0))
+        metrics += [
+            Metric(key, value, when, int(row["step"]))
+            for key, value in row.items()
+            if key != "step"
+        ]
+    for start in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
+    params = [Param(key, value) for key, value in run.params.items()]
+    for start in range(0, len(params), PARAMS_PER_CALL):
+        client.log_batch(run_id, params=params[start : start + PARAMS_PER_CALL])
+
+
+def _register(
+    client: Any, experiment: str, run_id: str, package: Path, run: _Run
+) -> tuple[int, str]:
+    """Store the package as a logged model and register it, digests and all, in one call."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    logged = client.create_logged_model(
+        experiment, name="model", source_run_id=run_id, model_type=f"{TAG}{run.kind}"
+    )
+    _stamp(package, logged.model_id, run_id)
+    files = file_digests(package)
+    client.log_model_artifacts(logged.model_id, str(package))
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    _ensure_name(client, run.name)
+    digest = model_digest(package / INNER)
+    version = client.create_model_version(
+        run.name,
+        source=f"models:/{logged.model_id}",
+        run_id=run_id,
+        model_id=logged.model_id,
+        description=run.description,
+        tags={
+            **run.version_tags,
+            f"{TAG}model_digest": digest,
+            f"{TAG}digest": listing_digest(files),
+            f"{TAG}files": json.dumps(files, sort_keys=True),
+        },
+    )
+    return int(version.version), digest
+
+
+def _stamp(package: Path, model_id: str, run_id: str) -> None:
+    """Write into ``MLmodel`` which logged model and run it belongs to."""
+    from mlflow.models import Model
+
+    path = str(package / "MLmodel")
+    model = Model.load(path)
+    model.model_id, model.run_id = model_id, run_id
+    model.flavors["python_function"].pop("code", None)
+    model.save(path)
+
+
+def _ensure_name(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _write_run(record: Path, run: _Run) -> None:
+    partial = record / f".run.{os.getpid()}.tmp"
+    partial.write_text(json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
+    partial.replace(record / "run.json")
+
+
+def _read_run(record: Path) -> _Run:
+    try:
+        return _Run(**json.loads((record / "run.json").read_text()))
+    except (ValueError, TypeError) as err:
+        raise ModelRefusedError(
+            f"{record / 'run.json'} is not the record of a training: {err}. "
+            f"Register the model alone: {record / 'package' / INNER}."
+        ) from err
+
+
+def _finite_history(history: Any) -> list[dict[str, float]]:
+    return [_finite(record) for record in getattr(history, "records", [])]
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value)
+        for key, value in values.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

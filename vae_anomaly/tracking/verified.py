@@ -1,0 +1,301 @@
+"""Turn a reference to a model into a verified directory on this machine.
+
+A reference is resolved to one version **once**; what is loaded is a local copy whose every file has
+the SHA-256 that was written down when the version was registered. Copies are kept, by digest, in
+``VAE_ANOMALY_CACHE`` or the user's cache folder, and are checked again each time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vae_anomaly.errors import (
+    ConfigError,
+    ModelRefusedError,
+    RegistryUnavailableError,
+    StorageError,
+)
+from vae_anomaly.persistence import model_digest, read_model
+from vae_anomaly.tracking.lookups import ABSENT, TAG, all_versions, model_aliases
+from vae_anomaly.tracking.package import check_package, listing_digest
+from vae_anomaly.tracking.store import displayed, is_outage, session, tracking_uri
+
+__all__ = ["ResolvedModel", "load", "resolve", "verify"]
+
+_REF = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[1-9]\d*))")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """Say which model a reference meant and where its verified copy lies.
+
+    Parameters
+    ----------
+    ref : str
+        What was asked for.
+    path : Path
+        Model directory on this machine, checked.
+    digest : str
+        SHA-256 of its list of digests.
+    kind : str
+        ``"tabular"`` or ``"image"``.
+    name : str, optional
+        Registered name; None for a folder.
+    version : int, optional
+        Registered version; None for a folder.
+    """
+
+    ref: str
+    path: Path
+    digest: str
+    kind: str
+    name: str | None = None
+    version: int | None = None
+
+    @property
+    def label(self) -> str:
+        """``cards/3`` for a registered model, ``folder:`` and the digest's beginning otherwise."""
+        return f"folder:{self.digest[:12]}" if self.name is None else f"{self.name}/{self.version}"
+
+
+def resolve(
+    ref: str | Path, uri: str | Path | None = None, *, use_cached: bool = False
+) -> ResolvedModel:
+    """Turn a reference into a verified directory on this machine.
+
+    Parameters
+    ----------
+    ref : str or Path
+        A model folder, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+    uri : str or Path, optional
+        The store, as in `tracking_uri`. Not used for a folder.
+    use_cached : bool
+        When the registry is away, take the copy that ``ref`` last resolved to, if it is intact.
+
+    Returns
+    -------
+    model : ResolvedModel
+
+    Raises
+    ------
+    ModelRefusedError
+        If there is no such model, alias or version (the message lists what there is), or its files
+        are not those that were registered.
+    RegistryUnavailableError
+        If the store does not answer.
+    """
+    text = str(ref)
+    if not text.startswith("models:"):
+        return _resolve_folder(text)
+    match = _REF.fullmatch(text)
+    if match is None:
+        raise ConfigError(
+            f"{text!r} names no model. Write models:/NAME@ALIAS, models:/NAME/VERSION or a folder."
+        )
+    store = tracking_uri(uri)
+    try:
+        with session(store) as client:
+            version = _find_version(client, match, store)
+            model = _fetch(text, version, store)
+    except RegistryUnavailableError:
+        if not use_cached:
+            raise
+        return _recall(text, store)
+    _remember(text, store, model, json.loads(version.tags[f"{TAG}files"]))
+    return model
+
+
+def load(
+    ref: str | Path, uri: str | Path | None = None, *, use_cached: bool = False
+) -> tuple[Any, ResolvedModel]:
+    """Resolve a reference and load the detector from its verified copy.
+
+    Returns
+    -------
+    detector : TabularVAEDetector or ImageVAEDetector
+    model : ResolvedModel
+        Which version it is, to be written down with the results.
+
+    Raises
+    ------
+    ModelRefusedError, RegistryUnavailableError
+        As `resolve`.
+    """
+    from vae_anomaly.detectors import load_detector
+
+    model = resolve(ref, uri, use_cached=use_cached)
+    return load_detector(model.path), model
+
+
+def verify(ref: str | Path, uri: str | Path | None = None) -> ResolvedModel:
+    """Fetch a model afresh, past the cache, and check every file of it.
+
+    Raises
+    ------
+    ModelRefusedError
+        If a file is missing, added or changed, or the detector cannot be read.
+    """
+    model = resolve(ref, uri)
+    if model.name is not None:
+        shutil.rmtree(model.path.parents[1], ignore_errors=True)
+        model = resolve(f"models:/{model.name}/{model.version}", uri)
+    read_model(model.path)
+    return model
+
+
+def _resolve_folder(text: str) -> ResolvedModel:
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+        raise ConfigError(
+            f"{text!r} is no reference to a model of ours. "
+            "Write models:/NAME@ALIAS, models:/NAME/VERSION or a folder."
+        )
+    path = Path(text).expanduser().absolute()
+    state = read_model(path)
+    return ResolvedModel(ref=text, path=path, digest=model_digest(path), kind=state.kind)
+
+
+def _find_version(client: Any, match: re.Match[str], store: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    name, alias, version = match.group("name", "alias", "version")
+    try:
+        if alias is not None:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(name, version)
+    except MlflowException as err:
+        if err.error_code not in ABSENT:
+            raise
+    aliases = model_aliases(client, name, store)  # refuses an unknown name
+    versions = sorted(int(v.version) for v in all_versions(client, name))
+    asked = f"alias {alias!r}" if alias is not None else f"version {version}"
+    known = ", ".join(f"@{key} (version {value})" for key, value in sorted(aliases.items()))
+    raise ModelRefusedError(
+        f"The model {name!r} in {displayed(store)} has no {asked}. "
+        f"It has the aliases {known or 'none'} and the versions {_ranges(versions)}. "
+        f"Choose one of them, or run `vae-anomaly models promote {name} VERSION`."
+    )
+
+
+def _fetch(ref: str, version: Any, store: str) -> ResolvedModel:
+    what = f"{version.name} version {version.version} in {displayed(store)}"
+    files = _registered_files(version, what)
+    target = _cache() / "models" / listing_digest(files)
+    if target.exists():
+        try:
+            inner = check_package(target, files, what)
+        except ModelRefusedError:
+            logger.warning("the cached copy of %s was damaged; fetching it again", what)
+            shutil.rmtree(target)
+    if not target.exists():
+        _download(version, target, files, what)
+    inner = check_package(target, files, what)
+    digest, kind = model_digest(inner), version.tags[f"{TAG}kind"]
+    return ResolvedModel(ref, inner, digest, kind, version.name, int(version.version))
+
+
+def _registered_files(version: Any, what: str) -> dict[str, str]:
+    missing = [key for key in ("digest", "files", "kind") if f"{TAG}{key}" not in version.tags]
+    if missing:
+        raise ModelRefusedError(
+            f"{what} carries no {' and no '.join(TAG + key for key in missing)} tag: it was not "
+            "registered by vae-anomaly, so it is not loaded. Register it with `vae-anomaly train`."
+        )
+    files = json.loads(version.tags[f"{TAG}files"])
+    if listing_digest(files) != version.tags[f"{TAG}digest"]:
+        raise ModelRefusedError(
+            f"The digest and files tags of {what} contradict each other. One was changed; "
+            "register the model again from a good copy."
+        )
+    return dict(files)
+
+
+def _download(version: Any, target: Path, files: Mapping[str, str], what: str) -> None:
+    """Download beside the final place, check, then rename: a reader never sees half of it."""
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+            staging = Path(scratch) / "package"
+            staging.mkdir()
+            mlflow.artifacts.download_artifacts(
+                f"models:/{version.name}/{version.version}", dst_path=str(staging)
+            )
+            (staging / "registered_model_meta").unlink(missing_ok=True)  # MLflow adds it here
+            check_package(staging, files, what)
+            if not target.exists():
+                staging.rename(target)
+    except MlflowException as err:
+        if is_outage(err):
+            raise
+        raise ModelRefusedError(
+            f"The files of {what} cannot be fetched: {err}. "
+            "Restore them in the artifact store, or register the model again."
+        ) from err
+    except FileNotFoundError as err:
+        raise ModelRefusedError(
+            f"The files of {what} are gone: {err}. Restore them, or register the model again."
+        ) from err
+    except OSError as err:
+        if isinstance(err, RegistryUnavailableError | ConnectionError | TimeoutError):
+            raise
+        raise StorageError(
+            f"The model cannot be kept in {target.parent}: {err}. "
+            "Free some space or set VAE_ANOMALY_CACHE to another folder."
+        ) from err
+
+
+def _cache() -> Path:
+    given = os.environ.get("VAE_ANOMALY_CACHE")
+    if given:
+        return Path(given).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "vae-anomaly"
+
+
+def _memory(ref: str, store: str) -> Path:
+    return _cache() / "refs" / f"{listing_digest({displayed(store): ref})}.json"
+
+
+def _remember(ref: str, store: str, model: ResolvedModel, files: dict[str, str]) -> None:
+    """Write down what a reference meant, for the day when the registry is away and we are asked."""
+    note = {"ref": ref, "name": model.name, "version": model.version, "kind": model.kind}
+    path = _memory(ref, store)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.tmp")
+    partial.write_text(json.dumps({**note, "files": files}, indent=2, sort_keys=True))
+    partial.replace(path)
+
+
+def _recall(ref: str, store: str) -> ResolvedModel:
+    path = _memory(ref, store)
+    if not path.is_file():
+        raise RegistryUnavailableError(
+            f"The MLflow store {displayed(store)} does not answer, and {ref} was never fetched on "
+            "this machine. Wait for the store, or give a model folder."
+        )
+    note = json.loads(path.read_text())
+    what = f"the cached copy of {ref}"
+    target = _cache() / "models" / listing_digest(note["files"])
+    inner = check_package(target, note["files"], what)
+    logger.warning("registry away: using %s, version %s", what, note["version"])
+    return ResolvedModel(
+        ref, inner, model_digest(inner), note["kind"], note["name"], note["version"]
+    )
+
+
+def _ranges(versions: list[int]) -> str:
+    if len(versions) > 3 and versions == list(range(versions[0], versions[-1] + 1)):
+        return f"{versions[0]} to {versions[-1]}"
+    return ", ".join(map(str, versions)) or "none"
