@@ -105,6 +105,28 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         check_is_fitted(self, "calibration_")
         return self.calibration_.p_value(self._raw_score(X))
 
+    def assess(self, X: Any) -> pd.DataFrame:
+        """Score once and return all that a flag needs.
+
+        Returns
+        -------
+        verdicts : DataFrame
+            One row an item: ``anomaly_score`` and ``raw_score`` (float64, higher = more anomalous),
+            ``p_value`` in (0, 1], ``is_anomaly`` and ``is_extrapolated`` (bool).
+        """
+        check_is_fitted(self, "calibration_")
+        raw = self._raw_score(X)
+        score = self.calibration_.anomaly_score(raw)
+        return pd.DataFrame(
+            {
+                "anomaly_score": score,
+                "p_value": self.calibration_.p_value(raw),
+                "is_anomaly": score > self.threshold_.value,
+                "is_extrapolated": self.calibration_.is_extrapolated(raw),
+                "raw_score": raw,
+            }
+        )
+
     def score_samples(self, X: Any) -> Floats:
         """Return ``-anomaly_score``, shape (N,): lower = more anomalous, as scikit-learn has it."""
         return -self.anomaly_score(X)
