@@ -1,0 +1,477 @@
+"""One column as numbers: numeric and boolean, categorical, timestamp.
+
+Each class is fitted on the cells of training rows, turns cells into features and, where the column
+has few distinct values, into codes; and knows enough of the training cells to say what is typical.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = [
+    "CategoricalColumn",
+    "ColumnEncoder",
+    "Encoded",
+    "Feature",
+    "NumericColumn",
+    "TimestampColumn",
+    "days_between",
+    "encoder_from_dict",
+]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Series = pd.Series  # of one column, typed by the schema
+
+MISSING = "<missing>"  # the category of an empty cell
+MAX_LEVELS = 32  # one-hot values of a categorical column
+MAX_COUNTED = 100_000  # distinct values whose frequency is kept
+MAX_NUMERIC_LEVELS = 20
+GAP_SHARE = 0.01  # of training rows, from which a gap gets an indicator
+LARGEST = 1e150  # its square is still a number
+MATCH = 1.0 / np.sqrt(2.0)
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Describe one encoded feature.
+
+    Parameters
+    ----------
+    name : str
+    owners : tuple of int
+        Columns that it is made of.
+    fixed : bool
+        True where no view may rescale it.
+    role : str
+        ``value``; ``level:<i>`` of a categorical column; ``other``, ``unseen``, ``surprisal``,
+        ``gap``.
+    """
+
+    name: str
+    owners: tuple[int, ...] = ()
+    fixed: bool = False
+    role: str = "value"
+
+    def owned_by(self, column: int) -> Feature:
+        """Return the same feature with its owner set."""
+        return replace(self, owners=(column,))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Hold the encoded cells of one column.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, width), float64
+    codes : ndarray of shape (N,), int64
+        All 0 where the column has no codes.
+    missing, unseen : ndarray of shape (N,), bool
+    """
+
+    values: Floats
+    codes: NDArray[np.int64]
+    missing: Bools
+    unseen: Bools
+
+
+class ColumnEncoder(ABC):
+    """Turn the cells of one column into features."""
+
+    kind: ClassVar[str]
+    name: str
+
+    @property
+    @abstractmethod
+    def features(self) -> tuple[Feature, ...]:
+        """What `encode` returns, column by column."""
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes, the one for "never seen" included; 0 where the column has none."""
+        return 0
+
+    @abstractmethod
+    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
+        """Encode cells; ``training`` leaves each row itself out of the statistics it gets."""
+
+    def code_values(self) -> Floats:
+        """Return the features that each code stands for, shape (n_codes, width)."""
+        return np.empty((0, len(self.features)))
+
+    @abstractmethod
+    def refit(self, cells: Series) -> ColumnEncoder:
+        """Return the same layout with the statistics of other cells."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Make the encoder again."""
+
+
+@dataclass(frozen=True)
+class NumericColumn(ColumnEncoder):
+    """Numbers, or truth values as 0 and 1.
+
+    Parameters
+    ----------
+    fill : float
+        What an empty cell becomes: the median of the training cells (lower of two).
+    indicator : bool
+        Whether gaps have a feature of their own.
+    quantiles : tuple of float
+        Of the training cells, at `QUANTILES`.
+    levels : tuple of float
+        Distinct values where they are few: 2, or at most 20 and a fifth of the rows.
+    gap_share : float
+        Share of training cells that were empty.
+    """
+
+    name: str
+    boolean: bool
+    fill: float
+    indicator: bool
+    quantiles: tuple[float, ...]
+    levels: tuple[float, ...]
+    gap_share: float
+    integer: bool
+
+    kind: ClassVar[str] = "numeric"
+
+    @classmethod
+    def fit(cls, name: str, cells: Series, *, boolean: bool = False) -> Self:
+        """Take fill value, quantiles and levels from cells that are not all empty."""
+        numbers = _numbers(cells)
+        known = numbers[~np.isnan(numbers)]
+        distinct = np.unique(known)
+        few = len(distinct) <= 2 or len(distinct) <= min(MAX_NUMERIC_LEVELS, len(numbers) / 5)
+        gap_share = 1.0 - len(known) / len(numbers)
+        return cls(
+            name=name,
+            boolean=boolean,
+            indicator=gap_share >= GAP_SHARE,
+            levels=tuple(distinct.tolist()) if few else (),
+            gap_share=gap_share,
+            **_summary(known),
+        )
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The number, and the gap where it is told."""
+        value = Feature(self.name)
+        gap = Feature(f"{self.name} (missing)", fixed=True, role="gap")
+        return (value, gap) if self.indicator else (value,)
+
+    @property
+    def n_codes(self) -> int:
+        """Levels and "never seen"; 0 for a column of many values."""
+        return len(self.levels) + 1 if self.levels else 0
+
+    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
+        """Fill gaps with the median, and code the levels."""
+        numbers = _numbers(cells)
+        missing = np.isnan(numbers)
+        filled = np.where(missing, self.fill, numbers)
+        parts = [filled, missing * MATCH] if self.indicator else [filled]
+        return Encoded(
+            values=np.stack(parts, axis=1),
+            codes=self._codes(filled),
+            missing=missing,
+            unseen=np.zeros(len(numbers), dtype=np.bool_),
+        )
+
+    def refit(self, cells: Series) -> NumericColumn:
+        """Take fill value and quantiles from other cells; keep them where all are empty."""
+        numbers = _numbers(cells)
+        known = numbers[~np.isnan(numbers)]
+        return replace(self, **_summary(known)) if len(known) else self
+
+    def code_values(self) -> Floats:
+        """Return level by level the number; for "never seen" the fill value."""
+        if not self.levels:
+            return super().code_values()
+        values = np.zeros((self.n_codes, len(self.features)))
+        values[:, 0] = [*self.levels, self.fill]
+        return values
+
+    def _codes(self, filled: Floats) -> NDArray[np.int64]:
+        if not self.levels:
+            return np.zeros(len(filled), dtype=np.int64)
+        levels = np.asarray(self.levels)
+        position = np.searchsorted(levels, filled).clip(0, len(levels) - 1)
+        return np.where(levels[position] == filled, position, len(levels)).astype(np.int64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "kind": self.kind, "name": self.name, "boolean": self.boolean, "fill": self.fill,
+            "indicator": self.indicator, "quantiles": list(self.quantiles),
+            "levels": list(self.levels), "gap_share": self.gap_share, "integer": self.integer,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Make the encoder again."""
+        fields = {k: v for k, v in state.items() if k != "kind"}
+        return cls(**{**fields, "quantiles": tuple(fields["quantiles"]),
+                      "levels": tuple(fields["levels"])})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CategoricalColumn(ColumnEncoder):
+    """Categories: one-hot of the frequent ones, surprisal of all.
+
+    Parameters
+    ----------
+    levels : tuple of str
+        Values with a feature of their own, most frequent first.
+    counts : dict of str to int
+        How often training had each value.
+    n : int
+        Training rows.
+    other : bool
+        Whether training had more values than `MAX_LEVELS`.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    counts: dict[str, int]
+    n: int
+    other: bool
+    _index: pd.Index[Any] = field(init=False, repr=False, compare=False)
+    _table: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+
+    kind: ClassVar[str] = "categorical"
+
+    def __post_init__(self) -> None:
+        """Index the known values once."""
+        object.__setattr__(self, "_index", pd.Index(list(self.counts), dtype=object))
+        object.__setattr__(
+            self, "_table", np.fromiter(self.counts.values(), np.int64, len(self.counts))
+        )
+
+    @classmethod
+    def fit(cls, name: str, cells: Series) -> Self:
+        """Count the values."""
+        counts = _count(cells)
+        return cls(name, tuple(list(counts)[:MAX_LEVELS]), counts, len(cells), len(counts) > MAX_LEVELS)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """One for each level, other values, values never seen, and the surprisal."""
+        ones = [
+            Feature(f"{self.name}={level}", fixed=True, role=f"level:{i}")
+            for i, level in enumerate(self.levels)
+        ]
+        other = [Feature(f"{self.name}=other", fixed=True, role="other")] if self.other else []
+        unseen = Feature(f"{self.name}=unseen", fixed=True, role="unseen")
+        return (*ones, *other, unseen, Feature(f"{self.name} (surprisal)", role="surprisal"))
+
+    @property
+    def n_codes(self) -> int:
+        """Levels, other where there are others, and never seen."""
+        return len(self.levels) + int(self.other) + 1
+
+    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
+        """Encode categories; in training each row's own count is left out of its surprisal."""
+        keys = _keys(cells)
+        position = self._index.get_indexer(keys)
+        count = np.where(position >= 0, self._table[position], 0)
+        codes = self._codes(position)
+        one_hot = np.zeros((len(keys), self.n_codes))
+        one_hot[np.arange(len(keys)), codes] = MATCH
+        surprisal = self.surprisal(count, training=training)
+        return Encoded(
+            values=np.column_stack([one_hot, surprisal]),
+            codes=codes,
+            missing=np.asarray(cells.isna(), dtype=np.bool_),
+            unseen=np.asarray(count == 0, dtype=np.bool_),
+        )
+
+    def refit(self, cells: Series) -> CategoricalColumn:
+        """Count other cells; the levels stay, a level that is not among them is unseen."""
+        counts = _count(cells)
+        return CategoricalColumn(self.name, self.levels, counts, len(cells), self.other)
+
+    def code_values(self) -> Floats:
+        """Return the one-hot block of each code, and its surprisal."""
+        named = np.array([self.counts.get(level, 0) for level in self.levels], dtype=np.int64)
+        rest = [self.n - int(named.sum())] if self.other else []
+        return np.column_stack(
+            [np.eye(self.n_codes) * MATCH, self.surprisal(np.array([*named, *rest, 0]))]
+        )
+
+    def surprisal(self, count: NDArray[np.int64], *, training: bool = False) -> Floats:
+        """Return -log(count / n) in nats; log(n + 1) for a value that is not there."""
+        n = self.n - int(training)
+        seen = np.maximum(count - int(training), 0)
+        return np.asarray(np.where(seen > 0, -np.log(np.maximum(seen, 1) / max(n, 1)), np.log(n + 1.0)))
+
+    def _codes(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        level = {value: i for i, value in enumerate(self.levels)}
+        rest = len(self.levels) if self.other else self.n_codes - 1
+        table = np.array([level.get(v, rest) for v in self.counts] + [self.n_codes - 1])
+        return np.asarray(table[position], dtype=np.int64)  # position -1 is the last: never seen
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "kind": self.kind, "name": self.name, "levels": list(self.levels),
+            "values": list(self.counts), "counts": list(self.counts.values()), "n": self.n,
+            "other": self.other,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Make the encoder again."""
+        counts = dict(zip(state["values"], state["counts"], strict=True))
+        return cls(state["name"], tuple(state["levels"]), counts, state["n"], state["other"])
+
+
+@dataclass(frozen=True)
+class TimestampColumn(ColumnEncoder):
+    """Points in time: where in the day, where in the week.
+
+    The date itself is no feature: tomorrow is always later than every training row.
+
+    Parameters
+    ----------
+    clock : bool
+        Whether training had times of day.
+    indicator : bool
+        Whether gaps have a feature of their own.
+    fill_s : float
+        Median of the training cells, seconds since 1970.
+    first_s, last_s : float
+        Range of the training cells, seconds since 1970.
+    gap_share : float
+        Share of training cells that were empty.
+    """
+
+    name: str
+    clock: bool
+    indicator: bool
+    fill_s: float
+    first_s: float
+    last_s: float
+    gap_share: float
+
+    kind: ClassVar[str] = "timestamp"
+
+    @classmethod
+    def fit(cls, name: str, cells: Series) -> Self:
+        """Take the range of cells that are not all empty."""
+        seconds = _seconds(cells)
+        known = seconds[~np.isnan(seconds)]
+        gap_share = 1.0 - len(known) / len(seconds)
+        return cls(
+            name=name,
+            clock=bool((known % DAY_S != 0).any()),
+            indicator=gap_share >= GAP_SHARE,
+            fill_s=float(np.quantile(known, 0.5, method="lower")),
+            first_s=float(known.min()),
+            last_s=float(known.max()),
+            gap_share=gap_share,
+        )
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Sine and cosine of hour and weekday, and the gap where it is told."""
+        parts = ("hour", "weekday") if self.clock else ("weekday",)
+        waves = [Feature(f"{self.name} ({f} of {p})") for p in parts for f in ("sine", "cosine")]
+        gap = Feature(f"{self.name} (missing)", fixed=True, role="gap")
+        return (*waves, gap) if self.indicator else tuple(waves)
+
+    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
+        """Turn times into angles; an empty cell is at the centre of the circle."""
+        seconds = _seconds(cells)
+        missing = np.isnan(seconds)
+        known = np.where(missing, 0.0, seconds)
+        weekday = (np.floor(known / DAY_S) + 3.0) % 7.0  # 1 January 1970 was a Thursday
+        turns = [known % DAY_S / DAY_S, weekday / 7.0] if self.clock else [weekday / 7.0]
+        waves = [f(2.0 * np.pi * turn) for turn in turns for f in (np.sin, np.cos)]
+        parts = [np.where(missing, 0.0, wave) for wave in waves]
+        values = np.stack([*parts, missing * MATCH] if self.indicator else parts, axis=1)
+        nothing = np.zeros(len(seconds), dtype=np.bool_)
+        return Encoded(values, np.zeros(len(seconds), dtype=np.int64), missing, nothing)
+
+    def refit(self, cells: Series) -> TimestampColumn:
+        """Take the range from other cells; keep it where all are empty."""
+        if cells.isna().all():
+            return self
+        other = TimestampColumn.fit(self.name, cells)
+        return replace(self, fill_s=other.fill_s, first_s=other.first_s, last_s=other.last_s)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "kind": self.kind, "name": self.name, "clock": self.clock, "indicator": self.indicator,
+            "fill_s": self.fill_s, "first_s": self.first_s, "last_s": self.last_s,
+            "gap_share": self.gap_share,
+        }  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Make the encoder again."""
+        return cls(**{k: v for k, v in state.items() if k != "kind"})
+
+
+def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampColumn) -> Floats:
+    """Return second - first in days, shape (N,); the difference of the medians where one is empty."""
+    difference = _seconds(frame[second.name]) - _seconds(frame[first.name])
+    usual = second.fill_s - first.fill_s
+    return np.asarray(np.where(np.isnan(difference), usual, difference) / DAY_S)
+
+
+def encoder_from_dict(state: dict[str, Any]) -> ColumnEncoder:
+    """Make any column's encoder from what its `to_dict` returned."""
+    kinds: tuple[type[ColumnEncoder], ...] = (NumericColumn, CategoricalColumn, TimestampColumn)
+    return {cls.kind: cls for cls in kinds}[state["kind"]].from_dict(state)
+
+
+def _numbers(cells: Series) -> Floats:
+    numbers = np.asarray(cells, dtype=np.float64)
+    return np.clip(numbers, -LARGEST, LARGEST)
+
+
+def _summary(known: Floats) -> dict[str, Any]:
+    return {
+        "fill": float(np.quantile(known, 0.5, method="lower")),
+        "quantiles": tuple(np.quantile(known, QUANTILES, method="nearest").tolist()),
+        "integer": bool((known == np.round(known)).all()),
+    }
+
+
+def _keys(cells: Series) -> NDArray[np.object_]:
+    keys = np.asarray(cells, dtype=object)
+    missing = np.asarray(cells.isna(), dtype=np.bool_)
+    if missing.any():
+        keys = np.where(missing, MISSING, keys)
+    return keys
+
+
+def _count(cells: Series) -> dict[str, int]:
+    """Return values and counts, most frequent first, equal counts by name."""
+    values, counts = np.unique(_keys(cells).astype(str), return_counts=True)
+    order = np.lexsort((values, -counts))[:MAX_COUNTED]
+    return {str(values[i]): int(counts[i]) for i in order}
+
+
+def _seconds(cells: Series) -> Floats:
+    """Return seconds since 1970, NaN where empty."""
+    times = np.asarray(cells, dtype="datetime64[ns]")
+    seconds = times.astype(np.int64) / 1e9
+    return np.asarray(np.where(np.isnat(times), np.nan, seconds))

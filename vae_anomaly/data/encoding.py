@@ -1,0 +1,294 @@
+"""A table as numbers: encoded features, category codes, and which column owns which feature.
+
+==============  =====================================================================================
+column          features
+==============  =====================================================================================
+numeric,        the number; where training had gaps in at least 1 % of rows, an indicator
+boolean
+categorical     one-hot over the 32 most frequent values, ``other`` and ``unseen``, each 1 / sqrt(2)
+                so that two different values lie 1 apart; the surprisal -log(frequency)
+timestamp       sine and cosine of the hour (where there are hours) and of the weekday
+two timestamps  the difference in days
+==============  =====================================================================================
+
+A missing number is filled with the training median, a missing category is a category of its own.
+Beside the features come the *codes* of columns with few distinct values, for categorical
+likelihoods; the last code of each column stands for "never seen in training".
+
+Statistics are those of the rows given to `TableEncoder.fit`. `TableEncoder.refit` takes them from
+other rows and keeps the layout, so that held-out rows can be scored by an encoder that never saw them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.data.columns import (
+    CategoricalColumn,
+    ColumnEncoder,
+    Encoded,
+    Feature,
+    NumericColumn,
+    TimestampColumn,
+    days_between,
+    encoder_from_dict,
+)
+from vae_anomaly.errors import DataError, NotEnoughDataError
+
+__all__ = ["EncodedTable", "TableEncoder"]
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+MAX_TIMESTAMP_PAIRS = 6
+
+
+class ColumnLike(Protocol):
+    """What the encoder asks of a column of the schema."""
+
+    @property
+    def name(self) -> str:
+        """Name of the column in the table."""
+
+    @property
+    def kind(self) -> str:
+        """``numeric``, ``categorical``, ``boolean`` or ``timestamp``."""
+
+
+@dataclass(frozen=True)
+class EncodedTable:
+    """Rows as numbers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D), float64
+        Encoded features, none missing.
+    codes : ndarray of shape (N, C), int64
+        Category codes of the discrete columns.
+    missing : ndarray of shape (N, columns), bool
+        Cells that were empty and have been filled.
+    unseen : ndarray of shape (N, columns), bool
+        Cells with a category that training did not have.
+    """
+
+    values: Floats
+    codes: NDArray[np.int64]
+    missing: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.values)
+
+    def take(self, rows: NDArray[Any]) -> EncodedTable:
+        """Return some rows."""
+        return EncodedTable(
+            self.values[rows], self.codes[rows], self.missing[rows], self.unseen[rows]
+        )
+
+
+class TableEncoder:
+    """Encode typed frames, as ``Schema.cast`` returns them.
+
+    Parameters
+    ----------
+    columns : list of ColumnEncoder
+        One for each column that the model reads.
+    pairs : list of (int, int)
+        Timestamp columns whose difference is a feature.
+    dropped : dict of str to str
+        Columns that carry nothing, with the reason.
+
+    Attributes
+    ----------
+    features : tuple of Feature
+        Name, owner columns and scale of every encoded feature.
+    discrete : tuple of int
+        Columns that have codes, in the order of the codes.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[ColumnEncoder],
+        pairs: Sequence[tuple[int, int]] = (),
+        dropped: dict[str, str] | None = None,
+    ) -> None:
+        self.columns = list(columns)
+        self.pairs = [(int(a), int(b)) for a, b in pairs]
+        self.dropped = dict(dropped or {})
+        self.features = self._features()
+        self.discrete = tuple(i for i, c in enumerate(self.columns) if c.n_codes > 0)
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, columns: Sequence[ColumnLike]) -> Self:
+        """Choose the layout and take all statistics from a frame.
+
+        Parameters
+        ----------
+        frame : DataFrame of N rows
+            Typed columns: float64, object with None, datetime64.
+        columns : sequence of Column
+            What to read.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If the frame has no row.
+        DataError
+            If no column carries anything.
+        """
+        if len(frame) == 0:
+            raise NotEnoughDataError(
+                "A table with 0 rows cannot be encoded. Pass the rows of normal operation."
+            )
+        fitted, dropped = [], {}
+        for column in columns:
+            encoder, reason = _fit_column(column, frame[column.name])
+            if encoder is None:
+                dropped[column.name] = reason
+                logger.warning("Column %r is left out: %s.", column.name, reason)
+            else:
+                fitted.append(encoder)
+        if not fitted:
+            raise DataError(
+                f"None of the {len(columns)} columns carries anything to learn from: {dropped}. "
+                "Pass at least one column with values, or override its kind in the schema."
+            )
+        times = [i for i, c in enumerate(fitted) if isinstance(c, TimestampColumn)]
+        return cls(fitted, list(combinations(times, 2))[:MAX_TIMESTAMP_PAIRS], dropped)
+
+    def refit(self, frame: pd.DataFrame) -> TableEncoder:
+        """Return an encoder of the same layout with the statistics of other rows."""
+        columns = [column.refit(frame[column.name]) for column in self.columns]
+        return TableEncoder(columns, self.pairs, self.dropped)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that the model reads."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def fixed(self) -> NDArray[np.bool_]:
+        """Features of a fixed scale, which no view rescales, shape (D,)."""
+        return np.array([feature.fixed for feature in self.features], dtype=np.bool_)
+
+    def ownership(self) -> Floats:
+        """Return the share of each feature that belongs to each column, shape (D, columns)."""
+        shares = np.zeros((len(self.features), len(self.columns)))
+        for row, feature in enumerate(self.features):
+            shares[row, list(feature.owners)] = 1.0 / len(feature.owners)
+        return shares
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each discrete column, the one for "never seen" included."""
+        return tuple(self.columns[i].n_codes for i in self.discrete)
+
+    def codebook(self) -> list[tuple[slice, Floats]]:
+        """Return, for each discrete column, where its features lie and what each code is there.
+
+        Returns
+        -------
+        list of (slice, ndarray of shape (n_codes, width))
+            In the order of `discrete`; unscaled features.
+        """
+        ends = np.cumsum([len(column.features) for column in self.columns])
+        starts = ends - [len(column.features) for column in self.columns]
+        return [
+            (slice(int(starts[i]), int(ends[i])), self.columns[i].code_values())
+            for i in self.discrete
+        ]
+
+    def transform(self, frame: pd.DataFrame) -> EncodedTable:
+        """Encode rows that the encoder was not fitted on."""
+        return self._encode(frame, training=False)
+
+    def transform_training(self, frame: pd.DataFrame) -> EncodedTable:
+        """Encode the rows of `fit`, each as if it had not been among them.
+
+        The surprisal of a category leaves the row itself out; counted in, training rows would look
+        more usual than new ones.
+        """
+        return self._encode(frame, training=True)
+
+    def _encode(self, frame: pd.DataFrame, *, training: bool) -> EncodedTable:
+        parts = [c.encode(frame[c.name], training=training) for c in self.columns]
+        differences = [self._difference(frame, pair) for pair in self.pairs]
+        blocks = [*(part.values for part in parts), *differences]
+        codes = [parts[i].codes for i in self.discrete]
+        return EncodedTable(
+            values=np.concatenate(blocks, axis=1),
+            codes=np.stack(codes, axis=1) if codes else np.empty((len(frame), 0), dtype=np.int64),
+            missing=np.stack([part.missing for part in parts], axis=1),
+            unseen=np.stack([part.unseen for part in parts], axis=1),
+        )
+
+    def _difference(self, frame: pd.DataFrame, pair: tuple[int, int]) -> Floats:
+        first, second = (self._timestamps(i) for i in pair)
+        return days_between(frame, first, second)[:, None]
+
+    def _timestamps(self, column: int) -> TimestampColumn:
+        encoder = self.columns[column]
+        assert isinstance(encoder, TimestampColumn)  # noqa: S101 - pairs are made of nothing else
+        return encoder
+
+    def _features(self) -> tuple[Feature, ...]:
+        own = [
+            feature.owned_by(index)
+            for index, column in enumerate(self.columns)
+            for feature in column.features
+        ]
+        between = [
+            Feature(f"{self.columns[b].name} - {self.columns[a].name} (days)", owners=(a, b))
+            for a, b in self.pairs
+        ]
+        return (*own, *between)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "columns": [column.to_dict() for column in self.columns],
+            "pairs": [list(pair) for pair in self.pairs],
+            "dropped": self.dropped,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Make the encoder again."""
+        return cls(
+            [encoder_from_dict(column) for column in state["columns"]],
+            [(a, b) for a, b in state["pairs"]],
+            state["dropped"],
+        )
+
+
+def _fit_column(column: ColumnLike, series: pd.Series[Any]) -> tuple[ColumnEncoder | None, str]:
+    """Return the encoder of a column, or None and the reason why it carries nothing."""
+    if series.isna().all():
+        return None, "every cell is missing"
+    kind = str(column.kind)
+    if kind == "categorical":
+        distinct = series.nunique()
+        if distinct > max(len(series) / 2, 32):
+            return None, (
+                f"{distinct} distinct values in {len(series)} rows: it looks like an identifier"
+            )
+        return CategoricalColumn.fit(column.name, series), ""
+    if kind == "timestamp":
+        return TimestampColumn.fit(column.name, series), ""
+    if kind in ("numeric", "boolean"):
+        return NumericColumn.fit(column.name, series, boolean=kind == "boolean"), ""
+    raise DataError(
+        f"Column {column.name!r} has kind {kind!r}, which no encoder reads. "
+        "Use numeric, categorical, boolean or timestamp, or ignore the column."
+    )
+
+

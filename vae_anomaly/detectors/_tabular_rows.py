@@ -1,0 +1,147 @@
+"""Which training rows do what: train the networks, stop them, fill the memory, calibrate.
+
+Calibration needs normals that neither network nor memory nor any statistic has seen. Where rows are
+plenty, a fifth of them is held out. Where they are scarce, every row is held out once: for each of
+five folds a detector of its own is trained on the others and scores it, and one more, trained on all
+rows, scores from then on. Groups are never split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.errors import ConfigError, NotEnoughDataError
+
+__all__ = ["Fold", "group_codes", "plan_rows"]
+
+Rows = NDArray[np.int64]
+
+MIN_ROWS = 10
+MIN_ROWS_TO_SPLIT = 2_000
+HELD_OUT_SHARE = 0.2
+MAX_HELD_OUT = 5_000
+VALIDATION_SHARE = 0.15
+MAX_VALIDATION = 1_000
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One detector's rows.
+
+    Parameters
+    ----------
+    fit : ndarray of int64
+        Rows that statistics and memory are made of, in random order.
+    validation : ndarray of int64
+        Rows among them that the networks do not train on: they decide when to stop.
+    held_out : ndarray of int64
+        Rows that nothing of this detector sees; it scores them for calibration.
+    """
+
+    fit: Rows
+    validation: Rows
+    held_out: Rows
+
+    @property
+    def train(self) -> Rows:
+        """Rows that the networks train on."""
+        return self.fit[~np.isin(self.fit, self.validation)]
+
+
+def group_codes(groups: object, n_rows: int) -> Rows | None:
+    """Return groups as codes from 0, shape (N,), or None where there are none.
+
+    Raises
+    ------
+    ConfigError
+        If there is not one group per row, or only one group.
+    """
+    if groups is None:
+        return None
+    names = np.asarray(groups, dtype=object).ravel()
+    if len(names) != n_rows:
+        raise ConfigError(
+            f"groups must name one group per row; got {len(names)} for {n_rows} rows. "
+            "Pass the group column of the same table."
+        )
+    codes = np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
+    if codes.max() == 0:
+        raise ConfigError(
+            f"All {n_rows} rows belong to one group, so none can be held out. "
+            "Pass at least two groups, or none."
+        )
+    return codes
+
+
+def plan_rows(
+    n_rows: int, groups: Rows | None, max_rows: int, rng: np.random.Generator
+) -> list[Fold]:
+    """Return the folds: the detector that stays comes first.
+
+    Parameters
+    ----------
+    n_rows : int
+    groups : ndarray of shape (N,), int64, optional
+    max_rows : int
+        Most rows that one detector is fitted on.
+    rng : numpy Generator
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there are fewer than 10 rows.
+    """
+    if n_rows < MIN_ROWS:
+        raise NotEnoughDataError(
+            f"A tabular detector needs at least {MIN_ROWS} normal rows; got n_samples={n_rows}. "
+            "Collect more rows of normal operation."
+        )
+    everyone = rng.permutation(n_rows)
+    if n_rows >= MIN_ROWS_TO_SPLIT:
+        wanted = int(min(HELD_OUT_SHARE * n_rows, MAX_HELD_OUT))
+        return [_fold(everyone, _draw(everyone, groups, wanted, rng), groups, max_rows, rng)]
+    parts = _partition(everyone, groups)
+    nobody = everyone[:0]
+    return [
+        _fold(everyone, nobody, groups, max_rows, rng),
+        *(_fold(everyone, part, groups, max_rows, rng) for part in parts),
+    ]
+
+
+def _fold(
+    rows: Rows, held_out: Rows, groups: Rows | None, max_rows: int, rng: np.random.Generator
+) -> Fold:
+    fit = rows[~np.isin(rows, held_out)][:max_rows]
+    wanted = int(np.clip(VALIDATION_SHARE * len(fit), 1, MAX_VALIDATION))
+    several = groups is None or len(np.unique(groups[fit])) > 1
+    validation = _draw(fit, groups if several else None, wanted, rng)
+    return Fold(fit=fit, validation=validation, held_out=held_out[: MAX_HELD_OUT])
+
+
+def _draw(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator) -> Rows:
+    """Draw rows, or whole groups until they hold enough rows; never all groups."""
+    if groups is None:
+        return rng.permutation(rows)[:wanted]
+    order = rng.permutation(np.unique(groups[rows]))
+    sizes = np.cumsum([np.sum(groups[rows] == group) for group in order])
+    n_groups = min(int(np.searchsorted(sizes, wanted)) + 1, len(order) - 1)
+    return rows[np.isin(groups[rows], order[:n_groups])]
+
+
+def _partition(rows: Rows, groups: Rows | None) -> list[Rows]:
+    """Cut rows into folds of about equal size, groups whole; the largest groups are dealt first."""
+    if groups is None:
+        return [part for part in np.array_split(rows, N_FOLDS) if len(part)]
+    present, counts = np.unique(groups[rows], return_counts=True)
+    n_folds = min(N_FOLDS, len(present))
+    sizes, fold_of = np.zeros(n_folds), {}
+    for place in np.argsort(-counts, kind="stable"):
+        fold = int(np.argmin(sizes))
+        fold_of[int(present[place])] = fold
+        sizes[fold] += counts[place]
+    folds = np.array([fold_of[int(group)] for group in groups[rows]])
+    return [rows[folds == fold] for fold in range(n_folds)]

@@ -1,0 +1,338 @@
+"""From encoded rows to the fused score: one chain of views, networks, memories and surprises.
+
+The chain is immutable once fitted. All its steps give a row the same numbers alone and in any batch:
+networks and searches see fixed-size chunks, padded with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.data.encoding import EncodedTable, TableEncoder
+from vae_anomaly.data.views import View, make_view
+from vae_anomaly.models.ensemble import EnsembleVAE, TargetLayout
+from vae_anomaly.scoring.evidence import Evidence, measure_evidence
+from vae_anomaly.scoring.fusion import Surprise, fuse
+from vae_anomaly.scoring.memory import ExemplarMemory, Neighbours
+
+__all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of"]
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Arrays = dict[str, NDArray[Any]]
+
+CHUNK = 512  # rows that a network sees at once; always this many
+SPREAD_FLOOR = 0.03
+TERM_WEIGHTS = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}
+
+
+@dataclass(frozen=True)
+class ViewScorer:
+    """One view of the rows: its VAE, its two memories, and what is usual there.
+
+    Parameters
+    ----------
+    view : View
+    vae : EnsembleVAE of one member
+    spread : ndarray of shape (Z,), float64
+        Mean posterior standard deviation of each latent over training rows, at least .03.
+    latents, data : ExemplarMemory
+        Of posterior means in units of `spread`, and of viewed rows. Exemplar i of `latents` is
+        the same row as exemplar i of `data`.
+    latent_gap, data_gap, data_local : Surprise
+    """
+
+    view: View
+    vae: EnsembleVAE
+    spread: Floats
+    latents: ExemplarMemory
+    data: ExemplarMemory
+    latent_gap: Surprise
+    data_gap: Surprise
+    data_local: Surprise
+
+    @classmethod
+    def fit(
+        cls,
+        view: View,
+        vae: EnsembleVAE,
+        viewed: Singles,
+        *,
+        groups: NDArray[np.int64] | None,
+        sizes: tuple[int, int],
+    ) -> Self:
+        """Fill the memories with the first rows of a random order.
+
+        Parameters
+        ----------
+        view : View
+        vae : EnsembleVAE of one member
+        viewed : ndarray of shape (N, D), float32
+            Training rows in random order.
+        groups : ndarray of shape (N,), optional
+            Rows of one group do not vouch for each other.
+        sizes : (int, int)
+            Exemplars in latent and in data space.
+        """
+        mean, logvar = encode(vae, viewed)
+        spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)
+        n_latent, n_data = sizes
+        kept = (lambda n: None) if groups is None else (lambda n: groups[:n])
+        latents = ExemplarMemory.fit(
+            (mean[:n_latent] / spread).astype(np.float32), groups=kept(n_latent)
+        )
+        data = ExemplarMemory.fit(viewed[:n_data].copy(), groups=kept(n_data))
+        return cls(
+            view=view,
+            vae=vae,
+            spread=spread,
+            latents=latents,
+            data=data,
+            latent_gap=Surprise.fit(latents.own_gap),
+            data_gap=Surprise.fit(data.own_gap),
+            data_local=Surprise.fit(data.own_local),
+        )
+
+    def look(self, values: Floats) -> Singles:
+        """Return encoded rows as this view shows them, (N, D), float32."""
+        return self.view.transform(values)
+
+    def latent_vectors(self, viewed: Singles) -> Singles:
+        """Return posterior means in units of the posterior's standard deviation, (N, Z)."""
+        mean, _ = encode(self.vae, viewed)
+        return (mean / self.spread).astype(np.float32)
+
+    def neighbours(self, viewed: Singles) -> tuple[Neighbours, Neighbours]:
+        """Return the nearest exemplars in latent and in data space."""
+        return self.latents.search(self.latent_vectors(viewed), 3), self.data.search(viewed)
+
+    def terms(self, viewed: Singles) -> dict[str, Floats]:
+        """Return the surprise of each kind of evidence, shape (N,), nats."""
+        near_latent, near_data = self.neighbours(viewed)
+        latent_gap, _ = self.latents.statistics(near_latent)
+        data_gap, data_local = self.data.statistics(near_data)
+        return {
+            "latent": self.latent_gap(latent_gap),
+            "data": self.data_gap(data_gap),
+            "local": self.data_local(data_local),
+        }
+
+    def state(self) -> tuple[Arrays, Arrays]:
+        """Return weights, and what calibrates the terms."""
+        weights = {f"vae.{k}": v.numpy() for k, v in self.vae.state_dict().items()}
+        rest: Arrays = {"spread": self.spread}
+        parts: dict[str, Any] = {
+            "view": self.view, "latents": self.latents, "data": self.data,
+            "latent_gap": self.latent_gap, "data_gap": self.data_gap, "data_local": self.data_local,
+        }  # fmt: skip
+        for name, part in parts.items():
+            rest |= _prefixed(name, part.state())
+        return weights, rest
+
+    @classmethod
+    def from_state(
+        cls, name: str, shape: Mapping[str, Any], weights: Arrays, rest: Arrays
+    ) -> Self:
+        """Make the view again from its name, its network's shape and its arrays."""
+        return cls(
+            view=make_view(name).from_state(_under("view", rest)),
+            vae=build_vae(shape, _under("vae", weights)),
+            spread=rest["spread"],
+            latents=ExemplarMemory.from_state(_under("latents", rest)),
+            data=ExemplarMemory.from_state(_under("data", rest)),
+            latent_gap=Surprise.from_state(_under("latent_gap", rest)),
+            data_gap=Surprise.from_state(_under("data_gap", rest)),
+            data_local=Surprise.from_state(_under("data_local", rest)),
+        )
+
+
+@dataclass(frozen=True)
+class RowScorer:
+    """All views of a table, and the typed ELBO where the table is categorical or mostly discrete.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    views : tuple of ViewScorer
+        The last one is the one whose likelihood is reported.
+    elbo : Surprise or None
+        Of the negative ELBO; None where it stays out of the fused score.
+    typical_nll : ndarray of shape (targets,), float64
+        Mean negative log-likelihood of each target over rows the network did not train on, nats.
+    """
+
+    encoder: TableEncoder
+    views: tuple[ViewScorer, ...]
+    elbo: Surprise | None
+    typical_nll: Floats
+
+    @property
+    def main(self) -> ViewScorer:
+        """The view whose likelihood is reported."""
+        return self.views[-1]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of each term in the fused score."""
+        names = [f"{kind}_{v.view.name}" for v in self.views for kind in ("latent", "data", "local")]
+        names += ["elbo"] if self.elbo is not None else []
+        return {name: TERM_WEIGHTS[name.split("_")[0]] for name in names}
+
+    def terms(self, table: EncodedTable) -> dict[str, Floats]:
+        """Return the surprise of every term of the fused score, shape (N,), nats."""
+        found = {
+            f"{kind}_{scorer.view.name}": surprise
+            for scorer in self.views
+            for kind, surprise in scorer.terms(scorer.look(table.values)).items()
+        }
+        if self.elbo is not None:
+            found["elbo"] = self.elbo(-self.evidence(table).elbo)
+        return found
+
+    def score(self, table: EncodedTable) -> Floats:
+        """Return the fused score, shape (N,), nats; higher = more anomalous."""
+        return fuse(self.terms(table), self.weights)
+
+    def evidence(self, table: EncodedTable, *, iw_draws: int = 0) -> Evidence:
+        """Return what the reported view's VAE says, nats."""
+        scorer = self.main
+        viewed = scorer.look(table.values)
+        target = targets_of(viewed, table.codes, scorer.vae.layout)
+        return evidence_of(scorer.vae, viewed, target, iw_draws=iw_draws)
+
+    def state(self) -> tuple[dict[str, Any], Arrays, Arrays]:
+        """Return JSON values, weights, and what calibrates the terms."""
+        weights: Arrays = {}
+        rest: Arrays = {"typical_nll": self.typical_nll}
+        for scorer in self.views:
+            its_weights, its_rest = scorer.state()
+            weights |= _prefixed(scorer.view.name, its_weights)
+            rest |= _prefixed(scorer.view.name, its_rest)
+        if self.elbo is not None:
+            rest |= _prefixed("elbo", self.elbo.state())
+        header = {
+            "encoder": self.encoder.to_dict(),
+            "views": [{"name": s.view.name, "vae": vae_shape(s.vae)} for s in self.views],
+        }
+        return header, weights, rest
+
+    @classmethod
+    def from_state(cls, header: Mapping[str, Any], weights: Arrays, rest: Arrays) -> Self:
+        """Make the chain again."""
+        views = tuple(
+            ViewScorer.from_state(
+                view["name"], view["vae"], _under(view["name"], weights), _under(view["name"], rest)
+            )
+            for view in header["views"]
+        )
+        elbo = _under("elbo", rest)
+        return cls(
+            encoder=TableEncoder.from_dict(header["encoder"]),
+            views=views,
+            elbo=Surprise.from_state(elbo) if elbo else None,
+            typical_nll=rest["typical_nll"],
+        )
+
+
+def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
+    """Say what a decoder is asked about.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    typed : bool
+        True asks for the codes of the discrete columns and the numbers of the others; False for
+        every feature as a Gaussian.
+    """
+    if not typed:
+        return TargetLayout(tuple(range(len(encoder.features))))
+    coded = {j for where, _ in encoder.codebook() for j in range(where.start, where.stop)}
+    gaussian = tuple(j for j in range(len(encoder.features)) if j not in coded)
+    return TargetLayout(gaussian, encoder.code_sizes)
+
+
+def targets_of(viewed: Singles, codes: NDArray[np.int64], layout: TargetLayout) -> Singles:
+    """Return the targets of rows, (N, n_targets), float32."""
+    gaussian = viewed[:, list(layout.gaussian)]
+    if not layout.classes:
+        return gaussian
+    return np.concatenate([gaussian, codes.astype(np.float32)], axis=1)
+
+
+@torch.inference_mode()
+def encode(vae: EnsembleVAE, viewed: Singles) -> tuple[Singles, Singles]:
+    """Return posterior means and log variances of an ensemble of one, each (N, Z), float32."""
+    n = len(viewed)
+    mean = np.empty((n, vae.latent_dim), dtype=np.float32)
+    logvar = np.empty_like(mean)
+    for start in range(0, n, CHUNK):
+        rows = _padded(viewed, start)
+        m, v = vae.encode(rows)
+        stop = min(start + CHUNK, n)
+        mean[start:stop], logvar[start:stop] = m[0, : stop - start], v[0, : stop - start]
+    return mean, logvar
+
+
+def evidence_of(
+    vae: EnsembleVAE, viewed: Singles, target: Singles, *, iw_draws: int = 0
+) -> Evidence:
+    """Return the evidence of rows, chunk by chunk."""
+    parts = [
+        measure_evidence(vae, _padded(viewed, s), _padded(target, s), iw_draws=iw_draws)
+        for s in range(0, max(len(viewed), 1), CHUNK)
+    ]
+    n = len(viewed)
+    bounds = [part.iw_nll for part in parts if part.iw_nll is not None]
+    return Evidence(
+        np.concatenate([part.nll_per_dim for part in parts])[:n],
+        np.concatenate([part.kl_per_dim for part in parts])[:n],
+        np.concatenate(bounds)[:n] if bounds else None,
+    )
+
+
+def vae_shape(vae: EnsembleVAE) -> dict[str, Any]:
+    """Return what `build_vae` needs, as JSON values."""
+    return {
+        "n_features": vae.n_features,
+        "latent_dim": vae.latent_dim,
+        "hidden": vae.hidden,
+        "sees_mask": vae.sees_mask,
+        "gaussian": list(vae.layout.gaussian),
+        "classes": list(vae.layout.classes),
+    }
+
+
+def build_vae(shape: Mapping[str, Any], weights: Arrays) -> EnsembleVAE:
+    """Make an ensemble of one with given weights, in evaluation mode."""
+    layout = TargetLayout(tuple(shape["gaussian"]), tuple(shape["classes"]))
+    with torch.random.fork_rng(devices=[]):
+        vae = EnsembleVAE(
+            1, shape["n_features"], shape["latent_dim"], layout,
+            hidden=shape["hidden"], sees_mask=shape["sees_mask"],
+        )  # fmt: skip
+    vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
+    return vae.eval()
+
+
+def _padded(rows: Singles, start: int) -> torch.Tensor:
+    """Return one chunk as (1, CHUNK, D), zeros after the last row."""
+    part = rows[start : start + CHUNK]
+    chunk = torch.zeros(1, CHUNK, rows.shape[1])
+    chunk[0, : len(part)] = torch.from_numpy(np.ascontiguousarray(part))
+    return chunk
+
+
+def _prefixed(name: str, arrays: Arrays) -> Arrays:
+    return {f"{name}.{key}": value for key, value in arrays.items()}
+
+
+def _under(name: str, arrays: Arrays) -> Arrays:
+    """Return the arrays whose key begins with ``name.``, without it."""
+    start = f"{name}."
+    return {key[len(start) :]: v for key, v in arrays.items() if key.startswith(start)}

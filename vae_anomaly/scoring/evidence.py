@@ -1,0 +1,138 @@
+"""What a VAE says about a row or an image, in nats: reconstruction, KL, ELBO, importance-weighted bound.
+
+All of it is deterministic. The posterior mean is used throughout; the importance-weighted bound draws
+the same standard normal numbers for every sample, so a sample's value does not depend on its batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.objectives import gaussian_kl, gaussian_log_prob, importance_weighted_nll
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Evidence", "EvidenceModel", "measure_evidence"]
+
+Floats = NDArray[np.float64]
+
+
+class NLL(Protocol):
+    """A likelihood, as far as evidence needs it."""
+
+    def nll(self, params: Tensor, target: Tensor) -> Tensor:
+        """Return -log p of each dimension."""
+
+
+class EvidenceModel(Protocol):
+    """A VAE, as far as evidence needs it: encoder, decoder, likelihood, standard normal prior."""
+
+    @property
+    def likelihood(self) -> NLL:
+        """What the decoder's numbers mean."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior mean and log variance."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the likelihood's parameters."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Evidence of N samples, nats.
+
+    Parameters
+    ----------
+    nll_per_dim : ndarray of shape (N, D), float64
+        -log p(x_j | z) at the posterior mean; higher = more anomalous.
+    kl_per_dim : ndarray of shape (N, Z), float64
+        KL(q(z | x) || p(z)) of each latent; higher = more anomalous.
+    iw_nll : ndarray of shape (N,), float64, or None
+        Importance-weighted estimate of -log p(x); higher = more anomalous.
+    """
+
+    nll_per_dim: Floats
+    kl_per_dim: Floats
+    iw_nll: Floats | None = None
+
+    @property
+    def reconstruction_nll(self) -> Floats:
+        """-log p(x | z) at the posterior mean, shape (N,), nats; higher = more anomalous."""
+        return np.asarray(self.nll_per_dim.sum(axis=1))
+
+    @property
+    def kl(self) -> Floats:
+        """KL of the posterior to the prior, shape (N,), nats; higher = more anomalous."""
+        return np.asarray(self.kl_per_dim.sum(axis=1))
+
+    @property
+    def elbo(self) -> Floats:
+        """Lower bound of log p(x), shape (N,), nats; **higher = more normal**."""
+        return -(self.reconstruction_nll + self.kl)
+
+
+@torch.inference_mode()
+def measure_evidence(
+    model: EvidenceModel,
+    x: Tensor,
+    target: Tensor | None = None,
+    *,
+    iw_draws: int = 0,
+    random_state: int = 0,
+) -> Evidence:
+    """Measure all evidence of some samples.
+
+    Parameters
+    ----------
+    model : EvidenceModel
+        In evaluation mode; its prior is the standard normal.
+    x : Tensor of shape (N, D) or (1, N, D)
+        The second for an ensemble of one.
+    target : Tensor of the same leading shape, optional
+        What the likelihood is asked about; `x` where left out.
+    iw_draws : int
+        Draws of the importance-weighted bound; 0 leaves it out.
+    random_state : int
+        Of those draws.
+
+    Returns
+    -------
+    evidence : Evidence
+    """
+    asked = x if target is None else target
+    mean, logvar = model.encode(x)
+    nll = model.likelihood.nll(model.decode(mean), asked)
+    bound = None
+    if iw_draws > 0:
+        bound = _numbers(_iw_nll(model, mean, logvar, asked, iw_draws, random_state), mean).ravel()
+    return Evidence(_numbers(nll, mean), _numbers(gaussian_kl(mean, logvar), mean), bound)
+
+
+def _iw_nll(
+    model: EvidenceModel, mean: Tensor, logvar: Tensor, target: Tensor, n_draws: int, seed: int
+) -> Tensor:
+    """Estimate -log p(x) with one and the same set of draws for every sample."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(n_draws, mean.shape[-1], generator=generator)
+    weights = []
+    for eps in noise:  # (Z,)
+        z = mean + eps * torch.exp(0.5 * logvar)
+        log_px = -model.likelihood.nll(model.decode(z), target).sum(-1)
+        zero = torch.zeros_like(z)
+        log_ratio = gaussian_log_prob(z, zero, zero) - gaussian_log_prob(z, mean, logvar)
+        weights.append(log_px + log_ratio.sum(-1))
+    return importance_weighted_nll(torch.stack(weights))
+
+
+def _numbers(values: Tensor, like: Tensor) -> Floats:
+    """Return float64 without the members' axis."""
+    if like.ndim == 3:
+        values = values.squeeze(0)
+    return values.double().numpy()

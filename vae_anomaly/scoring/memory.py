@@ -1,0 +1,290 @@
+"""Exemplar memory: how far a row lies from the nearest normal rows, and how dense it is there.
+
+Distances are found in three steps that cost little and always come out the same:
+
+1. one matrix product of a fixed size (rows are padded) ranks all exemplars;
+2. the best of each of 128 groups of exemplars, and the k best of those (a miss needs two of the k
+   nearest in one group; the calibration is made with the same search);
+3. the distances to those k are computed again from differences, so that an exemplar itself is at
+   distance 0 and a row's result does not depend on the rows beside it.
+
+Vectors wider than `MAX_COMPONENTS` are projected on their principal directions; the squared norm of
+what remains is kept: ``D^2 = |P q - P e|^2 + rest(q) + rest(e)``.
+
+Statistics of a row, from its k nearest exemplars:
+
+* *gap* ``G = mean distance of the nearest 3 + eps``;
+* *local ratio* ``L = (mean distance of the nearest 5 + eps) / mean of the same of those neighbours``,
+  as in the local outlier factor.
+
+Read in latent space with distances in units of the posterior's standard deviation, G is a
+nearest-neighbour estimate of the aggregated posterior's density.
+
+References
+----------
+Breunig, Kriegel, Ng and Sander, LOF: Identifying Density-Based Local Outliers, 2000.
+Tomczak and Welling, VAE with a VampPrior, 2018 (aggregated posterior).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.errors import NotEnoughDataError
+
+__all__ = ["ExemplarMemory", "Neighbours", "Projection"]
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Arrays = dict[str, NDArray[Any]]
+
+CHUNK = 128  # rows a matrix product is made for; always this many
+N_GROUPS = 128
+EXACT_BELOW = 512  # exemplars, under which every one is its own group
+MAX_COMPONENTS = 32
+PROJECTION_BUDGET = 320_000  # exemplars x components that cost nothing noticeable
+NEAREST = 3
+LOCAL = 5
+RELATIVE_EPS = 1e-3
+FAR = 1e30
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Principal directions of the exemplars.
+
+    Parameters
+    ----------
+    center : ndarray of shape (D,), float32
+    basis : ndarray of shape (D, P), float32, or None
+        Orthonormal columns; None keeps all dimensions.
+    """
+
+    center: Singles
+    basis: Singles | None
+
+    @classmethod
+    def fit(cls, vectors: Singles, n_components: int) -> Self:
+        """Take the mean, and the directions of the largest variance where they are fewer than D."""
+        center = vectors.mean(axis=0, dtype=np.float64)
+        if n_components >= vectors.shape[1]:
+            return cls(center.astype(np.float32), None)
+        centred = vectors - center
+        _, directions = np.linalg.eigh(centred.T @ centred)
+        return cls(
+            center.astype(np.float32),
+            np.ascontiguousarray(directions[:, ::-1][:, :n_components], dtype=np.float32),
+        )
+
+    def apply(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return coordinates (N, P) and squared norms of the remainder (N,)."""
+        centred = vectors - torch.from_numpy(self.center)
+        if self.basis is None:
+            return centred, centred.new_zeros(len(centred))
+        coordinates = centred @ torch.from_numpy(self.basis)
+        rest = centred.square().sum(1) - coordinates.square().sum(1)
+        return coordinates, rest.clamp_(min=0.0)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest exemplars of each row, nearest first.
+
+    Parameters
+    ----------
+    distance : ndarray of shape (N, k), float64
+    index : ndarray of shape (N, k), int64
+        Which exemplar.
+    """
+
+    distance: Floats
+    index: NDArray[np.int64]
+
+
+class ExemplarMemory:
+    """Search normal exemplars and turn distances into the gap and the local ratio.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (M, D), float32
+        Exemplars in random order.
+    projection : Projection
+    eps : float
+        Smallest distance that counts, in the vectors' unit.
+    scale : ndarray of shape (M,), float64
+        Each exemplar's own mean distance to its 5 nearest others.
+
+    Attributes
+    ----------
+    own_gap, own_local : ndarray of shape (M,), float64
+        Leave-one-out statistics of the exemplars; only after `fit`.
+    """
+
+    own_gap: Floats
+    own_local: Floats
+
+    def __init__(
+        self, vectors: Singles, projection: Projection, eps: float, scale: Floats
+    ) -> None:
+        self.vectors, self.projection, self.eps, self.scale = vectors, projection, eps, scale
+        self._index_exemplars()
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: Singles,
+        *,
+        groups: NDArray[np.int64] | None = None,
+        max_components: int = MAX_COMPONENTS,
+    ) -> Self:
+        """Remember exemplars and measure each against the others.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (M, D), float32, M >= 3
+            In random order.
+        groups : ndarray of shape (M,), int64, optional
+            Exemplars of one group are not neighbours of each other here.
+        max_components : int
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there are fewer than 3 exemplars.
+        """
+        if len(vectors) < NEAREST:
+            raise NotEnoughDataError(
+                f"A memory needs at least {NEAREST} exemplars; got {len(vectors)}. "
+                "Train on more normal rows."
+            )
+        n_components = _components(vectors.shape, max_components)
+        memory = cls(
+            vectors, Projection.fit(vectors, n_components), 0.0, np.ones(len(vectors))
+        )
+        own = memory._search_own(groups)
+        near = _mean_of(own.distance, LOCAL)
+        memory.eps = RELATIVE_EPS * float(np.median(near)) + 1e-9
+        memory.scale = near + memory.eps
+        memory.own_gap, memory.own_local = memory.statistics(own)
+        return memory
+
+    def search(self, queries: Singles, k: int = LOCAL) -> Neighbours:
+        """Find the k nearest exemplars of each row.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (N, D), float32
+        k : int
+            At most the number of exemplars.
+
+        Returns
+        -------
+        neighbours : Neighbours
+        """
+        return self._search(queries, min(k, len(self.vectors)))
+
+    def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
+        """Return gap and local ratio of each row, shape (N,), > 0, higher = stranger."""
+        gap = _mean_of(neighbours.distance, NEAREST) + self.eps
+        around = self.scale[neighbours.index[:, :LOCAL]].mean(axis=1)
+        local = (_mean_of(neighbours.distance, LOCAL) + self.eps) / around
+        return gap, local
+
+    def state(self) -> Arrays:
+        """Return the arrays that `from_state` needs."""
+        arrays: Arrays = {
+            "vectors": self.vectors,
+            "center": self.projection.center,
+            "eps": np.array([self.eps]),
+            "scale": self.scale,
+        }
+        if self.projection.basis is not None:
+            arrays["basis"] = self.projection.basis
+        return arrays
+
+    @classmethod
+    def from_state(cls, arrays: Arrays) -> Self:
+        """Make the memory again."""
+        projection = Projection(arrays["center"], arrays.get("basis"))
+        return cls(arrays["vectors"], projection, float(arrays["eps"][0]), arrays["scale"])
+
+    def _index_exemplars(self) -> None:
+        """Lay the exemplars out so that one product gives ``q . e - |e|^2 / 2`` for all of them."""
+        coordinates, rest = self.projection.apply(torch.from_numpy(self.vectors))
+        n, p = coordinates.shape
+        self._groups = n if n <= EXACT_BELOW else N_GROUPS
+        padded = -(-n // self._groups) * self._groups
+        table = torch.zeros(p + 1, padded)
+        table[p, n:] = -FAR
+        table[:p, :n] = coordinates.T
+        table[p, :n] = -0.5 * (coordinates.square().sum(1) + rest)
+        self._table, self._coordinates, self._rest = table, coordinates, rest
+
+    def _search_own(self, groups: NDArray[np.int64] | None) -> Neighbours:
+        k = min(LOCAL, len(self.vectors) - 1)
+        own = np.arange(len(self.vectors)) if groups is None else groups
+        if groups is not None and np.bincount(own).max() > len(own) - k:
+            own = np.arange(len(self.vectors))  # one group is nearly everything
+        return self._search(self.vectors, k, torch.from_numpy(own))
+
+    @torch.inference_mode()
+    def _search(
+        self, queries: Singles, k: int, groups: torch.Tensor | None = None
+    ) -> Neighbours:
+        n, width = len(queries), self._table.shape[1]
+        distance = torch.empty(n, k)
+        index = torch.empty(n, k, dtype=torch.long)
+        product = torch.empty(CHUNK, width)
+        rows = torch.ones(CHUNK, len(self._table))
+        for start in range(0, n, CHUNK):
+            stop = min(start + CHUNK, n)
+            part = torch.zeros(CHUNK, queries.shape[1])
+            part[: stop - start] = torch.from_numpy(queries[start:stop])
+            coordinates, rest = self.projection.apply(part)
+            rows[:, :-1] = coordinates
+            torch.mm(rows, self._table, out=product)
+            if groups is not None:
+                mine = groups[start:stop]
+                product[: stop - start, : len(groups)][mine[:, None] == groups[None, :]] = -FAR
+            found = self._best(product, k)
+            exact = self._distances(coordinates, rest, found)
+            order = exact.argsort(dim=1, stable=True)
+            distance[start:stop] = exact.gather(1, order)[: stop - start]
+            index[start:stop] = found.gather(1, order)[: stop - start]
+        return Neighbours(distance.double().numpy(), index.numpy())
+
+    def _best(self, product: torch.Tensor, k: int) -> torch.Tensor:
+        """Return the numbers of the k best exemplars, at most one of each group, (CHUNK, k)."""
+        if self._groups == product.shape[1]:
+            return product.topk(k, dim=1).indices
+        by_group = product.view(CHUNK, -1, self._groups)  # exemplar j is in group j % groups
+        group = by_group.amax(1).topk(k, dim=1).indices
+        inside = by_group.gather(2, group[:, None, :].expand(-1, by_group.shape[1], -1))
+        return inside.argmax(1) * self._groups + group
+
+    def _distances(
+        self, coordinates: torch.Tensor, rest: torch.Tensor, found: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the distances to the exemplars found, from differences, (CHUNK, k)."""
+        found = found.clamp(max=len(self._coordinates) - 1)
+        apart = (self._coordinates[found] - coordinates[:, None, :]).square_().sum(2)
+        if self.projection.basis is not None:
+            apart += rest[:, None] + self._rest[found]
+        return apart.sqrt_()
+
+
+def _components(shape: tuple[int, ...], limit: int) -> int:
+    """Return how many dimensions are kept: all where that costs little."""
+    n, d = shape
+    if d <= limit or n * d <= PROJECTION_BUDGET:
+        return d
+    return min(d, max(limit, PROJECTION_BUDGET // n))
+
+
+def _mean_of(distance: Floats, k: int) -> Floats:
+    return np.asarray(distance[:, :k].mean(axis=1))
