@@ -83,8 +83,8 @@ class VAE(nn.Module):
     Raises
     ------
     ConfigError
-        If a batch of zeros does not pass through the parts given (they must name their
-        `in_shape`, `out_shape` and `latent_dim`; parts that do not are not checked).
+        If `latent_dim` or `n_params` of the parts differ, or, at the first batch, if what the
+        decoder emits has not the target's shape: nothing is ever broadcast silently.
 
     Examples
     --------
@@ -162,7 +162,7 @@ class VAE(nn.Module):
         drawn = self.training if sample is None else sample
         z = draw_gaussian(mean, logvar, generator) if drawn else mean
         params = self.decode(z, **given)
-        nll = self.likelihood.nll(params, x if target is None else target)
+        nll = self._measure(params, x if target is None else target)
         return VAEOutput(
             recon=self.likelihood.mean(params),
             mean=mean,
@@ -179,7 +179,17 @@ class VAE(nn.Module):
     def nll_per_dim(self, x: Tensor, target: Tensor | None = None, **given: Tensor) -> Tensor:
         """Return -log p of each data dimension at the posterior mean, (N, *x), nats."""
         mean, _ = self.encode(x, **given)
-        return self.likelihood.nll(self.decode(mean, **given), x if target is None else target)
+        return self._measure(self.decode(mean, **given), x if target is None else target)
+
+    def _measure(self, params: Tensor, target: Tensor) -> Tensor:
+        """Return the nll of each data dimension; refuse shapes that would silently broadcast."""
+        if params.shape[: target.ndim] != target.shape:
+            raise ConfigError(
+                f"{type(self.likelihood).__name__} cannot compare what the decoder emits, of shape "
+                f"{tuple(params.shape)}, with the target, of shape {tuple(target.shape)}. Build "
+                "the decoder with out_shape equal to the shape of one target."
+            )
+        return self.likelihood.nll(params, target)
 
     def log_prior(self, z: Tensor) -> Tensor:
         """Return log p(z) in nats, of shape (...) for z of shape (..., Z)."""
@@ -237,9 +247,8 @@ class VAE(nn.Module):
         return importance_weighted_nll(torch.cat(weights) if weights else x.new_empty(0, len(x)))
 
 
-@torch.no_grad()
 def _check_parts(model: VAE) -> None:
-    """Pass a batch of zeros through the parts, and name what does not fit."""
+    """Name parts that do not fit each other, as far as they tell about themselves."""
     encoder, decoder = model.encoder, model.decoder
     e_dim, d_dim = getattr(encoder, "latent_dim", None), getattr(decoder, "latent_dim", None)
     if None not in (e_dim, d_dim) and e_dim != d_dim:

@@ -69,6 +69,7 @@ class TrainingConfig:
         """Refuse values with which nothing can be trained."""
         positive: dict[str, float] = {"max_steps": self.max_steps, "batch_size": self.batch_size}
         positive |= {"lr": self.lr, "eval_every": self.eval_every}
+        positive |= {} if self.patience is None else {"patience": self.patience}
         for name, value in positive.items():
             if value <= 0:
                 raise ConfigError(
