@@ -59,6 +59,7 @@ _SIGNATURES: Final = (
     b"BM",
     b"RIFF",
 )
+_PNG_END: Final = b"IEND\xaeB`\x82"  # without it Pillow takes what came before for the whole
 _HEADER_LOCK = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -137,6 +138,8 @@ def decode_image(source: str | Path | bytes, *, limits: ImageLimits | None = Non
     with _translated(name, data):
         image = _open(name, data, limits)
         _load(image)
+        if image.format == "PNG" and _PNG_END not in data:
+            raise OSError("the file is truncated: the end of the PNG is missing")
         return _upright(_pixels(name, image), _orientation(image))
 
 

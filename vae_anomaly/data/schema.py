@@ -338,12 +338,13 @@ def _missing_column(name: str, candidates: Sequence[str]) -> str:
 
 def _declared_kinds(overrides: Mapping[str, str], names: Sequence[str]) -> dict[str, ColumnKind]:
     """Check overrides: every column exists, every kind exists."""
+    kinds = [kind.value for kind in ColumnKind]
     for name, kind in overrides.items():
         _refuse_unknown("overrides", name, names)
-        if kind not in set(ColumnKind):
+        if kind not in kinds:
             raise ConfigError(
-                f"Kind {kind!r} of column {name!r} does not exist"
-                f"{did_you_mean(str(kind), list(ColumnKind))}. Kinds: {', '.join(ColumnKind)}."
+                f"Kind {kind!r} of column {name!r} does not exist{did_you_mean(str(kind), kinds)}. "
+                f"Kinds: {', '.join(kinds)}."
             )
     return {name: ColumnKind(kind) for name, kind in overrides.items()}
 
@@ -388,6 +389,6 @@ def _explain_one(error: Any, data: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where} has the unknown key {key!r}{did_you_mean(key, known)}"
     if error["type"] == "enum":
-        near = did_you_mean(str(error["input"]), list(ColumnKind))
+        near = did_you_mean(str(error["input"]), [kind.value for kind in ColumnKind])
         return f"{where} has the unknown kind {error['input']!r}{near}"
     return f"{where}: {key}: {error['msg']}" if key else f"{where}: {error['msg']}"
