@@ -17,7 +17,8 @@ PACKAGE = Path(vae_anomaly.__file__).parent
 # Lowest layer first. A module may import from its own layer and from those above it in this list.
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "progress"),
-    ("likelihoods", "objectives", "priors", "thresholds", "metrics", "data"),
+    ("metrics", "tails"),
+    ("likelihoods", "objectives", "priors", "operating_points", "thresholds", "data"),
     ("models", "features", "corruption"),
     ("training", "diagnostics", "latents", "scoring"),
     ("persistence",),
