@@ -1,1 +1,45 @@
-"""batch."""
+"""Score folders and tables overnight: every partition once, whole, and on the record.
+
+::
+
+    out/
+      part-<key>.parquet      one for each input partition: id, score, p_value, is_anomaly, ...
+      heatmaps/<key>/*.png    pictures only: where it is wrong
+      quarantine/part-<key>.jsonl   what could not be scored, and why
+      ledger.sqlite           what is done, from what, by which model
+      manifest.json           written last; readers trust only what it lists
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.batch.job import RunSummary
+from vae_anomaly.batch.ledger import PartitionResult
+from vae_anomaly.batch.logs import JsonFormatter, log_to_stderr
+from vae_anomaly.batch.manifest import read_manifest, read_results
+from vae_anomaly.batch.partition import score_partition
+from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
+from vae_anomaly.batch.quarantine import BadItem, read_quarantine
+from vae_anomaly.batch.run import score_images, score_tables
+from vae_anomaly.batch.settings import Options, Output, ScoringModel
+from vae_anomaly.batch.signals import graceful_termination
+
+__all__ = [
+    "BadItem",
+    "JsonFormatter",
+    "Options",
+    "Output",
+    "Partition",
+    "PartitionResult",
+    "RunSummary",
+    "ScoringModel",
+    "graceful_termination",
+    "log_to_stderr",
+    "plan_images",
+    "plan_tables",
+    "read_manifest",
+    "read_quarantine",
+    "read_results",
+    "score_images",
+    "score_partition",
+    "score_tables",
+]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         list_models,
         show_model,
     )
-    from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
     from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
     from vae_anomaly.tracking.store import init_store, tracking_uri
+    from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
     "ModelCard",

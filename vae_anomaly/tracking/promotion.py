@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vae_anomaly.tracking.lookups import TAG, as_time, experiment_id, model_aliases
-from vae_anomaly.tracking.verified import resolve
 from vae_anomaly.tracking.store import session, tracking_uri
+from vae_anomaly.tracking.verified import resolve
 
 __all__ = ["Promotion", "move_alias", "promote", "promotions"]
 

@@ -1,0 +1,77 @@
+"""Where partitions are scored: in this process, or in several. An engine decides nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from vae_anomaly.batch.ledger import PartitionResult
+from vae_anomaly.batch.partition import score_partition
+from vae_anomaly.batch.plan import Partition
+from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.errors import DataError
+from vae_anomaly.progress import Progress, null_progress
+
+__all__ = ["Outcome", "many_processes", "one_process"]
+
+Outcome = PartitionResult | str
+"""What scoring gave, or why the input could not be read."""
+
+
+def one_process(
+    todo: list[Partition], model: ScoringModel, output: Output, progress: Progress
+) -> Iterator[tuple[Partition, Outcome]]:
+    """Score one after the other, here."""
+    images = sum(len(partition.files) for partition in todo if partition.kind == "images")
+    before = 0
+    for partition in todo:
+        tell = _shifted(progress, before, images)
+        outcome = _attempt(partition, model, output, tell)
+        yield partition, outcome
+        before += outcome.rows_in if isinstance(outcome, PartitionResult) else len(partition.files)
+
+
+def many_processes(
+    todo: list[Partition], model: ScoringModel, output: Output, workers: int
+) -> Iterator[tuple[Partition, Outcome]]:
+    """Score in several processes, each with its own copy of the model, in any order."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(
+        min(workers, len(todo)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare_worker,
+        initargs=(threads,),
+    ) as pool:
+        waiting = {pool.submit(_attempt, one, model, output): one for one in todo}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _attempt(
+    partition: Partition, model: ScoringModel, output: Output, tell: Progress = null_progress
+) -> Outcome:
+    """Score a partition; an input that cannot be read is told and does not end the run."""
+    try:
+        return score_partition(partition, model, output, progress=tell)
+    except DataError as err:
+        return str(err)
+
+
+def _prepare_worker(threads: int) -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    torch.set_num_threads(threads)
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    def tell(stage: str, done: int, of: int) -> None:
+        progress(stage, before + done, total or of)
+
+    return tell

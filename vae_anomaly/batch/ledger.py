@@ -1,0 +1,187 @@
+"""The ledger: which partitions are done, from what, by which model, with what result.
+
+A row is written after the output of its partition is in place, so a row without its file, or a file
+without its row, means: score it again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vae_anomaly import __version__
+from vae_anomaly.batch.commit import sha256_of
+from vae_anomaly.batch.failpoints import reach
+from vae_anomaly.errors import StorageError
+
+__all__ = ["Ledger", "LedgerRow", "PartitionResult"]
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS partitions (
+    key TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    input_path TEXT NOT NULL,
+    input_bytes INTEGER NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    rows_in INTEGER NOT NULL,
+    rows_out INTEGER NOT NULL,
+    rows_flagged INTEGER NOT NULL,
+    rows_quarantined INTEGER NOT NULL CHECK (rows_in = rows_out + rows_quarantined),
+    output TEXT NOT NULL,
+    output_sha256 TEXT NOT NULL,
+    files TEXT NOT NULL,
+    codes TEXT NOT NULL,
+    model_version TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    threshold REAL NOT NULL,
+    config_sha256 TEXT NOT NULL,
+    code_version TEXT NOT NULL,
+    committed REAL NOT NULL,
+    seconds REAL NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True)
+class PartitionResult:
+    """What scoring one partition gave.
+
+    Parameters
+    ----------
+    key : str
+    input_sha256 : str
+    rows_in, rows_out, rows_flagged, rows_quarantined : int
+        Pictures or rows; ``rows_in = rows_out + rows_quarantined``.
+    output : str
+        The output file, below the output folder.
+    files : dict of str to str
+        SHA-256 of each file that was written, the output among them.
+    codes : dict of str to int
+        Quarantined items by reason.
+    seconds : float
+    """
+
+    key: str
+    input_sha256: str
+    rows_in: int
+    rows_out: int
+    rows_flagged: int
+    rows_quarantined: int
+    output: str
+    files: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One partition that is done."""
+
+    key: str
+    kind: str
+    folder: str
+    input_path: str
+    input_bytes: int
+    input_sha256: str
+    rows_in: int
+    rows_out: int
+    rows_flagged: int
+    rows_quarantined: int
+    output: str
+    output_sha256: str
+    files: dict[str, str]
+    codes: dict[str, int]
+    model_version: str
+    model_digest: str
+    threshold: float
+    config_sha256: str
+    code_version: str = __version__
+    committed: float = field(default_factory=time.time)
+    seconds: float = 0.0
+
+    def is_intact(self, root: Path) -> bool:
+        """Say whether every file it speaks of is there, unchanged."""
+        try:
+            return all(sha256_of(root / name) == digest for name, digest in self.files.items())
+        except OSError:
+            return False
+
+
+class Ledger:
+    """The SQLite file ``ledger.sqlite`` of an output folder; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    path : Path
+        Created if it does not exist.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be opened, or is no ledger.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute(_CREATE)
+        except sqlite3.Error as err:
+            raise StorageError(
+                f"{path} is not a ledger that can be used: {err}. "
+                "Move it away; everything is then scored again."
+            ) from err
+        reach("ledger-open")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+
+    def rows(self) -> dict[str, LedgerRow]:
+        """Return every partition that is done, by key, in the order of the keys."""
+        names = [column.name for column in fields(LedgerRow)]
+        found = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608
+        rows = [dict(zip(names, values, strict=True)) for values in found]
+        for row in rows:
+            row["files"], row["codes"] = json.loads(row["files"]), json.loads(row["codes"])
+        return {row["key"]: LedgerRow(**row) for row in rows}
+
+    def record(self, row: LedgerRow) -> None:
+        """Write a partition down as done."""
+        values = asdict(row)
+        values["files"] = json.dumps(row.files, sort_keys=True)
+        values["codes"] = json.dumps(row.codes, sort_keys=True)
+        marks = ", ".join(f":{name}" for name in values)
+        self._execute(
+            f"INSERT OR REPLACE INTO partitions ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
+            values,
+        )
+        reach("ledger-written")
+
+    def forget(self, key: str) -> None:
+        """Strike a partition out: its output is about to change, or has gone."""
+        self._execute("DELETE FROM partitions WHERE key = :key", {"key": key})
+
+    def _execute(self, statement: str, values: dict[str, Any] | None = None) -> list[Any]:
+        try:
+            return self._database.execute(statement, values or {}).fetchall()
+        except sqlite3.Error as err:
+            raise StorageError(
+                f"The ledger {self.path} cannot be used: {err}. Free some space, or move the file "
+                "away; everything is then scored again."
+            ) from err

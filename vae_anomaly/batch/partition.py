@@ -1,0 +1,61 @@
+"""Score one partition: the pure step that every engine runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from vae_anomaly.batch.commit import sha256_of
+from vae_anomaly.batch.failpoints import reach
+from vae_anomaly.batch.image_partition import score_images
+from vae_anomaly.batch.ledger import PartitionResult
+from vae_anomaly.batch.plan import Partition, input_digest
+from vae_anomaly.batch.quarantine import count_codes
+from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
+from vae_anomaly.batch.table_partition import score_table
+from vae_anomaly.progress import Progress, null_progress
+
+__all__ = ["score_partition"]
+
+
+def score_partition(
+    partition: Partition,
+    model: ScoringModel,
+    output: Output,
+    *,
+    progress: Progress = null_progress,
+) -> PartitionResult:
+    """Score one partition and commit its output file; the same arguments give the same bytes.
+
+    It takes picklable arguments and needs nothing else, so any engine can run it anywhere that sees
+    the same files. The output file is put in place last; the caller then writes the ledger.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be read, or was changed since it was planned.
+    StorageError
+        If the output cannot be written.
+    """
+    start = time.perf_counter()
+    reach("partition-started")
+    partition.check_unchanged()
+    detector = loaded_detector(model)
+    work = score_table if partition.kind == "table" else score_images
+    counts, names = work(partition, model, output, detector, progress)
+    root = Path(output.root)
+    result = PartitionResult(
+        key=partition.key,
+        input_sha256=input_digest(partition),
+        rows_in=counts.rows_in,
+        rows_out=counts.rows_out,
+        rows_flagged=counts.rows_flagged,
+        rows_quarantined=len(counts.bad),
+        output=names[0],
+        files={name: sha256_of(root / name) for name in names},
+        codes=count_codes(counts.bad),
+        seconds=time.perf_counter() - start,
+    )
+    partition.check_unchanged()
+    reach("partition-finished")
+    return result

@@ -1,0 +1,205 @@
+"""Cut the input into partitions: the unit of work, of commit and of the output.
+
+A table file is a partition. Pictures are cut by folder, and folders into pieces of at most a
+thousand, sorted. The key of a partition names its output, so it follows from names alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from vae_anomaly.batch.commit import sha256_of
+from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.tables import list_partitions
+from vae_anomaly.errors import ConfigError, DataError
+
+__all__ = [
+    "IMAGES_PER_PARTITION",
+    "Partition",
+    "SourceFile",
+    "input_digest",
+    "plan_images",
+    "plan_tables",
+]
+
+IMAGES_PER_PARTITION = 1000
+Kind = Literal["table", "images"]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file as it was when the run was planned.
+
+    Parameters
+    ----------
+    id : str
+        A picture's id; of a table, its path below the input.
+    path : str
+        Absolute path.
+    size_bytes, mtime_ns : int
+    """
+
+    id: str
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A piece of the input that becomes one output file.
+
+    Parameters
+    ----------
+    key : str
+        Names the output: ``part-<key>.parquet``.
+    kind : {"table", "images"}
+    folder : str
+        What it is a piece of; pieces of one folder share it.
+    files : tuple of SourceFile
+        One for a table.
+    """
+
+    key: str
+    kind: Kind
+    folder: str
+    files: tuple[SourceFile, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.size_bytes for file in self.files)
+
+    def check_unchanged(self) -> None:
+        """Refuse an input that was changed since the run was planned.
+
+        Raises
+        ------
+        DataError
+            If a file has another size or time, or is gone.
+        """
+        for file in self.files:
+            if _stat(file.path) != (file.size_bytes, file.mtime_ns):
+                raise DataError(
+                    f"{file.path} was changed while it was scored. "
+                    "Run again when nothing writes to it any more."
+                )
+
+
+def plan_tables(source: str | Path | Sequence[str | Path]) -> list[Partition]:
+    """Make one partition of each table file.
+
+    Parameters
+    ----------
+    source : path, glob, folder, or list of these
+
+    Raises
+    ------
+    DataError
+        If there is no table.
+    ConfigError
+        If two files would give the same output.
+    """
+    files = list_partitions(list(source) if not isinstance(source, str | Path) else source)
+    root = Path(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
+    partitions = []
+    for path in files:
+        name = path.relative_to(root) if root else Path(path.name)
+        key = _key(name.with_suffix("").as_posix())
+        file = _source_file(name.as_posix(), path)
+        partitions.append(Partition(key, "table", name.parent.as_posix(), (file,)))
+    return _distinct(partitions)
+
+
+def plan_images(
+    source: str | Path | Sequence[str | Path], *, per_partition: int = IMAGES_PER_PARTITION
+) -> list[Partition]:
+    """Cut pictures into partitions of one folder and at most ``per_partition`` pictures.
+
+    Parameters
+    ----------
+    source : folder, manifest, picture, or list of pictures
+    per_partition : int
+
+    Raises
+    ------
+    DataError
+        If there is no picture.
+    """
+    folders: dict[str, list[ImageItem]] = defaultdict(list)
+    for item in list_images(source):
+        folders[PurePosixPath(item.id).parent.as_posix()].append(item)
+    root = _root_name(source)
+    partitions = []
+    for folder, items in sorted(folders.items()):
+        items.sort(key=lambda item: item.id)
+        whole = PurePosixPath(root, folder).as_posix()
+        for number, start in enumerate(range(0, len(items), per_partition)):
+            piece = items[start : start + per_partition]
+            files = tuple(_source_file(item.id, item.path) for item in piece)
+            partitions.append(Partition(f"{_key(whole)}-{number:04d}", "images", whole, files))
+    return _distinct(partitions)
+
+
+def input_digest(partition: Partition) -> str:
+    """Return one SHA-256 for names and contents of a partition's files."""
+    if partition.kind == "table":
+        return _digest_of(partition.files[0])
+    digest = hashlib.sha256()
+    for file in partition.files:
+        digest.update(f"{_digest_of(file)}  {file.id}\n".encode())
+    return digest.hexdigest()
+
+
+def _digest_of(file: SourceFile) -> str:
+    try:
+        return sha256_of(Path(file.path))
+    except OSError as err:
+        return f"unreadable: {err.strerror}"  # a picture that is quarantined; a table is refused
+
+
+def _source_file(name: str, path: Path) -> SourceFile:
+    size_bytes, mtime_ns = _stat(str(path))
+    return SourceFile(name, os.path.abspath(path), size_bytes, mtime_ns)  # noqa: PTH100 - keeps links
+
+
+def _stat(path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return (-1, -1)
+    return (found.st_size, found.st_mtime_ns)
+
+
+def _root_name(source: str | Path | Sequence[str | Path]) -> str:
+    if not isinstance(source, str | Path):
+        return "list"
+    path = Path(source).absolute()
+    return path.name or "root" if path.is_dir() else path.stem
+
+
+def _key(name: str) -> str:
+    """Turn a relative path into a file name; every character that is not plain is spelt out."""
+    parts = [part for part in PurePosixPath(name).parts if part not in {"/", "."}]
+    plain = "__".join(parts)
+    return re.sub(r"[^\w.=+-]", lambda match: f"%{ord(match[0]):X}", plain, flags=re.ASCII)
+
+
+def _distinct(partitions: list[Partition]) -> list[Partition]:
+    """Refuse two inputs for one output, also on file systems that ignore case."""
+    seen: dict[str, Partition] = {}
+    for partition in partitions:
+        other = seen.setdefault(partition.key.lower(), partition)
+        if other is not partition:
+            raise ConfigError(
+                f"{partition.files[0].path} and {other.files[0].path} would both become "
+                f"part-{partition.key}.parquet. Rename one of them, or score them apart."
+            )
+    return partitions

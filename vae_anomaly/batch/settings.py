@@ -1,0 +1,118 @@
+"""What a partition is scored with: the model and the options; small, frozen and picklable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.persistence import model_digest
+
+__all__ = ["Heatmaps", "Options", "Output", "ScoringModel", "loaded_detector"]
+
+Heatmaps = Literal["flagged", "all", "none"]
+LAYOUT_VERSION = 1
+"""Goes up when the same model and input would give other output files."""
+
+
+@dataclass(frozen=True)
+class ScoringModel:
+    """The one model of a run, pinned.
+
+    Parameters
+    ----------
+    path : str
+        Verified model directory on this machine.
+    digest : str
+        SHA-256 of its list of digests.
+    kind : str
+        ``"tabular"`` or ``"image"``.
+    version : str
+        What to write into the results: ``cards/3``, or ``folder:`` and the digest's beginning.
+    threshold : float
+        Flag when the anomaly score is above.
+    """
+
+    path: str
+    digest: str
+    kind: str
+    version: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """What else shapes the output files.
+
+    Parameters
+    ----------
+    id_column : str, optional
+        Column of a table that names a row; by default the schema's, else file and row number.
+    heatmaps : {"flagged", "all", "none"}
+        Which pictures get one.
+    batch_rows : int
+        Rows read and scored at a time; it bounds the memory.
+    images_per_partition : int
+    """
+
+    id_column: str | None = None
+    heatmaps: Heatmaps = "flagged"
+    batch_rows: int = 8192
+    images_per_partition: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.heatmaps not in ("flagged", "all", "none"):
+            raise ConfigError(
+                f"heatmaps is flagged, all or none; got {self.heatmaps!r}. Choose one of them."
+            )
+        for name in ("batch_rows", "images_per_partition"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")
+
+    def digest(self) -> str:
+        """Return a SHA-256 of everything here and of the layout of the output."""
+        values: dict[str, Any] = {**asdict(self), "layout": LAYOUT_VERSION}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a partition's files go.
+
+    Parameters
+    ----------
+    root : str
+        The output folder.
+    options : Options
+    """
+
+    root: str
+    options: Options = Options()
+
+    def part(self, key: str) -> str:
+        """Return the name of the output file of a partition, below the root."""
+        return f"part-{key}.parquet"
+
+
+@lru_cache(maxsize=1)
+def loaded_detector(model: ScoringModel) -> Any:
+    """Load the model once a process, and make sure that it is the pinned one.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the directory has changed since the run began.
+    """
+    from vae_anomaly.detectors import load_detector
+
+    found = model_digest(Path(model.path))
+    if found != model.digest:
+        raise ModelRefusedError(
+            f"The model in {model.path} was replaced while it was used: digest {found[:12]}, was "
+            f"{model.digest[:12]}. Start again."
+        )
+    return load_detector(model.path)
