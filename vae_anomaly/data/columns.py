@@ -109,6 +109,10 @@ class ColumnEncoder(ABC):
         return np.empty((0, len(self.features)))
 
     @abstractmethod
+    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Return cells, shape (N,), from features (N, width), or from codes where there are codes."""
+
+    @abstractmethod
     def refit(self, cells: Series) -> ColumnEncoder:
         """Return the same layout with the statistics of other cells."""
 
@@ -136,8 +140,12 @@ class NumericColumn(ColumnEncoder):
         Of the training cells, at `QUANTILES`.
     levels : tuple of float
         Distinct values where they are few: 2, or at most 20 and a fifth of the rows.
+    shares : tuple of float
+        Share of each level among the training cells that were not empty.
     gap_share : float
         Share of training cells that were empty.
+    integer : bool
+        Whether all of them were whole numbers.
     """
 
     name: str
@@ -146,6 +154,7 @@ class NumericColumn(ColumnEncoder):
     indicator: bool
     quantiles: tuple[float, ...]
     levels: tuple[float, ...]
+    shares: tuple[float, ...]
     gap_share: float
     integer: bool
 
@@ -164,6 +173,7 @@ class NumericColumn(ColumnEncoder):
             boolean=boolean,
             indicator=gap_share >= GAP_SHARE,
             levels=tuple(distinct.tolist()) if few else (),
+            shares=_level_shares(known, distinct) if few else (),
             gap_share=gap_share,
             **_summary(known),
         )
@@ -197,7 +207,15 @@ class NumericColumn(ColumnEncoder):
         """Take fill value and quantiles from other cells; keep them where all are empty."""
         numbers = _numbers(cells)
         known = numbers[~np.isnan(numbers)]
-        return replace(self, **_summary(known)) if len(known) else self
+        if not len(known):
+            return self
+        shares = _level_shares(known, np.asarray(self.levels)) if self.levels else ()
+        return replace(self, shares=shares, **_summary(known))
+
+    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Return numbers; whole ones where training had whole ones, 0 or 1 for truth values."""
+        numbers = np.append(self.levels, self.fill)[codes] if self.levels else values[:, 0]
+        return np.round(numbers) if self.integer else numbers
 
     def code_values(self) -> Floats:
         """Return level by level the number; for "never seen" the fill value."""
@@ -219,7 +237,7 @@ class NumericColumn(ColumnEncoder):
         return {
             "kind": self.kind, "name": self.name, "boolean": self.boolean, "fill": self.fill,
             "indicator": self.indicator, "quantiles": list(self.quantiles),
-            "levels": list(self.levels), "gap_share": self.gap_share, "integer": self.integer,
+            "levels": list(self.levels), "shares": list(self.shares), "gap_share": self.gap_share, "integer": self.integer,
         }  # fmt: skip
 
     @classmethod
@@ -227,7 +245,7 @@ class NumericColumn(ColumnEncoder):
         """Make the encoder again."""
         fields = {k: v for k, v in state.items() if k != "kind"}
         return cls(**{**fields, "quantiles": tuple(fields["quantiles"]),
-                      "levels": tuple(fields["levels"])})  # fmt: skip
+                      "levels": tuple(fields["levels"]), "shares": tuple(fields["shares"])})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -267,7 +285,9 @@ class CategoricalColumn(ColumnEncoder):
     def fit(cls, name: str, cells: Series) -> Self:
         """Count the values."""
         counts = _count(cells)
-        return cls(name, tuple(list(counts)[:MAX_LEVELS]), counts, len(cells), len(counts) > MAX_LEVELS)
+        return cls(
+            name, tuple(list(counts)[:MAX_LEVELS]), counts, len(cells), len(counts) > MAX_LEVELS
+        )
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -306,6 +326,13 @@ class CategoricalColumn(ColumnEncoder):
         counts = _count(cells)
         return CategoricalColumn(self.name, self.levels, counts, len(cells), self.other)
 
+    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Return categories; the most frequent other value for "other", the commonest for unseen."""
+        rest = [value for value in self.counts if value not in self.levels]
+        names = [*self.levels, *(rest[:1] or self.levels[:1] if self.other else []), self.levels[0]]
+        cells = np.array(names, dtype=object)[codes]
+        return np.where(cells == MISSING, None, cells)
+
     def code_values(self) -> Floats:
         """Return the one-hot block of each code, and its surprisal."""
         named = np.array([self.counts.get(level, 0) for level in self.levels], dtype=np.int64)
@@ -318,7 +345,9 @@ class CategoricalColumn(ColumnEncoder):
         """Return -log(count / n) in nats; log(n + 1) for a value that is not there."""
         n = self.n - int(training)
         seen = np.maximum(count - int(training), 0)
-        return np.asarray(np.where(seen > 0, -np.log(np.maximum(seen, 1) / max(n, 1)), np.log(n + 1.0)))
+        return np.asarray(
+            np.where(seen > 0, -np.log(np.maximum(seen, 1) / max(n, 1)), np.log(n + 1.0))
+        )
 
     def _codes(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         level = {value: i for i, value in enumerate(self.levels)}
@@ -359,6 +388,8 @@ class TimestampColumn(ColumnEncoder):
         Range of the training cells, seconds since 1970.
     gap_share : float
         Share of training cells that were empty.
+    hours, weekdays : tuple of float
+        Share of the training cells in each of the 24 hours and of the 7 days from Monday.
     """
 
     name: str
@@ -368,6 +399,8 @@ class TimestampColumn(ColumnEncoder):
     first_s: float
     last_s: float
     gap_share: float
+    hours: tuple[float, ...]
+    weekdays: tuple[float, ...]
 
     kind: ClassVar[str] = "timestamp"
 
@@ -385,6 +418,8 @@ class TimestampColumn(ColumnEncoder):
             first_s=float(known.min()),
             last_s=float(known.max()),
             gap_share=gap_share,
+            hours=_shares(known % DAY_S // 3600.0, 24),
+            weekdays=_shares(_weekday(known), 7),
         )
 
     @property
@@ -400,33 +435,52 @@ class TimestampColumn(ColumnEncoder):
         seconds = _seconds(cells)
         missing = np.isnan(seconds)
         known = np.where(missing, 0.0, seconds)
-        weekday = (np.floor(known / DAY_S) + 3.0) % 7.0  # 1 January 1970 was a Thursday
-        turns = [known % DAY_S / DAY_S, weekday / 7.0] if self.clock else [weekday / 7.0]
+        weekday = _weekday(known) / 7.0
+        turns = [known % DAY_S / DAY_S, weekday] if self.clock else [weekday]
         waves = [f(2.0 * np.pi * turn) for turn in turns for f in (np.sin, np.cos)]
         parts = [np.where(missing, 0.0, wave) for wave in waves]
         values = np.stack([*parts, missing * MATCH] if self.indicator else parts, axis=1)
         nothing = np.zeros(len(seconds), dtype=np.bool_)
         return Encoded(values, np.zeros(len(seconds), dtype=np.int64), missing, nothing)
 
+    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Return times of the decoded weekday and hour in the week of the training median."""
+        turns = [
+            np.arctan2(*values[:, i : i + 2].T) / (2.0 * np.pi) for i in range(0, self._waves, 2)
+        ]
+        weekday = np.round(turns[-1] % 1.0 * 7.0) % 7.0
+        clock = turns[0] % 1.0 * DAY_S if self.clock else np.zeros(len(values))
+        day = np.floor(self.fill_s / DAY_S)
+        monday = day - (day + 3.0) % 7.0
+        seconds = np.round((monday + weekday) * DAY_S + clock)
+        return seconds.astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")
+
+    @property
+    def _waves(self) -> int:
+        return 4 if self.clock else 2
+
     def refit(self, cells: Series) -> TimestampColumn:
         """Take the range from other cells; keep it where all are empty."""
         if cells.isna().all():
             return self
         other = TimestampColumn.fit(self.name, cells)
-        return replace(self, fill_s=other.fill_s, first_s=other.first_s, last_s=other.last_s)
+        return replace(other, clock=self.clock, indicator=self.indicator, gap_share=self.gap_share)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
             "kind": self.kind, "name": self.name, "clock": self.clock, "indicator": self.indicator,
             "fill_s": self.fill_s, "first_s": self.first_s, "last_s": self.last_s,
-            "gap_share": self.gap_share,
+            "gap_share": self.gap_share, "hours": list(self.hours),
+            "weekdays": list(self.weekdays),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Make the encoder again."""
-        return cls(**{k: v for k, v in state.items() if k != "kind"})
+        fields = {k: v for k, v in state.items() if k != "kind"}
+        return cls(**{**fields, "hours": tuple(fields["hours"]),
+                      "weekdays": tuple(fields["weekdays"])})  # fmt: skip
 
 
 def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampColumn) -> Floats:
@@ -455,6 +509,10 @@ def _summary(known: Floats) -> dict[str, Any]:
     }
 
 
+def _level_shares(known: Floats, levels: Floats) -> tuple[float, ...]:
+    return tuple(float(np.mean(known == level)) for level in levels)
+
+
 def _keys(cells: Series) -> NDArray[np.object_]:
     keys = np.asarray(cells, dtype=object)
     missing = np.asarray(cells.isna(), dtype=np.bool_)
@@ -468,6 +526,15 @@ def _count(cells: Series) -> dict[str, int]:
     values, counts = np.unique(_keys(cells).astype(str), return_counts=True)
     order = np.lexsort((values, -counts))[:MAX_COUNTED]
     return {str(values[i]): int(counts[i]) for i in order}
+
+
+def _weekday(seconds: Floats) -> Floats:
+    """Return 0 for Monday to 6 for Sunday."""
+    return np.asarray((np.floor(seconds / DAY_S) + 3.0) % 7.0)  # 1 January 1970 was a Thursday
+
+
+def _shares(places: Floats, n: int) -> tuple[float, ...]:
+    return tuple((np.bincount(places.astype(np.int64), minlength=n) / len(places)).tolist())
 
 
 def _seconds(cells: Series) -> Floats:

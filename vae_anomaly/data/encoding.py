@@ -192,6 +192,28 @@ class TableEncoder:
         """Number of codes of each discrete column, the one for "never seen" included."""
         return tuple(self.columns[i].n_codes for i in self.discrete)
 
+    def decode(self, values: Floats, codes: NDArray[np.int64]) -> pd.DataFrame:
+        """Return the table that encoded rows stand for.
+
+        Parameters
+        ----------
+        values : ndarray of shape (N, D), float64
+        codes : ndarray of shape (N, C), int64
+            Columns with codes are read from these.
+
+        Returns
+        -------
+        DataFrame of shape (N, columns)
+        """
+        code_of = {column: codes[:, place] for place, column in enumerate(self.discrete)}
+        start, cells = 0, {}
+        for index, column in enumerate(self.columns):
+            width = len(column.features)
+            own = code_of.get(index, np.zeros(len(values), dtype=np.int64))
+            cells[column.name] = column.decode(values[:, start : start + width], own)
+            start += width
+        return pd.DataFrame(cells)
+
     def codebook(self) -> list[tuple[slice, Floats]]:
         """Return, for each discrete column, where its features lie and what each code is there.
 
@@ -290,5 +312,3 @@ def _fit_column(column: ColumnLike, series: pd.Series[Any]) -> tuple[ColumnEncod
         f"Column {column.name!r} has kind {kind!r}, which no encoder reads. "
         "Use numeric, categorical, boolean or timestamp, or ignore the column."
     )
-
-

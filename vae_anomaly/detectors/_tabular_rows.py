@@ -78,7 +78,12 @@ def group_codes(groups: object, n_rows: int) -> Rows | None:
 
 
 def plan_rows(
-    n_rows: int, groups: Rows | None, max_rows: int, rng: np.random.Generator
+    n_rows: int,
+    groups: Rows | None,
+    max_rows: int,
+    rng: np.random.Generator,
+    *,
+    n_folds: int = N_FOLDS,
 ) -> list[Fold]:
     """Return the folds: the detector that stays comes first.
 
@@ -89,6 +94,8 @@ def plan_rows(
     max_rows : int
         Most rows that one detector is fitted on.
     rng : numpy Generator
+    n_folds : int
+        Folds where rows are scarce.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def plan_rows(
     if n_rows >= MIN_ROWS_TO_SPLIT:
         wanted = int(min(HELD_OUT_SHARE * n_rows, MAX_HELD_OUT))
         return [_fold(everyone, _draw(everyone, groups, wanted, rng), groups, max_rows, rng)]
-    parts = _partition(everyone, groups)
+    parts = _partition(everyone, groups, n_folds)
     nobody = everyone[:0]
     return [
         _fold(everyone, nobody, groups, max_rows, rng),
@@ -119,7 +126,7 @@ def _fold(
     wanted = int(np.clip(VALIDATION_SHARE * len(fit), 1, MAX_VALIDATION))
     several = groups is None or len(np.unique(groups[fit])) > 1
     validation = _draw(fit, groups if several else None, wanted, rng)
-    return Fold(fit=fit, validation=validation, held_out=held_out[: MAX_HELD_OUT])
+    return Fold(fit=fit, validation=validation, held_out=held_out[:MAX_HELD_OUT])
 
 
 def _draw(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator) -> Rows:
@@ -132,12 +139,12 @@ def _draw(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator
     return rows[np.isin(groups[rows], order[:n_groups])]
 
 
-def _partition(rows: Rows, groups: Rows | None) -> list[Rows]:
+def _partition(rows: Rows, groups: Rows | None, n_folds: int) -> list[Rows]:
     """Cut rows into folds of about equal size, groups whole; the largest groups are dealt first."""
     if groups is None:
-        return [part for part in np.array_split(rows, N_FOLDS) if len(part)]
+        return [part for part in np.array_split(rows, n_folds) if len(part)]
     present, counts = np.unique(groups[rows], return_counts=True)
-    n_folds = min(N_FOLDS, len(present))
+    n_folds = min(n_folds, len(present))
     sizes, fold_of = np.zeros(n_folds), {}
     for place in np.argsort(-counts, kind="stable"):
         fold = int(np.argmin(sizes))

@@ -136,9 +136,7 @@ class ViewScorer:
         return weights, rest
 
     @classmethod
-    def from_state(
-        cls, name: str, shape: Mapping[str, Any], weights: Arrays, rest: Arrays
-    ) -> Self:
+    def from_state(cls, name: str, shape: Mapping[str, Any], weights: Arrays, rest: Arrays) -> Self:
         """Make the view again from its name, its network's shape and its arrays."""
         return cls(
             view=make_view(name).from_state(_under("view", rest)),
@@ -180,7 +178,9 @@ class RowScorer:
     @property
     def weights(self) -> dict[str, float]:
         """Weight of each term in the fused score."""
-        names = [f"{kind}_{v.view.name}" for v in self.views for kind in ("latent", "data", "local")]
+        names = [
+            f"{kind}_{v.view.name}" for v in self.views for kind in ("latent", "data", "local")
+        ]
         names += ["elbo"] if self.elbo is not None else []
         return {name: TERM_WEIGHTS[name.split("_")[0]] for name in names}
 

@@ -189,11 +189,9 @@ def _train(
         corruption=ColumnMask(first.encoder, sees_mask=sees_mask),
         progress=progress,
     )
-    members = [
-        [group.ensembles[place].member(fold) for place in range(n_views)]
-        for fold in range(len(prepared))
-    ]
-    return members, history
+    members = group.members()
+    n_folds = len(prepared)
+    return [[members[v * n_folds + f] for v in range(n_views)] for f in range(n_folds)], history
 
 
 def _networks(
@@ -203,29 +201,32 @@ def _networks(
     sees_mask: bool,
     options: FitOptions,
 ) -> EnsembleGroup:
+    """Make one ensemble for all views, or one for each where they ask for different targets."""
     latent_dim = options.latent_dim or max(2, min(n_features, MAX_LATENTS))
+    alike = len(set(layouts)) == 1
+    blocks = [range(len(layouts))] if alike else [range(i, i + 1) for i in range(len(layouts))]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         return EnsembleGroup(
             [
                 EnsembleVAE(
-                    len(prepared),
+                    len(prepared) * len(places),
                     n_features,
                     latent_dim,
-                    layout,
+                    layouts[places[0]],
                     hidden=options.hidden,
                     sees_mask=sees_mask,
-                    codebook=_codebook(prepared, place) if layout.classes else None,
+                    codebook=_codebook(prepared, places) if layouts[places[0]].classes else None,
                 )
-                for place, layout in enumerate(layouts)
+                for places in blocks
             ]
         )
 
 
-def _codebook(prepared: Sequence[_Prepared], place: int) -> torch.Tensor:
+def _codebook(prepared: Sequence[_Prepared], places: Sequence[int]) -> torch.Tensor:
     """Return what each class is in the encoded features, as each fold's view shows it."""
     books = []
-    for one in prepared:
+    for place, one in ((place, one) for place in places for one in prepared):
         parts = []
         for where, values in one.encoder.codebook():
             block = np.zeros((len(values), len(one.encoder.features)))

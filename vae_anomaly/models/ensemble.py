@@ -9,7 +9,7 @@ are categorical over the values seen in training and one slot for all others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import TYPE_CHECKING
@@ -77,7 +77,9 @@ class StackedLinear(nn.Module):
         self, n_members: int, n_in: int, n_out: int, *, gain: float = 1.0, bias: bool = True
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_members, n_in, n_out) * (gain / sqrt(max(n_in, 1))))
+        self.weight = nn.Parameter(
+            torch.randn(n_members, n_in, n_out) * (gain / sqrt(max(n_in, 1)))
+        )
         self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,6 +115,7 @@ class TypedLikelihood(nn.Module):
         self.register_buffer("codebook", codebook)
         self.codebook: Tensor
         self.buckets = _buckets(layout.classes)
+        self.order = _order(self.buckets, n_gaussian)
         self.places = torch.tensor(layout.gaussian, dtype=torch.long)
 
     @property
@@ -139,21 +142,21 @@ class TypedLikelihood(nn.Module):
         gaussian = 0.5 * scaled.square() + (log_sigma + HALF_LOG_2PI)
         if not self.buckets:
             return gaussian
-        discrete = torch.empty_like(target[..., n_gaussian:])
-        for columns, places in self.buckets:
-            log_p = F.log_softmax(params[..., n_gaussian + places], dim=-1)  # (K, N, g, c)
-            codes = target[..., n_gaussian + columns].long().unsqueeze(-1)
-            discrete[..., columns] = -log_p.gather(-1, codes).squeeze(-1)
-        return torch.cat([gaussian, discrete], dim=-1)
+        parts = [gaussian]
+        for bucket, logits in self._logits(params):
+            codes = target[..., n_gaussian + bucket.columns].long().unsqueeze(-1)
+            parts.append(-F.log_softmax(logits, dim=-1).gather(-1, codes).squeeze(-1))
+        nll = torch.cat(parts, dim=-1)
+        return nll if self.order is None else nll[..., self.order]
 
     def mean(self, params: Tensor) -> Tensor:
         """Return the expected encoded features, (K, N, D); 0 where nothing is decoded."""
         n_gaussian = len(self.layout.gaussian)
         expected = params.new_zeros(*params.shape[:-1], self.n_features)
         expected[..., self.places] = params[..., :n_gaussian]
-        for _, places in self.buckets:
-            p = F.softmax(params[..., n_gaussian + places], dim=-1).flatten(-2)
-            expected = expected + p @ self.codebook[:, places.flatten()]
+        for bucket, logits in self._logits(params):
+            p = F.softmax(logits, dim=-1).flatten(-2)
+            expected = expected + p @ self.codebook[:, bucket.classes]
         return expected
 
     def sample(self, params: Tensor, generator: Generator | None = None) -> Tensor:
@@ -163,11 +166,26 @@ class TypedLikelihood(nn.Module):
         noise = torch.randn(mean.shape, generator=generator)
         drawn = params.new_empty(*params.shape[:-1], self.layout.n_targets)
         drawn[..., :n_gaussian] = mean + noise * torch.exp(self.log_sigma)
-        for columns, places in self.buckets:
-            p = F.softmax(params[..., n_gaussian + places], dim=-1)
+        for bucket, logits in self._logits(params):
+            p = F.softmax(logits, dim=-1)
             codes = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
-            drawn[..., n_gaussian + columns] = codes.reshape(p.shape[:-1]).to(drawn.dtype)
+            drawn[..., n_gaussian + bucket.columns] = codes.reshape(p.shape[:-1]).to(drawn.dtype)
         return drawn
+
+    def probabilities(self, params: Tensor) -> Tensor:
+        """Return the probability of every class, (K, N, sum(classes)), columns in their order."""
+        p = params.new_empty(*params.shape[:-1], sum(self.layout.classes))
+        for bucket, logits in self._logits(params):
+            p[..., bucket.classes] = F.softmax(logits, dim=-1).flatten(-2)
+        return p
+
+    def _logits(self, params: Tensor) -> Iterator[tuple[_Bucket, Tensor]]:
+        """Yield each bucket with its logits (K, N, columns, classes); views, not copies."""
+        start = len(self.layout.gaussian)
+        for bucket in self.buckets:
+            stop = start + len(bucket.classes)
+            yield bucket, params[..., start:stop].unflatten(-1, (len(bucket.columns), -1))
+            start = stop
 
 
 class EnsembleVAE(nn.Module):
@@ -277,7 +295,8 @@ class EnsembleVAE(nn.Module):
         Returns
         -------
         output : VAEOutput
-            With the members in front: nll (K, N), kl_per_dim (K, N, Z), nats.
+            With the members in front: nll (K, N), kl_per_dim (K, N, Z), nats. `recon` holds the
+            likelihood's parameters; `likelihood.mean` turns them into features where asked.
         """
         mean, logvar = self.encode(x.movedim(1, 0))
         drawn = self.training if sample is None else sample
@@ -288,8 +307,7 @@ class EnsembleVAE(nn.Module):
         if weights is not None:
             shares = weights.T  # (K, N)
             nll, kl = nll * shares, kl * shares.unsqueeze(-1)
-        recon = self.likelihood.mean(params)
-        return VAEOutput(recon=recon, mean=mean, logvar=logvar, nll=nll, kl_per_dim=kl)
+        return VAEOutput(recon=params, mean=mean, logvar=logvar, nll=nll, kl_per_dim=kl)
 
     def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
         """Return (nll + beta KL) / D summed over members: the scale does not depend on the table."""
@@ -351,27 +369,55 @@ class EnsembleGroup(nn.Module):
             ensemble(a, b[..., : ensemble.layout.n_targets], generator=generator, weights=w)
             for ensemble, a, b, w in zip(self.ensembles, inputs, targets, shares, strict=True)
         ]
-        names = ("recon", "mean", "logvar", "nll", "kl_per_dim")
-        return VAEOutput(*(torch.cat([getattr(o, name) for o in outputs]) for name in names))
+        width = max(ensemble.layout.n_params for ensemble in self.ensembles)
+        return VAEOutput(
+            recon=torch.cat([F.pad(o.recon, (0, width - o.recon.shape[-1])) for o in outputs]),
+            mean=torch.cat([o.mean for o in outputs]),
+            logvar=torch.cat([o.logvar for o in outputs]),
+            nll=torch.cat([o.nll for o in outputs]),
+            kl_per_dim=torch.cat([o.kl_per_dim for o in outputs]),
+        )
 
     def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
         """Return the sum of the members' losses; see `EnsembleVAE.training_loss`."""
         first: EnsembleVAE = self.ensembles[0]
         return first.training_loss(output, beta, free_bits)
 
+    def members(self) -> list[EnsembleVAE]:
+        """Return every member as an ensemble of one, in the order of the rows' second axis."""
+        return [e.member(i) for e in self.ensembles for i in range(e.n_members)]
 
-def _buckets(classes: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-    """Group discrete columns by their number of classes.
 
-    Returns
-    -------
-    list of (columns (g,), places (g, c))
-        Column numbers, and where their classes lie among the decoder's categorical outputs.
+@dataclass(frozen=True)
+class _Bucket:
+    """Discrete columns with the same number of classes, whose logits lie side by side.
+
+    Parameters
+    ----------
+    columns : Tensor of shape (g,), int64
+        Which discrete columns.
+    classes : Tensor of shape (g * c,), int64
+        Where their classes lie in the order of the columns.
     """
+
+    columns: Tensor
+    classes: Tensor
+
+
+def _buckets(classes: Sequence[int]) -> list[_Bucket]:
+    """Group discrete columns by their number of classes."""
     starts = [sum(classes[:i]) for i in range(len(classes))]
     out = []
     for size in sorted(set(classes)):
         columns = [i for i, n in enumerate(classes) if n == size]
-        places = [[starts[i] + j for j in range(size)] for i in columns]
-        out.append((torch.tensor(columns), torch.tensor(places)))
+        places = [starts[i] + j for i in columns for j in range(size)]
+        out.append(_Bucket(torch.tensor(columns), torch.tensor(places)))
     return out
+
+
+def _order(buckets: Sequence[_Bucket], n_gaussian: int) -> Tensor | None:
+    """Return what sorts targets from bucket order to column order; None where they agree."""
+    if len(buckets) < 2:
+        return None
+    columns = torch.cat([bucket.columns for bucket in buckets])
+    return torch.cat([torch.arange(n_gaussian), n_gaussian + columns.argsort()])

@@ -106,6 +106,23 @@ class Neighbours:
     index: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class _OthersOnly:
+    """Hide each exemplar from itself, and from its group where there are groups."""
+
+    n: int
+    groups: torch.Tensor | None
+
+    def __call__(self, product: torch.Tensor, start: int, stop: int) -> None:
+        """Push the hidden exemplars of rows start to stop to the end of the ranking."""
+        if self.groups is None:
+            rows = torch.arange(stop - start)
+            product[rows, rows + start] = -FAR
+        else:
+            same = self.groups[start:stop, None] == self.groups[None, :]
+            product[: stop - start, : self.n].masked_fill_(same, -FAR)
+
+
 class ExemplarMemory:
     """Search normal exemplars and turn distances into the gap and the local ratio.
 
@@ -128,9 +145,7 @@ class ExemplarMemory:
     own_gap: Floats
     own_local: Floats
 
-    def __init__(
-        self, vectors: Singles, projection: Projection, eps: float, scale: Floats
-    ) -> None:
+    def __init__(self, vectors: Singles, projection: Projection, eps: float, scale: Floats) -> None:
         self.vectors, self.projection, self.eps, self.scale = vectors, projection, eps, scale
         self._index_exemplars()
 
@@ -163,9 +178,7 @@ class ExemplarMemory:
                 "Train on more normal rows."
             )
         n_components = _components(vectors.shape, max_components)
-        memory = cls(
-            vectors, Projection.fit(vectors, n_components), 0.0, np.ones(len(vectors))
-        )
+        memory = cls(vectors, Projection.fit(vectors, n_components), 0.0, np.ones(len(vectors)))
         own = memory._search_own(groups)
         near = _mean_of(own.distance, LOCAL)
         memory.eps = RELATIVE_EPS * float(np.median(near)) + 1e-9
@@ -227,15 +240,13 @@ class ExemplarMemory:
 
     def _search_own(self, groups: NDArray[np.int64] | None) -> Neighbours:
         k = min(LOCAL, len(self.vectors) - 1)
-        own = np.arange(len(self.vectors)) if groups is None else groups
-        if groups is not None and np.bincount(own).max() > len(own) - k:
-            own = np.arange(len(self.vectors))  # one group is nearly everything
-        return self._search(self.vectors, k, torch.from_numpy(own))
+        if groups is not None and np.bincount(groups).max() > len(groups) - k:
+            groups = None  # one group is nearly everything
+        hide = _OthersOnly(len(self.vectors), None if groups is None else torch.from_numpy(groups))
+        return self._search(self.vectors, k, hide)
 
     @torch.inference_mode()
-    def _search(
-        self, queries: Singles, k: int, groups: torch.Tensor | None = None
-    ) -> Neighbours:
+    def _search(self, queries: Singles, k: int, hide: _OthersOnly | None = None) -> Neighbours:
         n, width = len(queries), self._table.shape[1]
         distance = torch.empty(n, k)
         index = torch.empty(n, k, dtype=torch.long)
@@ -248,9 +259,8 @@ class ExemplarMemory:
             coordinates, rest = self.projection.apply(part)
             rows[:, :-1] = coordinates
             torch.mm(rows, self._table, out=product)
-            if groups is not None:
-                mine = groups[start:stop]
-                product[: stop - start, : len(groups)][mine[:, None] == groups[None, :]] = -FAR
+            if hide is not None:
+                hide(product, start, stop)
             found = self._best(product, k)
             exact = self._distances(coordinates, rest, found)
             order = exact.argsort(dim=1, stable=True)

@@ -1,0 +1,230 @@
+"""Say in words what is unusual about a cell: its value, and what would be usual.
+
+A value outside the middle 90 % of the training cells is told with that range. A value that is usual by
+itself is compared with what the VAE expects from the other columns: the column is hidden from the
+encoder and the decoder predicts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.data.columns import (
+    MISSING,
+    CategoricalColumn,
+    ColumnEncoder,
+    NumericColumn,
+    TimestampColumn,
+)
+from vae_anomaly.data.encoding import EncodedTable
+from vae_anomaly.detectors._tabular_scorer import RowScorer
+
+__all__ = ["Expectation", "expect_column", "reasons_for", "row_reasons"]
+
+Floats = NDArray[np.float64]
+MIDDLE_90 = 1.645  # standard deviations either side
+RARE = 0.05
+UNLIKELY = 0.1
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the other columns of each row let one expect of a column.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (N,), or None
+        Middle 90 % of a number.
+    probability : ndarray of shape (N, codes), or None
+        Of each code of a discrete column.
+    """
+
+    low: Floats | None = None
+    high: Floats | None = None
+    probability: Floats | None = None
+
+
+@torch.inference_mode()
+def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expectation:
+    """Hide one column from the encoder and let the decoder predict it.
+
+    Parameters
+    ----------
+    scorer : RowScorer
+    table : EncodedTable of N rows
+    column : int
+        Number of the column among the encoder's.
+    """
+    main, encoder = scorer.main, scorer.encoder
+    layout, likelihood = main.vae.layout, main.vae.likelihood
+    own = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
+    viewed = torch.from_numpy(main.look(table.values))
+    kept = torch.where(own, torch.zeros(()), viewed)
+    shown = torch.cat([kept, own.float().expand_as(kept)], 1) if main.vae.sees_mask else kept
+    mean, _ = main.vae.encode(shown.unsqueeze(0))
+    params = main.vae.decode(mean)
+    if layout.classes and column in encoder.discrete:
+        place = encoder.discrete.index(column)
+        start = sum(layout.classes[:place])
+        p = likelihood.probabilities(params)[0, :, start : start + layout.classes[place]]
+        return Expectation(probability=p.double().numpy())
+    feature = int(torch.nonzero(own)[0])
+    if feature not in layout.gaussian:
+        return Expectation()
+    target = layout.gaussian.index(feature)
+    center = params[0, :, target].double().numpy()
+    width = MIDDLE_90 * float(torch.exp(likelihood.log_sigma[0, 0, target]))
+    low = main.view.invert(feature, center - width)
+    return Expectation(low=low, high=main.view.invert(feature, center + width))
+
+
+def reasons_for(
+    scorer: RowScorer, frame: pd.DataFrame, table: EncodedTable, parts: Floats, top: int
+) -> list[list[str]]:
+    """Return the reasons of each row, the column that adds most first.
+
+    Parameters
+    ----------
+    scorer : RowScorer
+    frame : DataFrame of N typed rows
+    table : EncodedTable
+        The same rows.
+    parts : ndarray of shape (N, columns)
+        Contributions; a column that adds nothing gives no reason.
+    top : int
+        Most reasons per row.
+    """
+    order = np.argsort(-parts, axis=1, kind="stable")[:, :top]
+    texts: dict[tuple[int, int], str] = {}
+    for column in np.unique(order):
+        rows = np.flatnonzero((order == column).any(axis=1) & (parts[:, column] > 0.0))
+        for row, text in zip(
+            rows, row_reasons(scorer, frame, table, rows, int(column)), strict=True
+        ):
+            texts[int(row), int(column)] = text
+    return [
+        [texts[row, int(column)] for column in columns if (row, int(column)) in texts]
+        for row, columns in enumerate(order)
+    ]
+
+
+def row_reasons(
+    scorer: RowScorer,
+    frame: pd.DataFrame,
+    table: EncodedTable,
+    rows: NDArray[np.int64],
+    column: int,
+) -> list[str]:
+    """Say of some rows what is unusual about one column."""
+    encoder = scorer.encoder.columns[column]
+    some = table.take(rows)
+    expected = expect_column(scorer, some, column)
+    cells = frame[encoder.name].iloc[rows]
+    place = scorer.encoder.discrete.index(column) if column in scorer.encoder.discrete else None
+    codes = np.zeros(len(rows), dtype=np.int64) if place is None else some.codes[:, place]
+    return [
+        _describe(encoder, cell, int(codes[i]), _row_of(expected, i))
+        for i, cell in enumerate(cells)
+    ]
+
+
+def _row_of(expected: Expectation, row: int) -> Expectation:
+    pick = slice(row, row + 1)
+    return Expectation(*(None if part is None else part[pick] for part in vars(expected).values()))
+
+
+def _describe(encoder: ColumnEncoder, cell: object, code: int, expected: Expectation) -> str:
+    if isinstance(encoder, CategoricalColumn):
+        return _describe_category(encoder, cell, code, expected)
+    if pd.isna(cell):  # type: ignore[call-overload]  # a scalar
+        return _describe_gap(encoder)
+    if isinstance(encoder, TimestampColumn):
+        return _describe_time(encoder, pd.Timestamp(cell))  # type: ignore[arg-type]  # a datetime
+    assert isinstance(encoder, NumericColumn)  # noqa: S101 - there are three kinds
+    return _describe_number(encoder, float(cell), code, expected)  # type: ignore[arg-type]  # a float
+
+
+def _describe_gap(encoder: ColumnEncoder) -> str:
+    share = float(getattr(encoder, "gap_share", 0.0))
+    usual = f"as in {_percent(share)} of training rows" if share else "which training never had"
+    return f"{encoder.name} is missing, {usual}"
+
+
+def _describe_number(encoder: NumericColumn, value: float, code: int, expected: Expectation) -> str:
+    told = f"{encoder.name} {_number(value)}"
+    low, high = encoder.quantiles[1], encoder.quantiles[-2]
+    if encoder.levels and code < len(encoder.levels) and encoder.shares[code] < RARE:
+        return f"{told}, as in {_percent(encoder.shares[code])} of training rows"
+    if encoder.levels and code >= len(encoder.levels):
+        return f"{told} where training had only {_levels(encoder.levels)}"
+    if not low <= value <= high:
+        return f"{told} where {_range(low, high)} is typical"
+    if expected.probability is not None:
+        return f"{told}{_expected_code([_number(v) for v in encoder.levels], code, expected)}"
+    if expected.low is not None and expected.high is not None:
+        near, far = float(expected.low[0]), float(expected.high[0])
+        if not near <= value <= far:
+            return f"{told} where {_range(near, far)} is expected from the other columns"
+    return f"{told}, unusual in this combination"
+
+
+def _describe_category(
+    encoder: CategoricalColumn, cell: object, code: int, expected: Expectation
+) -> str:
+    missing = cell is None or bool(pd.isna(cell))  # type: ignore[call-overload]  # a scalar
+    value = MISSING if missing else str(cell)
+    told = f"{encoder.name} is missing" if missing else f"{encoder.name} {value!r}"
+    count = encoder.counts.get(value, 0)
+    if count == 0:
+        return f"{told}, which training never had" if missing else f"{told} never seen in training"
+    if count < RARE * encoder.n:
+        return f"{told}, as in {_percent(count / encoder.n)} of training rows"
+    return f"{told}{_expected_code([repr(level) for level in encoder.levels], code, expected)}"
+
+
+def _expected_code(names: list[str], code: int, expected: Expectation) -> str:
+    """Name the code that the other columns let one expect, if it is another one."""
+    if expected.probability is not None and code < len(names):
+        p = expected.probability[0, : len(names)]
+        best = int(np.argmax(p))
+        if best != code and p[code] < UNLIKELY:
+            return f" where {names[best]} is expected from the other columns"
+    return ", unusual in this combination"
+
+
+def _describe_time(encoder: TimestampColumn, moment: pd.Timestamp) -> str:
+    day, hour = moment.dayofweek, moment.hour
+    told = f"{encoder.name} {DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
+    if encoder.clock and encoder.hours[hour] < RARE / 2:
+        return f"{told}, an hour with {_percent(encoder.hours[hour])} of training rows"
+    if encoder.weekdays[day] < RARE:
+        return f"{told}, a day with {_percent(encoder.weekdays[day])} of training rows"
+    return f"{told}, unusual in this combination"
+
+
+def _number(value: float) -> str:
+    """Write a number for people: 4,310; 0.0123; 12.5."""
+    if value == round(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def _range(low: float, high: float) -> str:
+    if low == high:
+        return _number(low)
+    return f"{_number(low)}{' to ' if low < 0 else '-'}{_number(high)}"
+
+
+def _levels(levels: tuple[float, ...]) -> str:
+    shown = ", ".join(_number(level) for level in levels[:4])
+    return f"{shown}, ..." if len(levels) > 4 else shown
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
