@@ -1,4 +1,4 @@
-"""One column as numbers: numeric and boolean, categorical, timestamp.
+"""One column as numbers: numeric and boolean, categorical; `moments` has timestamps.
 
 Each class is fitted on the cells of training rows, turns cells into features and, where the column
 has few distinct values, into codes; and knows enough of the training cells to say what is typical.
@@ -20,9 +20,6 @@ __all__ = [
     "Encoded",
     "Feature",
     "NumericColumn",
-    "TimestampColumn",
-    "days_between",
-    "encoder_from_dict",
 ]
 
 Floats = NDArray[np.float64]
@@ -37,7 +34,6 @@ GAP_SHARE = 0.01  # of training rows, from which a gap gets an indicator
 LARGEST = 1e150  # its square is still a number
 MATCH = 1.0 / np.sqrt(2.0)
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,13 @@ class Encoded:
 
     Parameters
     ----------
-    values : ndarray of shape (N, width), float64
+    numbers : ndarray of shape (N, width), float64
     codes : ndarray of shape (N,), int64
         All 0 where the column has no codes.
     missing, unseen : ndarray of shape (N,), bool
     """
 
-    values: Floats
+    numbers: Floats
     codes: NDArray[np.int64]
     missing: Bools
     unseen: Bools
@@ -110,7 +106,7 @@ class ColumnEncoder(ABC):
 
     @abstractmethod
     def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
-        """Return cells, shape (N,), from features (N, width), or from codes where there are codes."""
+        """Return cells, shape (N,), from features (N, width), or from codes where there are any."""
 
     @abstractmethod
     def refit(self, cells: Series) -> ColumnEncoder:
@@ -197,7 +193,7 @@ class NumericColumn(ColumnEncoder):
         filled = np.where(missing, self.fill, numbers)
         parts = [filled, missing * MATCH] if self.indicator else [filled]
         return Encoded(
-            values=np.stack(parts, axis=1),
+            numbers=np.stack(parts, axis=1),
             codes=self._codes(filled),
             missing=missing,
             unseen=np.zeros(len(numbers), dtype=np.bool_),
@@ -237,15 +233,16 @@ class NumericColumn(ColumnEncoder):
         return {
             "kind": self.kind, "name": self.name, "boolean": self.boolean, "fill": self.fill,
             "indicator": self.indicator, "quantiles": list(self.quantiles),
-            "levels": list(self.levels), "shares": list(self.shares), "gap_share": self.gap_share, "integer": self.integer,
+            "levels": list(self.levels), "shares": list(self.shares),
+            "gap_share": self.gap_share, "integer": self.integer,
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """Make the encoder again."""
         fields = {k: v for k, v in state.items() if k != "kind"}
-        return cls(**{**fields, "quantiles": tuple(fields["quantiles"]),
-                      "levels": tuple(fields["levels"]), "shares": tuple(fields["shares"])})  # fmt: skip
+        lists = {name: tuple(fields[name]) for name in ("quantiles", "levels", "shares")}
+        return cls(**{**fields, **lists})
 
 
 @dataclass(frozen=True)
@@ -308,14 +305,14 @@ class CategoricalColumn(ColumnEncoder):
     def encode(self, cells: Series, *, training: bool = False) -> Encoded:
         """Encode categories; in training each row's own count is left out of its surprisal."""
         keys = _keys(cells)
-        position = self._index.get_indexer(keys)
+        position = self._index.get_indexer(pd.Index(keys, dtype=object))
         count = np.where(position >= 0, self._table[position], 0)
         codes = self._codes(position)
         one_hot = np.zeros((len(keys), self.n_codes))
         one_hot[np.arange(len(keys)), codes] = MATCH
         surprisal = self.surprisal(count, training=training)
         return Encoded(
-            values=np.column_stack([one_hot, surprisal]),
+            numbers=np.column_stack([one_hot, surprisal]),
             codes=codes,
             missing=np.asarray(cells.isna(), dtype=np.bool_),
             unseen=np.asarray(count == 0, dtype=np.bool_),
@@ -327,11 +324,12 @@ class CategoricalColumn(ColumnEncoder):
         return CategoricalColumn(self.name, self.levels, counts, len(cells), self.other)
 
     def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
-        """Return categories; the most frequent other value for "other", the commonest for unseen."""
+        """Return categories; the commonest other value for "other", the commonest for unseen."""
         rest = [value for value in self.counts if value not in self.levels]
         names = [*self.levels, *(rest[:1] or self.levels[:1] if self.other else []), self.levels[0]]
-        cells = np.array(names, dtype=object)[codes]
-        return np.where(cells == MISSING, None, cells)
+        cells: NDArray[np.object_] = np.array(names, dtype=object)[codes]
+        cells[cells == MISSING] = None
+        return cells
 
     def code_values(self) -> Floats:
         """Return the one-hot block of each code, and its surprisal."""
@@ -370,132 +368,6 @@ class CategoricalColumn(ColumnEncoder):
         return cls(state["name"], tuple(state["levels"]), counts, state["n"], state["other"])
 
 
-@dataclass(frozen=True)
-class TimestampColumn(ColumnEncoder):
-    """Points in time: where in the day, where in the week.
-
-    The date itself is no feature: tomorrow is always later than every training row.
-
-    Parameters
-    ----------
-    clock : bool
-        Whether training had times of day.
-    indicator : bool
-        Whether gaps have a feature of their own.
-    fill_s : float
-        Median of the training cells, seconds since 1970.
-    first_s, last_s : float
-        Range of the training cells, seconds since 1970.
-    gap_share : float
-        Share of training cells that were empty.
-    hours, weekdays : tuple of float
-        Share of the training cells in each of the 24 hours and of the 7 days from Monday.
-    """
-
-    name: str
-    clock: bool
-    indicator: bool
-    fill_s: float
-    first_s: float
-    last_s: float
-    gap_share: float
-    hours: tuple[float, ...]
-    weekdays: tuple[float, ...]
-
-    kind: ClassVar[str] = "timestamp"
-
-    @classmethod
-    def fit(cls, name: str, cells: Series) -> Self:
-        """Take the range of cells that are not all empty."""
-        seconds = _seconds(cells)
-        known = seconds[~np.isnan(seconds)]
-        gap_share = 1.0 - len(known) / len(seconds)
-        return cls(
-            name=name,
-            clock=bool((known % DAY_S != 0).any()),
-            indicator=gap_share >= GAP_SHARE,
-            fill_s=float(np.quantile(known, 0.5, method="lower")),
-            first_s=float(known.min()),
-            last_s=float(known.max()),
-            gap_share=gap_share,
-            hours=_shares(known % DAY_S // 3600.0, 24),
-            weekdays=_shares(_weekday(known), 7),
-        )
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """Sine and cosine of hour and weekday, and the gap where it is told."""
-        parts = ("hour", "weekday") if self.clock else ("weekday",)
-        waves = [Feature(f"{self.name} ({f} of {p})") for p in parts for f in ("sine", "cosine")]
-        gap = Feature(f"{self.name} (missing)", fixed=True, role="gap")
-        return (*waves, gap) if self.indicator else tuple(waves)
-
-    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
-        """Turn times into angles; an empty cell is at the centre of the circle."""
-        seconds = _seconds(cells)
-        missing = np.isnan(seconds)
-        known = np.where(missing, 0.0, seconds)
-        weekday = _weekday(known) / 7.0
-        turns = [known % DAY_S / DAY_S, weekday] if self.clock else [weekday]
-        waves = [f(2.0 * np.pi * turn) for turn in turns for f in (np.sin, np.cos)]
-        parts = [np.where(missing, 0.0, wave) for wave in waves]
-        values = np.stack([*parts, missing * MATCH] if self.indicator else parts, axis=1)
-        nothing = np.zeros(len(seconds), dtype=np.bool_)
-        return Encoded(values, np.zeros(len(seconds), dtype=np.int64), missing, nothing)
-
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
-        """Return times of the decoded weekday and hour in the week of the training median."""
-        turns = [
-            np.arctan2(*values[:, i : i + 2].T) / (2.0 * np.pi) for i in range(0, self._waves, 2)
-        ]
-        weekday = np.round(turns[-1] % 1.0 * 7.0) % 7.0
-        clock = turns[0] % 1.0 * DAY_S if self.clock else np.zeros(len(values))
-        day = np.floor(self.fill_s / DAY_S)
-        monday = day - (day + 3.0) % 7.0
-        seconds = np.round((monday + weekday) * DAY_S + clock)
-        return seconds.astype(np.int64).astype("datetime64[s]").astype("datetime64[ns]")
-
-    @property
-    def _waves(self) -> int:
-        return 4 if self.clock else 2
-
-    def refit(self, cells: Series) -> TimestampColumn:
-        """Take the range from other cells; keep it where all are empty."""
-        if cells.isna().all():
-            return self
-        other = TimestampColumn.fit(self.name, cells)
-        return replace(other, clock=self.clock, indicator=self.indicator, gap_share=self.gap_share)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "kind": self.kind, "name": self.name, "clock": self.clock, "indicator": self.indicator,
-            "fill_s": self.fill_s, "first_s": self.first_s, "last_s": self.last_s,
-            "gap_share": self.gap_share, "hours": list(self.hours),
-            "weekdays": list(self.weekdays),
-        }  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
-        """Make the encoder again."""
-        fields = {k: v for k, v in state.items() if k != "kind"}
-        return cls(**{**fields, "hours": tuple(fields["hours"]),
-                      "weekdays": tuple(fields["weekdays"])})  # fmt: skip
-
-
-def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampColumn) -> Floats:
-    """Return second - first in days, shape (N,); the difference of the medians where one is empty."""
-    difference = _seconds(frame[second.name]) - _seconds(frame[first.name])
-    usual = second.fill_s - first.fill_s
-    return np.asarray(np.where(np.isnan(difference), usual, difference) / DAY_S)
-
-
-def encoder_from_dict(state: dict[str, Any]) -> ColumnEncoder:
-    """Make any column's encoder from what its `to_dict` returned."""
-    kinds: tuple[type[ColumnEncoder], ...] = (NumericColumn, CategoricalColumn, TimestampColumn)
-    return {cls.kind: cls for cls in kinds}[state["kind"]].from_dict(state)
-
-
 def _numbers(cells: Series) -> Floats:
     numbers = np.asarray(cells, dtype=np.float64)
     return np.clip(numbers, -LARGEST, LARGEST)
@@ -526,19 +398,3 @@ def _count(cells: Series) -> dict[str, int]:
     values, counts = np.unique(_keys(cells).astype(str), return_counts=True)
     order = np.lexsort((values, -counts))[:MAX_COUNTED]
     return {str(values[i]): int(counts[i]) for i in order}
-
-
-def _weekday(seconds: Floats) -> Floats:
-    """Return 0 for Monday to 6 for Sunday."""
-    return np.asarray((np.floor(seconds / DAY_S) + 3.0) % 7.0)  # 1 January 1970 was a Thursday
-
-
-def _shares(places: Floats, n: int) -> tuple[float, ...]:
-    return tuple((np.bincount(places.astype(np.int64), minlength=n) / len(places)).tolist())
-
-
-def _seconds(cells: Series) -> Floats:
-    """Return seconds since 1970, NaN where empty."""
-    times = np.asarray(cells, dtype="datetime64[ns]")
-    seconds = times.astype(np.int64) / 1e9
-    return np.asarray(np.where(np.isnat(times), np.nan, seconds))

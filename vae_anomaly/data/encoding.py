@@ -1,22 +1,22 @@
 """A table as numbers: encoded features, category codes, and which column owns which feature.
 
-==============  =====================================================================================
+==============  ====================================================================================
 column          features
-==============  =====================================================================================
+==============  ====================================================================================
 numeric,        the number; where training had gaps in at least 1 % of rows, an indicator
 boolean
 categorical     one-hot over the 32 most frequent values, ``other`` and ``unseen``, each 1 / sqrt(2)
                 so that two different values lie 1 apart; the surprisal -log(frequency)
 timestamp       sine and cosine of the hour (where there are hours) and of the weekday
 two timestamps  the difference in days
-==============  =====================================================================================
+==============  ====================================================================================
 
 A missing number is filled with the training median, a missing category is a category of its own.
 Beside the features come the *codes* of columns with few distinct values, for categorical
 likelihoods; the last code of each column stands for "never seen in training".
 
 Statistics are those of the rows given to `TableEncoder.fit`. `TableEncoder.refit` takes them from
-other rows and keeps the layout, so that held-out rows can be scored by an encoder that never saw them.
+other rows and keeps the layout: held-out rows are scored by an encoder that never saw them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,10 @@ from numpy.typing import NDArray
 from vae_anomaly.data.columns import (
     CategoricalColumn,
     ColumnEncoder,
-    Encoded,
     Feature,
     NumericColumn,
-    TimestampColumn,
-    days_between,
-    encoder_from_dict,
 )
+from vae_anomaly.data.moments import TimestampColumn, days_between, encoder_from_dict
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
 __all__ = ["EncodedTable", "TableEncoder"]
@@ -69,7 +66,7 @@ class EncodedTable:
 
     Parameters
     ----------
-    values : ndarray of shape (N, D), float64
+    numbers : ndarray of shape (N, D), float64
         Encoded features, none missing.
     codes : ndarray of shape (N, C), int64
         Category codes of the discrete columns.
@@ -79,19 +76,19 @@ class EncodedTable:
         Cells with a category that training did not have.
     """
 
-    values: Floats
+    numbers: Floats
     codes: NDArray[np.int64]
     missing: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.values)
+        return len(self.numbers)
 
     def take(self, rows: NDArray[Any]) -> EncodedTable:
         """Return some rows."""
         return EncodedTable(
-            self.values[rows], self.codes[rows], self.missing[rows], self.unseen[rows]
+            self.numbers[rows], self.codes[rows], self.missing[rows], self.unseen[rows]
         )
 
 
@@ -244,10 +241,10 @@ class TableEncoder:
     def _encode(self, frame: pd.DataFrame, *, training: bool) -> EncodedTable:
         parts = [c.encode(frame[c.name], training=training) for c in self.columns]
         differences = [self._difference(frame, pair) for pair in self.pairs]
-        blocks = [*(part.values for part in parts), *differences]
+        blocks = [*(part.numbers for part in parts), *differences]
         codes = [parts[i].codes for i in self.discrete]
         return EncodedTable(
-            values=np.concatenate(blocks, axis=1),
+            numbers=np.concatenate(blocks, axis=1),
             codes=np.stack(codes, axis=1) if codes else np.empty((len(frame), 0), dtype=np.int64),
             missing=np.stack([part.missing for part in parts], axis=1),
             unseen=np.stack([part.unseen for part in parts], axis=1),

@@ -57,7 +57,7 @@ class StandardView:
 
     def invert(self, feature: int, viewed: Floats) -> Floats:
         """Return the values of one feature that have the given views, shape (n,)."""
-        return viewed * self.scale[feature] + self.center[feature]
+        return np.asarray(viewed * self.scale[feature] + self.center[feature])
 
     def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""

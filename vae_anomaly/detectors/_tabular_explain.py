@@ -55,7 +55,8 @@ def contributions(scorer: RowScorer, table: EncodedTable, score: str, raw: Float
         parts = _fused(scorer, table, only_latent=score == "latent")
     else:
         parts = _likelihood(scorer, table, score)
-    return parts + ((raw - parts.sum(axis=1)) / parts.shape[1])[:, None]
+    rest = (raw - parts.sum(axis=1)) / parts.shape[1]
+    return np.asarray(parts + rest[:, None])
 
 
 def _fused(scorer: RowScorer, table: EncodedTable, *, only_latent: bool) -> Floats:
@@ -66,7 +67,7 @@ def _fused(scorer: RowScorer, table: EncodedTable, *, only_latent: bool) -> Floa
     ownership = scorer.encoder.ownership()
     parts = np.zeros((len(table), ownership.shape[1]))
     for one in scorer.views:
-        viewed = one.look(table.values)
+        viewed = one.look(table.numbers)
         latent, data = _view_shares(one, viewed)
         for kind, shares in (("latent", latent), ("data", data), ("local", data)):
             amount = amounts.get(f"{kind}_{one.view.name}")
@@ -134,7 +135,7 @@ def _likelihood(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
 def _kl_parts(scorer: RowScorer, table: EncodedTable) -> Floats:
     """Split the KL over the features, from the training mean as baseline."""
     vae = scorer.main.vae
-    viewed = torch.from_numpy(scorer.main.look(table.values))
+    viewed = torch.from_numpy(scorer.main.look(table.numbers))
 
     def kl(points: torch.Tensor) -> torch.Tensor:
         mean, logvar = vae.encode(points.unsqueeze(0))

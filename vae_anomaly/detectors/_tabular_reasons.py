@@ -1,8 +1,8 @@
 """Say in words what is unusual about a cell: its value, and what would be usual.
 
-A value outside the middle 90 % of the training cells is told with that range. A value that is usual by
-itself is compared with what the VAE expects from the other columns: the column is hidden from the
-encoder and the decoder predicts it.
+A value outside the middle 90 % of the training cells is told with that range. A value that is usual
+by itself is compared with what the VAE expects from the other columns: the column is hidden from
+the encoder and the decoder predicts it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from vae_anomaly.data.columns import (
     CategoricalColumn,
     ColumnEncoder,
     NumericColumn,
-    TimestampColumn,
 )
 from vae_anomaly.data.encoding import EncodedTable
+from vae_anomaly.data.moments import TimestampColumn
 from vae_anomaly.detectors._tabular_scorer import RowScorer
 
 __all__ = ["Expectation", "expect_column", "reasons_for", "row_reasons"]
@@ -64,7 +64,7 @@ def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expect
     main, encoder = scorer.main, scorer.encoder
     layout, likelihood = main.vae.layout, main.vae.likelihood
     own = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
-    viewed = torch.from_numpy(main.look(table.values))
+    viewed = torch.from_numpy(main.look(table.numbers))
     kept = torch.where(own, torch.zeros(()), viewed)
     shown = torch.cat([kept, own.float().expand_as(kept)], 1) if main.vae.sees_mask else kept
     mean, _ = main.vae.encode(shown.unsqueeze(0))

@@ -2,8 +2,8 @@
 
 Calibration needs normals that neither network nor memory nor any statistic has seen. Where rows are
 plenty, a fifth of them is held out. Where they are scarce, every row is held out once: for each of
-five folds a detector of its own is trained on the others and scores it, and one more, trained on all
-rows, scores from then on. Groups are never split.
+five folds a detector of its own is trained on the others and scores it, and one more, trained on
+all rows, scores from then on. Groups are never split.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = ["Fold", "group_codes", "plan_rows"]
+__all__ = ["Fold", "group_codes", "only_used", "plan_rows"]
 
 Rows = NDArray[np.int64]
 
@@ -116,6 +116,18 @@ def plan_rows(
     return [
         _fold(everyone, nobody, groups, max_rows, rng),
         *(_fold(everyone, part, groups, max_rows, rng) for part in parts),
+    ]
+
+
+def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
+    """Return the rows that any fold uses, and the folds with their numbers among those."""
+    kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out]) for f in folds]))
+
+    def renumber(rows: Rows) -> Rows:
+        return np.searchsorted(kept, rows).astype(np.int64)
+
+    return kept, [
+        Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out)) for f in folds
     ]
 
 

@@ -1,7 +1,7 @@
 """From encoded rows to the fused score: one chain of views, networks, memories and surprises.
 
-The chain is immutable once fitted. All its steps give a row the same numbers alone and in any batch:
-networks and searches see fixed-size chunks, padded with zeros.
+The chain is immutable once fitted. All its steps give a row the same numbers alone and in any
+batch: networks and searches see fixed-size chunks, padded with zeros.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class RowScorer:
         found = {
             f"{kind}_{scorer.view.name}": surprise
             for scorer in self.views
-            for kind, surprise in scorer.terms(scorer.look(table.values)).items()
+            for kind, surprise in scorer.terms(scorer.look(table.numbers)).items()
         }
         if self.elbo is not None:
             found["elbo"] = self.elbo(-self.evidence(table).elbo)
@@ -202,7 +202,7 @@ class RowScorer:
     def evidence(self, table: EncodedTable, *, iw_draws: int = 0) -> Evidence:
         """Return what the reported view's VAE says, nats."""
         scorer = self.main
-        viewed = scorer.look(table.values)
+        viewed = scorer.look(table.numbers)
         target = targets_of(viewed, table.codes, scorer.vae.layout)
         return evidence_of(scorer.vae, viewed, target, iw_draws=iw_draws)
 

@@ -74,7 +74,7 @@ class _Prepared:
     table: EncodedTable  # every row of the frame; those of `fold.fit` as training rows
 
     def viewed(self, view: View) -> Singles:
-        return view.transform(self.table.values)
+        return view.transform(self.table.numbers)
 
 
 class ColumnMask:
@@ -154,8 +154,8 @@ def _prepare(
     own = encoder.refit(frame.iloc[fold.fit])
     table = own.transform(frame)
     training = own.transform_training(frame.iloc[fold.fit])
-    table.values[fold.fit] = training.values
-    fitted = tuple(make_view(name).fit(training.values, own.fixed) for name in views)
+    table.numbers[fold.fit] = training.numbers
+    fitted = tuple(make_view(name).fit(training.numbers, own.fixed) for name in views)
     return _Prepared(fold, own, fitted, table)
 
 
@@ -164,7 +164,7 @@ def _train(
 ) -> tuple[list[list[EnsembleVAE]], History]:
     """Train all members in one loop; return the networks fold by fold, view by view."""
     first = prepared[0]
-    n_views, d = len(options.views), first.table.values.shape[1]
+    n_views, d = len(options.views), first.table.numbers.shape[1]
     layouts = [
         target_layout(first.encoder, typed=typed and place == n_views - 1)
         for place in range(n_views)
@@ -318,7 +318,7 @@ def _scorer(
 def _held_out_likelihood(one: _Prepared, scorer: ViewScorer) -> tuple[Floats, Floats]:
     """Return nll per target and negative ELBO of the rows that the network did not train on."""
     rows = one.table.take(one.fold.validation)
-    viewed = scorer.look(rows.values)
+    viewed = scorer.look(rows.numbers)
     target = targets_of(viewed, rows.codes, scorer.vae.layout)
     evidence = evidence_of(scorer.vae, viewed, target)
     return evidence.nll_per_dim, -evidence.elbo

@@ -1,10 +1,11 @@
 """`TabularVAEDetector`: a variational autoencoder for tables, with the scikit-learn face.
 
-The score of a row is read from the VAE in several ways. Its posterior mean is compared with those of
-normal rows, in units of the posterior's standard deviation (a nearest-neighbour reading of the
-aggregated posterior); the row itself is compared with normal rows, for gap and local density; and where
-the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own kinds joins.
-Every term becomes -log p among normal rows, and their squares are added, over two views of the table.
+The score of a row is read from the VAE in several ways. Its posterior mean is compared with those
+of normal rows, in units of the posterior's standard deviation (a nearest-neighbour reading of the
+aggregated posterior); the row itself is compared with normal rows, for gap and local density; and
+where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
+kinds joins. Every term becomes -log p among normal rows, and their squares are added, over two
+views of the table.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import as_frame, fingerprint
 from vae_anomaly.detectors._tabular_explain import contributions
+from vae_anomaly.detectors._tabular_input import (
+    group_column,
+    has_names,
+    infer_schema,
+    plain_numbers,
+)
 from vae_anomaly.detectors._tabular_reasons import reasons_for
-from vae_anomaly.detectors._tabular_rows import Fold, group_codes, plan_rows
+from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import FitOptions, fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
@@ -51,7 +58,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "thorough": {"views": ("std", "arg"), "memory_sizes": (10_000, 10_000)},
 }
 MAX_FIT_ROWS = 10_000
-MAX_ROWS_TO_INFER = 100_000
 WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
 IW_DRAWS = 64
 BLOCK = 16_384  # rows held as features at a time
@@ -169,13 +175,15 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         self._check_parameters()
         frame = as_frame(X)
         rng = np.random.default_rng(self.random_state)
-        codes = group_codes(_group_column(frame, groups), len(frame))
+        codes = group_codes(group_column(frame, groups), len(frame))
         n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
         folds = plan_rows(len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds)
         self._note_columns(X, frame)
-        self.schema_ = self._make_schema(X, frame, groups, rng)
+        self.schema_ = self.schema or infer_schema(
+            frame, self.column_kinds, groups, named=has_names(X), rng=rng
+        )
         self.schema_.check(frame)
-        kept, folds = _only_used(folds)
+        kept, folds = only_used(folds)
         used = self.schema_.cast(frame.iloc[kept]).reset_index(drop=True)
         codes = None if codes is None else codes[kept]
         layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
@@ -190,7 +198,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         ]
         self._calibrate(np.concatenate(held_out))
         self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = self._measure(len(frame), folds, used)
+        self.metrics_ = self._measure(len(frame), len(folds[0].fit))
         return self
 
     def evidence(self, X: Any) -> pd.DataFrame:
@@ -257,7 +265,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         """Return the posterior means of the rows, shape (N, Z), float32."""
         _, table = self._encoded(X)
         main = self._scorer.main
-        return encode(main.vae, main.look(table.values))[0]
+        return encode(main.vae, main.look(table.numbers))[0]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the names of the latents that `transform` gives."""
@@ -276,11 +284,11 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         """
         frame, table = self._encoded(X)
         main = self._scorer.main
-        mean, _ = encode(main.vae, main.look(table.values))
+        mean, _ = encode(main.vae, main.look(table.numbers))
         params = main.vae.decode(torch.from_numpy(mean).unsqueeze(0))
         n = len(main.vae.layout.gaussian)
         likelihood, sizes = main.vae.likelihood, main.vae.layout.classes
-        blocks = likelihood.probabilities(params)[0].split(list(sizes), dim=1) if sizes else ()
+        blocks = torch.split(likelihood.probabilities(params)[0], list(sizes), 1) if sizes else ()
         codes = [block[:, :-1].argmax(1) for block in blocks]  # the last is "never seen"
         return self._decoded(params[0, :, :n].numpy(), codes, frame.index)
 
@@ -343,10 +351,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         values = np.zeros((len(gaussian), len(encoder.features)))
         for place, feature in enumerate(main.vae.layout.gaussian):
             values[:, feature] = main.view.invert(feature, gaussian[:, place].astype(np.float64))
-        if codes:
-            chosen = torch.stack(codes, dim=1).numpy()
-        else:
-            chosen = _nearest_codes(encoder, values)
+        chosen = torch.stack(codes, 1).numpy() if codes else _nearest_codes(encoder, values)
         return encoder.decode(values, chosen).set_index(index)
 
     def _encoded(self, X: Any) -> tuple[pd.DataFrame, EncodedTable]:
@@ -357,38 +362,28 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         """Return the feature columns with their types, or raise what is wrong with them."""
         check_is_fitted(self, "calibration_")
         frame = self._named(X)
-        plain = self._plain_numbers(frame)
+        plain = plain_numbers(frame, self.schema_)
         if plain is not None:
             return plain
         self.schema_.check(frame)
         return self.schema_.cast(frame)
 
-    def _plain_numbers(self, frame: pd.DataFrame) -> pd.DataFrame | None:
-        """Return the features at once where all are finite or missing floats: the usual, fast case."""
-        names = [column.name for column in self.schema_.features]
-        kinds = {str(column.kind) for column in self.schema_.features}
-        if not kinds <= {"numeric", "boolean"} or not set(names) <= set(frame.columns):
-            return None
-        numbers = frame[names]
-        if any(dtype != np.float64 for dtype in numbers.dtypes):
-            return None
-        return None if np.isinf(numbers.to_numpy()).any() else numbers
-
     def _named(self, X: Any) -> pd.DataFrame:
         """Return a frame; an array gets the names of the training columns, in order."""
         frame = as_frame(X)
-        if _has_names(X) or not hasattr(self, "feature_names_in_"):
-            if not hasattr(self, "feature_names_in_") and not _has_names(X):
-                self._check_width(frame)
+        if has_names(X):
             return frame
         self._check_width(frame)
+        names: NDArray[np.object_] | None = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return frame
         warnings.warn(
             f"X does not have valid feature names, but {type(self).__name__} was fitted with "
             "feature names",
             UserWarning,
             stacklevel=4,
         )
-        return frame.set_axis(self.feature_names_in_, axis=1)
+        return frame.set_axis(names, axis=1)
 
     def _check_width(self, frame: pd.DataFrame) -> None:
         if frame.shape[1] != self.n_features_in_:
@@ -399,25 +394,9 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
 
     def _note_columns(self, X: Any, frame: pd.DataFrame) -> None:
         self.n_features_in_ = frame.shape[1]
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if _has_names(X):
+        self.__dict__.pop("feature_names_in_", None)
+        if has_names(X):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
-
-    def _make_schema(
-        self, X: Any, frame: pd.DataFrame, groups: Any, rng: np.random.Generator
-    ) -> Schema:
-        if self.schema is not None:
-            return self.schema
-        overrides = dict(self.column_kinds or {})
-        if isinstance(groups, str):
-            overrides.setdefault(groups, "identifier")
-        if not _has_names(X) and all(np.issubdtype(t, np.number) for t in frame.dtypes):
-            overrides = {name: "numeric" for name in frame.columns} | overrides
-        if len(frame) > MAX_ROWS_TO_INFER:
-            rows = rng.choice(len(frame), MAX_ROWS_TO_INFER, replace=False)
-            frame = frame.iloc[np.sort(rows)]
-        return Schema.infer(frame, overrides=overrides)
 
     def _options(self, rng: np.random.Generator) -> FitOptions:
         chosen = PRESETS[self.preset]
@@ -451,11 +430,11 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         if wrong:
             raise ConfigError(" ".join(wrong))
 
-    def _measure(self, n_rows: int, folds: list[Fold], used: pd.DataFrame) -> dict[str, float]:
+    def _measure(self, n_rows: int, n_fit: int) -> dict[str, float]:
         last = self.history_.records[-1]
         return {
             "rows": float(n_rows),
-            "fit_rows": float(len(folds[0].fit)),
+            "fit_rows": float(n_fit),
             "held_out_rows": float(self.calibration_.n),
             "features": float(len(self._scorer.encoder.features)),
             "val_elbo": float(max(r["val_elbo"] for r in self.history_.records)),
@@ -505,34 +484,6 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector
-
-
-def _has_names(X: Any) -> bool:
-    """Tell whether a table brings names of its own: arrays and lists of numbers do not."""
-    return not isinstance(X, np.ndarray | list | tuple) and not hasattr(X, "__array_interface__")
-
-
-def _group_column(frame: pd.DataFrame, groups: Any) -> Any:
-    if not isinstance(groups, str):
-        return groups
-    if groups not in frame.columns:
-        raise ConfigError(
-            f"groups names column {groups!r}, which the table does not have. "
-            f"Columns: {', '.join(map(str, frame.columns[:20]))}."
-        )
-    return frame[groups].to_numpy()
-
-
-def _only_used(folds: list[Fold]) -> tuple[NDArray[np.int64], list[Fold]]:
-    """Return the rows that any fold uses, and the folds with their numbers among those."""
-    kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out]) for f in folds]))
-
-    def renumber(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.searchsorted(kept, rows).astype(np.int64)
-
-    return kept, [
-        Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out)) for f in folds
-    ]
 
 
 def _nearest_codes(encoder: TableEncoder, values: Floats) -> NDArray[np.int64]:

@@ -1,10 +1,10 @@
-"""K variational autoencoders that train together as one: weights (K, in, out), one `baddbmm` a layer.
+"""K variational autoencoders that train together: weights (K, in, out), one `baddbmm` a layer.
 
-Every member has its own input, so that each may look at its own view of the rows. Members never mix:
-their gradients are independent, and a row of weight 0 for a member is a row it has not seen.
+Every member has its own input, so that each may look at its own view of the rows. Members never
+mix: their gradients are independent, and a row of weight 0 for a member is a row it has not seen.
 
-The likelihood is typed: features are Gaussian with a learned sigma, or belong to discrete columns that
-are categorical over the values seen in training and one slot for all others.
+The likelihood is typed: features are Gaussian with a learned sigma, or belong to discrete columns
+that are categorical over the values seen in training and one slot for all others.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class TypedLikelihood(nn.Module):
     n_members : int
     layout : TargetLayout
     codebook : Tensor of shape (K, sum(classes), D), optional
-        What each class of each discrete column contributes to the encoded features; `mean` needs it.
+        What each class of each discrete column adds to the encoded features; `mean` needs it.
     n_features : int
         D, the number of encoded features.
     """
@@ -184,7 +184,10 @@ class TypedLikelihood(nn.Module):
         start = len(self.layout.gaussian)
         for bucket in self.buckets:
             stop = start + len(bucket.classes)
-            yield bucket, params[..., start:stop].unflatten(-1, (len(bucket.columns), -1))
+            yield (
+                bucket,
+                params[..., start:stop].reshape(*params.shape[:-1], len(bucket.columns), -1),
+            )
             start = stop
 
 
@@ -310,7 +313,7 @@ class EnsembleVAE(nn.Module):
         return VAEOutput(recon=params, mean=mean, logvar=logvar, nll=nll, kl_per_dim=kl)
 
     def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
-        """Return (nll + beta KL) / D summed over members: the scale does not depend on the table."""
+        """Return (nll + beta KL) / D summed over members: of one scale for every table."""
         kl = output.kl_per_dim.mean(1).clamp(min=free_bits).sum(-1)
         return (output.nll.mean(-1) + beta * kl).sum() / self.n_features
 
@@ -341,7 +344,8 @@ class EnsembleGroup(nn.Module):
 
     def __init__(self, ensembles: Sequence[EnsembleVAE]) -> None:
         super().__init__()
-        self.ensembles = nn.ModuleList(ensembles)
+        self.parts = list(ensembles)
+        self.ensembles = nn.ModuleList(ensembles)  # registers their parameters
         self.sizes = [ensemble.n_members for ensemble in ensembles]
         self.n_targets = max(ensemble.layout.n_targets for ensemble in ensembles)
 
@@ -363,13 +367,15 @@ class EnsembleGroup(nn.Module):
         generator, weights
             As there; weights of shape (N, members of all).
         """
-        inputs, targets = x.split(self.sizes, dim=1), target.split(self.sizes, dim=1)
-        shares = [None] * len(self.sizes) if weights is None else weights.split(self.sizes, dim=1)
+        inputs, targets = torch.split(x, self.sizes, 1), torch.split(target, self.sizes, 1)
+        shares = (
+            [None] * len(self.sizes) if weights is None else torch.split(weights, self.sizes, 1)
+        )
         outputs: list[VAEOutput] = [
             ensemble(a, b[..., : ensemble.layout.n_targets], generator=generator, weights=w)
-            for ensemble, a, b, w in zip(self.ensembles, inputs, targets, shares, strict=True)
+            for ensemble, a, b, w in zip(self.parts, inputs, targets, shares, strict=True)
         ]
-        width = max(ensemble.layout.n_params for ensemble in self.ensembles)
+        width = max(ensemble.layout.n_params for ensemble in self.parts)
         return VAEOutput(
             recon=torch.cat([F.pad(o.recon, (0, width - o.recon.shape[-1])) for o in outputs]),
             mean=torch.cat([o.mean for o in outputs]),
@@ -380,12 +386,11 @@ class EnsembleGroup(nn.Module):
 
     def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
         """Return the sum of the members' losses; see `EnsembleVAE.training_loss`."""
-        first: EnsembleVAE = self.ensembles[0]
-        return first.training_loss(output, beta, free_bits)
+        return self.parts[0].training_loss(output, beta, free_bits)
 
     def members(self) -> list[EnsembleVAE]:
         """Return every member as an ensemble of one, in the order of the rows' second axis."""
-        return [e.member(i) for e in self.ensembles for i in range(e.n_members)]
+        return [e.member(i) for e in self.parts for i in range(e.n_members)]
 
 
 @dataclass(frozen=True)

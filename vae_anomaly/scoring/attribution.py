@@ -1,9 +1,9 @@
 """Whose doing is a score: shares of features that sum to what is explained.
 
-Distances between vectors split by themselves: ``d^2 = sum_j (x_j - e_j)^2``. What a network computes is
-split by integrated gradients along the straight line from a baseline (a normal exemplar) to the row,
-whose parts sum to the difference of the two values; the small error of the quadrature is spread in
-proportion to the parts' size, so that sums are exact.
+Distances between vectors split by themselves: ``d^2 = sum_j (x_j - e_j)^2``. What a network
+computes is split by integrated gradients along the straight line from a baseline (a normal
+exemplar) to the row, whose parts sum to the difference of the two values; the small error of the
+quadrature is spread in proportion to the parts' size, so that sums are exact.
 
 A negative share speaks for the row: without that feature the score would be higher.
 

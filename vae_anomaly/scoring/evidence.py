@@ -1,7 +1,7 @@
-"""What a VAE says about a row or an image, in nats: reconstruction, KL, ELBO, importance-weighted bound.
+"""What a VAE says about a row or an image, in nats: reconstruction, KL, ELBO, importance weighting.
 
-All of it is deterministic. The posterior mean is used throughout; the importance-weighted bound draws
-the same standard normal numbers for every sample, so a sample's value does not depend on its batch.
+All of it is deterministic. The posterior mean is used throughout; the importance-weighted bound
+draws the same standard normal numbers for every sample: its value does not depend on its batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From several kinds of evidence to one score: each as -log p of training values, then squares added.
+"""From several kinds of evidence to one score: each as -log p of training values, squares added.
 
 Evidence comes in units that do not compare: distances, ratios, nats. Each term is turned into the
 surprise ``P = -log p`` of its value among the values that training rows got without themselves, in

@@ -14,8 +14,8 @@ what remains is kept: ``D^2 = |P q - P e|^2 + rest(q) + rest(e)``.
 Statistics of a row, from its k nearest exemplars:
 
 * *gap* ``G = mean distance of the nearest 3 + eps``;
-* *local ratio* ``L = (mean distance of the nearest 5 + eps) / mean of the same of those neighbours``,
-  as in the local outlier factor.
+* *local ratio* ``L = (mean distance of the nearest 5 + eps) / (mean of the same over those 5)``, as
+  in the local outlier factor.
 
 Read in latent space with distances in units of the posterior's standard deviation, G is a
 nearest-neighbour estimate of the aggregated posterior's density.

@@ -1,0 +1,77 @@
+"""What the tabular detector does with input before it is encoded: names, groups, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vae_anomaly.data.schema import Schema
+from vae_anomaly.errors import ConfigError
+
+__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers"]
+
+MAX_ROWS_TO_INFER = 100_000
+
+
+def has_names(X: Any) -> bool:
+    """Tell whether a table brings names of its own: arrays and lists of numbers do not."""
+    return not isinstance(X, np.ndarray | list | tuple) and not hasattr(X, "__array_interface__")
+
+
+def group_column(frame: pd.DataFrame, groups: Any) -> Any:
+    if not isinstance(groups, str):
+        return groups
+    if groups not in frame.columns:
+        raise ConfigError(
+            f"groups names column {groups!r}, which the table does not have. "
+            f"Columns: {', '.join(map(str, frame.columns[:20]))}."
+        )
+    return frame[groups].to_numpy()
+
+
+def infer_schema(
+    frame: pd.DataFrame,
+    kinds: Mapping[str, str] | None,
+    groups: Any,
+    *,
+    named: bool,
+    rng: np.random.Generator,
+) -> Schema:
+    """Infer the schema of a training table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    kinds : mapping of str to str, optional
+        Kinds that stand whatever the values say.
+    groups : array or str, optional
+        A column that names the groups is no feature.
+    named : bool
+        Whether the table brought names; the columns of a bare array of numbers are all numeric.
+    rng : numpy Generator
+        Draws rows to look at where there are many.
+    """
+    overrides = dict(kinds or {})
+    if isinstance(groups, str):
+        overrides.setdefault(groups, "identifier")
+    if not named and all(np.issubdtype(dtype, np.number) for dtype in frame.dtypes):
+        overrides = dict.fromkeys(frame.columns, "numeric") | overrides
+    if len(frame) > MAX_ROWS_TO_INFER:
+        rows = rng.choice(len(frame), MAX_ROWS_TO_INFER, replace=False)
+        frame = frame.iloc[np.sort(rows)]
+    return Schema.infer(frame, overrides=overrides)
+
+
+def plain_numbers(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame | None:
+    """Return the features at once where all are floats, finite or missing; else None."""
+    names = [column.name for column in schema.features]
+    kinds = {str(column.kind) for column in schema.features}
+    if not kinds <= {"numeric", "boolean"} or not set(names) <= set(frame.columns):
+        return None
+    numbers = frame[names]
+    if any(dtype != np.float64 for dtype in numbers.dtypes):
+        return None
+    return None if np.isinf(numbers.to_numpy()).any() else numbers
