@@ -26,6 +26,7 @@ __all__ = [
     "clamp_logvar",
     "free_bits_kl",
     "gaussian_kl",
+    "gaussian_kl_between",
     "gaussian_log_prob",
     "importance_weighted_nll",
     "negative_elbo",
@@ -76,6 +77,22 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
     if mean.dtype != torch.float64:
         mean, logvar = mean.float(), logvar.float()
     return 0.5 * (mean.square() + (torch.expm1(logvar) - logvar))
+
+
+def gaussian_kl_between(
+    mean: Tensor, logvar: Tensor, prior_mean: Tensor, prior_logvar: Tensor
+) -> Tensor:
+    """Compute KL(N(mean, exp(logvar)) || N(prior_mean, exp(prior_logvar))) element by element.
+
+    The KL does not change when both are shifted and scaled, so this is `gaussian_kl` in the
+    prior's own units.
+
+    Returns
+    -------
+    kl : Tensor of the broadcast shape, nats, >= 0
+    """
+    scaled = (mean - prior_mean) * torch.exp(-0.5 * prior_logvar)
+    return gaussian_kl(scaled, logvar - prior_logvar)
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:

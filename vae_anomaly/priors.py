@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.objectives import clamp_logvar, gaussian_kl, gaussian_log_prob
+from vae_anomaly.objectives import clamp_logvar, gaussian_kl, gaussian_kl_between, gaussian_log_prob
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -101,8 +101,8 @@ class _MixturePrior(Prior):
     def kl(self, mean: Tensor, logvar: Tensor) -> Tensor:
         """Return the upper bound on the KL, (N, 1)."""
         log_w, means, logvars = self.components()
-        scaled = (mean.unsqueeze(-2) - means) * torch.exp(-0.5 * logvars)  # (N, M, Z)
-        each = gaussian_kl(scaled, logvar.unsqueeze(-2) - logvars).sum(-1)  # (N, M)
+        parts = gaussian_kl_between(mean.unsqueeze(-2), logvar.unsqueeze(-2), means, logvars)
+        each = parts.sum(-1)  # (N, M)
         return -torch.logsumexp(log_w - each, dim=-1, keepdim=True)
 
     def log_prob(self, z: Tensor) -> Tensor:

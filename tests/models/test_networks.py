@@ -53,8 +53,8 @@ def test_convolutional_decoder_emits_several_numbers_per_pixel_in_the_last_axis(
 def test_each_number_of_a_pixel_comes_from_its_own_channel():
     decoder = ConvDecoder((2, 4, 4), (3,), 2, n_params=5)
     with torch.no_grad():
-        decoder.stages[-1].weight.zero_()
-        decoder.stages[-1].bias.copy_(torch.arange(10.0))
+        decoder.up.stages[-1].weight.zero_()
+        decoder.up.stages[-1].bias.copy_(torch.arange(10.0))
     pixel = decoder(torch.zeros(1, 2))[0, :, 0, 0]  # (C, n_params)
     assert torch.equal(pixel, torch.arange(10.0).reshape(2, 5))
 

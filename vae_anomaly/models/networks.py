@@ -21,7 +21,19 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "mlp", "seeded"]
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "UpConvolutions",
+    "check_spatial",
+    "down_convolutions",
+    "mlp",
+    "pyramid",
+    "seeded",
+    "split_params",
+]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -159,7 +171,8 @@ class MLPDecoder(nn.Module):
         return flat.reshape(-1, *self.out_shape, *tail)
 
 
-def _check_spatial(shape: tuple[int, ...], spatial_dims: int) -> None:
+def check_spatial(shape: tuple[int, ...], spatial_dims: int) -> None:
+    """Refuse a sample shape that does not have one channel axis and the spatial axes."""
     if spatial_dims not in _CONV or len(shape) != spatial_dims + 1 or min(shape) < 1:
         raise ConfigError(
             f"A convolutional network takes samples of shape (channels, *sizes) with spatial_dims "
@@ -168,12 +181,69 @@ def _check_spatial(shape: tuple[int, ...], spatial_dims: int) -> None:
         )
 
 
-def _pyramid(size: Sequence[int], depth: int) -> list[tuple[int, ...]]:
+def pyramid(size: Sequence[int], depth: int) -> list[tuple[int, ...]]:
     """Spatial sizes from full resolution down, each half the last, rounded up."""
     sizes = [tuple(size)]
     for _ in range(depth):
         sizes.append(tuple((n + 1) // 2 for n in sizes[-1]))
     return sizes
+
+
+def down_convolutions(
+    widths: Sequence[int], spatial_dims: int, activation: str = "relu"
+) -> nn.Sequential:
+    """Stack convolutions that halve each size, rounded up, with activations."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        layers += [_CONV[spatial_dims](n_in, n_out, 3, stride=2, padding=1)]
+        layers += [_activation(activation)]
+    return nn.Sequential(*layers)
+
+
+class UpConvolutions(nn.Module):
+    """Mirror of `down_convolutions`: back to the sizes that it started from.
+
+    Transposed convolutions with kernel 4 and stride 2 leave no checkerboard; each output is
+    cropped to the size that the encoder saw there, so that odd sizes come back too.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Spatial size of the result.
+    widths : sequence of int
+        Channels from the smallest map to the result.
+    spatial_dims : {1, 2, 3}
+    activation : str
+        Applied before every convolution.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        widths: Sequence[int],
+        spatial_dims: int,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.sizes = pyramid(size, len(widths) - 1)[::-1]  # smallest first
+        self.activation = _activation(activation)
+        up = _CONV_TRANSPOSE[spatial_dims]
+        self.stages = nn.ModuleList(up(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the map at full size."""
+        for stage, size in zip(self.stages, self.sizes[1:], strict=True):
+            h = stage(self.activation(h))
+            for axis, n in enumerate(size, start=2):
+                h = h.narrow(axis, 0, n)  # an odd size is one less than doubled
+        return h
+
+
+def split_params(h: Tensor, n_params: int) -> Tensor:
+    """Turn C * n_params channels into C channels with n_params numbers in the last axis."""
+    if n_params == 1:
+        return h
+    return h.reshape(len(h), -1, n_params, *h.shape[2:]).movedim(2, -1)
 
 
 class ConvEncoder(nn.Module):
@@ -205,13 +275,10 @@ class ConvEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.in_shape, self.latent_dim = tuple(in_shape), latent_dim
-        _check_spatial(self.in_shape, spatial_dims)
-        layers: list[nn.Module] = []
-        for n_in, n_out in pairwise((self.in_shape[0] + condition_dim, *channels)):
-            layers += [_CONV[spatial_dims](n_in, n_out, 3, stride=2, padding=1)]
-            layers += [_activation(activation)]
-        self.body = nn.Sequential(*layers)
-        smallest = _pyramid(self.in_shape[1:], len(channels))[-1]
+        check_spatial(self.in_shape, spatial_dims)
+        widths = (self.in_shape[0] + condition_dim, *channels)
+        self.body = down_convolutions(widths, spatial_dims, activation)
+        smallest = pyramid(self.in_shape[1:], len(channels))[-1]
         self.head = nn.Linear(channels[-1] * prod(smallest), 2 * latent_dim)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -224,10 +291,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Convolutional decoder, the mirror of `ConvEncoder`.
-
-    Transposed convolutions with kernel 4 and stride 2 (no checkerboard), each cropped to the size
-    that the encoder saw there: the output has the input's shape for every size.
+    """Convolutional decoder, the mirror of `ConvEncoder`; its output has the encoder's shape.
 
     Parameters
     ----------
@@ -256,22 +320,13 @@ class ConvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.out_shape, self.latent_dim, self.n_params = tuple(out_shape), latent_dim, n_params
-        _check_spatial(self.out_shape, spatial_dims)
-        self.sizes = _pyramid(self.out_shape[1:], len(channels))[::-1]  # smallest first
-        self.first = (channels[-1], *self.sizes[0])
+        check_spatial(self.out_shape, spatial_dims)
+        self.first = (channels[-1], *pyramid(self.out_shape[1:], len(channels))[-1])
         self.stem = nn.Linear(latent_dim + condition_dim, prod(self.first))
-        self.activation = _activation(activation)
         widths = (*reversed(channels), self.out_shape[0] * n_params)
-        up = _CONV_TRANSPOSE[spatial_dims]
-        self.stages = nn.ModuleList(up(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        self.up = UpConvolutions(self.out_shape[1:], widths, spatial_dims, activation)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return likelihood parameters of shape (N, *out_shape) or (N, *out_shape, n_params)."""
-        h: Tensor = self.stem(_join(z, condition)).reshape(-1, *self.first)
-        for stage, size in zip(self.stages, self.sizes[1:], strict=True):
-            h = stage(self.activation(h))
-            for axis, n in enumerate(size, start=2):
-                h = h.narrow(axis, 0, n)  # an odd size is one less than doubled
-        if self.n_params == 1:
-            return h
-        return h.reshape(len(h), self.out_shape[0], self.n_params, *h.shape[2:]).movedim(2, -1)
+        h = self.stem(_join(z, condition)).reshape(-1, *self.first)
+        return split_params(self.up(h), self.n_params)

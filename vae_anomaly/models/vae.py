@@ -5,8 +5,8 @@ A new model is usually a new likelihood or a new prior, not a new class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vae_anomaly.likelihoods import Likelihood
     from vae_anomaly.priors import Prior
 
-__all__ = ["VAE", "VAEOutput", "draw_gaussian"]
+__all__ = ["VAE", "Latents", "VAEOutput", "draw_gaussian"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,27 @@ def draw_gaussian(mean: Tensor, logvar: Tensor, generator: Generator | None = No
     return mean + noise * torch.exp(0.5 * logvar)
 
 
+@dataclass(frozen=True)
+class Latents:
+    """What a model infers about a batch; `VAE.infer` returns it.
+
+    Attributes
+    ----------
+    z : Tensor of shape (N, ...)
+        What the decoder is given: a draw, or the posterior mean.
+    mean, logvar : Tensor of shape (N, Z)
+    kl_per_dim : Tensor of shape (N, Z) or (N, 1), nats
+    facts : dict
+        Further fields of the model's own output class.
+    """
+
+    z: Tensor
+    mean: Tensor
+    logvar: Tensor
+    kl_per_dim: Tensor
+    facts: dict[str, Tensor] = field(default_factory=dict)
+
+
 class VAE(nn.Module):
     """Variational autoencoder.
 
@@ -94,6 +115,8 @@ class VAE(nn.Module):
     >>> vae.eval()(torch.zeros(3, 784)).nll.shape
     torch.Size([3])
     """
+
+    output_type: ClassVar[type[VAEOutput]] = VAEOutput
 
     def __init__(
         self,
@@ -129,6 +152,19 @@ class VAE(nn.Module):
             return gaussian_kl(mean, logvar)
         return self.prior.kl(mean, logvar)
 
+    @property
+    def latent_dim(self) -> int:
+        """Length of z, as encoder or decoder tell."""
+        return int(getattr(self.encoder, "latent_dim", None) or self.decoder.latent_dim)  # type: ignore[arg-type]
+
+    def infer(
+        self, x: Tensor, *, drawn: bool, generator: Generator | None = None, **given: Tensor
+    ) -> Latents:
+        """Infer latents: a draw from the posterior, or its mean. Other models override this."""
+        mean, logvar = self.encode(x, **given)
+        z = draw_gaussian(mean, logvar, generator) if drawn else mean
+        return Latents(z, mean, logvar, self.kl_per_dim(mean, logvar))
+
     def forward(
         self,
         x: Tensor,
@@ -158,28 +194,35 @@ class VAE(nn.Module):
         -------
         output : VAEOutput
         """
-        mean, logvar = self.encode(x, **given)
         drawn = self.training if sample is None else sample
-        z = draw_gaussian(mean, logvar, generator) if drawn else mean
-        params = self.decode(z, **given)
+        latents = self.infer(x, drawn=drawn, generator=generator, **given)
+        params = self.decode(latents.z, **given)
         nll = self._measure(params, x if target is None else target)
-        return VAEOutput(
+        return self.output_type(
             recon=self.likelihood.mean(params),
-            mean=mean,
-            logvar=logvar,
+            mean=latents.mean,
+            logvar=latents.logvar,
             nll=nll.float().flatten(1).sum(1),
-            kl_per_dim=self.kl_per_dim(mean, logvar),
+            kl_per_dim=latents.kl_per_dim,
+            **latents.facts,
         )
 
     def reconstruct(self, x: Tensor, **given: Tensor) -> Tensor:
         """Return the likelihood's mean at the posterior mean, (N, *x); deterministic."""
-        mean, _ = self.encode(x, **given)
-        return self.likelihood.mean(self.decode(mean, **given))
+        latents = self.infer(x, drawn=False, generator=None, **given)
+        return self.likelihood.mean(self.decode(latents.z, **given))
 
     def nll_per_dim(self, x: Tensor, target: Tensor | None = None, **given: Tensor) -> Tensor:
         """Return -log p of each data dimension at the posterior mean, (N, *x), nats."""
-        mean, _ = self.encode(x, **given)
-        return self._measure(self.decode(mean, **given), x if target is None else target)
+        latents = self.infer(x, drawn=False, generator=None, **given)
+        return self._measure(self.decode(latents.z, **given), x if target is None else target)
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n latents from the prior, in the shape that `decode` takes."""
+        if self.prior is not None:
+            return self.prior.sample(n, generator)
+        device = next(self.parameters()).device
+        return torch.randn(n, self.latent_dim, generator=generator, device=device)
 
     def _measure(self, params: Tensor, target: Tensor) -> Tensor:
         """Return the nll of each data dimension; refuse shapes that would silently broadcast."""

@@ -209,7 +209,7 @@ class _Run:
             return {
                 "train_loss": loss.detach(),
                 "train_nll": output.nll.mean(),
-                "train_kl": output.kl_per_dim.sum(-1).mean(),
+                "train_kl": output.kl.mean(),
             }
 
     def refuse(
@@ -224,7 +224,7 @@ class _Run:
                 f"{_listing(names, bad_input)} (met at step {self.step}). "
                 "Remove or impute them, or mark them as missing."
             )
-        terms = output.nll + output.kl_per_dim.sum(-1)
+        terms = output.nll + output.kl
         guilty = ~torch.isfinite(terms).reshape(-1, len(rows)).all(0)
         where = _listing(names, guilty if guilty.any() else torch.ones_like(guilty))
         raise NonFiniteLossError(
@@ -282,7 +282,7 @@ class _Run:
             batch = held_out.take(slice(start, start + size), self.device)
             output = self.model(batch.data, target=batch.target, **batch.extras)
             nll += float(output.nll.double().sum())
-            kl += float(output.kl_per_dim.double().sum())
+            kl += float(output.kl.double().sum())
             count += output.nll.numel()
         self.model.train()
         return nll / count, kl / count

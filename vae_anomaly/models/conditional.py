@@ -1,0 +1,81 @@
+"""A VAE that is told what it looks at, so that a change of product is no alarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.models.vae import VAE
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from vae_anomaly.likelihoods import Likelihood
+    from vae_anomaly.priors import Prior
+
+__all__ = ["ConditionalVAE"]
+
+
+class ConditionalVAE(VAE):
+    """Encoder and decoder both see the condition; what it explains, z need not.
+
+    Parameters
+    ----------
+    encoder, decoder, likelihood, prior
+        As for `VAE`; both networks built with ``condition_dim=n_conditions``.
+    n_conditions : int
+        Conditions are codes 0 .. n_conditions - 1: operating modes, product types, machines.
+
+    Notes
+    -----
+    Every method takes ``condition``, an integer Tensor of shape (N,).
+
+    References
+    ----------
+    Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional Generative
+    Models, 2015.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        n_conditions: int,
+        prior: Prior | None = None,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood, prior)
+        if n_conditions < 1:
+            raise ConfigError(
+                "The 'n_conditions' parameter of ConditionalVAE must be an int >= 1. "
+                f"Got {n_conditions}."
+            )
+        self.n_conditions = n_conditions
+
+    def encode(self, x: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior mean and log variance of x under its condition, each (N, Z)."""
+        return super().encode(x, condition=self._one_hot(given, len(x)))
+
+    def decode(self, z: Tensor, **given: Tensor) -> Tensor:
+        """Return likelihood parameters of z under a condition."""
+        return super().decode(z, condition=self._one_hot(given, len(z)))
+
+    def _one_hot(self, given: dict[str, Tensor], n: int) -> Tensor:
+        """Check the codes and spread them, (N, n_conditions)."""
+        codes = given.get("condition")
+        if codes is None:
+            raise DataError(
+                "ConditionalVAE needs to know the condition of each sample; got none. "
+                f"Pass condition= with {n} codes in 0 .. {self.n_conditions - 1}."
+            )
+        unknown = codes[(codes < 0) | (codes >= self.n_conditions)]
+        if len(unknown):
+            raise DataError(
+                f"Known conditions are 0 .. {self.n_conditions - 1}; got "
+                f"{sorted(set(unknown.tolist()))[:5]}. Train with samples of the new condition, "
+                "or leave these out."
+            )
+        return F.one_hot(codes.long(), self.n_conditions).to(torch.float32)
