@@ -1,0 +1,74 @@
+"""Heat maps for people: one scale, right places, right sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vae_anomaly.scoring.heatmaps import (
+    HEAT_RANGE,
+    contours,
+    enlarge,
+    find_regions,
+    region_level,
+    render,
+)
+
+
+@pytest.fixture
+def heat() -> np.ndarray:
+    maps = np.zeros((20, 30), np.float32)
+    maps[2:5, 3:9] = 4.0
+    maps[3, 4] = 7.0
+    maps[15, 20] = 9.0
+    return maps
+
+
+def test_regions_have_box_area_and_peak_hottest_first(heat):
+    small, large = find_regions(heat, 2.0)
+    assert (small.top, small.left, small.bottom, small.right) == (15, 20, 16, 21)
+    assert (large.top, large.left, large.bottom, large.right) == (2, 3, 5, 9)
+    assert large.area_share == pytest.approx(18 / 600)
+    assert (small.peak, large.peak) == (9.0, 7.0)
+    assert large.mean == pytest.approx((17 * 4 + 7) / 18)
+
+
+def test_no_heat_no_region(heat):
+    assert find_regions(heat, 10.0) == []
+
+
+def test_enlarging_keeps_place_and_range(heat):
+    large = enlarge(heat[None], (200, 300))
+    assert large.shape == (1, 200, 300)
+    assert large.dtype == np.float32
+    assert large.max() <= heat.max()
+    y, x = np.unravel_index(large[0].argmax(), large[0].shape)
+    assert (y // 10, x // 10) == (15, 20)
+
+
+def test_level_is_exceeded_by_the_share_asked():
+    peaks = np.arange(1.0, 101.0)
+    maps = np.zeros((100, 4, 4), np.float32)
+    maps[:, 1, 2] = peaks
+    level = region_level(maps, 0.05)
+    assert (peaks > level).sum() <= 5
+    assert level == 96.0
+
+
+def test_outline_runs_around_the_region(heat):
+    lines = contours(heat, 2.0)
+    assert len(lines) == 2
+    xs, ys = lines[0].T
+    assert 2.0 <= xs.min() <= 3.0
+    assert 8.0 <= xs.max() <= 9.0
+    assert 1.0 <= ys.min() <= 2.0
+
+
+def test_colours_are_on_one_scale_and_never_stretched(heat):
+    low, high = HEAT_RANGE
+    ramp = np.linspace(low - 5, high + 5, 50, dtype=np.float32)[None]
+    colours = render(ramp)[0].astype(int)
+    assert tuple(colours[0]) == (0, 0, 0)
+    assert tuple(colours[-1]) == (255, 255, 255)
+    assert (np.diff(colours.sum(1)) >= 0).all()
+    np.testing.assert_array_equal(render(heat)[0, 0], render(0 * heat)[0, 0])

@@ -1,0 +1,54 @@
+"""Scales of held-out normals: units, smoothing and refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.features import blur
+from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
+
+
+@pytest.fixture
+def maps() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.linspace(1.0, 3.0, 12)[None, None, None, :]
+    return 5.0 + spread * torch.randn(200, 2, 12, 12, generator=generator)
+
+
+def test_standardised_normals_have_mean_0_and_sd_1(maps):
+    z = Standardiser.fit(maps)(maps)
+    assert float(z.mean()) == pytest.approx(0.0, abs=1e-3)
+    assert float(z.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_residuals_come_out_in_units_of_their_place(maps):
+    rest = maps - 5.0
+    z = ResidualScale.fit(rest)(rest)
+    by_column = z.square().mean((0, 1, 2)).sqrt()
+    torch.testing.assert_close(by_column, torch.ones(12), rtol=0, atol=0.08)
+
+
+def test_variance_is_smoothed_over_neighbours(maps):
+    maps[:, :, 5, 5] = 0.0  # one dead cell must not become infinitely sensitive
+    scale = ResidualScale.fit(maps - 5.0)
+    assert float(scale.spread[:, 5, 5].min()) > 0.8
+
+
+def test_held_out_maps_have_mean_0_and_sd_1(maps):
+    scaled = MapScale.fit(maps[:, 0])(maps[:, 0])
+    assert float(scaled.mean()) == pytest.approx(0.0, abs=1e-4)
+    assert float(scaled.std()) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_energy_map_is_the_log_of_the_smoothed_mean_square(maps):
+    expected = torch.log(blur(maps.square().mean(1, keepdim=True), 0.5)[:, 0] + 0.1)
+    torch.testing.assert_close(energy_map(maps), expected)
+    assert float(energy_map(torch.zeros(1, 2, 4, 4)).max()) == pytest.approx(-2.3026, abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [Standardiser, ResidualScale, MapScale])
+def test_no_pictures_are_refused(scale, maps):
+    with pytest.raises(NotEnoughDataError):
+        scale.fit(maps[:0])

@@ -1,0 +1,306 @@
+"""Synthetic defects on good pictures: what the repair VAE learns to take away.
+
+Four families, drawn in the shares of `FAMILIES`: *spot* (wobbly dark or bright ellipse),
+*scratch* (a random walk), *patch* (foreign or turned texture pasted through a soft mask) and
+*change* (the same texture with another level, contrast, sharpness or noise). About a third of
+the pictures get two. No picture of a real defect is ever used.
+
+References
+----------
+Zavrtanik, Kristan and Skocaj, DRAEM, 2021. Li et al., CutPaste, 2021. The shares and ranges are
+our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from vae_anomaly.errors import ConfigError
+
+__all__ = ["FAMILIES", "add_defects", "cell_mask", "soft_ellipse", "soft_noise_mask"]
+
+Image = NDArray[np.float32]
+
+FAMILIES: Final[dict[str, float]] = {"spot": 0.27, "scratch": 0.23, "patch": 0.25, "change": 0.25}
+"""Share of each family among the defects drawn."""
+
+_SECOND_DEFECT: Final = 0.35
+_REFERENCE_SIDE: Final = 256.0
+
+
+def add_defects(
+    image: Image, generator: Generator, *, donor: Image | None = None, family: str | None = None
+) -> tuple[Image, Image]:
+    """Return a copy of a picture with one or two synthetic defects, and where they are.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, C), float32 in [0, 1]
+    generator : numpy.random.Generator
+    donor : ndarray of shape (H, W, C), optional
+        Another good picture to take foreign texture from; the picture itself by default.
+    family : {"spot", "scratch", "patch", "change"}, optional
+        Draw one defect of this family only.
+
+    Returns
+    -------
+    corrupted : ndarray of shape (H, W, C), float32 in [0, 1]
+    mask : ndarray of shape (H, W), float32 in [0, 1]
+        Visibility of the change: twice the smoothed absolute change of brightness or colour in
+        units of the picture's own sd, clipped to 1.
+
+    Raises
+    ------
+    ConfigError
+        If the family is not one of `FAMILIES`.
+    """
+    if family is not None and family not in FAMILIES:
+        raise ConfigError(
+            f"family must be one of {', '.join(FAMILIES)}; got {family!r}. Leave it out for a mix."
+        )
+    donor = image if donor is None else donor
+    corrupted = image.copy()
+    for _ in range(1 if family else 1 + int(generator.random() < _SECOND_DEFECT)):
+        name = family or str(generator.choice(list(FAMILIES), p=list(FAMILIES.values())))
+        corrupted = _PAINTERS[name](corrupted, donor, generator)
+    np.clip(corrupted, 0.0, 1.0, out=corrupted)
+    return corrupted, visibility(image, corrupted)
+
+
+def visibility(image: Image, corrupted: Image) -> Image:
+    """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the picture's sd."""
+    change = np.abs(corrupted - image).max(axis=2)
+    box = _support(change, margin=3)
+    change[box] = ndimage.gaussian_filter(change[box], 0.7, truncate=3.0)
+    visible: Image = np.clip(2.0 * change / _spread(image), 0.0, 1.0).astype(np.float32)
+    return visible
+
+
+def cell_mask(mask: Image, cell: int = 8) -> Image:
+    """Return the maximum of a mask (H, W) over square cells, shape (H / cell, W / cell)."""
+    h, w = mask.shape
+    cells: Image = mask.reshape(h // cell, cell, w // cell, cell).max(axis=(1, 3))
+    return cells
+
+
+def soft_ellipse(
+    shape: tuple[int, int],
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    generator: Generator,
+    *,
+    softness: float = 1.0,
+    wobble: float = 0.25,
+) -> Image:
+    """Draw a turned ellipse with an irregular outline and a soft edge.
+
+    Parameters
+    ----------
+    shape : (height, width), pixels
+    centre, radii : (float, float), pixels
+    generator : numpy.random.Generator
+        Draws the angle and the outline.
+    softness : float, pixels
+        Width over which the mask falls from 1 to 0.
+    wobble : float
+        Amplitude of the outline's harmonics relative to the radius; 0 = a true ellipse.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32 in [0, 1]
+    """
+    angle = generator.uniform(0.0, np.pi)
+    phases = generator.uniform(0.0, 2.0 * np.pi, 3)
+    reach = max(radii) * (1.0 + 1.1 * wobble) + softness + 1.0
+    window = _window(shape, centre, reach)
+    y = np.arange(shape[0], dtype=np.float32)[window[0], None] - centre[0]
+    x = np.arange(shape[1], dtype=np.float32)[None, window[1]] - centre[1]
+    u = (x * np.cos(angle) + y * np.sin(angle)) / radii[1]
+    v = (y * np.cos(angle) - x * np.sin(angle)) / radii[0]
+    theta = np.arctan2(v, u)
+    outline = np.ones_like(theta)
+    for harmonic, phase in zip((2, 3, 5), phases, strict=True):
+        outline += wobble / harmonic * np.cos(harmonic * theta + phase)
+    inside = (outline - np.hypot(u, v)) * min(radii) / max(softness, 1e-3)
+    mask = np.zeros(shape, np.float32)
+    mask[window] = np.clip(inside + 0.5, 0.0, 1.0)
+    return mask
+
+
+def soft_noise_mask(
+    shape: tuple[int, int], sigma: float, share: float, generator: Generator
+) -> Image:
+    """Draw blobs: smooth noise above the quantile that leaves ``share`` of the area.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32 in [0, 1]
+    """
+    step = max(1, int(sigma // 3))
+    coarse = (-(-shape[0] // step) + 1, -(-shape[1] // step) + 1)
+    noise = ndimage.gaussian_filter(generator.standard_normal(coarse), sigma / step, mode="wrap")
+    noise = ndimage.zoom(noise, step, order=1)[: shape[0], : shape[1]]
+    level = np.quantile(noise, 1.0 - share)
+    blobs: Image = np.clip((noise - level) / (0.15 * noise.std()), 0.0, 1.0).astype(np.float32)
+    return blobs
+
+
+def _window(
+    shape: tuple[int, int], centre: tuple[float, float], reach: float
+) -> tuple[slice, slice]:
+    """Return the part of a picture that lies within ``reach`` of a point."""
+    (top, left), (bottom, right) = (
+        [int(np.clip(c + sign * reach, 0, n)) for c, n in zip(centre, shape, strict=True)]
+        for sign in (-1, 1)
+    )
+    return slice(top, bottom + 1), slice(left, right + 1)
+
+
+def _support(mask: Image, margin: int) -> tuple[slice, slice]:
+    """Return the bounding box of a mask with a margin, so that little is computed in vain."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return slice(0, 1), slice(0, 1)
+    return (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
+    )
+
+
+def _spread(image: Image) -> float:
+    """Return the sd of brightness, at least two grey levels of 256."""
+    return max(float(image.mean(axis=2).std()), 2.0 / 255.0)
+
+
+def _scale(image: Image) -> float:
+    return float(max(image.shape[:2]) / _REFERENCE_SIDE)
+
+
+def _amplitude(image: Image, generator: Generator) -> float:
+    """Draw a signed change of brightness, dark twice as often as bright."""
+    sign = -1.0 if generator.random() < 2.0 / 3.0 else 1.0
+    return float(sign * generator.uniform(0.6, 3.0) * _spread(image))
+
+
+def _tint(channels: int, generator: Generator) -> Image:
+    """Draw how strongly each channel follows a change: grey, or coloured one time in three."""
+    if channels == 1 or generator.random() < 2.0 / 3.0:
+        return np.ones(channels, np.float32)
+    return generator.uniform(-0.3, 1.0, channels).astype(np.float32)
+
+
+def _centre(image: Image, generator: Generator) -> tuple[float, float]:
+    h, w = image.shape[:2]
+    return float(generator.uniform(0.02, 0.98) * h), float(generator.uniform(0.02, 0.98) * w)
+
+
+def _spot(image: Image, donor: Image, generator: Generator) -> Image:
+    scale = _scale(image)
+    radius = float(np.exp(generator.uniform(np.log(2.0), np.log(13.0)))) * scale
+    radii = (radius, radius * float(generator.uniform(0.5, 1.0)))
+    softness = float(generator.uniform(0.8, 2.5)) * scale
+    centre = _centre(image, generator)
+    mask = soft_ellipse(image.shape[:2], centre, radii, generator, softness=softness)
+    change = _amplitude(image, generator) * _tint(image.shape[2], generator)
+    return image + mask[:, :, None] * change
+
+
+def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
+    scale = _scale(image)
+    n_steps = int(generator.integers(20, 140) * scale)
+    angle = generator.uniform(0.0, 2.0 * np.pi)
+    turns = generator.normal(0.0, generator.uniform(0.01, 0.25), n_steps)
+    heading = angle + np.cumsum(turns)
+    y0, x0 = _centre(image, generator)
+    ys = np.round(y0 + np.cumsum(np.sin(heading))).astype(int)
+    xs = np.round(x0 + np.cumsum(np.cos(heading))).astype(int)
+    h, w = image.shape[:2]
+    inside = (ys >= 0) & (ys < h) & (xs >= 0) & (xs < w)
+    line = np.zeros((h, w), np.float32)
+    line[ys[inside], xs[inside]] = 1.0
+    sigma = float(generator.uniform(0.5, 1.6)) * scale
+    box = _support(line, margin=int(3 * sigma) + 1)
+    line[box] = ndimage.gaussian_filter(line[box], sigma, truncate=3.0)
+    line /= max(float(line.max()), 1e-6)
+    change = _amplitude(image, generator) * _tint(image.shape[2], generator)
+    return image + line[:, :, None] * change
+
+
+def _region(image: Image, generator: Generator) -> Image:
+    """Draw a soft region: blobs of noise, a rectangle or an ellipse."""
+    shape, scale = image.shape[:2], _scale(image)
+    kind = generator.random()
+    if kind < 0.4:
+        radii, softness = (60 * scale, 60 * scale), 20.0 * scale
+        window = soft_ellipse(shape, _centre(image, generator), radii, generator, softness=softness)
+        sigma = float(generator.uniform(4.0, 16.0)) * scale
+        return soft_noise_mask(shape, sigma, float(generator.uniform(0.1, 0.4)), generator) * window
+    height, width = np.exp(generator.uniform(np.log(4.0), np.log(36.0), 2)) * scale
+    centre = _centre(image, generator)
+    if kind < 0.7:
+        return soft_ellipse(shape, centre, (height, width), generator, softness=2.0 * scale)
+    return _soft_rectangle(shape, centre, (height, width), scale)
+
+
+def _soft_rectangle(
+    shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float, float], softness: float
+) -> Image:
+    y = radii[0] - np.abs(np.arange(shape[0], dtype=np.float32) - centre[0])
+    x = radii[1] - np.abs(np.arange(shape[1], dtype=np.float32) - centre[1])
+    edges = (np.clip(0.5 + distance / (2.0 * softness), 0.0, 1.0) for distance in (y, x))
+    rectangle: Image = np.outer(*edges).astype(np.float32)
+    return rectangle
+
+
+def _patch(image: Image, donor: Image, generator: Generator) -> Image:
+    mask = _region(image, generator)[:, :, None]
+    source = donor if generator.random() < 0.5 else image
+    foreign = np.rot90(source, int(generator.integers(0, 4)))
+    if foreign.shape != image.shape:
+        foreign = source[::-1, ::-1]
+    shift = generator.integers(0, max(image.shape[:2]), 2)
+    foreign = np.roll(foreign, shift, axis=(0, 1))
+    if generator.random() < 0.7:
+        weight = max(float(mask.sum()), 1e-6)
+        foreign = foreign + ((image - foreign) * mask).sum(axis=(0, 1)) / weight
+    alpha = float(generator.uniform(0.4, 1.0))
+    pasted: Image = (image + alpha * mask * (foreign - image)).astype(np.float32)
+    return pasted
+
+
+def _change(image: Image, donor: Image, generator: Generator) -> Image:
+    full_mask = _region(image, generator)
+    box = _support(full_mask, margin=8)
+    mask, part = full_mask[box][:, :, None], image[box]
+    kind = int(generator.integers(0, 4))
+    if kind == 0:
+        other = part + 0.6 * _amplitude(image, generator) * _tint(image.shape[2], generator)
+    elif kind == 1:
+        mean = (part * mask).sum(axis=(0, 1)) / max(float(mask.sum()), 1e-6)
+        factor = generator.choice([generator.uniform(0.1, 0.6), generator.uniform(1.6, 3.0)])
+        other = mean + factor * (part - mean)
+    elif kind == 2:
+        sigma = float(generator.uniform(1.2, 4.0)) * _scale(image)
+        other = ndimage.gaussian_filter(part, (sigma, sigma, 0.0), truncate=3.0)
+    else:
+        noise = generator.standard_normal((*part.shape[:2], 1), np.float32)
+        noise = ndimage.gaussian_filter(noise, (s := float(generator.uniform(0.0, 1.2)), s, 0.0))
+        noise /= max(float(noise.std()), 1e-6)
+        other = part + float(generator.uniform(0.3, 1.2)) * _spread(image) * noise
+    changed = image.copy()
+    changed[box] += mask * (other - part)
+    return changed
+
+
+_PAINTERS: Final[dict[str, Callable[[Image, Image, Generator], Image]]] = {
+    "spot": _spot,
+    "scratch": _scratch,
+    "patch": _patch,
+    "change": _change,
+}

@@ -1,0 +1,297 @@
+"""Everything between a resized picture and its map, as one module that can be saved and exported.
+
+::
+
+    picture ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy map ──┐
+                                            repair VAEs, what they leave r ─┼─ energy map ──┼─ map
+                                            defect heads, which see z and r ┴─ logit map ───┘
+
+Each map is put on the scale of held-out normals before they are added, and the sum again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vae_anomaly.features import BankOutput, FilterBank
+from vae_anomaly.likelihoods import GaussianLikelihood
+from vae_anomaly.models.linear import LinearVAE
+from vae_anomaly.models.networks import ConvDecoder, ConvEncoder
+from vae_anomaly.models.repair import RepairVAE
+from vae_anomaly.models.vae import VAE
+from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
+
+if TYPE_CHECKING:
+    from vae_anomaly.models.vae import VAEOutput
+
+__all__ = [
+    "BankNetwork",
+    "Inspection",
+    "LinearLevel",
+    "NetworkSpec",
+    "PictureNetwork",
+    "PixelNetwork",
+    "RepairMember",
+    "build_network",
+]
+
+RESIDUAL_BOUND = 8.0
+"""Standardised residuals are clipped to this many sd before the repair VAE sees them."""
+
+_PIXEL_CHANNELS = (32, 64, 128)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Shapes from which an empty network is built before its weights are loaded.
+
+    Parameters
+    ----------
+    kind : {"bank", "conv"}
+    image_size : int, pixels
+    channels : {1, 3}
+    latent_dim : int
+        Latents of the linear level, or of the pixel VAE.
+    n_networks : int
+        Repair VAEs whose maps are averaged.
+    width : int
+        Channels of the repair VAEs.
+    """
+
+    kind: str
+    image_size: int
+    channels: int
+    latent_dim: int
+    n_networks: int
+    width: int = 32
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a network says about a batch of pictures.
+
+    Attributes
+    ----------
+    heat : Tensor of shape (N, G, G), float32
+        In sd of held-out normals; higher = more anomalous.
+    statistics : Tensor of shape (N, S), float32
+        Whole-picture numbers of the bank.
+    nll, kl : Tensor of shape (N,), nats
+        Reconstruction term and KL of the VAE that was trained by gradient (mean over networks);
+        of the linear VAE where there is none.
+    linear_nll : Tensor of shape (N,), nats
+        Exact -log p of the linear level, which is its negative ELBO; 0 for the pixel VAE.
+    """
+
+    heat: Tensor
+    statistics: Tensor
+    nll: Tensor
+    kl: Tensor
+    linear_nll: Tensor
+
+
+class PictureNetwork(Protocol):
+    """What the detector asks of a network."""
+
+    spec: NetworkSpec
+
+    def __call__(self, images: Tensor) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+        ...
+
+    def preview(self, images: Tensor) -> Tensor:
+        """Return what the VAE expects, (N, C, s, s) in [0, 1]."""
+        ...
+
+
+class LinearLevel(nn.Module):
+    """Standardise maps, take away what the linear VAE explains, and scale what is left."""
+
+    def __init__(self, shape: tuple[int, ...], latent_dim: int) -> None:
+        super().__init__()
+        self.standardise = Standardiser(shape)
+        self.vae = LinearVAE(shape, latent_dim)
+        self.scale = ResidualScale(shape)
+
+    @classmethod
+    def fit(cls, maps: Tensor, latent_dim: int) -> LinearLevel:
+        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1."""
+        standardise = Standardiser.fit(maps)
+        vae = LinearVAE.fit(standardise(maps), latent_dim)
+        level = cls(tuple(maps.shape[1:]), vae.latent_dim)
+        level.standardise, level.vae = standardise, vae
+        return level
+
+    def residual(self, maps: Tensor) -> Tensor:
+        """Return what the linear VAE leaves of maps, unscaled, (N, C, G, G)."""
+        standard = self.standardise(maps)
+        rest: Tensor = standard - self.vae.project(standard)
+        return rest
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the residual in sd of held-out normals, (N, C, G, G)."""
+        z: Tensor = self.scale(self.residual(maps))
+        return z
+
+
+class RepairMember(nn.Module):
+    """One repair VAE with the scales of the normals that it has not seen."""
+
+    def __init__(self, vae: RepairVAE) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale = ResidualScale(vae.shape)
+        self.repair_scale = MapScale()
+        self.head_scale = MapScale()
+
+    def raw(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
+        """Return unscaled residual (N, C, G, G), head logit (N, G, G) and the VAE's terms."""
+        output = self.vae(z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND), sample=False)
+        clipped = z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND)
+        return clipped - output.recon, output.defect_logit, output
+
+    def calibrate(self, z: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
+        """Set the scales from held-out z (N, C, G, G); return their repair and head maps."""
+        parts = [self.raw(part) for part in torch.split(z, chunk)]
+        rest = torch.cat([part[0] for part in parts])
+        logit = torch.cat([part[1] for part in parts])
+        self.scale = ResidualScale.fit(rest)
+        energy = energy_map(self.scale(rest))
+        self.repair_scale, self.head_scale = MapScale.fit(energy), MapScale.fit(logit)
+        return self.repair_scale(energy), self.head_scale(logit)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
+        """Return repair map and head map on their scales, (N, G, G), and the VAE's terms."""
+        rest, logit, output = self.raw(z)
+        energy = energy_map(self.scale(rest))
+        return self.repair_scale(energy), self.head_scale(logit), output
+
+
+def combine_maps(linear: Tensor, repair: Tensor | None, head: Tensor | None) -> Tensor:
+    """Add the maps: both levels share one vote, the head has the other."""
+    if repair is None or head is None:
+        return linear
+    return 0.5 * (linear + repair) + head
+
+
+class BankNetwork(nn.Module):
+    """Filter bank, linear level and repair VAEs.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    """
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.bank = FilterBank(spec.image_size, spec.channels)
+        shape = (self.bank.n_channels, self.bank.grid, self.bank.grid)
+        self.linear = LinearLevel(shape, spec.latent_dim)
+        self.linear_scale = MapScale()
+        self.members = nn.ModuleList(
+            RepairMember(RepairVAE(shape[0], shape[1], width=spec.width))
+            for _ in range(spec.n_networks)
+        )
+        self.heat_scale = MapScale()
+
+    def forward(self, images: Tensor) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+        return self.inspect(self.bank(images))
+
+    def inspect(self, features: BankOutput) -> Inspection:
+        """Inspect pictures of which the bank's maps are known."""
+        standard = self.linear.standardise(features.maps)
+        z = self.linear(features.maps)
+        linear_map = self.linear_scale(energy_map(z))
+        answers = [member(z) for member in self.members]
+        repair = _mean([answer[0] for answer in answers])
+        head = _mean([answer[1] for answer in answers])
+        terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
+        nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
+        assert nll is not None  # noqa: S101 - terms is never empty
+        assert kl is not None  # noqa: S101
+        return Inspection(
+            heat=self.heat_scale(combine_maps(linear_map, repair, head)),
+            statistics=features.statistics,
+            nll=nll,
+            kl=kl,
+            linear_nll=-self.linear.vae.log_prob(standard),
+        )
+
+    def preview(self, images: Tensor) -> Tensor:
+        """Return the coarse picture that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
+
+        Texture energies have no picture; only level and exposure can be shown. The picture's own
+        brightness below the high-pass is kept.
+        """
+        standard = self.linear.standardise(self.bank(images).maps)
+        expected = self.linear.vae.project(standard)
+        maps = expected * self.linear.standardise.spread + self.linear.standardise.mean
+        preview: Tensor = self.bank.picture(images, maps)
+        return preview
+
+
+class PixelNetwork(nn.Module):
+    """The plain convolutional VAE of the tutorials, on pixels: a peer, not the default.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        ``image_size`` is that of the pixels it sees.
+    """
+
+    shift: Tensor
+    spread: Tensor
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        shape = (spec.channels, spec.image_size, spec.image_size)
+        self.vae = VAE(
+            ConvEncoder(shape, _PIXEL_CHANNELS, spec.latent_dim),
+            ConvDecoder(shape, _PIXEL_CHANNELS, spec.latent_dim),
+            GaussianLikelihood((spec.channels, 1, 1)),
+        )
+        self.bank = FilterBank(spec.image_size, spec.channels)
+        self.register_buffer("shift", torch.zeros(spec.channels, 1, 1))
+        self.register_buffer("spread", torch.ones(spec.channels, 1, 1))
+        self.heat_scale = MapScale()
+
+    def standardise(self, images: Tensor) -> Tensor:
+        """Return pixels with the mean 0 and sd 1 of the training pictures."""
+        return (images - self.shift) / self.spread
+
+    def raw_map(self, images: Tensor) -> tuple[Tensor, VAEOutput]:
+        """Return -log p of each 2 x 2 pixels in nats, (N, S / 2, S / 2), and the VAE's terms."""
+        x = self.standardise(images)
+        output = self.vae(x, sample=False)
+        nll = self.vae.likelihood.nll(output.recon, x).mean(1, keepdim=True)
+        return functional.avg_pool2d(nll, 2)[:, 0], output
+
+    def forward(self, images: Tensor) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+        nll_map, output = self.raw_map(images)
+        statistics = self.bank(images).statistics
+        zeros = torch.zeros_like(output.nll)
+        return Inspection(self.heat_scale(nll_map), statistics, output.nll, output.kl, zeros)
+
+    def preview(self, images: Tensor) -> Tensor:
+        """Return the expected picture, (N, C, S, S) in [0, 1]."""
+        expected = self.vae.reconstruct(self.standardise(images))
+        return (expected * self.spread + self.shift).clamp(0.0, 1.0)
+
+
+def build_network(spec: NetworkSpec) -> BankNetwork | PixelNetwork:
+    """Return an empty network of the shapes given."""
+    network = BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
+    return network.eval()
+
+
+def _mean(parts: list[Tensor]) -> Tensor | None:
+    return torch.stack(parts).mean(0) if parts else None

@@ -1,0 +1,215 @@
+"""Pictures as the image detector takes them: folders, manifests, paths, arrays, one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.resizing import prepare_image
+from vae_anomaly.errors import DataError, ImageError
+
+__all__ = ["CHUNK", "Pictures", "decide_channels", "open_pictures"]
+
+CHUNK: Final = 8
+"""Pictures that go through the network at once, always: the last chunk is filled up."""
+
+_PROBES: Final = 32
+_COLOURFUL: Final = 2.0 / 255.0
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A list of pictures of which none is decoded yet.
+
+    Parameters
+    ----------
+    ids : tuple of str
+    sources : tuple of Path or ndarray
+        Files, or decoded pixels of shape (H, W) or (H, W, C).
+    groups : tuple of str or None
+        What the source itself knows of parts, lots or cameras.
+    """
+
+    ids: tuple[str, ...]
+    sources: tuple[Path | NDArray[Any], ...]
+    groups: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def pixels(self, i: int) -> NDArray[Any]:
+        """Return the decoded pixels of one picture.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be decoded; the message names the file.
+        """
+        source = self.sources[i]
+        return decode_image(source) if isinstance(source, Path) else source
+
+    def prepared(self, i: int, size: int, channels: int) -> NDArray[np.float32]:
+        """Return one picture as (size, size, channels) float32 in [0, 1]."""
+        try:
+            return prepare_image(self.pixels(i), (size, size), channels)
+        except ImageError:
+            raise
+        except DataError as err:
+            raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
+
+    def shape(self, i: int) -> tuple[int, int]:
+        """Return height and width of one picture as it lies in its file, in pixels."""
+        height, width = self.pixels(i).shape[:2]
+        return height, width
+
+    def chunks(
+        self, size: int, channels: int, digest: Any = None
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield which pictures, and their pixels (n, size, size, channels), n up to `CHUNK`.
+
+        Parameters
+        ----------
+        size : int, pixels
+        channels : {1, 3}
+        digest : hashlib object, optional
+            Updated with ids and pixels.
+
+        Raises
+        ------
+        ImageError
+            After all were tried: names the first pictures that cannot be read.
+        """
+        faults: list[ImageError] = []
+        for start in range(0, len(self), CHUNK):
+            where = slice(start, min(start + CHUNK, len(self)))
+            rows = []
+            for i in range(where.start, where.stop):
+                try:
+                    rows.append(self.prepared(i, size, channels))
+                except ImageError as err:
+                    faults.append(err)
+                    continue
+                if digest is not None:
+                    digest.update(self.ids[i].encode() + b"\0" + rows[-1].tobytes())
+            if not faults:
+                yield where, np.stack(rows)
+        _refuse(faults, len(self))
+
+    def fingerprint(self, digest: Any) -> dict[str, Any]:
+        """Return number and SHA-256 of the pictures as the model saw them."""
+        return {"pictures": len(self), "sha256": digest.hexdigest()}
+
+
+def new_digest() -> Any:
+    """Return an empty SHA-256."""
+    return hashlib.sha256()
+
+
+def open_pictures(X: Any, *, training: bool = False) -> Pictures:
+    """List pictures without decoding them.
+
+    Parameters
+    ----------
+    X : folder, manifest, path, list of paths, ndarray or list of ndarray
+        Arrays are (N, H, W) or (N, H, W, C), uint8, uint16 or floating point in [0, 1]; a list may
+        hold pictures of different sizes.
+    training : bool
+        Take only what the source calls good, and of a source with parts only ``train``.
+
+    Returns
+    -------
+    Pictures
+
+    Raises
+    ------
+    DataError
+        If there is no picture, or the array has another shape.
+    """
+    if isinstance(X, Pictures):
+        return X
+    if isinstance(X, np.ndarray):
+        return _from_arrays(_as_batch(X))
+    if isinstance(X, Sequence) and not isinstance(X, str) and len(X):
+        if isinstance(X[0], np.ndarray):
+            return _from_arrays(list(X))
+        if isinstance(X[0], ImageItem):
+            return _from_items(X, training)
+    if isinstance(X, (str, Path, Sequence)):
+        return _from_items(list_images(X, split="train" if training else None), training)
+    raise DataError(
+        f"Pictures are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
+        "Give a path, or an array of shape (N, H, W) or (N, H, W, 3)."
+    )
+
+
+def decide_channels(pictures: Pictures) -> int:
+    """Return 3 where most pictures show colour, else 1; looks at no more than 32 of them."""
+    places = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
+    votes = []
+    for i in places.tolist():
+        try:
+            votes.append(_is_colourful(pictures.pixels(i)))
+        except ImageError:
+            continue  # reported with its name when all are read
+    return 3 if votes and np.mean(votes) > 0.5 else 1
+
+
+def _is_colourful(pixels: NDArray[Any]) -> bool:
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        return False
+    sample = pixels[::4, ::4].astype(np.float32)
+    unit = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    return bool(np.ptp(sample, axis=2).mean() / unit > _COLOURFUL)
+
+
+def _as_batch(array: NDArray[Any]) -> list[NDArray[Any]]:
+    looks_single = array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[0] > 4
+    if array.ndim not in (3, 4) or looks_single:
+        raise DataError(
+            f"An array of pictures has shape (N, H, W) or (N, H, W, C); got {array.shape}. "
+            "Give a single picture as picture[None]."
+        )
+    return list(array)
+
+
+def _from_arrays(arrays: Sequence[NDArray[Any]]) -> Pictures:
+    if not arrays:
+        raise DataError("No pictures were given: the array is empty. Give at least one.")
+    ids = tuple(f"{i}" for i in range(len(arrays)))
+    return Pictures(ids, tuple(np.asarray(a) for a in arrays), (None,) * len(arrays))
+
+
+def _from_items(items: Sequence[ImageItem], training: bool) -> Pictures:
+    chosen = [item for item in items if not (training and item.is_anomaly)]
+    if not chosen:
+        raise DataError(
+            f"All {len(items)} pictures are labelled as defective. Train on pictures of good parts."
+        )
+    return Pictures(
+        tuple(item.id for item in chosen),
+        tuple(Path(item.path) for item in chosen),
+        tuple(item.group for item in chosen),
+    )
+
+
+def _refuse(faults: Sequence[ImageError], total: int) -> None:
+    if not faults:
+        return
+    if len(faults) == 1:
+        raise faults[0]
+    named = " ".join(str(fault) for fault in faults[:_NAMED])
+    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    raise ImageError(
+        f"{len(faults)} of {total} pictures cannot be read{more}: {named} "
+        "Repair them or take them out.",
+        code=faults[0].code,
+    )

@@ -1,0 +1,505 @@
+"""Fit the image network to good pictures such that the calibration stays honest.
+
+What has seen what, for a held-out normal ``i`` whose score calibrates the detector:
+
+=====================================  ===========================================================
+standardisation, linear VAE            fitted without the fold (whole groups) that holds ``i``
+repair VAE and head                    fitted without the part that holds ``i``, stopped on others
+whole-picture distance                 fitted without the fold of ``i``
+pooling                                ``i`` is judged among the other held-out normals
+scales per position, map scales        averages over all held-out normals, ``i`` among them: O(1/n)
+=====================================  ===========================================================
+
+So the p-values are those of cross-conformal prediction: exact up to the fact that the deployed
+linear VAE is fitted on all folds (a little better than the ones that calibrated it) and that
+the maps of several repair VAEs are averaged for a new picture (a little steadier). Both make new
+normals look slightly *more* normal, so the false-alarm rate errs to the low side.
+
+References
+----------
+Vovk, Cross-conformal predictors, 2015.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_anomaly.corruption.defects import add_defects, cell_mask
+from vae_anomaly.detectors.image_network import (
+    RESIDUAL_BOUND,
+    BankNetwork,
+    LinearLevel,
+    NetworkSpec,
+    PixelNetwork,
+    RepairMember,
+    combine_maps,
+)
+from vae_anomaly.detectors.image_source import Pictures, new_digest
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.features import CELL, FilterBank
+from vae_anomaly.metrics import auroc
+from vae_anomaly.models.networks import seeded
+from vae_anomaly.models.repair import RepairVAE
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.pooling import pool_maps
+from vae_anomaly.scoring.residuals import MapScale, ResidualScale, energy_map
+from vae_anomaly.training import History, TrainingConfig, fit_vae
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Arrays = NDArray[np.float32]
+
+__all__ = [
+    "MIN_PICTURES",
+    "PRESETS",
+    "FittedNetwork",
+    "Preset",
+    "TrainingMaps",
+    "assign_folds",
+    "fit_bank_network",
+    "fit_pixel_network",
+    "read_training_maps",
+]
+
+logger = logging.getLogger(__name__)
+
+MIN_PICTURES: Final = 8
+N_FOLDS: Final = 5
+_VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
+_MOST_LATENTS: Final = 120
+_PICTURES_PER_LATENT: Final = 6
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work training is.
+
+    Parameters
+    ----------
+    n_networks : int
+        Repair VAEs, cross-fitted; 0 leaves the linear level alone.
+    copies : int
+        Corrupted copies of each picture.
+    passes : float
+        How often each picture is seen, clean or corrupted, by each network.
+    min_steps, max_steps : int
+        Bounds for the number of optimisation steps of each network.
+    batch_size : int
+    width : int
+        Channels of the repair VAEs.
+    """
+
+    n_networks: int = 2
+    copies: int = 2
+    passes: float = 12.0
+    min_steps: int = 120
+    max_steps: int = 500
+    batch_size: int = 16
+    width: int = 32
+
+    def steps(self, n_pictures: int) -> int:
+        """Return the optimisation steps for so many pictures."""
+        wanted = int(self.passes * n_pictures / self.batch_size)
+        return int(np.clip(wanted, self.min_steps, self.max_steps))
+
+
+PRESETS: Final = {
+    "fast": Preset(n_networks=0, copies=1),
+    "default": Preset(),
+    "thorough": Preset(n_networks=4, copies=3, passes=60.0, min_steps=400, max_steps=2000),
+}
+
+
+@dataclass(frozen=True)
+class TrainingMaps:
+    """Good pictures and their corrupted copies, as the bank sees them.
+
+    Attributes
+    ----------
+    maps : Tensor of shape (n, C, G, G)
+    statistics : Tensor of shape (n, S)
+    corrupted : Tensor of shape (copies, n, C, G, G)
+    masks : Tensor of shape (copies, n, G, G)
+        How visible the synthetic defect is in each cell, in [0, 1].
+    fingerprint : dict
+    """
+
+    maps: Tensor
+    statistics: Tensor
+    corrupted: Tensor
+    masks: Tensor
+    fingerprint: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A network with what its honest calibration needs.
+
+    Attributes
+    ----------
+    network : BankNetwork or PixelNetwork
+    held_out : ndarray of shape (m,)
+        Normals that calibrate.
+    heat : ndarray of shape (m, G, G)
+        Their maps, by networks that have not seen them.
+    history : History
+    metrics : dict of str to float
+    """
+
+    network: BankNetwork | PixelNetwork
+    held_out: Ints
+    heat: Arrays
+    history: History
+    metrics: dict[str, float]
+
+
+def read_training_maps(
+    pictures: Pictures,
+    bank: FilterBank,
+    copies: int,
+    random_state: int,
+    progress: Progress = null_progress,
+) -> TrainingMaps:
+    """Decode each picture once, corrupt it, and keep only the bank's maps.
+
+    Raises
+    ------
+    ImageError
+        If pictures cannot be read; names them.
+    """
+    digest, size = new_digest(), bank.image_size
+    clean, statistics, corrupted, masks = [], [], [], []
+    for where, images in pictures.chunks(size, bank.channels, digest):
+        features = bank(_as_tensor(images))
+        clean.append(features.maps)
+        statistics.append(features.statistics)
+        for copy in range(copies):
+            spoiled, spots = _corrupt(images, where.start, copy, random_state)
+            corrupted.append(bank(_as_tensor(spoiled)).maps)
+            masks.append(torch.from_numpy(spots))
+        progress("features", where.stop, len(pictures))
+    return TrainingMaps(
+        torch.cat(clean),
+        torch.cat(statistics),
+        _by_copy(corrupted, copies),
+        _by_copy(masks, copies),
+        pictures.fingerprint(digest),
+    )
+
+
+def assign_folds(groups: NDArray[Any], n_folds: int, random_state: int) -> Ints:
+    """Return a fold for each picture, (n,) int64; a group is never split.
+
+    Groups are shuffled and each goes to the fold with the fewest pictures so far.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is only one group.
+    """
+    names, members = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise NotEnoughDataError(
+            f"Calibration holds out whole groups and needs at least 2; got {len(names)} "
+            f"({names[0]!r}). Give a finer groups=, or none."
+        )
+    sizes = np.bincount(members)
+    order = np.random.default_rng(random_state).permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    load = np.zeros(min(n_folds, len(names)))
+    fold_of = np.zeros(len(names), np.int64)
+    for group in order:
+        fold_of[group] = int(np.argmin(load))
+        load[fold_of[group]] += sizes[group]
+    return fold_of[members]
+
+
+def fit_bank_network(
+    data: TrainingMaps,
+    groups: NDArray[Any],
+    folds: Ints,
+    spec: NetworkSpec,
+    preset: Preset,
+    random_state: int,
+    progress: Progress = null_progress,
+) -> FittedNetwork:
+    """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
+
+    Parameters
+    ----------
+    data : TrainingMaps
+    groups : ndarray of shape (n,)
+    folds : ndarray of shape (n,)
+        From `assign_folds`.
+    spec : NetworkSpec
+        ``latent_dim`` 0 lets the number of pictures decide.
+    preset : Preset
+    random_state : int
+    progress : callable, optional
+
+    Returns
+    -------
+    FittedNetwork
+    """
+    level, z, spoiled = _fit_linear(data, folds, spec.latent_dim, progress)
+    spec = replace(spec, latent_dim=level.vae.latent_dim)
+    network = BankNetwork(replace(spec, n_networks=0))
+    network.spec, network.linear = spec, level
+    linear_map = energy_map(z)
+    network.linear_scale = MapScale.fit(linear_map)
+    maps = _Held(network.linear_scale(linear_map), network.linear_scale(energy_map(spoiled[0])))
+    history = History()
+    parts = _parts(groups, spec.n_networks, random_state)
+    for member in range(spec.n_networks):
+        fitted, history = _fit_member(
+            _Lesson(z, spoiled, data.masks, groups),
+            parts != member,
+            preset,
+            random_state + member,
+            _numbered(progress, member, spec.n_networks),
+        )
+        network.members.append(fitted)
+        maps.judge(fitted, z, spoiled[0], parts == member)
+    held_out = np.flatnonzero(parts < spec.n_networks) if spec.n_networks else np.arange(len(z))
+    heat, spoiled_heat = (part[held_out] for part in maps.combined())
+    network.heat_scale = MapScale.fit(heat)
+    heat, spoiled_heat = network.heat_scale(heat), network.heat_scale(spoiled_heat)
+    metrics = {**_training_metrics(history), "latent_dim": float(spec.latent_dim)}
+    metrics["self_test_auroc"] = self_test(heat, spoiled_heat)
+    return FittedNetwork(network.eval(), held_out, heat.numpy(), history, metrics)
+
+
+def self_test(heat: Tensor, spoiled_heat: Tensor) -> float:
+    """Return how well held-out normals are told from their copies with synthetic defects.
+
+    Returns
+    -------
+    float in [0, 1]
+        AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
+    """
+    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (heat, spoiled_heat)])
+    return auroc(np.repeat([0, 1], len(heat)), scores)
+
+
+def fit_pixel_network(
+    pictures: Pictures,
+    groups: NDArray[Any],
+    folds: Ints,
+    spec: NetworkSpec,
+    preset: Preset,
+    random_state: int,
+    progress: Progress = null_progress,
+) -> FittedNetwork:
+    """Fit the plain convolutional VAE to pixels; one fold is held out for calibration."""
+    chunks = pictures.chunks(spec.image_size, spec.channels)
+    images = torch.cat([_as_tensor(images) for _, images in chunks])
+    held_out = folds == 0
+    train, stop = _validation_split(groups, ~held_out, random_state)
+    with seeded(random_state):
+        network = PixelNetwork(spec)
+    network.shift.copy_(images[train].mean((0, 2, 3)).view(-1, 1, 1))
+    network.spread.copy_(images[train].std((0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1))
+    x = network.standardise(images)
+    config = _config(preset, int(train.sum()), random_state, decay=None)
+    validation = x[stop] if stop.any() else None
+    with torch.enable_grad():
+        history = fit_vae(
+            network.vae, x[train], validation=validation, config=config, progress=progress
+        )
+    network.eval()
+    with torch.no_grad():
+        raw = torch.cat([network.raw_map(part)[0] for part in torch.split(images[held_out], 64)])
+    network.heat_scale = MapScale.fit(raw)
+    heat = network.heat_scale(raw).numpy()
+    return FittedNetwork(
+        network, np.flatnonzero(held_out), heat, history, _training_metrics(history)
+    )
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Out-of-fold residuals of pictures and of their corrupted copies, with masks and groups."""
+
+    z: Tensor
+    spoiled: Tensor
+    masks: Tensor
+    groups: NDArray[Any]
+
+    def pairs(
+        self, rows: NDArray[np.bool_], copies: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return inputs, targets and masks: each corrupted copy beside its clean picture."""
+        keep, bound = torch.from_numpy(rows), RESIDUAL_BOUND
+        clean = self.z[keep].clamp(-bound, bound)
+        broken = self.spoiled[:copies, keep].clamp(-bound, bound)
+        spots = self.masks[:copies, keep].flatten(0, 1)
+        return (
+            torch.cat((clean.repeat(len(broken), 1, 1, 1), broken.flatten(0, 1))),
+            clean.repeat(2 * len(broken), 1, 1, 1),
+            torch.cat((torch.zeros_like(spots), spots)),
+        )
+
+
+class _Held:
+    """Maps of held-out normals and of their corrupted copies, filled part by part."""
+
+    def __init__(self, linear: Tensor, spoiled_linear: Tensor) -> None:
+        self.linear = (linear, spoiled_linear)
+        self.repair = tuple(torch.zeros_like(part) for part in self.linear)
+        self.head = tuple(torch.zeros_like(part) for part in self.linear)
+        self.has_members = False
+
+    def judge(self, member: RepairMember, z: Tensor, spoiled: Tensor, part: NDArray[Any]) -> None:
+        """Fill in the part that a member has not seen, and set the member's scales by it."""
+        with torch.no_grad():
+            self.repair[0][part], self.head[0][part] = member.calibrate(z[part])
+            answers = [member(piece)[:2] for piece in torch.split(spoiled[part], 64)]
+        self.repair[1][part] = torch.cat([answer[0] for answer in answers])
+        self.head[1][part] = torch.cat([answer[1] for answer in answers])
+        self.has_members = True
+
+    def combined(self) -> tuple[Tensor, Tensor]:
+        """Return the joined maps of normals and of corrupted copies, (n, G, G) each."""
+        if not self.has_members:
+            return self.linear
+        clean, spoiled = (
+            combine_maps(*maps) for maps in zip(self.linear, self.repair, self.head, strict=True)
+        )
+        return clean, spoiled
+
+
+def _fit_linear(
+    data: TrainingMaps, folds: Ints, latent_dim: int, progress: Progress
+) -> tuple[LinearLevel, Tensor, Tensor]:
+    """Return the level fitted on all, and out-of-fold z of pictures and of corrupted copies."""
+    rest, spoiled = torch.zeros_like(data.maps), torch.zeros_like(data.corrupted)
+    names = np.unique(folds)
+    for done, fold in enumerate(names):
+        inside = torch.from_numpy(folds == fold)
+        level = LinearLevel.fit(data.maps[~inside], _n_latents(int((~inside).sum()), latent_dim))
+        rest[inside] = level.residual(data.maps[inside])
+        for copy in range(len(spoiled)):
+            spoiled[copy, inside] = level.residual(data.corrupted[copy, inside])
+        progress("linear", done + 1, len(names) + 1)
+    level = LinearLevel.fit(data.maps, _n_latents(len(data.maps), latent_dim))
+    level.scale = ResidualScale.fit(rest)
+    progress("linear", len(names) + 1, len(names) + 1)
+    return level, level.scale(rest), level.scale(spoiled)
+
+
+def _fit_member(
+    lesson: _Lesson,
+    seen: NDArray[np.bool_],
+    preset: Preset,
+    random_state: int,
+    progress: Progress,
+) -> tuple[RepairMember, History]:
+    """Train one repair VAE with its head on the pictures that it may see."""
+    with seeded(random_state):
+        vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=preset.width)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU
+    train, stop = _validation_split(lesson.groups, seen, random_state)
+    x, target, mask = lesson.pairs(train)
+    config = _config(preset, int(train.sum()), random_state)
+    held: dict[str, Any] = {}
+    if stop.any():
+        inputs, wanted, spots = lesson.pairs(stop, copies=1)
+        held = {
+            "validation": inputs,
+            "validation_target": wanted,
+            "validation_extras": {"mask": spots},
+        }
+    with torch.enable_grad():
+        history = fit_vae(
+            vae, x, target=target, extras={"mask": mask}, config=config, progress=progress, **held
+        )
+    return RepairMember(vae.eval()), history
+
+
+def _config(
+    preset: Preset, n_pictures: int, random_state: int, decay: float | None = 0.99
+) -> TrainingConfig:
+    steps = preset.steps(n_pictures)
+    return TrainingConfig(
+        max_steps=steps,
+        batch_size=preset.batch_size,
+        lr=2e-3,
+        weight_decay=1e-3,
+        lr_schedule="cosine",
+        kl_schedule="linear",
+        kl_warmup_steps=steps // 4,
+        clip_norm=5.0,
+        ema_decay=decay,
+        patience=4,
+        eval_every=max(20, steps // 10),
+        random_state=random_state,
+    )
+
+
+def _validation_split(
+    groups: NDArray[Any], seen: NDArray[np.bool_], random_state: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Split what a network may see into training and stopping pictures, by group."""
+    inside = np.flatnonzero(seen)
+    stop = np.zeros(len(seen), bool)
+    if len(np.unique(groups[inside])) >= 2 * _VALIDATION_SHARE:
+        stop[inside[assign_folds(groups[inside], _VALIDATION_SHARE, random_state) == 0]] = True
+    return seen & ~stop, stop
+
+
+def _parts(groups: NDArray[Any], n_networks: int, random_state: int) -> Ints:
+    """Return which network does not see each picture; a single network sees four fifths."""
+    return assign_folds(groups, n_networks if n_networks > 1 else N_FOLDS, random_state + 1)
+
+
+def _n_latents(n_pictures: int, wanted: int) -> int:
+    return wanted or max(1, min(_MOST_LATENTS, n_pictures // _PICTURES_PER_LATENT))
+
+
+def _corrupt(images: Arrays, first: int, copy: int, random_state: int) -> tuple[Arrays, Arrays]:
+    """Return corrupted copies of a chunk and the cells where they differ."""
+    spoiled, spots = [], []
+    for i, image in enumerate(images):
+        generator = np.random.default_rng([random_state, copy, first + i])
+        donor = images[(i + 1 + copy) % len(images)]
+        broken, mask = add_defects(image, generator, donor=donor)
+        spoiled.append(broken)
+        spots.append(cell_mask(mask, CELL))
+    return np.stack(spoiled), np.stack(spots)
+
+
+def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
+    """Sort chunks that alternate between copies, (copies, n, ...)."""
+    if copies == 0:
+        return torch.empty(0)
+    return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
+
+
+def _as_tensor(images: Arrays) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _numbered(progress: Progress, member: int, n_networks: int) -> Progress:
+    """Report the steps of all networks as one stage."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        progress(stage, member * total + done, n_networks * total)
+
+    return report
+
+
+def _training_metrics(history: History) -> dict[str, float]:
+    """Return the terms of the weights that were kept, nats per picture."""
+    kept = [record for record in history.records if record["step"] == history.best_step]
+    if not kept:
+        return {}
+    named = {name: float(kept[0][name]) for name in ("val_nll", "val_kl", "val_elbo")}
+    return {name: value for name, value in named.items() if np.isfinite(value)}

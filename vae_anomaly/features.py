@@ -1,0 +1,320 @@
+"""What the image VAE sees: a fixed bank of filters, nothing learned and nothing downloaded.
+
+A picture becomes 13 maps (15 in colour) on a grid of one cell per 8 x 8 pixels:
+
+==========  ======================================================================
+channels    meaning
+==========  ======================================================================
+0-8         at three octaves: log energy of the horizontal and vertical gradient
+            and of a difference of Gaussians (a spot filter), order ``dx, dy, dog``
+9-12        log brightness in 4 x 4-pixel blocks, high-passed, divided by its own
+            standard deviation over the picture; the four blocks of a cell
+13-14       colour only: mean of log red - log green, and of log blue - log green
+==========  ======================================================================
+
+Everything starts from ``log(x + 0.05)``, so that a change of exposure is a shift, and the shift
+is what a high-pass takes away. The filters of one octave are a single ``conv2d``: kernels are
+folded into space-to-depth blocks, so that the sum over sub-pixels *is* the mean over the cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vae_anomaly.errors import ConfigError
+
+__all__ = [
+    "CELL",
+    "BankOutput",
+    "FilterBank",
+    "blur",
+    "dihedral_maps",
+    "fold_kernels",
+    "gaussian_kernel",
+    "luminance",
+]
+
+CELL: Final = 8
+"""Side of a grid cell in pixels of the resized picture."""
+
+_RADIUS: Final = 4
+_SIGMA: Final = 0.8
+_N_ENERGY: Final = 9
+_N_LEVEL: Final = 4
+_N_CHROMA: Final = 2
+_BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
+_REC601: Final = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class BankOutput:
+    """The bank's answer for a batch of pictures.
+
+    Attributes
+    ----------
+    maps : Tensor of shape (N, C, G, G), float32
+        The channels of the module's table on the grid of cells.
+    statistics : Tensor of shape (N, S), float32
+        Whole-picture numbers: mean and sd of log brightness, the nine log energies of the whole
+        picture, and in colour the two mean chroma differences.
+    """
+
+    maps: Tensor
+    statistics: Tensor
+
+
+class FilterBank(nn.Module):
+    """Turn pictures into log-energy, level and chroma maps with fixed filters.
+
+    Parameters
+    ----------
+    image_size : int, pixels
+        Side of the square input; a multiple of 8, at least 64.
+    channels : {1, 3}
+        Grey or RGB input.
+    offset : float
+        Added to intensities in [0, 1] before the logarithm.
+    epsilon : float
+        Added to energies before the logarithm; sets what counts as no texture.
+
+    Raises
+    ------
+    ConfigError
+        If the size is no multiple of 8 from 64 up, or the channels are not 1 or 3.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 256,
+        channels: int = 1,
+        *,
+        offset: float = 0.05,
+        epsilon: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        _check(image_size, channels)
+        self.image_size = image_size
+        self.channels = channels
+        self.offset = offset
+        self.epsilon = epsilon
+        kernels = octave_kernels()
+        for block in sorted(set(_BLOCKS)):
+            folded = fold_kernels(kernels, block).contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"kernel_{block}", folded, persistent=False)
+
+    @property
+    def grid(self) -> int:
+        """Cells along one side of the maps."""
+        return self.image_size // CELL
+
+    @property
+    def n_channels(self) -> int:
+        """Maps per picture: 13, or 15 in colour."""
+        return _N_ENERGY + _N_LEVEL + (_N_CHROMA if self.channels == 3 else 0)
+
+    @property
+    def n_statistics(self) -> int:
+        """Whole-picture numbers: 11, or 13 in colour."""
+        return 2 + _N_ENERGY + (_N_CHROMA if self.channels == 3 else 0)
+
+    def forward(self, images: Tensor) -> BankOutput:
+        """Compute the maps and whole-picture statistics.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, channels, image_size, image_size), float32 in [0, 1]
+
+        Returns
+        -------
+        BankOutput
+        """
+        log = torch.log(luminance(images) + self.offset)  # (N, 1, S, S)
+        half = functional.avg_pool2d(log, 2)
+        quarter = functional.avg_pool2d(half, 2)
+        energy = self._energies((log, half, quarter))  # (N, 9, G, G)
+        maps = [self._log_energy(blur(energy, 0.5)), _level_maps(quarter)]
+        statistics = [
+            quarter.mean((2, 3)),
+            quarter.std((2, 3), correction=0),
+            self._log_energy(energy.mean((2, 3))),
+        ]
+        if self.channels == 3:
+            chroma = self._chroma(images)
+            maps.append(chroma)
+            statistics.append(chroma.mean((2, 3)))
+        return BankOutput(torch.cat(maps, 1), torch.cat(statistics, 1))
+
+    def picture(self, images: Tensor, maps: Tensor) -> Tensor:
+        """Return the coarse brightness that level maps stand for, beside what they leave out.
+
+        Parameters
+        ----------
+        images : Tensor of shape (N, channels, S, S)
+            Give exposure, contrast and slow shading, which no map holds.
+        maps : Tensor of shape (N, C, G, G)
+            Raw maps, for example a VAE's reconstruction.
+
+        Returns
+        -------
+        Tensor of shape (N, 1, S / 4, S / 4), float32 in [0, 1]
+        """
+        log = torch.log(luminance(images) + self.offset)
+        quarter = functional.avg_pool2d(log, 4)
+        slow, spread = _shading(quarter)
+        fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
+        return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
+
+    def _energies(self, octaves: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        energies = []
+        for image, block in zip(octaves, _BLOCKS, strict=True):
+            energy = _block_energy(image, self.get_buffer(f"kernel_{block}"), block)
+            energies.append(functional.avg_pool2d(energy, 2) if image is octaves[0] else energy)
+        return torch.cat(energies, 1)
+
+    def _log_energy(self, energy: Tensor) -> Tensor:
+        return 0.5 * torch.log(energy + self.epsilon)
+
+    def _chroma(self, images: Tensor) -> Tensor:
+        log = torch.log(images + self.offset)
+        difference = torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
+        return functional.avg_pool2d(difference, CELL)
+
+
+def luminance(images: Tensor) -> Tensor:
+    """Return the brightness (N, 1, H, W) of grey or RGB pictures (ITU-R BT.601 weights)."""
+    if images.shape[1] == 1:
+        return images
+    weights = images.new_tensor(_REC601).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
+def gaussian_kernel(sigma: float, radius: int | None = None) -> Tensor:
+    """Return a Gaussian of unit sum, shape (2 radius + 1,), float32.
+
+    Parameters
+    ----------
+    sigma : float, pixels
+    radius : int, optional
+        Defaults to three sigma, rounded.
+    """
+    radius = max(1, round(3 * sigma)) if radius is None else radius
+    x = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
+    return (kernel / kernel.sum()).to(torch.float32)
+
+
+def blur(maps: Tensor, sigma: float) -> Tensor:
+    """Smooth each map of (N, C, H, W) with a Gaussian; edges are repeated."""
+    kernel = gaussian_kernel(sigma).to(maps)
+    n, c, h, w = maps.shape
+    radius = len(kernel) // 2
+    flat = functional.pad(maps.reshape(n * c, 1, h, w), (radius,) * 4, mode="replicate")
+    flat = functional.conv2d(flat, kernel.view(1, 1, 1, -1))
+    return functional.conv2d(flat, kernel.view(1, 1, -1, 1)).view(n, c, h, w)
+
+
+def octave_kernels() -> Tensor:
+    """Return the three 9 x 9 kernels ``dx, dy, dog`` of one octave, shape (3, 9, 9), float32."""
+    narrow = gaussian_kernel(_SIGMA, _RADIUS).double()
+    wide = gaussian_kernel(2 * _SIGMA, _RADIUS).double()
+    slope = torch.zeros_like(narrow)
+    slope[1:] += 0.5 * narrow[:-1]
+    slope[:-1] -= 0.5 * narrow[1:]
+    slope = slope * _SIGMA  # as a correlation: positive where brightness rises
+    dx, dy = torch.outer(narrow, slope), torch.outer(slope, narrow)
+    dog = torch.outer(narrow, narrow) - torch.outer(wide, wide)
+    return torch.stack((dx, dy, dog)).to(torch.float32)
+
+
+def fold_kernels(kernels: Tensor, block: int) -> Tensor:
+    """Fold pixel kernels into one kernel over space-to-depth blocks.
+
+    Parameters
+    ----------
+    kernels : Tensor of shape (F, 9, 9)
+    block : int
+        Side of a block in pixels; divides 4.
+
+    Returns
+    -------
+    Tensor of shape (F * block**2, block**2, k, k)
+        Output channel ``f * block**2 + i * block + j`` is filter ``f`` at sub-pixel ``(i, j)``;
+        input channels are in the order of ``torch.nn.functional.pixel_unshuffle``.
+    """
+    reach = _RADIUS // block
+    size = 2 * reach + 1
+    n_filters = kernels.shape[0]
+    folded = kernels.new_zeros(n_filters, block, block, block * size, block * size)
+    for i in range(block):
+        for j in range(block):
+            folded[:, i, j, i : i + 2 * _RADIUS + 1, j : j + 2 * _RADIUS + 1] = kernels
+    folded = folded.view(n_filters * block**2, size, block, size, block)
+    return folded.permute(0, 2, 4, 1, 3).reshape(n_filters * block**2, block**2, size, size)
+
+
+def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
+    """Return the bank's maps of the turned picture, without reading the picture again.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (N, 13 or 15, G, G)
+        Output of `FilterBank` (raw, not standardised).
+    turns : int
+        Quarter turns counter-clockwise, applied after the mirror.
+    mirror : bool
+        Swap left and right first.
+
+    Returns
+    -------
+    Tensor of the same shape
+        Exact for the dihedral group, because the filters are symmetric up to sign.
+    """
+    energy, level = maps[:, :_N_ENERGY], maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL]
+    chroma = maps[:, _N_ENERGY + _N_LEVEL :]
+    fine = functional.pixel_shuffle(level, 2)
+    if mirror:
+        energy, fine, chroma = (part.flip(3) for part in (energy, fine, chroma))
+    energy, fine, chroma = (torch.rot90(part, turns, (2, 3)) for part in (energy, fine, chroma))
+    if turns % 2:
+        energy = energy[:, [1, 0, 2, 4, 3, 5, 7, 6, 8]]
+    return torch.cat((energy, functional.pixel_unshuffle(fine, 2), chroma), 1)
+
+
+def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
+    """Return the mean squared response of each filter over the blocks of (N, 1, H, W)."""
+    padded = functional.pad(image, (_RADIUS,) * 4, mode="replicate")
+    deep = functional.pixel_unshuffle(padded, block)
+    response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
+    squared = response.square_().permute(0, 2, 3, 1)  # (N, h, w, 3 * block**2), contiguous
+    pool = torch.eye(3).repeat_interleave(block**2, 0).to(squared) / block**2
+    return (squared @ pool).permute(0, 3, 1, 2)
+
+
+def _level_maps(quarter: Tensor) -> Tensor:
+    """Return high-passed log brightness over its own sd, four sub-blocks a cell."""
+    slow, spread = _shading(quarter)
+    return functional.pixel_unshuffle((quarter - slow) / spread, 2)
+
+
+def _shading(quarter: Tensor) -> tuple[Tensor, Tensor]:
+    """Return slow shading (N, 1, H, W) and the sd of what remains (N, 1, 1, 1), in log units."""
+    slow = blur(quarter, 3.0)
+    variance = (quarter - slow).var((2, 3), correction=0, keepdim=True)
+    return slow, torch.sqrt(variance + 1e-4)
+
+
+def _check(image_size: int, channels: int) -> None:
+    if image_size < 64 or image_size % CELL:
+        raise ConfigError(
+            f"image_size must be a multiple of {CELL} of at least 64 pixels; got {image_size}. "
+            f"Try {max(64, round(image_size / CELL) * CELL)}."
+        )
+    if channels not in (1, 3):
+        raise ConfigError(
+            f"channels must be 1 (grey) or 3 (RGB); got {channels}. Convert the pictures first."
+        )

@@ -1,0 +1,205 @@
+"""The linear VAE, whose best weights are known in closed form.
+
+With a linear decoder, isotropic noise and a standard normal prior, the ELBO is greatest at the
+solution of probabilistic PCA, and there it equals log p(x): the posterior is Gaussian with a
+diagonal covariance, so nothing is lost. Training is one eigendecomposition.
+
+References
+----------
+Tipping and Bishop, Probabilistic Principal Component Analysis, 1999.
+Lucas, Tucker, Grosse and Norouzi, Don't Blame the ELBO!, 2019.
+"""
+
+from __future__ import annotations
+
+from math import log, pi, prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.models.vae import VAEOutput, draw_gaussian
+from vae_anomaly.objectives import gaussian_kl
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+__all__ = ["LinearVAE"]
+
+_MIN_NOISE = 1e-6
+
+
+class LinearVAE(nn.Module):
+    """Linear encoder and decoder with orthogonal latents; fitted by `LinearVAE.fit`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one sample, without the batch; D is its product.
+    latent_dim : int
+
+    Attributes
+    ----------
+    location : Tensor of shape (D,)
+        Mean of the training data.
+    basis : Tensor of shape (D, Z)
+        Orthonormal principal directions, the strongest first.
+    variance : Tensor of shape (Z,)
+        Variance of the training data along each direction, at least the noise.
+    noise_variance : Tensor of shape ()
+        Variance of what the latents do not explain, per dimension.
+    """
+
+    location: Tensor
+    basis: Tensor
+    variance: Tensor
+    noise_variance: Tensor
+
+    def __init__(self, shape: tuple[int, ...], latent_dim: int) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.latent_dim = latent_dim
+        n_features = prod(shape)
+        self.register_buffer("location", torch.zeros(n_features))
+        self.register_buffer("basis", torch.zeros(n_features, latent_dim))
+        self.register_buffer("variance", torch.ones(latent_dim))
+        self.register_buffer("noise_variance", torch.ones(()))
+
+    @classmethod
+    def fit(cls, x: Tensor, latent_dim: int) -> LinearVAE:
+        """Return the linear VAE of greatest likelihood.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, *shape)
+            The result has its dtype and device.
+        latent_dim : int
+            Reduced to N - 1 or D - 1 where the data cannot support it.
+
+        Returns
+        -------
+        LinearVAE
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there are fewer than two samples.
+        """
+        flat = x.flatten(1)
+        n, d = flat.shape
+        if n < 2:
+            raise NotEnoughDataError(
+                f"A linear VAE needs at least 2 samples; got {n}. Give more normal samples."
+            )
+        location = flat.mean(0)
+        values, basis = _principal_axes(flat - location, max(0, min(latent_dim, n - 1, d - 1)))
+        total = (flat - location).double().square().sum() / n
+        noise = ((total - values.sum()) / (d - len(values))).clamp(min=_MIN_NOISE)
+        model = cls(tuple(x.shape[1:]), len(values)).to(x)
+        model.location.copy_(location)
+        model.basis.copy_(basis)
+        model.variance.copy_(values.clamp(min=noise.item()))
+        model.noise_variance.copy_(noise)
+        return model
+
+    @property
+    def scale(self) -> Tensor:
+        """Length of each decoder column, (Z,); 0 for a latent that the noise swallows."""
+        return (self.variance - self.noise_variance).clamp(min=0.0).sqrt()
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the exact posterior's mean (N, Z) and log variance (N, Z)."""
+        projected = (x.flatten(1) - self.location) @ self.basis
+        mean = projected * (self.scale / self.variance)
+        logvar = torch.log(self.noise_variance / self.variance)
+        return mean, logvar.expand_as(mean)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the expected data (N, *shape) of latents (N, Z)."""
+        return (self.location + (z * self.scale) @ self.basis.T).view(-1, *self.shape)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the nearest point on the plane of normals, (N, *shape).
+
+        The limit of `reconstruct` for vanishing noise: nothing is shrunk towards the mean.
+        """
+        projected = (x.flatten(1) - self.location) @ self.basis
+        return (self.location + projected @ self.basis.T).view(-1, *self.shape)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return the expected data at the posterior mean, (N, *shape); deterministic."""
+        return self.decode(self.encode(x)[0])
+
+    def nll_per_dim(self, x: Tensor, target: Tensor | None = None) -> Tensor:
+        """Return -log p of each dimension at the posterior mean, (N, *shape), nats."""
+        return self._nll(self.reconstruct(x), x if target is None else target)
+
+    def forward(
+        self,
+        x: Tensor,
+        target: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
+        sample: bool | None = None,
+    ) -> VAEOutput:
+        """Encode, decode and measure, as `vae_anomaly.models.vae.VAE.forward` does."""
+        mean, logvar = self.encode(x)
+        drawn = self.training if sample is None else sample
+        z = draw_gaussian(mean, logvar, generator) if drawn else mean
+        recon = self.decode(z)
+        nll = self._nll(recon, x if target is None else target).flatten(1).sum(1)
+        return VAEOutput(recon, mean, logvar, nll, gaussian_kl(mean, logvar))
+
+    def elbo(self, x: Tensor) -> Tensor:
+        """Return the ELBO in closed form, the expectation over q taken exactly.
+
+        Returns
+        -------
+        elbo : Tensor of shape (N,), nats, higher = more normal
+            Equals `log_prob` up to rounding, because the posterior is exact.
+        """
+        mean, logvar = self.encode(x)
+        nll = self._nll(self.decode(mean), x).flatten(1).sum(1)
+        wobble = 0.5 * (self.scale.square() * logvar.exp()).sum(1) / self.noise_variance
+        return -(nll + wobble + gaussian_kl(mean, logvar).sum(1))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return the exact log p(x) of the marginal Gaussian, (N,), nats."""
+        centred = x.flatten(1) - self.location
+        projected = centred @ self.basis
+        d, z = self.basis.shape
+        inside = (projected.square() / self.variance).sum(1)
+        outside = (centred.square().sum(1) - projected.square().sum(1)) / self.noise_variance
+        log_det = self.variance.log().sum() + (d - z) * self.noise_variance.log()
+        return -0.5 * (inside + outside + log_det + d * log(2.0 * pi))
+
+    def _nll(self, recon: Tensor, target: Tensor) -> Tensor:
+        variance = self.noise_variance
+        squared = (target - recon).square() / variance
+        return 0.5 * (squared + torch.log(2.0 * pi * variance))
+
+
+def _principal_axes(centred: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
+    """Return the greatest eigenvalues (Z,) and eigenvectors (D, Z) of the covariance, float64.
+
+    The smaller of the (N, N) and (D, D) products is decomposed.
+    """
+    n, d = centred.shape
+    wide = d > n
+    product = (centred @ centred.T if wide else centred.T @ centred).double() / n
+    values, vectors = torch.linalg.eigh(product)
+    values = values.flip(0)[:n_axes].clamp(min=0.0)
+    vectors = vectors.flip(1)[:, :n_axes]
+    if wide:
+        vectors = (centred.T @ vectors.to(centred)).double()
+        vectors = vectors / vectors.norm(dim=0).clamp(min=1e-12)
+    return values, _fix_signs(vectors)
+
+
+def _fix_signs(vectors: Tensor) -> Tensor:
+    """Make the largest entry of each column positive, so that two fits agree."""
+    if vectors.shape[1] == 0:
+        return vectors
+    rows = vectors.abs().argmax(0)
+    return vectors * vectors[rows, torch.arange(vectors.shape[1])].sign()

@@ -1,0 +1,246 @@
+"""The repair VAE: convolutional, with spatial latents, taught to take defects away.
+
+It sees the standardised residuals ``z`` that the linear level leaves, either of a good picture or
+of the same picture with a synthetic defect, and is asked for the residuals of the *good* one.
+What it does not give back is what does not belong. A small head beside it is told where the
+defects were; it looks at the residuals of both levels and adds what a sum of squares cannot see.
+
+One training run serves both; the loss is ``-ELBO / D + weight * focal cross-entropy``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.likelihoods import GaussianLikelihood
+from vae_anomaly.models.vae import VAEOutput, draw_gaussian
+from vae_anomaly.objectives import gaussian_kl, negative_elbo
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+__all__ = ["RepairOutput", "RepairVAE", "focal_cross_entropy"]
+
+_GROUPS = 8
+_LATENT_START = -2.0
+_HEAD_START = -2.0
+_LATENT_BOUNDS = (-8.0, 4.0)
+
+
+@dataclass(frozen=True)
+class RepairOutput(VAEOutput):
+    """A `VAEOutput` with the head's opinion.
+
+    Attributes
+    ----------
+    defect_logit : Tensor of shape (N, G, G)
+        Higher = more like a defect.
+    head_loss : Tensor of shape (N,), nats a cell
+        Focal cross-entropy against the mask; 0 where no mask was given.
+    """
+
+    defect_logit: Tensor
+    head_loss: Tensor
+
+
+class RepairVAE(nn.Module):
+    """Convolutional VAE with latents on a grid of half the resolution, and a defect head.
+
+    Parameters
+    ----------
+    channels : int
+        Maps per picture.
+    grid : int
+        Side of the maps in cells; even.
+    latent_channels : int
+        Latents per cell of the halved grid; Z = latent_channels * (grid / 2) ** 2.
+    width : int
+        Channels of the full-resolution layers, a multiple of 8; the half-resolution layers have
+        half as many again.
+    head_weight : float
+        Weight of the head's loss against the ELBO per dimension.
+
+    Raises
+    ------
+    ConfigError
+        If grid or width do not fit.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        grid: int,
+        *,
+        latent_channels: int = 8,
+        width: int = 32,
+        head_weight: float = 5.0,
+    ) -> None:
+        super().__init__()
+        if grid % 2 or width % 16:
+            raise ConfigError(
+                f"RepairVAE needs an even grid and a width that is a multiple of 16; got "
+                f"grid={grid}, width={width}. Choose an image_size that is a multiple of 16."
+            )
+        deep = width * 3 // 2
+        self.shape = (channels, grid, grid)
+        self.latent_shape = (latent_channels, grid // 2, grid // 2)
+        self.head_weight = head_weight
+        self.position = nn.Parameter(torch.zeros(width, grid, grid))
+        self.stem = nn.Conv2d(channels, width, 3, padding=1)
+        self.down = nn.Sequential(
+            _activation(width),
+            nn.Conv2d(width, deep, 3, stride=2, padding=1),
+            _activation(deep),
+            nn.Conv2d(deep, deep, 3, padding=1),
+            _activation(deep),
+        )
+        self.posterior = nn.Conv2d(deep, 2 * latent_channels, 1)
+        self.up = nn.Sequential(
+            nn.Conv2d(latent_channels, deep, 3, padding=1),
+            _activation(deep),
+            nn.Conv2d(deep, deep, 3, padding=1),
+            _activation(deep),
+            nn.Conv2d(deep, 4 * width, 1),
+            nn.PixelShuffle(2),
+            _activation(width),
+            nn.Conv2d(width, width, 3, padding=1),
+            _activation(width),
+            nn.Conv2d(width, channels, 3, padding=1),
+        )
+        self.likelihood = GaussianLikelihood((channels, 1, 1))
+        self.head = _head(4 * channels)
+        self._start()
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latents per picture."""
+        return prod(self.latent_shape)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return posterior mean and clamped log variance, each (N, Z), float32."""
+        hidden = self.down(self.stem(x) + self.position)
+        mean, logvar = self.posterior(hidden).float().chunk(2, 1)
+        return mean.flatten(1), logvar.flatten(1).clamp(*_LATENT_BOUNDS)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the expected good residuals (N, C, G, G) of latents (N, Z)."""
+        repaired: Tensor = self.up(z.view(-1, *self.latent_shape)).float()
+        return repaired
+
+    def locate(self, x: Tensor, repaired: Tensor) -> Tensor:
+        """Return the head's logit per cell, (N, G, G); higher = more like a defect."""
+        rest = (x - repaired).detach()
+        logit: Tensor = self.head(torch.cat((x, x.abs(), rest, rest.abs()), 1))
+        return logit.float()[:, 0]
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Return the repaired residuals at the posterior mean, (N, C, G, G); deterministic."""
+        return self.decode(self.encode(x)[0])
+
+    def forward(
+        self,
+        x: Tensor,
+        target: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
+        sample: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> RepairOutput:
+        """Repair residuals and point at what was repaired.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, C, G, G)
+            Standardised residuals, possibly of a picture with a synthetic defect.
+        target : Tensor of shape (N, C, G, G), optional
+            Residuals of the good picture; `x` itself when left out.
+        generator : torch.Generator, optional
+            Source of the noise; used only when sampling.
+        sample : bool, optional
+            Draw z, or take the posterior mean; None draws in training mode only.
+        mask : Tensor of shape (N, G, G), in [0, 1], optional
+            Where the synthetic defect is, for the head's loss.
+
+        Returns
+        -------
+        RepairOutput
+        """
+        mean, logvar = self.encode(x)
+        drawn = self.training if sample is None else sample
+        repaired = self.decode(draw_gaussian(mean, logvar, generator) if drawn else mean)
+        nll = self.likelihood.nll(repaired, x if target is None else target)
+        logit = self.locate(x, repaired)
+        head_loss = (
+            logit.new_zeros(len(logit)) if mask is None else focal_cross_entropy(logit, mask)
+        )
+        return RepairOutput(
+            recon=repaired,
+            mean=mean,
+            logvar=logvar,
+            nll=nll.flatten(1).sum(1),
+            kl_per_dim=gaussian_kl(mean, logvar),
+            defect_logit=logit,
+            head_loss=head_loss,
+        )
+
+    def training_loss(self, output: RepairOutput, beta: float, free_bits: float = 0.0) -> Tensor:
+        """Return -ELBO per dimension plus the weighted loss of the head, a scalar."""
+        elbo = negative_elbo(output, beta, free_bits) / prod(self.shape)
+        return elbo + self.head_weight * output.head_loss.mean()
+
+    def _start(self) -> None:
+        """Begin with no repair at all, small posteriors and a head that expects no defect."""
+        with torch.no_grad():
+            for parameter in self.up[-1].parameters():
+                parameter.zero_()
+            start = torch.zeros(2 * self.latent_shape[0])
+            start[self.latent_shape[0] :] = _LATENT_START
+            self.posterior.load_state_dict({"weight": self.posterior.weight, "bias": start})
+            nn.init.constant_(self.head[-1].get_parameter("bias"), _HEAD_START)
+
+
+def focal_cross_entropy(logit: Tensor, mask: Tensor) -> Tensor:
+    """Return the focal cross-entropy of each picture, mean over its cells.
+
+    Parameters
+    ----------
+    logit : Tensor of shape (N, G, G)
+    mask : Tensor of shape (N, G, G), in [0, 1]
+
+    Returns
+    -------
+    Tensor of shape (N,), nats a cell
+        ``BCE * (1 - p_t) * (1 + 2 t)``: cells that are sure and right count little, defects
+        three times.
+
+    References
+    ----------
+    Lin et al., Focal Loss for Dense Object Detection, 2017.
+    """
+    entropy = functional.binary_cross_entropy_with_logits(logit, mask, reduction="none")
+    p = torch.sigmoid(logit)
+    missed = 1.0 - (p * mask + (1.0 - p) * (1.0 - mask))
+    return (entropy * missed * (1.0 + 2.0 * mask)).flatten(1).mean(1)
+
+
+def _activation(channels: int) -> nn.Module:
+    return nn.Sequential(nn.GroupNorm(_GROUPS, channels), nn.SiLU())
+
+
+def _head(channels: int, width: int = 32) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        _activation(width),
+        nn.Conv2d(width, width, 3, padding=1),
+        _activation(width),
+        nn.Conv2d(width, width, 3, padding=2, dilation=2),
+        nn.SiLU(),
+        nn.Conv2d(width, 1, 1),
+    )

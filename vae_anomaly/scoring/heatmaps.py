@@ -1,0 +1,116 @@
+"""Heat maps for people: enlarged, outlined and cut into regions, always on one scale.
+
+The unit is the sd of held-out normals over all their cells: 0 is the middle of what is normal, and
+a map is never stretched to its own maximum. A picture without defects looks cold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Heat = NDArray[np.float32]
+
+__all__ = ["HEAT_RANGE", "Region", "contours", "enlarge", "find_regions", "region_level", "render"]
+
+HEAT_RANGE: Final = (0.0, 10.0)
+"""Cold and hot end of the colour scale, in sd of held-out normals; the same for every picture."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of a map above a level.
+
+    Attributes
+    ----------
+    top, left, bottom, right : int, pixels
+        Box; bottom and right are exclusive.
+    area_share : float in (0, 1]
+        Part of the picture.
+    peak, mean : float
+        Heat in sd of held-out normals.
+    """
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    area_share: float
+    peak: float
+    mean: float
+
+
+def enlarge(heat: Heat, size: tuple[int, int]) -> Heat:
+    """Bring maps (N, h, w) to the size (height, width) of a picture, bilinearly.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W), float32
+        Between the smallest and the largest value of each map.
+    """
+    maps = torch.from_numpy(np.ascontiguousarray(heat, np.float32))[:, None]
+    large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+    return np.asarray(large[:, 0].numpy(), np.float32)
+
+
+def region_level(held_out_heat: Heat, fpr: float) -> float:
+    """Return the heat that only a share ``fpr`` of held-out normals exceed anywhere.
+
+    Parameters
+    ----------
+    held_out_heat : ndarray of shape (n, h, w)
+    fpr : float in (0, 1)
+        With few normals the greatest heat seen is the best that can be said.
+
+    Returns
+    -------
+    float, sd of held-out normals
+    """
+    peaks = held_out_heat.reshape(len(held_out_heat), -1).max(axis=1)
+    return float(np.quantile(peaks, 1.0 - fpr, method="higher"))
+
+
+def find_regions(heat: Heat, level: float) -> list[Region]:
+    """Return the connected parts of a map (H, W) above a level, the hottest first."""
+    labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
+    boxes = ndimage.find_objects(labels)
+    regions = [_region(heat, labels == i + 1, (boxes[i][0], boxes[i][1])) for i in range(count)]
+    return sorted(regions, key=lambda region: -region.peak)
+
+
+def contours(heat: Heat, level: float) -> list[NDArray[np.float64]]:
+    """Return the outlines of a map (H, W) at a level, each (K, 2) of x and y in pixels."""
+    from contourpy import contour_generator
+
+    lines = contour_generator(z=np.pad(heat, 1, constant_values=-np.inf)).lines(level)
+    return [np.asarray(line, np.float64) - 1.0 for line in lines]
+
+
+def render(heat: Heat, limits: tuple[float, float] = HEAT_RANGE) -> NDArray[np.uint8]:
+    """Colour a map (H, W) on the fixed scale, (H, W, 3) uint8: black, red, yellow, white."""
+    low, high = limits
+    t = np.clip((heat - low) / (high - low), 0.0, 1.0)
+    colour = np.stack([3.0 * t, 3.0 * t - 1.0, 3.0 * t - 2.0], axis=-1)
+    return np.asarray(np.clip(colour, 0.0, 1.0) * 255.0 + 0.5, np.uint8)
+
+
+def _region(heat: Heat, members: NDArray[np.bool_], box: tuple[slice, slice]) -> Region:
+    inside = members[box]
+    values = heat[box][inside]
+    return Region(
+        top=int(box[0].start),
+        left=int(box[1].start),
+        bottom=int(box[0].stop),
+        right=int(box[1].stop),
+        area_share=float(inside.sum() / heat.size),
+        peak=float(values.max()),
+        mean=float(values.mean()),
+    )
