@@ -178,7 +178,8 @@ class VQVAE(VAE):
         self, x: Tensor, n_draws: int, *, generator: Generator | None = None, **given: Tensor
     ) -> Tensor:
         """Return the ELBO of each draw, (n_draws, N): q is certain, so all draws are equal."""
-        return self(x, sample=False).elbo.expand(n_draws, -1)
+        output: VAEOutput = self(x, sample=False)
+        return output.elbo.expand(n_draws, -1)
 
     def _to_map(self, h: Tensor, shape: torch.Size) -> Tensor:
         return h.movedim(-1, 1).reshape(shape)
