@@ -9,11 +9,34 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.data.tables import as_frame
+from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers"]
+__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers", "read_frame"]
 
 MAX_ROWS_TO_INFER = 100_000
+
+
+def read_frame(X: Any) -> pd.DataFrame:
+    """Return a table in memory as a DataFrame.
+
+    Raises
+    ------
+    DataError
+        If X is sparse, complex, has no column, or has not two dimensions.
+    """
+    if hasattr(X, "tocsr"):
+        raise DataError(
+            f"Sparse data is not supported; got {type(X).__name__}. Pass X.toarray()."
+        )
+    frame = as_frame(X)
+    if any(isinstance(t, np.dtype) and t.kind == "c" for t in frame.dtypes):
+        raise DataError("Complex data not supported. Pass real and imaginary part as two columns.")
+    if frame.shape[1] == 0:
+        raise DataError(
+            f"The table has 0 feature(s) (shape=({len(frame)}, 0)) while a minimum of 1 is required."
+        )
+    return frame
 
 
 def has_names(X: Any) -> bool:

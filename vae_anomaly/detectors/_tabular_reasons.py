@@ -2,12 +2,13 @@
 
 A value outside the middle 90 % of the training cells is told with that range. A value that is usual
 by itself is compared with what the VAE expects from the other columns: the column is hidden from
-the encoder and the decoder predicts it.
+the encoder and the decoder predicts it. Where that is too wide to tell, it is compared with the
+cells of the 20 normal rows that are most alike in all other columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,13 @@ from vae_anomaly.data.encoding import EncodedTable
 from vae_anomaly.data.moments import TimestampColumn
 from vae_anomaly.detectors._tabular_scorer import RowScorer
 
-__all__ = ["Expectation", "expect_column", "reasons_for", "row_reasons"]
+__all__ = ["Expectation", "expect_column", "look_alike", "reasons_for", "row_reasons"]
 
 Floats = NDArray[np.float64]
 MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05
 UNLIKELY = 0.1
+ALIKE = 20  # normal rows that a row is compared with
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -43,11 +45,14 @@ class Expectation:
         Middle 90 % of a number.
     probability : ndarray of shape (N, codes), or None
         Of each code of a discrete column.
+    alike : ndarray of shape (N, 20), or None
+        The column's numbers, or positions of its categories, in the rows that are most alike.
     """
 
     low: Floats | None = None
     high: Floats | None = None
     probability: Floats | None = None
+    alike: Floats | None = None
 
 
 @torch.inference_mode()
@@ -82,6 +87,27 @@ def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expect
     width = MIDDLE_90 * float(torch.exp(likelihood.log_sigma[0, 0, target]))
     low = main.view.invert(feature, center - width)
     return Expectation(low=low, high=main.view.invert(feature, center + width))
+
+
+def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
+    """Return a column's cells in the normal rows that are most alike in all other columns.
+
+    Returns
+    -------
+    alike : ndarray of shape (N, at most 20)
+        Numbers of a numeric column; numbers of the levels of a categorical one.
+    """
+    main, encoder = scorer.main, scorer.encoder
+    own = encoder.ownership()[:, column] > 0.0
+    exemplars = main.data.vectors.astype(np.float64)
+    rest, others = main.look(table.numbers)[:, ~own].astype(np.float64), exemplars[:, ~own]
+    squared = np.square(others).sum(axis=1) - 2.0 * rest @ others.T  # less a constant of each row
+    nearest = np.argsort(squared, axis=1, kind="stable")[:, :ALIKE]
+    places = np.flatnonzero(own)
+    if isinstance(encoder.columns[column], CategoricalColumn):
+        n_codes = encoder.columns[column].n_codes
+        return exemplars[:, places[:n_codes]].argmax(axis=1)[nearest].astype(np.float64)
+    return main.view.invert(int(places[0]), exemplars[:, places[0]])[nearest]
 
 
 def reasons_for(
@@ -124,7 +150,9 @@ def row_reasons(
     """Say of some rows what is unusual about one column."""
     encoder = scorer.encoder.columns[column]
     some = table.take(rows)
-    expected = expect_column(scorer, some, column)
+    expected = replace(
+        expect_column(scorer, some, column), alike=look_alike(scorer, some, column)
+    )
     cells = frame[encoder.name].iloc[rows]
     place = scorer.encoder.discrete.index(column) if column in scorer.encoder.discrete else None
     codes = np.zeros(len(rows), dtype=np.int64) if place is None else some.codes[:, place]
@@ -166,11 +194,18 @@ def _describe_number(encoder: NumericColumn, value: float, code: int, expected: 
     if not low <= value <= high:
         return f"{told} where {_range(low, high)} is typical"
     if expected.probability is not None:
-        return f"{told}{_expected_code([_number(v) for v in encoder.levels], code, expected)}"
+        names = [_number(v) for v in encoder.levels]
+        found = _expected_code(names, code, expected.probability[0])
+        if found:
+            return f"{told}{found}"
     if expected.low is not None and expected.high is not None:
         near, far = float(expected.low[0]), float(expected.high[0])
         if not near <= value <= far:
             return f"{told} where {_range(near, far)} is expected from the other columns"
+    if expected.alike is not None:
+        near, far = (float(bound) for bound in (expected.alike.min(), expected.alike.max()))
+        if not near <= value <= far:
+            return f"{told} where similar rows have {_range(near, far)}"
     return f"{told}, unusual in this combination"
 
 
@@ -185,21 +220,26 @@ def _describe_category(
         return f"{told}, which training never had" if missing else f"{told} never seen in training"
     if count < RARE * encoder.n:
         return f"{told}, as in {_percent(count / encoder.n)} of training rows"
-    return f"{told}{_expected_code([repr(level) for level in encoder.levels], code, expected)}"
+    names = [repr(level) for level in encoder.levels]
+    found = "" if expected.probability is None else _expected_code(names, code, expected.probability[0])
+    if not found and expected.alike is not None:
+        seen = np.bincount(expected.alike[0].astype(np.int64), minlength=encoder.n_codes)
+        if seen[code] == 0 and seen.argmax() < len(names):
+            found = f" where similar rows have {names[int(seen.argmax())]}"
+    return f"{told}{found or ', unusual in this combination'}"
 
 
-def _expected_code(names: list[str], code: int, expected: Expectation) -> str:
-    """Name the code that the other columns let one expect, if it is another one."""
-    if expected.probability is not None and code < len(names):
-        p = expected.probability[0, : len(names)]
-        best = int(np.argmax(p))
-        if best != code and p[code] < UNLIKELY:
-            return f" where {names[best]} is expected from the other columns"
-    return ", unusual in this combination"
+def _expected_code(names: list[str], code: int, probability: Floats) -> str:
+    """Name the code that the other columns let one expect, if it is another one; else nothing."""
+    p = probability[: len(names)]
+    best = int(np.argmax(p))
+    if code >= len(names) or best == code or p[code] >= UNLIKELY:
+        return ""
+    return f" where {names[best]} is expected from the other columns"
 
 
 def _describe_time(encoder: TimestampColumn, moment: pd.Timestamp) -> str:
-    day, hour = moment.dayofweek, moment.hour
+    day, hour = moment.weekday(), moment.hour
     told = f"{encoder.name} {DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
     if encoder.clock and encoder.hours[hour] < RARE / 2:
         return f"{told}, an hour with {_percent(encoder.hours[hour])} of training rows"

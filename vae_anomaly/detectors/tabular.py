@@ -24,13 +24,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import as_frame, fingerprint
+from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_input import (
     group_column,
     has_names,
     infer_schema,
     plain_numbers,
+    read_frame,
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
@@ -173,7 +174,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
             If a parameter has a value that cannot be used.
         """
         self._check_parameters()
-        frame = as_frame(X)
+        frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
         codes = group_codes(group_column(frame, groups), len(frame))
         n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
@@ -316,6 +317,14 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         codes = list(drawn[:, n_gaussian:].long().T)
         return self._decoded(drawn[:, :n_gaussian].numpy(), codes, pd.RangeIndex(n))
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []  # latents are float32
+        return tags
+
     def _raw_score(self, X: Any) -> Floats:
         frame = self._typed(X)
         blocks = [frame.iloc[s : s + BLOCK] for s in range(0, len(frame), BLOCK)]
@@ -370,7 +379,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
 
     def _named(self, X: Any) -> pd.DataFrame:
         """Return a frame; an array gets the names of the training columns, in order."""
-        frame = as_frame(X)
+        frame = read_frame(X)
         if has_names(X):
             return frame
         self._check_width(frame)

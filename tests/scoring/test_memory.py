@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.scoring.memory import EXACT_BELOW, ExemplarMemory
+
+
+def clusters(rng, n: int, d: int) -> np.ndarray:
+    centers = rng.normal(size=(8, d)) * 4.0
+    return (centers[rng.integers(0, 8, n)] + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def test_a_small_memory_is_searched_exactly(rng):
+    exemplars, queries = clusters(rng, EXACT_BELOW, 5), clusters(rng, 200, 5)
+    found = ExemplarMemory.fit(exemplars).search(queries)
+    distance, index = NearestNeighbors(n_neighbors=5).fit(exemplars).kneighbors(queries)
+    np.testing.assert_allclose(found.distance, distance, rtol=1e-5)
+    assert (found.index == index).mean() > 0.999  # equal distances may change places
+
+
+def test_a_large_memory_always_finds_the_nearest_and_rarely_misses_another(rng):
+    exemplars, queries = clusters(rng, 3000, 6), clusters(rng, 400, 6)
+    found = ExemplarMemory.fit(exemplars).search(queries)
+    distance, _ = NearestNeighbors(n_neighbors=5).fit(exemplars).kneighbors(queries)
+    np.testing.assert_allclose(found.distance[:, 0], distance[:, 0], rtol=1e-4)
+    assert np.isclose(found.distance[:, :3], distance[:, :3], rtol=1e-4).mean() > 0.95
+    assert (found.distance >= distance - 1e-4).all()
+
+
+def test_an_exemplar_is_at_distance_zero_from_itself(rng):
+    exemplars = clusters(rng, 2000, 7) + np.float32(1e4)  # far from the origin: cancellation
+    found = ExemplarMemory.fit(exemplars).search(exemplars[:300])
+    assert (found.distance[:, 0] == 0.0).all()
+    assert (found.index[:, 0] == np.arange(300)).mean() > 0.99
+
+
+def test_an_exemplar_is_no_neighbour_of_itself_when_it_is_measured(rng):
+    memory = ExemplarMemory.fit(clusters(rng, 1500, 4))
+    assert memory.own_gap.min() > memory.eps
+
+
+def test_members_of_one_group_do_not_vouch_for_each_other(rng):
+    rows = clusters(rng, 300, 4)
+    twins = np.repeat(rows, 4, axis=0) + rng.normal(size=(1200, 4)).astype(np.float32) * 1e-3
+    groups = np.repeat(np.arange(300), 4)
+    alone, grouped = ExemplarMemory.fit(twins), ExemplarMemory.fit(twins, groups=groups)
+    assert np.median(grouped.own_gap) > 20 * np.median(alone.own_gap)
+
+
+def test_a_row_gets_the_same_numbers_alone_and_in_any_batch(rng):
+    exemplars, queries = clusters(rng, 2000, 9), clusters(rng, 300, 9)
+    memory = ExemplarMemory.fit(exemplars)
+    together = memory.search(queries).distance
+    alone = np.concatenate([memory.search(queries[i : i + 1]).distance for i in range(300)])
+    order = rng.permutation(300)
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(memory.search(queries[order]).distance, together[order])
+
+
+def test_wide_vectors_are_projected_and_keep_what_remains(rng):
+    exemplars = rng.normal(size=(9000, 40)).astype(np.float32)
+    exemplars[:, 36:] *= 1e-2
+    memory = ExemplarMemory.fit(exemplars)
+    assert memory.projection.basis is not None
+    strange = np.zeros((1, 40), dtype=np.float32)
+    strange[0, -1] = 50.0  # in a direction that the projection drops
+    assert memory.search(strange).distance[0, 0] > 45.0
+
+
+def test_the_local_ratio_orders_rows_as_the_local_outlier_factor_does(rng):
+    dense = rng.normal(size=(500, 2)) * 0.1
+    sparse = rng.normal(size=(500, 2)) * 3.0 + 20.0
+    exemplars = rng.permutation(np.concatenate([dense, sparse])).astype(np.float32)
+    queries = np.array([[0.0, 0.0], [0.9, 0.9], [20.0, 20.0], [21.0, 21.0]], dtype=np.float32)
+    memory = ExemplarMemory.fit(exemplars)
+    _, local = memory.statistics(memory.search(queries))
+    factor = -LocalOutlierFactor(n_neighbors=5, novelty=True).fit(exemplars).score_samples(queries)
+    assert local.argmax() == factor.argmax() == 1
+
+
+def test_three_exemplars_suffice_and_two_do_not():
+    three = np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+    memory = ExemplarMemory.fit(three)
+    assert memory.search(three).distance[:, 0].tolist() == [0.0, 0.0, 0.0]
+    with pytest.raises(NotEnoughDataError, match="got 2"):
+        ExemplarMemory.fit(three[:2])
+
+
+def test_a_memory_survives_its_state(rng):
+    memory = ExemplarMemory.fit(clusters(rng, 800, 40))
+    again = ExemplarMemory.from_state(memory.state())
+    queries = clusters(rng, 50, 40)
+    np.testing.assert_array_equal(again.search(queries).distance, memory.search(queries).distance)
