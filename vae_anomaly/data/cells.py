@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -183,10 +183,10 @@ def read_text(series: pd.Series) -> ObjectArray:
     return texts[codes]
 
 
-def text_cells(series: pd.Series) -> list[str]:
-    """Return the cells that are present, as stripped text, words for missing left out."""
-    texts = [text for text in read_text(series) if text is not None]
-    return [text for text in texts if text.lower() not in MISSING_WORDS]
+def text_counts(series: pd.Series) -> dict[str, int]:
+    """Count the distinct texts of a column, words for missing left out."""
+    counts = pd.Series(read_text(series), dtype=object).value_counts()
+    return {str(t): int(n) for t, n in counts.items() if str(t).lower() not in MISSING_WORDS}
 
 
 def is_number_text(text: str) -> bool:
@@ -200,7 +200,7 @@ def is_time_text(text: str) -> bool:
     return (_ISO_TIME.fullmatch(text) or _SLASHED_TIME.fullmatch(text)) is not None
 
 
-def time_format_of(texts: list[str]) -> TimeFormat:
+def time_format_of(texts: Collection[str]) -> TimeFormat:
     """Tell how dates are written, from all of them.
 
     Returns
@@ -309,17 +309,15 @@ def _without_infinite(
 def _by_cell(
     series: pd.Series, read: Callable[[Any], float | None]
 ) -> tuple[npt.NDArray[np.float64], Codes]:
-    """Read every cell alone; `read` gives None for a cell that it cannot read."""
-    missing = series.isna().to_numpy(dtype=bool)
-    cells = series.to_numpy(dtype=object)
-    read_cells = [
-        math.nan if gone else read(cell) for cell, gone in zip(cells, missing, strict=True)
-    ]
-    codes = np.full(len(series), None, dtype=object)
+    """Read every distinct cell alone; `read` gives None for a cell that it cannot read."""
+    places, distinct = _distinct(series)
+    read_cells = [*(read(cell) for cell in distinct), math.nan]  # the last is for missing cells
     bad = np.array([value is None for value in read_cells], dtype=bool)
-    codes[bad] = "not_a_number" if read is _number else "not_a_boolean"
     values = np.array([math.nan if v is None else v for v in read_cells], dtype=np.float64)
-    return _without_infinite(values, codes)
+    codes = np.full(len(read_cells), None, dtype=object)
+    codes[bad] = "not_a_number" if read is _number else "not_a_boolean"
+    values, codes = _without_infinite(values, codes)
+    return values[places], codes[places]
 
 
 def _distinct(series: pd.Series) -> tuple[npt.NDArray[np.intp], Any]:

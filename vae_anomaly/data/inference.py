@@ -20,7 +20,7 @@ Whole numbers with few values stay numeric: declare them categorical where they 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import numpy as np
@@ -30,13 +30,13 @@ import pandas as pd
 from vae_anomaly.data import cells
 from vae_anomaly.data.kinds import Column, ColumnKind
 
-__all__ = ["elapsed_columns", "infer_column"]
+__all__ = ["ID_NAME", "elapsed_columns", "infer_column"]
 
 MIN_ROWS_TO_JUDGE: Final = 20
 MIN_SHARE_READABLE: Final = 0.99
 MIN_VALUES_OF_ID: Final = 50
 MANY_ROWS: Final = 1000
-_ID_NAME = re.compile(r"(?i:(^|[^a-z])(u|uu|gu)?id$)|[a-z]I[dD]$")
+ID_NAME = re.compile(r"(?i:(^|[^a-z])(u|uu|gu)?id$)|[a-z]I[dD]$")
 _NUMBER_NAME = re.compile(
     r"(?i:(number|nummer|_no|_nr|key|code|index|idx|hash|serial)$)|[a-z]N[or]$"
 )
@@ -45,7 +45,7 @@ _NUMBER_NAME = re.compile(
 def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> Column:
     """Decide what one column is, not looking at the others."""
     storage = cells.storage_of(series)
-    texts = cells.text_cells(series) if storage == "text" else []
+    texts = cells.text_counts(series) if storage == "text" else {}
     kind, note = _kind_of(name, series, storage, texts)
     if kind is ColumnKind.CATEGORICAL:
         note = f"{note} with {series.nunique()} values"
@@ -53,7 +53,7 @@ def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> C
         kind, note = declared, "declared"
     time_format = _time_format(series, storage, texts) if kind is ColumnKind.TIMESTAMP else None
     stored = None if storage in {"nested", "empty"} else storage
-    if storage == "text" and any(cells.is_number_text(text) for text in set(texts)):
+    if storage == "text" and any(cells.is_number_text(text) for text in texts):
         stored = None  # "1" and "2" of another day may arrive as numbers
     return Column(
         name=name, kind=kind, note=note, stored=cast(Any, stored), time_format=time_format
@@ -61,7 +61,7 @@ def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> C
 
 
 def _time_format(
-    series: pd.Series, storage: cells.Storage, texts: list[str]
+    series: pd.Series, storage: cells.Storage, texts: Mapping[str, int]
 ) -> cells.TimeFormat | None:
     """Tell how a timestamp column that is not stored as times is to be read."""
     if storage == "text":
@@ -70,7 +70,7 @@ def _time_format(
 
 
 def _kind_of(
-    name: str, series: pd.Series, storage: cells.Storage, texts: list[str]
+    name: str, series: pd.Series, storage: cells.Storage, texts: Mapping[str, int]
 ) -> tuple[ColumnKind, str]:
     """Apply the rules of the module's docstring to one column."""
     if storage == "nested":
@@ -83,7 +83,9 @@ def _kind_of(
         return ColumnKind.TIMESTAMP, "a date or time type"
     if isinstance(series.dtype, pd.CategoricalDtype):
         return ColumnKind.CATEGORICAL, "a pandas category"
-    return _kind_of_number(name, series) if storage == "number" else _kind_of_text(name, texts)
+    if storage == "number":
+        return _kind_of_number(name, series)
+    return _kind_of_text(name, series, texts)
 
 
 def _kind_of_number(name: str, series: pd.Series) -> tuple[ColumnKind, str]:
@@ -107,32 +109,32 @@ def _identifier_reason(name: str, values: npt.NDArray[np.float64], distinct: int
     n = values.size
     if n < MIN_ROWS_TO_JUDGE:
         return None
-    if _ID_NAME.search(name) and distinct > MIN_VALUES_OF_ID:
+    if ID_NAME.search(name) and distinct > MIN_VALUES_OF_ID:
         return f"the name says identifier, {distinct} distinct values"
     if distinct < n:
         return None
     steps = np.diff(values)
     dense = np.ptp(values) < 2 * n
     ordered = bool(np.all(steps > 0) or np.all(steps < 0))
-    named = _NUMBER_NAME.search(name) or _ID_NAME.search(name)
+    named = _NUMBER_NAME.search(name) or ID_NAME.search(name)
     return (
         "whole numbers that never repeat" if dense or ordered or named or n >= MANY_ROWS else None
     )
 
 
-def _kind_of_text(name: str, texts: list[str]) -> tuple[ColumnKind, str]:
+def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> tuple[ColumnKind, str]:
     """Tell truth words, dates, numbers, identifiers and categories apart."""
-    n, distinct = len(texts), set(texts)
+    n, distinct = sum(texts.values()), set(texts)
     words = {text.lower() for text in distinct}
     if len(words) == 2 and words & cells.TRUE_WORDS and words & cells.FALSE_WORDS:
         return ColumnKind.BOOLEAN, "only " + " and ".join(sorted(distinct)[:2])
-    if _share(cells.is_time_text(text) for text in texts) > MIN_SHARE_READABLE:
+    if _share(cells.is_time_text, texts) > MIN_SHARE_READABLE:
         return ColumnKind.TIMESTAMP, f"text dates, {cells.time_format_of(texts).replace('_', ' ')}"
-    if _share(cells.is_number_text(text) for text in texts) > MIN_SHARE_READABLE:
-        return _kind_of_number(name, pd.Series([t for t in texts if cells.is_number_text(t)]))
+    if _share(cells.is_number_text, texts) > MIN_SHARE_READABLE:
+        return _kind_of_number(name, series)
     if n >= MIN_ROWS_TO_JUDGE and len(distinct) > n / 2:
         return ColumnKind.IDENTIFIER, f"near-unique text: {len(distinct)} distinct in {n} cells"
-    if n >= MIN_ROWS_TO_JUDGE and _ID_NAME.search(name) and len(distinct) > MIN_VALUES_OF_ID:
+    if n >= MIN_ROWS_TO_JUDGE and ID_NAME.search(name) and len(distinct) > MIN_VALUES_OF_ID:
         return ColumnKind.IDENTIFIER, f"the name says identifier, {len(distinct)} distinct values"
     return ColumnKind.CATEGORICAL, "text"
 
@@ -174,7 +176,6 @@ def _follows(values: npt.NDArray[np.float64], times: npt.NDArray[np.datetime64])
     return int(np.sum(steps > 0)) <= 1e-3 * int(np.sum(steps < 0))
 
 
-def _share(answers: Iterable[bool]) -> float:
-    """Return the share of yes; 0 of nothing."""
-    told = list(answers)
-    return sum(told) / len(told) if told else 0.0
+def _share(test: Callable[[str], bool], texts: Mapping[str, int]) -> float:
+    """Return the share of cells that pass a test; texts come with their counts."""
+    return sum(count for text, count in texts.items() if test(text)) / sum(texts.values())

@@ -264,7 +264,7 @@ class Schema(BaseModel):
         out = np.full(len(frame), None, dtype=object)
         present = [str(name) for name in frame.columns]
         for name, (_, codes) in read.items():
-            for row in np.flatnonzero([code is not None for code in codes]):
+            for row in np.flatnonzero(pd.notna(codes)):
                 value = frame.iloc[int(row), present.index(name)]
                 out[row] = _join_faults(out[row], name, value, codes[row])
         return pd.Series(out, index=frame.index, dtype=object)

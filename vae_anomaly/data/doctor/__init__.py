@@ -1,0 +1,95 @@
+"""Look at data before they are trained on, and say what would spoil the result, and what to do.
+
+`check_path` looks at a folder, file or manifest; `check_images` and `check_table` at what it is
+known to be. Nothing here changes a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from vae_anomaly.data.doctor.images import check_images
+from vae_anomaly.data.doctor.report import Finding, Report, Severity
+from vae_anomaly.data.doctor.tables import check_table, check_table_files
+from vae_anomaly.data.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES
+from vae_anomaly.data.tables import TABLE_SUFFIXES, iter_batches
+from vae_anomaly.errors import DataError
+from vae_anomaly.progress import Progress
+
+__all__ = [
+    "Finding",
+    "Report",
+    "Severity",
+    "check_images",
+    "check_path",
+    "check_table",
+    "check_table_files",
+]
+
+
+def check_path(
+    path: str | Path,
+    *,
+    label: str | None = None,
+    kind: Literal["images", "table"] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Check a folder of pictures, a manifest, or tables, whichever the path holds.
+
+    Parameters
+    ----------
+    path : path or glob
+    label : str, optional
+        The label column of a table.
+    kind : {"images", "table"}, optional
+        What it is, where that should not be found out.
+    progress : callable, optional
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    DataError
+        If the path does not exist or holds neither pictures nor tables.
+    """
+    kind = kind or _kind_of(Path(path))
+    if kind == "images":
+        return check_images(path, progress=progress)
+    return check_table_files(path, label=label, progress=progress)
+
+
+def _kind_of(path: Path) -> Literal["images", "table"]:
+    """Tell pictures from tables by what there is more of."""
+    if path.is_dir():
+        return _kind_of_folder(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return "images"
+    if path.is_file() and path.suffix.lower() in MANIFEST_SUFFIXES and _is_manifest(path):
+        return "images"
+    return "table"
+
+
+def _kind_of_folder(folder: Path) -> Literal["images", "table"]:
+    suffixes = [file.suffix.lower() for file in folder.rglob("*") if file.is_file()]
+    pictures = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
+    tables = sum(suffix in TABLE_SUFFIXES[:-1] for suffix in suffixes)
+    if pictures == tables == 0:
+        raise DataError(
+            f"{folder} holds neither pictures nor tables. "
+            "Give a folder with JPEG, PNG, TIFF, BMP or WebP, parquet or CSV files."
+        )
+    return "images" if pictures >= tables else "table"
+
+
+def _is_manifest(path: Path) -> bool:
+    """Tell a manifest of pictures by its column "path" with picture names."""
+    try:
+        head = next(iter(iter_batches(path, 100)))
+    except DataError:
+        return False
+    if "path" not in head.columns:
+        return False
+    return any(Path(str(name)).suffix.lower() in IMAGE_SUFFIXES for name in head["path"])
