@@ -144,8 +144,6 @@ class Schema(BaseModel):
         _refuse_repeated(present)
         unknown = [n for n in present if n not in self.names and n not in {self.label}]
         wanted = [column.name for column in self.features]
-        if self.id_column is not None:
-            wanted.append(self.id_column)
         faults = [_missing_column(name, unknown) for name in wanted if name not in present]
         faults += [
             fault

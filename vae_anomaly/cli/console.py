@@ -1,0 +1,91 @@
+"""What people and programs see: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from vae_anomaly.progress import Progress
+
+__all__ = ["emit", "print_table", "show_progress"]
+
+LINE_EVERY_S = 5.0
+
+
+def emit(data: dict[str, Any], *, as_json: bool) -> bool:
+    """Print ``data`` as one JSON document where asked for; tell whether that was done."""
+    if as_json:
+        click.echo(json.dumps(data, indent=2, default=_plain, allow_nan=False))
+    return as_json
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy numbers, paths and model objects into JSON values."""
+    for convert in ("item", "model_dump", "to_dict", "isoformat"):
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return str(value)
+
+
+def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
+    """Print aligned columns; plain text when stdout is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 120
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+@contextmanager
+def show_progress() -> Iterator[Progress]:
+    """Give a progress callback: bars on a terminal, a line now and then elsewhere (stderr)."""
+    if sys.stderr.isatty():
+        with _bars() as tell:
+            yield tell
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = TextColumn("{task.description:<22}"), BarColumn(), TimeElapsedColumn()
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total or None)
+            bars.update(tasks[stage], completed=done, total=total or None)
+
+        yield tell
+
+
+class _Lines:
+    """Write a line when a stage begins or ends, and every few seconds in between."""
+
+    def __init__(self) -> None:
+        self._stage, self._last = "", 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        fresh = stage != self._stage
+        if not fresh and done != total and now - self._last < LINE_EVERY_S:
+            return
+        self._stage, self._last = stage, now
+        click.echo(f"{stage}: {done} of {total}" if total else f"{stage}: {done}", err=True)

@@ -1,0 +1,255 @@
+"""The whole path on input that it makes itself: train, register, score a night, tune, report.
+
+Nothing here is special to the demo but the input: every step is the call that a user's job makes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from vae_anomaly.batch import RunSummary, read_results, score_images, score_tables
+from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.synthetic import write_surfaces, write_transactions
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
+from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.tracking import log_training, register_directory, resolve
+
+__all__ = ["DemoReport", "NightResult", "run_demo"]
+
+MARKER = "demo.json"
+TRAINING_DAYS = 25
+DAYS = 30
+ROWS = 60_000
+GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
+ALARMS_PER_DAY = 20.0
+NOT_FEATURES = {"transaction_id": "identifier", "customer_id": "identifier"}
+
+
+@dataclass(frozen=True)
+class NightResult:
+    """What one night's scoring found, beside what had been planted.
+
+    Parameters
+    ----------
+    what : str
+    scored, flagged : int
+    planted, found : int
+        Anomalies put into the input, and those of them that were flagged.
+    false_alarms : int
+        Flagged items that are good.
+    quarantined : int
+    seconds : float
+    """
+
+    what: str
+    scored: int
+    flagged: int
+    planted: int
+    found: int
+    false_alarms: int
+    quarantined: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """Everything that the demo has to tell.
+
+    Parameters
+    ----------
+    nights : tuple of NightResult
+        Images and transactions at the default threshold, then transactions at the tuned one.
+    folder : Path
+        Where everything lies.
+    store : str
+        MLflow tracking URI.
+    models : dict of str to str
+        What each model is called in the registry.
+    thresholds : dict of str to float
+        Anomaly scores above which is flagged.
+    top_flag : dict
+        The strangest transaction with its reasons.
+    seconds : float
+    """
+
+    nights: tuple[NightResult, ...]
+    folder: Path
+    store: str
+    models: dict[str, str]
+    thresholds: dict[str, float]
+    top_flag: dict[str, str | float]
+    seconds: float
+
+
+def run_demo(
+    folder: str | Path = "vae-anomaly-demo",
+    *,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> DemoReport:
+    """Make data, train both detectors, score the following nights and tune a threshold.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where everything goes; an earlier demo there is replaced.
+    random_state : int
+        The same seed gives the same figures on the same machine.
+    progress : callable, optional
+
+    Returns
+    -------
+    report : DemoReport
+
+    Raises
+    ------
+    ConfigError
+        If ``folder`` holds files that are not an earlier demo's.
+    """
+    start, tell = time.perf_counter(), progress or null_progress
+    root = _fresh(Path(folder))
+    store = f"sqlite:///{(root / 'store' / 'mlflow.db').resolve()}"
+    write_surfaces(
+        root / "images", GOOD_TRAIN, GOOD_TEST, DEFECTIVE, random_state=random_state, progress=tell
+    )
+    write_transactions(root / "transactions", ROWS, DAYS, random_state=random_state, progress=tell)
+    images = _images_night(root, store, random_state, tell)
+    cards, flags = _transactions_night(root, store, random_state, tell)
+    tuned, threshold = _tuned_night(root, store, tell)
+    report = DemoReport(
+        nights=(images, cards, tuned),
+        folder=root,
+        store=store,
+        models={"images": "models:/surfaces@champion", "transactions": "models:/cards@champion"},
+        thresholds={"transactions": threshold.value},
+        top_flag=_top_flag(flags),
+        seconds=time.perf_counter() - start,
+    )
+    _write_report(report)
+    return report
+
+
+def _fresh(root: Path) -> Path:
+    """Empty the folder of an earlier demo; refuse to touch anything else."""
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARKER).is_file():
+            raise ConfigError(
+                f"{root} holds files that are not an earlier demo's. "
+                "Choose another folder with --out."
+            )
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / MARKER).write_text("{}\n", encoding="utf-8")
+    return root
+
+
+def _images_night(root: Path, store: str, seed: int, tell: Progress) -> NightResult:
+    detector = ImageVAEDetector(random_state=seed)
+    detector.fit(root / "images" / "train" / "good", progress=tell)
+    _register(detector, "surfaces", store)
+    summary = score_images(
+        "models:/surfaces@champion",
+        root / "images",
+        root / "flags" / "images",
+        uri=store,
+        progress=tell,
+    )
+    planted = {item.id for item in list_images(root / "images", split="test") if item.is_anomaly}
+    return _compare("surface images", summary, planted)
+
+
+def _transactions_night(
+    root: Path, store: str, seed: int, tell: Progress
+) -> tuple[NightResult, pd.DataFrame]:
+    past = read_table(_days(root)[:TRAINING_DAYS])
+    labels = _labels(root)
+    normal = past[~past["transaction_id"].astype(str).isin(labels)]
+    schema = Schema.infer(normal, overrides=NOT_FEATURES, id_column="transaction_id")
+    detector = TabularVAEDetector(schema=schema, random_state=seed).fit(normal, progress=tell)
+    _register(detector, "cards", store)
+    return _score_cards(root, store, "transactions", tell)
+
+
+def _tuned_night(root: Path, store: str, tell: Progress) -> tuple[NightResult, Threshold]:
+    """Let the owner ask for fewer alarms, store that as a new version, and score again."""
+    from vae_anomaly.detectors import load_detector
+
+    tell("tune threshold", 0, 1)
+    detector = load_detector(resolve("models:/cards@champion", store).path)
+    threshold = Threshold.from_max_alarms(
+        detector.calibration_.reference_scores(), ALARMS_PER_DAY, ROWS / DAYS
+    )
+    saved = detector.set_threshold(threshold).save(root / "models" / "cards-tuned")
+    register_directory(
+        saved,
+        name="cards",
+        alias="champion",
+        evidence=f"at most {ALARMS_PER_DAY:g} false alarms a day",
+        uri=store,
+    )
+    tell("tune threshold", 1, 1)
+    night, _ = _score_cards(root, store, f"transactions, {ALARMS_PER_DAY:g} alarms a day", tell)
+    return night, threshold
+
+
+def _score_cards(
+    root: Path, store: str, what: str, tell: Progress
+) -> tuple[NightResult, pd.DataFrame]:
+    out = root / "flags" / "transactions"
+    nights = [str(path) for path in _days(root)[TRAINING_DAYS:]]
+    summary = score_tables("models:/cards@champion", nights, out, uri=store, progress=tell)
+    return _compare(what, summary, _labels(root)), read_results(out)
+
+
+def _register(detector: BaseVAEDetector, name: str, store: str) -> None:
+    log_training(
+        detector, name=name, uri=store, alias="champion", evidence="first model of the demo"
+    )
+
+
+def _days(root: Path) -> list[Path]:
+    return sorted((root / "transactions" / "days").glob("*.parquet"))
+
+
+def _labels(root: Path) -> set[str]:
+    """Return the ids of the planted frauds."""
+    labels = pd.read_parquet(root / "transactions" / "labels.parquet")
+    return set(labels.loc[labels["is_fraud"] == 1, "transaction_id"].astype(str))
+
+
+def _compare(what: str, summary: RunSummary, planted: set[str]) -> NightResult:
+    results = read_results(summary.out)
+    is_planted = results["id"].astype(str).isin(planted)
+    flagged = results["is_anomaly"].astype(bool)
+    return NightResult(
+        what=what,
+        scored=len(results),
+        flagged=int(flagged.sum()),
+        planted=int(is_planted.sum()),
+        found=int((flagged & is_planted).sum()),
+        false_alarms=int((flagged & ~is_planted).sum()),
+        quarantined=summary.quarantined,
+        seconds=summary.seconds,
+    )
+
+
+def _top_flag(flags: pd.DataFrame) -> dict[str, str | float]:
+    top = flags.loc[flags["score"].idxmax()]
+    reasons = [str(top[name]) for name in ("reason_1", "reason_2", "reason_3") if top[name]]
+    return {"id": str(top["id"]), "score": float(top["score"]), "reasons": "; ".join(reasons)}
+
+
+def _write_report(report: DemoReport) -> None:
+    content = json.dumps(asdict(report), indent=2, default=str)
+    (report.folder / MARKER).write_text(content + "\n", encoding="utf-8")
