@@ -231,8 +231,9 @@ def _slerp(z0: Tensor, z1: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(z0, z1, share)
     unit0, unit1 = z0 / length0, z1 / length1
     turn = torch.sin((1 - share) * angle) * unit0 + torch.sin(share * angle) * unit1
-    lengths: Tensor = torch.lerp(length0, length1, share)
-    return lengths * turn / torch.sin(angle)
+    lengths = torch.lerp(length0, length1, share)
+    path: Tensor = lengths * turn / torch.sin(angle)
+    return path
 
 
 @torch.no_grad()

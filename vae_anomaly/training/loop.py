@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ class _Run:
     def train(self, progress: Progress, checkpoint: Path | None) -> History:
         """Run to the end, or until the validation ELBO no longer improves."""
         config, began = self.config, time.perf_counter()
-        sums = RunningMeans()
+        sums = RunningMeans(("train_loss", "train_nll", "train_kl"))
         self.model.train()
         while self.step < config.max_steps and not self.history.stopped_early:
             sums.add(self.advance())
@@ -179,8 +180,8 @@ class _Run:
         self.restore_best()
         return self.history
 
-    def advance(self) -> dict[str, Tensor]:
-        """Take one optimisation step and return its terms, nats per sample."""
+    def advance(self) -> Tensor:
+        """Take one optimisation step and return loss, nll and KL, (3,), nats per sample."""
         rows, config = self.stream.indices(self.step), self.config
         batch = self.samples.take(rows.to(self.samples.data.device), self.device)
         x, target = batch.data, batch.data if batch.target is None else batch.target
@@ -189,28 +190,28 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.lr_at(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"
-        ):
+        with self.precision():
             output = self.model(x, target=target, generator=self.noise, **batch.extras)
         loss = self.loss(output, config.kl(self.step))
-        if not torch.isfinite(loss):
-            self.refuse("loss", float(loss), rows, batch, output)
+        value = loss.item()
+        if not math.isfinite(value):
+            self.refuse("loss", value, rows, batch, output)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.clip_norm is not None:
-            norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm)
-            if not torch.isfinite(norm):
-                self.refuse("gradient", float(norm), rows, batch, output)
+            norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm).item()
+            if not math.isfinite(norm):
+                self.refuse("gradient", norm, rows, batch, output)
         self.optimizer.step()
         self.step += 1
         if self.average is not None:
             self.average.update(self.parameters, self.step)
-        with torch.no_grad():
-            return {
-                "train_loss": loss.detach(),
-                "train_nll": output.nll.mean(),
-                "train_kl": output.kl.mean(),
-            }
+        return torch.stack([loss.detach(), output.nll.detach().mean(), output.kl.detach().mean()])
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Let the network compute in bfloat16 where asked; likelihoods cast back themselves."""
+        if self.config.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def refuse(
         self, what: str, value: float, rows: Tensor, batch: Samples, output: VAEOutput

@@ -73,21 +73,26 @@ class BatchStream:
 
 
 class RunningMeans:
-    """Sums and counts on the device, read once per evaluation."""
+    """Sums and counts, kept on the device and read once per evaluation.
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
+    Parameters
+    ----------
+    names : tuple of str
+        What the entries of each added tensor mean.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.sums: Tensor | None = None
         self.count = 0
 
-    def add(self, terms: dict[str, Tensor]) -> None:
-        """Add the terms of one step."""
-        for name, value in terms.items():
-            before = self.sums.get(name)
-            self.sums[name] = value.double() if before is None else before + value
+    def add(self, terms: Tensor) -> None:
+        """Add the terms of one step, of shape (len(names),)."""
+        self.sums = terms.double() if self.sums is None else self.sums + terms
         self.count += 1
 
     def pop(self) -> dict[str, float]:
         """Return the means and start again from zero."""
-        means = {name: float(value) / self.count for name, value in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means
+        values = [] if self.sums is None else (self.sums / self.count).tolist()
+        self.sums, self.count = None, 0
+        return dict(zip(self.names, values, strict=True))
