@@ -251,3 +251,16 @@ def test_fingerprint_does_not_change_with_the_storage(frame: pd.DataFrame) -> No
         shop=frame["shop"].astype("category"),
     )
     assert fingerprint(other) == fingerprint(frame)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_large_ids_beside_missing_cells_keep_their_digits(tmp_path: Path, suffix: str) -> None:
+    table = pa.table({"id": pa.array([2**53 + 1, None, 7], pa.int64()), "x": [1, 2, 3]})
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        path.write_text(f"id,x\n{2**53 + 1},1\n,2\n7,3\n")
+    else:
+        pq.write_table(table, path)
+    ids = read_table(path)["id"]
+    assert ids.iloc[0] == 2**53 + 1
+    assert pd.isna(ids.iloc[1])

@@ -49,6 +49,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", 
 _ISO_TIME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?", re.DOTALL)
 _SLASHED_TIME = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?", re.DOTALL)
 _EPOCH_UNITS: Final = {"epoch_s": 1e0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
+DIGITS_OF_A_FLOAT: Final = 15  # longer numbers are names, and stay as they are written
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what datetime64[ns] can hold
 _INFERRED: Final[dict[str, Storage]] = {
     "integer": "number",
@@ -169,8 +170,8 @@ def read_text(series: pd.Series) -> ObjectArray:
     Parameters
     ----------
     series : pandas.Series of length N
-        Whole numbers lose their ".0", so that 7, 7.0 and "7" are one category; text loses the
-        spaces around it.
+        A number is written in one way, so that 1.5, "1.50" and "+1.5" are one category, and 7, 7.0
+        and "7"; so are True and "TRUE". "007" is no number. Text loses the spaces around it.
 
     Returns
     -------
@@ -355,9 +356,12 @@ def _boolean(cell: Any) -> float | None:
 
 def _text(cell: Any) -> str | None:
     """Write one cell as text; None for nothing but spaces."""
-    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
-        return str(int(cell))
     text = str(cell).strip()
+    if text.lower() in {"true", "false"}:
+        return text.lower()
+    if len(text) <= DIGITS_OF_A_FLOAT and is_number_text(text):
+        value = float(text)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return text or None
 
 

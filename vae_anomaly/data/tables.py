@@ -390,7 +390,21 @@ def _line_of_bad_text(path: Path) -> int | None:
 def _to_frame(table: Any) -> pd.DataFrame:
     """Convert an Arrow table; of an index that pandas saved, only a named one stays."""
     unnamed = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    return pd.DataFrame(table.drop_columns(unnamed).replace_schema_metadata(None).to_pandas())
+    plain = table.drop_columns(unnamed).replace_schema_metadata(None)
+    frame = pd.DataFrame(plain.to_pandas())
+    for place, column in enumerate(plain.columns):
+        if _loses_digits(column):
+            exact = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+            frame.isetitem(place, exact)
+    return frame
+
+
+def _loses_digits(column: Any) -> bool:
+    """Tell whether whole numbers beside missing cells are too large for a float."""
+    if not (pa.types.is_integer(column.type) and column.null_count):
+        return False
+    bounds = pc.min_max(column).as_py()
+    return bool(max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > 2**53)
 
 
 def _refuse_other_columns(files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
