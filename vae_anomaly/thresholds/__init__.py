@@ -1,0 +1,14 @@
+"""Thresholds in the owner's words: what is flagged, by which rule, and what that will cost.
+
+An item is flagged when its ``anomaly_score > value``. Policies that need normals only are what an
+owner has on the first day; policies with labels report figures that were not measured on the items
+that chose the threshold.
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.thresholds.candidates import candidate_table
+from vae_anomaly.thresholds.conformal import smallest_fpr
+from vae_anomaly.thresholds.policies import Threshold
+
+__all__ = ["Threshold", "candidate_table", "smallest_fpr"]

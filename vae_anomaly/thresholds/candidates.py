@@ -1,0 +1,104 @@
+"""The operating points that an owner chooses between, as one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
+from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr
+from vae_anomaly.thresholds.policies import Threshold
+
+__all__ = ["candidate_table"]
+
+FloatArray = NDArray[np.float64]
+
+
+def candidate_table(
+    scores: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    chosen: Threshold | None = None,
+    volume: float | None = None,
+    groups: ArrayLike | None = None,
+    targets: Sequence[float] = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001),
+) -> pd.DataFrame:
+    """Tabulate operating points that an owner can choose between.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Without labels all are taken as normal; with labels the normals among them set the rates.
+    labels : array-like of shape (N,), optional, 1 = anomaly
+        Adds recall and precision, and the F1 and Youden points.
+    chosen : Threshold, optional
+        Added and marked.
+    volume : float, optional
+        Items a day; adds false alarms a day.
+    groups : array-like of shape (N,), optional
+        As in `Threshold.from_fpr`.
+    targets : sequence of float
+        False-positive rates; those that the normals cannot support are left out.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per point, strictest first: ``policy, threshold, p_value, fpr, alarms_per_day,
+        precision, recall, cost`` each with ``_low`` and ``_high``, ``chosen``.
+
+    Raises
+    ------
+    CalibrationError
+        If a score is not finite or a class is absent.
+    """
+    s = checked_scores(scores)
+    y = None if labels is None else checked_labels(labels, s.size)
+    members = None if groups is None else np.asarray(groups).reshape(-1)
+    normal = np.ones(s.size, dtype=np.bool_) if y is None else ~y
+    inner = None if members is None else members[normal]
+    supported = smallest_fpr(calibration_units(int(normal.sum()), inner).count)
+    made = [Threshold.from_fpr(s[normal], fpr, groups=inner) for fpr in targets if fpr >= supported]
+    if y is not None:
+        made += [Threshold.from_labels(s, y, rule, groups=members) for rule in ("f1", "youden")]
+    if chosen is not None:
+        made.append(_with_rate(chosen, s[normal]))
+    if y is not None:
+        made = [t if t.expected_recall else t.measured(s, y, groups=members) for t in made]
+    rows = [_row(t, volume) for t in made]
+    table = pd.DataFrame(rows).assign(chosen=False)
+    if chosen is not None:
+        table.loc[len(made) - 1, "chosen"] = True
+    return table.sort_values("threshold", ascending=False, ignore_index=True, kind="stable")
+
+
+def _with_rate(threshold: Threshold, normals: FloatArray) -> Threshold:
+    """Fill in the false-positive rate of a policy that does not set it."""
+    if threshold.expected_fpr is not None:
+        return threshold
+    rate = proportion_interval(float(np.sum(normals > threshold.value)), float(normals.size))
+    return threshold.model_copy(update={"expected_fpr": rate, "n_normals": normals.size})
+
+
+def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
+    asked = ",".join(f"{v:g}" for v in threshold.parameters.values() if isinstance(v, float))
+    row: dict[str, Any] = {
+        "policy": f"{threshold.policy} {asked}".strip(),
+        "threshold": threshold.value,
+        "p_value": threshold.p_value,
+    }
+    figures = {
+        "fpr": threshold.expected_fpr,
+        "alarms_per_day": None if volume is None else threshold.alarms_per_day(volume),
+        "precision": threshold.expected_precision,
+        "recall": threshold.expected_recall,
+        "cost": threshold.expected_cost,
+    }
+    for name, figure in figures.items():
+        shown = figure or Interval(math.nan, math.nan, math.nan)
+        row |= {name: shown.estimate, f"{name}_low": shown.low, f"{name}_high": shown.high}
+    return row

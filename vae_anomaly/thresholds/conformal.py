@@ -1,0 +1,204 @@
+"""Bounds on the scores of normals that keep a promised false-positive rate, and how sure it is.
+
+Split conformal: with n exchangeable normals, flagging only what lies above the k-th largest of
+them, k = floor(fpr (n + 1)), flags a new normal with probability at most fpr. With groups every
+group weighs 1 / (K + 1), which keeps the promise for an item of a new group.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from vae_anomaly.errors import CalibrationError, ConfigError
+from vae_anomaly.metrics import Interval, checked_scores, proportion_interval
+
+__all__ = [
+    "CalibrationUnits",
+    "calibration_units",
+    "check_rate",
+    "conformal_bound",
+    "just_below",
+    "rate_above",
+    "smallest_fpr",
+    "tie_note",
+    "varied_scores",
+]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+def smallest_fpr(n: int) -> float:
+    """Return the smallest false-positive rate that n normals (or n groups) can promise."""
+    return 1.0 / (n + 1)
+
+
+@dataclass(frozen=True)
+class CalibrationUnits:
+    """What is exchangeable: single normals, or whole groups of them.
+
+    Parameters
+    ----------
+    share : ndarray of shape (N,), float64
+        Weight of each normal; every unit weighs ``1 / (count + 1)``.
+    count : int
+        Number of normals or of groups.
+    noun : str
+        ``"scores"`` or ``"groups"``, for messages.
+    """
+
+    share: FloatArray
+    count: int
+    noun: str
+
+
+def calibration_units(n: int, groups: ArrayLike | None) -> CalibrationUnits:
+    """Return what n normals count for, alone or by group.
+
+    Raises
+    ------
+    CalibrationError
+        If the groups are not one for each normal.
+    """
+    if groups is None:
+        return CalibrationUnits(np.full(n, 1.0 / (n + 1)), n, "scores")
+    names = np.asarray(groups).reshape(-1)
+    if names.size != n:
+        raise CalibrationError(
+            f"Each score needs one group; got {n} scores and {names.size} groups. "
+            "Give groups in the order of the scores."
+        )
+    _, inverse, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    return CalibrationUnits(1.0 / (sizes[inverse] * (sizes.size + 1)), int(sizes.size), "groups")
+
+
+def conformal_bound(scores: FloatArray, fpr: float, units: CalibrationUnits) -> float:
+    """Return the lowest score of the normals above which a new normal lies with at most ``fpr``.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (N,), float64
+        Of normals, higher = more anomalous.
+    fpr : float in (0, 1)
+    units : CalibrationUnits
+
+    Returns
+    -------
+    bound : float
+        Flag when ``score > bound``.
+
+    Raises
+    ------
+    CalibrationError
+        If there are too few normals or groups for this rate.
+
+    References
+    ----------
+    Lee, Barber and Willett, Distribution-free inference with hierarchical data, 2023.
+    """
+    unit = 1.0 / (units.count + 1)
+    if fpr < unit * (1 - 1e-9):
+        raise CalibrationError(
+            f"A false-positive rate of {fpr:g} needs at least {math.ceil(1 / fpr - 1e-9) - 1} "
+            f"normal {units.noun}; got {units.count}, which support {unit:.2g} at best. "
+            "Score more normal items, raise the rate, or extrapolate with the tail policy."
+        )
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    before = np.append(0.0, np.cumsum(units.share[order]))  # weight of the first 0, 1, ... N
+    above = before[
+        np.searchsorted(-falling, -falling, side="left")
+    ]  # ties are not above each other
+    return float(falling[above <= fpr - unit + 1e-12][-1])
+
+
+def rate_above(scores: FloatArray, value: float, groups: ArrayLike | None = None) -> Interval:
+    """Return the rate at which new normals exceed a score of these normals.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (N,), float64
+        Of normals, higher = more anomalous.
+    value : float
+        One of them.
+    groups : array-like of shape (N,), optional
+        Interval by resampling whole groups.
+
+    Returns
+    -------
+    rate : Interval in [0, 1]
+        Mean over calibration sets, and where the rate of this very bound lies: for the k-th
+        largest of n continuous scores it follows Beta(k, n + 1 - k).
+
+    References
+    ----------
+    Vovk, Conditional validity of inductive conformal predictors, 2012.
+    """
+    above = scores > value
+    n, k = scores.size, int(above.sum()) + 1
+    if groups is not None:
+        return _group_rate(above, np.asarray(groups).reshape(-1))
+    estimate = k / (n + 1)
+    if np.sum(scores == value) > 1:  # ties: the true rate may be lower than the Beta law says
+        tied = proportion_interval(k - 1, n)
+        return Interval(estimate, tied.low, max(tied.high, estimate))
+    low, high = (stats.beta.ppf(q, k, n + 1 - k) for q in (0.025, 0.975))
+    return Interval(estimate, float(low), float(high))
+
+
+def _group_rate(above: BoolArray, groups: NDArray[Any]) -> Interval:
+    _, inverse = np.unique(groups, return_inverse=True)
+    rate = np.bincount(inverse, above) / np.bincount(inverse)  # (K,)
+    drawn = np.random.default_rng(0).integers(0, rate.size, (400, rate.size))
+    low, high = np.quantile(rate[drawn].mean(axis=1), [0.025, 0.975])
+    estimate = float((rate.sum() + 1) / (rate.size + 1))
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
+
+
+def varied_scores(scores: ArrayLike) -> FloatArray:
+    """Return the scores of normals, or say why no threshold can be read from them."""
+    s = checked_scores(scores, "normal scores")
+    if s.size < 2:
+        raise CalibrationError(
+            f"A threshold needs at least 2 normal scores, and 99 for a rate of 1 %; got {s.size}. "
+            "Score more normal items."
+        )
+    if s.min() == s.max():
+        raise CalibrationError(
+            f"All {s.size} normal scores are equal ({s[0]:g}): they give no order to cut. "
+            "Check the model and its input."
+        )
+    return s
+
+
+def check_rate(what: str, rate: float) -> None:
+    """Refuse a rate outside (0, 1)."""
+    if not 0 < rate < 1:
+        raise ConfigError(f"The {what} must be between 0 and 1; got {rate:g}. Try 0.01.")
+
+
+def tie_note(scores: FloatArray, value: float) -> str:
+    """Say how many normals share the score at the bound, if more than one."""
+    tied = int(np.sum(scores == value))
+    if tied < 2:
+        return ""
+    return (
+        f"{tied} normals share the score at the bound and stay unflagged: fewer alarms than asked."
+    )
+
+
+def just_below(falling: FloatArray, n_flagged: int) -> float:
+    """Return a bound above which at most n of the falling scores lie; never splits a tie."""
+    if n_flagged >= falling.size:
+        return float(np.nextafter(falling[-1], -np.inf))
+    if n_flagged == 0 or falling[n_flagged - 1] == falling[n_flagged]:
+        return float(falling[n_flagged])
+    upper, lower = float(falling[n_flagged - 1]), float(falling[n_flagged])
+    middle = lower + (upper - lower) / 2
+    return middle if middle < upper else lower

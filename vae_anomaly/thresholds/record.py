@@ -1,0 +1,204 @@
+"""What a threshold is, and its life after a policy chose it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.metrics import Interval, checked_labels, checked_scores
+from vae_anomaly.thresholds.rules import flag_quality
+
+__all__ = ["ThresholdRecord"]
+
+BoolArray = NDArray[np.bool_]
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+class ThresholdRecord(BaseModel):
+    """A bound on the anomaly score, with the policy that made it and what to expect of it.
+
+    Parameters
+    ----------
+    value : float
+        Flag when ``anomaly_score > value``.
+    policy : str
+        ``fpr, max_alarms, quantile, tail, fdr, capacity, f_beta, youden, cost, min_precision,
+        min_recall`` or ``manual``.
+    parameters : dict
+        What the policy was asked for.
+    expected_fpr, expected_recall, expected_precision : Interval, optional
+        Shares in [0, 1] with 95 % intervals.
+    expected_cost : Interval, optional
+        Cost per item, in the unit of the costs given.
+    n_normals, n_anomalies : int
+        How many scores stand behind it.
+    data_hash : str
+        SHA-256 of the scores (and labels) that chose it.
+    model_version : str
+        The model it was made for; empty = any.
+    extrapolated : bool
+        True where the rate lies beyond what the normals can show and rests on a fitted tail.
+    created : str
+        ISO date.
+    note : str
+        What the owner should know, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: FiniteFloat
+    policy: str = "manual"
+    parameters: dict[str, int | float | str | None] = Field(default_factory=dict)
+    expected_fpr: Interval | None = None
+    expected_recall: Interval | None = None
+    expected_precision: Interval | None = None
+    expected_cost: Interval | None = None
+    n_normals: int = 0
+    n_anomalies: int = 0
+    data_hash: str = ""
+    model_version: str = ""
+    extrapolated: bool = False
+    created: str = Field(default_factory=_today)
+    note: str = ""
+
+    @property
+    def p_value(self) -> float:
+        """The same bound as a p-value, where scores are -log10 p: flag when ``p < p_value``."""
+        return float(min(1.0, 10.0**-self.value))
+
+    def flag(self, scores: ArrayLike) -> BoolArray:
+        """Say which scores are anomalies.
+
+        Parameters
+        ----------
+        scores : array-like of shape (N,), higher = more anomalous
+
+        Returns
+        -------
+        flags : ndarray of shape (N,), bool
+
+        Raises
+        ------
+        CalibrationError
+            If a score is not finite: it must be quarantined, never pass as normal.
+        """
+        return np.asarray(checked_scores(scores) > self.value, dtype=np.bool_)
+
+    def measured(
+        self, scores: ArrayLike, labels: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> Self:
+        """Add recall and precision, measured on labelled scores, to a threshold made without them.
+
+        Parameters
+        ----------
+        scores : array-like of shape (N,), higher = more anomalous
+        labels : array-like of shape (N,), 1 = anomaly
+        groups : array-like of shape (N,), optional
+            Intervals by resampling whole groups.
+
+        Returns
+        -------
+        threshold : Threshold
+        """
+        s = checked_scores(scores)
+        y = checked_labels(labels, s.size)
+        members = None if groups is None else np.asarray(groups).reshape(-1)
+        quality = flag_quality(s > self.value, y, groups=members)
+        return self._with(
+            expected_fpr=self.expected_fpr or quality.fpr,
+            expected_recall=quality.recall,
+            expected_precision=quality.precision,
+            n_anomalies=int(np.sum(y)),
+        )
+
+    def for_model(self, model_version: str) -> Self:
+        """Return the same threshold, bound to a model version."""
+        return self._with(model_version=model_version)
+
+    def require_model(self, model_version: str) -> None:
+        """Refuse to be used with another model than the one it was made for.
+
+        Raises
+        ------
+        ModelRefusedError
+            If both versions are known and differ.
+        """
+        if self.model_version and model_version and self.model_version != model_version:
+            raise ModelRefusedError(
+                f"This threshold was made for model {self.model_version}; got {model_version}. "
+                "Tune one for this model: vae-anomaly threshold tune."
+            )
+
+    def alarms_per_day(self, volume: float) -> Interval | None:
+        """Return the false alarms a day that `expected_fpr` means at a daily volume of normals."""
+        return None if self.expected_fpr is None else self.expected_fpr.scaled(volume)
+
+    def describe(self) -> str:
+        """Say in one sentence what is flagged and what to expect."""
+        text = f"flag when score > {self.value:.4g} (p < {self.p_value:.2g}), policy {self.policy}"
+        if self.expected_fpr is not None:
+            rate = self.expected_fpr
+            text += (
+                f"; expected false alarms {rate.estimate:.3%} of normals "
+                f"[{rate.low:.3%}, {rate.high:.3%}], from {self.n_normals:,} normals"
+            )
+        return text + (" (extrapolated)" if self.extrapolated else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary; `from_dict` reads it back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Rebuild a threshold from `to_dict`.
+
+        Raises
+        ------
+        DataError
+            If a field is missing, unknown or of the wrong type.
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as err:
+            first = err.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise DataError(
+                f"Not a threshold: {first['msg']} at {where}. "
+                "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
+            ) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the threshold as JSON."""
+        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a threshold from JSON.
+
+        Raises
+        ------
+        DataError
+            If the file is missing, is not JSON or is not a threshold.
+        """
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as err:
+            raise DataError(
+                f"Cannot read a threshold from {path}: {err}. "
+                "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
+            ) from None
+        return cls.from_dict(fields)
+
+    def _with(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
