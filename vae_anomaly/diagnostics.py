@@ -276,7 +276,7 @@ def _warnings(facts: Mapping[str, Any]) -> tuple[str, ...]:
             f"Reconstruction (RMSE {facts['rmse']:.4g}) is no better than predicting the mean "
             f"({facts['rmse_mean']:.4g}). Train longer, or check the scale of the data."
         )
-    if facts["clamped_share"] > 0.01 and active:
+    if 0.01 < facts["clamped_share"] < 1:  # all of them: a code without variance, on purpose
         found.append(
             f"{facts['clamped_share']:.1%} of the log variances are at a bound and get no "
             "gradient. Standardise the data or raise sigma's floor."
