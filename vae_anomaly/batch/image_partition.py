@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +18,7 @@ from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.images import decode_image
-from vae_anomaly.errors import DataError, ImageError
+from vae_anomaly.errors import CalibrationError, DataError, ImageError
 from vae_anomaly.progress import Progress
 
 __all__ = ["IMAGE_SCHEMA", "score_images"]
@@ -50,9 +49,13 @@ class ImageCounts:
 
 @dataclass(frozen=True)
 class _Scored:
+    """One picture and what the detector said of it."""
+
     file: SourceFile
     picture: NDArray[Any]
-    raw: float
+    score: float
+    p_value: float
+    heat: NDArray[np.float32]
 
 
 def score_images(
@@ -71,13 +74,13 @@ def score_images(
         What was written, below the output folder.
     """
     root, counts = Path(output.root), ImageCounts()
-    part, heatmaps = root / output.part(partition.key), f"heatmaps/{partition.key}"
-    shutil.rmtree(root / heatmaps, ignore_errors=True)  # of an earlier run over other pictures
+    part, folder = root / output.part(partition.key), f"heatmaps/{partition.key}"
+    shutil.rmtree(root / folder, ignore_errors=True)  # of an earlier run over other pictures
     rows: list[dict[str, Any]] = []
     for start in range(0, len(partition.files), AT_ONCE):
         files = partition.files[start : start + AT_ONCE]
-        scored = list(_score(files, detector, counts))
-        rows += _answers(scored, model, output, detector, heatmaps)
+        scored = _score(_decoded(files, counts), detector, counts)
+        rows += [_answer(one, model, output, detector.heat_level_, folder) for one in scored]
         counts.rows_in += len(files)
         progress("images", counts.rows_in, len(partition.files))
     counts.rows_out = len(rows)
@@ -85,97 +88,78 @@ def score_images(
     partition.check_unchanged()
     quarantine = write_quarantine(root, partition.key, counts.bad)
     with replace_file(part) as temporary:
-        pq.write_table(
-            pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA), temporary, compression="zstd"
-        )
+        table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
+        pq.write_table(table, temporary, compression="zstd")
     drawn = [row["heatmap"] for row in rows if row["heatmap"]]
     return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
 
 
-def _score(files: tuple[SourceFile, ...], detector: Any, counts: ImageCounts) -> Iterator[_Scored]:
-    """Decode and score a few pictures; note those that cannot be."""
+def _decoded(
+    files: tuple[SourceFile, ...], counts: ImageCounts
+) -> list[tuple[SourceFile, NDArray[Any]]]:
+    """Decode a few pictures; note those that cannot be."""
     pictures: list[tuple[SourceFile, NDArray[Any]]] = []
     for file in files:
         try:
             pictures.append((file, decode_image(file.path)))
         except ImageError as err:
             counts.bad.append(BadItem(file.id, err.code, str(err), file.path))
-    for (file, picture), raw in zip(pictures, _raw_scores(pictures, detector, counts), strict=True):
-        if raw is None:
-            continue
-        if np.isfinite(raw):
-            yield _Scored(file, picture, raw)
-        else:
-            message = "the model gave no finite number for this picture"
-            counts.bad.append(BadItem(file.id, "nonfinite_score", message, file.path))
+    return pictures
 
 
-def _raw_scores(
+def _score(
     pictures: list[tuple[SourceFile, NDArray[Any]]], detector: Any, counts: ImageCounts
-) -> list[float | None]:
-    """Score all at once; when the model refuses one of them, one by one to find it."""
+) -> list[_Scored]:
+    """Score all at once; when the detector refuses one of them, one by one to find it."""
     if not pictures:
         return []
     try:
-        return [float(raw) for raw in detector._raw_score([pixels for _, pixels in pictures])]
-    except DataError as err:
+        said = detector.examine([pixels for _, pixels in pictures])
+    except (DataError, CalibrationError) as err:
         if len(pictures) > 1:
-            singles = [_raw_scores([picture], detector, counts) for picture in pictures]
-            return [raw for (raw,) in singles]
-        file = pictures[0][0]
-        code = err.code if isinstance(err, ImageError) else "refused"
-        counts.bad.append(BadItem(file.id, code, str(err), file.path))
-        return [None]
-
-
-def _answers(
-    scored: list[_Scored], model: ScoringModel, output: Output, detector: Any, folder: str
-) -> list[dict[str, Any]]:
-    if not scored:
+            return [one for picture in pictures for one in _score([picture], detector, counts)]
+        counts.bad.append(_refused(pictures[0][0], err))
         return []
-    raw = np.array([one.raw for one in scored], dtype=np.float64)
-    scores = detector.calibration_.anomaly_score(raw)
-    p_values = detector.calibration_.p_value(raw)
-    flagged = scores > model.threshold
-    drawn = _draw(scored, flagged, output, detector, folder)
+    values = zip(said.anomaly_score, said.p_value, said.heat, strict=True)
     return [
-        {
-            "id": one.file.id,
-            "score": float(scores[i]),
-            "p_value": float(p_values[i]),
-            "is_anomaly": bool(flagged[i]),
-            "heatmap": drawn.get(i),
-            "model_version": model.version,
-            "threshold": model.threshold,
-        }
-        for i, one in enumerate(scored)
+        _Scored(file, pixels, float(score), float(p_value), heat)
+        for (file, pixels), (score, p_value, heat) in zip(pictures, values, strict=True)
+        if _is_finite(score, file, counts)
     ]
 
 
-def _draw(
-    scored: list[_Scored],
-    flagged: NDArray[np.bool_],
-    output: Output,
-    detector: Any,
-    folder: str,
-) -> dict[int, str]:
-    """Write the heatmaps that were asked for; return their paths below the output folder."""
+def _refused(file: SourceFile, err: Exception) -> BadItem:
+    code = (
+        "nonfinite_score" if isinstance(err, CalibrationError) else getattr(err, "code", "refused")
+    )
+    return BadItem(file.id, code, str(err), file.path)
+
+
+def _is_finite(score: float, file: SourceFile, counts: ImageCounts) -> bool:
+    if np.isfinite(score):
+        return True
+    message = "the model gave no finite number for this picture"
+    counts.bad.append(BadItem(file.id, "nonfinite_score", message, file.path))
+    return False
+
+
+def _answer(
+    one: _Scored, model: ScoringModel, output: Output, level: float, folder: str
+) -> dict[str, Any]:
+    flagged = one.score > model.threshold
     which = output.options.heatmaps
-    chosen = [
-        i for i in range(len(scored)) if which == "all" or (which == "flagged" and flagged[i])
-    ]
-    if not chosen:
-        return {}
-    heatmaps = detector.heatmap([scored[i].picture for i in chosen])  # (n, h, w)
-    drawn = {}
-    for i, heatmap in zip(chosen, heatmaps, strict=True):
-        name = f"{folder}/{PurePosixPath(scored[i].file.id).name}.png"
-        image = render_overlay(scored[i].picture, heatmap, high=HIGH, outline=OUTLINE)
-        with replace_file(Path(output.root) / name) as temporary:
+    drawn = None
+    if which == "all" or (which == "flagged" and flagged):
+        drawn = f"{folder}/{PurePosixPath(one.file.id).name}.png"
+        image = render_overlay(one.picture, one.heat, level=level)
+        with replace_file(Path(output.root) / drawn) as temporary:
             image.save(temporary, format="PNG")
-        drawn[i] = name
-    return drawn
-
-
-HIGH = 4.0
-OUTLINE = 2.0
+    return {
+        "id": one.file.id,
+        "score": one.score,
+        "p_value": one.p_value,
+        "is_anomaly": flagged,
+        "heatmap": drawn,
+        "model_version": model.version,
+        "threshold": model.threshold,
+    }

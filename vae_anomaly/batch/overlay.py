@@ -1,36 +1,34 @@
-"""A heatmap drawn over its picture, on one fixed scale for all pictures of a model."""
+"""A heat map drawn over its picture, on the one fixed scale of all pictures."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vae_anomaly.scoring.heatmaps import HEAT_RANGE, enlarge, render
+
 __all__ = ["render_overlay"]
 
 LONG_SIDE = 512  # pixels of the longer side of what is written
 OPACITY = 0.65
-COLOURS = "inferno"
 OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
 
 
 def render_overlay(
-    picture: NDArray[Any], heatmap: NDArray[np.float32], *, high: float, outline: float
+    picture: NDArray[Any], heat: NDArray[np.float32], *, level: float
 ) -> Image.Image:
-    """Draw a heatmap over a picture.
+    """Draw a heat map over a picture.
 
     Parameters
     ----------
     picture : ndarray of shape (H, W) or (H, W, 3), uint8 or uint16
-    heatmap : ndarray of shape (h, w), float32, higher = more anomalous
-        Stretched over the picture.
-    high : float
-        Value of the brightest colour; 0 is left transparent. The same for all pictures.
-    outline : float
-        Regions above this value get an outline.
+    heat : ndarray of shape (h, w), float32, in sd of held-out normals
+        Stretched over the picture; from 0 (transparent) to 10 on the colour scale.
+    level : float
+        Regions above it are outlined.
 
     Returns
     -------
@@ -38,15 +36,11 @@ def render_overlay(
         At most 512 pixels on its longer side.
     """
     base = _shown(picture)
-    size = (base.shape[1], base.shape[0])
-    heat = np.asarray(
-        Image.fromarray(heatmap.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
-    )
-    level = np.clip(np.nan_to_num(heat, nan=high, posinf=high) / high, 0.0, 1.0)  # (H, W)
-    colours = _colour_table()[np.rint(level * 255).astype(np.uint8)]  # (H, W, 3)
-    weight = (OPACITY * level)[..., None]
-    blended = np.rint(base * (1.0 - weight) + colours * weight).astype(np.uint8)
-    blended[_edges(heat > outline)] = OUTLINE
+    large = enlarge(heat[None], (base.shape[0], base.shape[1]))[0]  # (H, W)
+    low, high = HEAT_RANGE
+    weight = OPACITY * np.clip((large - low) / (high - low), 0.0, 1.0)[..., None]
+    blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
+    blended[_edges(large > level)] = OUTLINE
     return Image.fromarray(blended)
 
 
@@ -57,13 +51,6 @@ def _shown(picture: NDArray[Any]) -> NDArray[np.uint8]:
     image = Image.fromarray(picture).convert("RGB")
     image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
     return np.asarray(image)
-
-
-@lru_cache(maxsize=1)
-def _colour_table() -> NDArray[np.float64]:
-    from matplotlib import colormaps
-
-    return np.asarray(colormaps[COLOURS](np.arange(256))[:, :3] * 255.0)
 
 
 def _edges(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

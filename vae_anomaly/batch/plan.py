@@ -123,6 +123,8 @@ def plan_images(
 ) -> list[Partition]:
     """Cut pictures into partitions of one folder and at most ``per_partition`` pictures.
 
+    Of a source that has parts, ``train`` and ``test``, only ``test`` is taken.
+
     Parameters
     ----------
     source : folder, manifest, picture, or list of pictures
@@ -134,7 +136,7 @@ def plan_images(
         If there is no picture.
     """
     folders: dict[str, list[ImageItem]] = defaultdict(list)
-    for item in list_images(source):
+    for item in list_images(source, split="test"):
         folders[PurePosixPath(item.id).parent.as_posix()].append(item)
     root = _root_name(source)
     partitions = []

@@ -65,9 +65,10 @@ def check_table(partition: Partition, detector: Any, id_column: str | None) -> N
         detector.schema_.check(frame)
     except SchemaError as err:
         raise SchemaError(f"{file.path}: {err}") from None
-    if id_column is not None and id_column not in frame.columns:
+    naming = id_column or detector.schema_.id_column
+    if naming is not None and naming not in frame.columns:
         raise SchemaError(
-            f"{file.path} has no column {id_column!r} to name its rows. "
+            f"{file.path} has no column {naming!r} to name its rows. "
             f"Columns: {', '.join(map(str, frame.columns[:20]))}. Choose another --id-column."
         )
 

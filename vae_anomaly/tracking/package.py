@@ -53,11 +53,16 @@ REQUIREMENTS = (
 )  # fmt: skip
 _FLAVOR_KEYS = {"code", "data", "env", "loader_module", "python_version", "streamable"}
 _COLUMN_TYPES = {
-    "numeric": "double",
-    "categorical": "string",
-    "boolean": "boolean",
-    "timestamp": "datetime",
+    ("numeric", "any"): "double",
+    ("categorical", "any"): "string",
+    ("boolean", "any"): "boolean",
+    ("boolean", "number"): "double",
+    ("boolean", "text"): "string",
+    ("timestamp", "any"): "datetime",
+    ("timestamp", "number"): "double",
+    ("timestamp", "text"): "string",
 }
+"""MLflow's type by a column's kind and by how the training data held it."""
 
 
 def write_package(
@@ -179,7 +184,13 @@ def check_package(folder: Path, files: Mapping[str, str], what: str) -> Path:
 def _check_mlmodel(folder: Path, what: str) -> None:
     from mlflow.models import Model
 
-    flavors = Model.load(str(folder / "MLmodel")).flavors  # yaml.safe_load underneath
+    try:
+        flavors = Model.load(str(folder / "MLmodel")).flavors  # yaml.safe_load underneath
+    except Exception as err:
+        raise ModelRefusedError(
+            f"{what} has an MLmodel file that cannot be read ({type(err).__name__}). "
+            "Register the model again from a good copy."
+        ) from err
     ours = flavors.get("python_function", {})
     wrong = [
         f"{key}: {value}"
@@ -217,7 +228,12 @@ def _table_columns(state: DetectorState) -> dict[str, str]:
     from vae_anomaly.data.schema import Schema
 
     schema = Schema.model_validate(state.schema)
-    return {column.name: _COLUMN_TYPES[str(column.kind)] for column in schema.features}
+    return {column.name: _mlflow_type(column) for column in schema.features}
+
+
+def _mlflow_type(column: Any) -> str:
+    kind = str(column.kind)
+    return _COLUMN_TYPES.get((kind, str(column.stored)), _COLUMN_TYPES[kind, "any"])
 
 
 def _typed_example(state: DetectorState, example: pd.DataFrame | None) -> pd.DataFrame:

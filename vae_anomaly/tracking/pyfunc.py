@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vae_anomaly.data.images import decode_image
 from vae_anomaly.errors import DataError, ImageError
 
 __all__ = ["ImagePredictor", "TablePredictor", "load_predictor"]
@@ -105,20 +106,33 @@ class ImagePredictor:
         self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """Score pictures, one a row, in the column ``image`` (bytes of a PNG, JPEG, ... file)."""
-        scored = [self._score_one(content) for content in model_input[IMAGE_COLUMN]]
-        raw = np.array([score for score, _ in scored], dtype=np.float64)
-        return _answers(self.detector, raw, [status for _, status in scored], model_input.index)
+        contents = [bytes(content) for content in model_input[IMAGE_COLUMN]]
+        raw = np.full(len(contents), np.nan)
+        status = [SCORED] * len(contents)
+        pictures = {}
+        for place, content in enumerate(contents):
+            try:
+                pictures[place] = decode_image(content)
+            except ImageError as err:
+                status[place] = f"{err.code}: {err}"
+        for place, scored in self._scored(pictures).items():
+            raw[place], status[place] = scored
+        return _answers(self.detector, raw, status, model_input.index)
 
-    def _score_one(self, content: bytes) -> tuple[float, str]:
-        from vae_anomaly.data.images import decode_image
-
+    def _scored(self, pictures: dict[int, Any]) -> dict[int, tuple[float, str]]:
+        """Score all at once; when the detector refuses one of them, one by one to find it."""
+        if not pictures:
+            return {}
         try:
-            picture = decode_image(bytes(content))
-            return float(self.detector._raw_score([picture])[0]), SCORED
-        except ImageError as err:
-            return math.nan, f"{err.code}: {err}"
+            raw = self.detector._raw_score(list(pictures.values()))
+            return {
+                place: (float(score), SCORED) for place, score in zip(pictures, raw, strict=True)
+            }
         except DataError as err:
-            return math.nan, f"refused: {err}"
+            if len(pictures) == 1:
+                return dict.fromkeys(pictures, (math.nan, f"refused: {err}"))
+        found = [self._scored({place: picture}) for place, picture in pictures.items()]
+        return {place: scored for one in found for place, scored in one.items()}
 
 
 def load_predictor(data_path: str | Path) -> TablePredictor | ImagePredictor:

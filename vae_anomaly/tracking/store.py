@@ -182,6 +182,8 @@ def init_store(uri: str | Path | None = None) -> str:
             f"Another process has been creating the store in {folder} for {INIT_TIMEOUT_S:.0f} s. "
             "Wait for it, or end it and try again."
         ) from None
+    except VaeAnomalyError:
+        raise
     except OSError as err:
         raise StorageError(
             f"Cannot keep runs and models in {folder}: {err}. "

@@ -199,8 +199,8 @@ def _fetch(ref: str, version: Any, store: str) -> ResolvedModel:
     if not target.exists():
         _download(version, target, files, what)
     inner = check_package(target, files, what)
-    digest, kind = model_digest(inner), version.tags[f"{TAG}kind"]
-    return ResolvedModel(ref, inner, digest, kind, version.name, int(version.version))
+    kind = read_model(inner).kind
+    return ResolvedModel(ref, inner, model_digest(inner), kind, version.name, int(version.version))
 
 
 def _registered_files(version: Any, what: str) -> dict[str, str]:

@@ -1,0 +1,45 @@
+"""Fixtures of the tests of the batch scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tracking.real_models import (  # noqa: F401 - fixtures
+    image_model,
+    migrated_store,
+    own_cache,
+    store,
+    table_model,
+    transactions,
+)
+
+from vae_anomaly.batch.commit import sha256_of
+
+
+@pytest.fixture(autouse=True)
+def _stand_in_a_folder_of_their_own(tmp_path, monkeypatch, own_cache):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def days(tmp_path: Path) -> Path:
+    """A folder of three days of transactions, one parquet file each."""
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in (1, 2, 3):
+        transactions(60, seed=day).to_parquet(folder / f"2026-01-0{day}.parquet")
+    return folder
+
+
+@pytest.fixture
+def hashes() -> Callable[[Path], dict[str, str]]:
+    """SHA-256 of everything that a run wrote for readers, by path."""
+
+    def of(out: Path) -> dict[str, str]:
+        kept = [p for p in out.rglob("*") if p.is_file() and not p.name.startswith((".", "ledger"))]
+        return {str(path.relative_to(out)): sha256_of(path) for path in sorted(kept)}
+
+    return of

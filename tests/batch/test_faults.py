@@ -1,0 +1,218 @@
+"""Kill it anywhere: what is in place is whole, and running again finishes the job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tracking.real_models import transactions
+
+from vae_anomaly.batch import read_manifest, read_results, score_tables
+from vae_anomaly.batch.commit import replace_file
+from vae_anomaly.batch.failpoints import FAILPOINTS, VARIABLE
+from vae_anomaly.batch.ledger import Ledger
+from vae_anomaly.errors import DataError, LockedError, StorageError
+
+LAUNCHER = """
+import json, os, signal, sys, time
+from vae_anomaly.batch import score_tables
+from vae_anomaly.batch.failpoints import VARIABLE
+from vae_anomaly.detectors import TabularVAEDetector  # loaded once, before the forks
+
+print("ready", flush=True)
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.environ[VARIABLE] = order["failpoint"]
+        score_tables(order["model"], order["days"], order["out"], id_column="id")
+        sys.exit(0)
+    deadline = time.monotonic() + order["patience"]
+    pid = 0
+    while pid == 0:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid == 0 and time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            pid, status = os.waitpid(child, 0)
+        time.sleep(0.002)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+"""A process that has everything loaded, and scores in a fork of itself when told to."""
+
+KILLED = -signal.SIGKILL
+Launch = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Launch]:
+    """Score in a process of its own; return its exit status, negative for a signal."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-W", "ignore", "-c", LAUNCHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    def run(model: Path, days: Path, out: Path, failpoint: str = "", patience: float = 60) -> int:
+        order = {"model": str(model), "days": str(days), "out": str(out)}
+        order |= {"failpoint": failpoint, "patience": patience}
+        print(json.dumps(order), file=process.stdin, flush=True)
+        return int(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    process.wait(timeout=30)
+    process.stdout.close()
+
+
+def assert_whole(out: Path) -> None:
+    """Whatever lies in its final place can be read to its end."""
+    import pyarrow.parquet as pq
+
+    for part in out.glob("part-*.parquet"):
+        pq.read_table(part)
+
+
+@pytest.mark.parametrize("step", [step for step in FAILPOINTS if step != "manifest-withdrawn"])
+def test_killed_at_any_step_and_run_again_nothing_is_lost_or_doubled(
+    step, days, table_model, tmp_path, hashes, launch
+):
+    out = tmp_path / "out"
+    assert launch(table_model, days, out, step) == KILLED
+    assert_whole(out)
+    if step != "manifest-written":
+        with pytest.raises(DataError, match="has not finished"):
+            read_manifest(out)
+    score_tables(table_model, days, out, id_column="id")
+    score_tables(table_model, days, tmp_path / "undisturbed", id_column="id")
+    assert hashes(out) == hashes(tmp_path / "undisturbed")
+    assert not list(out.rglob(".*.partial"))
+    assert len(read_results(out)) == 180
+
+
+def test_killed_while_replacing_a_changed_day_readers_are_refused(
+    days, table_model, tmp_path, launch
+):
+    out = tmp_path / "out"
+    score_tables(table_model, days, out, id_column="id")
+    transactions(50, seed=8).to_parquet(days / "2026-01-02.parquet")
+    assert launch(table_model, days, out, "manifest-withdrawn") == KILLED
+    with pytest.raises(DataError, match="has not finished"):
+        read_manifest(out)
+    assert score_tables(table_model, days, out, id_column="id").rows_in == 170
+
+
+def test_killed_at_random_moments_until_done(table_model, tmp_path, launch, rng):
+    days, out = tmp_path / "many", tmp_path / "out"
+    days.mkdir()
+    for day in range(12):
+        transactions(40, seed=day).to_parquet(days / f"{day:02d}.parquet")
+    kills = 0
+    while (status := launch(table_model, days, out, "", rng.uniform(0.02, 0.3))) == KILLED:
+        assert_whole(out)
+        kills += 1
+        if kills == 20:
+            status = launch(table_model, days, out)
+            break
+    assert status == 0
+    assert kills >= 1, "the machine is too fast for this test: shorten the patience"
+    expected = sorted(f"t{day}-{i}" for day in range(12) for i in range(40))
+    assert sorted(read_results(out)["id"]) == expected
+
+
+def test_term_ends_in_order_with_143(days, table_model, tmp_path, launch):
+    assert launch(table_model, days, tmp_path / "out", "temp-written:2:term") == 143
+    assert not list((tmp_path / "out").rglob(".*.partial"))
+    assert score_tables(table_model, days, tmp_path / "out", id_column="id").skipped == 1
+
+
+def test_full_disk_leaves_no_temporary_and_the_earlier_output(
+    days, table_model, tmp_path, monkeypatch, hashes
+):
+    out = tmp_path / "out"
+    score_tables(table_model, days, out, id_column="id")
+    before = hashes(out)["part-2026-01-02.parquet"]
+    transactions(50, seed=8).to_parquet(days / "2026-01-02.parquet")
+    monkeypatch.setenv(VARIABLE, "temp-written:1:full")
+    monkeypatch.setattr("vae_anomaly.batch.failpoints._reached", Counter())
+    with pytest.raises(StorageError, match="No space left"):
+        score_tables(table_model, days, out, id_column="id")
+    assert hashes(out)["part-2026-01-02.parquet"] == before
+    assert not list(out.rglob(".*.partial"))
+
+
+def test_two_runs_in_one_folder_the_second_is_refused(days, table_model, tmp_path):
+    from filelock import FileLock
+
+    out = tmp_path / "out"
+    out.mkdir()
+    with FileLock(out / ".lock"), pytest.raises(LockedError, match="Another run"):
+        score_tables(table_model, days, out)
+    assert score_tables(table_model, days, out).partitions == 3
+
+
+def test_lock_of_a_killed_run_is_free_again(days, table_model, tmp_path, launch):
+    assert launch(table_model, days, tmp_path / "out", "locked") == KILLED
+    assert score_tables(table_model, days, tmp_path / "out").partitions == 3
+
+
+def test_input_that_changes_while_it_is_scored_is_not_written_down(days, table_model, tmp_path):
+    path = days / "2026-01-02.parquet"
+
+    def touch(stage: str, done: int, total: int) -> None:
+        if stage == "rows" and done == 120:
+            later = time.time() + 5
+            os.utime(path, (later, later))
+
+    with pytest.raises(DataError, match="was changed while it was scored"):
+        score_tables(table_model, days, tmp_path / "out", id_column="id", progress=touch)
+    assert [e["key"] for e in read_manifest(tmp_path / "out")["partitions"]] == [
+        "2026-01-01", "2026-01-03",
+    ]  # fmt: skip
+
+
+def test_manifest_is_trusted_only_while_its_files_are_intact(days, table_model, tmp_path):
+    out = tmp_path / "out"
+    score_tables(table_model, days, out)
+    part = out / "part-2026-01-01.parquet"
+    part.write_bytes(part.read_bytes() + b"x")
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        read_manifest(out)
+    part.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        read_results(out)
+    assert score_tables(table_model, days, out).skipped == 2
+    assert len(read_results(out)) == 180
+
+
+def test_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    def half() -> None:
+        with replace_file(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        half()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert target.read_text() == "old"
+
+
+def test_file_that_is_no_ledger_is_refused_with_a_remedy(tmp_path):
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(StorageError, match="Move it away"):
+        Ledger(tmp_path / "ledger.sqlite")

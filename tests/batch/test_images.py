@@ -1,0 +1,190 @@
+"""Score folders of pictures; what cannot be decoded is quarantined by name."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tracking.real_models import surface, write_surfaces
+
+from vae_anomaly import load_detector
+from vae_anomaly.batch import (
+    plan_images,
+    read_manifest,
+    read_quarantine,
+    read_results,
+    score_images,
+)
+from vae_anomaly.batch.overlay import render_overlay
+from vae_anomaly.errors import DataError, ModelRefusedError, TooManyBadItemsError
+
+
+def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 12, holes=(4, 9))
+    summary = score_images(image_model, night, tmp_path / "out")
+    results = read_results(tmp_path / "out")
+    detector = load_detector(image_model)
+    expected = detector.anomaly_score(sorted(night.iterdir()))
+    assert results["id"].tolist() == [f"{number:03d}.png" for number in range(12)]
+    np.testing.assert_allclose(results["score"], expected, rtol=1e-4)
+    assert results["is_anomaly"].to_numpy().nonzero()[0].tolist() == [4, 9]
+    assert (summary.rows_in, summary.flagged, summary.quarantined) == (12, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("which", "drawn"), [("flagged", {4}), ("all", set(range(6))), ("none", set())]
+)
+def test_heatmaps_are_drawn_for_what_was_asked(which, drawn, image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 6, holes=(4,))
+    score_images(image_model, night, tmp_path / "out", heatmaps=which)
+    results = read_results(tmp_path / "out")
+    assert set(results.index[results["heatmap"].notna()]) == drawn
+    for name in results["heatmap"].dropna():
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert picture.size == (64, 64)
+
+
+def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 1)
+    spotted = np.asarray(surface(5)).copy()
+    spotted[48:52, 48:52] = 90
+    Image.fromarray(spotted).save(night / "000.png")
+    score_images(image_model, night, tmp_path / "out", heatmaps="all")
+    with Image.open(tmp_path / "out" / read_results(tmp_path / "out")["heatmap"][0]) as picture:
+        drawn = np.asarray(picture).astype(int)
+    change = np.abs(drawn - spotted[..., None]).sum(axis=2)
+    assert change[44:56, 44:56].mean() > 3 * change[:24, :24].mean()
+    rows, columns = (drawn == [0, 255, 255]).all(axis=2).nonzero()
+    assert rows.size
+    assert rows.min() < 48 < rows.max()
+    assert columns.min() < 48 < columns.max()
+
+
+def test_overlay_uses_one_scale_and_outlines_regions():
+    picture = np.full((40, 60), 100, dtype=np.uint8)
+    heat = np.zeros((8, 12), dtype=np.float32)
+    heat[2:6, 2:6] = 6.0
+    image = np.asarray(render_overlay(picture, heat, level=3.0))
+    outline = (image == [0, 255, 255]).all(axis=2)
+    assert image.shape == (40, 60, 3)
+    assert outline.any()
+    assert not outline[:, 45:].any()
+    assert (image[:5, 50:] == 100).all()
+
+
+def test_night_is_cut_into_pieces_of_one_folder(image_model, tmp_path):
+    write_surfaces(tmp_path / "night" / "left", 5)
+    write_surfaces(tmp_path / "night" / "right", 3, first=50)
+    keys = [part.key for part in plan_images(tmp_path / "night", per_partition=2)]
+    assert keys == [
+        "night__left-0000", "night__left-0001", "night__left-0002",
+        "night__right-0000", "night__right-0001",
+    ]  # fmt: skip
+    score_images(image_model, tmp_path / "night", tmp_path / "out", images_per_partition=2)
+    assert read_results(tmp_path / "out")["id"].is_unique
+    assert read_manifest(tmp_path / "out")["totals"]["rows_out"] == 8
+
+
+def test_folder_with_fewer_pictures_leaves_no_old_results(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 5, holes=(4,))
+    score_images(image_model, night, tmp_path / "out", images_per_partition=2)
+    for number in (2, 3, 4):
+        (night / f"{number:03d}.png").unlink()
+    score_images(image_model, night, tmp_path / "out", images_per_partition=2)
+    assert read_results(tmp_path / "out")["id"].tolist() == ["000.png", "001.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("part-*")) == [
+        "part-night-0000.parquet"
+    ]
+    assert not list((tmp_path / "out").rglob("*.png"))
+
+
+def test_second_run_changes_no_byte_and_adds_no_file(image_model, tmp_path, hashes):
+    night = write_surfaces(tmp_path / "night", 6, holes=(2,))
+    (night / "broken.png").write_bytes(b"no picture")
+    score_images(image_model, night, tmp_path / "out", max_bad_fraction=0.5)
+    before = hashes(tmp_path / "out")
+    again = score_images(image_model, night, tmp_path / "out", max_bad_fraction=0.5)
+    assert again.skipped == 1
+    assert hashes(tmp_path / "out") == before
+    score_images(image_model, night, tmp_path / "other", max_bad_fraction=0.5)
+    assert hashes(tmp_path / "other") == before
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    surface(7).save(buffer, format="JPEG")
+    return buffer.getvalue()
+
+
+def animation() -> bytes:
+    buffer = io.BytesIO()
+    frames = [surface(seed) for seed in (1, 2)]
+    frames[0].save(buffer, format="PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+BROKEN = {
+    "half.jpg": (jpeg()[: len(jpeg()) // 2], "truncated"),
+    "short.jpg": (jpeg()[: int(len(jpeg()) * 0.95)], "truncated"),
+    "empty.png": (b"", "empty"),
+    "text.png": (b"id,amount\n1,2\n", "not_an_image"),
+    "random.bmp": (np.random.default_rng(0).bytes(500), "not_an_image"),
+    "animated.png": (animation(), "frames"),
+}
+
+
+def test_pictures_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored(
+    image_model, tmp_path
+):
+    night = write_surfaces(tmp_path / "night", 3)
+    for name, (content, _) in BROKEN.items():
+        (night / name).write_bytes(content)
+    with pytest.raises(TooManyBadItemsError, match="6 of 9"):
+        score_images(image_model, night, tmp_path / "out")
+    bad = read_quarantine(tmp_path / "out" / "quarantine" / "part-night-0000.jsonl")
+    assert {item.id: item.code for item in bad} == {
+        name: code for name, (_, code) in BROKEN.items()
+    }
+    assert all(str(night / item.id) in item.source for item in bad)
+    assert len(read_results(tmp_path / "out")) == 3
+
+
+def test_unusual_but_sound_pictures_are_scored(image_model, tmp_path):
+    night = tmp_path / "night"
+    night.mkdir()
+    surface(1).convert("CMYK").save(night / "cmyk.jpg")
+    surface(2).resize((31, 77)).save(night / "odd.png")
+    deep = np.asarray(surface(3)).astype(np.uint16) * 257
+    Image.fromarray(deep).save(night / "deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    surface(4).save(night / "turned.jpg", exif=turned)
+    summary = score_images(image_model, night, tmp_path / "out")
+    assert (summary.rows_out, summary.quarantined) == (4, 0)
+
+
+def test_folder_without_pictures_is_refused_and_nothing_is_written(image_model, tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "notes.txt").write_text("nothing here")
+    with pytest.raises(DataError, match="holds no pictures"):
+        score_images(image_model, tmp_path / "night", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_of_tables_is_refused_for_pictures(table_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 1)
+    with pytest.raises(ModelRefusedError, match="model of tables"):
+        score_images(table_model, night, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_manifest_that_leads_out_of_its_folder_is_refused(image_model, tmp_path):
+    write_surfaces(tmp_path / "elsewhere", 1)
+    (tmp_path / "night").mkdir()
+    listing = pd.DataFrame({"path": ["../elsewhere/000.png"]})
+    listing.to_csv(tmp_path / "night" / "list.csv", index=False)
+    with pytest.raises(DataError, match="leads out"):
+        score_images(image_model, tmp_path / "night" / "list.csv", tmp_path / "out")

@@ -1,0 +1,108 @@
+"""Small real detectors and a migrated MLflow store, made once a test run and then copied."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+from PIL import Image, ImageDraw
+
+from vae_anomaly import ImageVAEDetector, TabularVAEDetector
+from vae_anomaly.tracking import init_store
+
+SIDE = 64
+
+
+def transactions(n: int, seed: int) -> pd.DataFrame:
+    """Rows of one day: id, amount, merchant, online, when."""
+    rng = np.random.default_rng(seed)
+    seconds = pd.to_timedelta(rng.integers(0, 86_400, n), unit="s")
+    return pd.DataFrame(
+        {
+            "id": [f"t{seed}-{i}" for i in range(n)],
+            "amount": rng.gamma(2.0, 20.0, n).round(2),
+            "merchant": rng.choice(["grocery", "fuel", "books"], n),
+            "online": rng.random(n) < 0.3,
+            "when": pd.Timestamp("2026-01-01") + seconds,
+        }
+    )
+
+
+def surface(seed: int, *, hole: bool = False) -> Image.Image:
+    """A grey surface, with a dark hole where asked for."""
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.normal(120.0, 6.0, (SIDE, SIDE)).clip(0, 255).astype(np.uint8))
+    if hole:
+        ImageDraw.Draw(image).ellipse((20, 20, 42, 42), fill=0)
+    return image
+
+
+def write_surfaces(
+    folder: Path, count: int, *, first: int = 0, holes: tuple[int, ...] = ()
+) -> Path:
+    """Write PNG files 000.png, 001.png, ...; those numbered in ``holes`` are defective."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        surface(first + number, hole=number in holes).save(folder / f"{number:03d}.png")
+    return folder
+
+
+def _made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """Make a folder once for all tests and all worker processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    target = shared / "vae-anomaly-shared" / name
+    target.parent.mkdir(exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            make(target)
+    return target
+
+
+def _train_table(target: Path) -> None:
+    detector = TabularVAEDetector(preset="fast", max_steps=30, random_state=0)
+    detector.fit(transactions(400, seed=0)).save(target)
+
+
+def _train_images(target: Path) -> None:
+    pictures = np.stack([np.asarray(surface(1000 + seed)) for seed in range(120)])
+    ImageVAEDetector(image_size=SIDE, preset="fast", random_state=0).fit(pictures).save(target)
+
+
+@pytest.fixture(scope="session")
+def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a fitted TabularVAEDetector; not to be written to."""
+    return _made_once(tmp_path_factory, "table-model", _train_table)
+
+
+@pytest.fixture(scope="session")
+def image_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a fitted ImageVAEDetector; not to be written to."""
+    return _made_once(tmp_path_factory, "image-model", _train_images)
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an empty store whose tables exist; not to be written to."""
+    return _made_once(tmp_path_factory, "store", init_store)
+
+
+@pytest.fixture
+def store(migrated_store: Path, tmp_path: Path) -> str:
+    """Tracking URI of an empty store of this test alone."""
+    shutil.copytree(migrated_store, tmp_path / "store")
+    return f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep fetched models in the folder of this test."""
+    monkeypatch.setenv("VAE_ANOMALY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
