@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "RegisteredModel", "log_training", "register_directory"]
+__all__ = ["EXPERIMENT", "RegisteredModel", "check_name", "log_training", "register_directory"]
 
 EXPERIMENT = "vae-anomaly"
 METRICS_PER_CALL = 1000  # MLflow's limits
@@ -158,7 +158,7 @@ def log_training(
     from vae_anomaly.tracking.figures import training_figures
 
     store = tracking_uri(uri)
-    _check_name(name)
+    check_name(name)
     record = _new_record(store, name)
     state = _write_model(detector, record, input_example)
     run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
@@ -216,7 +216,7 @@ def register_directory(
     state = read_model(folder)
     if name is None:
         raise ConfigError(f"{folder} has no registered name of its own. Give one with --name.")
-    _check_name(name)
+    check_name(name)
     record = _new_record(store, name)
     with quiet():
         write_package(folder, state, record / "package")
@@ -228,7 +228,14 @@ def register_directory(
     return _finish(record, run, store)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse a registered name that MLflow would; worth asking before a long training.
+
+    Raises
+    ------
+    ConfigError
+        If the name cannot be one.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][\w. -]{0,199}", name):
         raise ConfigError(
             f"A model's name has letters, digits, '.', '_', '-' and spaces, and begins with a "
