@@ -97,8 +97,8 @@ class ColumnEncoder(ABC):
         return 0
 
     @abstractmethod
-    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
-        """Encode cells; ``training`` leaves each row itself out of the statistics it gets."""
+    def encode(self, cells: Series) -> Encoded:
+        """Encode cells."""
 
     def code_values(self) -> Floats:
         """Return the features that each code stands for, shape (n_codes, width)."""
@@ -186,7 +186,7 @@ class NumericColumn(ColumnEncoder):
         """Levels and "never seen"; 0 for a column of many values."""
         return len(self.levels) + 1 if self.levels else 0
 
-    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
+    def encode(self, cells: Series) -> Encoded:
         """Fill gaps with the median, and code the levels."""
         numbers = _numbers(cells)
         missing = np.isnan(numbers)
@@ -302,15 +302,15 @@ class CategoricalColumn(ColumnEncoder):
         """Levels, other where there are others, and never seen."""
         return len(self.levels) + int(self.other) + 1
 
-    def encode(self, cells: Series, *, training: bool = False) -> Encoded:
-        """Encode categories; in training each row's own count is left out of its surprisal."""
+    def encode(self, cells: Series) -> Encoded:
+        """Encode categories; one never seen is its own level."""
         keys = _keys(cells)
         position = self._index.get_indexer(pd.Index(keys, dtype=object))
         count = np.where(position >= 0, self._table[position], 0)
         codes = self._codes(position)
         one_hot = np.zeros((len(keys), self.n_codes))
         one_hot[np.arange(len(keys)), codes] = MATCH
-        surprisal = self.surprisal(count, training=training)
+        surprisal = self.surprisal(count)
         return Encoded(
             numbers=np.column_stack([one_hot, surprisal]),
             codes=codes,
@@ -339,13 +339,10 @@ class CategoricalColumn(ColumnEncoder):
             [np.eye(self.n_codes) * MATCH, self.surprisal(np.array([*named, *rest, 0]))]
         )
 
-    def surprisal(self, count: NDArray[np.int64], *, training: bool = False) -> Floats:
+    def surprisal(self, count: NDArray[np.int64]) -> Floats:
         """Return -log(count / n) in nats; log(n + 1) for a value that is not there."""
-        n = self.n - int(training)
-        seen = np.maximum(count - int(training), 0)
-        return np.asarray(
-            np.where(seen > 0, -np.log(np.maximum(seen, 1) / max(n, 1)), np.log(n + 1.0))
-        )
+        share = np.maximum(count, 1) / max(self.n, 1)
+        return np.asarray(np.where(count > 0, -np.log(share), np.log(self.n + 1.0)))
 
     def _codes(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
         level = {value: i for i, value in enumerate(self.levels)}

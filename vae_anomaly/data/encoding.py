@@ -227,19 +227,13 @@ class TableEncoder:
         ]
 
     def transform(self, frame: pd.DataFrame) -> EncodedTable:
-        """Encode rows that the encoder was not fitted on."""
-        return self._encode(frame, training=False)
+        """Encode rows, those of `fit` and new ones alike.
 
-    def transform_training(self, frame: pd.DataFrame) -> EncodedTable:
-        """Encode the rows of `fit`, each as if it had not been among them.
-
-        The surprisal of a category leaves the row itself out; counted in, training rows would look
-        more usual than new ones.
+        A category's surprisal counts the training row itself. Leaving it out, as one would for an
+        unbiased rate, puts training and new rows on two different grids of values: where neighbours
+        are searched for, every new row then looks strange.
         """
-        return self._encode(frame, training=True)
-
-    def _encode(self, frame: pd.DataFrame, *, training: bool) -> EncodedTable:
-        parts = [c.encode(frame[c.name], training=training) for c in self.columns]
+        parts = [c.encode(frame[c.name]) for c in self.columns]
         differences = [self._difference(frame, pair) for pair in self.pairs]
         blocks = [*(part.numbers for part in parts), *differences]
         codes = [parts[i].codes for i in self.discrete]

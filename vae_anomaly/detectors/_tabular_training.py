@@ -71,7 +71,7 @@ class _Prepared:
     fold: Fold
     encoder: TableEncoder
     views: tuple[View, ...]
-    table: EncodedTable  # every row of the frame; those of `fold.fit` as training rows
+    table: EncodedTable  # every row of the frame
 
     def viewed(self, view: View) -> Singles:
         return view.transform(self.table.numbers)
@@ -153,9 +153,8 @@ def _prepare(
 ) -> _Prepared:
     own = encoder.refit(frame.iloc[fold.fit])
     table = own.transform(frame)
-    training = own.transform_training(frame.iloc[fold.fit])
-    table.numbers[fold.fit] = training.numbers
-    fitted = tuple(make_view(name).fit(training.numbers, own.fixed) for name in views)
+    training = table.numbers[fold.fit]
+    fitted = tuple(make_view(name).fit(training, own.fixed) for name in views)
     return _Prepared(fold, own, fitted, table)
 
 
