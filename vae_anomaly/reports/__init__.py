@@ -1,1 +1,14 @@
-"""reports."""
+"""What people look at: figures of an evaluation and cards of single pictures."""
+
+from __future__ import annotations
+
+from vae_anomaly.reports.figures import evaluation_figures
+from vae_anomaly.reports.files import write_evaluation, write_figure, write_figures, write_json
+
+__all__ = [
+    "evaluation_figures",
+    "write_evaluation",
+    "write_figure",
+    "write_figures",
+    "write_json",
+]

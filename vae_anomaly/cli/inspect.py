@@ -1,0 +1,124 @@
+"""``vae-anomaly inspect``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.options import json_option, tracking_option
+
+if TYPE_CHECKING:
+    from vae_anomaly.evaluation import Inspection
+    from vae_anomaly.progress import Progress
+
+MAX_REGIONS = 5
+MAX_PARTS = 5
+
+
+@click.command("inspect")
+@click.argument("model")
+@click.argument("items", metavar="ITEM...", nargs=-1, required=True)
+@click.option("--row", type=click.IntRange(min=1), help="Row of the table, counted from 1.")
+@click.option("--id", "identifier", metavar="ID", help="Row with this value in the id column.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True,
+              help="Reasons of an item, and rows of a table that names none.")  # fmt: skip
+@click.option("--out", metavar="DIR", default="inspect", show_default=True,
+              help="Folder for the cards of pictures.")  # fmt: skip
+@tracking_option
+@json_option
+def inspect_(
+    model: str,
+    items: tuple[str, ...],
+    row: int | None,
+    identifier: str | None,
+    top: int,
+    out: str,
+    uri: str | None,
+    as_json: bool,
+) -> None:
+    r"""Say why a picture or a row was flagged, or why not.
+
+    ITEM is a picture or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE
+    alone for its strangest rows. Of each picture a card is drawn: picture and heat map.
+
+    \b
+    Examples:
+      vae-anomaly inspect models:/tiles@champion tonight/part_0042.png
+      vae-anomaly inspect models:/cards@champion days/2024-05-01.parquet:17
+      vae-anomaly inspect models:/cards@champion days/2024-05-01.parquet --id 5000817
+    """
+    from vae_anomaly.evaluation import inspect_images
+    from vae_anomaly.tracking import load
+
+    detector, resolved = load(model, uri)
+    with show_progress() as progress:
+        if detector.kind == "image":
+            _refuse_rows(row, identifier)
+            found = inspect_images(detector, items, out, top=top, progress=progress)
+        else:
+            found = _rows(detector, items, row, identifier, top, progress)
+    said = {"model": resolved.label, "items": [asdict(one) for one in found]}
+    if not emit(said, as_json=as_json):
+        for one in found:
+            _print(one)
+
+
+def _refuse_rows(row: int | None, identifier: str | None) -> None:
+    if row is not None or identifier is not None:
+        raise click.UsageError("--row and --id are for tables; this model looks at pictures.")
+
+
+def _rows(
+    detector: Any,
+    items: tuple[str, ...],
+    row: int | None,
+    identifier: str | None,
+    top: int,
+    progress: Progress,
+) -> list[Inspection]:
+    from vae_anomaly.evaluation.inspection import find_rows, inspect_rows
+
+    found = []
+    for done, item in enumerate(items, start=1):
+        rows, names = find_rows(detector, item, row=row, identifier=identifier, top=top)
+        found += inspect_rows(detector, rows, names, top=top)
+        progress("inspect", done, len(items))
+    return found
+
+
+def _print(one: Inspection) -> None:
+    verdict = "ANOMALY" if one.is_anomaly else "normal"
+    side = "above" if one.is_anomaly else "not above"
+    click.echo(f"\n{one.id}: {verdict}")
+    click.echo(f"  {one.words}")
+    marked = ", extrapolated" if one.is_extrapolated else ""
+    click.echo(
+        f"  score {one.anomaly_score:.3f}{marked}, {side} the threshold {one.threshold:.3f}; "
+        f"p-value {one.p_value:.2g}"
+    )
+    for number, reason in enumerate(one.reasons, start=1):
+        click.echo(f"  {number}. {reason}")
+    if not one.reasons:
+        click.echo("  nothing about it stands out")
+    if one.contributions:
+        top = list(one.contributions.items())[:MAX_PARTS]
+        click.echo("  nats by column: " + ", ".join(f"{name} {value:+.2f}" for name, value in top))
+    if one.regions:
+        _print_regions(one.regions)
+    click.echo("  evidence in nats: " + ", ".join(f"{k} {v:.4g}" for k, v in one.evidence.items()))
+    if one.picture:
+        click.echo(f"  card: {one.picture}")
+
+
+def _print_regions(regions: tuple[dict[str, float], ...]) -> None:
+    rows = [
+        [str(rank), f"{r['left']:.0f}-{r['right']:.0f}", f"{r['top']:.0f}-{r['bottom']:.0f}",
+         f"{r['area_share']:.2%}", f"{r['peak']:.1f}"]
+        for rank, r in enumerate(regions[:MAX_REGIONS], start=1)
+    ]  # fmt: skip
+    more = len(regions) - MAX_REGIONS
+    title = "Hottest regions" + (f" ({more} more in --json)" if more > 0 else "")
+    print_table(rows, ["region", "x, pixels", "y, pixels", "of the area", "peak, sd"], title)

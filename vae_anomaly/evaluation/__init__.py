@@ -1,0 +1,46 @@
+"""Measure a detector against labels, tune its threshold, and look into single items.
+
+::
+
+    items = score_items(detector, "days/", labels="labels.parquet:is_fraud")
+    evaluate(items, detector.threshold_)            figures with intervals
+    tune(items, ask, volume=9500)                   a threshold, and the others it was chosen from
+    inspect_rows(detector, frame) / inspect_images(detector, paths)
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.evaluation.application import (
+    Application,
+    apply_threshold,
+    bind,
+    require_same_scores,
+    require_scores_of,
+    score_scale,
+)
+from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
+from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
+from vae_anomaly.evaluation.report import EvaluationReport, evaluate
+from vae_anomaly.evaluation.scorefiles import read_scores
+from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
+
+__all__ = [
+    "POLICIES",
+    "Application",
+    "EvaluationReport",
+    "Inspection",
+    "ScoredItems",
+    "Tuned",
+    "apply_threshold",
+    "bind",
+    "evaluate",
+    "held_out_normals",
+    "inspect_images",
+    "inspect_rows",
+    "read_scores",
+    "require_same_scores",
+    "require_scores_of",
+    "score_items",
+    "score_scale",
+    "tune",
+]

@@ -1,0 +1,329 @@
+"""Why one item was flagged or not: score, p-value in words, evidence, reasons, regions, picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vae_anomaly.data.cells import read_text
+from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.evaluation.labels import column_of
+from vae_anomaly.evaluation.tuning import one_in
+from vae_anomaly.progress import Progress, null_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vae_anomaly.scoring.heatmaps import Region
+
+__all__ = ["Inspection", "find_rows", "inspect_images", "inspect_rows", "strangeness"]
+
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that is known of one item.
+
+    Parameters
+    ----------
+    id : str
+    anomaly_score : float
+        -log10 p; higher = more anomalous.
+    p_value : float in (0, 1]
+    is_anomaly, is_extrapolated : bool
+    threshold : float
+        The item is an anomaly when its score lies above.
+    words : str
+        The p-value in words.
+    evidence : dict of str to float
+        Nats; higher = more anomalous.
+    reasons : tuple of str
+        The strongest first.
+    contributions : dict of str to float
+        Of a row: what each column adds to the score, nats, the largest first.
+    regions : tuple of dict
+        Of a picture: box in its own pixels, share of its area, peak and mean heat.
+    picture : str, optional
+        The card that was written.
+    """
+
+    id: str
+    anomaly_score: float
+    p_value: float
+    is_anomaly: bool
+    is_extrapolated: bool
+    threshold: float
+    words: str
+    evidence: dict[str, float]
+    reasons: tuple[str, ...]
+    contributions: dict[str, float] = field(default_factory=dict)
+    regions: tuple[dict[str, float], ...] = ()
+    picture: str | None = None
+
+
+def strangeness(score: float, p_value: float, n: int, noun: str = "items") -> str:
+    """Say an anomaly score in words.
+
+    Parameters
+    ----------
+    score : float
+        -log10 p, extrapolated beyond log10(n + 1).
+    p_value : float in (0, 1]
+        Counted on the held-out normals.
+    n : int
+        Held-out normals.
+    noun : str
+        ``"rows"`` or ``"pictures"``.
+
+    Examples
+    --------
+    >>> strangeness(2.4, 0.004, 5000, "rows")
+    'as strange as 1 in 251 normal rows'
+    >>> strangeness(0.2, 0.63, 5000, "rows")
+    'ordinary: 63 in 100 normal rows are at least as strange'
+    """
+    if score > np.log10(n + 1.0):
+        return (
+            f"stranger than all {n:,} normal {noun} held out of training; "
+            f"about {one_in(score)} by their tail (extrapolated)"
+        )
+    if p_value >= 0.1:
+        return f"ordinary: {100 * p_value:.0f} in 100 normal {noun} are at least as strange"
+    return f"as strange as {one_in(score)} normal {noun}"
+
+
+# ------------------------------------------------------------------ rows of a table
+
+
+def find_rows(
+    detector: Any,
+    item: str,
+    *,
+    row: int | None = None,
+    identifier: str | None = None,
+    top: int = 3,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector
+    item : str
+        A table; ``FILE:17`` is its row 17. Rows count from 1.
+    row : int, optional
+    identifier : str, optional
+        Value of the model's id column.
+    top : int
+        Where no row is named: that many of the strangest.
+
+    Returns
+    -------
+    rows : DataFrame
+    names : list of str
+
+    Raises
+    ------
+    DataError
+        If there is no such row or id.
+    ConfigError
+        If an id is given and the model has no id column.
+    """
+    file, _, number = item.rpartition(":")
+    if file and number.isdigit() and not Path(item).exists():
+        item, row = file, int(number)
+    frame, name = read_table(item), Path(item).name
+    if identifier is not None:
+        chosen = _rows_of_id(detector, frame, identifier, item)
+    elif row is not None:
+        if not 1 <= row <= len(frame):
+            raise DataError(f"{item} has {len(frame):,} rows; got row {row}. Rows count from 1.")
+        chosen = np.array([row - 1])
+    else:
+        chosen = _strangest(detector, frame, top)
+    return frame.iloc[chosen], [f"{name}:{i + 1}" for i in chosen]
+
+
+def _rows_of_id(detector: Any, frame: pd.DataFrame, identifier: str, item: str) -> Any:
+    column = detector.schema_.id_column
+    if column is None:
+        raise ConfigError("The model knows no id column. Name the row by number: FILE:ROW.")
+    found = np.flatnonzero(read_text(column_of(frame, column, "--id")) == identifier)
+    if not found.size:
+        raise DataError(f"{item} has no row whose {column} is {identifier!r}. Check the id.")
+    return found
+
+
+def _strangest(detector: Any, frame: pd.DataFrame, top: int) -> Any:
+    detector.schema_.check(frame)
+    fine = np.flatnonzero(detector.schema_.bad_rows(frame).isna().to_numpy())
+    if not fine.size:
+        raise DataError("No row of the table can be read. Try: vae-anomaly data check")
+    scores = detector.anomaly_score(frame.iloc[fine])
+    return fine[np.argsort(-scores, kind="stable")[:top]]
+
+
+def inspect_rows(
+    detector: Any, rows: pd.DataFrame, names: Sequence[str] | None = None, *, top: int = 3
+) -> list[Inspection]:
+    """Explain rows of a table.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector
+    rows : DataFrame of N rows
+    names : sequence of N str, optional
+    top : int
+        Most reasons a row.
+
+    Returns
+    -------
+    inspections : list of N Inspection
+
+    Raises
+    ------
+    DataError
+        If a cell cannot be read; SchemaError if columns are missing.
+    """
+    verdicts, evidence = detector.assess(rows), detector.evidence(rows)
+    reasons, parts = detector.reasons(rows, top=top), detector.explain(rows)
+    named = list(names) if names is not None else [f"row {i + 1}" for i in range(len(rows))]
+    return [
+        Inspection(
+            **_verdict(detector, verdicts.iloc[i], "rows"),
+            id=named[i],
+            evidence={str(k): float(v) for k, v in evidence.iloc[i].items()},
+            reasons=tuple(reasons[i]),
+            contributions=_largest(parts.iloc[i]),
+        )
+        for i in range(len(rows))
+    ]
+
+
+def _largest(parts: pd.Series[Any]) -> dict[str, float]:
+    ordered = parts.sort_values(ascending=False, kind="stable")
+    return {str(name): float(value) for name, value in ordered.items()}
+
+
+def _verdict(detector: Any, verdict: pd.Series[Any], noun: str) -> dict[str, Any]:
+    score, p_value = float(verdict["anomaly_score"]), float(verdict["p_value"])
+    return {
+        "anomaly_score": score,
+        "p_value": p_value,
+        "is_anomaly": bool(verdict["is_anomaly"]),
+        "is_extrapolated": bool(verdict["is_extrapolated"]),
+        "threshold": float(detector.threshold_.value),
+        "words": strangeness(score, p_value, detector.calibration_.n, noun),
+    }
+
+
+# ------------------------------------------------------------------ pictures
+
+
+def inspect_images(
+    detector: Any,
+    items: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    top: int = 3,
+    progress: Progress | None = None,
+) -> list[Inspection]:
+    """Explain pictures, and draw a card of each.
+
+    Parameters
+    ----------
+    detector : ImageVAEDetector
+    items : sequence of path
+        Pictures, or folders of them.
+    out : path, optional
+        Folder of the cards; none are drawn without it.
+    top : int
+        Most reasons a picture.
+    progress : callable, optional
+
+    Returns
+    -------
+    inspections : list of Inspection
+
+    Raises
+    ------
+    ImageError
+        If a picture cannot be read; it is named.
+    """
+    tell = progress or null_progress
+    paths = _paths(items)
+    done = []
+    for i, (name, path) in enumerate(paths, start=1):
+        done.append(_inspect_picture(detector, name, path, out, top))
+        tell("inspect", i, len(paths))
+    return done
+
+
+def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """Return a name that is unique and the path of each picture."""
+    folders = [Path(item) for item in items if Path(item).is_dir()]
+    files = [Path(item) for item in items if not Path(item).is_dir()]
+    found = [(item.id, item.path) for folder in folders for item in list_images(folder)]
+    found += [(item.id, item.path) for item in list_images(files)] if files else []
+    names = [name for name, _ in found]
+    if len(set(names)) < len(names):
+        return [(path.as_posix(), path) for _, path in found]
+    return found
+
+
+def _inspect_picture(
+    detector: Any, name: str, path: Path, out: str | Path | None, top: int
+) -> Inspection:
+    from vae_anomaly.scoring.heatmaps import enlarge, find_regions
+
+    picture = decode_image(path)
+    seen = detector.examine([path])
+    heat = enlarge(seen.heat, (picture.shape[0], picture.shape[1]))[0]
+    regions = find_regions(heat, detector.heat_level_)
+    score = float(seen.anomaly_score[0])
+    verdict = {
+        "anomaly_score": score,
+        "p_value": float(seen.p_value[0]),
+        "is_anomaly": score > detector.threshold_.value,
+        "is_extrapolated": bool(detector.calibration_.is_extrapolated(seen.raw_score)[0]),
+    }
+    inspection = Inspection(
+        **_verdict(detector, verdict, "pictures"),  # type: ignore[arg-type]
+        id=name,
+        evidence={str(k): float(v) for k, v in seen.evidence.iloc[0].items()},
+        reasons=tuple(detector.reasons([path], top=top)[0]),
+        regions=tuple(asdict(region) for region in regions),
+    )
+    if out is None:
+        return inspection
+    return _with_card(inspection, picture, heat, regions, detector.heat_level_, Path(out))
+
+
+def _with_card(
+    inspection: Inspection,
+    picture: Any,
+    heat: Any,
+    regions: Sequence[Region],
+    level: float,
+    out: Path,
+) -> Inspection:
+    from dataclasses import replace
+
+    from vae_anomaly.reports.cards import inspection_card
+    from vae_anomaly.reports.files import write_figure
+
+    verdict = "ANOMALY" if inspection.is_anomaly else "normal"
+    title = (
+        f"{inspection.id}   {verdict}   score {inspection.anomaly_score:.2f} "
+        f"(threshold {inspection.threshold:.2f})\n{inspection.words}"
+    )
+    figure = inspection_card(picture, heat, regions, level=level, title=title)
+    flat = inspection.id.strip("/").replace("/", "__")
+    return replace(inspection, picture=str(write_figure(figure, out / f"{flat}.png")))

@@ -1,0 +1,267 @@
+"""Items with their scores and what is known of them, from pictures, tables or the model itself."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.data.cells import read_numbers, read_text
+from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.errors import ConfigError, DataError, ImageError
+from vae_anomaly.evaluation.labels import column_of, find_labels
+from vae_anomaly.progress import Progress, null_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ScoredItems", "held_out_normals", "score_items"]
+
+Floats = NDArray[np.float64]
+Masks = tuple[NDArray[np.bool_], ...]
+Heat = tuple[NDArray[np.float32], ...]
+BLOCK_ROWS = 8192
+BLOCK_PICTURES = 32
+PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredItems:
+    """Items, their anomaly scores, and labels where there are any.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (N,), object
+    scores : ndarray of shape (N,), float64
+        Anomaly scores, -log10 p; higher = more anomalous.
+    labels : ndarray of shape (N,), bool, optional
+        True = anomaly.
+    kinds : ndarray of shape (N,), object, optional
+        "good", or the kind of anomaly.
+    groups : ndarray of shape (N,), object, optional
+        Part, customer or camera.
+    amounts : ndarray of shape (N,), float64, optional
+        What is at stake.
+    left_out : dict of str to int
+        Items that could not be scored or judged, by reason.
+    masks, heat : tuple of ndarray of shape (128, 128)
+        Of pictures whose defects are outlined, and of good ones.
+    source : str
+        Where the scores are from, in words.
+    """
+
+    ids: NDArray[np.object_]
+    scores: Floats
+    labels: NDArray[np.bool_] | None = None
+    kinds: NDArray[np.object_] | None = None
+    groups: NDArray[np.object_] | None = None
+    amounts: Floats | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    masks: Masks = ()
+    heat: Heat = ()
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def normals(self) -> Floats:
+        """Scores of the items that count as normal: all of them where there are no labels."""
+        return self.scores if self.labels is None else self.scores[~self.labels]
+
+
+def held_out_normals(detector: Any) -> ScoredItems:
+    """Return the normals that the model held out of its own training, as scored items."""
+    scores = detector.calibration_.reference_scores()
+    ids = np.array([f"held-out {i + 1}" for i in range(len(scores))], dtype=object)
+    return ScoredItems(ids, scores, source=f"{len(scores):,} normals held out of training")
+
+
+def score_items(
+    detector: Any,
+    source: Any,
+    *,
+    labels: str | None = None,
+    groups: str | None = None,
+    amounts: str | None = None,
+    progress: Progress | None = None,
+) -> ScoredItems:
+    """Score an input and find its labels.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector or ImageVAEDetector
+    source : path, glob or list
+        A table, or pictures; of pictures in the MVTec layout only ``test`` is taken.
+    labels : str, optional
+        Of a table: ``COLUMN`` or ``FILE:COLUMN``. Pictures are labelled by their folders or
+        manifest.
+    groups, amounts : str, optional
+        Columns of the table.
+    progress : callable, optional
+
+    Returns
+    -------
+    items : ScoredItems
+        Without those that cannot be scored or, when labels are asked for, have none.
+
+    Raises
+    ------
+    DataError
+        If nothing can be scored.
+    ConfigError
+        If columns are named for pictures.
+    """
+    tell = progress or null_progress
+    if detector.kind == "tabular":
+        return _score_rows(detector, read_table(source), labels, groups, amounts, str(source), tell)
+    if labels or groups or amounts:
+        raise ConfigError(
+            "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
+            "or is_anomaly of a manifest, not by --labels, --group or --amount. Leave it out."
+        )
+    return _score_pictures(detector, list_images(source, split="test"), str(source), tell)
+
+
+def _score_rows(
+    detector: Any,
+    frame: pd.DataFrame,
+    labels: str | None,
+    groups: str | None,
+    amounts: str | None,
+    source: str,
+    tell: Progress,
+) -> ScoredItems:
+    detector.schema_.check(frame)
+    id_column = detector.schema_.id_column
+    named = id_column if id_column in frame.columns else None
+    numbers = np.array([f"row {i + 1}" for i in range(len(frame))], dtype=object)
+    ids = numbers if named is None else np.asarray(read_text(frame[named]))
+    marks, kinds = np.zeros(len(frame)), None
+    if labels is not None:
+        marks, kinds = find_labels(labels, frame, ids if named else None, id_column)
+    bad = detector.schema_.bad_rows(frame).notna().to_numpy()
+    keep = ~bad & np.isfinite(marks)
+    _require_some(keep, source)
+    items = ScoredItems(
+        ids=ids,
+        scores=np.zeros(len(frame)),
+        labels=None if labels is None else marks == 1.0,
+        kinds=kinds,
+        groups=None if groups is None else read_text(column_of(frame, groups, "--group")),
+        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
+        left_out=_counts(unreadable=bad, **{"without a label": ~bad & ~np.isfinite(marks)}),
+        source=source,
+    )
+    scores = _row_scores(detector, frame[keep], tell)
+    return replace(select(items, keep), scores=scores)
+
+
+def _row_scores(detector: Any, frame: pd.DataFrame, tell: Progress) -> Floats:
+    parts = []
+    for start in range(0, len(frame), BLOCK_ROWS):
+        parts.append(detector.anomaly_score(frame.iloc[start : start + BLOCK_ROWS]))
+        tell("score rows", min(start + BLOCK_ROWS, len(frame)), len(frame))
+    return np.concatenate(parts)
+
+
+def select(items: ScoredItems, keep: NDArray[np.bool_]) -> ScoredItems:
+    """Return some of the items; masks and heat maps are not touched."""
+    columns = ("ids", "scores", "labels", "kinds", "groups", "amounts")
+    present = {name: getattr(items, name) for name in columns}
+    chosen: dict[str, Any] = {k: None if v is None else v[keep] for k, v in present.items()}
+    return replace(items, **chosen)
+
+
+def _score_pictures(
+    detector: Any, listed: list[ImageItem], source: str, tell: Progress
+) -> ScoredItems:
+    known = [item for item in listed if item.is_anomaly is not None]
+    listed = known or listed  # where some are labelled the others are left out
+    without = len(listed) - len(known) if known else 0
+    scores, heat, good = [], [], []
+    for start in range(0, len(listed), BLOCK_PICTURES):
+        for item, score, maps in _examined(detector, listed[start : start + BLOCK_PICTURES]):
+            good.append(item)
+            scores.append(score)
+            heat.append(maps)
+        tell("score pictures", min(start + BLOCK_PICTURES, len(listed)), len(listed))
+    _require_some(np.ones(len(good), dtype=np.bool_), source)
+    outlined = [i for i, item in enumerate(good) if item.is_anomaly is False or item.mask]
+    marked = any(item.mask for item in good)
+    return ScoredItems(
+        ids=np.array([item.id for item in good], dtype=object),
+        scores=np.array(scores),
+        labels=np.array([bool(item.is_anomaly) for item in good]) if known else None,
+        kinds=np.array([item.kind or _kind(item) for item in good], dtype=object)
+        if known
+        else None,
+        groups=_groups(good),
+        left_out=_totals(unreadable=len(listed) - len(good), **{"without a label": without}),
+        masks=tuple(_mask(good[i]) for i in outlined) if marked else (),
+        heat=tuple(heat[i] for i in outlined) if marked else (),
+        source=source,
+    )
+
+
+def _examined(
+    detector: Any, items: list[ImageItem]
+) -> list[tuple[ImageItem, float, NDArray[np.float32]]]:
+    """Score pictures at once, or one by one where one of them cannot be read."""
+    from vae_anomaly.scoring.heatmaps import enlarge
+
+    try:
+        seen = detector.examine([item.path for item in items])
+    except ImageError as err:
+        if len(items) == 1:
+            logger.warning("left out: %s", err)
+            return []
+        return [found for item in items for found in _examined(detector, [item])]
+    maps = enlarge(seen.heat, (PIXEL_SIDE, PIXEL_SIDE))
+    return list(zip(items, seen.anomaly_score.tolist(), maps, strict=True))
+
+
+def _mask(item: ImageItem) -> NDArray[np.bool_]:
+    """Return the outline of a picture's defects on the grid of pixel figures."""
+    from vae_anomaly.data.resizing import resize_image
+
+    if item.mask is None:
+        return np.zeros((PIXEL_SIDE, PIXEL_SIDE), dtype=np.bool_)
+    outline = decode_image(Path(item.mask))
+    flat = outline if outline.ndim == 2 else outline.max(axis=2)
+    shares = resize_image((flat > 0).astype(np.uint8) * np.uint8(255), (PIXEL_SIDE, PIXEL_SIDE))
+    covered = np.asarray(shares).reshape(PIXEL_SIDE, PIXEL_SIDE)
+    return np.asarray(covered >= min(0.5, float(covered.max()) or 0.5), dtype=np.bool_)
+
+
+def _kind(item: ImageItem) -> str:
+    return "anomaly" if item.is_anomaly else "good"
+
+
+def _groups(items: list[ImageItem]) -> NDArray[np.object_] | None:
+    if all(item.group is None for item in items):
+        return None
+    return np.array([item.group or item.id for item in items], dtype=object)
+
+
+def _require_some(keep: NDArray[np.bool_], source: str) -> None:
+    if not keep.any():
+        raise DataError(
+            f"Of {keep.size} items of {source} none can be used: each is unreadable or without a "
+            "label. Check the input with: vae-anomaly data check"
+        )
+
+
+def _counts(**masks: NDArray[np.bool_]) -> dict[str, int]:
+    return _totals(**{reason: int(mask.sum()) for reason, mask in masks.items()})
+
+
+def _totals(**counts: int) -> dict[str, int]:
+    return {reason: count for reason, count in counts.items() if count}

@@ -1,0 +1,140 @@
+"""Labels as people keep them: 0/1, yes/no, or the kind of each item; beside the items or apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.data.cells import read_booleans, read_text
+from vae_anomaly.data.folders import GOOD_NAMES
+from vae_anomaly.data.kinds import did_you_mean
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.errors import ConfigError, DataError, SchemaError
+
+__all__ = ["column_of", "find_labels", "read_labels"]
+
+Floats = NDArray[np.float64]
+Kinds = NDArray[np.object_]
+NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
+MAX_KINDS = 100
+
+
+def read_labels(column: pd.Series[Any]) -> tuple[Floats, Kinds | None]:
+    """Read a column of labels.
+
+    Parameters
+    ----------
+    column : Series of length N
+        0/1, truth values, or the kind of each item: "good", "ok", "normal" or "benign", all else
+        being an anomaly.
+
+    Returns
+    -------
+    labels : ndarray of shape (N,), float64
+        1 = anomaly, 0 = normal, NaN = not labelled (an empty cell).
+    kinds : ndarray of shape (N,), object, or None
+        Where the column names kinds.
+
+    Raises
+    ------
+    DataError
+        If the cells are neither.
+    """
+    labels, codes = read_booleans(column)
+    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
+    if bad.size == 0:
+        return labels, None
+    kinds = read_text(column)
+    known = {str(kind) for kind in kinds if kind is not None}
+    if not any(kind.lower() in NORMAL_WORDS for kind in known) or len(known) > MAX_KINDS:
+        raise DataError(
+            f"The column {column.name!r} holds no labels: {column.iloc[bad[0]]!r} in row "
+            f"{bad[0] + 1}. Labels are 0/1, true/false, or kinds of which normal is called "
+            "good, ok or normal."
+        )
+    strange = [np.nan if k is None else float(str(k).lower() not in NORMAL_WORDS) for k in kinds]
+    return np.array(strange), kinds
+
+
+def find_labels(
+    asked: str, frame: pd.DataFrame, ids: NDArray[Any] | None, id_column: str | None
+) -> tuple[Floats, Kinds | None]:
+    """Find the labels of a table's rows, in a column of it or in another file.
+
+    Parameters
+    ----------
+    asked : str
+        ``COLUMN``, or ``FILE:COLUMN`` for labels kept apart and joined by the item's id.
+    frame : DataFrame of N rows
+    ids : ndarray of shape (N,), or None
+        What names the rows; needed for ``FILE:COLUMN``.
+    id_column : str, optional
+        Column of the file that holds the ids; ``id`` also counts.
+
+    Raises
+    ------
+    SchemaError
+        If there is no such column.
+    ConfigError
+        If labels are apart and nothing names the rows.
+    DataError
+        If an id has two different labels, or no row has one.
+    """
+    file, _, column = asked.rpartition(":")
+    if asked in frame.columns or not file or not Path(file).exists():
+        return read_labels(column_of(frame, asked, "--labels"))
+    if ids is None:
+        raise ConfigError(
+            f"The labels of {file} are joined by id, but nothing names the rows. "
+            "Train with --id-column NAME, or put the labels into the table itself."
+        )
+    table = read_table(file)
+    key = next((name for name in (id_column, "id") if name in table.columns), None)
+    if key is None:
+        raise SchemaError(
+            f"{file} has no column {id_column or 'id'!r} to join by. "
+            f"It has {', '.join(map(str, table.columns[:20]))}. Rename the one that holds the ids."
+        )
+    labels, kinds = read_labels(column_of(table, column, "--labels"))
+    return _joined(read_text(table[key]), labels, kinds, read_text(pd.Series(ids)), file)
+
+
+def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
+    """Return a column, or say which there are.
+
+    Raises
+    ------
+    SchemaError
+        If the table has no such column.
+    """
+    if name not in frame.columns:
+        names = [str(column) for column in frame.columns]
+        raise SchemaError(
+            f"The table has no column {name!r}{did_you_mean(name, names)}. "
+            f"It has {', '.join(names[:20])}. Give one of them, or FILE:COLUMN, to {option}."
+        )
+    column: pd.Series[Any] = frame[name]
+    return column
+
+
+def _joined(
+    keys: Kinds, labels: Floats, kinds: Kinds | None, ids: Kinds, file: str
+) -> tuple[Floats, Kinds | None]:
+    known = pd.DataFrame({"label": labels, "kind": kinds}, index=keys)
+    known = known[~known.reset_index().duplicated().to_numpy()]
+    twice = known.index[known.index.duplicated()]
+    if len(twice):
+        raise DataError(f"{file} gives the id {twice[0]!r} two different labels. Keep one.")
+    found = known.reindex(ids)
+    if not found["label"].notna().any():
+        raise DataError(
+            f"{file} labels none of these items; its ids look like {keys[0]!r}, the items' like "
+            f"{ids[0]!r}. Check the id columns."
+        )
+    return found["label"].to_numpy(np.float64), (
+        None if kinds is None else found["kind"].to_numpy(dtype=object)
+    )

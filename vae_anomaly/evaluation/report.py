@@ -1,0 +1,184 @@
+"""How well a detector tells labelled anomalies from normals, at every threshold and at its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.errors import DataError
+from vae_anomaly.evaluation.items import ScoredItems
+from vae_anomaly.metrics import (
+    Interval,
+    RankingCurve,
+    aupro,
+    auroc,
+    bootstrap_interval,
+    checked_labels,
+    proportion_interval,
+    recall_by_kind,
+)
+from vae_anomaly.thresholds import Threshold
+
+__all__ = ["EvaluationReport", "evaluate"]
+
+BoolArray = NDArray[np.bool_]
+N_RESAMPLES = 400
+MANY = 100_000  # items from which the bootstrap draws fewer samples
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What was measured, each figure with its 95 % interval.
+
+    Parameters
+    ----------
+    n_normals, n_anomalies : int
+    threshold : Threshold
+        The operating point of the figures at the threshold.
+    ranking : dict of str to Interval
+        ``auroc, average_precision, fpr_at_95_tpr``: no threshold is involved.
+    at_threshold : dict of str to Interval
+        ``recall, fpr, precision, f1``.
+    kinds : DataFrame
+        One row a kind: ``kind, n, flagged, share, low, high``.
+    pixels : dict of str to float
+        ``pixel_auroc, aupro`` where defects are outlined.
+    left_out : dict of str to int
+        Items that could not be used, by reason.
+    """
+
+    n_normals: int
+    n_anomalies: int
+    threshold: Threshold
+    ranking: dict[str, Interval]
+    at_threshold: dict[str, Interval]
+    kinds: pd.DataFrame
+    pixels: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; a figure that cannot be said is null."""
+        figures = self.ranking | self.at_threshold
+        return {
+            "n_normals": self.n_normals,
+            "n_anomalies": self.n_anomalies,
+            "figures": {name: _plain(interval) for name, interval in figures.items()},
+            "kinds": self.kinds.to_dict("records"),
+            "pixels": self.pixels,
+            "left_out": self.left_out,
+            "threshold": self.threshold.to_dict(),
+        }
+
+
+def evaluate(
+    items: ScoredItems, threshold: Threshold, *, random_state: int = 0
+) -> EvaluationReport:
+    """Measure scores against labels.
+
+    Parameters
+    ----------
+    items : ScoredItems
+        With labels; neither class may be absent. With groups, intervals resample whole groups.
+    threshold : Threshold
+    random_state : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    report : EvaluationReport
+
+    Raises
+    ------
+    DataError
+        If the items have no labels.
+    CalibrationError
+        If one class is absent, or a score is not finite.
+    """
+    if items.labels is None:
+        raise DataError(
+            f"{items.source or 'The input'} has no labels to measure against. Give --labels COLUMN "
+            "for a table; sort pictures into folders good, scratch, ... or list them in a manifest."
+        )
+    y = checked_labels(items.labels, len(items))
+    kinds = items.kinds if items.kinds is not None else np.where(y, "anomaly", "normal")
+    named = [_kind(kind, bad) for kind, bad in zip(kinds, y, strict=True)]
+    return EvaluationReport(
+        n_normals=int(np.sum(~y)),
+        n_anomalies=int(np.sum(y)),
+        threshold=threshold,
+        ranking=_ranking(items, y, random_state),
+        at_threshold=_at_threshold(items, y, threshold.flag(items.scores), random_state),
+        kinds=recall_by_kind(items.scores, named, threshold.value),
+        pixels=_pixels(items),
+        left_out=items.left_out,
+    )
+
+
+def _kind(kind: Any, is_anomaly: bool) -> str:
+    return str(kind) if kind is not None else ("anomaly" if is_anomaly else "normal")
+
+
+def _ranking(items: ScoredItems, y: BoolArray, random_state: int) -> dict[str, Interval]:
+    n = N_RESAMPLES if len(items) <= MANY else N_RESAMPLES // 4
+    metrics = {
+        "auroc": RankingCurve.auroc,
+        "average_precision": RankingCurve.average_precision,
+        "fpr_at_95_tpr": RankingCurve.fpr_at_tpr,
+    }
+    return {
+        name: bootstrap_interval(
+            metric, y, items.scores, groups=items.groups, n_resamples=n, random_state=random_state
+        )
+        for name, metric in metrics.items()
+    }
+
+
+def _at_threshold(
+    items: ScoredItems, y: BoolArray, flags: BoolArray, random_state: int
+) -> dict[str, Interval]:
+    """Return recall, false-positive rate, precision and F1 of flags."""
+    tp, fp = float(np.sum(flags & y)), float(np.sum(flags & ~y))
+    n_anomalies, n_normals = float(np.sum(y)), float(np.sum(~y))
+    shares = {
+        "recall": proportion_interval(tp, n_anomalies),
+        "fpr": proportion_interval(fp, n_normals),
+        "precision": proportion_interval(tp, tp + fp),
+    }
+    if items.groups is not None:
+        from vae_anomaly.thresholds.rules import flag_quality
+
+        quality = flag_quality(flags, y, groups=items.groups, random_state=random_state)
+        shares = {"recall": quality.recall, "fpr": quality.fpr} | {
+            "precision": quality.precision or shares["precision"]
+        }
+    rng = np.random.default_rng(random_state)
+    drawn_tp = rng.binomial(int(n_anomalies), tp / n_anomalies, 4000)
+    drawn_fp = rng.binomial(int(n_normals), fp / n_normals, 4000)
+    low, high = np.quantile(2 * drawn_tp / (drawn_tp + drawn_fp + n_anomalies), [0.025, 0.975])
+    f1 = Interval(2 * tp / (tp + fp + n_anomalies), float(low), float(high))
+    return {**shares, "f1": f1}
+
+
+def _pixels(items: ScoredItems) -> dict[str, float]:
+    """Return the figures of heat maps against outlines, on maps of 128 pixels."""
+    if not any(mask.any() for mask in items.masks):
+        return {}
+    truth = np.concatenate([mask.ravel() for mask in items.masks])
+    heat = np.concatenate([maps.ravel() for maps in items.heat])
+    return {"pixel_auroc": auroc(truth, heat), "aupro": aupro(items.masks, items.heat)}
+
+
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {
+        name: None if math.isnan(value) else value
+        for name, value in (
+            ("estimate", interval.estimate),
+            ("low", interval.low),
+            ("high", interval.high),
+        )
+    }

@@ -1,0 +1,101 @@
+"""One picture explained on one card: as it is, and where it differs from good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.scoring.heatmaps import HEAT_RANGE, Region, contours, render
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["inspection_card"]
+
+OUTLINE = "#00e5ff"  # a colour that the scale does not contain
+MAX_BOXES = 5
+
+
+def inspection_card(
+    picture: NDArray[Any],
+    heat: NDArray[np.float32],
+    regions: Sequence[Region] = (),
+    *,
+    level: float,
+    title: str = "",
+) -> Figure:
+    """Draw a picture with its hottest regions boxed, beside its heat map.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (H, W) or (H, W, 3), uint8 or uint16
+    heat : ndarray of shape (H, W), float32
+        In sd of held-out normals. The colour scale is the same for every picture: a good one looks
+        dark.
+    regions : sequence of Region
+        The hottest first; at most five are boxed and numbered.
+    level : float, sd of held-out normals
+        Where the map is outlined.
+    title : str
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    from matplotlib.figure import Figure
+
+    height, width = heat.shape
+    panel = 5.0 * min(1.4, max(0.6, height / width))
+    figure = Figure(figsize=(10.6, panel + 0.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(shown(picture), interpolation="nearest")
+    _boxes(left, regions)
+    right.imshow(render(heat), interpolation="nearest")
+    for line in contours(heat, level):
+        right.plot(line[:, 0], line[:, 1], color=OUTLINE, linewidth=1.2)
+    left.set_title("picture, hottest regions boxed", fontsize=9)
+    right.set_title(f"heat map, outlined at {level:.1f} sd", fontsize=9)
+    for axes in (left, right):
+        axes.set_axis_off()
+        axes.set_xlim(-0.5, width - 0.5)
+        axes.set_ylim(height - 0.5, -0.5)
+    _scale(figure, right)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def shown(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a decoded picture as RGB of 8 bits."""
+    if picture.dtype == np.uint16:
+        picture = picture >> 8
+    eight = np.asarray(picture, dtype=np.uint8)
+    return np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
+
+
+def _boxes(axes: Axes, regions: Sequence[Region]) -> None:
+    from matplotlib.patches import Rectangle
+
+    for rank, region in enumerate(regions[:MAX_BOXES], start=1):
+        corner = (region.left - 0.5, region.top - 0.5)
+        size = (region.right - region.left, region.bottom - region.top)
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=OUTLINE, linewidth=1.4))
+        axes.annotate(
+            str(rank), corner, color="black", fontsize=8, annotation_clip=True,
+            bbox={"facecolor": OUTLINE, "edgecolor": "none", "pad": 1.2},
+        )  # fmt: skip
+
+
+def _scale(figure: Figure, axes: Axes) -> None:
+    """Draw the fixed colour scale beside the map."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    low, high = HEAT_RANGE
+    colours = render(np.linspace(low, high, 256, dtype=np.float32)[None])[0] / 255.0
+    mappable = ScalarMappable(Normalize(low, high), ListedColormap(colours))
+    bar = figure.colorbar(mappable, ax=axes, fraction=0.046, extend="both")
+    bar.set_label("sd of held-out normals", fontsize=8)

@@ -1,0 +1,118 @@
+"""Figures of labelled scores: histogram, ROC and precision-recall, with the operating point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "evaluation_figures",
+    "precision_recall_figure",
+    "roc_figure",
+    "score_histogram_figure",
+]
+
+NORMAL, ANOMALY, POINT = "0.55", "tab:red", "tab:blue"
+
+
+def evaluation_figures(
+    scores: ArrayLike, labels: ArrayLike | None, threshold: float
+) -> dict[str, Figure]:
+    """Return all figures that these scores allow, by file name without its ending.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,), higher = more anomalous
+    labels : array-like of shape (N,), 1 = anomaly, or None
+        Without them only the histogram is drawn.
+    threshold : float
+        Flagged when ``score > threshold``.
+    """
+    figures = {"score_histogram": score_histogram_figure(scores, labels, threshold)}
+    if labels is not None:
+        figures["roc"] = roc_figure(scores, labels, threshold)
+        figures["precision_recall"] = precision_recall_figure(scores, labels, threshold)
+    return figures
+
+
+def score_histogram_figure(scores: ArrayLike, labels: ArrayLike | None, threshold: float) -> Figure:
+    """Draw how scores are spread, by label where there are labels, counts on a log axis."""
+    s = checked_scores(scores)
+    figure, axes = _figure(8.0, 3.8)
+    edges = np.linspace(min(s.min(), threshold), max(s.max(), threshold) + 1e-9, 61).tolist()
+    if labels is None:
+        axes.hist(s, bins=edges, log=True, color=NORMAL, label=f"items ({s.size:,})")
+    else:
+        y = checked_labels(labels, s.size)
+        for part, colour, name in ((s[~y], NORMAL, "normal"), (s[y], ANOMALY, "anomaly")):
+            axes.hist(
+                part, bins=edges, log=True, color=colour, alpha=0.65,
+                label=f"{name} ({part.size:,})",
+            )  # fmt: skip
+    axes.axvline(threshold, color=POINT, linestyle="--", label=f"threshold {threshold:.3g}")
+    axes.set_xlabel("anomaly score, -log10 p (higher = more anomalous)")
+    axes.set_ylabel("items")
+    axes.legend(frameon=False)
+    return figure
+
+
+def roc_figure(scores: ArrayLike, labels: ArrayLike, threshold: float) -> Figure:
+    """Draw recall over false-positive rate, the rate on a log axis where few alarms matter."""
+    s, y, curve = _curve(scores, labels)
+    figure, axes = _figure(5.2, 4.6)
+    floor = 0.5 / np.sum(~y)
+    axes.step(np.maximum(curve.fpr, floor), curve.tpr, where="post", color="black",
+              label=f"AUROC {curve.auroc():.3f}")  # fmt: skip
+    chance = np.geomspace(floor, 1.0, 200)
+    axes.plot(chance, chance, color="0.8", linestyle=":", label="chance")
+    fpr, tpr = float(np.mean(s[~y] > threshold)), float(np.mean(s[y] > threshold))
+    axes.plot(max(fpr, floor), tpr, "o", color=POINT, label=f"threshold: {tpr:.0%} at {fpr:.2%}")
+    axes.set_xscale("log")
+    axes.set_xlabel("false-positive rate")
+    axes.set_ylabel("recall")
+    axes.set_ylim(0.0, 1.02)
+    axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def precision_recall_figure(scores: ArrayLike, labels: ArrayLike, threshold: float) -> Figure:
+    """Draw precision over recall, with what chance would reach."""
+    s, y, curve = _curve(scores, labels)
+    figure, axes = _figure(5.2, 4.6)
+    axes.step(curve.tpr[1:], curve.precision[1:], where="pre", color="black",
+              label=f"average precision {curve.average_precision():.3f}")  # fmt: skip
+    axes.axhline(y.mean(), color="0.8", linestyle=":", label=f"chance {y.mean():.2g}")
+    flags = s > threshold
+    if flags.any():
+        recall, precision = float(np.mean(flags[y])), float(np.mean(y[flags]))
+        axes.plot(recall, precision, "o", color=POINT,
+                  label=f"threshold: {precision:.0%} right, {recall:.0%} found")  # fmt: skip
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_xlim(0.0, 1.02)
+    axes.set_ylim(0.0, 1.05)
+    axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def _curve(
+    scores: ArrayLike, labels: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], RankingCurve]:
+    s = checked_scores(scores)
+    y = checked_labels(labels, s.size)
+    return s, y, RankingCurve.of(y, s)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()

@@ -1,0 +1,98 @@
+"""Write figures and reports to disk, or say why that failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from vae_anomaly.errors import StorageError
+from vae_anomaly.reports.figures import evaluation_figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["write_evaluation", "write_figure", "write_figures", "write_json"]
+
+DPI = 110
+
+
+def write_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG and return its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target, dpi=DPI, format="png")
+    except OSError as err:
+        raise StorageError(f"Cannot write {target}: {err}. Choose another --out.") from err
+    return target
+
+
+def write_json(content: Mapping[str, Any], path: str | Path) -> Path:
+    """Write a report as JSON and return its path; NaN is refused.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    target = Path(path)
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text + "\n", encoding="utf-8")
+    except OSError as err:
+        raise StorageError(f"Cannot write {target}: {err}. Choose another --out.") from err
+    return target
+
+
+def write_figures(
+    scores: ArrayLike, labels: ArrayLike | None, threshold: float, out: str | Path
+) -> list[Path]:
+    """Draw the figures that these scores allow into a folder and return their paths.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,), higher = more anomalous
+    labels : array-like of shape (N,), 1 = anomaly, or None
+    threshold : float
+        Flagged when ``score > threshold``.
+    out : path
+
+    Raises
+    ------
+    StorageError
+        If they cannot be written.
+    """
+    figures = evaluation_figures(scores, labels, threshold)
+    return [write_figure(figure, Path(out) / f"{name}.png") for name, figure in figures.items()]
+
+
+def write_evaluation(
+    report: Mapping[str, Any], scores: ArrayLike, labels: ArrayLike | None, out: str | Path
+) -> list[Path]:
+    """Write ``evaluation.json`` and the figures of a report and return their paths.
+
+    Parameters
+    ----------
+    report : mapping
+        As `EvaluationReport.to_dict` gives it.
+    scores, labels, out
+        As `write_figures`.
+
+    Raises
+    ------
+    StorageError
+        If they cannot be written.
+    """
+    written = write_json(report, Path(out) / "evaluation.json")
+    return [written, *write_figures(scores, labels, report["threshold"]["value"], out)]
