@@ -11,6 +11,7 @@ from vae_anomaly.latents import (
     balance,
     embed,
     interpolate,
+    latent_plane,
     latent_report,
     sample,
     traverse,
@@ -78,6 +79,18 @@ def test_a_traversal_moves_one_latent_and_leaves_the_others(vae):
     moved[2] = 2.0
     torch.testing.assert_close(grid[0, 2], vae.decode(moved.unsqueeze(0))[0].detach())
     assert traverse(vae, z).shape == (Z, 7, *SHAPE)
+
+
+def test_a_plane_shows_every_pair_of_latents_where_a_plot_would():
+    with seeded(0):
+        networks = MLPEncoder(SHAPE, 16, 2), MLPDecoder(SHAPE, 16, 2)
+    model = VAE(*networks, GaussianLikelihood((1, 1, 1))).eval()
+    grid = latent_plane(model, steps=5, limit=2.0)
+    assert grid.shape == (5, 5, *SHAPE)
+    top_right = model.decode(torch.tensor([[2.0, 2.0]]))[0].detach()
+    left_of_middle = model.decode(torch.tensor([[-1.0, 0.0]]))[0].detach()
+    torch.testing.assert_close(grid[0, 4], top_right)
+    torch.testing.assert_close(grid[2, 1], left_of_middle)
 
 
 def test_an_attribute_direction_carries_the_attribute(vae):
@@ -182,11 +195,12 @@ def test_the_global_random_state_is_left_alone(vae):
         (lambda v: interpolate(v, data(1)[0], data(1)[0], 1), ConfigError, "steps >= 2"),
         (lambda v: interpolate(v, data(1)[0], data(1)[0], 3, "cubic"), ConfigError, "'cubic'"),
         (lambda v: traverse(v, torch.zeros(Z), [7]), ConfigError, r"latents 0 to 3; got \[7\]"),
+        (lambda v: latent_plane(v), ConfigError, "needs a model with 2 latents; got 4"),
         (lambda v: embed(v, data(0)), NotEnoughDataError, "nothing to embed"),
         (lambda _: NormalSampler().fit(torch.zeros(1, 2)), NotEnoughDataError, "At least 2"),
         (lambda _: latent_report(torch.zeros(3, 2), [0, 0, 0]), NotEnoughDataError, "2 or more"),
     ],
-    ids=["steps", "mode", "latent", "empty", "one-latent", "one-cluster"],
+    ids=["steps", "mode", "latent", "plane", "empty", "one-latent", "one-cluster"],
 )
 def test_impossible_requests_name_what_is_possible(vae, call, error, message):
     with pytest.raises(error, match=message):

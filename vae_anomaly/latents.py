@@ -32,6 +32,7 @@ __all__ = [
     "balance",
     "embed",
     "interpolate",
+    "latent_plane",
     "latent_report",
     "sample",
     "traverse",
@@ -279,6 +280,41 @@ def traverse(
     extras = {k: v[:1].expand(len(flat), *v.shape[1:]) for k, v in (given or {}).items()}
     recon = model.likelihood.mean(model.decode(flat, **extras))
     return recon.reshape(len(dims), len(values), *recon.shape[1:])
+
+
+@torch.no_grad()
+def latent_plane(model: VAE, steps: int = 15, limit: float = 2.5) -> Tensor:
+    """Decode a grid over a latent space of two dimensions.
+
+    Parameters
+    ----------
+    model : VAE
+        With ``latent_dim = 2``.
+    steps : int
+    limit : float
+        The grid reaches from -limit to +limit in both latents.
+
+    Returns
+    -------
+    grid : Tensor of shape (steps, steps, *x)
+        Rows follow the second latent, from +limit down; columns the first, rising: as a plot has
+        it.
+
+    Raises
+    ------
+    ConfigError
+        If the model has not exactly two latents.
+    """
+    if model.latent_dim != 2:
+        raise ConfigError(
+            f"A plane needs a model with 2 latents; got {model.latent_dim}. Use traverse() for "
+            "others, or train with latent_dim=2."
+        )
+    axis = torch.linspace(-limit, limit, steps, device=_device(model))
+    rows, columns = torch.meshgrid(axis.flip(0), axis, indexing="ij")
+    z = torch.stack([columns, rows], dim=-1).flatten(0, 1)
+    recon = model.likelihood.mean(model.decode(z))
+    return recon.reshape(steps, steps, *recon.shape[1:])
 
 
 def attribute_direction(z_with: Tensor, z_without: Tensor) -> Tensor:

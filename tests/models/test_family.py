@@ -6,12 +6,14 @@ from math import log
 
 import pytest
 import torch
+from oracles.ppca import draw_data, exact_log_prob, make_ppca
 from torch import nn
 
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.likelihoods import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood
 from vae_anomaly.models.autoencoder import AutoEncoder
 from vae_anomaly.models.conditional import ConditionalVAE
+from vae_anomaly.models.importance_weighted import ImportanceWeightedVAE
 from vae_anomaly.models.ladder import LadderVAE
 from vae_anomaly.models.networks import (
     ConvDecoder,
@@ -55,6 +57,8 @@ def build(name: str) -> nn.Module:
             return VAE(*parts(), GaussianLikelihood(D))
         if name == "autoencoder":
             return AutoEncoder(*parts(), GaussianLikelihood(D))
+        if name == "importance-weighted":
+            return ImportanceWeightedVAE(*parts(), GaussianLikelihood(D), n_draws=5)
         if name == "conditional":
             return ConditionalVAE(*parts(2), GaussianLikelihood(D), 2)
         if name == "vq":
@@ -66,7 +70,10 @@ def build(name: str) -> nn.Module:
         return SemiSupervisedVAE(*parts(3), GaussianLikelihood(D), classifier(), 3)
 
 
-NAMES = ["vae", "autoencoder", "conditional", "vq", "vq-gradient", "ladder", "semi-supervised"]
+NAMES = [
+    *("vae", "autoencoder", "importance-weighted", "conditional"),
+    *("vq", "vq-gradient", "ladder", "semi-supervised"),
+]
 each = pytest.mark.parametrize("name", NAMES)
 WITH_BOUND = [name for name in NAMES if name != "autoencoder"]
 
@@ -125,18 +132,13 @@ class TestEveryMember:
             draws = [model(x, sample=True, generator=g, **given).elbo.mean() for _ in range(20)]
         nll = model.iw_nll(x, 30, generator=gen(1), **given)
         assert nll.shape == (100,)
+        alone = {name: value[:1] for name, value in given.items()}
+        first = model.iw_nll(x[:1], 10, **alone)[0]  # a score: repeats, and knows no batch
+        torch.testing.assert_close(first, model.iw_nll(x, 10, **given)[0], rtol=1e-5, atol=1e-5)
         assert float(nll.mean()) <= -float(torch.stack(draws).mean()) + 0.02
 
 
 class TestAutoEncoder:
-    def test_reconstructs_at_least_as_well_as_every_vae_on_the_same_network(self):
-        x, errors = data(600), {}
-        for name in ("autoencoder", "vae"):
-            model = build(name)
-            fit_vae(model, x, config=TrainingConfig(max_steps=250, batch_size=64, lr=1e-2))
-            errors[name] = float((model.reconstruct(x) - x).square().mean().detach())
-        assert errors["autoencoder"] < errors["vae"]
-
     def test_has_no_kl_and_refuses_what_needs_a_prior(self):
         model = build("autoencoder").train()
         assert (model(data(5)).kl_per_dim == 0).all()
@@ -144,6 +146,44 @@ class TestAutoEncoder:
             model.iw_nll(data(5), 3)
         with pytest.raises(ConfigError, match="no prior"):
             model.draw_prior(3)
+
+
+class TestBeta:
+    def test_reconstruction_error_rises_with_beta_from_the_autoencoder_on(self):
+        x, errors = data(600), []
+        for name, beta in (("autoencoder", 1.0), ("vae", 0.5), ("vae", 1.0), ("vae", 4.0)):
+            model = build(name)
+            config = TrainingConfig(max_steps=150, batch_size=64, lr=1e-2, beta=beta)
+            fit_vae(model, x, config=config)
+            errors.append(float((model.reconstruct(x) - x).square().mean().detach()))
+        assert errors == sorted(errors)
+        assert errors[-1] < float(x.var(0).mean())  # the worst still beats predicting the mean
+
+
+class TestImportanceWeightedVAE:
+    def test_reported_loss_is_the_bound_not_a_weighted_mean(self):
+        vae, W = make_ppca(sigma=0.5, widen=1.5)
+        model = ImportanceWeightedVAE(vae.encoder, vae.decoder, vae.likelihood, n_draws=200)
+        x = draw_data(W, 0.5, 300)
+        with torch.no_grad():
+            loss = model.training_loss(model.train()(x, generator=gen()))
+        log_p = float(exact_log_prob(x, W, 0.5).mean())
+        assert float(loss) == pytest.approx(-log_p, abs=0.05)
+        assert float(loss) > -log_p - 0.02
+
+    def test_one_draw_is_the_ordinary_elbo_in_expectation(self):
+        model, x = build("importance-weighted").train(), data(50)
+        model.n_draws, g = 1, gen()
+        with torch.no_grad():
+            outs = [model(x, generator=g) for _ in range(300)]
+        bound = torch.stack([out.bound for out in outs]).mean()
+        elbo = torch.stack([out.elbo for out in outs]).mean()
+        assert float(bound) == pytest.approx(-float(elbo), rel=0.01)
+
+    def test_the_target_is_what_the_bound_is_about(self):
+        model, x = build("importance-weighted").train(), data(20)
+        near, far = (model(x, target=t, generator=gen()).bound.mean() for t in (x, x + 5))
+        assert float(far.detach()) > float(near.detach()) + 10
 
 
 class TestConditionalVAE:

@@ -92,6 +92,13 @@ class TestImportanceWeightedBound:
         assert not nll.requires_grad
         assert (vae.iw_nll(10 * x, 50) > vae.iw_nll(x, 50)).all()  # higher = less likely
 
+    def test_without_a_generator_a_score_repeats_and_does_not_depend_on_its_batch(self):
+        vae, x = small_vae().eval(), torch.randn(30, 6, generator=gen())
+        whole, order = vae.iw_nll(x, 20), torch.randperm(30, generator=gen(1))
+        assert torch.equal(whole, vae.iw_nll(x, 20))
+        torch.testing.assert_close(vae.iw_nll(x[order], 20), whole[order], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(vae.iw_nll(x[4:5], 20)[0], whole[4], rtol=1e-5, atol=1e-5)
+
     def test_no_draws_is_refused(self):
         with pytest.raises(ConfigError, match="at least 1 draw"):
             small_vae().iw_nll(torch.zeros(2, 6), 0)

@@ -136,6 +136,57 @@ class TestLearning:
             torch.testing.assert_close(pair.members[1].state_dict()[name], value)
 
 
+class TestOptions:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            *({"kl_schedule": kind, "kl_warmup_steps": 5} for kind in ("constant", "linear")),
+            {"kl_schedule": "cyclical", "kl_warmup_steps": 8, "kl_cycles": 2, "kl_ramp": 0.9},
+            *({"lr_schedule": kind, "lr_warmup_steps": 3} for kind in ("constant", "cosine")),
+            *({"precision": kind} for kind in ("float32", "bf16")),
+            {"free_bits": 0.2},
+            {"clip_norm": 0.5},
+            {"ema_decay": 0.5, "weight_decay": 0.1},
+            {"batch_size": 1000, "min_steps": 5, "patience": 1},
+        ],
+        ids=lambda options: "-".join(f"{k}={v}" for k, v in options.items()),
+    )
+    def test_every_documented_option_trains(self, options):
+        x, vae = data(100), model()
+        before = weights(vae)
+        given = config(max_steps=12, eval_every=4, **({"batch_size": 32} | options))
+        history = fit_vae(vae, x[:60], validation=x[60:], config=given)
+        assert all(math.isfinite(v) for record in history.records for v in record.values())
+        assert not same(before, weights(vae))
+
+    @pytest.mark.parametrize("name", ["relu", "silu", "tanh", "elu"])
+    def test_every_documented_activation_trains(self, name):
+        with seeded(0):
+            networks = (
+                MLPEncoder((6,), 8, 2, activation=name),
+                MLPDecoder((6,), 8, 2, activation=name),
+            )
+        vae = VAE(*networks, GaussianLikelihood(6))
+        history = fit_vae(vae, data(60), config=config(max_steps=10))
+        assert math.isfinite(history.records[-1]["train_loss"])
+
+    def test_clipping_bounds_the_gradient(self):
+        vae = model()
+        fit_vae(vae, 1000 * data(60), config=config(max_steps=1, clip_norm=0.5))
+        norm = torch.stack([p.grad.norm() for p in vae.parameters()]).norm()
+        assert float(norm) == pytest.approx(0.5, rel=1e-3)
+
+    def test_free_bits_keep_a_latent_alive_that_beta_would_kill(self):
+        kl = []
+        for free_bits in (0.0, 0.5):
+            vae = model()
+            given = config(max_steps=150, beta=50.0, free_bits=free_bits)
+            fit_vae(vae, data(), config=given)
+            with torch.no_grad():
+                kl.append(float(vae(data()).kl_per_dim.mean(0).max()))
+        assert kl[0] < 0.05 < 0.3 < kl[1]
+
+
 class TestSelection:
     def test_best_weights_are_those_of_the_greatest_beta_one_validation_elbo(self):
         x, vae = data(), model()

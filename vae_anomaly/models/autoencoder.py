@@ -37,7 +37,13 @@ class AutoEncoder(VAE):
         return Latents(code, code, torch.full_like(code, LOGVAR_LOW), torch.zeros_like(code))
 
     def importance_log_weights(
-        self, x: Tensor, n_draws: int, *, generator: Generator | None = None, **given: Tensor
+        self,
+        x: Tensor,
+        n_draws: int,
+        *,
+        generator: Generator | None = None,
+        common: bool = False,
+        **given: Tensor,
     ) -> Tensor:
         """Refuse: without a prior there is no bound."""
         raise self._no_prior("an importance-weighted bound")

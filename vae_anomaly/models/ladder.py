@@ -59,7 +59,7 @@ class _Rung:
 
     @property
     def log_ratio(self) -> Tensor:
-        """Return log p(z) - log q(z), (N,)."""
+        """Return log p(z) - log q(z), (N,) or (L, N)."""
         log_p = gaussian_log_prob(self.z, *self.prior)
         log_q = gaussian_log_prob(self.z, *self.posterior)
         return (log_p - log_q).sum(-1)
@@ -125,20 +125,37 @@ class LadderVAE(VAE):
         """Number of latents in all layers together."""
         return sum(self.latent_dims)
 
-    def climb(self, x: Tensor, drawn: bool, generator: Generator | None = None) -> list[_Rung]:
-        """Infer all layers: evidence bottom-up, then posteriors top-down; bottom layer first."""
+    def climb(
+        self,
+        x: Tensor,
+        *,
+        drawn: bool,
+        generator: Generator | None = None,
+        n_draws: int | None = None,
+        common: bool = False,
+    ) -> list[_Rung]:
+        """Infer all layers: evidence bottom-up, then posteriors top-down; bottom layer first.
+
+        With `n_draws` every tensor has the draws in front, (L, N, ...); `common` as in
+        `draw_gaussian`.
+        """
         h, evidence = x.flatten(1), []
         for block, head in zip(self.encoder.children(), self.heads, strict=True):
             h = block(h)
             evidence.append(head(h))
+        if n_draws is not None:
+            evidence = [(m.expand(n_draws, *m.shape), lv) for m, lv in evidence]
         top_mean, top_logvar = evidence[-1]
         prior = (torch.zeros_like(top_mean), torch.zeros_like(top_logvar))
         rungs: list[_Rung] = []
         for layer in reversed(range(len(evidence))):
+            posterior = evidence[layer]
             if rungs:
                 prior = self.priors[layer](rungs[-1].z)
-            posterior = _merge(evidence[layer], prior) if rungs else evidence[layer]
-            z = draw_gaussian(posterior[0], posterior[1], generator) if drawn else posterior[0]
+                posterior = _merge(evidence[layer], prior)
+            z = posterior[0]
+            if drawn:
+                z = draw_gaussian(z, posterior[1], generator, common=common)
             rungs.append(_Rung(z, posterior, prior))
         return rungs[::-1]
 
@@ -156,7 +173,7 @@ class LadderVAE(VAE):
         self, x: Tensor, *, drawn: bool, generator: Generator | None = None, **given: Tensor
     ) -> Latents:
         """Infer every layer."""
-        rungs = self.climb(x, drawn, generator)
+        rungs = self.climb(x, drawn=drawn, generator=generator)
         means, logvars = zip(*(rung.posterior for rung in rungs), strict=True)
         kls = [rung.kl for rung in rungs]
         facts = {"kl_per_layer": torch.stack([kl.sum(-1) for kl in kls], dim=-1)}
@@ -174,14 +191,20 @@ class LadderVAE(VAE):
         return torch.cat(drawn[::-1], -1)
 
     def importance_log_weights(
-        self, x: Tensor, n_draws: int, *, generator: Generator | None = None, **given: Tensor
+        self,
+        x: Tensor,
+        n_draws: int,
+        *,
+        generator: Generator | None = None,
+        common: bool = False,
+        **given: Tensor,
     ) -> Tensor:
         """Return log p(x, z) - log q(z | x) over all layers, (n_draws, N), nats."""
-        repeated = x.repeat(n_draws, *[1] * (x.ndim - 1))
-        rungs = self.climb(repeated, drawn=True, generator=generator)
-        nll = self.likelihood.nll(self.decode(rungs[0].z), repeated).flatten(1).sum(1)
-        ratio = torch.stack([rung.log_ratio for rung in rungs]).sum(0)
-        return (ratio - nll).reshape(n_draws, len(x))
+        rungs = self.climb(x, drawn=True, generator=generator, n_draws=n_draws, common=common)
+        params = self.decode(rungs[0].z.flatten(0, 1))
+        params = params.reshape(n_draws, len(x), *params.shape[1:])
+        nll = self.likelihood.nll(params, x.expand(n_draws, *x.shape)).flatten(2).sum(2)
+        return torch.stack([rung.log_ratio for rung in rungs]).sum(0) - nll
 
 
 def _merge(evidence: Gaussian, prior: Gaussian) -> Gaussian:

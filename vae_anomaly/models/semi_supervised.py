@@ -173,14 +173,22 @@ class SemiSupervisedVAE(VAE):
         return VAEOutput(*(v.reshape(*shape, *v.shape[1:]) for v in (*fields, latents.kl_per_dim)))
 
     def importance_log_weights(
-        self, x: Tensor, n_draws: int, *, generator: Generator | None = None, **given: Tensor
+        self,
+        x: Tensor,
+        n_draws: int,
+        *,
+        generator: Generator | None = None,
+        common: bool = False,
+        **given: Tensor,
     ) -> Tensor:
         """Return log of sum over y of p(x, y, z_y) / q(z_y | x, y), (n_draws, N), nats."""
         per_class = []
         for code in torch.eye(self.n_classes, device=x.device):
             condition = code.expand(len(x), -1)
             per_class.append(
-                super().importance_log_weights(x, n_draws, generator=generator, condition=condition)
+                super().importance_log_weights(
+                    x, n_draws, generator=generator, common=common, condition=condition
+                )
             )
         return torch.logsumexp(torch.stack(per_class), 0) - log(self.n_classes)
 

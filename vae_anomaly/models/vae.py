@@ -61,9 +61,28 @@ class VAEOutput:
         return -(self.nll + self.kl)
 
 
-def draw_gaussian(mean: Tensor, logvar: Tensor, generator: Generator | None = None) -> Tensor:
-    """Draw z ~ N(mean, exp(logvar)) such that gradients reach both."""
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+def draw_gaussian(
+    mean: Tensor,
+    logvar: Tensor,
+    generator: Generator | None = None,
+    *,
+    common: bool = False,
+) -> Tensor:
+    """Draw z ~ N(mean, exp(logvar)) such that gradients reach both.
+
+    Parameters
+    ----------
+    mean, logvar : Tensor of shape (..., N, Z)
+    generator : torch.Generator, optional
+    common : bool
+        Use the same noise for all N samples, so that a draw does not depend on the batch.
+
+    Returns
+    -------
+    z : Tensor of the shape of `mean`
+    """
+    shape = (*mean.shape[:-2], 1, mean.shape[-1]) if common else mean.shape
+    noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + noise * torch.exp(0.5 * logvar)
 
 
@@ -246,17 +265,31 @@ class VAE(nn.Module):
         n_draws: int,
         *,
         generator: Generator | None = None,
+        common: bool = False,
         **given: Tensor,
     ) -> Tensor:
         """Return log p(x, z) - log q(z | x) of shape (n_draws, N) for draws z ~ q, nats."""
+        return self._log_weights(x, x, n_draws, generator, common, **given)
+
+    def _log_weights(
+        self,
+        x: Tensor,
+        target: Tensor,
+        n_draws: int,
+        generator: Generator | None,
+        common: bool,
+        **given: Tensor,
+    ) -> Tensor:
         mean, logvar = self.encode(x, **given)
-        z = draw_gaussian(mean.expand(n_draws, *mean.shape), logvar, generator)  # (L, N, Z)
+        wide = mean.expand(n_draws, *mean.shape)  # (L, N, Z)
+        z = draw_gaussian(wide, logvar, generator, common=common)
         repeated = {
             name: value.repeat(n_draws, *[1] * (value.ndim - 1)) for name, value in given.items()
         }
         params = self.decode(z.flatten(0, 1), **repeated)
         params = params.reshape(n_draws, len(x), *params.shape[1:])
-        log_px = -self.likelihood.nll(params, x.expand(n_draws, *x.shape)).flatten(2).sum(2)
+        log_px = -self.likelihood.nll(params, target.expand(n_draws, *target.shape))
+        log_px = log_px.flatten(2).sum(2)
         return log_px + self.log_prior(z) - gaussian_log_prob(z, mean, logvar).sum(-1)
 
     @torch.no_grad()
@@ -277,7 +310,8 @@ class VAE(nn.Module):
         n_draws : int
             Exactly this many draws are made, whatever `chunk` is.
         generator : torch.Generator, optional
-            Pass one with a fixed seed for repeatable values.
+            Draws are then independent for each sample. Left out, one fixed set of draws serves
+            all samples: a score repeats, and does not depend on the batch it is computed in.
         chunk : int
             Draws that are decoded at a time; bounds the memory.
 
@@ -286,7 +320,13 @@ class VAE(nn.Module):
         nll : Tensor of shape (N,), nats; higher = less likely
         """
         sizes = [min(chunk, n_draws - done) for done in range(0, n_draws, chunk)]
-        weights = [self.importance_log_weights(x, n, generator=generator, **given) for n in sizes]
+        common = generator is None
+        if generator is None:
+            generator = torch.Generator(next(self.parameters()).device).manual_seed(0)
+        weights = [
+            self.importance_log_weights(x, n, generator=generator, common=common, **given)
+            for n in sizes
+        ]
         return importance_weighted_nll(torch.cat(weights) if weights else x.new_empty(0, len(x)))
 
 

@@ -175,7 +175,13 @@ class VQVAE(VAE):
         return F.embedding(indices.to(self.codes.device), self.codes).flatten(1)
 
     def importance_log_weights(
-        self, x: Tensor, n_draws: int, *, generator: Generator | None = None, **given: Tensor
+        self,
+        x: Tensor,
+        n_draws: int,
+        *,
+        generator: Generator | None = None,
+        common: bool = False,
+        **given: Tensor,
     ) -> Tensor:
         """Return the ELBO of each draw, (n_draws, N): q is certain, so all draws are equal."""
         output: VAEOutput = self(x, sample=False)
