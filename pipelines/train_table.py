@@ -1,0 +1,74 @@
+"""Train the tabular detector on normal rows and register it.
+
+python -m pipelines.train_table pipelines/train_table.toml
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipelines.job import Job, Place, Section, run_job
+from vae_anomaly import TabularVAEDetector
+from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.tracking import log_training
+
+__all__ = ["TrainTable", "train"]
+
+
+class Detector(Section):
+    """Parameters of `TabularVAEDetector`."""
+
+    score: Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"] = "fused"
+    preset: Literal["fast", "default", "thorough"] = "default"
+    latent_dim: int | None = None
+    max_steps: int | None = None
+    target_fpr: float = 0.01
+    random_state: int | None = None
+
+
+class TrainTable(Job):
+    """Where the normal rows are, what their columns mean, and what the model is called."""
+
+    name: str
+    tables: list[Place]
+    schema_file: Place | None = None
+    column_kinds: dict[str, str] = Field(default_factory=dict)
+    id_column: str | None = None
+    label: str | None = None
+    groups: str | None = None
+    alias: str | None = None
+    experiment: str = "vae-anomaly"
+    detector: Detector = Detector()
+
+
+def train(job: TrainTable) -> dict[str, Any]:
+    """Fit on the rows that are not labelled as anomalies, log and register."""
+    rows = read_table(list(job.tables))
+    if job.schema_file is not None:
+        schema = Schema.from_json(Path(job.schema_file).read_text(encoding="utf-8"))
+    else:
+        schema = Schema.infer(
+            rows, overrides=job.column_kinds, label=job.label, id_column=job.id_column
+        )
+    if schema.label is not None:
+        rows = rows[~rows[schema.label].astype(bool)].reset_index(drop=True)
+    detector = TabularVAEDetector(schema=schema, **job.detector.model_dump())
+    detector.fit(rows, groups=job.groups)
+    model = log_training(
+        detector,
+        name=job.name,
+        experiment=job.experiment,
+        alias=job.alias,
+        evidence="trained by pipelines.train_table",
+        uri=job.tracking_uri,
+    )
+    return {**asdict(model), "threshold": detector.threshold_.value, "metrics": detector.metrics_}
+
+
+if __name__ == "__main__":
+    run_job(TrainTable, train)
