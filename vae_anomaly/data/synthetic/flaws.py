@@ -91,8 +91,8 @@ def _stain(scene: Scene, rng: np.random.Generator) -> tuple[Floats, Floats]:
     ring = np.exp(-0.5 * np.square((distance - ragged + 1.5 * scale) / (1.6 * scale)))
     patchy = smooth_noise((body.shape[0], body.shape[1]), rng, 5 * scale, 5 * scale)
     strength = body * np.clip(0.8 + 0.3 * patchy, 0.45, 1.2) + 0.5 * ring
-    dose = rng.uniform(0.09, 0.2)
-    tint = np.array([0.75, 1.0, 1.35]) if scene.light.ndim == 3 else 1.0
+    dose = rng.uniform(0.09, 0.2) * (1.8 if scene.light.ndim == 3 else 1.0)  # threads hide it
+    tint = np.array([0.7, 1.0, 1.4]) if scene.light.ndim == 3 else 1.0
     loss = dose * (strength * (scene.inside > 0))
     factor = 1 - (loss[..., None] * tint if scene.light.ndim == 3 else loss)
     return scene.light * factor, body
