@@ -1,4 +1,4 @@
-"""The numbers that neighbour methods and forests get of a mixed table: our encoding, standardised."""
+"""The numbers that neighbour methods and forests get of a mixed table: our own encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def encoded_numbers(
 ) -> tuple[Floats, list[Floats]]:
     """Return training rows and other tables as standardised features."""
     encoder = TableEncoder.fit(schema.cast(train), schema.features)
-    rows = encoder.transform_training(schema.cast(train)).numbers
+    rows = encoder.transform(schema.cast(train)).numbers
     view = StandardView.fit(rows, encoder.fixed)
     later = [view.transform(encoder.transform(schema.cast(frame)).numbers) for frame in others]
     return view.transform(rows).astype(np.float64), [x.astype(np.float64) for x in later]

@@ -2,10 +2,10 @@
 
     python benchmarks/tables.py DIR --seeds 3
 
-DIR holds parquet files and ``tables.json``, which names for each of them the label, columns that give
-it away (dropped), identifiers (ignored), categories and times. Half of the normals train, the rest and
-all anomalies are scored; a table ``NAME_train*`` trains whole and ``NAME_test`` is scored. At most
-10,000 rows train. The peers get the detector's own encoding, standardised.
+DIR holds parquet files and ``tables.json``, which names for each of them the label, columns that
+give it away (dropped), identifiers (ignored), categories and times. Half of the normals train, the
+rest and all anomalies are scored; a table ``NAME_train*`` trains whole and ``NAME_test`` is scored.
+At most 10,000 rows train. The peers get the detector's own encoding, standardised.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Compare `TabularVAEDetector` with other detectors on ADBench's classical sets.
 
 Protocol: per seed the normals are shuffled, half of them train, the other half and all anomalies
-are scored; the scaler sees training rows only; at most 10,000 rows on either side (share of anomalies
-kept, at least 50 where there are). One configuration for all sets. Every result is appended to the
-output file at once, and a result that is there is not computed again: a killed run continues.
+are scored; the scaler sees training rows only; at most 10,000 rows on either side (share of
+anomalies kept, at least 50 where there are). One configuration for all sets. Every result is
+appended to the output file at once, and a result that is there is not computed again: a killed run
+continues.
 
     python benchmarks/tabular.py DIR --seeds 5 --out results.jsonl
     python benchmarks/tabular.py DIR --seeds 1 --sets wine,Pima --peers 1-NN,IsolationForest
