@@ -1,0 +1,126 @@
+"""``vae-anomaly data check`` and ``vae-anomaly data schema``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vae_anomaly.cli.columns import print_columns
+from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.options import json_option
+from vae_anomaly.errors import DataError
+
+if TYPE_CHECKING:
+    from vae_anomaly.data.doctor import Finding, Report
+
+ITEMS_SHOWN = 5
+
+
+@click.group()
+def data() -> None:
+    r"""Check pictures or tables before training; show a schema.
+
+    \b
+    Examples:
+      vae-anomaly data check tiles/
+      vae-anomaly data schema days/2024-05-01.parquet --out cards.schema.json
+    """
+
+
+@data.command()
+@click.argument("path")
+@click.option("--label", metavar="COLUMN", help="Label column of a table.")
+@json_option
+def check(path: str, label: str | None, as_json: bool) -> None:
+    r"""Look for what would spoil a training: damage, duplicates, shortcuts, too little.
+
+    PATH is a folder of pictures, a manifest, or tables. Exit code 3 when something would be
+    refused; warnings and notes end with 0.
+
+    \b
+    Examples:
+      vae-anomaly data check tiles/
+      vae-anomaly data check 'days/*.parquet' --label is_fraud
+    """
+    from vae_anomaly.data.doctor import check_path
+
+    with show_progress() as progress:
+        report = check_path(path, label=label, progress=progress)
+    if not emit(report.to_dict(), as_json=as_json):
+        _print_report(report)
+    if report.has_errors:
+        raise DataError(
+            f"{path} holds what training or scoring would refuse. Repair what is marked ERROR, "
+            "then check again."
+        )
+
+
+@data.command()
+@click.argument("path")
+@click.option("--label", metavar="COLUMN", help="Column that says what is anomalous.")
+@click.option("--id-column", metavar="COLUMN", help="Column that names a row.")
+@click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
+@json_option
+def schema(
+    path: str, label: str | None, id_column: str | None, out: str | None, as_json: bool
+) -> None:
+    r"""Print how the columns of the tables at PATH are understood, as JSON to be edited.
+
+    Change a column's kind (numeric, categorical, boolean, timestamp, identifier, ignored) and give
+    the file to `vae-anomaly train table --schema`. It is JSON with and without --json.
+
+    \b
+    Examples:
+      vae-anomaly data schema days/2024-05-01.parquet
+      vae-anomaly data schema 'days/*.parquet' --label is_fraud --out cards.schema.json
+    """
+    from vae_anomaly.batch.commit import replace_file
+    from vae_anomaly.data.tables import read_table
+    from vae_anomaly.jobs import infer_schema_of
+
+    found = infer_schema_of(read_table(path), label=label, id_column=id_column)
+    if out is not None:
+        with replace_file(Path(out)) as temporary:
+            temporary.write_text(found.to_json(), encoding="utf-8")
+        rows = [[column.name, column.kind.value, column.note] for column in found.columns]
+        if not emit({"schema": out, **found.to_dict()}, as_json=as_json):
+            print_columns(rows, ["column", "kind", "why"], f"Wrote {out}")
+            click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
+    else:
+        click.echo(found.to_json(), nl=False)
+
+
+def _print_report(report: Report) -> None:
+    click.echo(f"{report.source}{_summary(report.summary)}")
+    for found in report.findings:
+        _print_finding(found)
+    if not report.findings:
+        click.echo("Nothing to complain about.")
+    noun = "images" if report.kind == "images" else "table"
+    if not report.has_errors:
+        click.echo(f"\nTrain on it: vae-anomaly train {noun} {report.source} --name NAME")
+
+
+def _print_finding(found: Finding) -> None:
+    click.echo(f"\n{found.severity.value.upper():<8}{found.message}")
+    click.echo(f"        {found.remedy}")
+    if found.items:
+        more = f" and {found.n_items - ITEMS_SHOWN} more" * (found.n_items > ITEMS_SHOWN)
+        click.echo(f"        {', '.join(found.items[:ITEMS_SHOWN])}{more}")
+
+
+def _summary(summary: dict[str, Any]) -> str:
+    """Say the numbers in one line: counts as they are, dictionaries as their entries."""
+    said = []
+    for key, value in summary.items():
+        name = key.replace("_", " ")
+        if isinstance(value, dict):
+            inner = ", ".join(
+                f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in value.items()
+            )
+            said += [f"{name}: {inner}"] if inner else []
+        else:
+            said.append(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
+    return "\n  ".join(["", *said])

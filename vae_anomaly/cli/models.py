@@ -1,0 +1,154 @@
+"""``vae-anomaly models list|show|promote|verify``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from vae_anomaly.cli.columns import print_columns
+from vae_anomaly.cli.console import emit
+from vae_anomaly.cli.options import json_option, tracking_option
+
+if TYPE_CHECKING:
+    from vae_anomaly.tracking import ModelCard, VersionCard
+
+METRICS_SHOWN = 3
+
+
+@click.group()
+def models() -> None:
+    r"""List, show, promote and verify registered models.
+
+    \b
+    Examples:
+      vae-anomaly models list
+      vae-anomaly models promote tiles 4 --evidence "AUROC 0.97, was 0.95"
+    """
+
+
+@models.command("list")
+@tracking_option
+@json_option
+def list_(uri: str | None, as_json: bool) -> None:
+    r"""List the models of the registry.
+
+    \b
+    Example:
+      vae-anomaly models list --tracking-uri http://mlflow.example:5000
+    """
+    from vae_anomaly.tracking import list_models, tracking_uri
+    from vae_anomaly.tracking.store import displayed
+
+    store, found = displayed(tracking_uri(uri)), list_models(uri)
+    if emit({"store": store, "models": [asdict(model) for model in found]}, as_json=as_json):
+        return
+    if not found:
+        click.echo(f"{store} holds no models yet. Train one: vae-anomaly train --help")
+        return
+    rows = [
+        [m.name, m.kind, str(m.latest), _aliases(m.aliases), f"{m.updated:%Y-%m-%d %H:%M}"]
+        for m in found
+    ]
+    print_columns(rows, ["model", "kind", "latest", "aliases", "trained (UTC)"], f"In {store}")
+
+
+@models.command()
+@click.argument("name")
+@tracking_option
+@json_option
+def show(name: str, uri: str | None, as_json: bool) -> None:
+    r"""Show the versions of a model, and how its aliases moved.
+
+    \b
+    Example:
+      vae-anomaly models show tiles
+    """
+    from vae_anomaly.tracking import show_model
+
+    card = show_model(name, uri)
+    if not emit(asdict(card), as_json=as_json):
+        _print_card(card)
+
+
+@models.command()
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@click.option("--alias", default="champion", show_default=True, help="Alias that moves.")
+@click.option("--evidence", default="", help="Why, for the record.")
+@tracking_option
+@json_option
+def promote(
+    name: str, version: int, alias: str, evidence: str, uri: str | None, as_json: bool
+) -> None:
+    r"""Point an alias of model NAME at VERSION, on the record.
+
+    The files of the version are verified first. Who did it, when, from where and why is kept as a
+    run of its own; going back is promoting the earlier version.
+
+    \b
+    Example:
+      vae-anomaly models promote tiles 4 --evidence "AUROC 0.97, was 0.95"
+    """
+    from vae_anomaly.tracking import promote as move
+
+    done = move(name, version, alias, evidence=evidence, uri=uri)
+    if emit({"model": name, **asdict(done)}, as_json=as_json):
+        return
+    before = f"version {done.old_version}" if done.old_version else "nothing"
+    click.echo(f"models:/{name}@{alias} is now version {version} (was {before}), by {done.who}.")
+    if done.old_version and done.old_version != version:
+        click.echo(f"  go back:   vae-anomaly models promote {name} {done.old_version}")
+
+
+@models.command()
+@click.argument("model")
+@tracking_option
+@json_option
+def verify(model: str, uri: str | None, as_json: bool) -> None:
+    r"""Check every file of MODEL against the digests written when it was made.
+
+    A registered model is fetched afresh. Exit code 5 when a file is missing, added or changed.
+
+    \b
+    Examples:
+      vae-anomaly models verify models:/tiles@champion
+      vae-anomaly models verify model/
+    """
+    from vae_anomaly.tracking import verify as check
+
+    found = check(model, uri)
+    if not emit({"intact": True, **asdict(found)}, as_json=as_json):
+        click.echo(f"{found.label} ({found.kind}) is intact, digest {found.digest}")
+
+
+def _print_card(card: ModelCard) -> None:
+    header = ["version", "aliases", "trained (UTC)", "flags above", "policy", "measured"]
+    print_columns([_version_row(version) for version in card.versions], header, card.name)
+    if card.promotions:
+        rows = [
+            [f"{p.when:%Y-%m-%d %H:%M}", p.alias, f"{p.old_version or '-'} -> {p.new_version}",
+             p.who, p.evidence]
+            for p in card.promotions
+        ]  # fmt: skip
+        print_columns(rows, ["when (UTC)", "alias", "moved", "by", "why"], "Promotions")
+
+
+def _version_row(version: VersionCard) -> list[str]:
+    tags = {key.rpartition(".")[2]: value for key, value in version.tags.items()}
+    bound = tags.get("threshold", "")
+    wanted = ("auroc", "average_precision", "self_test_auroc", "val_elbo")
+    known = [f"{name} {version.metrics[name]:.4g}" for name in wanted if name in version.metrics]
+    return [
+        str(version.version),
+        ", ".join(f"@{alias}" for alias in version.aliases),
+        f"{version.created:%Y-%m-%d %H:%M}",
+        f"{float(bound):.2f}" if bound else "-",
+        tags.get("threshold_policy", "-"),
+        ", ".join(known[:METRICS_SHOWN]),
+    ]
+
+
+def _aliases(aliases: dict[str, int]) -> str:
+    return ", ".join(f"@{alias} = {version}" for alias, version in aliases.items())

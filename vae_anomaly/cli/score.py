@@ -1,0 +1,191 @@
+"""``vae-anomaly score images`` and ``vae-anomaly score table``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vae_anomaly.cli.columns import print_columns
+from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.errors import GateFailedError
+
+if TYPE_CHECKING:
+    from vae_anomaly.batch import Partition, RunSummary
+    from vae_anomaly.jobs import Flag
+    from vae_anomaly.progress import Progress
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+TOP = 5
+
+
+@click.group()
+def score() -> None:
+    r"""Score a night's pictures or a day's rows.
+
+    \b
+    Examples:
+      vae-anomaly score images models:/tiles@champion tonight/ --out flags/
+      vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
+    """
+
+
+def scoring_options(command: Command) -> Command:
+    """Add what every scoring takes."""
+    for option in reversed(
+        [
+            click.option("--out", required=True, metavar="DIR", help="Output folder; see below."),
+            click.option("--max-bad-fraction", type=click.FloatRange(0, 1), default=0.05,
+                         show_default=True,
+                         help="More than this share in quarantine is exit code 4."),
+            click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+                         help="Processes; each loads the model."),
+            click.option("--cached", is_flag=True,
+                         help="Registry away: take the verified local copy of the model."),
+            click.option("--fail-on-anomaly", is_flag=True,
+                         help="Exit code 6 when anything is flagged."),
+            click.option("--log-json", is_flag=True,
+                         help="Logs on stderr as JSON lines, instead of progress."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return tracking_option(json_option(command))
+
+
+@score.command()
+@click.argument("model")
+@click.argument("source", metavar="INPUT")
+@click.option("--heatmaps", type=click.Choice(["flagged", "all", "none"]), default="flagged",
+              show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
+@scoring_options
+def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> None:
+    r"""Score the pictures of INPUT (folder, manifest or picture) with MODEL.
+
+    Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap), heatmaps/, quarantine/ and,
+    last, manifest.json. A second run does only what is new or has changed.
+
+    \b
+    Examples:
+      vae-anomaly score images models:/tiles@champion tonight/ --out flags/
+      vae-anomaly score images model/ tonight/ --out flags/ --heatmaps all --fail-on-anomaly
+    """
+    from vae_anomaly.batch import plan_images, score_images
+
+    with _told(options) as progress:
+        summary = score_images(
+            model, source, out, heatmaps=heatmaps, progress=progress, **_run_options(options)
+        )
+    _finish(summary, plan_images(source), model, "pictures", options)
+
+
+@score.command()
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--id-column", metavar="COLUMN", help="Names a row.  [default: the model's]")
+@scoring_options
+def table(
+    model: str, paths: tuple[str, ...], out: str, id_column: str | None, **options: Any
+) -> None:
+    r"""Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
+
+    Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
+    quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
+
+    \b
+    Examples:
+      vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
+      vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
+    """
+    from vae_anomaly.batch import plan_tables, score_tables
+
+    source = paths[0] if len(paths) == 1 else list(paths)
+    with _told(options) as progress:
+        summary = score_tables(
+            model, source, out, id_column=id_column, progress=progress, **_run_options(options)
+        )
+    _finish(summary, plan_tables(source), model, "rows", options)
+
+
+def _run_options(options: dict[str, Any]) -> dict[str, Any]:
+    names = {"max_bad_fraction": "max_bad_fraction", "workers": "workers", "cached": "use_cached"}
+    return {ours: options[name] for name, ours in names.items()} | {"uri": options["uri"]}
+
+
+@contextmanager
+def _told(options: dict[str, Any]) -> Iterator[Progress | None]:
+    """Show progress, or structured logs where a program listens; never both."""
+    from vae_anomaly.batch import log_to_stderr
+
+    if not options["log_json"]:
+        with show_progress() as progress:
+            yield progress
+        return
+    handler = log_to_stderr(as_json=True)
+    try:
+        yield None
+    finally:
+        logging.getLogger("vae_anomaly").removeHandler(handler)
+
+
+def _finish(
+    summary: RunSummary, plan: list[Partition], model: str, things: str, options: dict[str, Any]
+) -> None:
+    from vae_anomaly.jobs import strangest_flags
+
+    top = strangest_flags(summary.out, plan, TOP)
+    said = {**asdict(summary), "top": [asdict(flag) for flag in top]}
+    if not emit(said, as_json=options["as_json"]):
+        _print(summary, things)
+        if top:
+            _print_flags(summary, top, things)
+        click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
+        if top:
+            _print_next(model, top[0], things, options["uri"])
+    if options["fail_on_anomaly"] and summary.flagged:
+        raise GateFailedError(
+            f"{summary.flagged:,} of {summary.rows_out:,} {things} are flagged and "
+            "--fail-on-anomaly was given. Look at them, or leave that option out."
+        )
+
+
+def _print(summary: RunSummary, things: str) -> None:
+    done = f" ({summary.skipped} of {summary.partitions} parts were done before)"
+    click.echo(
+        f"{summary.model_version} scored {summary.rows_out:,} of {summary.rows_in:,} {things} "
+        f"in {summary.seconds:.1f} s{done * bool(summary.skipped)}."
+    )
+    share = summary.flagged / max(summary.rows_out, 1)
+    click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
+    if summary.quarantined:
+        codes = ", ".join(f"{n:,} {code}" for code, n in summary.codes.items())
+        click.echo(f"Not scored: {summary.quarantined:,} ({codes}); see {summary.out}/quarantine/")
+
+
+def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
+    rows = [
+        [flag.id, f"{flag.score:.2f}", f"{flag.p_value:.2g}",
+         flag.heatmap or "; ".join(flag.reasons)]
+        for flag in top
+    ]  # fmt: skip
+    title = f"The strangest {len(top)}" if summary.flagged > len(top) else "What was flagged"
+    header = ["id", "score", "p-value", "heatmap" if things == "pictures" else "why"]
+    print_columns(rows, header, title)
+
+
+def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:
+    source, here = Path(flag.source), Path.cwd()
+    item = str(source.relative_to(here) if source.is_relative_to(here) else source)
+    name = [] if things == "pictures" else ["--id", flag.id]
+    numbered = flag.id.rpartition("#")
+    if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
+        item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
+    at = ["--tracking-uri", uri] if uri else []
+    command = ["vae-anomaly", "inspect", model, item, *name, *at]
+    click.echo(f"See why:\n  {' '.join(map(quote, command))}")

@@ -1,0 +1,207 @@
+"""``vae-anomaly train images`` and ``vae-anomaly train table``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vae_anomaly.cli.columns import print_columns
+from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+
+if TYPE_CHECKING:
+    from vae_anomaly.jobs import Destination, TrainingReport
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group()
+def train() -> None:
+    r"""Learn what normal looks like, and register the model.
+
+    \b
+    Examples:
+      vae-anomaly train images tiles/train/good --name tiles
+      vae-anomaly train table 'days/2024-04-*.parquet' --name cards
+    """
+
+
+def training_options(command: Command) -> Command:
+    """Add what every training takes: effort, false alarms, and where the model goes."""
+    for option in reversed(
+        [
+            click.option("--name", help="Name in the model registry."),
+            click.option("--alias", default="champion", show_default=True,
+                         help="Alias that moves to the new version."),
+            click.option("--no-alias", is_flag=True, help="Move no alias; promote it later."),
+            click.option("--out", metavar="DIR", help="Save the model folder there as well."),
+            click.option("--no-register", is_flag=True, help="With --out: the folder only."),
+            click.option("--preset", type=click.Choice(["fast", "default", "thorough"]),
+                         default="default", show_default=True, help="How much work to spend."),
+            click.option("--fpr", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                         default=0.01, show_default=True,
+                         help="False alarms per normal item that you accept."),
+            click.option("--max-steps", type=click.IntRange(min=1), metavar="N",
+                         help="Upper bound on optimisation steps.  [default: the preset's]"),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return seed_option(tracking_option(json_option(command)))
+
+
+@train.command()
+@click.argument("source", metavar="DIR")
+@click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
+@click.option("--model", type=click.Choice(["bank", "conv"]), default="bank", show_default=True,
+              help="conv is the plain convolutional VAE, to compare.")  # fmt: skip
+@click.option("--size", type=click.IntRange(min=64), default=256, show_default=True,
+              help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
+@training_options
+def images(source: str, groups: str | None, model: str, size: int, **options: Any) -> None:
+    r"""Train on pictures of good parts in DIR.
+
+    Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
+    works as well. Name pictures of the same part with --groups, so that p-values stay honest.
+
+    \b
+    Examples:
+      vae-anomaly train images tiles/train/good --name tiles
+      vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
+      vae-anomaly train images tiles/ --out model/ --no-register
+    """
+    from vae_anomaly import ImageVAEDetector
+    from vae_anomaly.jobs import train_images_job
+
+    where = _destination(options)
+    detector = ImageVAEDetector(size, model=model, **_parameters(options))
+    with show_progress() as progress:
+        report = train_images_job(detector, source, where, groups=groups, progress=progress)
+    _tell(report, options)
+
+
+@train.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--label", "--labels", metavar="COLUMN",
+              help="Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id.")  # fmt: skip
+@click.option("--schema", "schema_file", metavar="FILE", help="An edited `data schema`.")
+@click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
+              help="numeric, categorical, boolean, timestamp, identifier, ignored.")  # fmt: skip
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model.")
+@click.option("--id-column", metavar="COLUMN", help="Names a row in the results.")
+@click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@training_options
+def table(paths: tuple[str, ...], **options: Any) -> None:
+    r"""Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
+
+    What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
+    `vae-anomaly data schema` wrote and you edited. Missing cells are data.
+
+    \b
+    Examples:
+      vae-anomaly train table 'days/2024-04-*.parquet' --name cards --id-column payment_id
+      vae-anomaly train table days.csv --name cards --label is_fraud --kind shop=categorical
+    """
+    from vae_anomaly import TabularVAEDetector
+    from vae_anomaly.jobs import read_schema, train_table_job
+
+    where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
+    schema = read_schema(options["schema_file"]) if options["schema_file"] else None
+    chosen = {key: options[key] for key in ("label", "id_column", "groups")}
+    detector = TabularVAEDetector(**_parameters(options))
+    with show_progress() as progress:
+        report = train_table_job(
+            detector, paths, where, schema=schema, kinds=kinds, progress=progress, **chosen
+        )
+    _tell(report, options)
+
+
+def _destination(options: dict[str, Any]) -> Destination:
+    from vae_anomaly.jobs import Destination
+
+    if options["no_register"] and not options["out"]:
+        raise click.UsageError("--no-register keeps the model nowhere: give --out DIR as well.")
+    if not options["no_register"] and not options["name"]:
+        raise click.UsageError("Give --name NAME, or --out DIR with --no-register.")
+    return Destination(
+        name=None if options["no_register"] else options["name"],
+        alias=None if options["no_alias"] else options["alias"],
+        folder=options["out"],
+        uri=options["uri"],
+        evidence="trained on the command line",
+    )
+
+
+def _parameters(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what both detectors call the same."""
+    return {
+        "preset": options["preset"],
+        "target_fpr": options["fpr"],
+        "max_steps": options["max_steps"],
+        "random_state": options["seed"],
+    }
+
+
+def _kinds(pairs: tuple[str, ...], ignored: tuple[str, ...]) -> dict[str, str]:
+    kinds = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not equals or not column:
+            raise click.BadParameter(
+                f"{pair!r} is not COLUMN=KIND. Write for example shop=categorical.",
+                param_hint="--kind",
+            )
+        kinds[column] = kind
+    return kinds | dict.fromkeys(ignored, "ignored")
+
+
+def _tell(report: TrainingReport, options: dict[str, Any]) -> None:
+    if emit(asdict(report), as_json=options["as_json"]):
+        return
+    reading = report.reading
+    left = f"; {reading.n_left_out:,} labelled as anomalies, left out" * bool(reading.n_left_out)
+    click.echo(f"Read {reading.source}{left}.")
+    if report.columns:
+        rows = [[c.name, c.kind.value, c.note] for c in report.columns]
+        print_columns(rows, ["column", "kind", "why"])
+    for note in reading.notes:
+        click.echo(f"Note: {note}.")
+    _tell_what_was_learned(report)
+    _tell_where(report, options["uri"])
+
+
+def _tell_what_was_learned(report: TrainingReport) -> None:
+    bound, m = report.threshold, report.metrics
+    steps = (
+        f"{report.steps:,} steps (best: {report.best_step:,})" if report.steps else "closed form"
+    )
+    click.echo(f"Trained in {report.seconds:.0f} s, {steps}.")
+    click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
+    click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)
+    rate = bound.expected_fpr
+    if rate is not None:
+        click.echo(
+            f" Expect {rate.estimate:.2%} of normal items to be flagged "
+            f"({rate.level:.0%} interval {rate.low:.2%} to {rate.high:.2%})."
+        )
+    else:
+        click.echo()
+    if "labelled_anomalies" in m:
+        click.echo(
+            f"Of {m['labelled_anomalies']:,.0f} labelled anomalies {m['recall_at_threshold']:.1%} "
+            f"are flagged; AUROC {m['auroc']:.3f}, average precision {m['average_precision']:.3f}."
+        )
+
+
+def _tell_where(report: TrainingReport, uri: str | None) -> None:
+    at = f" --tracking-uri {uri}" if uri else ""
+    if report.registered is not None:
+        model = report.registered
+        click.echo(f"\nRegistered {model.name} version {model.version} in {model.store}")
+        click.echo(f"  look at it:   mlflow ui --backend-store-uri {model.store}")
+    if report.folder is not None:
+        click.echo(f"{'' if report.registered else chr(10)}Saved in {report.folder}")
+    kind, what = ("images", "NEW_PICTURES/") if report.kind == "image" else ("table", "NEW_ROWS")
+    click.echo(f"  score with:   vae-anomaly score {kind} {report.model} {what} --out flags/{at}")

@@ -1,0 +1,27 @@
+"""Trainings done whole, from files to a registered model, as the command line asks for them.
+
+::
+
+    train_images_job(ImageVAEDetector(), "parts/good", Destination("parts"))
+    train_table_job(TabularVAEDetector(), ["days/*.parquet"], Destination("cards"))
+
+Both give a `TrainingReport`: what was read, how it was understood, what was learned, where it lies.
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.jobs.images import train_images_job
+from vae_anomaly.jobs.report import Destination, TrainingReport
+from vae_anomaly.jobs.strangest import Flag, strangest_flags
+from vae_anomaly.jobs.tables import infer_schema_of, read_schema, train_table_job
+
+__all__ = [
+    "Destination",
+    "Flag",
+    "TrainingReport",
+    "infer_schema_of",
+    "read_schema",
+    "strangest_flags",
+    "train_images_job",
+    "train_table_job",
+]

@@ -1,0 +1,132 @@
+"""Train on pictures of good parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.detectors import ImageVAEDetector
+from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.progress import Progress
+
+__all__ = ["train_images_job"]
+
+FEW_PICTURES = 100
+
+
+def train_images_job(
+    detector: ImageVAEDetector,
+    source: str | Path | Sequence[str | Path],
+    destination: Destination,
+    *,
+    groups: str | Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train a detector on pictures of good parts, save and register it.
+
+    Parameters
+    ----------
+    detector : ImageVAEDetector
+        With its parameters, not fitted; it is fitted here.
+    source : folder, manifest, or list of pictures
+        Of a folder with ``train/good`` only that is used; what is labelled defective is left out.
+    destination : Destination
+    groups : path, optional
+        Table with the columns ``path`` and ``group``: pictures of one group (part, lot, camera)
+        are held out together. A path is written as the picture's id, or from the table's folder.
+    progress : callable, optional
+
+    Returns
+    -------
+    report : TrainingReport
+
+    Raises
+    ------
+    DataError
+        If there is no picture of a good part, one cannot be read, or one has no group.
+    NotEnoughDataError
+        If there are fewer than 8 pictures.
+    ConfigError
+        If a parameter or the destination cannot be used.
+    RegistryUnavailableError
+        If the store does not answer.
+    """
+    started = time.perf_counter()
+    destination.check()
+    listed = list_images(source, split="train")
+    good = [item for item in listed if not item.is_anomaly]
+    members = None if groups is None else _groups_of(good, Path(groups))
+    destination.check_store()
+    detector.fit(good or listed, groups=members, progress=progress)
+    reading = Reading(
+        source=f"{len(listed):,} pictures from {_shown(source)}",
+        n_read=len(listed),
+        n_left_out=len(listed) - len(good),
+        notes=_notes(good, members),
+    )
+    return finish(detector, reading, destination, started)
+
+
+def _groups_of(items: Sequence[ImageItem], file: Path) -> NDArray[np.object_]:
+    """Look up the group of every picture, in their order."""
+    table = read_table(file)
+    absent = [name for name in ("path", "group") if name not in table.columns]
+    if absent:
+        raise SchemaError(
+            f"{file} has no column {absent[0]!r}, only {', '.join(map(str, table.columns[:9]))}. "
+            "Write a table with the columns path and group."
+        )
+    paths = map(_plain, table["path"].astype(str))
+    known = dict(zip(paths, table["group"].astype(str), strict=True))
+    found = [_group_of(item, known, file.parent) for item in items]
+    lost = [item.id for item, group in zip(items, found, strict=True) if group is None]
+    if lost:
+        raise DataError(
+            f"{file} names no group for {len(lost)} of {len(items)} pictures, the first is "
+            f"{lost[0]!r}. Add a line for each picture, its path written like that."
+        )
+    return np.array(found, dtype=object)
+
+
+def _group_of(item: ImageItem, known: Mapping[str, str], folder: Path) -> str | None:
+    """Find a picture by its id, by its path from the table's folder, or by its path as it is."""
+    path = item.path.absolute()
+    names = [item.id, _plain(str(item.path)), path.as_posix()]
+    if path.is_relative_to(folder.absolute()):
+        names.append(path.relative_to(folder.absolute()).as_posix())
+    return next((known[name] for name in names if name in known), None)
+
+
+def _plain(path: str) -> str:
+    return PurePosixPath(path).as_posix()
+
+
+def _notes(items: Sequence[ImageItem], members: NDArray[np.object_] | None) -> tuple[str, ...]:
+    """Say what limits this training."""
+    notes = []
+    if len(items) < FEW_PICTURES:
+        notes.append(
+            f"{len(items)} pictures are few: the threshold rests on them. "
+            f"{FEW_PICTURES} and more give useful thresholds."
+        )
+    if members is not None:
+        notes.append(f"{len(set(members))} groups, each held out as a whole")
+    elif not any(item.group for item in items):
+        notes.append(
+            "no groups: when several pictures show one part, name the parts with --groups, "
+            "or p-values come out too small"
+        )
+    return tuple(notes)
+
+
+def _shown(source: str | Path | Sequence[str | Path]) -> str:
+    if isinstance(source, str | Path):
+        return str(source)
+    return str(source[0]) if len(source) == 1 else f"{len(source)} paths"

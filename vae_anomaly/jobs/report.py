@@ -1,0 +1,215 @@
+"""Where a trained model goes, and what is told of its training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vae_anomaly.data.kinds import Column
+from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.tracking import RegisteredModel, log_training, tracking_uri
+from vae_anomaly.tracking.runs import check_name
+from vae_anomaly.tracking.store import session
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Destination", "Reading", "TrainingReport", "finish"]
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a trained model goes: the registry, a folder, or both.
+
+    Parameters
+    ----------
+    name : str, optional
+        Registered name; left out, nothing is registered.
+    alias : str, optional
+        Alias to move to the new version.
+    folder : path, optional
+        Model folder to write; an older model there is replaced.
+    uri : str or Path, optional
+        The MLflow store, as in `vae_anomaly.tracking.tracking_uri`.
+    experiment : str
+        MLflow experiment of the run.
+    evidence : str
+        Why the alias moves, for its record.
+    """
+
+    name: str | None = None
+    alias: str | None = "champion"
+    folder: str | Path | None = None
+    uri: str | Path | None = None
+    experiment: str = "vae-anomaly"
+    evidence: str = "trained"
+
+    def check(self) -> None:
+        """Refuse, before a long training, a place that cannot take its result.
+
+        Raises
+        ------
+        ConfigError
+            If there is neither a name nor a folder, the name cannot be one, or the folder holds
+            something else than a model.
+        """
+        if self.name is None and self.folder is None:
+            raise ConfigError(
+                "A trained model needs a place; got neither a name nor a folder. "
+                "Give --name NAME to register it, or --out DIR to save it."
+            )
+        if self.name is not None:
+            check_name(self.name)
+        if self.folder is not None and _holds_something_else(Path(self.folder)):
+            raise ConfigError(
+                f"{self.folder} holds something else than a model, and is not written over. "
+                "Choose another --out."
+            )
+
+    def check_store(self) -> None:
+        """Refuse, before a long training, a server that does not answer.
+
+        Raises
+        ------
+        RegistryUnavailableError
+        """
+        if self.name is not None and tracking_uri(self.uri).startswith("http"):
+            with session(self.uri):
+                pass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a training read.
+
+    Parameters
+    ----------
+    source : str
+        In words: how much, from where.
+    n_read : int
+        Rows or pictures in the input.
+    n_left_out : int
+        Those labelled as anomalies, which no training sees.
+    notes : tuple of str
+        What its owner should know.
+    """
+
+    source: str
+    n_read: int
+    n_left_out: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What was read, learned and stored.
+
+    Parameters
+    ----------
+    kind : {"tabular", "image"}
+    reading : Reading
+    columns : tuple of Column
+        How the columns of a table were understood; empty for pictures.
+    steps, best_step : int
+        Optimisation steps done, and the one whose weights were kept; 0 for a closed-form model.
+    n_held_out : int
+        Normals that nothing was fitted on, behind the p-values and the threshold.
+    threshold : Threshold
+    metrics : dict of str to float
+        What was measured at the end of training.
+    model : str
+        What to call the model by: ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or a folder.
+    seconds : float
+        Wall time.
+    registered : RegisteredModel, optional
+        Name, version, run and store.
+    folder : Path, optional
+        Model folder that was written.
+    """
+
+    kind: str
+    reading: Reading
+    columns: tuple[Column, ...]
+    steps: int
+    best_step: int
+    n_held_out: int
+    threshold: Threshold
+    metrics: dict[str, float]
+    model: str
+    seconds: float
+    registered: RegisteredModel | None = None
+    folder: Path | None = None
+
+
+def finish(
+    detector: BaseVAEDetector,
+    reading: Reading,
+    to: Destination,
+    started: float,
+    figures: Mapping[str, Figure] | None = None,
+) -> TrainingReport:
+    """Save and register a fitted detector, and say what came of its training.
+
+    The folder is written first, so that an outage of the registry does not cost the training.
+
+    Parameters
+    ----------
+    detector : BaseVAEDetector
+        Fitted.
+    reading : Reading
+    to : Destination
+    started : float
+        `time.perf_counter` at the beginning.
+    figures : mapping of str to Figure, optional
+        More figures for the run.
+    """
+    folder = None if to.folder is None else detector.save(to.folder)
+    registered = None if to.name is None else _register(detector, to.name, to, figures)
+    records = detector.history_.records
+    schema: Any = getattr(detector, "schema_", None)
+    return TrainingReport(
+        kind=detector.kind,
+        reading=reading,
+        columns=() if schema is None else schema.columns,
+        steps=int(records[-1]["step"]) if records else 0,
+        best_step=int(detector.history_.best_step),
+        n_held_out=detector.calibration_.n,
+        threshold=detector.threshold_,
+        metrics=dict(detector.metrics_),
+        model=_called(registered, to, folder),
+        seconds=time.perf_counter() - started,
+        registered=registered,
+        folder=folder,
+    )
+
+
+def _holds_something_else(folder: Path) -> bool:
+    """Say whether there is anything but an empty folder or a model."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(folder.iterdir()) and not (folder / "SHA256SUMS").is_file()
+
+
+def _register(
+    detector: BaseVAEDetector, name: str, to: Destination, figures: Mapping[str, Figure] | None
+) -> RegisteredModel:
+    return log_training(
+        detector,
+        name=name,
+        experiment=to.experiment,
+        figures=dict(figures or {}),
+        uri=to.uri,
+        alias=to.alias,
+        evidence=to.evidence,
+    )
+
+
+def _called(registered: RegisteredModel | None, to: Destination, folder: Path | None) -> str:
+    if registered is None:
+        return str(folder)
+    return f"models:/{registered.name}@{to.alias}" if to.alias else registered.uri

@@ -1,0 +1,240 @@
+"""Train on the normal rows of tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.data.cells import read_text
+from vae_anomaly.data.kinds import Column
+from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.detectors import TabularVAEDetector
+from vae_anomaly.errors import ConfigError, NotEnoughDataError, SchemaError
+from vae_anomaly.evaluation.labels import find_labels
+from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.metrics import RankingCurve
+from vae_anomaly.progress import Progress
+from vae_anomaly.reports.figures import evaluation_figures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["infer_schema_of", "read_schema", "train_table_job"]
+
+ROWS_TO_INFER = 100_000
+
+
+def train_table_job(
+    detector: TabularVAEDetector,
+    source: str | Path | Sequence[str | Path],
+    destination: Destination,
+    *,
+    schema: Schema | None = None,
+    kinds: Mapping[str, str] | None = None,
+    label: str | None = None,
+    id_column: str | None = None,
+    groups: str | None = None,
+    progress: Progress | None = None,
+) -> TrainingReport:
+    """Train a detector on the normal rows of tables, save and register it.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector
+        With its parameters, not fitted; it gets the schema and is fitted here.
+    source : path, folder, glob, or list of these
+    destination : Destination
+    schema : Schema, optional
+        Instead of an inferred one.
+    kinds : mapping of str to str, optional
+        Kinds of single columns that stand whatever the values say.
+    label : str, optional
+        ``COLUMN`` or ``FILE:COLUMN``, as in `vae_anomaly.evaluation.labels.find_labels`. Rows
+        labelled as anomalies are left out of training; with the held-out normals they measure the
+        ranking. A row without a label counts as normal.
+    id_column : str, optional
+        Column that names a row in the results; never a feature.
+    groups : str, optional
+        Column whose equal values are held out together, such as customer or machine; never a
+        feature unless `kinds` says so.
+    progress : callable, optional
+
+    Returns
+    -------
+    report : TrainingReport
+
+    Raises
+    ------
+    DataError
+        If the tables cannot be used; the message names file, column or row.
+    NotEnoughDataError
+        If there are fewer than 10 normal rows.
+    ConfigError
+        If an option names no column, or the destination cannot be used.
+    RegistryUnavailableError
+        If the store does not answer.
+    """
+    started = time.perf_counter()
+    destination.check()
+    files = list_partitions(source)
+    frame = read_table(files)
+    id_column = id_column or (schema.id_column if schema else None)
+    label = label or (schema.label if schema else None)
+    strange = _labelled_anomalous(frame, label, id_column)
+    normal = frame[~strange]
+    if normal.empty:
+        raise NotEnoughDataError(
+            f"No normal row is left: {label} labels all {len(frame):,} rows as anomalies. "
+            "Check the labels; 1 is an anomaly."
+        )
+    chosen = infer_schema_of(
+        normal, schema=schema, kinds=_kinds(kinds, groups), label=label, id_column=id_column
+    )
+    destination.check_store()
+    detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
+    figures = _measure_ranking(detector, frame[strange], len(normal))
+    reading = Reading(
+        source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}",
+        n_read=len(frame),
+        n_left_out=int(strange.sum()),
+        notes=_notes(normal, chosen),
+    )
+    return finish(detector, reading, destination, started, figures)
+
+
+def infer_schema_of(
+    frame: pd.DataFrame,
+    *,
+    schema: Schema | None = None,
+    kinds: Mapping[str, str] | None = None,
+    label: str | None = None,
+    id_column: str | None = None,
+) -> Schema:
+    """Infer the schema of a table, or fit a given one to what was asked beside it.
+
+    Parameters
+    ----------
+    frame : DataFrame of N rows
+        Of a long table, rows at equal distances are looked at.
+    schema : Schema, optional
+        Its kinds and notes stand, unless `kinds` says otherwise.
+    kinds, label, id_column
+        As `Schema.infer`; a label that is no column is left aside.
+
+    Raises
+    ------
+    ConfigError
+        If an option names no column or no kind.
+    SchemaError
+        If the given schema lists a column that the table does not have.
+    """
+    declared = {} if schema is None else {c.name: c.kind.value for c in schema.columns}
+    lost = [name for name in declared if name not in frame.columns]
+    if lost:
+        raise SchemaError(
+            f"The schema lists {', '.join(map(repr, lost))}, which the table does not have. "
+            "Correct the schema, or make one from this table with `vae-anomaly data schema`."
+        )
+    every = -(-len(frame) // ROWS_TO_INFER) or 1
+    inferred = Schema.infer(
+        frame.iloc[::every],
+        overrides=declared | dict(kinds or {}),
+        label=label if label in frame.columns else None,
+        id_column=id_column,
+    )
+    notes = {} if schema is None else {c.name: c.note for c in schema.columns if c.note}
+    columns = [c.model_copy(update={"note": notes.get(c.name, c.note)}) for c in inferred.columns]
+    return inferred.model_copy(update={"columns": tuple(columns)})
+
+
+def read_schema(file: str | Path) -> Schema:
+    """Read a schema that a person has edited.
+
+    Raises
+    ------
+    SchemaError
+        If it cannot be read or is no schema; names every mistake.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as err:
+        raise SchemaError(
+            f"The schema {file} cannot be read: {getattr(err, 'strerror', None) or err}. "
+            f"Make one with `vae-anomaly data schema PATH --out {file}`."
+        ) from None
+    return Schema.from_json(text)
+
+
+def _labelled_anomalous(
+    frame: pd.DataFrame, label: str | None, id_column: str | None
+) -> NDArray[np.bool_]:
+    """Say which rows are labelled as anomalies, shape (N,)."""
+    if label is None:
+        return np.zeros(len(frame), dtype=np.bool_)
+    if id_column is not None and id_column not in frame.columns:
+        raise ConfigError(
+            f"The id column {id_column!r} is not in the table. Columns: "
+            f"{', '.join(map(str, frame.columns[:20]))}."
+        )
+    ids = None if id_column is None else read_text(frame[id_column])
+    labels, _ = find_labels(label, frame, ids, id_column)
+    return np.asarray(labels == 1.0, dtype=np.bool_)
+
+
+def _kinds(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
+    """Take the column of groups out of the features, unless it was declared."""
+    return {**({} if groups is None else {groups: "identifier"}), **(kinds or {})}
+
+
+def _measure_ranking(
+    detector: TabularVAEDetector, anomalies: pd.DataFrame, n_normal: int
+) -> dict[str, Figure]:
+    """Rank labelled anomalies among held-out normals; add the metrics and return the figures.
+
+    A held-out normal stands for all normals, so it weighs as many as it represents.
+    """
+    fine = [fault is None for fault in detector.schema_.bad_rows(anomalies)]
+    usable = anomalies[np.array(fine, dtype=bool)]
+    if usable.empty:
+        return {}
+    normal_scores = detector.calibration_.reference_scores()
+    scores = np.concatenate([normal_scores, detector.anomaly_score(usable)])
+    labels = np.repeat([False, True], [normal_scores.size, len(usable)])
+    weights = np.where(labels, 1.0, n_normal / normal_scores.size)
+    curve = RankingCurve.of(labels, scores, weights)
+    bound = detector.threshold_.value
+    detector.metrics_ = detector.metrics_ | {
+        "auroc": float(curve.auroc()),
+        "average_precision": float(curve.average_precision()),
+        "recall_at_threshold": float(np.mean(scores[labels] > bound)),
+        "labelled_anomalies": float(len(usable)),
+    }
+    return evaluation_figures(scores, labels, bound)
+
+
+def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
+    """Name what carries nothing, or nothing certain."""
+    constant = [column.name for column in schema.features if _is_constant(frame, column)]
+    notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
+    ignored = [c.name for c in schema.columns if not c.is_feature]
+    if ignored:
+        notes.append(f"not read by the model: {', '.join(ignored)}")
+    return tuple(notes)
+
+
+def _is_constant(frame: pd.DataFrame, column: Column) -> bool:
+    values: pd.Series[Any] = frame[column.name]
+    return bool(values.eq(values.iloc[0]).all())
+
+
+def _shown(files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        return str(files[0])
+    return f"{len(files)} files, {files[0]} to {files[-1].name}"
