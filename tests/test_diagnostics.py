@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from math import log
 
@@ -163,6 +164,10 @@ class TestPosterior:
         assert vae.training
         assert torch.equal(before, torch.get_rng_state())
         assert first == posterior_diagnostics(vae, torch.randn(50, 3, generator=gen()))
+
+    def test_everything_can_be_written_as_json(self):
+        found = posterior_diagnostics(fixed(-4.0), torch.randn(50, 3, generator=gen()))
+        assert json.loads(json.dumps(found.to_dict()))["latent_dim"] == 2
 
     def test_one_sample_is_not_enough(self):
         with pytest.raises(NotEnoughDataError, match="at least 2 samples; got 1"):

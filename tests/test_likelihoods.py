@@ -77,6 +77,7 @@ def test_same_generator_gives_the_same_draws(likelihood, target):
 def test_reductions_are_float32_whatever_the_network_computed_in(likelihood, target):
     nll = likelihood.nll(params_for(likelihood, 6).bfloat16(), target)
     assert nll.dtype == torch.float32
+    assert torch.equal(likelihood(params_for(likelihood, 6).bfloat16(), target), nll)
     assert torch.equal(likelihood.log_prob(params_for(likelihood, 6).bfloat16(), target), -nll)
 
 

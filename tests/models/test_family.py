@@ -102,6 +102,12 @@ class TestEveryMember:
             alone = model(x[i : i + 1], **{k: v[i : i + 1] for k, v in given.items()})
             torch.testing.assert_close(alone.elbo[0], whole.elbo[i], rtol=1e-5, atol=1e-5)
 
+    @pytest.mark.parametrize("name", [name for name in NAMES if name != "semi-supervised"])
+    def test_nll_per_dimension_sums_to_its_nll(self, name):
+        model, x, given = build(name).eval(), data(20), extras(name, 20)
+        torch.testing.assert_close(model.nll_per_dim(x, **given).sum(1), model(x, **given).nll)
+        torch.testing.assert_close(model.reconstruct(x, **given), model(x, **given).recon)
+
     @each
     def test_its_loss_does_not_change_when_the_batch_is_duplicated(self, name):
         model, x, given = build(name).eval(), data(20), extras(name, 20)
@@ -260,6 +266,13 @@ class TestVQVAE:
         assert model.dead_codes == 0
         assert float(model.codes[3].abs().max()) < 100
 
+    def test_draws_are_made_of_codes(self):
+        model = build("vq").eval()
+        z = model.draw_prior(5, gen())
+        assert z.shape == (5, Z)
+        distance = torch.cdist(z.reshape(-1, 2), model.codes).min(1).values
+        assert float(distance.max()) < 1e-5
+
     def test_nearest_is_nearest(self):
         model, h = build("vq"), torch.randn(6, 3, 2, generator=gen())
         distance = torch.cdist(h.flatten(0, 1), model.codes).argmin(1).reshape(6, 3)
@@ -369,6 +382,12 @@ class TestSemiSupervisedVAE:
         bound = elbo + log(1 / 3) + torch.special.entr(q).sum(1)
         torch.testing.assert_close(free.elbo, bound)
 
+    def test_the_most_likely_class_explains_a_sample(self):
+        model, x = build("semi-supervised").eval(), data(6)
+        best = model.classify(x).argmax(1)
+        torch.testing.assert_close(model.nll_per_dim(x).sum(1), model(x, labels=best).nll)
+        torch.testing.assert_close(model.reconstruct(x), model(x, labels=best).recon)
+
     def test_a_label_costs_log_of_the_number_of_classes(self):
         out = build("semi-supervised").eval()(data(6), labels=torch.tensor([0, 1, 2, -1, -1, 0]))
         assert out.labelled.tolist() == [True, True, True, False, False, True]
@@ -407,6 +426,26 @@ class TestConvolutionalVAE:
         auroc = (scores[1].unsqueeze(1) > scores[0]).float().mean()
         assert float(auroc) > 0.95
         assert float(place[2:5, 3:6, 3:6].mean()) > float(place.mean()) + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "parameter"),
+    [
+        (lambda: ConditionalVAE(*parts(), GaussianLikelihood(D), 0), "n_conditions"),
+        (lambda: VQVAE(*parts(), GaussianLikelihood(D), codebook_size=1), "codebook_size"),
+        (lambda: ImportanceWeightedVAE(*parts(), GaussianLikelihood(D), n_draws=0), "n_draws"),
+        (
+            lambda: SemiSupervisedVAE(*parts(), GaussianLikelihood(D), classifier(), 1),
+            "n_classes",
+        ),
+    ],
+    ids=["conditional", "vq", "importance-weighted", "semi-supervised"],
+)
+def test_a_number_that_makes_no_model_is_refused(make, parameter):
+    with pytest.raises(
+        ConfigError, match=rf"'{parameter}' parameter of \w+ must be an int >= [12]"
+    ):
+        make()
 
 
 def test_a_denoising_vae_removes_noise():

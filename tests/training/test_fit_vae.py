@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from vae_anomaly.corruption.noise import GaussianNoise
 from vae_anomaly.errors import (
@@ -13,6 +14,7 @@ from vae_anomaly.errors import (
     ModelRefusedError,
     NonFiniteLossError,
     NotEnoughDataError,
+    StorageError,
 )
 from vae_anomaly.likelihoods import GaussianLikelihood, OptimalGaussianLikelihood
 from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
@@ -333,6 +335,31 @@ class TestResume:
         with pytest.raises(ModelRefusedError, match=r"run cannot be read.*start training anew"):
             fit_vae(model(), data(), config=config(), checkpoint=path, resume=True)
 
+    def test_a_checkpoint_of_another_format_is_refused(self, tmp_path: Path):
+        path = tmp_path / "run"
+        path.write_bytes(save({"x": torch.zeros(1)}, metadata={"format": "other/9"}))
+        with pytest.raises(ModelRefusedError, match=r"its format is 'other/9'.*training anew"):
+            fit_vae(model(), data(), config=config(), checkpoint=path, resume=True)
+
+    def test_a_folder_that_cannot_be_written_to_is_named(self, tmp_path: Path):
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(StorageError, match=r"cannot be written.*can be written to"):
+            fit_vae(model(), data(), config=config(), checkpoint=tmp_path / "file" / "run")
+
+    def test_a_failed_write_keeps_the_earlier_checkpoint(self, tmp_path: Path, monkeypatch):
+        path = tmp_path / "run"
+        fit_vae(model(), data(), config=config(), checkpoint=path)
+        before = path.read_bytes()
+
+        def full(_descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(StorageError, match=r"No space left.*Free some space"):
+            fit_vae(model(), data(), config=config(lr=1e-4), checkpoint=path)
+        assert path.read_bytes() == before
+        assert [file.name for file in tmp_path.iterdir()] == ["run"]
+
     def test_no_temporary_file_is_left_behind(self, tmp_path: Path):
         fit_vae(model(), data(), config=config(), checkpoint=tmp_path / "run")
         assert [file.name for file in tmp_path.iterdir()] == ["run"]
@@ -371,6 +398,18 @@ class TestTrouble:
         with pytest.raises(NonFiniteLossError, match=r"gradient became nan at step 0.*Lower lr"):
             fit_vae(vae, data(), config=config(clip_norm=1.0), loss=loss)
         assert same(before, weights(vae))
+
+    def test_a_validation_set_that_is_never_finite_is_named(self):
+        x = data(64)
+        wild = x.clone()
+        wild[3, 1] = torch.inf
+        with pytest.raises(NonFiniteLossError, match=r"validation ELBO was never finite in 60"):
+            fit_vae(model(), x, validation=wild, config=config())
+
+    def test_a_model_without_parameters_is_refused(self):
+        vae = model().requires_grad_(False)
+        with pytest.raises(ConfigError, match=r"VAE has nothing to train; got 0 parameters"):
+            fit_vae(vae, data(), config=config())
 
     def test_no_data_is_refused(self):
         with pytest.raises(NotEnoughDataError, match="at least 1 sample; got 0"):

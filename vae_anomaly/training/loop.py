@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -93,6 +94,7 @@ def fit_vae(
     model : Module
         ``model(x, target=..., generator=..., **extras) -> VAEOutput``. Its device is used.
     data : Tensor of shape (N, *x)
+        On any device; batches are moved. On a GPU move all of it first where it fits.
     target : Tensor of shape (N, ...), optional
         What the likelihood is asked about; `data` when left out. Never corrupted.
     validation, validation_target : Tensor, optional
@@ -124,6 +126,8 @@ def fit_vae(
         If `data` is empty.
     NonFiniteLossError
         If loss or gradient become NaN or infinite; names step and samples.
+    ConfigError, ModelRefusedError
+        If the checkpoint to resume from belongs to another run, or is damaged.
     """
     train = Samples(data, target, dict(extras or {}))
     held_out = None
@@ -152,6 +156,11 @@ class _Run:
         self.corruption, self.ids = corruption, ids
         self.loss = loss or _default_loss(model, config.free_bits)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ConfigError(
+                f"{type(model).__name__} has nothing to train; got 0 parameters that require a "
+                "gradient. Unfreeze some, or fit it in closed form."
+            )
         self.device = self.parameters[0].device
         self.optimizer = make_optimizer(model, config)
         self.average = (
@@ -263,7 +272,7 @@ class _Run:
         """Decide whether these weights are the best, and whether to stop."""
         if self.step < self.config.selection_start:
             return
-        if self.held_out is None or self.best is None or elbo > self.best_elbo:
+        if self.held_out is None or elbo > self.best_elbo:  # a NaN is no gain
             self.best_elbo, self.evaluations_without_gain = elbo, 0
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self.history.best_step = self.step
@@ -343,20 +352,30 @@ class _Run:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
+    @cached_property
+    def data_sum(self) -> float:
+        """A cheap mark of the data, good enough to notice that they are others."""
+        return float(torch.nansum(self.samples.data, dtype=torch.float64))
+
     def _identity(self) -> dict[str, Any]:
         """Describe what a checkpoint must share with the run that resumes it."""
         shapes = {k: list(v.shape) for k, v in self.model.state_dict().items()}
         return {
             "config": asdict(self.config),
             "samples": list(self.samples.data.shape),
-            "data_sum": float(self.samples.data.double().sum()),
+            "data_sum": self.data_sum,
             "weights": shapes,
         }
 
     def restore_best(self) -> None:
         """Leave the best weights in the model, in evaluation mode."""
-        if self.best is not None:
-            self.model.load_state_dict(self.best)
+        if self.best is None:
+            raise NonFiniteLossError(
+                f"The validation ELBO was never finite in {self.step} steps; the last was "
+                f"{self.history.records[-1]['val_elbo']}. Check the scale of the validation "
+                "samples, or lower lr."
+            )
+        self.model.load_state_dict(self.best)
         self.model.eval()
 
 
