@@ -57,4 +57,12 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
             "Install the version of vae-anomaly that wrote it."
         )
     detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
-    return detector_class._from_state(state)
+    try:
+        return detector_class._from_state(state)
+    except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
+        if isinstance(err, ModelRefusedError):
+            raise
+        raise ModelRefusedError(
+            f"{path} lacks something that this version of vae-anomaly needs: {err!r}. "
+            "Load it with the version that wrote it, or train again."
+        ) from err
