@@ -175,3 +175,33 @@ def test_labels_that_cannot_be_used_are_named(labels, message):
 
 def test_an_interval_reads_as_text_and_scales():
     assert str(Interval(0.5, 0.25, 0.75).scaled(4)) == "2 [1, 3]"
+
+
+def test_the_bootstrap_estimate_is_scikit_learns_figure(two_gaussians):
+    labels, scores = two_gaussians
+    for metric, oracle in (
+        (RankingCurve.auroc, sk.roc_auc_score),
+        (RankingCurve.average_precision, sk.average_precision_score),
+    ):
+        found = metrics.bootstrap_interval(metric, labels, scores, n_resamples=2)
+        assert found.estimate == pytest.approx(oracle(labels, scores), abs=1e-12)
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["items", "groups of one"])
+def test_the_bootstrap_spread_is_that_of_resampling_items_one_by_one(two_gaussians, rng, grouped):
+    labels, scores = two_gaussians
+    direct = []
+    for _ in range(150):
+        rows = np.concatenate(
+            [rng.choice(np.flatnonzero(labels == k), n) for k, n in ((0, 1000), (1, 100))]
+        )
+        direct.append(RankingCurve.of(labels[rows] == 1, scores[rows]).auroc())
+    groups = np.arange(labels.size) if grouped else None
+    found = metrics.bootstrap_interval(RankingCurve.auroc, labels, scores, groups=groups)
+    expected = np.subtract(*np.quantile(direct, [0.975, 0.025]))
+    assert found.high - found.low == pytest.approx(expected, rel=0.2)
+
+
+def test_groups_of_another_length_are_refused():
+    with pytest.raises(CalibrationError, match="one group"):
+        metrics.bootstrap_interval(RankingCurve.auroc, [0, 1], [0.0, 1.0], groups=[1])

@@ -231,15 +231,12 @@ def _resampled_ratio(
 ) -> Interval:
     """Return sum(part) / sum(of) and its interval from resampled groups (or single items)."""
     unit = np.arange(of.size) if groups is None else np.unique(groups, return_inverse=True)[1]
-    above, below = np.bincount(unit, part), np.bincount(unit, of)  # (K,), (K,)
+    sums = np.stack([np.bincount(unit, part), np.bincount(unit, of)], axis=1)  # (K, 2)
+    kinds, count = np.unique(sums, axis=0, return_counts=True)  # equal units are drawn as one kind
     generator = np.random.default_rng(random_state)
-    ratios = []
-    for _ in range(_N_RESAMPLES):
-        drawn = generator.integers(0, above.size, above.size)
-        total = below[drawn].sum()
-        if total > 0:
-            ratios.append(above[drawn].sum() / total)
-    return _percentiles(float(part.sum() / of.sum()), np.asarray(ratios), level)
+    drawn = generator.multinomial(len(sums), count / len(sums), _N_RESAMPLES) @ kinds  # (R, 2)
+    drawn = drawn[drawn[:, 1] > 0]
+    return _percentiles(float(part.sum() / of.sum()), drawn[:, 0] / drawn[:, 1], level)
 
 
 def _percentiles(estimate: float, draws: FloatArray, level: float) -> Interval:

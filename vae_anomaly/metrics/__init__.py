@@ -1,0 +1,35 @@
+"""How good a ranking and a flag are, each figure with its interval.
+
+Everywhere: ``labels`` are 1 (or True) for an anomaly and 0 for a normal item, ``scores`` rise with
+strangeness, and an item is flagged when its score is *greater than* the threshold.
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.metrics.bootstrap import bootstrap_interval
+from vae_anomaly.metrics.checks import checked_labels, checked_scores
+from vae_anomaly.metrics.curves import RankingCurve
+from vae_anomaly.metrics.figures import (
+    aupro,
+    auroc,
+    average_precision,
+    fpr_at_tpr,
+    partial_auroc,
+    recall_by_kind,
+)
+from vae_anomaly.metrics.intervals import Interval, proportion_interval
+
+__all__ = [
+    "Interval",
+    "RankingCurve",
+    "aupro",
+    "auroc",
+    "average_precision",
+    "bootstrap_interval",
+    "checked_labels",
+    "checked_scores",
+    "fpr_at_tpr",
+    "partial_auroc",
+    "proportion_interval",
+    "recall_by_kind",
+]

@@ -1,0 +1,83 @@
+"""Refuse scores and labels that no figure can be made of."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vae_anomaly.errors import CalibrationError
+
+__all__ = ["checked_labels", "checked_scores"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+def checked_scores(scores: ArrayLike, what: str = "scores") -> FloatArray:
+    """Return the scores as a flat float64 array, or say why they cannot be used.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Higher = more anomalous.
+    what : str
+        What the scores are, for the message.
+
+    Returns
+    -------
+    scores : ndarray of shape (N,), float64
+
+    Raises
+    ------
+    CalibrationError
+        If there are none, or any is NaN or infinite.
+    """
+    values = np.asarray(scores, dtype=np.float64).reshape(-1)
+    if values.size == 0:
+        raise CalibrationError(f"There are no {what}; got an empty list. Score some items first.")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise CalibrationError(
+            f"{bad.size} of {values.size} {what} are not finite numbers; the first is "
+            f"{values[bad[0]]} at position {bad[0]}. Quarantine these items, then try again."
+        )
+    return values
+
+
+def checked_labels(labels: ArrayLike, n: int) -> BoolArray:
+    """Return labels as booleans (True = anomaly), or say why they cannot be used.
+
+    Parameters
+    ----------
+    labels : array-like of shape (N,)
+        0/1, booleans, or numbers that are only 0 and 1.
+    n : int
+        How many there must be.
+
+    Returns
+    -------
+    labels : ndarray of shape (N,), bool
+
+    Raises
+    ------
+    CalibrationError
+        If the length differs, a label is neither 0 nor 1, or one of the two classes is absent.
+    """
+    values = np.asarray(labels).reshape(-1)
+    if values.size != n:
+        raise CalibrationError(f"Each score needs one label: got {n} scores, {values.size} labels.")
+    is_one, is_zero = values == 1, values == 0
+    strange = np.flatnonzero(~(is_one | is_zero))
+    if strange.size:
+        raise CalibrationError(
+            f"A label must be 0 (normal) or 1 (anomaly); got {values[strange[0]]!r} at position "
+            f"{strange[0]}. Map the labels to 0 and 1."
+        )
+    if not is_one.any() or not is_zero.any():
+        missing = "anomalies" if is_zero.any() else "normal items"
+        raise CalibrationError(
+            f"Labels without {missing} cannot support this figure; got {int(is_one.sum())} "
+            f"anomalies and {int(is_zero.sum())} normals. "
+            "Use a policy that needs no labels, or add labelled items."
+        )
+    return np.asarray(is_one, dtype=np.bool_)
