@@ -15,5 +15,6 @@ ensemble                  K dense members in one batched forward
 repair                    restores corrupted feature maps
 ========================  ==========================================================
 
+``family`` builds any of them from a description that fits into JSON;
 ``networks`` has dense encoders and decoders, and convolutional ones in 1, 2 and 3 dimensions.
 """
