@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 MAX_REGIONS = 5
 MAX_PARTS = 5
+EVIDENCE = {  # the rest is in --json
+    "reconstruction_nll": "reconstruction",
+    "kl": "KL",
+    "negative_elbo": "-ELBO",
+    "iw_nll": "-log p(x)",
+    "whole_picture": "whole picture",
+    "fused": "fused score",
+    "raw_score": "fused score",
+}
 
 
 @click.command("inspect")
@@ -108,7 +117,8 @@ def _print(one: Inspection) -> None:
         click.echo("  nats by column: " + ", ".join(f"{name} {value:+.2f}" for name, value in top))
     if one.regions:
         _print_regions(one.regions)
-    click.echo("  evidence in nats: " + ", ".join(f"{k} {v:.4g}" for k, v in one.evidence.items()))
+    told = ((name, value) for name, value in one.evidence.items() if name in EVIDENCE)
+    click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {v:.4g}" for k, v in told))
     if one.picture:
         click.echo(f"  card: {one.picture}")
 

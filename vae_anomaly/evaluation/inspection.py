@@ -325,5 +325,5 @@ def _with_card(
         f"(threshold {inspection.threshold:.2f})\n{inspection.words}"
     )
     figure = inspection_card(picture, heat, regions, level=level, title=title)
-    flat = inspection.id.strip("/").replace("/", "__")
+    flat = inspection.id.strip("/").replace("/", "__").removesuffix(".png")
     return replace(inspection, picture=str(write_figure(figure, out / f"{flat}.png")))

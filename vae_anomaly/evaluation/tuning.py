@@ -72,7 +72,8 @@ def tune(items: ScoredItems, ask: Ask, *, volume: float | None = None) -> Tuned:
     table = candidate_table(
         items.scores, items.labels, chosen=threshold, volume=day, groups=items.groups
     )
-    return Tuned(threshold, table, day, in_words(threshold, volume))
+    same = (table["threshold"] == threshold.value) & ~table["chosen"]  # the chosen one says it
+    return Tuned(threshold, table[~same].reset_index(drop=True), day, in_words(threshold, volume))
 
 
 def _policy_of(ask: Ask) -> str:

@@ -1,0 +1,81 @@
+"""Figures with intervals against labels, of tables and of pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
+from cli.evaluation_fixtures import labelled_transactions, write_labelled_surfaces
+from sklearn.metrics import roc_auc_score
+
+from vae_anomaly import load_detector
+
+
+def test_evaluate_table_agrees_with_scikit_learn(call_json, table_model, tmp_path):
+    rows = labelled_transactions()
+    rows.to_parquet(tmp_path / "rows.parquet")
+    said = call_json("evaluate", table_model, "rows.parquet", "--labels", "is_fraud")
+    expected = roc_auc_score(rows["is_fraud"], load_detector(table_model).anomaly_score(rows))
+    auroc = said["figures"]["auroc"]
+    assert auroc["estimate"] == pytest.approx(expected, abs=1e-12)
+    assert auroc["low"] <= auroc["estimate"] <= auroc["high"]
+    assert (said["n_normals"], said["n_anomalies"]) == (138, 12)
+
+
+def test_words_and_kinds_are_labels_too(call_json, table_model, tmp_path):
+    rows = labelled_transactions()
+    rows["kind"] = rows["is_fraud"].map({0: "normal", 1: "card theft"})
+    rows.loc[0, "kind"] = None
+    rows.to_parquet(tmp_path / "rows.parquet")
+    said = call_json("evaluate", table_model, "rows.parquet", "--labels", "kind")
+    assert [row["kind"] for row in said["kinds"]] == ["card theft", "normal"]
+    assert said["left_out"] == {"without a label": 1}
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_counted(call_json, table_model, tmp_path):
+    rows = labelled_transactions()
+    rows.loc[3, "amount"] = float("inf")
+    rows.to_parquet(tmp_path / "rows.parquet")
+    said = call_json("evaluate", table_model, "rows.parquet", "--labels", "is_fraud")
+    assert said["left_out"] == {"unreadable": 1}
+
+
+def test_evaluate_pictures_by_kind_and_pixel_and_writes_figures(call, image_model, tmp_path):
+    write_labelled_surfaces(tmp_path / "tiles")
+    (tmp_path / "tiles" / "test" / "good" / "broken.png").write_bytes(b"no picture")
+    code, out, err = call("evaluate", image_model, "tiles", "--out", "ev")
+    assert code == 0, err
+    for word in ("AUROC", "hole", "good", "aupro", "1 left out (unreadable)"):
+        assert word in out
+    said = json.loads((tmp_path / "ev" / "evaluation.json").read_text())
+    assert said["figures"]["auroc"]["estimate"] > 0.9
+    assert said["pixels"]["pixel_auroc"] > 0.8
+    for name in ("score_histogram", "roc", "precision_recall"):
+        assert (tmp_path / "ev" / f"{name}.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [("is_frod", "did you mean 'is_fraud'"), ("merchant", "holds no labels")],
+    ids=["typo", "no labels"],
+)
+def test_a_wrong_label_column_is_named(call, table_model, tmp_path, column, told):
+    labelled_transactions().to_parquet(tmp_path / "rows.parquet")
+    code, _, err = call("evaluate", table_model, "rows.parquet", "--labels", column)
+    assert code == 3
+    assert told in err
+
+
+def test_without_labels_the_remedy_is_said(call, table_model, tmp_path):
+    labelled_transactions().to_parquet(tmp_path / "rows.parquet")
+    code, _, err = call("evaluate", table_model, "rows.parquet")
+    assert code == 3
+    assert "--labels COLUMN" in err
+
+
+def test_labels_of_one_class_are_refused(call, table_model, tmp_path):
+    labelled_transactions(n_odd=0).to_parquet(tmp_path / "rows.parquet")
+    code, _, err = call("evaluate", table_model, "rows.parquet", "--labels", "is_fraud")
+    assert code == 3
+    assert "without anomalies" in err
