@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vae_anomaly.errors import CalibrationError
+from vae_anomaly.thresholds.tails import moments_fit
 
 __all__ = ["ConformalCalibration", "ParetoTail"]
 
@@ -49,13 +50,7 @@ class ParetoTail:
 
     @classmethod
     def fit(cls, scores: Floats) -> ParetoTail:
-        """Fit the largest tenth (at least ten) of ``scores`` by probability-weighted moments.
-
-        References
-        ----------
-        Hosking and Wallis, Parameter and Quantile Estimation for the Generalized Pareto
-        Distribution, Technometrics 29 (1987), section 3.
-        """
+        """Fit the largest tenth (at least ten) of ``scores``, keeping their mean excess."""
         ordered = np.sort(scores)
         count = min(max(MIN_TAIL_SCORES, int(TAIL_FRACTION * ordered.size)), ordered.size - 1)
         if count < 1:
@@ -65,9 +60,7 @@ class ParetoTail:
         mean = float(excess.mean())
         if mean <= 0.0:
             return cls(threshold, _spread(ordered), 0.0)
-        rank = (np.arange(count, dtype=np.float64) + 0.65) / count
-        weighted = float(np.mean(excess * (1.0 - rank)))
-        shape = min(2.0 - mean / max(mean - 2.0 * weighted, 1e-12 * mean), MAX_SHAPE)
+        shape = min(float(moments_fit(excess)[0]), MAX_SHAPE)
         if shape <= 0.0 or count < MIN_TAIL_SCORES:
             return cls(threshold, mean, 0.0)
         return cls(threshold, mean * (1.0 - shape), shape)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import CalibrationError
 
-__all__ = ["ParetoTail", "fit_tail"]
+__all__ = ["ParetoTail", "fit_tail", "moments_fit"]
 
 FloatArray = NDArray[np.float64]
 
@@ -21,8 +21,23 @@ _MIN_EXCESSES = 25
 _N_RESAMPLES = 400
 
 
-def _moments_fit(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Fit shape and scale to rows of sorted excesses (R, n) by probability-weighted moments."""
+def moments_fit(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Fit a generalised Pareto law by probability-weighted moments.
+
+    Parameters
+    ----------
+    excess : ndarray of shape (..., n), float64, sorted
+        By how much scores exceed the start of the tail.
+
+    Returns
+    -------
+    shape, scale : ndarray of shape (...)
+
+    References
+    ----------
+    Hosking and Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
+    Technometrics 29, 1987, section 3.
+    """
     n = excess.shape[-1]
     plotting = (np.arange(1, n + 1) - 0.35) / n
     a0 = excess.mean(axis=-1)
@@ -85,7 +100,7 @@ class ParetoTail:
         generator = np.random.default_rng(0)
         n = self.excess.size
         drawn = np.sort(self.excess[generator.integers(0, n, (_N_RESAMPLES, n))], axis=1)
-        shape, scale = _moments_fit(drawn)
+        shape, scale = moments_fit(drawn)
         total = round(n / self.share)
         share = generator.binomial(total, self.share, _N_RESAMPLES) / total
         rates = share * _survival(np.asarray(score - self.start), shape, scale)
@@ -131,10 +146,10 @@ def fit_tail(scores: FloatArray, tail_share: float = 0.1) -> ParetoTail:
             f"A tail needs at least {_MIN_EXCESSES} scores above its start; got {excess.size} of "
             f"{scores.size}. Score more normal items or widen the tail."
         )
-    shape, scale = _moments_fit(excess)
+    shape, scale = moments_fit(excess)
     observed = _distance(excess, shape, scale)
     uniform = np.random.default_rng(0).random((_N_RESAMPLES, excess.size))
     drawn = np.sort(np.expm1(-shape * np.log(uniform)) / shape * scale, axis=1)
-    fit_p = float(np.mean(_distance(drawn, *_moments_fit(drawn)) >= observed))
+    fit_p = float(np.mean(_distance(drawn, *moments_fit(drawn)) >= observed))
     share = excess.size / scores.size
     return ParetoTail(start, share, float(shape), float(scale), fit_p, excess)
