@@ -45,7 +45,8 @@ def test_an_exemplar_is_no_neighbour_of_itself_when_it_is_measured(rng):
 def test_members_of_one_group_do_not_vouch_for_each_other(rng):
     rows = clusters(rng, 300, 4)
     twins = np.repeat(rows, 4, axis=0) + rng.normal(size=(1200, 4)).astype(np.float32) * 1e-3
-    groups = np.repeat(np.arange(300), 4)
+    order = rng.permutation(1200)
+    twins, groups = twins[order], np.repeat(np.arange(300), 4)[order]
     alone, grouped = ExemplarMemory.fit(twins), ExemplarMemory.fit(twins, groups=groups)
     assert np.median(grouped.own_gap) > 20 * np.median(alone.own_gap)
 

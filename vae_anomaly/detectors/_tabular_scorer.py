@@ -85,7 +85,7 @@ class ViewScorer:
         n_latent, n_data = sizes
         kept = (lambda n: None) if groups is None else (lambda n: groups[:n])
         latents = ExemplarMemory.fit(
-            (mean[:n_latent] / spread).astype(np.float32), groups=kept(n_latent)
+            (mean[:n_latent] / spread).astype(np.float32), groups=kept(n_latent), n_groups=64
         )
         data = ExemplarMemory.fit(viewed[:n_data].copy(), groups=kept(n_data))
         return cls(

@@ -3,8 +3,8 @@
 Distances are found in three steps that cost little and always come out the same:
 
 1. one matrix product of a fixed size (rows are padded) ranks all exemplars;
-2. the best of each of 128 groups of exemplars, and the k best of those (a miss needs two of the k
-   nearest in one group; the calibration is made with the same search);
+2. the best of each of 64 or 128 groups of exemplars, and the k best of those (a miss needs two of
+   the k nearest in one group; the calibration is made with the same search);
 3. the distances to those k are computed again from differences, so that an exemplar itself is at
    distance 0 and a row's result does not depend on the rows beside it.
 
@@ -44,7 +44,7 @@ Singles = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 128  # rows a matrix product is made for; always this many
-N_GROUPS = 128
+N_GROUPS = 128  # for 5 neighbours; 64 for 3
 EXACT_BELOW = 512  # exemplars, under which every one is its own group
 MAX_COMPONENTS = 32
 PROJECTION_BUDGET = 320_000  # exemplars x components that cost nothing noticeable
@@ -135,6 +135,8 @@ class ExemplarMemory:
         Smallest distance that counts, in the vectors' unit.
     scale : ndarray of shape (M,), float64
         Each exemplar's own mean distance to its 5 nearest others.
+    n_groups : int
+        Groups of the search where there are more than 512 exemplars.
 
     Attributes
     ----------
@@ -145,8 +147,16 @@ class ExemplarMemory:
     own_gap: Floats
     own_local: Floats
 
-    def __init__(self, vectors: Singles, projection: Projection, eps: float, scale: Floats) -> None:
+    def __init__(
+        self,
+        vectors: Singles,
+        projection: Projection,
+        eps: float,
+        scale: Floats,
+        n_groups: int = N_GROUPS,
+    ) -> None:
         self.vectors, self.projection, self.eps, self.scale = vectors, projection, eps, scale
+        self.n_groups = n_groups
         self._index_exemplars()
 
     @classmethod
@@ -156,6 +166,7 @@ class ExemplarMemory:
         *,
         groups: NDArray[np.int64] | None = None,
         max_components: int = MAX_COMPONENTS,
+        n_groups: int = N_GROUPS,
     ) -> Self:
         """Remember exemplars and measure each against the others.
 
@@ -166,6 +177,8 @@ class ExemplarMemory:
         groups : ndarray of shape (M,), int64, optional
             Exemplars of one group are not neighbours of each other here.
         max_components : int
+        n_groups : int
+            Fewer are faster and miss a neighbour more often.
 
         Raises
         ------
@@ -178,7 +191,8 @@ class ExemplarMemory:
                 "Train on more normal rows."
             )
         n_components = _components(vectors.shape, max_components)
-        memory = cls(vectors, Projection.fit(vectors, n_components), 0.0, np.ones(len(vectors)))
+        projection = Projection.fit(vectors, n_components)
+        memory = cls(vectors, projection, 0.0, np.ones(len(vectors)), n_groups)
         own = memory._search_own(groups)
         near = _mean_of(own.distance, LOCAL)
         memory.eps = RELATIVE_EPS * float(np.median(near)) + 1e-9
@@ -215,6 +229,7 @@ class ExemplarMemory:
             "center": self.projection.center,
             "eps": np.array([self.eps]),
             "scale": self.scale,
+            "n_groups": np.array([self.n_groups]),
         }
         if self.projection.basis is not None:
             arrays["basis"] = self.projection.basis
@@ -224,13 +239,14 @@ class ExemplarMemory:
     def from_state(cls, arrays: Arrays) -> Self:
         """Make the memory again."""
         projection = Projection(arrays["center"], arrays.get("basis"))
-        return cls(arrays["vectors"], projection, float(arrays["eps"][0]), arrays["scale"])
+        eps, n_groups = float(arrays["eps"][0]), int(arrays["n_groups"][0])
+        return cls(arrays["vectors"], projection, eps, arrays["scale"], n_groups)
 
     def _index_exemplars(self) -> None:
         """Lay the exemplars out so that one product gives ``q . e - |e|^2 / 2`` for all of them."""
         coordinates, rest = self.projection.apply(torch.from_numpy(self.vectors))
         n, p = coordinates.shape
-        self._groups = n if n <= EXACT_BELOW else N_GROUPS
+        self._groups = n if n <= EXACT_BELOW else self.n_groups
         padded = -(-n // self._groups) * self._groups
         table = torch.zeros(p + 1, padded)
         table[p, n:] = -FAR
@@ -272,17 +288,20 @@ class ExemplarMemory:
         """Return the numbers of the k best exemplars, at most one of each group, (CHUNK, k)."""
         if self._groups == product.shape[1]:
             return product.topk(k, dim=1).indices
-        by_group = product.view(CHUNK, -1, self._groups)  # exemplar j is in group j % groups
-        group = by_group.amax(1).topk(k, dim=1).indices
-        inside = by_group.gather(2, group[:, None, :].expand(-1, by_group.shape[1], -1))
-        return inside.argmax(1) * self._groups + group
+        by_group = product.view(CHUNK, self._groups, -1)
+        size = by_group.shape[2]
+        group = by_group.amax(2).topk(k, dim=1).indices
+        place = group + torch.arange(CHUNK)[:, None] * self._groups
+        inside = by_group.view(-1, size).index_select(0, place.view(-1)).argmax(1)
+        return inside.view(CHUNK, k) + group * size
 
     def _distances(
         self, coordinates: torch.Tensor, rest: torch.Tensor, found: torch.Tensor
     ) -> torch.Tensor:
         """Return the distances to the exemplars found, from differences, (CHUNK, k)."""
         found = found.clamp(max=len(self._coordinates) - 1)
-        apart = (self._coordinates[found] - coordinates[:, None, :]).square_().sum(2)
+        near = self._coordinates.index_select(0, found.view(-1)).view(*found.shape, -1)
+        apart = near.sub_(coordinates[:, None, :]).square_().sum(2)
         if self.projection.basis is not None:
             apart += rest[:, None] + self._rest[found]
         return apart.sqrt_()
