@@ -11,6 +11,7 @@ from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import labelled_transactions
 
 from vae_anomaly import load_detector
+from vae_anomaly.batch import score_tables
 from vae_anomaly.tracking import log_training, show_model
 
 
@@ -157,3 +158,16 @@ def test_a_file_that_is_no_threshold_is_named(call, table_model, tmp_path):
     code, _, err = call("threshold", "apply", table_model, "other.json")
     assert code == 3
     assert "Not a threshold" in err
+
+
+def test_the_output_of_a_scoring_job_can_be_tuned_on(call_json, table_model, tmp_path):
+    rows = labelled_transactions()
+    rows.drop(columns="is_fraud").to_parquet(tmp_path / "night.parquet")
+    rows[["id", "is_fraud"]].to_csv(tmp_path / "labels.csv", index=False)
+    score_tables(table_model, tmp_path / "night.parquet", tmp_path / "flags", id_column="id")
+    said = call_json(
+        "threshold", "tune", table_model, "--scores", "flags",
+        "--labels", "labels.csv:is_fraud", "--min-recall", 0.9,
+    )  # fmt: skip
+    assert said["threshold"]["n_normals"] == 138
+    assert said["threshold"]["expected_recall"]["estimate"] >= 0.8
