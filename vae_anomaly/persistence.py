@@ -3,8 +3,8 @@
 ::
 
     model/
-      detector.json             format version, kind, package version, config, schema, preprocessing,
-                                fingerprint of the training data, metrics
+      detector.json             format version, kind, package version, config, schema,
+                                preprocessing, fingerprint of the training data, metrics
       weights.safetensors       network weights and other learned arrays
       calibration.safetensors   held-out scores, tails, normalisers, references
       threshold.json            the operating point and how it was chosen
@@ -282,10 +282,10 @@ def _check_file_list(folder: Path, present: set[str], expected: dict[str, str]) 
 
 
 def _check_format(folder: Path, header: Json) -> None:
-    version = str(header.get("format_version", "none"))
-    if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+    version, ours = str(header.get("format_version", "none")), FORMAT_VERSION.split(".")[0]
+    if version.split(".")[0] != ours:
         raise ModelRefusedError(
-            f"{folder} has model format {version}; this version reads {FORMAT_VERSION.split('.')[0]}.x. "
+            f"{folder} has model format {version}; this version reads {ours}.x. "
             "Install the version of vae-anomaly that wrote it, or train again."
         )
 

@@ -20,7 +20,7 @@ ITEMS_SHOWN = 5
 
 @click.group()
 def data() -> None:
-    r"""Check pictures or tables before training; show a schema.
+    """Check pictures or tables before training; show a schema.
 
     \b
     Examples:
@@ -34,7 +34,7 @@ def data() -> None:
 @click.option("--label", metavar="COLUMN", help="Label column of a table.")
 @json_option
 def check(path: str, label: str | None, as_json: bool) -> None:
-    r"""Look for what would spoil a training: damage, duplicates, shortcuts, too little.
+    """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
     PATH is a folder of pictures, a manifest, or tables. Exit code 3 when something would be
     refused; warnings and notes end with 0.
@@ -66,7 +66,7 @@ def check(path: str, label: str | None, as_json: bool) -> None:
 def schema(
     path: str, label: str | None, id_column: str | None, out: str | None, as_json: bool
 ) -> None:
-    r"""Print how the columns of the tables at PATH are understood, as JSON to be edited.
+    """Print how the columns of the tables at PATH are understood, as JSON to be edited.
 
     Change a column's kind (numeric, categorical, boolean, timestamp, identifier, ignored) and give
     the file to `vae-anomaly train table --schema`. It is JSON with and without --json.

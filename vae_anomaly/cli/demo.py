@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @seed_option
 @json_option
 def demo(out: str, seed: int, as_json: bool) -> None:
-    r"""See the whole system work on data that it makes itself.
+    """See the whole system work on data that it makes itself.
 
     Renders surface images and simulates card transactions, trains both detectors on the normal
     part, registers them in MLflow, scores the following nights, tunes a threshold and reports.

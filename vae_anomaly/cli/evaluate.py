@@ -41,7 +41,7 @@ def evaluate(
     uri: str | None,
     as_json: bool,
 ) -> None:
-    r"""Measure how well MODEL tells anomalies from normals in a labelled INPUT.
+    """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
     Labels of a table are a column of 0/1, yes/no or kinds ("normal", "fraud"); of pictures, their
     folders (good, scratch, ...) or a manifest. Every figure comes with its 95 % interval.

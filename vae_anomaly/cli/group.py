@@ -66,7 +66,7 @@ def _at(module: str, attribute: str, help_: str) -> tuple[str, str]:
 )
 @click.version_option(__version__, prog_name="vae-anomaly")
 def cli() -> None:
-    r"""Find defective parts and fraudulent transactions with models of what is normal.
+    """Find defective parts and fraudulent transactions with models of what is normal.
 
     MODEL is a model folder, models:/NAME@ALIAS or models:/NAME/VERSION.
 

@@ -48,7 +48,7 @@ def inspect_(
     uri: str | None,
     as_json: bool,
 ) -> None:
-    r"""Say why a picture or a row was flagged, or why not.
+    """Say why a picture or a row was flagged, or why not.
 
     ITEM is a picture or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE
     alone for its strangest rows. Of each picture a card is drawn: picture and heat map.

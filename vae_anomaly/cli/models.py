@@ -14,12 +14,12 @@ from vae_anomaly.cli.options import json_option, tracking_option
 if TYPE_CHECKING:
     from vae_anomaly.tracking import ModelCard, VersionCard
 
-METRICS_SHOWN = 3
+METRICS_SHOWN = 2
 
 
 @click.group()
 def models() -> None:
-    r"""List, show, promote and verify registered models.
+    """List, show, promote and verify registered models.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def models() -> None:
 @tracking_option
 @json_option
 def list_(uri: str | None, as_json: bool) -> None:
-    r"""List the models of the registry.
+    """List the models of the registry.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def list_(uri: str | None, as_json: bool) -> None:
 @tracking_option
 @json_option
 def show(name: str, uri: str | None, as_json: bool) -> None:
-    r"""Show the versions of a model, and how its aliases moved.
+    """Show the versions of a model, and how its aliases moved.
 
     \b
     Example:
@@ -82,7 +82,7 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
 def promote(
     name: str, version: int, alias: str, evidence: str, uri: str | None, as_json: bool
 ) -> None:
-    r"""Point an alias of model NAME at VERSION, on the record.
+    """Point an alias of model NAME at VERSION, on the record.
 
     The files of the version are verified first. Who did it, when, from where and why is kept as a
     run of its own; going back is promoting the earlier version.
@@ -107,7 +107,7 @@ def promote(
 @tracking_option
 @json_option
 def verify(model: str, uri: str | None, as_json: bool) -> None:
-    r"""Check every file of MODEL against the digests written when it was made.
+    """Check every file of MODEL against the digests written when it was made.
 
     A registered model is fetched afresh. Exit code 5 when a file is missing, added or changed.
 

@@ -28,7 +28,7 @@ TOP = 5
 
 @click.group()
 def score() -> None:
-    r"""Score a night's pictures or a day's rows.
+    """Score a night's pictures or a day's rows.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def scoring_options(command: Command) -> Command:
               show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
 @scoring_options
 def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> None:
-    r"""Score the pictures of INPUT (folder, manifest or picture) with MODEL.
+    """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
 
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap), heatmaps/, quarantine/ and,
     last, manifest.json. A second run does only what is new or has changed.
@@ -93,7 +93,7 @@ def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> 
 def table(
     model: str, paths: tuple[str, ...], out: str, id_column: str | None, **options: Any
 ) -> None:
-    r"""Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
+    """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
     quarantine/ and, last, manifest.json. A second run does only what is new or has changed.

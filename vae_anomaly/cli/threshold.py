@@ -41,7 +41,7 @@ def _wishes(command: Any) -> Any:
 
 @click.group()
 def threshold() -> None:
-    r"""Choose how many alarms to live with, and store that with the model.
+    """Choose how many alarms to live with, and store that with the model.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def threshold() -> None:
 @json_option
 def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bool,
          volume: float | None, **asked: Any) -> None:  # fmt: skip
-    r"""Choose a threshold for MODEL by what you ask for, and see what else you could have.
+    """Choose a threshold for MODEL by what you ask for, and see what else you could have.
 
     Without --scores or --input the normals that the model held out of training decide. Input
     without labels counts as normal; what is wrong in it makes the threshold stricter than need be.
@@ -75,7 +75,7 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
     \b
     Examples:
       vae-anomaly threshold tune models:/cards@champion --target-fpr 0.002
-      vae-anomaly threshold tune models:/cards@champion --scores flags/ \
+      vae-anomaly threshold tune models:/cards@champion --scores flags/ \\
           --labels labels.parquet:is_fraud --cost-fp 1 --cost-fn 50 --volume 9500
     """
     from vae_anomaly.evaluation import bind
@@ -105,7 +105,7 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
 @tracking_option
 @json_option
 def show(model: str, uri: str | None, as_json: bool) -> None:
-    r"""Show the threshold of MODEL, and what it means.
+    """Show the threshold of MODEL, and what it means.
 
     \b
     Example:
@@ -142,7 +142,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @json_option
 def apply(model: str, file: str, alias: str | None, who: str | None, reason: str, dry_run: bool,
           uri: str | None, as_json: bool) -> None:  # fmt: skip
-    r"""Store the threshold in FILE with MODEL.
+    """Store the threshold in FILE with MODEL.
 
     A registered model gets a new version, and the alias moves to it, on the record; a model folder
     is changed in place. A threshold made for another model is refused (exit code 5).

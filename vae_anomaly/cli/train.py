@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @click.group()
 def train() -> None:
-    r"""Learn what normal looks like, and register the model.
+    """Learn what normal looks like, and register the model.
 
     \b
     Examples:
@@ -61,7 +61,7 @@ def training_options(command: Command) -> Command:
               help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
 @training_options
 def images(source: str, groups: str | None, model: str, size: int, **options: Any) -> None:
-    r"""Train on pictures of good parts in DIR.
+    """Train on pictures of good parts in DIR.
 
     Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
     works as well. Name pictures of the same part with --groups, so that p-values stay honest.
@@ -94,7 +94,7 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
 @click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
-    r"""Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
+    """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
 
     What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
     `vae-anomaly data schema` wrote and you edited. Missing cells are data.

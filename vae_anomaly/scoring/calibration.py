@@ -2,13 +2,13 @@
 
 The p-value of a new item is the share of held-out normals that are at least as strange, the item
 itself counted: ``p(t) = (#{o >= t} + 1) / (n + 1)``. When the item and the held-out normals are
-exchangeable, ``P(p <= a) <= a`` for every ``a`` (Vovk, Gammerman and Shafer, Algorithmic Learning in a
-Random World, 2005; Laxhammar and Falkman 2010 for anomaly detection).
+exchangeable, ``P(p <= a) <= a`` for every ``a`` (Vovk, Gammerman and Shafer, Algorithmic Learning
+in a Random World, 2005; Laxhammar and Falkman 2010 for anomaly detection).
 
 A p-value has only n + 1 levels, so it ties the worst items. The anomaly score is -log10 p without
 ties: it equals -log10 p at every held-out normal, is interpolated between two of them (never above
--log10 p), and continues beyond the last one with a generalised Pareto tail fitted to the largest tenth
-(peaks over threshold; Pickands 1975). Scores above log10(n + 1) rest on that tail alone.
+-log10 p), and continues beyond the last one with a generalised Pareto tail fitted to the largest
+tenth (peaks over threshold; Pickands 1975). Scores above log10(n + 1) rest on that tail alone.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ class ConformalCalibration:
         reference = _finite(scores, "held-out normals")
         if reference.size == 0:
             raise CalibrationError(
-                "There are no held-out normals to calibrate on; got 0 scores. Train on more normals."
+                "There are no held-out normals to calibrate on; got 0 scores. "
+                "Train on more normals."
             )
         return cls(reference)
 
