@@ -24,8 +24,11 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True)
 def _global_random_state_is_left_alone():
-    before = np.random.get_state()[1].tobytes()  # noqa: NPY002 - the global state is what is watched
+    before = _global_state()
     yield
-    assert np.random.get_state()[1].tobytes() == before, (
-        "a test touched NumPy's global random state"
-    )  # noqa: NPY002
+    assert _global_state() == before, "a test touched NumPy's global random state"
+
+
+def _global_state() -> bytes:
+    state = np.random.get_state()  # noqa: NPY002 - the legacy state is what is watched
+    return state[1].tobytes()

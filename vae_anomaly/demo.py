@@ -245,7 +245,7 @@ def _compare(what: str, summary: RunSummary, planted: set[str]) -> NightResult:
 
 
 def _top_flag(flags: pd.DataFrame) -> dict[str, str | float]:
-    top = flags.loc[flags["score"].idxmax()]
+    top = flags.sort_values("score", ascending=False).iloc[0]
     reasons = [str(top[name]) for name in ("reason_1", "reason_2", "reason_3") if top[name]]
     return {"id": str(top["id"]), "score": float(top["score"]), "reasons": "; ".join(reasons)}
 

@@ -19,7 +19,7 @@ def state(tmp_path_factory):
 
 def test_a_model_of_an_unknown_kind_is_refused_and_the_known_ones_named(state, tmp_path):
     write_model(replace(state, kind="audio"), tmp_path / "model")
-    with pytest.raises(ModelRefusedError, match="'audio'.*image, tabular"):
+    with pytest.raises(ModelRefusedError, match=r"'audio'.*image, tabular"):
         load_detector(tmp_path / "model")
 
 

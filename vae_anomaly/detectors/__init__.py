@@ -1,6 +1,7 @@
 """The scikit-learn face: the only place that knows models, scoring and data alike.
 
-A detector's module is imported with the first use of its name: who scores tables loads no image code.
+A detector's module is imported with the first use of its name: who scores tables loads no image
+code.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
     state = read_model(path)
     if state.kind not in _KINDS:
         raise ModelRefusedError(
-            f"{path} holds a model of kind {state.kind!r}; known kinds: {', '.join(sorted(_KINDS))}. "
+            f"{path} holds a model of kind {state.kind!r}; "
+            f"known kinds: {', '.join(sorted(_KINDS))}. "
             "Install the version of vae-anomaly that wrote it."
         )
     detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])

@@ -1,7 +1,7 @@
 """What every detector shares: calibrated scores, the threshold and the scikit-learn face.
 
-A subclass turns input into a raw score (higher = more anomalous) and into evidence; this class turns
-the raw score into p-values, anomaly scores and flags. Three signs, and no other:
+A subclass turns input into a raw score (higher = more anomalous) and into evidence; this class
+turns the raw score into p-values, anomaly scores and flags. Three signs, and no other:
 
 ===================  ==========================  =======================
 method               direction                   range
@@ -47,7 +47,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     calibration_ : ConformalCalibration
         Raw scores of normals that nothing was fitted on, with their tail.
     threshold_ : Threshold
-        The operating point: an item is flagged when its anomaly score lies above ``threshold_.value``.
+        The operating point: an item is flagged when its anomaly score lies above
+        ``threshold_.value``.
     offset_ : float
         ``-threshold_.value``; scikit-learn's ``decision_function = score_samples - offset_``.
     history_ : History
@@ -78,7 +79,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
 
     @abstractmethod
     def _raw_score(self, X: Any) -> Floats:
-        """Return the score that is calibrated and explained, shape (N,), higher = more anomalous."""
+        """Return the score that is calibrated and explained, (N,), higher = more anomalous."""
 
     @abstractmethod
     def _state(self) -> DetectorState:
@@ -176,7 +177,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         return write_model(self._state(), path)
 
     def _calibrate(self, held_out_scores: Floats) -> None:
-        """Set calibration and default threshold from raw scores of normals nothing was fitted on."""
+        """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)
         self.threshold_ = default_threshold(self.calibration_, self.target_fpr)
 

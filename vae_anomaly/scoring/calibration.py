@@ -69,8 +69,8 @@ class ParetoTail:
         """Return log10 P(score > t | score > threshold), at most 0, shape as given."""
         excess = np.maximum(scores - self.threshold, 0.0) / self.scale
         if self.shape == 0.0:
-            return -excess / np.log(10.0)
-        return -np.log1p(self.shape * excess) / (self.shape * np.log(10.0))
+            return np.asarray(-excess / np.log(10.0))
+        return np.asarray(-np.log1p(self.shape * excess) / (self.shape * np.log(10.0)))
 
 
 class ConformalCalibration:
