@@ -39,9 +39,10 @@ def score() -> None:
 
 def scoring_options(command: Command) -> Command:
     """Add what every scoring takes."""
+    command = tracking_option(json_option(command))
     for option in reversed(
         [
-            click.option("--out", required=True, metavar="DIR", help="Output folder; see below."),
+            click.option("--out", required=True, metavar="DIR", help="Output folder."),
             click.option("--max-bad-fraction", type=click.FloatRange(0, 1), default=0.05,
                          show_default=True,
                          help="More than this share in quarantine is exit code 4."),
@@ -56,7 +57,7 @@ def scoring_options(command: Command) -> Command:
         ]
     ):  # fmt: skip
         command = option(command)
-    return tracking_option(json_option(command))
+    return command
 
 
 @score.command()

@@ -31,6 +31,7 @@ def train() -> None:
 
 def training_options(command: Command) -> Command:
     """Add what every training takes: effort, false alarms, and where the model goes."""
+    command = seed_option(tracking_option(json_option(command)))
     for option in reversed(
         [
             click.option("--name", help="Name in the model registry."),
@@ -49,7 +50,7 @@ def training_options(command: Command) -> Command:
         ]
     ):  # fmt: skip
         command = option(command)
-    return seed_option(tracking_option(json_option(command)))
+    return command
 
 
 @train.command()

@@ -95,7 +95,11 @@ def train_table_job(
             "Check the labels; 1 is an anomaly."
         )
     chosen = infer_schema_of(
-        normal, schema=schema, kinds=_kinds(kinds, groups), label=label, id_column=id_column
+        normal,
+        schema=schema,
+        kinds=_kinds(kinds, groups),
+        label=label if label in frame.columns else None,  # or it lies in a file of its own
+        id_column=id_column,
     )
     destination.check_store()
     detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
@@ -126,7 +130,7 @@ def infer_schema_of(
     schema : Schema, optional
         Its kinds and notes stand, unless `kinds` says otherwise.
     kinds, label, id_column
-        As `Schema.infer`; a label that is no column is left aside.
+        As `Schema.infer`.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def infer_schema_of(
     inferred = Schema.infer(
         frame.iloc[::every],
         overrides=declared | dict(kinds or {}),
-        label=label if label in frame.columns else None,
+        label=label,
         id_column=id_column,
     )
     notes = {} if schema is None else {c.name: c.note for c in schema.columns if c.note}

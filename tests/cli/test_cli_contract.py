@@ -1,0 +1,129 @@
+"""What every command owes: help, an example, a page, exit codes, and a quick answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from vae_anomaly.cli import cli, group
+from vae_anomaly.errors import VaeAnomalyError
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+HEAVY = ("torch", "mlflow", "sklearn", "pandas", "numpy", "matplotlib", "scipy", "pyarrow", "rich")
+
+
+def commands(
+    where: click.Command = cli, name: str = "vae-anomaly"
+) -> list[tuple[str, click.Command]]:
+    """Return every command that does something, by its full name."""
+    if not isinstance(where, click.Group):
+        return [(name, where)]
+    context = click.Context(where)
+    inner = [(child, where.get_command(context, child)) for child in where.list_commands(context)]
+    assert all(command is not None for _, command in inner), name
+    return [found for child, command in inner for found in commands(command, f"{name} {child}")]
+
+
+COMMANDS = commands()
+each_command = pytest.mark.parametrize(
+    ("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS]
+)
+
+
+@each_command
+def test_every_command_has_help_that_begins_with_a_sentence(name, command):
+    first = (command.help or "").strip().splitlines()[0]
+    assert first[:1].isupper(), name
+    assert len(first) > 15, name
+
+
+def examples(name: str, command: click.Command) -> list[str]:
+    """Return the lines of the help, as printed, that call the command."""
+    text = command.get_help(click.Context(command, info_name=name, max_content_width=100))
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line == name or line.startswith(f"{name} ")]
+
+
+@each_command
+def test_the_help_of_every_command_prints_an_example_on_its_own_line(name, command):
+    assert examples(name, command)
+
+
+@each_command
+def test_every_example_uses_only_options_that_exist(name, command):
+    known = {option for param in command.params for option in param.opts}
+    for line in examples(name, command):
+        assert {word for word in line.split() if word.startswith("--")} <= known, line
+
+
+@each_command
+def test_every_command_has_a_section_in_the_documentation(name, command):
+    assert f"\n## {name}\n" in PAGE.read_text(encoding="utf-8")
+
+
+@each_command
+def test_every_command_can_answer_as_json_and_every_option_has_help(name, command):
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    assert "--json" in {option for param in options for option in param.opts}
+    assert [param.opts for param in options if not param.help] == []
+
+
+def test_help_of_everything_imports_nothing_heavy():
+    lines = [name.split()[1:] for name, _ in COMMANDS]
+    code = (
+        "import sys\n"
+        "from vae_anomaly.cli import cli\n"
+        f"for line in [[]] + {lines!r}:\n"
+        "    try: cli.main([*line, '--help'], standalone_mode=False)\n"
+        "    except SystemExit: pass\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def run_with(monkeypatch, error: BaseException) -> None:
+    def raising(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(group.cli, "main", raising)
+    group.main([])
+
+
+def subclasses(parent: type[VaeAnomalyError]) -> list[type[VaeAnomalyError]]:
+    return [parent, *(found for child in parent.__subclasses__() for found in subclasses(child))]
+
+
+@pytest.mark.parametrize("kind", subclasses(VaeAnomalyError), ids=lambda kind: kind.__name__)
+def test_an_error_of_ours_is_one_line_and_its_exit_code(monkeypatch, capsys, kind):
+    with pytest.raises(SystemExit) as stop:
+        run_with(monkeypatch, kind("what is wrong, and what to do"))
+    assert stop.value.code == kind.exit_code
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "Error: what is wrong, and what to do\n")
+
+
+def test_an_unknown_error_keeps_its_traceback(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        run_with(monkeypatch, ZeroDivisionError("a mistake of ours"))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()], ids=["ctrl-c", "abort"])
+def test_an_interruption_is_exit_130(monkeypatch, capsys, error):
+    with pytest.raises(SystemExit) as stop:
+        run_with(monkeypatch, error)
+    assert (stop.value.code, capsys.readouterr().err) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("line", [["nope"], ["train", "table"], ["score", "images", "m", "i"]])
+def test_wrong_usage_is_exit_2_on_stderr(capsys, line):
+    with pytest.raises(SystemExit) as stop:
+        group.main(line)
+    said = capsys.readouterr()
+    assert (stop.value.code, said.out) == (2, "")
+    assert "Usage:" in said.err

@@ -1,0 +1,77 @@
+"""Looking at data before training, from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from vae_anomaly.data.schema import Schema
+
+
+def test_check_of_good_pictures_ends_with_the_next_command(call, pictures):
+    code, out, _ = call("data", "check", pictures)
+    assert code == 0
+    assert "pictures: 24" in out
+    assert f"vae-anomaly train images {pictures} --name NAME" in out
+
+
+def test_check_names_damaged_pictures_and_is_exit_3(call, pictures):
+    (pictures / "003.png").write_text("this is text")
+    code, out, err = call("data", "check", pictures)
+    assert code == 3
+    assert "ERROR" in out
+    assert "003.png" in out
+    assert "Repair" in err
+
+
+def test_check_as_json_is_one_document_even_when_it_finds_errors(call, pictures):
+    (pictures / "003.png").write_text("this is text")
+    code, out, _ = call("data", "check", pictures, "--json")
+    assert code == 3
+    assert "error" in [found["severity"] for found in json.loads(out)["findings"]]
+
+
+def test_check_of_a_table_tells_kinds_and_leaks(call, rows):
+    frame = pd.read_parquet(rows).assign(fraud=0)
+    frame.loc[:30, "fraud"] = 1
+    frame["copy"] = frame["fraud"] * 3.5
+    frame.to_parquet(rows)
+    code, out, _ = call("data", "check", rows, "--label", "fraud")
+    assert code == 0
+    assert "amount numeric" in out
+    assert "WARNING" in out
+    assert "copy" in out
+
+
+def test_check_of_nothing_is_exit_3(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, err = call("data", "check", "empty")
+    assert (code, out) == (3, "")
+    assert "empty holds neither pictures nor tables" in err
+
+
+def test_schema_printed_can_be_read_back(call, rows):
+    code, out, _ = call("data", "schema", rows, "--label", "online", "--id-column", "id")
+    assert code == 0
+    schema = Schema.from_json(out)
+    assert (schema.label, schema.id_column) == ("online", "id")
+    assert [column.name for column in schema.features] == ["amount", "merchant", "when"]
+
+
+def test_schema_goes_to_a_file_with_the_next_command(call, rows, tmp_path):
+    code, out, _ = call("data", "schema", rows, "--out", "s.json")
+    assert code == 0
+    assert "train table" in out
+    assert Schema.from_json((tmp_path / "s.json").read_text())["merchant"].kind == "categorical"
+
+
+def test_schema_of_a_label_that_is_not_there_is_a_usage_error(call, rows):
+    code, _, err = call("data", "schema", rows, "--label", "onlin")
+    assert (code, "did you mean 'online'" in err) == (2, True)
+
+
+def test_column_names_in_brackets_are_printed_as_they_are(call, rows):
+    pd.read_parquet(rows).rename(columns={"amount": "[red]"}).to_parquet(rows)
+    _, out, _ = call("data", "schema", rows, "--out", "s.json")
+    assert "[red]" in out

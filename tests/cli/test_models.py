@@ -1,0 +1,83 @@
+"""The registry from the command line."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def own_store(filled_store, tmp_path):
+    """Registered artifacts are shared, the database is this test's own."""
+    shutil.copytree(filled_store, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def test_list_shows_models_versions_and_aliases(call, call_json, filled_store):
+    code, out, _ = call("models", "list", "--tracking-uri", filled_store)
+    assert code == 0
+    assert all(word in out for word in ("cards", "tabular", "@champion = 1", "mlflow.db"))
+    said = call_json("models", "list", "--tracking-uri", filled_store)
+    assert [(m["name"], m["latest"]) for m in said["models"]] == [("cards", 2)]
+
+
+def test_list_of_an_empty_store_says_what_to_do(call, store):
+    code, out, _ = call("models", "list", "--tracking-uri", store)
+    assert (code, "holds no models yet" in out) == (0, True)
+
+
+def test_show_names_versions_thresholds_and_promotions(call, call_json, filled_store):
+    code, out, _ = call("models", "show", "cards", "--tracking-uri", filled_store)
+    assert code == 0
+    assert all(word in out for word in ("@champion", "fpr", "Promotions", "first", "- -> 1"))
+    said = call_json("models", "show", "cards", "--tracking-uri", filled_store)
+    assert [version["version"] for version in said["versions"]] == [2, 1]
+    assert said["aliases"] == {"champion": 1}
+
+
+def test_promote_moves_the_alias_and_says_how_to_go_back(call, call_json, own_store):
+    at = ("--tracking-uri", own_store)
+    code, out, err = call("models", "promote", "cards", 2, "--evidence", "AP 0.4, was 0.3", *at)
+    assert code == 0, err
+    assert "is now version 2 (was version 1)" in out
+    assert "vae-anomaly models promote cards 1" in out
+    said = call_json("models", "show", "cards", *at)
+    assert said["aliases"] == {"champion": 2}
+    assert said["promotions"][0]["evidence"] == "AP 0.4, was 0.3"
+
+
+def test_verify_accepts_an_intact_model(call, call_json, filled_store, table_model):
+    code, out, _ = call("models", "verify", "models:/cards/2", "--tracking-uri", filled_store)
+    assert (code, "cards/2 (tabular) is intact" in out) == (0, True)
+    assert call_json("models", "verify", table_model)["intact"] is True
+
+
+def test_verify_refuses_a_changed_file(call, table_model, tmp_path):
+    shutil.copytree(table_model, tmp_path / "model")
+    header = tmp_path / "model" / "detector.json"
+    header.write_text(header.read_text().replace("tabular", "tabulaR", 1))
+    code, out, err = call("models", "verify", "model")
+    assert (code, out, "detector.json" in err) == (5, "", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "nothing"], 5, "it holds cards"),
+        (["promote", "cards", "7"], 5, "versions 1, 2"),
+        (["promote", "cards", "zero"], 2, "zero"),
+        (["verify", "models:/cards@nobody"], 5, "champion"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_there_is(
+    call, filled_store, arguments, code, words
+):
+    said = call("models", *arguments, "--tracking-uri", filled_store)
+    assert (said[0], words in said[2]) == (code, True), said
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "cards"], ["promote", "cards", "1"]])
+def test_a_server_that_is_away_is_exit_69(call, command):
+    code, _, err = call("models", *command, "--tracking-uri", "http://127.0.0.1:9")
+    assert (code, "does not answer" in err) == (69, True)

@@ -1,0 +1,179 @@
+"""Scoring from the command line: what is written, told, and refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from vae_anomaly.batch import read_results
+
+
+def test_pictures_are_scored_flagged_and_told(call, pictures, image_model, tmp_path):
+    code, out, err = call("score", "images", image_model, pictures, "--out", "flags")
+    assert code == 0, err
+    assert "24 of 24 pictures" in out
+    assert "005.png" in out
+    assert f"vae-anomaly inspect {image_model} pictures/005.png" in out
+    results = read_results("flags")
+    assert results.loc[results["score"].idxmax(), "id"] == "005.png"
+    assert (tmp_path / "flags" / results["heatmap"].dropna().iloc[0]).is_file()
+
+
+def test_json_holds_the_counts_and_the_strangest(call_json, pictures, image_model):
+    said = call_json("score", "images", image_model, pictures, "--out", "f", "--heatmaps", "none")
+    assert (said["rows_in"], said["rows_out"], said["quarantined"]) == (24, 24, 0)
+    assert said["top"][0]["id"] == "005.png"
+    assert said["top"][0]["heatmap"] is None
+    assert len(said["top"]) == min(said["flagged"], 5)
+
+
+def test_a_second_run_does_nothing_and_says_so(call, pictures, image_model, tmp_path):
+    call("score", "images", image_model, pictures, "--out", "flags")
+    before = {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")}
+    code, out, _ = call("score", "images", image_model, pictures, "--out", "flags")
+    assert (code, "1 of 1 parts were done before" in out) == (0, True)
+    assert {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")} == before
+
+
+def test_damaged_pictures_go_to_quarantine_and_too_many_are_exit_4(
+    call, pictures, image_model, tmp_path
+):
+    (pictures / "900.png").write_text("this is text")
+    (pictures / "901.jpg").write_bytes(_truncated_jpeg(tmp_path))
+    code, out, _ = call("score", "images", image_model, pictures, "--out", "flags",
+                        "--max-bad-fraction", 0.1)  # fmt: skip
+    assert (code, "Not scored: 2" in out) == (0, True)
+    assert "flags/quarantine/" in out
+    code, _, err = call("score", "images", image_model, pictures, "--out", "flags",
+                        "--max-bad-fraction", 0.01)  # fmt: skip
+    assert (code, "2 of 26 items went to quarantine" in err) == (4, True)
+    assert len(read_results("flags")) == 24
+
+
+def test_rows_are_scored_with_reasons_and_the_next_command(call, rows, table_model):
+    frame = pd.read_parquet(rows)
+    frame.loc[11, "amount"] = 90_000.0
+    frame.to_parquet(rows)
+    code, out, err = call("score", "table", table_model, rows, "--out", "flags",
+                          "--id-column", "id")  # fmt: skip
+    assert code == 0, err
+    assert "300 of 300 rows" in out
+    assert "t7-11" in out
+    assert "amount 90,000" in out
+    assert "rows.parquet --id t7-11" in out
+
+
+def test_rows_without_id_column_are_named_by_file_and_number(call, rows, table_model):
+    frame = pd.read_parquet(rows)
+    frame.loc[11, "amount"] = 90_000.0
+    frame.to_parquet(rows)
+    _, out, _ = call("score", "table", table_model, rows, "--out", "flags")
+    assert "rows.parquet:12" in out
+    code, out, _ = call("inspect", table_model, "rows.parquet:12")
+    assert (code, "90,000" in out) == (0, True)
+
+
+def test_the_strangest_are_of_this_run_not_of_earlier_days(call_json, rows, table_model, tmp_path):
+    loud = pd.read_parquet(rows)
+    loud["amount"] = 90_000.0
+    loud.to_parquet(tmp_path / "day1.parquet")
+    call_json("score", "table", table_model, "day1.parquet", "--out", "flags")
+    said = call_json("score", "table", table_model, rows, "--out", "flags")
+    assert all(flag["id"].startswith("rows.parquet") for flag in said["top"])
+
+
+def test_infinite_goes_to_quarantine_and_missing_is_data(call_json, rows, table_model):
+    frame = pd.read_parquet(rows)
+    frame.loc[1, "amount"], frame.loc[2, "amount"] = np.inf, np.nan
+    frame.to_parquet(rows)
+    said = call_json("score", "table", table_model, rows, "--out", "flags")
+    assert (said["rows_out"], said["codes"]) == (299, {"infinite": 1})
+    assert np.isfinite(read_results("flags")["score"]).all()
+
+
+def test_other_columns_are_refused_and_nothing_is_written(call, rows, table_model, tmp_path):
+    pd.read_parquet(rows).rename(columns={"amount": "Amount_EUR"}).to_parquet(rows)
+    code, out, err = call("score", "table", table_model, rows, "--out", "flags")
+    assert (code, out) == (3, "")
+    assert "'amount' is missing" in err
+    assert not (tmp_path / "flags").exists()
+
+
+def test_fail_on_anomaly_is_exit_6_with_everything_written(call, pictures, image_model):
+    code, out, err = call("score", "images", image_model, pictures, "--out", "flags",
+                          "--fail-on-anomaly")  # fmt: skip
+    assert code == 6
+    assert "Flagged" in out
+    assert "--fail-on-anomaly" in err
+    assert len(read_results("flags")) == 24
+
+
+def test_log_json_writes_one_object_a_line(call, rows, table_model):
+    code, _, err = call("score", "table", table_model, rows, "--out", "flags", "--log-json")
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert code == 0
+    assert {"started", "scored", "finished"} <= {line.get("event") for line in lines}
+    assert "t7-" not in err
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "words"),
+    [
+        ("models:/cards@nobody", 5, "champion"),
+        ("models:/nothing@champion", 5, "cards"),
+        ("models:/cards/9", 5, "1, 2"),
+        ("no-such-folder", 5, "no-such-folder"),
+        ("models:cards", 2, "models:/NAME@ALIAS"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused(call, rows, filled_store, model, code, words):
+    said = call("score", "table", model, rows, "--out", "f", "--tracking-uri", filled_store)
+    assert (said[0], said[1]) == (code, "")
+    assert words in said[2]
+
+
+def test_one_flipped_bit_refuses_the_model(call, rows, table_model, tmp_path):
+    shutil.copytree(table_model, tmp_path / "model")
+    weights = next((tmp_path / "model").glob("*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    code, out, err = call("score", "table", "model", rows, "--out", "flags")
+    assert (code, out) == (5, "")
+    assert weights.name in err
+    assert not (tmp_path / "flags").exists()
+
+
+def test_a_model_of_the_wrong_kind_is_refused(call, pictures, table_model, tmp_path):
+    code, _, err = call("score", "images", table_model, pictures, "--out", "flags")
+    assert (code, "is a model of tables" in err) == (5, True)
+    assert not (tmp_path / "flags").exists()
+
+
+def test_registry_away_is_exit_69_unless_the_cached_copy_is_asked_for(call, rows, filled_store):
+    away = "http://127.0.0.1:9"
+    code, _, err = call("score", "table", "models:/cards@champion", rows, "--out", "f",
+                        "--tracking-uri", away)  # fmt: skip
+    assert (code, "does not answer" in err) == (69, True)
+    code, _, err = call("score", "table", "models:/cards@champion", rows, "--out", "f",
+                        "--tracking-uri", away, "--cached")  # fmt: skip
+    assert (code, "never fetched" in err) == (69, True)
+
+
+def test_a_folder_without_pictures_is_exit_3(call, image_model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = call("score", "images", image_model, "empty", "--out", "flags")
+    assert (code, "empty holds no pictures" in err) == (3, True)
+    assert not (tmp_path / "flags").exists()
+
+
+def _truncated_jpeg(folder):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "whole.jpg")
+    content = (folder / "whole.jpg").read_bytes()
+    return content[: len(content) // 2]

@@ -1,0 +1,243 @@
+"""Training from the command line: what is read, told, stored, and refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from tracking.real_models import transactions, write_surfaces
+
+from vae_anomaly import ImageVAEDetector, load_detector
+from vae_anomaly.errors import ConfigError, DataError, SchemaError
+from vae_anomaly.jobs import Destination, train_images_job
+
+QUICK = ("--preset", "fast", "--max-steps", 15)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Sixteen pictures of good parts, two of each part."""
+    return write_surfaces(tmp_path / "parts", 16, first=300)
+
+
+@pytest.fixture
+def groups(parts):
+    """Name the part of each picture."""
+    names = sorted(path.name for path in parts.iterdir())
+    table = pd.DataFrame({"path": names, "group": [f"part{i // 2}" for i in range(len(names))]})
+    table.to_csv(parts.parent / "groups.csv", index=False)
+    return parts.parent / "groups.csv"
+
+
+def test_table_is_trained_registered_and_told_in_words(call, rows, store):
+    code, out, _ = call("train", "table", rows, "--name", "cards", "--tracking-uri", store,
+                        "--id-column", "id", *QUICK)  # fmt: skip
+    assert code == 0
+    assert "300 rows of 5 columns" in out
+    for word in ("merchant", "categorical", "text with 3 values", "interval", "version 1"):
+        assert word in out
+    command = "vae-anomaly score table models:/cards@champion NEW_ROWS --out flags/"
+    assert f"{command} --tracking-uri {store}" in out
+    code, out, _ = call("models", "list", "--tracking-uri", store)
+    assert "@champion = 1" in out
+
+
+def test_json_says_what_text_says_and_the_folder_can_be_loaded(call_json, rows):
+    said = call_json("train", "table", rows, "--out", "model", "--no-register", *QUICK)
+    assert (said["model"], said["registered"], said["reading"]["n_read"]) == ("model", None, 300)
+    kinds = {column["name"]: column["kind"] for column in said["columns"]}
+    assert kinds == {
+        "id": "identifier", "amount": "numeric", "merchant": "categorical",
+        "online": "boolean", "when": "timestamp",
+    }  # fmt: skip
+    detector = load_detector("model")
+    assert detector.threshold_.value == said["threshold"]["value"]
+    assert said["n_held_out"] == detector.calibration_.n
+    assert 0 < said["steps"] <= 15
+
+
+def test_two_trainings_with_one_seed_give_one_model(call_json, rows, tmp_path):
+    for name in ("a", "b"):
+        call_json("train", "table", rows, "--out", name, "--no-register", "--seed", 3, *QUICK)
+    digests = [(tmp_path / name / "SHA256SUMS").read_text() for name in ("a", "b")]
+    assert digests[0] == digests[1]
+
+
+def test_labelled_anomalies_are_left_out_and_measure_the_ranking(call_json, tmp_path):
+    frame = transactions(300, seed=8)
+    frame["fraud"] = np.arange(300) >= 290
+    frame.loc[frame["fraud"], "amount"] = 50_000.0
+    frame.to_csv(tmp_path / "days.csv", index=False)
+    said = call_json("train", "table", "days.csv", "--label", "fraud", "--out", "m",
+                     "--no-register", *QUICK)  # fmt: skip
+    assert said["reading"]["n_left_out"] == 10
+    assert said["metrics"]["labelled_anomalies"] == 10
+    assert said["metrics"]["auroc"] > 0.9
+    assert load_detector("m").fingerprint_["rows"] == 290
+    assert "fraud" not in [column["name"] for column in said["columns"]]
+
+
+def test_labels_may_lie_in_a_file_of_their_own(call_json, rows, tmp_path):
+    ids = pd.read_parquet(rows)["id"]
+    pd.DataFrame({"id": ids[:20], "bad": 1}).to_csv(tmp_path / "labels.csv", index=False)
+    said = call_json("train", "table", rows, "--label", "labels.csv:bad", "--id-column", "id",
+                     "--out", "m", "--no-register", *QUICK)  # fmt: skip
+    assert said["reading"]["n_left_out"] == 20
+
+
+def test_kind_and_ignore_and_groups_rule_over_inference(call_json, rows):
+    said = call_json("train", "table", rows, "--kind", "online=categorical", "--ignore", "when",
+                     "--groups", "merchant", "--out", "m", "--no-register", *QUICK)  # fmt: skip
+    kinds = {column["name"]: column["kind"] for column in said["columns"]}
+    assert (kinds["online"], kinds["when"], kinds["merchant"]) == (
+        "categorical", "ignored", "identifier",
+    )  # fmt: skip
+
+
+def test_an_edited_schema_is_obeyed(call, call_json, rows, tmp_path):
+    call("data", "schema", rows, "--out", "s.json")
+    edited = json.loads((tmp_path / "s.json").read_text())
+    edited["columns"][1]["kind"] = "ignored"
+    (tmp_path / "s.json").write_text(json.dumps(edited))
+    said = call_json("train", "table", rows, "--schema", "s.json", "--out", "m", "--no-register",
+                     *QUICK)  # fmt: skip
+    assert said["columns"][1]["kind"] == "ignored"
+    assert "not read by the model: id, amount" in said["reading"]["notes"]
+
+
+def test_constant_column_and_missing_cells_train_with_a_note(call, tmp_path):
+    frame = transactions(300, seed=9).assign(plant="north")
+    frame.loc[::7, "amount"] = np.nan
+    frame.to_parquet(tmp_path / "rows.parquet")
+    code, out, err = call("train", "table", "rows.parquet", "--out", "m", "--no-register", *QUICK)
+    assert code == 0, err
+    assert "column 'plant' holds one value only" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.head(3), ["3", "10"]),
+        (lambda f: f.head(0), []),
+        (lambda f: f.assign(amount=f["amount"].where(f.index != 4, np.inf)), ["amount", "inf"]),
+    ],
+    ids=["three rows", "no rows", "infinite"],
+)
+def test_unusable_rows_are_refused_and_leave_nothing(call, tmp_path, change, words):
+    change(transactions(40, seed=1)).to_parquet(tmp_path / "rows.parquet")
+    code, out, err = call("train", "table", "rows.parquet", "--name", "cards", "--out", "m")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-1].startswith("Error: ")
+    assert all(word in err for word in words), err
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_empty_file_is_refused_by_name(call, tmp_path):
+    (tmp_path / "day.csv").touch()
+    code, _, err = call("train", "table", "day.csv", "--name", "cards")
+    assert code == 3
+    assert "day.csv is empty" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["day.csv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--kind", "amout=numeric", "--name", "n"], "did you mean 'amount'"),
+        (["--kind", "amount=number", "--name", "n"], "Kinds: numeric"),
+        (["--kind", "amount", "--name", "n"], "COLUMN=KIND"),
+        (["--id-column", "nope", "--name", "n"], "nope"),
+        (["--groups", "nope", "--name", "n"], "nope"),
+        (["--name", "../n"], "name"),
+        (["--no-register"], "--out"),
+        ([], "--name"),
+        (["--fpr", "0", "--name", "n"], "--fpr"),
+    ],
+)
+def test_wrong_options_are_usage_errors(call, rows, options, words):
+    code, out, err = call("train", "table", rows, *options)
+    assert (code, out) == (2, "")
+    assert words in err
+
+
+def test_label_that_is_no_column_is_refused(call, rows):
+    code, _, err = call("train", "table", rows, "--label", "onlin", "--name", "n")
+    assert code == 3
+    assert "did you mean 'online'" in err
+
+
+def test_a_folder_that_is_no_model_is_not_written_over(call, rows, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "holiday.jpg").write_bytes(b"x")
+    code, _, err = call("train", "table", rows, "--out", "photos", "--no-register")
+    assert code == 2
+    assert "photos holds something else than a model" in err
+    assert (tmp_path / "photos" / "holiday.jpg").read_bytes() == b"x"
+
+
+def test_server_that_is_away_is_told_before_the_training(call, rows, tmp_path):
+    code, _, err = call("train", "table", rows, "--name", "cards",
+                        "--tracking-uri", "http://127.0.0.1:9")  # fmt: skip
+    assert code == 69
+    assert "does not answer" in err
+    assert "train:" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_images_are_trained_with_parts_held_out_together(call_json, parts, groups):
+    said = call_json("train", "images", parts, "--groups", groups, "--size", 64, "--out", "m",
+                     "--no-register", "--preset", "fast")  # fmt: skip
+    assert (said["kind"], said["reading"]["n_read"], said["n_held_out"]) == ("image", 16, 16)
+    assert "8 groups, each held out as a whole" in said["reading"]["notes"]
+    assert load_detector("m").image_size == 64
+
+
+def test_images_are_told_in_words(call, parts):
+    code, out, _ = call("train", "images", parts, "--size", 64, "--out", "m", "--no-register",
+                        "--preset", "fast")  # fmt: skip
+    assert code == 0
+    assert "16 pictures from" in out
+    assert "name the parts with --groups" in out
+    assert "vae-anomaly score images m NEW_PICTURES/" in out
+
+
+def test_groups_must_name_every_picture(parts, groups):
+    table = pd.read_csv(groups)
+    table.iloc[1:].to_csv(groups, index=False)
+    with pytest.raises(DataError, match=r"1 of 16 pictures, the first is '000.png'"):
+        train_images_job(ImageVAEDetector(64), parts, Destination(folder="m"), groups=groups)
+    table.rename(columns={"group": "part"}).to_csv(groups, index=False)
+    with pytest.raises(SchemaError, match="no column 'group'"):
+        train_images_job(ImageVAEDetector(64), parts, Destination(folder="m"), groups=groups)
+
+
+def test_a_destination_is_somewhere():
+    with pytest.raises(ConfigError, match="neither a name nor a folder"):
+        Destination().check()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "holds no pictures"),
+        (lambda folder: (folder / "000.png").write_text("not a picture"), "000.png"),
+        (lambda folder: _cut(folder / "000.png"), "000.png"),
+        (lambda folder: [path.unlink() for path in sorted(folder.iterdir())[3:]], "at least 8"),
+    ],
+    ids=["no pictures", "text named png", "truncated", "three pictures"],
+)
+def test_unusable_pictures_are_refused_by_name_and_leave_nothing(
+    call, parts, tmp_path, spoil, words
+):
+    spoil(parts)
+    code, out, err = call("train", "images", parts, "--size", 64, "--name", "p", "--out", "m")
+    assert (code, out) == (3, "")
+    assert words in err
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+
+
+def _cut(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
