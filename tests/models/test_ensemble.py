@@ -31,13 +31,22 @@ def test_a_typed_likelihood_is_a_gaussian_and_a_categorical_side_by_side():
     nll = likelihood.nll(params, target)
     normal = torch.distributions.Normal(params[..., :2], torch.exp(likelihood.log_sigma))
     torch.testing.assert_close(nll[..., :2], -normal.log_prob(target[..., :2]))
-    # logits lie bucket by bucket: the column of two classes, then both columns of three
-    logits = params[..., 2:]
-    for column, where in ((1, slice(0, 2)), (0, slice(2, 5)), (2, slice(5, 8))):
-        categorical = torch.distributions.Categorical(logits=logits[..., where])
-        expected = -categorical.log_prob(codes[..., column].long())
+    p = likelihood.probabilities(params)
+    for column, where in enumerate((slice(0, 3), slice(3, 5), slice(5, 8))):
+        assert p[..., where].sum(-1).allclose(torch.tensor(1.0))
+        expected = -torch.log(p[..., where.start + int(codes[0, 0, column])])
         torch.testing.assert_close(nll[..., 2 + column], expected)
-    assert likelihood.probabilities(params).sum(-1).allclose(torch.tensor(3.0))
+    assert len(set(p[0, 0].tolist())) == 8  # every class has a logit of its own
+
+
+def test_categories_are_drawn_as_often_as_they_are_likely():
+    likelihood = TypedLikelihood(1, TargetLayout((), (3, 3)), n_features=6)
+    params = torch.tensor([2.0, -1.0, 0.0, 0.5, -3.0, 1.0]).expand(1, 20_000, 6)
+    drawn = likelihood.sample(params, torch.Generator().manual_seed(0))
+    expected = likelihood.probabilities(params)[0, 0].view(2, 3)
+    for column in range(2):
+        share = torch.bincount(drawn[0, :, column].long(), minlength=3) / 20_000
+        torch.testing.assert_close(share, expected[column], atol=0.02, rtol=0.0)
 
 
 def test_the_expected_features_of_a_class_are_its_codebook_row():

@@ -144,8 +144,8 @@ class TypedLikelihood(nn.Module):
             return gaussian
         parts = [gaussian]
         for bucket, logits in self._logits(params):
-            codes = target[..., n_gaussian + bucket.columns].long().unsqueeze(-1)
-            parts.append(-F.log_softmax(logits, dim=-1).gather(-1, codes).squeeze(-1))
+            codes = target[..., n_gaussian + bucket.columns].long().unsqueeze(-2)
+            parts.append(-F.log_softmax(logits, dim=-2).gather(-2, codes).squeeze(-2))
         nll = torch.cat(parts, dim=-1)
         return nll if self.order is None else nll[..., self.order]
 
@@ -155,7 +155,7 @@ class TypedLikelihood(nn.Module):
         expected = params.new_zeros(*params.shape[:-1], self.n_features)
         expected[..., self.places] = params[..., :n_gaussian]
         for bucket, logits in self._logits(params):
-            p = F.softmax(logits, dim=-1).flatten(-2)
+            p = F.softmax(logits, dim=-2).flatten(-2)
             expected = expected + p @ self.codebook[:, bucket.classes]
         return expected
 
@@ -167,7 +167,7 @@ class TypedLikelihood(nn.Module):
         drawn = params.new_empty(*params.shape[:-1], self.layout.n_targets)
         drawn[..., :n_gaussian] = mean + noise * torch.exp(self.log_sigma)
         for bucket, logits in self._logits(params):
-            p = F.softmax(logits, dim=-1)
+            p = F.softmax(logits, dim=-2).transpose(-1, -2)
             codes = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
             drawn[..., n_gaussian + bucket.columns] = codes.reshape(p.shape[:-1]).to(drawn.dtype)
         return drawn
@@ -176,17 +176,17 @@ class TypedLikelihood(nn.Module):
         """Return the probability of every class, (K, N, sum(classes)), columns in their order."""
         p = params.new_empty(*params.shape[:-1], sum(self.layout.classes))
         for bucket, logits in self._logits(params):
-            p[..., bucket.classes] = F.softmax(logits, dim=-1).flatten(-2)
+            p[..., bucket.classes] = F.softmax(logits, dim=-2).flatten(-2)
         return p
 
     def _logits(self, params: Tensor) -> Iterator[tuple[_Bucket, Tensor]]:
-        """Yield each bucket with its logits (K, N, columns, classes); views, not copies."""
+        """Yield each bucket with its logits (K, N, classes, columns); views, not copies."""
         start = len(self.layout.gaussian)
         for bucket in self.buckets:
             stop = start + len(bucket.classes)
             yield (
                 bucket,
-                params[..., start:stop].reshape(*params.shape[:-1], len(bucket.columns), -1),
+                params[..., start:stop].reshape(*params.shape[:-1], -1, len(bucket.columns)),
             )
             start = stop
 
@@ -397,11 +397,14 @@ class EnsembleGroup(nn.Module):
 class _Bucket:
     """Discrete columns with the same number of classes, whose logits lie side by side.
 
+    Class by class, and within a class column by column: a softmax over few classes of many columns
+    is then vectorised over the columns.
+
     Parameters
     ----------
     columns : Tensor of shape (g,), int64
         Which discrete columns.
-    classes : Tensor of shape (g * c,), int64
+    classes : Tensor of shape (c * g,), int64
         Where their classes lie in the order of the columns.
     """
 
@@ -415,7 +418,7 @@ def _buckets(classes: Sequence[int]) -> list[_Bucket]:
     out = []
     for size in sorted(set(classes)):
         columns = [i for i, n in enumerate(classes) if n == size]
-        places = [starts[i] + j for i in columns for j in range(size)]
+        places = [starts[i] + j for j in range(size) for i in columns]
         out.append(_Bucket(torch.tensor(columns), torch.tensor(places)))
     return out
 

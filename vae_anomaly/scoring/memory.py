@@ -74,12 +74,8 @@ class Projection:
         center = vectors.mean(axis=0, dtype=np.float64)
         if n_components >= vectors.shape[1]:
             return cls(center.astype(np.float32), None)
-        centred = vectors - center
-        _, directions = np.linalg.eigh(centred.T @ centred)
-        return cls(
-            center.astype(np.float32),
-            np.ascontiguousarray(directions[:, ::-1][:, :n_components], dtype=np.float32),
-        )
+        basis = _principal_directions(vectors - center, n_components)
+        return cls(center.astype(np.float32), np.ascontiguousarray(basis, dtype=np.float32))
 
     def apply(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return coordinates (N, P) and squared norms of the remainder (N,)."""
@@ -305,6 +301,16 @@ class ExemplarMemory:
         if self.projection.basis is not None:
             apart += rest[:, None] + self._rest[found]
         return apart.sqrt_()
+
+
+def _principal_directions(centred: Floats, n_components: int) -> Floats:
+    """Return orthonormal columns (D, P), P at most the rank, the largest variance first."""
+    n, d = centred.shape
+    if n >= d:
+        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :n_components])
+    sizes, left = np.linalg.eigh(centred @ centred.T)
+    kept = np.flatnonzero(sizes > 1e-9 * max(sizes[-1], 1e-300))[::-1][:n_components]
+    return np.asarray(centred.T @ (left[:, kept] / np.sqrt(sizes[kept])))
 
 
 def _components(shape: tuple[int, ...], limit: int) -> int:
