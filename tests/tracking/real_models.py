@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +16,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image, ImageDraw
 
-from vae_anomaly import ImageVAEDetector, TabularVAEDetector
-from vae_anomaly.tracking import init_store
+from vae_anomaly import ImageVAEDetector, TabularVAEDetector, load_detector
+from vae_anomaly.tracking import RegisteredModel, init_store, log_training
 
 SIDE = 64
 
@@ -99,6 +103,49 @@ def store(migrated_store: Path, tmp_path: Path) -> str:
     """Tracking URI of an empty store of this test alone."""
     shutil.copytree(migrated_store, tmp_path / "store")
     return f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def registered_store(
+    migrated_store: Path, table_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder of a store with the table model as cards/1, champion; not to be written to."""
+
+    def register(target: Path) -> None:
+        shutil.copytree(migrated_store, target)
+        made = log_training(load_detector(table_model), name="cards", uri=target, alias="champion")
+        (target / "registered.json").write_text(json.dumps(asdict(made)))
+
+    return _made_once(tmp_path_factory, "registered-store", register)
+
+
+@pytest.fixture
+def registered(registered_store: Path, store: str) -> RegisteredModel:
+    """The table model in this test's own store, as cards version 1, alias champion."""
+    folder = Path(store.removeprefix("sqlite:///")).parent
+    shutil.copytree(registered_store, folder, dirs_exist_ok=True)
+    _move(folder / "mlflow.db", str(registered_store), str(folder))
+    told = json.loads((folder / "registered.json").read_text())
+    return replace(RegisteredModel(**told), store=store)
+
+
+def _move(database: Path, old: str, new: str) -> None:
+    """Tell a copied store where its artifacts are now."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
+        for table in tables:
+            for _, column, kind, *_ in connection.execute(
+                f"PRAGMA table_info('{table}')"
+            ).fetchall():
+                if kind.startswith(("VARCHAR", "TEXT")):
+                    connection.execute(
+                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) '  # noqa: S608
+                        f'WHERE instr("{column}", ?)',
+                        (old, new, old),
+                    )
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import pytest
 
 from vae_anomaly import load_detector
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.tracking import list_models, log_training, promote, show_model
+from vae_anomaly.tracking import list_models, promote, register_directory, show_model
 
 
 @pytest.fixture
 def two_versions(registered, store, table_model) -> str:
-    log_training(load_detector(table_model), name="cards", uri=store)
+    register_directory(table_model, name="cards", uri=store)
     return store
 
 

@@ -95,7 +95,10 @@ def test_two_processes_open_a_new_store_at_once(tmp_path):
     assert Path(tmp_path / "new" / "mlflow.db").is_file()
 
 
-def test_importing_tracking_does_not_import_mlflow():
-    code = "import sys, vae_anomaly.tracking; sys.exit('mlflow' in sys.modules)"
+def test_importing_tracking_and_batch_loads_neither_mlflow_nor_torch():
+    code = (
+        "import sys, vae_anomaly.tracking, vae_anomaly.batch; "
+        "sys.exit(bool({'mlflow', 'torch'} & sys.modules.keys()))"
+    )
     finished = subprocess.run([sys.executable, "-c", code], check=False)  # noqa: S603 - ourselves
     assert finished.returncode == 0

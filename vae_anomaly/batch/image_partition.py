@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.overlay import render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
-from vae_anomaly.batch.quarantine import BadItem, write_quarantine
+from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
@@ -37,16 +37,6 @@ IMAGE_SCHEMA = pa.schema(
 )
 
 
-@dataclass
-class ImageCounts:
-    """What became of a partition's pictures."""
-
-    rows_in: int = 0
-    rows_out: int = 0
-    rows_flagged: int = 0
-    bad: list[BadItem] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class _Scored:
     """One picture and what the detector said of it."""
@@ -64,16 +54,16 @@ def score_images(
     output: Output,
     detector: Any,
     progress: Progress,
-) -> tuple[ImageCounts, list[str]]:
+) -> tuple[Counts, list[str]]:
     """Score a partition of pictures and commit its output.
 
     Returns
     -------
-    counts : ImageCounts
+    counts : Counts
     files : list of str
         What was written, below the output folder.
     """
-    root, counts = Path(output.root), ImageCounts()
+    root, counts = Path(output.root), Counts()
     part, folder = root / output.part(partition.key), f"heatmaps/{partition.key}"
     shutil.rmtree(root / folder, ignore_errors=True)  # of an earlier run over other pictures
     rows: list[dict[str, Any]] = []
@@ -95,7 +85,7 @@ def score_images(
 
 
 def _decoded(
-    files: tuple[SourceFile, ...], counts: ImageCounts
+    files: tuple[SourceFile, ...], counts: Counts
 ) -> list[tuple[SourceFile, NDArray[Any]]]:
     """Decode a few pictures; note those that cannot be."""
     pictures: list[tuple[SourceFile, NDArray[Any]]] = []
@@ -108,7 +98,7 @@ def _decoded(
 
 
 def _score(
-    pictures: list[tuple[SourceFile, NDArray[Any]]], detector: Any, counts: ImageCounts
+    pictures: list[tuple[SourceFile, NDArray[Any]]], detector: Any, counts: Counts
 ) -> list[_Scored]:
     """Score all at once; when the detector refuses one of them, one by one to find it."""
     if not pictures:
@@ -135,7 +125,7 @@ def _refused(file: SourceFile, err: Exception) -> BadItem:
     return BadItem(file.id, code, str(err), file.path)
 
 
-def _is_finite(score: float, file: SourceFile, counts: ImageCounts) -> bool:
+def _is_finite(score: float, file: SourceFile, counts: Counts) -> bool:
     if np.isfinite(score):
         return True
     message = "the model gave no finite number for this picture"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from vae_anomaly.batch.commit import sha256_of
 from vae_anomaly.batch.failpoints import reach
-from vae_anomaly.batch.image_partition import score_images
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.batch.quarantine import count_codes
+from vae_anomaly.batch.quarantine import Counts, count_codes
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
-from vae_anomaly.batch.table_partition import score_table
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["score_partition"]
@@ -41,8 +40,7 @@ def score_partition(
     reach("partition-started")
     partition.check_unchanged()
     detector = loaded_detector(model)
-    work = score_table if partition.kind == "table" else score_images
-    counts, names = work(partition, model, output, detector, progress)
+    counts, names = _work_for(partition)(partition, model, output, detector, progress)
     root = Path(output.root)
     result = PartitionResult(
         key=partition.key,
@@ -59,3 +57,14 @@ def score_partition(
     partition.check_unchanged()
     reach("partition-finished")
     return result
+
+
+def _work_for(partition: Partition) -> Callable[..., tuple[Counts, list[str]]]:
+    """Return what scores a partition of this kind; who scores tables loads no image code."""
+    if partition.kind == "table":
+        from vae_anomaly.batch.table_partition import score_table
+
+        return score_table
+    from vae_anomaly.batch.image_partition import score_images
+
+    return score_images

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import DataError
 
-__all__ = ["BadItem", "count_codes", "quarantine_path", "read_quarantine", "write_quarantine"]
+__all__ = [
+    "BadItem",
+    "Counts",
+    "count_codes",
+    "quarantine_path",
+    "read_quarantine",
+    "write_quarantine",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,16 @@ class BadItem:
     code: str
     message: str
     source: str
+
+
+@dataclass
+class Counts:
+    """What became of a partition's items, counted while it is scored."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_flagged: int = 0
+    bad: list[BadItem] = field(default_factory=list)
 
 
 def quarantine_path(key: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.quarantine import BadItem, write_quarantine
+from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.tables import iter_batches
 from vae_anomaly.errors import SchemaError
@@ -39,16 +38,6 @@ TABLE_SCHEMA = pa.schema(
 CHECK_ROWS = 1000
 
 Floats = NDArray[np.float64]
-
-
-@dataclass
-class TableCounts:
-    """What became of a partition's rows."""
-
-    rows_in: int = 0
-    rows_out: int = 0
-    rows_flagged: int = 0
-    bad: list[BadItem] = field(default_factory=list)
 
 
 def check_table(partition: Partition, detector: Any, id_column: str | None) -> None:
@@ -79,19 +68,19 @@ def score_table(
     output: Output,
     detector: Any,
     progress: Progress,
-) -> tuple[TableCounts, list[str]]:
+) -> tuple[Counts, list[str]]:
     """Score a table file and commit its output.
 
     Returns
     -------
-    counts : TableCounts
+    counts : Counts
     files : list of str
         What was written, below the output folder.
     """
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
     ids = _Ids(partition, id_column, _repeated_ids(path, id_column, batch_rows))
-    counts = TableCounts()
+    counts = Counts()
     root = Path(output.root)
     part = root / output.part(partition.key)
     with replace_file(part) as temporary:
@@ -132,7 +121,7 @@ class _Ids:
 
 
 def _score_rows(
-    frame: pd.DataFrame, ids: _Ids, model: ScoringModel, detector: Any, counts: TableCounts
+    frame: pd.DataFrame, ids: _Ids, model: ScoringModel, detector: Any, counts: Counts
 ) -> Any:
     """Score the good rows of one piece; note the bad ones."""
     names = ids.of(frame)

@@ -25,7 +25,7 @@ def loss_curves(records: list[dict[str, float]], best_step: int) -> Figure:
     """Draw reconstruction, KL and validation ELBO over the steps of training, in nats."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    figure = Figure(figsize=(8.0, 5.0))
     upper, lower = figure.subplots(2, 1, sharex=True)
     steps = [record["step"] for record in records]
     for name, axes in (
@@ -42,6 +42,7 @@ def loss_curves(records: list[dict[str, float]], best_step: int) -> Figure:
         axes.axvline(best_step, color="0.6", linewidth=1.0)
         axes.set_ylabel(label)
         axes.legend(frameon=False)
+    figure.align_ylabels()
     lower.set_xlabel("step (the grey line marks the weights that were kept)")
     return figure
 
@@ -51,11 +52,12 @@ def score_histogram(detector: Any) -> Figure:
     from matplotlib.figure import Figure
 
     scores = detector.calibration_.reference_scores()
-    figure = Figure(figsize=(8.0, 3.5), layout="constrained")
+    figure = Figure(figsize=(8.0, 3.5))
     axes = figure.subplots()
     axes.hist(scores, bins=60, log=True, color="0.6")
     axes.axvline(detector.threshold_.value, color="tab:red", label="threshold")
     axes.set_xlabel("anomaly score of held-out normals, -log10 p (higher = more anomalous)")
     axes.set_ylabel("count")
+    figure.subplots_adjust(bottom=0.16)
     axes.legend(frameon=False)
     return figure
