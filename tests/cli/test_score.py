@@ -87,6 +87,15 @@ def test_the_strangest_are_of_this_run_not_of_earlier_days(call_json, rows, tabl
     assert all(flag["id"].startswith("rows.parquet") for flag in said["top"])
 
 
+def test_far_more_flags_than_normals_give_raise_a_doubt(call, rows, table_model, tmp_path):
+    loud = pd.read_parquet(rows)
+    loud["amount"] = 90_000.0
+    loud.to_parquet(tmp_path / "loud.parquet")
+    doubt = "normal has moved"
+    assert doubt in call("score", "table", table_model, "loud.parquet", "--out", "a")[1]
+    assert doubt not in call("score", "table", table_model, rows, "--out", "b")[1]
+
+
 def test_infinite_goes_to_quarantine_and_missing_is_data(call_json, rows, table_model):
     frame = pd.read_parquet(rows)
     frame.loc[1, "amount"], frame.loc[2, "amount"] = np.inf, np.nan

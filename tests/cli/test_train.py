@@ -116,6 +116,17 @@ def test_constant_column_and_missing_cells_train_with_a_note(call, tmp_path):
     assert "column 'plant' holds one value only" in out
 
 
+def test_times_of_less_than_two_weeks_are_told_and_of_more_are_not(call_json, tmp_path):
+    frame = transactions(300, seed=9)
+    for name, spread in (("short", 3), ("long", 20)):
+        moved = frame["when"] + pd.to_timedelta(np.arange(300) % spread, unit="D")
+        frame.assign(when=moved).to_parquet(tmp_path / f"{name}.parquet")
+        said = call_json("train", "table", f"{name}.parquet", "--out", name, "--no-register",
+                         *QUICK)  # fmt: skip
+        told = any("'when' spans" in note for note in said["reading"]["notes"])
+        assert told == (name == "short")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 TOP = 5
+MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
 
 
 @click.group()
@@ -164,6 +165,12 @@ def _print(summary: RunSummary, things: str) -> None:
     )
     share = summary.flagged / max(summary.rows_out, 1)
     click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
+    expected = 10.0**-summary.threshold
+    if summary.flagged >= MANY_FLAGS and share > MANY_TIMES * expected:
+        click.echo(
+            f"Note: normal items alone would give about {expected:.1%}. When most of these are no "
+            "anomalies, normal has moved: train again on recent items."
+        )
     if summary.quarantined:
         codes = ", ".join(f"{n:,} {code}" for code, n in summary.codes.items())
         click.echo(f"Not scored: {summary.quarantined:,} ({codes}); see {summary.out}/quarantine/")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["infer_schema_of", "read_schema", "train_table_job"]
 
 ROWS_TO_INFER = 100_000
+DAYS_OF_TWO_WEEKS = 13.0  # less, and a weekday may be missing or stand for one date only
 
 
 def train_table_job(
@@ -227,6 +228,14 @@ def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
+    times = schema.cast(frame[[c.name for c in schema.features]]).select_dtypes("datetime")
+    for name in times:
+        days = (times[name].max() - times[name].min()) / pd.Timedelta(days=1)
+        if days < DAYS_OF_TWO_WEEKS:
+            notes.append(
+                f"column {name!r} spans {days:.1f} days: a weekday or hour that is not among them "
+                "will look strange. Train on two weeks or more, or leave it out with --ignore"
+            )
     ignored = [c.name for c in schema.columns if not c.is_feature]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
