@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vae_anomaly.data.cells import read_text
-from vae_anomaly.data.kinds import Column
+from vae_anomaly.data.kinds import Column, ColumnKind
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.detectors import TabularVAEDetector
@@ -228,18 +228,24 @@ def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
-    times = schema.cast(frame[[c.name for c in schema.features]]).select_dtypes("datetime")
-    for name in times:
-        days = (times[name].max() - times[name].min()) / pd.Timedelta(days=1)
-        if days < DAYS_OF_TWO_WEEKS:
-            notes.append(
-                f"column {name!r} spans {days:.1f} days: a weekday or hour that is not among them "
-                "will look strange. Train on two weeks or more, or leave it out with --ignore"
-            )
+    notes += _short_times(frame, schema)
     ignored = [c.name for c in schema.columns if not c.is_feature]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
     return tuple(notes)
+
+
+def _short_times(frame: pd.DataFrame, schema: Schema) -> list[str]:
+    """Name the time columns that do not show every weekday at least twice."""
+    columns = tuple(c for c in schema.features if c.kind is ColumnKind.TIMESTAMP)
+    times = schema.model_copy(update={"columns": columns}).cast(frame, on_bad="missing")
+    days = (times.max() - times.min()) / pd.Timedelta(days=1) if columns else pd.Series()
+    return [
+        f"column {name!r} spans {span:.1f} days: a weekday or hour that is not among them will "
+        "look strange. Train on two weeks or more, or leave it out with --ignore"
+        for name, span in days.items()
+        if span < DAYS_OF_TWO_WEEKS
+    ]
 
 
 def _is_constant(frame: pd.DataFrame, column: Column) -> bool:
