@@ -239,7 +239,7 @@ def _short_times(frame: pd.DataFrame, schema: Schema) -> list[str]:
     """Name the time columns that do not show every weekday at least twice."""
     columns = tuple(c for c in schema.features if c.kind is ColumnKind.TIMESTAMP)
     times = schema.model_copy(update={"columns": columns}).cast(frame, on_bad="missing")
-    days = (times.max() - times.min()) / pd.Timedelta(days=1) if columns else pd.Series()
+    days = {name: (times[name].max() - times[name].min()) / pd.Timedelta(days=1) for name in times}
     return [
         f"column {name!r} spans {span:.1f} days: a weekday or hour that is not among them will "
         "look strange. Train on two weeks or more, or leave it out with --ignore"
