@@ -94,6 +94,11 @@ def conv(x: Tensor, z: int = 20) -> tuple[nn.Module, nn.Module]:
     return ConvEncoder(shape, (16, 32), z), ConvDecoder(shape, (16, 32), z)
 
 
+def levels(x: Tensor) -> int:
+    """Count the grey levels: 17 in scikit-learn's digits, 256 in 8-bit images."""
+    return 17 if x.shape[-1] == 8 else 256
+
+
 def vq(x: Tensor) -> nn.Module:
     shape = tuple(x.shape[1:])
     networks = CodeMapEncoder(shape, (16, 32), 16), CodeMapDecoder(shape, (16, 32), 16)
@@ -128,10 +133,14 @@ FAMILY: dict[str, Member] = {
         lambda x: ConditionalVAE(*dense(x, condition=10), bernoulli(), 10), {}, None, "condition"
     ),
     "semi-supervised": Member(semi, {}, None, "labels"),
-    "ladder 32-16-8": member(lambda x: LadderVAE(x.shape[1:], bernoulli())),
+    "ladder 32-16-8": member(
+        lambda x: LadderVAE(x.shape[1:], bernoulli()), kl_schedule="linear", kl_warmup_steps=500
+    ),
     "vq 64 codes": member(vq),
     "conv": member(lambda x: VAE(*conv(x), bernoulli())),
-    "conv, logistic": member(lambda x: VAE(*conv(x), DiscretizedLogisticLikelihood((1, 1, 1)))),
+    "conv, logistic": member(
+        lambda x: VAE(*conv(x), DiscretizedLogisticLikelihood((1, 1, 1), n_levels=levels(x)))
+    ),
     "optimal sigma *": member(lambda x: VAE(*dense(x), OptimalGaussianLikelihood())),
 }
 
