@@ -1,0 +1,350 @@
+"""What a row is to its entity's own past: causal features with a state that is kept between nights.
+
+An entity is whatever the user names: a customer, a card, a machine. A level, such as the mean
+amount of the last week, mostly tells entities apart; the *ratio* to the entity's own history tells
+what is unusual for it. So all features here are relative:
+
+====================  ==============================================================================
+feature               meaning
+====================  ==============================================================================
+``amount / usual``    log((amount + 1) / (mean of the last 30 days + 1))
+``amount z``          (amount - mean) / standard deviation of the last 30 days
+``day / month``       log ratio of the mean of the last day to that of the last 30 days
+``week / month``      the same for the last 7 days
+``pace``              log(1 + rows of the last day) - log(1 + rows of the last week / 7)
+``hours since last``  log(1 + hours since the entity's last row)
+====================  ==============================================================================
+
+Only strictly earlier rows count: no row sees itself, a row of the same instant, or its own future.
+Without any history a feature is missing. `EntityHistory.process` of one night after another gives
+what one call on all nights together gives.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.errors import DataError, ModelRefusedError, SchemaError
+
+__all__ = ["FEATURES", "EntityHistory"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FEATURES = ("amount / usual", "amount z", "day / month", "week / month", "pace", "hours since last")
+DAY_NS = 86_400_000_000_000
+HOUR_NS = DAY_NS // 24
+DAY, WEEK, MONTH = 1, 7, 30  # days
+SPREAD_FLOOR = 1.0  # of the standard deviation, in the amount's unit
+FORMAT = 1
+NEVER = int(np.iinfo(np.int64).min)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the past: entity codes, times and amounts, in no order.
+
+    Parameters
+    ----------
+    entity : ndarray of int64
+        Into the names of the history.
+    time : ndarray of int64
+        Nanoseconds since 1970.
+    amount : ndarray of float64
+    """
+
+    entity: Integers
+    time: Integers
+    amount: Floats
+
+    def __len__(self) -> int:
+        return len(self.entity)
+
+    def joined(self, other: _Rows) -> _Rows:
+        """Return both."""
+        return _Rows(
+            np.concatenate([self.entity, other.entity]),
+            np.concatenate([self.time, other.time]),
+            np.concatenate([self.amount, other.amount]),
+        )
+
+    def take(self, kept: NDArray[Any]) -> _Rows:
+        """Return some rows."""
+        return _Rows(self.entity[kept], self.time[kept], self.amount[kept])
+
+
+class EntityHistory:
+    """Turn rows into features relative to their entity's past, night by night.
+
+    Parameters
+    ----------
+    entity : str
+        Column that names the entity.
+    time : str
+        Column of timestamps.
+    amount : str
+        Column of numbers.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "card": ["a", "a", "a"],
+    ...     "at": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"]),
+    ...     "euro": [9.0, 9.0, 99.0],
+    ... })
+    >>> history = EntityHistory("card", "at", "euro")
+    >>> history.process(rows)["card: amount / usual"].round(2).tolist()
+    [nan, 0.0, 2.3]
+    """
+
+    def __init__(self, entity: str, time: str, amount: str) -> None:
+        self.entity, self.time, self.amount = entity, time, amount
+        self._names: pd.Index[Any] = pd.Index([], dtype=object)
+        empty = np.empty(0, dtype=np.int64)
+        self._past = _Rows(empty, empty, np.empty(0))
+        self._last = empty  # time of each entity's last row
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features that `process` returns."""
+        return tuple(f"{self.entity}: {feature}" for feature in FEATURES)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the last 30 days that are remembered."""
+        return len(self._past)
+
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the features of rows, and remember the rows.
+
+        Parameters
+        ----------
+        frame : DataFrame of N rows, in any order
+            May hold rows of several days; must not repeat rows that were processed before.
+
+        Returns
+        -------
+        features : DataFrame of shape (N, 6), index of `frame`
+            NaN where the entity has no past, or the entity, time or amount is missing.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing.
+        DataError
+            If the time is no timestamp, or the amount no number.
+        """
+        rows, known = self._read(frame)
+        values = np.full((len(frame), len(FEATURES)), np.nan)
+        if known.any():
+            values[known] = _features(self._past, rows, self._last)
+            self._remember(rows)
+        return pd.DataFrame(values, index=frame.index, columns=list(self.names))
+
+    def extend(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with the features as further columns, and remember its rows."""
+        return pd.concat([frame, self.process(frame)], axis=1)
+
+    def copy(self) -> EntityHistory:
+        """Return an independent history: to try a night without remembering it."""
+        other = EntityHistory(self.entity, self.time, self.amount)
+        other._names, other._past, other._last = self._names, self._past, self._last.copy()
+        return other
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state to one ``.npz`` file, in one step.
+
+        Returns
+        -------
+        path : Path
+        """
+        target = Path(path)
+        staging = target.with_name(f".{target.name}.tmp")
+        with staging.open("wb") as file:
+            np.savez(
+                file,
+                format=np.array([FORMAT]),
+                columns=np.array([self.entity, self.time, self.amount]),
+                names=np.asarray(self._names, dtype=np.str_),
+                last=self._last,
+                entity=self._past.entity,
+                time=self._past.time,
+                amount=self._past.amount,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(target)
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a state that `save` wrote.
+
+        Raises
+        ------
+        ModelRefusedError
+            If the file is missing, damaged or of another format.
+        """
+        try:
+            content = io.BytesIO(Path(path).read_bytes())
+            with np.load(content, allow_pickle=False) as file:
+                arrays = dict(file)
+            if int(arrays["format"][0]) != FORMAT:
+                raise ValueError(f"format {arrays['format'][0]}")
+            history = cls(*(str(name) for name in arrays["columns"]))
+            history._names = pd.Index([str(n) for n in arrays["names"]], dtype=object)
+            history._past = _Rows(arrays["entity"], arrays["time"], arrays["amount"])
+            history._last = arrays["last"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+            raise ModelRefusedError(
+                f"{path} holds no entity history that can be read: {err}. "
+                "Restore the file, or build the history again from the last 30 days."
+            ) from err
+        return history
+
+    def _read(self, frame: pd.DataFrame) -> tuple[_Rows, NDArray[np.bool_]]:
+        """Return the rows that have entity, time and amount, and which those are."""
+        _refuse_missing(frame, [self.entity, self.time, self.amount])
+        try:
+            times = pd.to_datetime(frame[self.time]).to_numpy("datetime64[ns]")
+            amounts = np.asarray(pd.to_numeric(frame[self.amount]), dtype=np.float64)
+        except (TypeError, ValueError) as err:
+            raise DataError(
+                f"Column {self.time!r} must hold timestamps and {self.amount!r} numbers: {err}. "
+                "Convert them first."
+            ) from err
+        known = ~np.isnat(times) & np.isfinite(amounts) & frame[self.entity].notna().to_numpy()
+        keys = frame[self.entity].to_numpy()[known].astype(str)
+        rows = _Rows(self._codes(keys), times[known].astype(np.int64), amounts[known])
+        return rows, known
+
+    def _codes(self, keys: NDArray[Any]) -> Integers:
+        """Return codes of entity names; new names are added at the end."""
+        codes, found = pd.factorize(keys)
+        place = self._names.get_indexer(pd.Index(found, dtype=object))
+        new = np.flatnonzero(place < 0)
+        place[new] = len(self._names) + np.arange(len(new))
+        self._names = self._names.append(pd.Index(found[new], dtype=object))
+        never = np.full(len(new), NEVER)
+        self._last = np.concatenate([self._last, never])
+        return np.asarray(place[codes], dtype=np.int64)
+
+    def _remember(self, rows: _Rows) -> None:
+        """Keep the last 30 days before the newest row, and each entity's last time."""
+        np.maximum.at(self._last, rows.entity, rows.time)
+        joined = self._past.joined(rows)
+        self._past = joined.take(joined.time >= joined.time.max() - MONTH * DAY_NS)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Count, mean and standard deviation of the amounts in a window; NaN where it is empty."""
+
+    count: Floats
+    mean: Floats
+    deviation: Floats
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Rows sorted by entity and time, with running sums.
+
+    Parameters
+    ----------
+    moments : ndarray of int64
+        Distinct times, ascending.
+    key : ndarray of int64
+        ``entity * (len(moments) + 1) + rank of the time``, ascending.
+    entity, time : ndarray of int64
+        Of the sorted rows.
+    total, squares : ndarray of shape (N + 1,), float64
+        Running sums of amounts and their squares.
+    """
+
+    moments: Integers
+    key: Integers
+    entity: Integers
+    time: Integers
+    total: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, rows: _Rows) -> _Index:
+        """Sort rows."""
+        moments, rank = np.unique(rows.time, return_inverse=True)
+        key = rows.entity * (len(moments) + 1) + rank
+        order = np.argsort(key, kind="stable")
+        amount = rows.amount[order]
+        return cls(
+            moments=moments,
+            key=key[order],
+            entity=rows.entity[order],
+            time=rows.time[order],
+            total=np.concatenate([[0.0], np.cumsum(amount)]),
+            squares=np.concatenate([[0.0], np.cumsum(np.square(amount))]),
+        )
+
+    def place(self, entity: Integers, time: Integers) -> Integers:
+        """Return how many sorted rows come before an entity's first row at or after a time."""
+        rank = np.searchsorted(self.moments, time, side="left")
+        return np.searchsorted(self.key, entity * (len(self.moments) + 1) + rank, side="left")
+
+    def window(self, entity: Integers, time: Integers, days: int) -> _Window:
+        """Sum up the entity's rows in [time - days, time)."""
+        stop, start = self.place(entity, time), self.place(entity, time - days * DAY_NS)
+        count = (stop - start).astype(np.float64)
+        some = np.where(count > 0.0, count, np.nan)
+        mean = (self.total[stop] - self.total[start]) / some
+        variance = (self.squares[stop] - self.squares[start]) / some - np.square(mean)
+        return _Window(count, mean, np.sqrt(np.maximum(variance, 0.0)))
+
+    def previous(self, entity: Integers, time: Integers) -> Integers:
+        """Return the time of the entity's latest strictly earlier row, or `NEVER`."""
+        place = self.place(entity, time) - 1
+        found = (place >= 0) & (self.entity[place] == entity)
+        return np.where(found, self.time[place], NEVER)
+
+
+def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
+    """Return the features of rows, (N, 6), from the past and from each other."""
+    index = _Index.of(past.joined(rows))
+    entity, time, amount = rows.entity, rows.time, rows.amount
+    day, week, month = (index.window(entity, time, days) for days in (DAY, WEEK, MONTH))
+    older = np.where(last[entity] < time, last[entity], NEVER)  # beyond the 30 days remembered
+    before = np.maximum(index.previous(entity, time), older)
+    known = before > NEVER
+    gap = np.where(known, time - np.where(known, before, time), 0) / HOUR_NS
+    return np.column_stack(
+        [
+            _log_ratio(amount, month.mean),
+            (amount - month.mean) / np.maximum(month.deviation, SPREAD_FLOOR),
+            _log_ratio(day.mean, month.mean),
+            _log_ratio(week.mean, month.mean),
+            np.where(known, np.log1p(day.count) - np.log1p(week.count / WEEK), np.nan),
+            np.where(known, np.log1p(gap), np.nan),
+        ]
+    )
+
+
+def _log_ratio(amount: Floats, usual: Floats) -> Floats:
+    """Return log((amount + 1) / (usual + 1)); amounts below 0 count as 0."""
+    return np.log1p(np.maximum(amount, 0.0)) - np.log1p(np.maximum(usual, 0.0))
+
+
+def _refuse_missing(frame: pd.DataFrame, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise SchemaError(
+            f"The entity history needs the columns {', '.join(map(repr, missing))}, which the "
+            "table does not have. Name the entity, time and amount columns of this table."
+        )
