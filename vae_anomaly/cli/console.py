@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from vae_anomaly.progress import Progress
 __all__ = ["emit", "print_table", "show_progress"]
 
 LINE_EVERY_S = 5.0
+PIPE_WIDTH = 120
+NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
 def emit(data: dict[str, Any], *, as_json: bool) -> bool:
@@ -34,17 +37,34 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
-    """Print aligned columns; plain text when stdout is no terminal."""
+    """Print aligned columns; text stays what it is, numbers stand to the right.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+    header : sequence of str
+        One name per column; the last column may wrap.
+    title : str
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(header):
+        numeric = all(NUMBER.match(row[place]) for row in rows)
+        table.add_column(
+            name,
+            justify="right" if numeric and place else "left",
+            no_wrap=place < len(header) - 1,
+            overflow="fold",
+        )
     for row in rows:
-        table.add_row(*row)
-    width = None if sys.stdout.isatty() else 120
+        table.add_row(*map(Text, row))
+    if title:
+        click.echo(f"\n{title}", nl=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
 

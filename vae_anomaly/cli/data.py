@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.columns import print_columns
-from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option
 from vae_anomaly.errors import DataError
 
@@ -86,7 +85,7 @@ def schema(
             temporary.write_text(found.to_json(), encoding="utf-8")
         rows = [[column.name, column.kind.value, column.note] for column in found.columns]
         if not emit({"schema": out, **found.to_dict()}, as_json=as_json):
-            print_columns(rows, ["column", "kind", "why"], f"Wrote {out}")
+            print_table(rows, ["column", "kind", "why"], f"Wrote {out}")
             click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
     else:
         click.echo(found.to_json(), nl=False)

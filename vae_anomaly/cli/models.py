@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.columns import print_columns
-from vae_anomaly.cli.console import emit
+from vae_anomaly.cli.console import emit, print_table
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def list_(uri: str | None, as_json: bool) -> None:
         [m.name, m.kind, str(m.latest), _aliases(m.aliases), f"{m.updated:%Y-%m-%d %H:%M}"]
         for m in found
     ]
-    print_columns(rows, ["model", "kind", "latest", "aliases", "trained (UTC)"], f"In {store}")
+    print_table(rows, ["model", "kind", "latest", "aliases", "trained (UTC)"], f"In {store}")
 
 
 @models.command()
@@ -125,14 +124,14 @@ def verify(model: str, uri: str | None, as_json: bool) -> None:
 
 def _print_card(card: ModelCard) -> None:
     header = ["version", "aliases", "trained (UTC)", "flags above", "policy", "measured"]
-    print_columns([_version_row(version) for version in card.versions], header, card.name)
+    print_table([_version_row(version) for version in card.versions], header, card.name)
     if card.promotions:
         rows = [
             [f"{p.when:%Y-%m-%d %H:%M}", p.alias, f"{p.old_version or '-'} -> {p.new_version}",
              p.who, p.evidence]
             for p in card.promotions
         ]  # fmt: skip
-        print_columns(rows, ["when (UTC)", "alias", "moved", "by", "why"], "Promotions")
+        print_table(rows, ["when (UTC)", "alias", "moved", "by", "why"], "Promotions")
 
 
 def _version_row(version: VersionCard) -> list[str]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vae_anomaly.cli.columns import print_columns
-from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.errors import GateFailedError
 
@@ -184,7 +183,7 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
     ]  # fmt: skip
     title = f"The strangest {len(top)}" if summary.flagged > len(top) else "What was flagged"
     header = ["id", "score", "p-value", "heatmap" if things == "pictures" else "why"]
-    print_columns(rows, header, title)
+    print_table(rows, header, title)
 
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vae_anomaly.cli.columns import print_columns
-from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def _tell(report: TrainingReport, options: dict[str, Any]) -> None:
     click.echo(f"Read {reading.source}{left}.")
     if report.columns:
         rows = [[c.name, c.kind.value, c.note] for c in report.columns]
-        print_columns(rows, ["column", "kind", "why"])
+        print_table(rows, ["column", "kind", "why"])
     for note in reading.notes:
         click.echo(f"Note: {note}.")
     _tell_what_was_learned(report)

@@ -189,9 +189,10 @@ def default_threshold(calibration: ConformalCalibration, target_fpr: float) -> T
         return Threshold.from_fpr(scores, target_fpr)
     except CalibrationError:
         smallest = 1.0 / (calibration.n + 1)
-        logger.warning(
-            "%d held-out normals support no false-positive rate below %.3g; asked for %g. "
-            "The threshold is set at %.3g. Train on more normals for a lower one.",
-            calibration.n, smallest, target_fpr, smallest,
-        )  # fmt: skip
-        return Threshold.from_fpr(scores, smallest)
+        note = (
+            f"{calibration.n} held-out normals support no false-positive rate below "
+            f"{smallest:.3g}; "
+            f"{target_fpr:g} was asked for. Train on more normals for a lower one."
+        )
+        logger.warning(note)
+        return Threshold.from_fpr(scores, smallest).model_copy(update={"note": note})
