@@ -144,7 +144,7 @@ def test_pictures_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored
         (night / name).write_bytes(content)
     with pytest.raises(TooManyBadItemsError, match="6 of 9"):
         score_images(image_model, night, tmp_path / "out")
-    bad = read_quarantine(tmp_path / "out" / "quarantine" / "part-night-0000.jsonl")
+    bad = read_quarantine(tmp_path / "out" / "quarantine" / "night-0000.jsonl")
     assert {item.id: item.code for item in bad} == {
         name: code for name, (_, code) in BROKEN.items()
     }

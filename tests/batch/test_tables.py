@@ -81,7 +81,7 @@ def test_only_what_has_changed_is_scored_again(change, days, table_model, tmp_pa
     if change == "output":
         (out / "part-2026-01-02.parquet").unlink()
     if change == "quarantine":
-        (out / "quarantine" / "part-2026-01-02.jsonl").write_text("altered")
+        (out / "quarantine" / "2026-01-02.jsonl").write_text("altered")
     if change == "model":
         load_detector(table_model).save(tmp_path / "copy")
         table_model = tmp_path / "copy"
@@ -127,7 +127,7 @@ def test_every_row_is_in_the_output_or_in_quarantine(days, table_model, tmp_path
     rows.to_parquet(days / "2026-01-02.parquet")
     out = tmp_path / "out"
     summary = score_tables(table_model, days, out, id_column="id", batch_rows=10)
-    bad = read_quarantine(out / "quarantine" / "part-2026-01-02.jsonl")
+    bad = read_quarantine(out / "quarantine" / "2026-01-02.jsonl")
     assert [(item.code, item.source) for item in bad] == [
         ("infinite", "2026-01-02.parquet, row 4"),
         ("duplicate_id", "2026-01-02.parquet, row 6"),
@@ -146,7 +146,7 @@ def test_bad_cells_of_a_csv_go_to_quarantine_by_row(table_model, tmp_path):
     rows.loc[13, "amount"] = None
     rows.to_csv(tmp_path / "day.csv", index=False)
     summary = score_tables(table_model, tmp_path / "day.csv", tmp_path / "out", batch_rows=10)
-    bad = read_quarantine(tmp_path / "out" / "quarantine" / "part-day.jsonl")
+    bad = read_quarantine(tmp_path / "out" / "quarantine" / "day.jsonl")
     assert [item.id for item in bad] == ["day.csv#12", "day.csv#13"]
     assert "'abc'" in bad[0].message
     assert summary.rows_out == 48

@@ -5,7 +5,7 @@
     out/
       part-<key>.parquet      one for each input partition: id, score, p_value, is_anomaly, ...
       heatmaps/<key>/*.png    pictures only: where it is wrong
-      quarantine/part-<key>.jsonl   what could not be scored, and why
+      quarantine/<key>.jsonl  what could not be scored, and why
       ledger.sqlite           what is done, from what, by which model
       manifest.json           written last; readers trust only what it lists
 """

@@ -54,7 +54,7 @@ class Counts:
 
 def quarantine_path(key: str) -> str:
     """Return where the quarantine of a partition lies below the output folder."""
-    return f"quarantine/part-{key}.jsonl"
+    return f"quarantine/{key}.jsonl"
 
 
 def write_quarantine(root: Path, key: str, items: Iterable[BadItem]) -> str | None:

@@ -307,8 +307,8 @@ def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
     except RegistryUnavailableError as err:
         raise RegistryUnavailableError(
             f"{err} Nothing is lost: the run and the model are in {record} (the model itself in "
-            f"{record / 'package' / INNER}). Log them later with "
-            f"vae_anomaly.tracking.register_directory({str(record)!r})."
+            f"{record / 'package' / INNER}). Log them later: python -c "
+            f'"from vae_anomaly.tracking import register_directory as r; r({str(record)!r})"'
         ) from err
     except BaseException:
         logger.exception("the run and the model were kept in %s", record)
