@@ -210,6 +210,14 @@ class TestSelection:
         out_elbo = -(by_step[10]["val_nll"] + by_step[10]["val_kl"])  # beta = 1 all along
         assert by_step[10]["val_elbo"] == pytest.approx(out_elbo)
 
+    def test_no_weights_are_chosen_before_the_warm_ups_are_over(self):
+        x, best = data(), []
+        for early in ({}, {"min_steps": 250}, {"kl_schedule": "linear", "kl_warmup_steps": 250}):
+            given = config(max_steps=300, lr=0.02, **early)  # overfits 15 samples soon
+            best.append(fit_vae(model(), x[:15], validation=x[15:], config=given).best_step)
+        assert best[0] < 200
+        assert min(best[1:]) >= 250
+
     def test_patience_ends_training_early(self):
         x = data()
         settings = config(max_steps=5000, lr=0.05, patience=3, min_steps=50)
