@@ -99,6 +99,8 @@ def test_a_column_that_names_rows_is_left_out_and_said(caplog):
 def test_a_table_without_content_is_refused():
     with pytest.raises(DataError, match="None of the 1 columns"):
         TableEncoder.fit(pd.DataFrame({"x": [np.nan, np.nan]}), columns(x="numeric"))
+    with pytest.raises(DataError, match=r"Every column is constant in all 3 training rows \('x'\)"):
+        TableEncoder.fit(pd.DataFrame({"x": [1.0, 1.0, 1.0]}), columns(x="numeric"))
     with pytest.raises(NotEnoughDataError, match="0 rows"):
         TableEncoder.fit(pd.DataFrame({"x": []}), columns(x="numeric"))
 

@@ -249,7 +249,9 @@ def test_generated_and_reconstructed_rows_look_like_the_table(detector):
     sample = detector.sample(200, random_state=1)
     assert list(sample.columns) == list(rows.columns)
     assert set(sample["trade"]) <= {"grocery", "fuel", "travel"}
-    assert detector.predict(sample.astype({"chip": bool})).mean() > 0.6
+    low, high = rows["amount"].quantile([0.05, 0.95])
+    assert sample["amount"].between(low, high).mean() > 0.6
+    assert sample["paid_at"].dt.hour.between(6, 22).mean() > 0.8
     pd.testing.assert_frame_equal(sample, detector.sample(200, random_state=1))
     rebuilt = detector.reconstruct(rows)
     assert rebuilt.index.equals(rows.index)

@@ -140,7 +140,7 @@ class TableEncoder:
         NotEnoughDataError
             If the frame has no row.
         DataError
-            If no column carries anything.
+            If no column carries anything, or none varies.
         """
         if len(frame) == 0:
             raise NotEnoughDataError(
@@ -158,6 +158,12 @@ class TableEncoder:
             raise DataError(
                 f"None of the {len(columns)} columns carries anything to learn from: {dropped}. "
                 "Pass at least one column with values, or override its kind in the schema."
+            )
+        if all(_is_constant(frame[encoder.name]) for encoder in fitted):
+            raise DataError(
+                f"Every column is constant in all {len(frame)} training rows "
+                f"({', '.join(repr(encoder.name) for encoder in fitted[:5])}): there is nothing to "
+                "learn. Pass rows that vary, or more of them."
             )
         times = [i for i, c in enumerate(fitted) if isinstance(c, TimestampColumn)]
         return cls(fitted, list(combinations(times, 2))[:MAX_TIMESTAMP_PAIRS], dropped)
@@ -281,6 +287,14 @@ class TableEncoder:
             [(a, b) for a, b in state["pairs"]],
             state["dropped"],
         )
+
+
+def _is_constant(cells: pd.Series[Any]) -> bool:
+    missing = cells.isna().to_numpy()
+    if missing.any():
+        return bool(missing.all())
+    values = cells.to_numpy()
+    return bool((values == values[0]).all())
 
 
 def _fit_column(column: ColumnLike, series: pd.Series[Any]) -> tuple[ColumnEncoder | None, str]:

@@ -26,15 +26,14 @@ def read_frame(X: Any) -> pd.DataFrame:
         If X is sparse, complex, has no column, or has not two dimensions.
     """
     if hasattr(X, "tocsr"):
-        raise DataError(
-            f"Sparse data is not supported; got {type(X).__name__}. Pass X.toarray()."
-        )
+        raise DataError(f"Sparse data is not supported; got {type(X).__name__}. Pass X.toarray().")
     frame = as_frame(X)
     if any(isinstance(t, np.dtype) and t.kind == "c" for t in frame.dtypes):
         raise DataError("Complex data not supported. Pass real and imaginary part as two columns.")
     if frame.shape[1] == 0:
         raise DataError(
-            f"The table has 0 feature(s) (shape=({len(frame)}, 0)) while a minimum of 1 is required."
+            f"The table has 0 feature(s) (shape=({len(frame)}, 0)) while a minimum of 1 is "
+            "required. Pass the columns that describe a row."
         )
     return frame
 

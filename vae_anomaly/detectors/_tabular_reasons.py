@@ -150,9 +150,7 @@ def row_reasons(
     """Say of some rows what is unusual about one column."""
     encoder = scorer.encoder.columns[column]
     some = table.take(rows)
-    expected = replace(
-        expect_column(scorer, some, column), alike=look_alike(scorer, some, column)
-    )
+    expected = replace(expect_column(scorer, some, column), alike=look_alike(scorer, some, column))
     cells = frame[encoder.name].iloc[rows]
     place = scorer.encoder.discrete.index(column) if column in scorer.encoder.discrete else None
     codes = np.zeros(len(rows), dtype=np.int64) if place is None else some.codes[:, place]
@@ -199,14 +197,22 @@ def _describe_number(encoder: NumericColumn, value: float, code: int, expected: 
         if found:
             return f"{told}{found}"
     if expected.low is not None and expected.high is not None:
-        near, far = float(expected.low[0]), float(expected.high[0])
+        near, far = _bounds(encoder, expected.low[0], expected.high[0])
         if not near <= value <= far:
             return f"{told} where {_range(near, far)} is expected from the other columns"
     if expected.alike is not None:
-        near, far = (float(bound) for bound in (expected.alike.min(), expected.alike.max()))
+        near, far = _bounds(encoder, expected.alike.min(), expected.alike.max())
         if not near <= value <= far:
             return f"{told} where similar rows have {_range(near, far)}"
     return f"{told}, unusual in this combination"
+
+
+def _bounds(encoder: NumericColumn, low: float, high: float) -> tuple[float, float]:
+    """Return bounds read back from float32: whole where the column is, else a little wider."""
+    if encoder.integer:
+        return float(np.floor(low + 1e-3)), float(np.ceil(high - 1e-3))
+    slack = 1e-3 * (high - low) + 1e-6 * max(abs(low), abs(high))
+    return float(low - slack), float(high + slack)
 
 
 def _describe_category(
@@ -221,7 +227,9 @@ def _describe_category(
     if count < RARE * encoder.n:
         return f"{told}, as in {_percent(count / encoder.n)} of training rows"
     names = [repr(level) for level in encoder.levels]
-    found = "" if expected.probability is None else _expected_code(names, code, expected.probability[0])
+    found = (
+        "" if expected.probability is None else _expected_code(names, code, expected.probability[0])
+    )
     if not found and expected.alike is not None:
         seen = np.bincount(expected.alike[0].astype(np.int64), minlength=encoder.n_codes)
         if seen[code] == 0 and seen.argmax() < len(names):
