@@ -175,22 +175,38 @@ def report(results: pd.DataFrame) -> None:
     """Print means over seeds for each set, means over sets, and the difference to ours."""
     pd.set_option("display.width", 250, "display.max_columns", 40)
     for measure in ("auroc", "ap"):
-        table = results.pivot_table(index="set", columns="method", values=measure, aggfunc="mean")
-        complete = table.dropna(axis=1)
-        print(f"\n{measure} by set (mean over seeds)\n{table.round(4).to_string()}")
-        summary = pd.DataFrame({"mean": complete.mean()})
-        if OURS in complete:
-            gap = complete.sub(complete[OURS], axis=0)
-            summary["minus ours"] = gap.mean()
-            summary["standard error"] = gap.std() / np.sqrt(len(gap))
-            summary["sets won by ours"] = (gap < 0).sum()
-        print(f"\n{measure}: mean over {len(table)} sets")
-        print(summary.sort_values("mean", ascending=False).round(4).to_string())
+        runs = results.pivot_table(index=["set", "seed"], columns="method", values=measure)
+        by_set = runs.groupby("set").mean()
+        print(f"\n{measure} by set (mean over seeds)\n{by_set.round(4).to_string()}")
+        print(f"\n{measure}: mean over {len(by_set)} sets; differences on the seeds of both")
+        print(summary(runs).round(4).to_string())
     ours = results[results["method"] == OURS]
     if len(ours):
         rates = ours.groupby("set")[["fpr_at_0.01", "fpr_at_0.05", "fit_s"]].mean()
         print(f"\nours: false-positive rates on unseen normals, CPU seconds\n{rates.round(4)}")
         print(rates.mean().round(4).to_string())
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return each method's mean over sets and its difference to ours, paired by set and seed."""
+    lines = {}
+    for method in runs:
+        own = runs[method].dropna()
+        line: dict[str, float] = {"sets": own.groupby("set").ngroups, "mean": mean_of_sets(own)}
+        if OURS in runs:
+            gap = (own - runs[OURS]).dropna().groupby("set").mean()
+            line |= {
+                "minus ours": gap.mean(),
+                "standard error": gap.std() / np.sqrt(max(len(gap), 1)),
+                "sets won by ours": int((gap < 0).sum()),
+            }
+        lines[method] = line
+    return pd.DataFrame(lines).T.sort_values("mean", ascending=False)
+
+
+def mean_of_sets(values: pd.Series) -> float:
+    """Return the mean over sets of the mean over seeds."""
+    return float(values.groupby("set").mean().mean())
 
 
 def main() -> None:
