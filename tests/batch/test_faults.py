@@ -22,10 +22,11 @@ from vae_anomaly.batch.ledger import Ledger
 from vae_anomaly.errors import DataError, LockedError, StorageError
 
 LAUNCHER = """
-import json, os, signal, sys, time
+import json, os, resource, signal, sys, time
 from vae_anomaly.batch import score_tables
 from vae_anomaly.batch.failpoints import VARIABLE
 from vae_anomaly.detectors import TabularVAEDetector  # loaded once, before the forks
+from vae_anomaly.errors import VaeAnomalyError
 
 print("ready", flush=True)
 for line in sys.stdin:
@@ -33,7 +34,13 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.environ[VARIABLE] = order["failpoint"]
-        score_tables(order["model"], order["days"], order["out"], id_column="id")
+        if order["max_bytes"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["max_bytes"],) * 2)
+        try:
+            score_tables(order["model"], order["days"], order["out"], id_column="id")
+        except VaeAnomalyError as err:
+            print(err, file=sys.stderr, flush=True)
+            sys.exit(err.exit_code)
         sys.exit(0)
     deadline = time.monotonic() + order["patience"]
     pid = 0
@@ -65,9 +72,17 @@ def launch() -> Iterator[Launch]:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
 
-    def run(model: Path, days: Path, out: Path, failpoint: str = "", patience: float = 60) -> int:
-        order = {"model": str(model), "days": str(days), "out": str(out)}
-        order |= {"failpoint": failpoint, "patience": patience}
+    def run(
+        model: Path,
+        days: Path,
+        out: Path,
+        failpoint: str = "",
+        *,
+        patience: float = 60,
+        max_bytes: int = 0,
+    ) -> int:
+        order: dict[str, object] = {"model": str(model), "days": str(days), "out": str(out)}
+        order |= {"failpoint": failpoint, "patience": patience, "max_bytes": max_bytes}
         print(json.dumps(order), file=process.stdin, flush=True)
         return int(process.stdout.readline())
 
@@ -120,7 +135,7 @@ def test_killed_at_random_moments_until_done(table_model, tmp_path, launch, rng)
     for day in range(12):
         transactions(40, seed=day).to_parquet(days / f"{day:02d}.parquet")
     kills = 0
-    while (status := launch(table_model, days, out, "", rng.uniform(0.02, 0.3))) == KILLED:
+    while (status := launch(table_model, days, out, patience=rng.uniform(0.02, 0.3))) == KILLED:
         assert_whole(out)
         kills += 1
         if kills == 20:
@@ -151,6 +166,19 @@ def test_full_disk_leaves_no_temporary_and_the_earlier_output(
         score_tables(table_model, days, out, id_column="id")
     assert hashes(out)["part-2026-01-02.parquet"] == before
     assert not list(out.rglob(".*.partial"))
+
+
+def test_disk_that_fills_up_while_rows_are_written_ends_with_74(
+    days, table_model, tmp_path, launch
+):
+    """A real limit of the operating system on the size of a file, met inside the parquet writer."""
+    transactions(12_000, seed=2).to_parquet(days / "2026-01-02.parquet")
+    out = tmp_path / "out"
+    assert launch(table_model, days, out, max_bytes=80_000) == StorageError.exit_code
+    assert (out / "part-2026-01-01.parquet").is_file()
+    assert not (out / "part-2026-01-02.parquet").exists()
+    assert not list(out.rglob(".*.partial"))
+    assert score_tables(table_model, days, out, id_column="id").skipped == 1
 
 
 def test_two_runs_in_one_folder_the_second_is_refused(days, table_model, tmp_path):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vae_anomaly.batch.failpoints import reach
-from vae_anomaly.errors import StorageError
+from vae_anomaly.errors import StorageError, VaeAnomalyError
 
 __all__ = ["remove_stale", "replace_file", "sha256_of"]
 
@@ -50,9 +50,9 @@ def replace_file(target: Path) -> Iterator[Path]:
         reach("renamed")
         _sync(target.parent)
         reach("folder-synced")
+    except VaeAnomalyError:
+        raise
     except OSError as err:
-        if isinstance(err, StorageError) or err.errno is None:
-            raise
         raise StorageError(
             f"{target} cannot be written: {err.strerror or err}. An earlier file of that name is "
             "intact. Free some space or choose another --out, then run again."
