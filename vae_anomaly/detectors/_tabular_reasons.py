@@ -107,7 +107,7 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
     if isinstance(encoder.columns[column], CategoricalColumn):
         n_codes = encoder.columns[column].n_codes
         return exemplars[:, places[:n_codes]].argmax(axis=1)[nearest].astype(np.float64)
-    return main.view.invert(int(places[0]), exemplars[:, places[0]])[nearest]
+    return np.asarray(main.view.invert(int(places[0]), exemplars[:, places[0]])[nearest])
 
 
 def reasons_for(
