@@ -106,7 +106,8 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
     places = np.flatnonzero(own)
     if isinstance(encoder.columns[column], CategoricalColumn):
         n_codes = encoder.columns[column].n_codes
-        return exemplars[:, places[:n_codes]].argmax(axis=1)[nearest].astype(np.float64)
+        levels = exemplars[:, places[:n_codes]].argmax(axis=1)
+        return np.asarray(levels[nearest], dtype=np.float64)
     return np.asarray(main.view.invert(int(places[0]), exemplars[:, places[0]])[nearest])
 
 
