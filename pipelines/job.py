@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,10 +21,11 @@ __all__ = ["Job", "Place", "Section", "read_job", "run_job"]
 
 def _placed(value: str, info: ValidationInfo) -> str:
     """Put today's date in and resolve a relative path against the TOML file's folder."""
-    context: Mapping[str, Any] = info.context or {}
-    text = value.replace("{date}", str(context.get("date", "{date}")))
-    is_uri = "://" in text or text.startswith(("models:/", "databricks"))
-    return text if is_uri else str(context.get("folder", Path()) / Path(text).expanduser())
+    folder, day = info.context or (Path(), "{date}")
+    text = value.replace("{date}", day)
+    if "://" in text or text.startswith(("models:/", "databricks")):
+        return text
+    return str(Path(folder, Path(text).expanduser()).resolve())
 
 
 Place = Annotated[str, AfterValidator(_placed)]
@@ -56,8 +57,7 @@ def read_job(kind: type[J], path: Path, day: str) -> J:
     except ValueError as err:
         raise ConfigError(f"{path} is not valid TOML: {err}. Correct it there.") from None
     try:
-        context = {"folder": path.absolute().parent, "date": day}
-        return kind.model_validate(content, context=context)
+        return kind.model_validate(content, context=(path.absolute().parent, day))
     except ValidationError as err:
         faults = "; ".join(_fault(kind, error) for error in err.errors())
         raise ConfigError(f"{path}: {faults}. Correct the file.") from None
@@ -65,11 +65,8 @@ def read_job(kind: type[J], path: Path, day: str) -> J:
 
 def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
     """Run a job from the command line: MODULE FILE.toml [YYYY-MM-DD]; the result goes to stdout."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit(f"usage: python -m pipelines.{Path(sys.argv[0]).stem} FILE.toml [YYYY-MM-DD]")
     try:
-        day = date.fromisoformat(sys.argv[2]) if len(sys.argv) == 3 else date.today()
-        job = read_job(kind, Path(sys.argv[1]), day.isoformat())
+        job = read_job(kind, *_arguments(sys.argv))
         log_to_stderr(as_json=job.log_json)
         print(json.dumps(run(job), indent=2, default=str))  # noqa: T201 - the result
     except VaeAnomalyError as err:
@@ -79,17 +76,22 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
         sys.exit(130)
 
 
+def _arguments(argv: list[str]) -> tuple[Path, str]:
+    try:
+        _, file, *rest = argv
+        (day,) = rest or [date.today().isoformat()]
+        return Path(file), date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise ConfigError("Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD].") from None
+
+
 def _fault(kind: type[BaseModel], error: Any) -> str:
     """Say in words what is wrong with one key, with the nearest that is known."""
     *parents, name = error["loc"]
     for parent in parents:
         field = kind.model_fields.get(str(parent))
-        annotation = field.annotation if field else None
-        kind = (
-            annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            else kind
-        )
+        if field is not None and isinstance(field.annotation, type(BaseModel)):
+            kind = field.annotation
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'{did_you_mean(str(name), list(kind.model_fields))}"

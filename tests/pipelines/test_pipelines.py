@@ -128,6 +128,15 @@ def test_paths_uris_and_the_date_are_told_apart(tmp_path):
     assert job.tracking_uri == "http://mlflow.example:5000"
 
 
+@pytest.mark.parametrize("given", [[], ["a.toml", "yesterday"], ["a.toml", DAY, "more"]])
+def test_wrong_usage_is_answered_with_the_right_one(given, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["nightly_images", *given])
+    with pytest.raises(SystemExit) as ended:
+        run_job(NightlyImages, score_night)
+    assert ended.value.code == ConfigError.exit_code
+    assert "FILE.toml [YYYY-MM-DD]" in capsys.readouterr().err
+
+
 def test_error_ends_with_its_exit_code_and_no_traceback(tmp_path):
     command = [sys.executable, "-m", "pipelines.nightly_images", str(tmp_path / "absent.toml")]
     root = Path(pipelines.__file__).parents[1]

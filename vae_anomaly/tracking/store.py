@@ -191,12 +191,12 @@ def init_store(uri: str | Path | None = None) -> str:
             "Choose another folder with --tracking-uri or MLFLOW_TRACKING_URI."
         ) from err
     _ready.add(resolved)
-    logger.info("runs and models are kept in %s", displayed(resolved))
+    logger.info("the MLflow store is %s", displayed(resolved))
     return resolved
 
 
 def _sqlite_uri(database: Path) -> str:
-    return f"sqlite:///{database.expanduser().absolute()}"
+    return f"sqlite:///{os.path.abspath(database.expanduser())}"  # noqa: PTH100 - links stay links
 
 
 def _apply_environment() -> None:
