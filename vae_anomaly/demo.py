@@ -32,7 +32,7 @@ TRAINING_DAYS = 25
 DAYS = 30
 ROWS = 60_000
 GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
-ALARMS_PER_DAY = 20.0
+ALARMS_PER_DAY = 10.0
 NOT_FEATURES = {"transaction_id": "identifier", "customer_id": "identifier"}
 
 
