@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-# before anything imports them: no telemetry, and no more threads than a small machine has
+# before anything imports them: one thread a worker (two workers of two threads each spend their
+# time waiting for each other), no telemetry, no window
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
