@@ -311,7 +311,8 @@ def _open_csv(path: Path) -> Any:
         raise DataError(f"{path} has more than one column {twice[0]!r}. Rename or drop the copies.")
     return pa_csv.open_csv(
         path,
-        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
+        # several threads do not know the number of the row that they refuse
+        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
         parse_options=pa_csv.ParseOptions(
             delimiter=_delimiter(path), newlines_in_values=True, ignore_empty_lines=True
         ),
