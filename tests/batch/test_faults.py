@@ -61,7 +61,7 @@ Launch = Callable[..., int]
 @pytest.fixture(scope="module")
 def launch() -> Iterator[Launch]:
     """Score in a process of its own; return its exit status, negative for a signal."""
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", LAUNCHER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -140,7 +140,7 @@ def test_wrong_usage_is_answered_with_the_right_one(given, monkeypatch, capsys):
 def test_error_ends_with_its_exit_code_and_no_traceback(tmp_path):
     command = [sys.executable, "-m", "pipelines.nightly_images", str(tmp_path / "absent.toml")]
     root = Path(pipelines.__file__).parents[1]
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert run.returncode == ConfigError.exit_code
     assert "absent.toml cannot be read" in run.stderr
     assert "Traceback" not in run.stderr

@@ -64,7 +64,7 @@ def server(migrated_store: Path, tmp_path_factory) -> Iterator[tuple[str, subpro
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # starts more processes
     }
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=home, env=environment, start_new_session=True
         )
         try:

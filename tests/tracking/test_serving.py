@@ -30,7 +30,7 @@ def test_served_model_scores_a_table_row(registered, store, table_model, tmp_pat
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=tmp_path, env=environment, start_new_session=True
         )
         try:

@@ -85,10 +85,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
 def test_two_processes_open_a_new_store_at_once(tmp_path):
     """Without the lock one of them breaks the database for good."""
     command = [sys.executable, "-W", "ignore", "-c", OPEN_IT, str(tmp_path / "new")]
-    running = [
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
-        for _ in range(2)
-    ]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
         _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
@@ -100,5 +97,5 @@ def test_importing_tracking_and_batch_loads_neither_mlflow_nor_torch():
         "import sys, vae_anomaly.tracking, vae_anomaly.batch; "
         "sys.exit(bool({'mlflow', 'torch'} & sys.modules.keys()))"
     )
-    finished = subprocess.run([sys.executable, "-c", code], check=False)  # noqa: S603 - ourselves
+    finished = subprocess.run([sys.executable, "-c", code], check=False)
     assert finished.returncode == 0
