@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_network import (
     NetworkSpec,
     build_network,
@@ -105,9 +104,6 @@ class ImageVAEDetector(BaseVAEDetector):
         Work spent on training: closed form only, two repair VAEs, or four trained for longer.
     model : {"bank", "conv"}
         ``conv`` is the plain convolutional VAE of the tutorials on 64-pixel pictures, to compare.
-    pose : {"auto", "fixed", "any"}
-        Parts lie one way (``fixed``), any quarter turn or mirror image is as good (``any``), or the
-        pictures are asked: turned copies of held-out normals are scored.
     channels : {None, 1, 3}
         Grey or colour; None lets the training pictures decide.
     target_fpr : float in (0, 1)
@@ -157,7 +153,6 @@ class ImageVAEDetector(BaseVAEDetector):
         *,
         preset: str = "default",
         model: str = "bank",
-        pose: str = "auto",
         channels: int | None = None,
         target_fpr: float = 0.01,
         latent_dim: int | None = None,
@@ -167,7 +162,6 @@ class ImageVAEDetector(BaseVAEDetector):
         self.image_size = image_size
         self.preset = preset
         self.model = model
-        self.pose = pose
         self.channels = channels
         self.target_fpr = target_fpr
         self.latent_dim = latent_dim
@@ -246,9 +240,7 @@ class ImageVAEDetector(BaseVAEDetector):
             )  # fmt: skip
             bank = FilterBank(self.image_size, self.channels_)
             data = read_training_maps(pictures, bank, preset.copies, seed, progress)
-            fitted = fit_bank_network(
-                data, groups, folds, spec, preset, seed, progress, pose=self.pose
-            )
+            fitted = fit_bank_network(data, groups, folds, spec, preset, seed, progress)
         self.fingerprint_ = data.fingerprint
         return fitted, data.statistics.numpy()
 
@@ -287,7 +279,6 @@ class ImageVAEDetector(BaseVAEDetector):
         for name, value, choices in (
             ("preset", self.preset, tuple(PRESETS)),
             ("model", self.model, MODELS),
-            ("pose", self.pose, POSE_CHOICES),
             ("channels", self.channels, (None, 1, 3)),
         ):
             if value not in choices:

@@ -43,9 +43,6 @@ __all__ = [
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
-HEAD_WEIGHT = 0.25
-"""Vote of the defect head beside that of the two residual levels."""
-
 _PIXEL_CHANNELS = (32, 64, 128)
 
 
@@ -71,7 +68,7 @@ class NetworkSpec:
     channels: int
     latent_dim: int
     n_networks: int
-    width: int = 48
+    width: int = 32
 
 
 @dataclass(frozen=True)
@@ -122,15 +119,9 @@ class LinearLevel(nn.Module):
         self.scale = ResidualScale(shape)
 
     @classmethod
-    def fit(cls, maps: Tensor, latent_dim: int, weigh: Tensor | None = None) -> LinearLevel:
-        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1.
-
-        With ``weigh`` (C, G, G), the sd that an earlier fit left out of fold, the VAE sees maps in
-        units of it: its isotropic noise is then true, a step towards factor analysis.
-        """
+    def fit(cls, maps: Tensor, latent_dim: int) -> LinearLevel:
+        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1."""
         standardise = Standardiser.fit(maps)
-        if weigh is not None:
-            standardise.spread.mul_(weigh)
         vae = LinearVAE.fit(standardise(maps), latent_dim)
         level = cls(tuple(maps.shape[1:]), vae.latent_dim)
         level.standardise, level.vae = standardise, vae
@@ -182,14 +173,10 @@ class RepairMember(nn.Module):
 
 
 def combine_maps(linear: Tensor, repair: Tensor | None, head: Tensor | None) -> Tensor:
-    """Add the maps: both levels share one vote, the head has a quarter of one.
-
-    The head finds what synthetic defects taught it, and little else: a full vote costs thin cracks
-    on textures, none costs chips on parts that lie any way round.
-    """
+    """Add the maps: both levels share one vote, the head has the other."""
     if repair is None or head is None:
         return linear
-    return 0.5 * (linear + repair) + HEAD_WEIGHT * head
+    return 0.5 * (linear + repair) + head
 
 
 class BankNetwork(nn.Module):
