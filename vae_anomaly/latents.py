@@ -32,8 +32,10 @@ __all__ = [
     "balance",
     "embed",
     "interpolate",
+    "latent_path",
     "latent_plane",
     "latent_report",
+    "latent_traversal",
     "sample",
     "traverse",
 ]
@@ -210,17 +212,41 @@ def interpolate(
     ConfigError
         If `steps` or `mode` is not as above.
     """
+    extras = dict(given or {})
+    ends = model.encode(torch.stack([x0, x1]).to(_device(model)), **extras)[0]
+    z = latent_path(ends[0], ends[1], steps, mode)
+    repeated = {name: value[:1].expand(steps, *value.shape[1:]) for name, value in extras.items()}
+    return model.likelihood.mean(model.decode(z, **repeated))
+
+
+def latent_path(
+    z0: Tensor, z1: Tensor, steps: int = 10, mode: Literal["linear", "spherical"] = "linear"
+) -> Tensor:
+    """Return the latents on the way from one to another.
+
+    Parameters
+    ----------
+    z0, z1 : Tensor of shape (Z,)
+    steps, mode
+        As `interpolate`.
+
+    Returns
+    -------
+    path : Tensor of shape (steps, Z)
+        From z0 to z1, both included.
+
+    Raises
+    ------
+    ConfigError
+        If `steps` or `mode` is not as above.
+    """
     if steps < 2 or mode not in ("linear", "spherical"):
         raise ConfigError(
             "Interpolation needs steps >= 2 and a mode of linear or spherical; got "
             f"steps={steps} and mode={mode!r}."
         )
-    extras = dict(given or {})
-    z0, z1 = model.encode(torch.stack([x0, x1]).to(_device(model)), **extras)[0]
     share = torch.linspace(0, 1, steps, device=z0.device).unsqueeze(1)
-    z = torch.lerp(z0, z1, share) if mode == "linear" else _slerp(z0, z1, share)
-    repeated = {name: value[:1].expand(steps, *value.shape[1:]) for name, value in extras.items()}
-    return model.likelihood.mean(model.decode(z, **repeated))
+    return torch.lerp(z0, z1, share) if mode == "linear" else _slerp(z0, z1, share)
 
 
 def _slerp(z0: Tensor, z1: Tensor, share: Tensor) -> Tensor:
@@ -268,6 +294,32 @@ def traverse(
     ConfigError
         If a latent does not exist.
     """
+    moved = latent_traversal(z, dims, values)  # (len(dims), V, Z)
+    flat = moved.flatten(0, 1).to(_device(model))
+    extras = {k: v[:1].expand(len(flat), *v.shape[1:]) for k, v in (given or {}).items()}
+    recon = model.likelihood.mean(model.decode(flat, **extras))
+    return recon.reshape(*moved.shape[:2], *recon.shape[1:])
+
+
+def latent_traversal(
+    z: Tensor, dims: Sequence[int] | None = None, values: Tensor | None = None
+) -> Tensor:
+    """Return the latents in which one at a time takes other values.
+
+    Parameters
+    ----------
+    z, dims, values
+        As `traverse`.
+
+    Returns
+    -------
+    moved : Tensor of shape (len(dims), V, Z)
+
+    Raises
+    ------
+    ConfigError
+        If a latent does not exist.
+    """
     dims = list(range(len(z)) if dims is None else dims)
     unknown = [dim for dim in dims if not 0 <= dim < len(z)]
     if unknown:
@@ -276,10 +328,7 @@ def traverse(
     moved = z.expand(len(dims), len(values), -1).clone()
     for row, dim in enumerate(dims):
         moved[row, :, dim] = values.to(moved)
-    flat = moved.flatten(0, 1).to(_device(model))
-    extras = {k: v[:1].expand(len(flat), *v.shape[1:]) for k, v in (given or {}).items()}
-    recon = model.likelihood.mean(model.decode(flat, **extras))
-    return recon.reshape(len(dims), len(values), *recon.shape[1:])
+    return moved
 
 
 @torch.no_grad()
@@ -419,6 +468,21 @@ def latent_report(
     report : dict
         ``n_clusters``; ``silhouette`` in [-1, 1], higher = better separated; ``smallest_share``,
         the share of samples in the smallest cluster.
+
+    Examples
+    --------
+    Clusters of the latents of a detector, and how well they are separated:
+
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from vae_anomaly import TabularVAEDetector
+    >>> rng = np.random.default_rng(0)
+    >>> rows = rng.normal(size=(300, 4)) + 8.0 * rng.integers(0, 2, (300, 1))
+    >>> detector = TabularVAEDetector(preset="fast", max_steps=60, random_state=0)
+    >>> pipeline = make_pipeline(detector, KMeans(2, random_state=0)).fit(rows)
+    >>> report = latent_report(pipeline[:-1].transform(rows), pipeline.predict(rows))
+    >>> report["silhouette"] > 0.5, round(report["smallest_share"], 1)
+    (True, 0.5)
     """
     from sklearn.metrics import silhouette_score
 

@@ -12,7 +12,7 @@ from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import as_frame
 from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers", "read_frame"]
+__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers", "read_frame", "single_row"]
 
 MAX_ROWS_TO_INFER = 100_000
 
@@ -36,6 +36,17 @@ def read_frame(X: Any) -> pd.DataFrame:
             "required. Pass the columns that describe a row."
         )
     return frame
+
+
+def single_row(item: Any) -> Any:
+    """Return a row given as a Series, a mapping or a 1-D array as a table of one row."""
+    if isinstance(item, pd.Series):
+        return item.to_frame().T.infer_objects()
+    if isinstance(item, Mapping):
+        return pd.DataFrame([dict(item)])
+    if isinstance(item, np.ndarray) and item.ndim == 1:
+        return item[None]
+    return item
 
 
 def has_names(X: Any) -> bool:

@@ -35,7 +35,9 @@ from vae_anomaly.detectors.image_training import (
     fit_bank_network,
     fit_pixel_network,
     read_training_maps,
+    reference_latents,
 )
+from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, NotEnoughDataError
 from vae_anomaly.features import FilterBank
 from vae_anomaly.persistence import DetectorState
@@ -88,7 +90,7 @@ class ImageExamination:
     evidence: pd.DataFrame
 
 
-class ImageVAEDetector(BaseVAEDetector):
+class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.
 
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
@@ -125,6 +127,8 @@ class ImageVAEDetector(BaseVAEDetector):
         Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere; regions
         and contours are drawn there.
     channels_ : {1, 3}
+    latents_ : ndarray of shape (M, Z), float32, or None
+        Posterior means of at most 2,000 training pictures; None of a model saved without them.
     random_state_ : int
 
     Notes
@@ -242,6 +246,7 @@ class ImageVAEDetector(BaseVAEDetector):
             data = read_training_maps(pictures, bank, preset.copies, seed, progress)
             fitted = fit_bank_network(data, groups, folds, spec, preset, seed, progress)
         self.fingerprint_ = data.fingerprint
+        self.latents_ = reference_latents(fitted.network, data.maps, pictures)
         return fitted, data.statistics.numpy()
 
     def _take(self, fitted: FittedNetwork, statistics: Heat, folds: NDArray[Any]) -> None:
@@ -460,12 +465,39 @@ class ImageVAEDetector(BaseVAEDetector):
             explains log-energies of filters, of which only the level can be shown as a picture.
         """
         check_is_fitted(self, "network_")
-        parts = [
-            self.network_.preview(images)[:n].permute(0, 2, 3, 1).numpy()
-            for images, n in self._batches(open_pictures(X))
-        ]
-        pictures = np.concatenate(parts)
-        return pictures[..., 0] if pictures.shape[3] == 1 else pictures
+        parts = [self.network_.preview(images)[:n] for images, n in self._batches(open_pictures(X))]
+        return _as_pictures(torch.cat(parts))
+
+    # ------------------------------------------------------------------ latent space
+
+    def transform(self, X: Any) -> Heat:
+        """Return the posterior means of pictures, shape (N, Z), float32.
+
+        Of ``model="bank"`` those of the linear VAE, the strongest latent first.
+        """
+        check_is_fitted(self, "network_")
+        pictures = self._batches(open_pictures(X))
+        return np.concatenate([self.network_.latents(images)[:n].numpy() for images, n in pictures])
+
+    @torch.inference_mode()
+    def _decode(self, z: Heat) -> Heat:
+        parts = torch.split(torch.from_numpy(z), 64)
+        return _as_pictures(torch.cat([self.network_.decode(part) for part in parts]))
+
+    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        with torch.inference_mode():
+            return self.network_.draw_prior(n, generator)
+
+    def _latent_reference(self) -> Heat | None:
+        check_is_fitted(self, "network_")
+        return self.latents_
+
+    def _one(self, item: Any) -> Any:
+        """Return a single picture, given as a path or an array with or without a batch axis."""
+        if not isinstance(item, np.ndarray):
+            return item
+        single = item.ndim == 2 or (item.ndim == 3 and item.shape[2] in (3, 4))
+        return item[None] if single else item
 
     # ------------------------------------------------------------------ saving
 
@@ -476,6 +508,8 @@ class ImageVAEDetector(BaseVAEDetector):
             "heat_level": np.array([self.heat_level_]),
             **self.image_score_.state(),
         }
+        if self.latents_ is not None:
+            calibration["latents"] = self.latents_
         return DetectorState(
             kind=self.kind,
             config=self.get_params(),
@@ -500,8 +534,9 @@ class ImageVAEDetector(BaseVAEDetector):
             network = build_network(spec)
             tensors = {k: torch.from_numpy(v.copy()) for k, v in state.weights.items()}
             network.load_state_dict(tensors)
-            arrays = dict(state.calibration)
+            arrays: dict[str, Any] = dict(state.calibration)
             reference, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
+            detector.latents_ = arrays.pop("latents", None)  # older models have none
             detector.image_score_ = ImageScore.from_state(arrays)
         except (KeyError, TypeError, RuntimeError) as err:
             raise ModelRefusedError(
@@ -515,6 +550,12 @@ class ImageVAEDetector(BaseVAEDetector):
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         detector.history_ = History()
         return detector
+
+
+def _as_pictures(images: torch.Tensor) -> Heat:
+    """Return (N, C, s, s) as (N, s, s) or (N, s, s, 3)."""
+    pictures: Heat = images.permute(0, 2, 3, 1).numpy()
+    return pictures[..., 0] if pictures.shape[3] == 1 else pictures
 
 
 def _check_preprocessing(state: DetectorState) -> None:

@@ -27,6 +27,8 @@ from vae_anomaly.models.vae import VAE
 from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
 
 if TYPE_CHECKING:
+    from torch import Generator
+
     from vae_anomaly.models.vae import VAEOutput
 
 __all__ = [
@@ -106,6 +108,18 @@ class PictureNetwork(Protocol):
 
     def preview(self, images: Tensor) -> Tensor:
         """Return what the VAE expects, (N, C, s, s) in [0, 1]."""
+        ...
+
+    def latents(self, images: Tensor) -> Tensor:
+        """Return posterior means (N, Z)."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the pictures that latents (N, Z) stand for, (N, C, s, s) in [0, 1]."""
+        ...
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents (n, Z) from the prior."""
         ...
 
 
@@ -236,6 +250,27 @@ class BankNetwork(nn.Module):
         preview: Tensor = self.bank.picture(images, maps)
         return preview
 
+    def latents(self, images: Tensor) -> Tensor:
+        """Return the linear VAE's posterior means, (N, Z), the strongest latent first."""
+        return self.map_latents(self.bank(images).maps)
+
+    def map_latents(self, maps: Tensor) -> Tensor:
+        """Return the linear VAE's posterior means (N, Z) of pictures of which maps are known."""
+        return self.linear.vae.encode(self.linear.standardise(maps))[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the coarse pictures of latents under even light, (N, 1, S / 4, S / 4) in [0, 1].
+
+        The maps hold no exposure and no slow shading, so none is shown.
+        """
+        standardise = self.linear.standardise
+        maps = self.linear.vae.decode(z) * standardise.spread + standardise.mean
+        return self.bank.neutral_picture(maps)
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents (n, Z) of the linear VAE from N(0, I)."""
+        return torch.randn(n, self.linear.vae.latent_dim, generator=generator)
+
 
 class PixelNetwork(nn.Module):
     """The plain convolutional VAE of the tutorials, on pixels: a peer, not the default.
@@ -283,8 +318,21 @@ class PixelNetwork(nn.Module):
 
     def preview(self, images: Tensor) -> Tensor:
         """Return the expected picture, (N, C, S, S) in [0, 1]."""
-        expected = self.vae.reconstruct(self.standardise(images))
+        return self.decode(self.latents(images))
+
+    def latents(self, images: Tensor) -> Tensor:
+        """Return posterior means, (N, Z)."""
+        mean: Tensor = self.vae.encode(self.standardise(images))[0]
+        return mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the expected pictures of latents, (N, C, S, S) in [0, 1]."""
+        expected = self.vae.likelihood.mean(self.vae.decode(z))
         return (expected * self.spread + self.shift).clamp(0.0, 1.0)
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents (n, Z) from the VAE's prior."""
+        return self.vae.draw_prior(n, generator)
 
 
 def build_network(spec: NetworkSpec) -> BankNetwork | PixelNetwork:

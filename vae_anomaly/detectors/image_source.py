@@ -46,6 +46,15 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: NDArray[np.integer]) -> Pictures:
+        """Return some of the pictures, in the order of ``rows``."""
+        chosen = rows.tolist()
+        return Pictures(
+            tuple(self.ids[i] for i in chosen),
+            tuple(self.sources[i] for i in chosen),
+            tuple(self.groups[i] for i in chosen),
+        )
+
     def pixels(self, i: int) -> NDArray[Any]:
         """Return the decoded pixels of one picture.
 

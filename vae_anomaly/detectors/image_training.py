@@ -41,6 +41,7 @@ from vae_anomaly.detectors.image_network import (
     combine_maps,
 )
 from vae_anomaly.detectors.image_source import Pictures, new_digest
+from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.features import CELL, FilterBank
 from vae_anomaly.metrics import auroc
@@ -67,6 +68,7 @@ __all__ = [
     "fit_bank_network",
     "fit_pixel_network",
     "read_training_maps",
+    "reference_latents",
 ]
 
 logger = logging.getLogger(__name__)
@@ -322,6 +324,27 @@ def fit_pixel_network(
     return FittedNetwork(
         network, np.flatnonzero(held_out), heat, history, _training_metrics(history)
     )
+
+
+def reference_latents(
+    network: BankNetwork | PixelNetwork, maps: Tensor, pictures: Pictures
+) -> Arrays:
+    """Return posterior means of training pictures at equal distances, at most 2,000, (m, Z).
+
+    Parameters
+    ----------
+    network : BankNetwork or PixelNetwork
+    maps : Tensor of shape (n, C, G, G)
+        The bank's, so that a bank network reads no picture again.
+    pictures : Pictures
+    """
+    rows = np.unique(np.linspace(0, len(pictures) - 1, MAX_REFERENCE).astype(int))
+    if isinstance(network, BankNetwork):
+        return np.asarray(network.map_latents(maps[rows]).numpy(), dtype=np.float32)
+    size, channels = network.spec.image_size, network.spec.channels
+    chunks = pictures.take(rows).chunks(size, channels)
+    parts = [network.latents(_as_tensor(images)).numpy() for _, images in chunks]
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)

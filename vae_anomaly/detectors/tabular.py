@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
+from vae_anomaly.detectors._tabular_augment import augment_rows, only_real
 from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_input import (
     group_column,
@@ -32,12 +33,14 @@ from vae_anomaly.detectors._tabular_input import (
     infer_schema,
     plain_numbers,
     read_frame,
+    single_row,
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import FitOptions, fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.errors import ConfigError, SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
@@ -64,7 +67,11 @@ IW_DRAWS = 64
 BLOCK = 16_384  # rows held as features at a time
 
 
-class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[misc]  # sklearn is untyped
+class TabularVAEDetector(
+    LatentSpaceMixin[pd.DataFrame],
+    TransformerMixin,  # type: ignore[misc]  # sklearn is untyped
+    BaseVAEDetector,
+):
     """Detect anomalous rows of a table with a VAE trained on normal rows only.
 
     Parameters
@@ -155,7 +162,8 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         Parameters
         ----------
         X : DataFrame, Arrow table, polars frame or array of shape (N, D)
-            Normal rows, at least 10. Missing cells are data.
+            Normal rows, at least 10. Missing cells are data. Rows whose column ``synthetic`` is
+            true were generated: they are left out, and a warning says how many.
         y : ignored
         groups : array of shape (N,) or str, optional
             Customer, machine, part of each row, or the column that names it. Rows of one group are
@@ -174,6 +182,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
             If a parameter has a value that cannot be used.
         """
         self._check_parameters()
+        X, groups = only_real(X, groups, self._declared())
         frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
         codes = group_codes(group_column(frame, groups), len(frame))
@@ -274,7 +283,6 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         n = self._scorer.main.vae.latent_dim
         return np.array([f"latent{i}" for i in range(n)], dtype=object)
 
-    @torch.inference_mode()
     def reconstruct(self, X: Any) -> pd.DataFrame:
         """Return what the decoder expects at the posterior mean of each row.
 
@@ -285,37 +293,72 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         """
         frame, table = self._encoded(X)
         main = self._scorer.main
-        mean, _ = encode(main.vae, main.look(table.numbers))
-        params = main.vae.decode(torch.from_numpy(mean).unsqueeze(0))
-        n = len(main.vae.layout.gaussian)
-        likelihood, sizes = main.vae.likelihood, main.vae.layout.classes
-        blocks = torch.split(likelihood.probabilities(params)[0], list(sizes), 1) if sizes else ()
-        codes = [block[:, :-1].argmax(1) for block in blocks]  # the last is "never seen"
-        return self._decoded(params[0, :, :n].numpy(), codes, frame.index)
+        return self._decode(encode(main.vae, main.look(table.numbers))[0]).set_index(frame.index)
 
-    def sample(self, n: int = 1, *, random_state: int | None = None) -> pd.DataFrame:
-        """Generate rows from the prior.
+    def augment(
+        self,
+        rows: Any,
+        n: int,
+        *,
+        sampler: Literal["normal", "gmm"] = "normal",
+        random_state: int | None = None,
+    ) -> pd.DataFrame:
+        """Add generated rows that resemble the given ones, for example of a rare class.
 
         Parameters
         ----------
+        rows : table of 2 or more rows
         n : int
+            Rows to generate.
+        sampler : {"normal", "gmm"}
+            What is fitted to the rows' latents.
         random_state : int, optional
             The same number gives the same rows.
 
         Returns
         -------
-        rows : DataFrame of shape (n, columns)
+        augmented : DataFrame of len(rows) + n rows
+            The given rows first. The column ``synthetic`` is True for generated rows: `fit`,
+            ``evaluate`` and ``threshold tune`` leave them out, and so should your own tests. A
+            column that the model does not read has one value (a label) or none (an id) in them.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there is a single row.
+        ConfigError
+            If ``n`` or ``sampler`` is not as above, or the model reads a column ``synthetic``.
         """
-        check_is_fitted(self, "calibration_")
-        seed = int(np.random.default_rng(random_state).integers(2**31))
-        generator = torch.Generator().manual_seed(seed)
+        return augment_rows(self, self._named(rows), n, sampler, random_state)
+
+    @torch.inference_mode()
+    def _decode(self, z: NDArray[np.float32]) -> pd.DataFrame:
         vae = self._scorer.main.vae
-        with torch.inference_mode():
-            z = torch.randn(1, n, vae.latent_dim, generator=generator)
-            drawn = vae.likelihood.sample(vae.decode(z), generator)[0]
-        n_gaussian = len(vae.layout.gaussian)
-        codes = list(drawn[:, n_gaussian:].long().T)
-        return self._decoded(drawn[:, :n_gaussian].numpy(), codes, pd.RangeIndex(n))
+        params = vae.decode(torch.from_numpy(z).unsqueeze(0))
+        n, sizes = len(vae.layout.gaussian), vae.layout.classes
+        shares = vae.likelihood.probabilities(params)[0]
+        blocks = torch.split(shares, list(sizes), 1) if sizes else ()
+        codes = [block[:, :-1].argmax(1) for block in blocks]  # the last is "never seen"
+        return self._decoded(params[0, :, :n].numpy(), codes, pd.RangeIndex(len(z)))
+
+    @torch.inference_mode()
+    def _generate(self, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
+        vae = self._scorer.main.vae
+        drawn = vae.likelihood.sample(vae.decode(z.unsqueeze(0)), generator)[0]
+        n = len(vae.layout.gaussian)
+        return self._decoded(
+            drawn[:, :n].numpy(), list(drawn[:, n:].long().T), pd.RangeIndex(len(z))
+        )
+
+    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.randn(n, self._scorer.main.vae.latent_dim, generator=generator)
+
+    def _latent_reference(self) -> NDArray[np.float32]:
+        main = self._scorer.main
+        return np.asarray(main.latents.vectors * main.spread, dtype=np.float32)
+
+    def _one(self, item: Any) -> Any:
+        return single_row(item)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -406,6 +449,11 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         self.__dict__.pop("feature_names_in_", None)
         if has_names(X):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
+
+    def _declared(self) -> set[str]:
+        """Return the columns of which the owner said what they are."""
+        known = () if self.schema is None else [column.name for column in self.schema.features]
+        return {*known, *(self.column_kinds or {})}
 
     def _options(self, rng: np.random.Generator) -> FitOptions:
         chosen = PRESETS[self.preset]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vae_anomaly.data.cells import read_numbers, read_text
 from vae_anomaly.data.folders import ImageItem, list_images
 from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.marks import synthetic_rows
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.labels import column_of, find_labels
@@ -110,7 +111,8 @@ def score_items(
     Returns
     -------
     items : ScoredItems
-        Without those that cannot be scored or, when labels are asked for, have none.
+        Without those that cannot be scored, were generated (column ``synthetic``) or, when labels
+        are asked for, have none.
 
     Raises
     ------
@@ -147,8 +149,10 @@ def _score_rows(
     marks, kinds = np.zeros(len(frame)), None
     if labels is not None:
         marks, kinds = find_labels(labels, frame, ids if named else None, id_column)
-    bad = detector.schema_.bad_rows(frame).notna().to_numpy()
-    keep = ~bad & np.isfinite(marks)
+    made = synthetic_rows(frame, [column.name for column in detector.schema_.features])
+    bad = detector.schema_.bad_rows(frame).notna().to_numpy() & ~made
+    unlabelled = ~bad & ~made & ~np.isfinite(marks)
+    keep = ~(bad | made | unlabelled)
     _require_some(keep, source)
     items = ScoredItems(
         ids=ids,
@@ -157,7 +161,7 @@ def _score_rows(
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--group")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
-        left_out=_counts(unreadable=bad, **{"without a label": ~bad & ~np.isfinite(marks)}),
+        left_out=_counts(unreadable=bad, synthetic=made, **{"without a label": unlabelled}),
         source=source,
     )
     scores = _row_scores(detector, frame[keep], tell)
@@ -254,8 +258,8 @@ def _groups(items: list[ImageItem]) -> NDArray[np.object_] | None:
 def _require_some(keep: NDArray[np.bool_], source: str) -> None:
     if not keep.any():
         raise DataError(
-            f"Of {keep.size} items of {source} none can be used: each is unreadable or without a "
-            "label. Check the input with: vae-anomaly data check"
+            f"Of {keep.size} items of {source} none can be used: each is unreadable, synthetic or "
+            "without a label. Check the input with: vae-anomaly data check"
         )
 
 

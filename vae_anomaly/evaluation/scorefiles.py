@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae_anomaly.data.cells import read_numbers, read_text
+from vae_anomaly.data.marks import synthetic_rows
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import DataError
 from vae_anomaly.evaluation.items import ScoredItems, select
@@ -46,6 +47,7 @@ def read_scores(
     Returns
     -------
     items : ScoredItems
+        Without rows whose column ``synthetic`` is true.
     versions : tuple of str
         Models that made the scores, as far as the file says.
 
@@ -62,6 +64,7 @@ def read_scores(
             f"{', '.join(map(str, frame.columns[:20]))}. Give the --out folder of "
             "`vae-anomaly score`, or the table itself with --input."
         )
+    frame, made = _real(frame)
     named = "id" in frame.columns
     ids = read_text(frame["id"]) if named else read_text(frame.index.to_series())
     marks, kinds = np.zeros(len(frame)), None
@@ -74,7 +77,7 @@ def read_scores(
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--group")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
-        left_out=_unlabelled(marks),
+        left_out=made | _unlabelled(marks),
         source=str(source),
     )
     versions = frame["model_version"].unique() if "model_version" in frame.columns else ()
@@ -87,6 +90,14 @@ def _read(source: Path) -> pd.DataFrame:
     if (source / "manifest.json").is_file():
         return read_results(source)
     return read_table(source)
+
+
+def _real(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Leave out generated rows, and count them."""
+    made = synthetic_rows(frame)
+    if not made.any():
+        return frame, {}
+    return frame[~made].reset_index(drop=True), {"synthetic": int(made.sum())}
 
 
 def _finite(column: pd.Series[Any], source: str) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.cells import read_text
 from vae_anomaly.data.kinds import Column, ColumnKind
+from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.detectors import TabularVAEDetector
@@ -85,7 +86,7 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files = list_partitions(source)
-    frame = read_table(files)
+    frame, said = _real_rows(read_table(files), schema, kinds)
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
     strange = _labelled_anomalous(frame, label, id_column)
@@ -109,7 +110,7 @@ def train_table_job(
         source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}",
         n_read=len(frame),
         n_left_out=int(strange.sum()),
-        notes=_notes(normal, chosen),
+        notes=(*said, *_notes(normal, chosen)),
     )
     return finish(detector, reading, destination, started, figures)
 
@@ -175,6 +176,19 @@ def read_schema(file: str | Path) -> Schema:
             f"Make one with `vae-anomaly data schema PATH --out {file}`."
         ) from None
     return Schema.from_json(text)
+
+
+def _real_rows(
+    frame: pd.DataFrame, schema: Schema | None, kinds: Mapping[str, str] | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out generated rows and their mark, unless the column was declared as data."""
+    known = () if schema is None else [column.name for column in schema.features]
+    declared = {*known, *(kinds or {})}
+    if not is_marked(frame, declared):
+        return frame, ()
+    made = synthetic_rows(frame)
+    real = frame[~made].drop(columns=SYNTHETIC)
+    return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
 
 
 def _labelled_anomalous(

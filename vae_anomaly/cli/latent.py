@@ -1,0 +1,198 @@
+"""``vae-anomaly latent embed|sample|interpolate|traverse``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+
+if TYPE_CHECKING:
+    from vae_anomaly.jobs.latent_space import Written
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group()
+def latent() -> None:
+    """Look into the latent space of a model: embed, sample, interpolate, traverse.
+
+    A model of pictures writes a PNG, a model of tables .parquet or .csv. An existing file is
+    replaced.
+
+    \b
+    Examples:
+      vae-anomaly latent embed models:/tiles@champion tonight/ --out latents.parquet
+      vae-anomaly latent sample models:/tiles@champion --n 16 --out samples.png
+    """
+
+
+def out_option(command: Command) -> Command:
+    """Add ``--out``: the file to write."""
+    return click.option("--out", required=True, metavar="FILE", help="File to write: .png of "
+                        "pictures, .parquet or .csv of rows and latents.")(command)  # fmt: skip
+
+
+@latent.command()
+@click.argument("model")
+@click.argument("input_", metavar="INPUT")
+@out_option
+@tracking_option
+@json_option
+def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> None:
+    """Write the latents of each picture or row of INPUT: id, z0, z1, ...
+
+    Latents are posterior means, for clustering, plots and search of similar items. What cannot be
+    read is left out, and counted.
+
+    \b
+    Examples:
+      vae-anomaly latent embed models:/tiles@champion tonight/ --out latents.parquet
+      vae-anomaly latent embed models:/cards@champion 'days/*.parquet' --out latents.csv
+    """
+    from vae_anomaly.jobs.latent_space import write_embedding
+    from vae_anomaly.tracking import load
+
+    detector, resolved = load(model, uri)
+    with show_progress() as progress:
+        written = write_embedding(detector, input_, out, progress)
+    _tell(written, resolved.label, as_json)
+
+
+@latent.command()
+@click.argument("model")
+@click.option("--n", type=click.IntRange(1, 10_000_000), default=16, show_default=True,
+              help="Items to generate.")  # fmt: skip
+@click.option("--sampler", type=click.Choice(["prior", "normal", "gmm"]), default="prior",
+              show_default=True,
+              help="Prior, or what is fitted to the latents of training normals.")  # fmt: skip
+@out_option
+@seed_option
+@tracking_option
+@json_option
+def sample(
+    model: str,
+    n: int,
+    sampler: Literal["prior", "normal", "gmm"],
+    out: str,
+    seed: int,
+    uri: str | None,
+    as_json: bool,
+) -> None:
+    """Generate pictures or rows that resemble the training normals.
+
+    Generated rows are marked by the column synthetic: train, evaluate and threshold tune leave
+    them out. The same --seed gives the same file.
+
+    \b
+    Examples:
+      vae-anomaly latent sample models:/tiles@champion --n 16 --sampler gmm --out samples.png
+      vae-anomaly latent sample models:/cards@champion --n 1000 --out rows.parquet
+    """
+    from vae_anomaly.jobs.latent_space import write_samples
+    from vae_anomaly.tracking import load
+
+    detector, resolved = load(model, uri)
+    written = write_samples(detector, n, out, sampler=sampler, random_state=seed)
+    _tell(written, resolved.label, as_json)
+
+
+@latent.command()
+@click.argument("model")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--steps", type=click.IntRange(2, 100), default=10, show_default=True,
+              help="Items on the way, both ends included.")  # fmt: skip
+@click.option("--mode", type=click.Choice(["linear", "spherical"]), default="linear",
+              show_default=True, help="Straight, or around the origin.")  # fmt: skip
+@out_option
+@tracking_option
+@json_option
+def interpolate(
+    model: str,
+    a: str,
+    b: str,
+    steps: int,
+    mode: Literal["linear", "spherical"],
+    out: str,
+    uri: str | None,
+    as_json: bool,
+) -> None:
+    """Walk from A to B through latent space; the ends are their reconstructions.
+
+    A and B are pictures; or rows, as FILE:17 (counted from 1) or FILE:id=VALUE.
+
+    \b
+    Examples:
+      vae-anomaly latent interpolate models:/tiles@champion a.png b.png --out way.png
+      vae-anomaly latent interpolate models:/cards@champion day.csv:3 day.csv:17 --out way.csv
+    """
+    from vae_anomaly.jobs.latent_space import write_path
+    from vae_anomaly.tracking import load
+
+    detector, resolved = load(model, uri)
+    written = write_path(detector, a, b, out, steps=steps, mode=mode)
+    _tell(written, resolved.label, as_json)
+
+
+@latent.command()
+@click.argument("model")
+@click.argument("item", metavar="[ITEM]", required=False)
+@click.option("--latents", metavar="0,1,2", help="Which to move.  [default: the 8 that vary most]")
+@click.option("--steps", type=click.IntRange(2, 100), default=7, show_default=True,
+              help="Values of each latent.")  # fmt: skip
+@click.option("--limit", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True,
+              help="Values go from -LIMIT to +LIMIT, in sd of the prior.")  # fmt: skip
+@out_option
+@tracking_option
+@json_option
+def traverse(
+    model: str,
+    item: str | None,
+    latents: str | None,
+    steps: int,
+    limit: float,
+    out: str,
+    uri: str | None,
+    as_json: bool,
+) -> None:
+    """Move one latent at a time: a row of pictures, or some rows, for each latent.
+
+    ITEM is where to start, a picture or FILE:ROW; without it the mean of the training normals.
+
+    \b
+    Examples:
+      vae-anomaly latent traverse models:/tiles@champion --out latents.png
+      vae-anomaly latent traverse models:/cards@champion day.csv:3 --latents 0,2 --out moved.csv
+    """
+    from vae_anomaly.jobs.latent_space import write_traversal
+    from vae_anomaly.tracking import load
+
+    chosen = None if latents is None else _numbers(latents)
+    detector, resolved = load(model, uri)
+    written = write_traversal(detector, item, out, latents=chosen, steps=steps, limit=limit)
+    _tell(written, resolved.label, as_json)
+
+
+def _numbers(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(
+            f"{text!r} is no list of latents. Write for example 0,1,2.", param_hint="--latents"
+        )
+    return [int(part) for part in parts]
+
+
+def _tell(written: Written, model: str, as_json: bool) -> None:
+    if emit({"model": model, **asdict(written)}, as_json=as_json):
+        return
+    across, down = written.shape
+    picture = written.path.suffix.lower() == ".png"
+    size = f"{across} x {down} pixels" if picture else f"{across:,} rows, {down} columns"
+    for reason, n in written.left_out.items():
+        click.echo(f"{n:,} items left out ({reason})", err=True)
+    click.echo(f"wrote {written.path} ({written.items:,} items, {size})")

@@ -1,0 +1,105 @@
+"""The mark of generated rows, and how they are kept out of training, tests and thresholds.
+
+Rows that a model generated carry what it learned from real ones. Among held-out normals they would
+make tomorrow's rows look strange, among tests they would be judged by their own maker. So a table
+with the column `SYNTHETIC` loses the rows where it is true before anything is learned or measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from vae_anomaly.data.cells import read_booleans
+from vae_anomaly.errors import ConfigError
+
+__all__ = [
+    "SYNTHETIC",
+    "is_marked",
+    "mark_generated",
+    "refuse_taken_name",
+    "synthetic_rows",
+    "synthetic_words",
+]
+
+SYNTHETIC: Final = "synthetic"
+
+
+def is_marked(frame: pd.DataFrame, features: Collection[str] = ()) -> bool:
+    """Tell whether a table has the mark.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    features : collection of str
+        Columns that a model reads, or whose kind was declared: a column of that name among them is
+        data, not the mark.
+
+    Returns
+    -------
+    bool
+        True where the column holds nothing but truth values.
+    """
+    if SYNTHETIC in features or SYNTHETIC not in frame.columns:
+        return False
+    values, codes = read_booleans(frame[SYNTHETIC])
+    return bool(pd.isna(codes).all() and (len(values) == 0 or not np.isnan(values).all()))
+
+
+def synthetic_rows(frame: pd.DataFrame, features: Collection[str] = ()) -> npt.NDArray[np.bool_]:
+    """Say which rows are marked as generated, shape (N,); an empty cell is no mark.
+
+    Parameters
+    ----------
+    frame, features
+        As `is_marked`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"amount": [3.0, 4.0], "synthetic": [False, True]})
+    >>> synthetic_rows(rows).tolist()
+    [False, True]
+    """
+    if not is_marked(frame, features):
+        return np.zeros(len(frame), dtype=np.bool_)
+    return np.asarray(read_booleans(frame[SYNTHETIC])[0] == 1.0, dtype=np.bool_)
+
+
+def mark_generated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return generated rows with the mark.
+
+    Raises
+    ------
+    ConfigError
+        If a column of the table has the mark's name.
+    """
+    refuse_taken_name(rows.columns)
+    return rows.assign(**{SYNTHETIC: True})
+
+
+def refuse_taken_name(features: Collection[str]) -> None:
+    """Refuse to mark rows of a table whose data have the mark's name."""
+    if SYNTHETIC in features:
+        raise ConfigError(
+            f"The model reads a column {SYNTHETIC!r}, so generated rows cannot be marked by it. "
+            "Rename that column and train again."
+        )
+
+
+def synthetic_words(n: int, total: int) -> str:
+    """Say that generated rows are left out of a training, and what to do if they are not.
+
+    Parameters
+    ----------
+    n, total : int
+        Rows marked as generated, and all rows.
+    """
+    return (
+        f"{n:,} of {total:,} rows are marked as generated (column {SYNTHETIC!r}) and left out: "
+        "they neither train nor calibrate. If the column is data of yours, declare its kind "
+        f"(--kind {SYNTHETIC}=boolean)"
+    )

@@ -1,0 +1,128 @@
+"""Many small pictures on one, in rows and columns that say what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.batch.commit import replace_file
+from vae_anomaly.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["GAP", "LABEL_HEIGHT", "LABEL_WIDTH", "picture_grid", "write_grid"]
+
+CELL: Final = 96  # pixels; smaller pictures are enlarged to about this side
+GAP: Final = 4  # pixels between pictures and around them
+LABEL_HEIGHT: Final = 20  # pixels above the pictures, where columns have labels
+LABEL_WIDTH: Final = 44  # pixels left of the pictures, where rows have labels
+FONT_SIZE: Final = 13
+PAPER, INK = (255, 255, 255), (40, 40, 40)
+
+
+def picture_grid(
+    pictures: NDArray[np.floating[Any]],
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> Image.Image:
+    """Arrange pictures in rows and columns.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (R, C, h, w) or (R, C, h, w, 3), in [0, 1]
+        Enlarged by a whole number, each pixel a square, to a side of about 96 pixels. A picture
+        of NaN leaves its place empty.
+    rows : sequence of R str, optional
+        Written left of each row.
+    columns : sequence of C str, optional
+        Written above each column.
+
+    Returns
+    -------
+    image : PIL image, RGB
+        ``C * (w' + 4) + 4`` wide and ``R * (h' + 4) + 4`` high for enlarged pictures of h' x w',
+        and 44 wider with row labels, 20 higher with column labels.
+
+    Raises
+    ------
+    ConfigError
+        If the array has another shape, or there is another number of labels.
+    """
+    from PIL import Image
+
+    _check(pictures, rows, columns)
+    factor = enlargement(pictures.shape[2], pictures.shape[3])
+    n_rows, n_columns, height, width = pictures.shape[:4]
+    left, top = LABEL_WIDTH * bool(rows), LABEL_HEIGHT * bool(columns)
+    step_x, step_y = width * factor + GAP, height * factor + GAP
+    canvas = Image.new("RGB", (left + n_columns * step_x + GAP, top + n_rows * step_y + GAP), PAPER)
+    for row in range(n_rows):
+        for column in range(n_columns):
+            if not np.isnan(pictures[row, column]).any():
+                corner = (left + GAP + column * step_x, top + GAP + row * step_y)
+                canvas.paste(Image.fromarray(_enlarged(pictures[row, column], factor)), corner)
+    centres_x = [left + GAP + i * step_x + (step_x - GAP) // 2 for i in range(n_columns)]
+    centres_y = [top + GAP + i * step_y + (step_y - GAP) // 2 for i in range(n_rows)]
+    _write(canvas, columns, [(x, GAP // 2 + LABEL_HEIGHT // 2) for x in centres_x])
+    _write(canvas, rows, [(LABEL_WIDTH // 2, y) for y in centres_y])
+    return canvas
+
+
+def write_grid(image: Image.Image, path: str | Path) -> Path:
+    """Write a grid as PNG, whole or not at all, and return its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; an earlier file is intact.
+    """
+    target = Path(path)
+    with replace_file(target) as temporary:
+        image.save(temporary, format="PNG")
+    return target
+
+
+def enlargement(height: int, width: int) -> int:
+    """Return the whole number that brings a picture nearest to a side of 96 pixels, at least 1."""
+    side = max(height, width)
+    factors = range(1, max(2, 2 * CELL // side + 1))
+    return min(factors, key=lambda factor: abs(side * factor - CELL))
+
+
+def _check(
+    pictures: NDArray[np.floating[Any]], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    colour = pictures.ndim == 5 and pictures.shape[4] == 3
+    if not (pictures.ndim == 4 or colour) or 0 in pictures.shape:
+        raise ConfigError(
+            "A grid takes pictures of shape (rows, columns, h, w) or (rows, columns, h, w, 3); got "
+            f"{pictures.shape}. Reshape them."
+        )
+    for labels, n, name in (
+        (rows, pictures.shape[0], "rows"),
+        (columns, pictures.shape[1], "columns"),
+    ):
+        if labels and len(labels) != n:
+            raise ConfigError(
+                f"The grid has {n} {name}; got {len(labels)} labels. Give {n} or none."
+            )
+
+
+def _enlarged(picture: NDArray[np.floating[Any]], factor: int) -> NDArray[np.uint8]:
+    """Return a picture as RGB of 8 bits, each pixel a square of ``factor``."""
+    eight = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    colour = np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
+    return np.ascontiguousarray(colour.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def _write(canvas: Image.Image, labels: Sequence[str], centres: Sequence[tuple[int, int]]) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(FONT_SIZE)
+    for label, centre in zip(labels, centres, strict=False):
+        draw.text(centre, label, fill=INK, font=font, anchor="mm")
