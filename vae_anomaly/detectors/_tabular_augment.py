@@ -105,10 +105,14 @@ def _as_stored(made: pd.Series, like: pd.Series) -> pd.Series:
         return (made > 0.5).astype(kind)
     if pd.api.types.is_integer_dtype(kind):
         return made.round().astype(kind)
-    if not pd.api.types.is_datetime64_dtype(made.dtype) or pd.api.types.is_datetime64_dtype(kind):
+    if isinstance(kind, pd.CategoricalDtype) and made.isin(kind.categories).all():
+        return made.astype(kind)
+    if not pd.api.types.is_datetime64_dtype(made.dtype):
         return made
     if isinstance(kind, pd.DatetimeTZDtype):
-        zoned: pd.Series = made.dt.tz_localize("UTC").dt.tz_convert(kind.tz)
+        zoned: pd.Series = made.dt.tz_localize("UTC").astype(kind)
         return zoned
+    if pd.api.types.is_datetime64_dtype(kind):
+        return made.astype(kind)
     text: pd.Series = made.dt.strftime("%Y-%m-%dT%H:%M:%S")
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GAP", "LABEL_HEIGHT", "LABEL_WIDTH", "picture_grid", "write_grid"]
 
-CELL: Final = 96  # pixels; smaller pictures are enlarged to about this side
+CELL: Final = 96  # pixels; smaller pictures are enlarged to this side or a little more
 GAP: Final = 4  # pixels between pictures and around them
 LABEL_HEIGHT: Final = 20  # pixels above the pictures, where columns have labels
 LABEL_WIDTH: Final = 44  # pixels left of the pictures, where rows have labels
@@ -35,8 +36,8 @@ def picture_grid(
     Parameters
     ----------
     pictures : ndarray of shape (R, C, h, w) or (R, C, h, w, 3), in [0, 1]
-        Enlarged by a whole number, each pixel a square, to a side of about 96 pixels. A picture
-        of NaN leaves its place empty.
+        Enlarged by a whole number, each pixel a square, until the longer side has 96 pixels or
+        more. A picture of NaN leaves its place empty.
     rows : sequence of R str, optional
         Written left of each row.
     columns : sequence of C str, optional
@@ -88,10 +89,8 @@ def write_grid(image: Image.Image, path: str | Path) -> Path:
 
 
 def enlargement(height: int, width: int) -> int:
-    """Return the whole number that brings a picture nearest to a side of 96 pixels, at least 1."""
-    side = max(height, width)
-    factors = range(1, max(2, 2 * CELL // side + 1))
-    return min(factors, key=lambda factor: abs(side * factor - CELL))
+    """Return the smallest whole number that makes the longer side 96 pixels or more."""
+    return ceil(CELL / max(height, width))
 
 
 def _check(
