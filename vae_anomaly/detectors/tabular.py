@@ -40,7 +40,7 @@ from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_row
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import FitOptions, fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.latent_space import LatentSpaceMixin
+from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
 from vae_anomaly.errors import ConfigError, SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
@@ -355,7 +355,8 @@ class TabularVAEDetector(
 
     def _latent_reference(self) -> NDArray[np.float32]:
         main = self._scorer.main
-        return np.asarray(main.latents.vectors * main.spread, dtype=np.float32)
+        exemplars = main.latents.vectors[:MAX_REFERENCE]  # in random order
+        return np.asarray(exemplars * main.spread, dtype=np.float32)
 
     def _one(self, item: Any) -> Any:
         return single_row(item)
