@@ -22,7 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("models", "features", "corruption"),
     ("training", "diagnostics", "latents", "scoring"),
     ("persistence",),
-    ("detectors",),
+    ("detectors", "sweep"),
     ("tracking",),
     ("batch", "monitoring", "reports"),
     ("evaluation", "jobs", "demo"),

@@ -60,6 +60,7 @@ def _at(module: str, attribute: str, help_: str) -> tuple[str, str]:
         "inspect": _at("inspect", "inspect_", "Say why an image or a row was flagged."),
         "evaluate": _at("evaluate", "evaluate", "Measure detection where labels exist."),
         "latent": _at("latent", "latent", "Look into the latent space of a model; generate items."),
+        "sweep": _at("sweep", "sweep", "See what beta and the latent size do to a network."),
         "threshold": _at("threshold", "threshold", "Tune, show and apply the operating point."),
         "models": _at("models", "models", "List, show, promote and verify registered models."),
     },

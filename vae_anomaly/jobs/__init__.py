@@ -13,6 +13,7 @@ from __future__ import annotations
 from vae_anomaly.jobs.images import train_images_job
 from vae_anomaly.jobs.report import Destination, TrainingReport
 from vae_anomaly.jobs.strangest import Flag, strangest_flags
+from vae_anomaly.jobs.sweeps import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.tables import infer_schema_of, read_schema, train_table_job
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "infer_schema_of",
     "read_schema",
     "strangest_flags",
+    "sweep_images_job",
+    "sweep_table_job",
     "train_images_job",
     "train_table_job",
 ]

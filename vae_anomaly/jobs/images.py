@@ -62,7 +62,7 @@ def train_images_job(
     destination.check()
     listed = list_images(source, split="train")
     good = [item for item in listed if not item.is_anomaly]
-    members = None if groups is None else _groups_of(good, Path(groups))
+    members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
     detector.fit(good or listed, groups=members, progress=progress)
     reading = Reading(
@@ -74,7 +74,7 @@ def train_images_job(
     return finish(detector, reading, destination, started)
 
 
-def _groups_of(items: Sequence[ImageItem], file: Path) -> NDArray[np.object_]:
+def groups_of(items: Sequence[ImageItem], file: Path) -> NDArray[np.object_]:
     """Look up the group of every picture, in their order."""
     table = read_table(file)
     absent = [name for name in ("path", "group") if name not in table.columns]

@@ -89,7 +89,7 @@ def train_table_job(
     frame, said = _real_rows(read_table(files), schema, kinds)
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
-    strange = _labelled_anomalous(frame, label, id_column)
+    strange = labelled_anomalous(frame, label, id_column)
     normal = frame[~strange]
     if normal.empty:
         raise NotEnoughDataError(
@@ -99,7 +99,7 @@ def train_table_job(
     chosen = infer_schema_of(
         normal,
         schema=schema,
-        kinds=_kinds(kinds, groups),
+        kinds=kinds_beside(kinds, groups),
         label=label if label in frame.columns else None,  # or it lies in a file of its own
         id_column=id_column,
     )
@@ -191,7 +191,7 @@ def _real_rows(
     return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
 
 
-def _labelled_anomalous(
+def labelled_anomalous(
     frame: pd.DataFrame, label: str | None, id_column: str | None
 ) -> NDArray[np.bool_]:
     """Say which rows are labelled as anomalies, shape (N,)."""
@@ -207,7 +207,7 @@ def _labelled_anomalous(
     return np.asarray(labels == 1.0, dtype=np.bool_)
 
 
-def _kinds(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
+def kinds_beside(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
     """Take the column of groups out of the features, unless it was declared."""
     return {**({} if groups is None else {groups: "identifier"}), **(kinds or {})}
 

@@ -5,6 +5,7 @@
     log_training(detector, name="cards", alias="champion")   a run, a version, an alias
     load("models:/cards@champion")                           a verified detector, and its version
     promote("cards", 4, evidence="AP 0.41, was 0.36")        an alias moved, on the record
+    log_sweep(report)                                        a run, and one below it a model
 
 The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
 else SQLite in ``vae-anomaly-store/`` in the working directory. Importing this package does not
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     )
     from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
     from vae_anomaly.tracking.store import init_store, tracking_uri
+    from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
     from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
+    "LoggedSweep",
     "ModelCard",
     "ModelSummary",
     "Promotion",
@@ -40,6 +43,8 @@ __all__ = [
     "init_store",
     "list_models",
     "load",
+    "log_sweep",
+    "log_sweep_record",
     "log_training",
     "promote",
     "register_directory",
@@ -50,6 +55,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "LoggedSweep": "sweeps",
     "ModelCard": "registry",
     "ModelSummary": "registry",
     "Promotion": "promotion",
@@ -59,6 +65,8 @@ _HOME = {
     "init_store": "store",
     "list_models": "registry",
     "load": "verified",
+    "log_sweep": "sweeps",
+    "log_sweep_record": "sweeps",
     "log_training": "runs",
     "promote": "promotion",
     "register_directory": "runs",

@@ -1,0 +1,324 @@
+"""``vae-anomaly sweep table`` and ``vae-anomaly sweep images``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+
+if TYPE_CHECKING:
+    from vae_anomaly.errors import RegistryUnavailableError
+    from vae_anomaly.sweep import SweepCell, SweepReport, SweepSettings
+    from vae_anomaly.tracking import LoggedSweep
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+HEADER = ["latent size", "model", "RMSE", "nll", "KL", "-ELBO", "-ELBO/dim", "active",
+          "expected", "info", "s"]  # fmt: skip
+LATENTS_SHOWN = 8
+
+
+@click.group()
+def sweep() -> None:
+    """See what beta and the latent size do to a network on your normal data.
+
+    \b
+    Examples:
+      vae-anomaly sweep table days.csv --label is_fraud --beta 0.5,1,4 --latent-dim 2,8
+      vae-anomaly sweep images tiles/train/good --latent-dim 8,32
+    """
+
+
+def _numbers(kind: type[int] | type[float]) -> Callable[..., tuple[float, ...] | None]:
+    """Read numbers separated by commas; an empty list is left to the grid to refuse."""
+
+    def read(_: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        try:
+            return tuple(kind(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            what = "whole numbers" if kind is int else "numbers"
+            raise click.BadParameter(
+                f"{value!r} is no list of {what}. Write for example 1,4.", param=param
+            ) from None
+
+    return read
+
+
+def _sigma(_: click.Context, param: click.Parameter, value: str) -> float | None:
+    """Read a number, or None for the word learned."""
+    if value == "learned":
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is neither a number nor 'learned'.", param=param
+        ) from None
+
+
+def sweep_options(latents: str, steps: int) -> Callable[[Command], Command]:
+    """Add what every sweep takes: the grid, effort, and where the table goes."""
+
+    def add(command: Command) -> Command:
+        command = seed_option(tracking_option(json_option(command)))
+        for option in reversed(
+            [
+                click.option("--beta", "betas", callback=_numbers(float), default="0.5,1,4",
+                             show_default=True, metavar="B,B,...", help="Weights of the KL."),
+                click.option("--latent-dim", "latent_dims", callback=_numbers(int),
+                             metavar="Z,Z,...", help=f"Latent sizes.  [default: {latents}]"),
+                click.option("--sigma", callback=_sigma, default="1", show_default=True,
+                             metavar="S|learned",
+                             help="Of the Gaussian likelihood, in the standardised unit."),
+                click.option("--steps", type=click.IntRange(min=1), default=steps, metavar="N",
+                             show_default=True, help="Optimisation steps of every model."),
+                click.option("--name", default="vae-anomaly-sweeps", show_default=True,
+                             metavar="EXPERIMENT", help="MLflow experiment of the runs."),
+                click.option("--no-track", is_flag=True, help="Log nothing to MLflow."),
+                click.option("--out", metavar="FILE", help="Write the report there, as JSON."),
+            ]
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+@sweep.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--label", "--labels", metavar="COLUMN",
+              help="Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id.")  # fmt: skip
+@click.option("--schema", "schema_file", metavar="FILE", help="An edited `data schema`.")
+@click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
+              help="numeric, categorical, boolean, timestamp, identifier, ignored.")  # fmt: skip
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the models.")
+@click.option("--id-column", metavar="COLUMN", help="Names a row; never read by a model.")
+@click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@sweep_options("2,8", 1000)
+def table(paths: tuple[str, ...], **options: Any) -> None:
+    """Sweep dense networks on the normal rows of the tables PATH.
+
+    Trains the plain autoencoder and a VAE for every beta and latent size, alike in all else, and
+    compares them on a fifth of the rows that none of them saw.
+
+    \b
+    Examples:
+      vae-anomaly sweep table days.csv --label is_fraud --beta 0.5,1,4 --latent-dim 2,8
+      vae-anomaly sweep table 'days/*.parquet' --groups customer --no-track --json
+    """
+    from vae_anomaly.cli.train import _kinds
+    from vae_anomaly.cli.train import table as train_table
+    from vae_anomaly.jobs import read_schema, sweep_table_job
+
+    kinds = _kinds(options["kinds"], options["ignore"])
+    schema = read_schema(options["schema_file"]) if options["schema_file"] else None
+    chosen = {key: options[key] for key in ("label", "id_column", "groups", "betas", "latent_dims")}
+    with show_progress() as progress:
+        report = sweep_table_job(
+            paths, settings=_settings(options), schema=schema, kinds=kinds, progress=progress,
+            **chosen,
+        )  # fmt: skip
+    again = ["train", "table", *paths]
+    for option in ("label", "id_column", "groups"):
+        again += [f"--{option.replace('_', '-')}", options[option]] if options[option] else []
+    again += ["--schema", options["schema_file"]] if options["schema_file"] else []
+    for option, given in (("--kind", options["kinds"]), ("--ignore", options["ignore"])):
+        again += [word for value in given for word in (option, value)]
+    _finish(report, options, again, train_table)
+
+
+@sweep.command()
+@click.argument("source", metavar="DIR")
+@click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
+@click.option("--size", type=click.IntRange(min=8), default=32, show_default=True,
+              help="Pictures are resized to this side, in pixels.")  # fmt: skip
+@sweep_options("8,32", 600)
+def images(source: str, groups: str | None, size: int, **options: Any) -> None:
+    """Sweep convolutional networks on the pictures of good parts in DIR.
+
+    Of a folder with train/good only that is used. A fifth of the pictures, whole groups, is held
+    out; no model sees it.
+
+    \b
+    Examples:
+      vae-anomaly sweep images tiles/train/good --beta 0.5,1,4 --latent-dim 8,32
+      vae-anomaly sweep images tiles/ --size 48 --steps 500 --out sweep.json
+    """
+    from vae_anomaly.cli.train import images as train_images
+    from vae_anomaly.jobs import sweep_images_job
+
+    grid = {"betas": options["betas"]}
+    grid |= {} if options["latent_dims"] is None else {"latent_dims": options["latent_dims"]}
+    settings = _settings(options, batch_size=64)
+    with show_progress() as progress:
+        report = sweep_images_job(
+            source, settings=settings, size=size, groups=groups, progress=progress, **grid
+        )
+    again = ["train", "images", source, *(["--groups", groups] if groups else [])]
+    _finish(report, options, [*again, "--model", "conv"], train_images)
+
+
+def _settings(options: dict[str, Any], batch_size: int = 128) -> SweepSettings:
+    from vae_anomaly.sweep import SweepSettings
+
+    return SweepSettings(
+        sigma=options["sigma"],
+        max_steps=options["steps"],
+        batch_size=batch_size,
+        random_state=options["seed"],
+    )
+
+
+def _finish(
+    report: SweepReport, options: dict[str, Any], again: list[str], train: click.Command
+) -> None:
+    """Keep the report, log it and tell it; an outage of the store is told last."""
+    if options["out"]:
+        _write(report, options["out"])
+    logged, outage = _log(report, options)
+    told = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
+    if not emit(told, as_json=options["as_json"]):
+        _tell(report)
+        _tell_next(report, options, again, train, logged)
+    if outage is not None:
+        raise outage
+
+
+def _write(report: SweepReport, file: str) -> None:
+    import json
+
+    from vae_anomaly.batch.commit import replace_file
+
+    with replace_file(Path(file)) as temporary:
+        temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def _log(
+    report: SweepReport, options: dict[str, Any]
+) -> tuple[LoggedSweep | None, RegistryUnavailableError | None]:
+    """Log to MLflow; an outage is returned, so that the table is printed all the same."""
+    from vae_anomaly.errors import RegistryUnavailableError
+    from vae_anomaly.tracking import log_sweep
+
+    if options["no_track"]:
+        return None, None
+    try:
+        return log_sweep(report, name=options["name"], uri=options["uri"]), None
+    except RegistryUnavailableError as err:
+        return None, err
+
+
+def _tell(report: SweepReport) -> None:
+    settings = report.settings
+    sigma = "learned" if settings.sigma is None else f"fixed at {settings.sigma:g}"
+    click.echo(f"Read {report.source}.")
+    for note in report.notes:
+        click.echo(f"Note: {note}.")
+    click.echo(
+        f"Trained on {report.n_train:,}, measured on {report.n_held_out:,} held out; "
+        f"{settings.max_steps:,} steps each, sigma {sigma}."
+    )
+    rows = [_row(cell) for cell in report.cells]
+    rows.append(["-", "predict the mean", f"{report.rmse_mean:.4f}", *["-"] * (len(HEADER) - 3)])
+    print_table(rows, HEADER)
+    click.echo(
+        f"RMSE: in {report.unit}. nll, KL, -ELBO and info (mutual, of data and latents): in nats."
+    )
+    _tell_how_to_read(report)
+    _tell_collapse(report.cells, learned=settings.sigma is None)
+
+
+def _row(cell: SweepCell) -> list[str]:
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, f"z{form}" if "f" in form else form)
+
+    return [
+        str(cell.latent_dim),
+        "autoencoder" if cell.beta is None else f"beta {cell.beta:g}",
+        f"{cell.rmse:.4f}",
+        f"{cell.nll:.2f}",
+        number(cell.kl, ".2f"),
+        number(cell.negative_elbo, ".2f"),
+        number(cell.negative_elbo_per_dim, ".4f"),
+        number(cell.active_units, "d"),
+        number(cell.expected_active, "d"),
+        number(cell.mutual_info, ".2f"),
+        f"{cell.seconds:.1f}",
+    ]
+
+
+def _tell_how_to_read(report: SweepReport) -> None:
+    click.echo(
+        "How to read it: a lower RMSE is not better detection, an autoencoder copies defects, too. "
+        "-ELBO (lower = better, always at beta 1) compares only models of the same data, unit, "
+        "held-out samples and sigma; an autoencoder has none. What detects best, only labelled "
+        "anomalies tell: train, then evaluate."
+    )
+    for lower, upper in report.out_of_order:
+        name, error = (
+            ("predicting the mean", report.rmse_mean) if upper is None else (upper.name, upper.rmse)
+        )
+        click.echo(
+            f"Out of order: {lower.name} (RMSE {lower.rmse:.4f}) is not below {name} "
+            f"({error:.4f}). Too few steps, or an autoencoder that overfits few samples, does "
+            "that; so does a model that collapsed. Raise --steps or give more samples."
+        )
+
+
+def _tell_collapse(cells: Sequence[SweepCell], *, learned: bool) -> None:
+    """Name the latents that died, and what wakes them."""
+    died = [(cell, cell.beta) for cell in cells if cell.collapsed and cell.beta is not None]
+    for cell, beta in died:
+        shown = ", ".join(map(str, cell.collapsed[:LATENTS_SHOWN]))
+        more = ", ..." * (len(cell.collapsed) > LATENTS_SHOWN)
+        click.echo(
+            f"Collapsed: {cell.name}: {len(cell.collapsed)} of {cell.latent_dim} latents "
+            f"({shown}{more}); sigma^2 * beta = {cell.sigma**2 * beta:.3g} lets "
+            f"{cell.expected_active} live."
+        )
+    if died:
+        click.echo(
+            "Remedy: a smaller --latent-dim loses nothing where some latents died; to wake them, "
+            f"lower --beta{'.' if learned else ' or --sigma, or take --sigma learned.'}"
+        )
+
+
+def _tell_next(
+    report: SweepReport,
+    options: dict[str, Any],
+    again: list[str],
+    train: click.Command,
+    logged: LoggedSweep | None,
+) -> None:
+    if logged is not None:
+        click.echo(
+            f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, experiment "
+            f"{logged.experiment}, in {logged.store}"
+        )
+        click.echo(f"  look at it:   mlflow ui --backend-store-uri {logged.store}")
+    best = report.best
+    if best is None:
+        click.echo("\nEvery VAE collapsed. Sweep again with a lower --beta, or --sigma learned.")
+        return
+    known = {option for param in train.params for option in param.opts}
+    chosen = {"--beta": f"{best.beta:g}", "--latent-dim": str(best.latent_dim)}
+    picked = [word for pair in chosen.items() if pair[0] in known for word in pair]
+    unknown = [option for option in chosen if option not in known]
+    uri = ["--tracking-uri", options["uri"]] if options["uri"] else []
+    click.echo(f"\nThe lowest -ELBO has {best.name}. Train the detector:")
+    click.echo(f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *uri])}")
+    if unknown:
+        click.echo(f"  ({' '.join(again[:2])} decides {' and '.join(unknown)} by itself)")
+    if report.settings.sigma is not None:
+        click.echo(
+            "  It learns its sigma, so that the same beta leaves more latents alive than here; "
+            "--sigma learned shows how many."
+        )

@@ -1,0 +1,280 @@
+"""Sweep beta and latent size on the normal rows of tables, or on pictures of good parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.data.encoding import TableEncoder
+from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.views import StandardView
+from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
+from vae_anomaly.detectors.image_training import assign_folds
+from vae_anomaly.errors import ConfigError, NotEnoughDataError
+from vae_anomaly.jobs.images import groups_of
+from vae_anomaly.jobs.tables import infer_schema_of, kinds_beside, labelled_anomalous
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.sweep import SweepGrid, SweepReport, SweepSettings, sweep
+
+__all__ = ["BETAS", "sweep_images_job", "sweep_table_job"]
+
+BETAS = (0.5, 1.0, 4.0)
+TABLE_LATENTS, IMAGE_LATENTS = (2, 8), (8, 32)
+CHANNELS = (16, 32, 64)
+MIN_ITEMS = 10
+MAX_ROWS, MAX_PICTURES = 50_000, 5_000  # a fixed number of steps sees no more of them
+HELD_OUT_FOLDS = 5  # one of them is held out
+
+Floats = NDArray[np.float32]
+
+
+def sweep_table_job(
+    source: str | Path | Sequence[str | Path],
+    *,
+    betas: Sequence[float] = BETAS,
+    latent_dims: Sequence[int] | None = None,
+    autoencoder: bool = True,
+    settings: SweepSettings | None = None,
+    schema: Schema | None = None,
+    kinds: Mapping[str, str] | None = None,
+    label: str | None = None,
+    id_column: str | None = None,
+    groups: str | None = None,
+    progress: Progress | None = None,
+) -> SweepReport:
+    """Sweep dense networks on the normal rows of tables.
+
+    Numbers and times are standardised by the training rows; categories are coded as for
+    `TabularVAEDetector`. A fifth of the rows, whole groups, is held out.
+
+    Parameters
+    ----------
+    source : path, folder, glob, or list of these
+    betas : sequence of float
+    latent_dims : sequence of int, optional
+        2 and 8 where the table has that many features.
+    autoencoder : bool
+    settings : SweepSettings, optional
+    schema, kinds, label, id_column, groups
+        As `train_table_job`; rows labelled as anomalies are left out.
+    progress : callable, optional
+
+    Returns
+    -------
+    report : SweepReport
+
+    Raises
+    ------
+    DataError
+        If the tables cannot be used; the message names file, column or row.
+    NotEnoughDataError
+        If there are fewer than 10 normal rows, or one group only.
+    ConfigError
+        If an option names no column, or the grid does not fit the table.
+    """
+    wanted = TABLE_LATENTS if latent_dims is None else tuple(latent_dims)
+    grid = SweepGrid(tuple(betas), wanted, autoencoder)  # refused before anything is read
+    settings, files = settings or SweepSettings(), list_partitions(source)
+    frame = read_table(files)
+    id_column = id_column or (schema.id_column if schema else None)
+    label = label or (schema.label if schema else None)
+    strange = labelled_anomalous(frame, label, id_column)
+    normal, notes = _some(frame[~strange], settings.random_state)
+    _check_count(len(normal), "normal rows")
+    chosen = infer_schema_of(
+        normal,
+        schema=schema,
+        kinds=kinds_beside(kinds, groups),
+        label=label if label in frame.columns else None,
+        id_column=id_column,
+    )
+    held_out = _held_out(_row_groups(normal, groups), settings.random_state)
+    train, test, fields = _encode(chosen.cast(normal), chosen, held_out)
+    if latent_dims is None:
+        fitting = tuple(size for size in TABLE_LATENTS if size <= train.shape[1])
+        grid = replace(grid, latent_dims=fitting or (1,))
+    left = f"; {int(strange.sum()):,} labelled as anomalies, left out" * bool(strange.any())
+    return sweep(
+        torch.from_numpy(train),
+        torch.from_numpy(test),
+        grid,
+        settings,
+        progress=progress,
+        source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}{left}",
+        unit="standard deviations of a column over the training rows",
+        notes=(
+            f"{train.shape[1]} features from {len(fields)} columns: {', '.join(fields)}",
+            *notes,
+        ),
+    )
+
+
+def sweep_images_job(
+    source: str | Path | Sequence[str | Path],
+    *,
+    betas: Sequence[float] = BETAS,
+    latent_dims: Sequence[int] = IMAGE_LATENTS,
+    autoencoder: bool = True,
+    settings: SweepSettings | None = None,
+    size: int = 32,
+    groups: str | Path | None = None,
+    progress: Progress | None = None,
+) -> SweepReport:
+    """Sweep convolutional networks on pictures of good parts.
+
+    Pictures are resized to a square and each channel is standardised by the training pictures. A
+    fifth of them, whole groups, is held out.
+
+    Parameters
+    ----------
+    source : folder, manifest, or list of pictures
+    betas : sequence of float
+    latent_dims : sequence of int
+    autoencoder : bool
+    settings : SweepSettings, optional
+        Without ``channels``, those of the default network are taken.
+    size : int, pixels
+    groups : path, optional
+        As `train_images_job`.
+    progress : callable, optional
+
+    Returns
+    -------
+    report : SweepReport
+
+    Raises
+    ------
+    DataError, ImageError
+        If there is no picture of a good part, or one cannot be read; it is named.
+    NotEnoughDataError
+        If there are fewer than 10 pictures, or one group only.
+    ConfigError
+        If the grid does not fit the pictures.
+    """
+    grid = SweepGrid(tuple(betas), tuple(latent_dims), autoencoder)
+    settings, told = (
+        settings or SweepSettings(max_steps=600, batch_size=64),
+        progress or null_progress,
+    )
+    settings = settings if settings.channels else replace(settings, channels=CHANNELS)
+    listed = list_images(source, split="train")
+    good = [item for item in listed if not item.is_anomaly] or listed
+    members = None if groups is None else groups_of(good, Path(groups))
+    pictures = open_pictures(good, training=True)
+    _check_count(len(pictures), "pictures of good parts")
+    kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
+    pixels = _pixels(_chosen(pictures, kept), size, told)
+    names = _picture_groups(pictures, members)[kept]
+    train, test = _standardised(pixels, _held_out(names, settings.random_state))
+    left = f"; {len(listed) - len(good):,} labelled as defective, left out"
+    return sweep(
+        torch.from_numpy(train),
+        torch.from_numpy(test),
+        grid,
+        settings,
+        progress=progress,
+        source=f"{len(listed):,} pictures from {_shown_source(source)}"
+        + left * (len(good) < len(listed)),
+        unit="standard deviations of a channel over the training pictures",
+        notes=(f"{size} x {size} pixels, {train.shape[1]} channel(s)", *notes),
+    )
+
+
+def _check_count(n: int, what: str) -> None:
+    if n < MIN_ITEMS:
+        raise NotEnoughDataError(
+            f"A sweep needs at least {MIN_ITEMS} {what}; got {n}. Collect more of them."
+        )
+
+
+def _kept(n: int, most: int, random_state: int, what: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Draw which items to use where there are too many, and say so."""
+    if n <= most:
+        return np.arange(n), ()
+    chosen = np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
+    return chosen, (f"{most:,} of {n:,} {what}, drawn at random",)
+
+
+def _some(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    kept, notes = _kept(len(frame), MAX_ROWS, random_state, "normal rows")
+    return frame.iloc[kept].reset_index(drop=True), notes
+
+
+def _held_out(groups: NDArray[Any], random_state: int) -> NDArray[np.bool_]:
+    """Return which items are held out, shape (N,); a group never is split."""
+    return np.asarray(assign_folds(groups, HELD_OUT_FOLDS, random_state) == 0, dtype=np.bool_)
+
+
+def _row_groups(frame: pd.DataFrame, groups: str | None) -> NDArray[Any]:
+    """Return a group for each row; without groups each row is its own."""
+    if groups is None:
+        return np.arange(len(frame))
+    if groups not in frame.columns:
+        raise ConfigError(
+            f"The column of groups {groups!r} is not in the table. Columns: "
+            f"{', '.join(map(str, frame.columns[:20]))}."
+        )
+    return frame[groups].astype(str).to_numpy(dtype=str)
+
+
+def _encode(
+    frame: pd.DataFrame, schema: Schema, held_out: NDArray[np.bool_]
+) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Return training and held-out rows as the training rows standardise them, and the columns."""
+    encoder = TableEncoder.fit(frame[~held_out], schema.features)
+    numbers = encoder.transform(frame).numbers
+    view = StandardView.fit(numbers[~held_out], encoder.fixed)
+    viewed = view.transform(numbers)
+    return viewed[~held_out], viewed[held_out], encoder.names
+
+
+def _chosen(pictures: Pictures, kept: NDArray[Any]) -> Pictures:
+    ids, sources, groups = (
+        tuple(field[i] for i in kept) for field in (pictures.ids, pictures.sources, pictures.groups)
+    )
+    return Pictures(ids, sources, groups)
+
+
+def _picture_groups(pictures: Pictures, members: NDArray[Any] | None) -> NDArray[Any]:
+    """Return a group for each picture; a picture without one is a group of its own."""
+    if members is not None:
+        return members.astype(str)
+    own = [f"\0{i}" if name is None else name for i, name in enumerate(pictures.groups)]
+    return np.array(own)
+
+
+def _pixels(pictures: Pictures, size: int, progress: Progress) -> Floats:
+    """Return the pictures as (N, C, size, size), in [0, 1]."""
+    channels, parts = decide_channels(pictures), []
+    for where, pixels in pictures.chunks(size, channels):
+        parts.append(pixels.transpose(0, 3, 1, 2))
+        progress("read", where.stop, len(pictures))
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _standardised(pixels: Floats, held_out: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Split, and standardise each channel by the training pictures."""
+    train = pixels[~held_out]
+    center = train.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
+    scale = train.std(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
+    viewed = ((pixels - center) / np.where(scale > 0, scale, 1.0)).astype(np.float32)
+    return viewed[~held_out], viewed[held_out]
+
+
+def _shown(files: Sequence[Path]) -> str:
+    if len(files) == 1:
+        return str(files[0])
+    return f"{len(files)} files, {files[0]} to {files[-1].name}"
+
+
+def _shown_source(source: str | Path | Sequence[str | Path]) -> str:
+    return str(source) if isinstance(source, str | Path) else f"{len(source)} paths"

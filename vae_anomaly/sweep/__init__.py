@@ -1,0 +1,17 @@
+"""What beta and the latent size do to one network on your normal data, beside the autoencoder.
+
+::
+
+    sweep(train, held_out, SweepGrid(betas=(0.5, 1, 4), latent_dims=(2, 8)))
+
+Every model of one latent size starts from the same weights and sees the same batches for the same
+number of steps; what is measured is measured on samples that none of them saw.
+"""
+
+from __future__ import annotations
+
+from vae_anomaly.sweep.grid import SweepGrid, SweepSettings
+from vae_anomaly.sweep.report import SweepCell, SweepReport
+from vae_anomaly.sweep.run import sweep
+
+__all__ = ["SweepCell", "SweepGrid", "SweepReport", "SweepSettings", "sweep"]

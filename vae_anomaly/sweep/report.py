@@ -1,0 +1,168 @@
+"""What a sweep found, one cell for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from vae_anomaly.sweep.grid import SweepGrid, SweepSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SweepCell", "SweepReport"]
+
+
+@dataclass(frozen=True)
+class SweepCell:
+    """One model, measured on the held-out samples.
+
+    Attributes
+    ----------
+    model : {"autoencoder", "vae"}
+    beta : float or None
+        None for the autoencoder, as is all that needs a posterior.
+    latent_dim : int
+    rmse : float
+        Root mean squared error of the reconstruction at the posterior mean, over samples and
+        dimensions, in the unit of the data.
+    nll : float, nats
+        Expected -log p(x | z) per sample, over draws from the posterior.
+    kl : float or None, nats
+        Per sample; never weighted by beta.
+    negative_elbo, negative_elbo_per_dim : float or None, nats
+        ``nll + kl``, with beta = 1 whatever the model was trained with: an upper bound on
+        -log p(x), lower = better.
+    active_units : int or None
+    expected_active : int or None
+        As the theory of linear VAEs predicts from the eigenvalues of the training data.
+    collapsed : tuple of int
+        Latents, counted from 0, whose posterior mean does not move with the data.
+    mutual_info, mutual_info_cap : float or None, nats
+        Between data and latents, and the most that the estimate can be.
+    sigma : float
+        Of the likelihood after training, in the unit of the data.
+    warnings : tuple of str
+    seconds : float
+        Of training; two equal sweeps differ in nothing else, and are compared without it.
+    """
+
+    model: str
+    beta: float | None
+    latent_dim: int
+    rmse: float
+    nll: float
+    kl: float | None = None
+    negative_elbo: float | None = None
+    negative_elbo_per_dim: float | None = None
+    active_units: int | None = None
+    expected_active: int | None = None
+    collapsed: tuple[int, ...] = ()
+    mutual_info: float | None = None
+    mutual_info_cap: float | None = None
+    sigma: float = 1.0
+    warnings: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Return what to call the model by, for people."""
+        who = "autoencoder" if self.beta is None else f"beta {self.beta:g}"
+        return f"{who}, latent size {self.latent_dim}"
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return everything measured that is a number."""
+        known = {"beta", "latent_dim"}
+        return {
+            key: float(value)
+            for key, value in asdict(self).items()
+            if isinstance(value, int | float) and key not in known
+        }
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """All cells of a sweep and what they have in common.
+
+    Attributes
+    ----------
+    cells : tuple of SweepCell
+        By latent size; the autoencoder first, then rising beta.
+    rmse_mean : float
+        Error of always predicting the mean of the training samples, on the held-out samples.
+    n_train, n_held_out : int
+    in_shape : tuple of int
+        Of one sample.
+    grid : SweepGrid
+    settings : SweepSettings
+    source, unit : str
+        What was read, and what an error of 1 is, in words.
+    notes : tuple of str
+    """
+
+    cells: tuple[SweepCell, ...]
+    rmse_mean: float
+    n_train: int
+    n_held_out: int
+    in_shape: tuple[int, ...]
+    grid: SweepGrid
+    settings: SweepSettings
+    source: str = ""
+    unit: str = "the unit of the data"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> SweepCell | None:
+        """Return the VAE with the lowest -ELBO on held-out samples that uses a latent at all."""
+        alive = [cell for cell in self.cells if cell.active_units]
+        return min(alive, key=lambda cell: cell.negative_elbo or 0.0, default=None)
+
+    @property
+    def out_of_order(self) -> tuple[tuple[SweepCell, SweepCell | None], ...]:
+        """Return neighbours whose error does not rise, as it should from the autoencoder to beta.
+
+        The last model of a latent size is compared with predicting the mean, given as None.
+        """
+        found: list[tuple[SweepCell, SweepCell | None]] = []
+        for size in self.grid.latent_dims:
+            line: list[SweepCell | None] = [c for c in self.cells if c.latent_dim == size]
+            for lower, upper in pairwise([*line, None]):
+                bound = self.rmse_mean if upper is None else upper.rmse
+                if lower is not None and not lower.rmse < bound:
+                    found.append((lower, upper))
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        best = self.best
+        picked = None if best is None else {"beta": best.beta, "latent_dim": best.latent_dim}
+        ordered = not self.out_of_order
+        return {**asdict(self), "lowest_negative_elbo": picked, "rmse_rises_with_beta": ordered}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SweepReport:
+        """Read what `to_dict` wrote, also after a way through JSON."""
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        parts: dict[str, Any] = {
+            "grid": SweepGrid(**_tuples(known["grid"])),
+            "settings": SweepSettings(**_tuples(known["settings"])),
+            "cells": tuple(SweepCell(**_tuples(cell)) for cell in known["cells"]),
+        }
+        return cls(**(_tuples(known) | parts))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the cells as a table, one row each."""
+        import pandas as pd
+
+        rows = [asdict(cell) for cell in self.cells]
+        for row in rows:
+            row["collapsed"] = " ".join(map(str, row["collapsed"]))
+            row["warnings"] = " ".join(row["warnings"])
+        return pd.DataFrame(rows).assign(rmse_mean=self.rmse_mean)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
