@@ -59,7 +59,12 @@ class CollapseForecast:
 
 
 def predict_collapse(
-    data: Tensor, sigma2: float, beta: float = 1.0, latent_dim: int | None = None
+    data: Tensor,
+    sigma2: float,
+    beta: float = 1.0,
+    latent_dim: int | None = None,
+    *,
+    warn: bool = True,
 ) -> CollapseForecast:
     """Predict, before training, how many latents the KL will leave alive.
 
@@ -73,6 +78,8 @@ def predict_collapse(
         Weight of the KL.
     latent_dim : int, optional
         Number of latents; that of the data's dimensions when left out.
+    warn : bool
+        Log the warning as well; False leaves it to the caller.
 
     Returns
     -------
@@ -106,7 +113,8 @@ def predict_collapse(
             "Learn sigma (GaussianLikelihood does) or start it smaller, lower beta, or anneal the "
             "KL (kl_schedule='linear')."
         )
-        logger.warning(warning)
+        if warn:
+            logger.warning(warning)
     return CollapseForecast(threshold, tuple(values.tolist()), active, warning)
 
 
