@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vae_anomaly.detectors._tabular_scorer import ViewScorer, encode
-from vae_anomaly.diagnostics import (
-    ACTIVE_SHARE,
-    ACTIVE_VARIANCE,
-    CollapseForecast,
-    predict_collapse,
-)
+from vae_anomaly.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
 
-__all__ = ["collapse_warning", "forewarn", "latent_health"]
+__all__ = ["forewarn", "latent_health"]
 
 logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
@@ -59,22 +53,14 @@ def forewarn(rows: NDArray[np.float32], beta: float, latent_dim: int) -> None:
     """
     forecast = _forecast(rows, beta, latent_dim)
     if forecast.warning:
-        logger.warning("%s", forecast.warning)
+        logger.warning(
+            "posterior collapse expected: %d of %d latents can stay active under beta=%g, as the "
+            "greatest eigenvalue of the standardised rows is %.3g. Lower beta.",
+            forecast.expected_active, latent_dim, beta, max(forecast.eigenvalues, default=0.0),
+        )  # fmt: skip
 
 
 def _forecast(rows: NDArray[np.float32], beta: float, latent_dim: int) -> CollapseForecast:
     if rows.shape[1] == 0:  # every column is categorical
         return CollapseForecast(START_SIGMA2 * beta, (), 0)
     return predict_collapse(torch.from_numpy(rows), START_SIGMA2, beta, latent_dim, warn=False)
-
-
-def collapse_warning(metrics: Mapping[str, float]) -> str:
-    """Return what to do where fewer than a tenth of the latents are active, else nothing."""
-    latents, active = metrics.get("latents"), metrics.get("active_units")
-    if latents is None or active is None or active >= max(1.0, ACTIVE_SHARE * latents):
-        return ""
-    return (
-        f"posterior collapse: {active:.0f} of {latents:.0f} latents are active "
-        f"({metrics['expected_active_units']:.0f} expected), so the latents say little about a "
-        "row. Lower beta, train longer (max_steps), or ask for fewer latents (latent_dim)"
-    )

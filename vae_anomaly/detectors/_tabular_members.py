@@ -118,7 +118,7 @@ def _condition_faults(model: str, condition: str | None) -> list[str]:
     if model == "conditional" and condition is None:
         return [
             "model='conditional' needs to know the column that rows are compared within; got "
-            "condition=None. Pass for example condition='product'."
+            "condition=None. Pass for example condition='product' (--condition product)."
         ]
     if model != "conditional" and condition is not None:
         return [

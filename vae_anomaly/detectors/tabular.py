@@ -27,7 +27,7 @@ from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_generate import generated, reconstructed
-from vae_anomaly.detectors._tabular_health import collapse_warning, latent_health
+from vae_anomaly.detectors._tabular_health import latent_health
 from vae_anomaly.detectors._tabular_input import (
     group_column,
     has_names,
@@ -35,14 +35,20 @@ from vae_anomaly.detectors._tabular_input import (
     plain_numbers,
     read_frame,
 )
-from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of, member_faults
+from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
+from vae_anomaly.detectors._tabular_parameters import (
+    PRESETS,
+    SCORES,
+    check_parameters,
+    fit_options,
+)
 from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
-from vae_anomaly.detectors._tabular_settings import FitOptions
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.errors import ConfigError, SchemaError
+from vae_anomaly.diagnostics import collapse_warning
+from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration
@@ -60,12 +66,6 @@ Model = Literal[
 ]  # fmt: skip
 logger = logging.getLogger(__name__)
 
-SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_192)},
-    "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_192)},
-    "thorough": {"views": ("std", "arg"), "memory_sizes": (10_000, 10_000)},
-}
 MAX_FIT_ROWS = 10_000
 WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
 IW_DRAWS = 64
@@ -202,7 +202,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         ConfigError
             If a parameter has a value that cannot be used.
         """
-        self._check_parameters()
+        check_parameters(self)
         frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
         codes = group_codes(group_column(frame, groups), len(frame))
@@ -218,7 +218,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         codes = None if codes is None else codes[kept]
         layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
         scorers, self.history_ = fit_scorers(
-            used, layout, folds, codes, self._options(rng), progress
+            used, layout, folds, codes, fit_options(self, rng), progress
         )
         self._scorer = scorers[0]
         self._calibrate_on(
@@ -443,42 +443,6 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         self.__dict__.pop("feature_names_in_", None)
         if has_names(X):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
-
-    def _options(self, rng: np.random.Generator) -> FitOptions:
-        chosen = PRESETS[self.preset]
-        return FitOptions(
-            views=chosen["views"],
-            memory_sizes=chosen["memory_sizes"],
-            hidden=self.hidden,
-            latent_dim=self.latent_dim,
-            beta=beta_of(self.model, self.beta),
-            model=self.model,
-            condition=self.condition,
-            max_steps=self.max_steps,
-            seed=int(rng.integers(2**31)),
-        )
-
-    def _check_parameters(self) -> None:
-        """Collect every parameter that cannot be used, then raise once."""
-        rules: dict[str, tuple[bool, str]] = {
-            "score": (self.score in SCORES, f"one of {', '.join(SCORES)}"),
-            "preset": (self.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
-            "latent_dim": (self.latent_dim is None or self.latent_dim >= 1, "an int >= 1 or None"),
-            "hidden": (self.hidden >= 1, "an int >= 1"),
-            "max_steps": (self.max_steps is None or self.max_steps >= 1, "an int >= 1 or None"),
-            "target_fpr": (0 < self.target_fpr < 1, "a number in (0, 1)"),
-        }
-        wrong = [
-            f"The {name!r} parameter of {type(self).__name__} must be {wanted}. "
-            f"Got {getattr(self, name)!r}."
-            for name, (fine, wanted) in rules.items()
-            if not fine
-        ]
-        wrong += member_faults(
-            self.model, self.condition, self.beta, self.score, type(self).__name__
-        )
-        if wrong:
-            raise ConfigError(" ".join(wrong))
 
     def _measure(self, n_rows: int, fitted: pd.DataFrame) -> dict[str, float]:
         last, main = self.history_.records[-1], self._scorer.main
