@@ -25,6 +25,9 @@ class Detector(Section):
 
     score: Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"] = "fused"
     preset: Literal["fast", "default", "thorough"] = "default"
+    model: str = "vae"  # checked by the detector, which names the nearest one it knows
+    condition: str | None = None
+    beta: float | None = None
     latent_dim: int | None = None
     max_steps: int | None = None
     target_fpr: float = 0.01

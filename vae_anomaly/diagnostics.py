@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CollapseForecast",
     "PosteriorDiagnostics",
+    "collapse_warning",
     "posterior_diagnostics",
     "predict_collapse",
 ]
@@ -59,7 +60,12 @@ class CollapseForecast:
 
 
 def predict_collapse(
-    data: Tensor, sigma2: float, beta: float = 1.0, latent_dim: int | None = None
+    data: Tensor,
+    sigma2: float,
+    beta: float = 1.0,
+    latent_dim: int | None = None,
+    *,
+    warn: bool = True,
 ) -> CollapseForecast:
     """Predict, before training, how many latents the KL will leave alive.
 
@@ -73,6 +79,8 @@ def predict_collapse(
         Weight of the KL.
     latent_dim : int, optional
         Number of latents; that of the data's dimensions when left out.
+    warn : bool
+        Log the warning as well; False leaves it to the caller.
 
     Returns
     -------
@@ -106,8 +114,37 @@ def predict_collapse(
             "Learn sigma (GaussianLikelihood does) or start it smaller, lower beta, or anneal the "
             "KL (kl_schedule='linear')."
         )
-        logger.warning(warning)
+        if warn:
+            logger.warning(warning)
     return CollapseForecast(threshold, tuple(values.tolist()), active, warning)
+
+
+def collapse_warning(metrics: Mapping[str, float]) -> str:
+    """Say what to do where fewer than a tenth of a trained detector's latents are active.
+
+    Parameters
+    ----------
+    metrics : mapping
+        ``latents``, ``active_units`` and ``expected_active_units``; a detector's ``metrics_``.
+
+    Returns
+    -------
+    warning : str
+        Empty where enough of them are active, or the figures are missing.
+
+    Examples
+    --------
+    >>> collapse_warning({"latents": 8.0, "active_units": 5.0, "expected_active_units": 6.0})
+    ''
+    """
+    latents, active = metrics.get("latents"), metrics.get("active_units")
+    if latents is None or active is None or active >= max(1.0, ACTIVE_SHARE * latents):
+        return ""
+    return (
+        f"posterior collapse: {active:.0f} of {latents:.0f} latents are active "
+        f"({metrics['expected_active_units']:.0f} expected), so the latents say little about a "
+        "row. Lower beta, train longer (max_steps), or ask for fewer latents (latent_dim)"
+    )
 
 
 def _eigenvalues(flat: Tensor) -> Tensor:

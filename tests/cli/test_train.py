@@ -96,6 +96,31 @@ def test_kind_and_ignore_and_groups_rule_over_inference(call_json, rows):
     )  # fmt: skip
 
 
+def test_another_member_of_the_family_is_trained_and_its_latents_are_told(call, rows):
+    code, out, _ = call("train", "table", rows, "--model", "conditional", "--condition", "merchant",
+                        "--beta", 0.5, "--latent-dim", 3, "--out", "m", "--no-register",
+                        *QUICK)  # fmt: skip
+    assert code == 0
+    assert "Latents in use: " in out
+    assert " of 3 (" in out
+    made = load_detector("m").get_params()
+    assert (made["model"], made["condition"], made["beta"]) == ("conditional", "merchant", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model", "conditional"], "--condition product"),
+        (["--condition", "merchant"], "Only model='conditional'"),
+        (["--model", "conditional", "--condition", "amount"], "--kind amount=categorical"),
+    ],
+)
+def test_a_condition_that_cannot_be_one_is_a_usage_error(call, rows, options, told):
+    code, _, err = call("train", "table", rows, *options, "--out", "m", "--no-register", *QUICK)
+    assert code == 2
+    assert told in " ".join(err.split())
+
+
 def test_an_edited_schema_is_obeyed(call, call_json, rows, tmp_path):
     call("data", "schema", rows, "--out", "s.json")
     edited = json.loads((tmp_path / "s.json").read_text())

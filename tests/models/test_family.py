@@ -198,6 +198,14 @@ class TestConditionalVAE:
         first, second = (model.decode(z, condition=torch.tensor([c])) for c in (0, 1))
         assert not torch.allclose(first, second)
 
+    def test_a_condition_in_numbers_is_the_same_and_may_be_none_of_the_known(self):
+        model, z = build("conditional").eval(), torch.zeros(1, Z)
+        coded = model.decode(z, condition=torch.tensor([1]))
+        assert torch.equal(model.decode(z, condition=torch.tensor([[0.0, 1.0]])), coded)
+        assert not torch.equal(model.decode(z, condition=torch.zeros(1, 2)), coded)
+        with pytest.raises(DataError, match=r"shape \(1, 2\); got \(1, 3\)"):
+            model.decode(z, condition=torch.zeros(1, 3))
+
     def test_an_unknown_condition_names_the_known_range(self):
         with pytest.raises(DataError, match=r"Known conditions are 0 \.\. 1; got \[7\]"):
             build("conditional")(data(3), condition=torch.tensor([0, 7, 1]))

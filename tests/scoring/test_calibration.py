@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.calibration import ConformalCalibration, ParetoTail
+from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration, ParetoTail
 
 scores = hnp.arrays(
     np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -85,3 +85,20 @@ def test_a_score_that_is_not_finite_is_refused_and_never_normal():
     calibration = ConformalCalibration.fit([1.0, 2.0])
     with pytest.raises(CalibrationError, match="position 1"):
         calibration.anomaly_score([0.0, np.nan])
+
+
+def test_p_values_keep_their_promise_within_each_condition_whatever_the_mix():
+    rng = np.random.default_rng(0)
+    width = np.array([1.0, 5.0, 0.2])
+    codes = np.repeat([0, 1, 2], [1_000, 1_000, 20])  # the last has too few of its own
+    held_out = width[codes] * rng.exponential(size=codes.size)
+    scale = ConditionalScale(held_out, codes)
+    calibration = ConformalCalibration.fit(scale(held_out, codes))
+    for code in (0, 1):
+        fresh = width[code] * rng.exponential(size=4_000)
+        p = calibration.p_value(scale(fresh, np.full(4_000, code)))
+        for level in (0.01, 0.05, 0.2):
+            error = 3 * np.sqrt(level * (1 - level) * (1 / 1_000 + 1 / 4_000))
+            assert abs((p <= level).mean() - level) <= error
+    rare = scale(np.array([3.0]), np.array([2]))
+    np.testing.assert_array_equal(rare, np.log(10) * scale.pooled.anomaly_score([3.0]))

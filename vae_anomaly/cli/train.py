@@ -14,6 +14,10 @@ from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 if TYPE_CHECKING:
     from vae_anomaly.jobs import Destination, TrainingReport
 
+TABLE_MODELS = [
+    "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
+    "mixture", "vamp",
+]  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -92,6 +96,14 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model.")
 @click.option("--id-column", metavar="COLUMN", help="Names a row in the results.")
 @click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@click.option("--model", type=click.Choice(TABLE_MODELS), default="vae", show_default=True,
+              help="Kind of VAE; `vae` suits most tables.")  # fmt: skip
+@click.option("--condition", metavar="COLUMN",
+              help="For --model conditional: the product, machine, ... of a row.")  # fmt: skip
+@click.option("--beta", type=click.FloatRange(0, min_open=True),
+              help="Weight of the KL in training.  [default: the model's]")  # fmt: skip
+@click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
+              help="Length of the code.  [default: one per feature, at most 32]")  # fmt: skip
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
@@ -103,6 +115,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     Examples:
       vae-anomaly train table 'days/2024-04-*.parquet' --name cards --id-column payment_id
       vae-anomaly train table days.csv --name cards --label is_fraud --kind shop=categorical
+      vae-anomaly train table parts.csv --name press --model conditional --condition product
     """
     from vae_anomaly import TabularVAEDetector
     from vae_anomaly.jobs import read_schema, train_table_job
@@ -110,7 +123,8 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups")}
-    detector = TabularVAEDetector(**_parameters(options))
+    kind = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
+    detector = TabularVAEDetector(**kind, **_parameters(options))
     with show_progress() as progress:
         report = train_table_job(
             detector, paths, where, schema=schema, kinds=kinds, progress=progress, **chosen
@@ -178,6 +192,11 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
         f"{report.steps:,} steps (best: {report.best_step:,})" if report.steps else "closed form"
     )
     click.echo(f"Trained in {report.seconds:.0f} s, {steps}.")
+    if "active_units" in m:
+        click.echo(
+            f"Latents in use: {m['active_units']:.0f} of {m['latents']:.0f} "
+            f"({m['expected_active_units']:.0f} expected beforehand)."
+        )
     click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)
     rate = bound.expected_fpr

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.detectors._tabular_scorer import RowScorer, ViewScorer
-from vae_anomaly.models.ensemble import EnsembleVAE, TargetLayout
-from vae_anomaly.objectives import gaussian_kl
+from vae_anomaly.models.ensemble import TargetLayout
 from vae_anomaly.scoring.attribution import (
     distance_shares,
     excess_shares,
@@ -97,22 +96,17 @@ def _latent_shares(scorer: ViewScorer, viewed: Singles, exemplars: Singles) -> F
     start = torch.from_numpy(exemplars.reshape(n * k, d))
     spread = torch.from_numpy(scorer.spread.astype(np.float32))
     with torch.no_grad():
-        goal = _means(scorer.vae, start) / spread
+        goal = scorer.vae.encode(start)[0] / spread
 
     def squared_distance(points: torch.Tensor) -> torch.Tensor:
         repeats = len(points) // len(goal)
-        return (_means(scorer.vae, points) / spread - goal.repeat(repeats, 1)).square().sum(1)
+        return (scorer.vae.encode(points)[0] / spread - goal.repeat(repeats, 1)).square().sum(1)
 
     parts = integrated_gradients(squared_distance, rows, start)
     distance = np.sqrt(np.maximum(parts.sum(axis=1, keepdims=True), 1e-30))
     mean = (parts / distance).reshape(n, k, d).mean(axis=1)
     total = mean.sum(axis=1, keepdims=True)
     return np.asarray(mean / np.where(total > 0.0, total, 1.0))
-
-
-def _means(vae: EnsembleVAE, rows: torch.Tensor) -> torch.Tensor:
-    mean, _ = vae.encode(rows.unsqueeze(0))
-    return mean[0]
 
 
 def _nll_shares(scorer: RowScorer, table: EncodedTable) -> Floats:
@@ -134,14 +128,8 @@ def _likelihood(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
 
 def _kl_parts(scorer: RowScorer, table: EncodedTable) -> Floats:
     """Split the KL over the features, from the training mean as baseline."""
-    vae = scorer.main.vae
     viewed = torch.from_numpy(scorer.main.look(table.numbers))
-
-    def kl(points: torch.Tensor) -> torch.Tensor:
-        mean, logvar = vae.encode(points.unsqueeze(0))
-        return gaussian_kl(mean[0], logvar[0]).sum(1)
-
-    return integrated_gradients(kl, viewed, torch.zeros_like(viewed))
+    return integrated_gradients(scorer.main.vae.kl, viewed, torch.zeros_like(viewed))
 
 
 def target_ownership(encoder: TableEncoder, layout: TargetLayout) -> Floats:

@@ -67,26 +67,26 @@ def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expect
         Number of the column among the encoder's.
     """
     main, encoder = scorer.main, scorer.encoder
-    layout, likelihood = main.vae.layout, main.vae.likelihood
+    network, layout = main.vae, main.vae.layout
+    if not network.predicts_hidden:
+        return Expectation()
     own = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
-    viewed = torch.from_numpy(main.look(table.numbers))
-    kept = torch.where(own, torch.zeros(()), viewed)
-    shown = torch.cat([kept, own.float().expand_as(kept)], 1) if main.vae.sees_mask else kept
-    mean, _ = main.vae.encode(shown.unsqueeze(0))
-    params = main.vae.decode(mean)
+    shown = main.look(table.numbers)
+    viewed = torch.from_numpy(shown)
+    params = network.decode(network.encode(viewed, own)[0], viewed)
     if layout.classes and column in encoder.discrete:
         place = encoder.discrete.index(column)
         start = sum(layout.classes[:place])
-        p = likelihood.probabilities(params)[0, :, start : start + layout.classes[place]]
+        p = network.probabilities(params)[:, start : start + layout.classes[place]]
         return Expectation(probability=p.double().numpy())
     feature = int(torch.nonzero(own)[0])
     if feature not in layout.gaussian:
         return Expectation()
     target = layout.gaussian.index(feature)
-    center = params[0, :, target].double().numpy()
-    width = MIDDLE_90 * float(torch.exp(likelihood.log_sigma[0, 0, target]))
-    low = main.view.invert(feature, center - width)
-    return Expectation(low=low, high=main.view.invert(feature, center + width))
+    center = params[:, target].double().numpy()
+    width = MIDDLE_90 * float(network.sigma()[target])
+    low = main.invert(feature, center - width, shown)
+    return Expectation(low=low, high=main.invert(feature, center + width, shown))
 
 
 def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
@@ -100,15 +100,20 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
     main, encoder = scorer.main, scorer.encoder
     own = encoder.ownership()[:, column] > 0.0
     exemplars = main.data.vectors.astype(np.float64)
-    rest, others = main.look(table.numbers)[:, ~own].astype(np.float64), exemplars[:, ~own]
+    rows = main.look(table.numbers)
+    rest, others = rows[:, ~own].astype(np.float64), exemplars[:, ~own]
     squared = np.square(others).sum(axis=1) - 2.0 * rest @ others.T  # less a constant of each row
+    if main.condition is not None and column != scorer.condition:
+        same = main.condition.codes(rows)[:, None] == main.condition.codes(main.data.vectors)
+        squared[~same & same.any(axis=1, keepdims=True)] = np.inf
     nearest = np.argsort(squared, axis=1, kind="stable")[:, :ALIKE]
     places = np.flatnonzero(own)
     if isinstance(encoder.columns[column], CategoricalColumn):
         n_codes = encoder.columns[column].n_codes
         levels = exemplars[:, places[:n_codes]].argmax(axis=1)
         return np.asarray(levels[nearest], dtype=np.float64)
-    return np.asarray(main.view.invert(int(places[0]), exemplars[:, places[0]])[nearest])
+    cells = main.invert(int(places[0]), exemplars[:, places[0]], main.data.vectors)
+    return np.asarray(cells[nearest])
 
 
 def reasons_for(

@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.views import View, make_view
-from vae_anomaly.models.ensemble import EnsembleVAE, TargetLayout
-from vae_anomaly.scoring.evidence import Evidence, measure_evidence
+from vae_anomaly.detectors._tabular_condition import Condition
+from vae_anomaly.detectors._tabular_family import FamilyNetwork
+from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
+from vae_anomaly.models.ensemble import TargetLayout
+from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise, fuse
 from vae_anomaly.scoring.memory import ExemplarMemory, Neighbours
 
@@ -39,46 +42,52 @@ class ViewScorer:
     Parameters
     ----------
     view : View
-    vae : EnsembleVAE of one member
+    vae : RowNetwork
     spread : ndarray of shape (Z,), float64
         Mean posterior standard deviation of each latent over training rows, at least .03.
     latents, data : ExemplarMemory
         Of posterior means in units of `spread`, and of viewed rows. Exemplar i of `latents` is
         the same row as exemplar i of `data`.
     latent_gap, data_gap, data_local : Surprise
+    condition : Condition, optional
+        Rows are shown relative to it.
     """
 
     view: View
-    vae: EnsembleVAE
+    vae: RowNetwork
     spread: Floats
     latents: ExemplarMemory
     data: ExemplarMemory
     latent_gap: Surprise
     data_gap: Surprise
     data_local: Surprise
+    condition: Condition | None = None
 
     @classmethod
     def fit(
         cls,
         view: View,
-        vae: EnsembleVAE,
+        vae: RowNetwork,
         viewed: Singles,
         *,
         groups: NDArray[np.int64] | None,
         sizes: tuple[int, int],
+        condition: Condition | None = None,
     ) -> Self:
         """Fill the memories with the first rows of a random order.
 
         Parameters
         ----------
         view : View
-        vae : EnsembleVAE of one member
+        vae : RowNetwork
         viewed : ndarray of shape (N, D), float32
             Training rows in random order.
         groups : ndarray of shape (N,), optional
             Rows of one group do not vouch for each other.
         sizes : (int, int)
             Exemplars in latent and in data space.
+        condition : Condition, optional
+            Under which the rows are shown.
         """
         mean, logvar = encode(vae, viewed)
         spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)
@@ -97,11 +106,18 @@ class ViewScorer:
             latent_gap=Surprise.fit(latents.own_gap),
             data_gap=Surprise.fit(data.own_gap),
             data_local=Surprise.fit(data.own_local),
+            condition=condition,
         )
 
     def look(self, values: Floats) -> Singles:
         """Return encoded rows as this view shows them, (N, D), float32."""
-        return self.view.transform(values)
+        viewed = self.view.transform(values)
+        return viewed if self.condition is None else self.condition.apply(viewed)
+
+    def invert(self, feature: int, shown: Floats, like: Singles) -> Floats:
+        """Return the values of one feature that are shown so under the conditions of ``like``."""
+        viewed = shown if self.condition is None else self.condition.restore(feature, shown, like)
+        return self.view.invert(feature, viewed)
 
     def latent_vectors(self, viewed: Singles) -> Singles:
         """Return posterior means in units of the posterior's standard deviation, (N, Z)."""
@@ -125,12 +141,14 @@ class ViewScorer:
 
     def state(self) -> tuple[Arrays, Arrays]:
         """Return weights, and what calibrates the terms."""
-        weights = {f"vae.{k}": v.numpy() for k, v in self.vae.state_dict().items()}
+        weights = _prefixed("vae", self.vae.weights())
         rest: Arrays = {"spread": self.spread}
         parts: dict[str, Any] = {
             "view": self.view, "latents": self.latents, "data": self.data,
             "latent_gap": self.latent_gap, "data_gap": self.data_gap, "data_local": self.data_local,
         }  # fmt: skip
+        if self.condition is not None:
+            parts["condition"] = self.condition
         for name, part in parts.items():
             rest |= _prefixed(name, part.state())
         return weights, rest
@@ -138,9 +156,11 @@ class ViewScorer:
     @classmethod
     def from_state(cls, name: str, shape: Mapping[str, Any], weights: Arrays, rest: Arrays) -> Self:
         """Make the view again from its name, its network's shape and its arrays."""
+        condition = _under("condition", rest)
         return cls(
             view=make_view(name).from_state(_under("view", rest)),
-            vae=build_vae(shape, _under("vae", weights)),
+            condition=Condition.from_state(condition) if condition else None,
+            vae=build_network(shape, _under("vae", weights)),
             spread=rest["spread"],
             latents=ExemplarMemory.from_state(_under("latents", rest)),
             data=ExemplarMemory.from_state(_under("data", rest)),
@@ -152,7 +172,9 @@ class ViewScorer:
 
 @dataclass(frozen=True)
 class RowScorer:
-    """All views of a table, and the typed ELBO where the table is categorical or mostly discrete.
+    """All views of a table, and the ELBO where it joins the score.
+
+    It does where the table is categorical or mostly discrete, and always under a condition.
 
     Parameters
     ----------
@@ -163,12 +185,15 @@ class RowScorer:
         Of the negative ELBO; None where it stays out of the fused score.
     typical_nll : ndarray of shape (targets,), float64
         Mean negative log-likelihood of each target over rows the network did not train on, nats.
+    condition : int, optional
+        Column that rows are conditioned on.
     """
 
     encoder: TableEncoder
     views: tuple[ViewScorer, ...]
     elbo: Surprise | None
     typical_nll: Floats
+    condition: int | None = None
 
     @property
     def main(self) -> ViewScorer:
@@ -206,6 +231,12 @@ class RowScorer:
         target = targets_of(viewed, table.codes, scorer.vae.layout)
         return evidence_of(scorer.vae, viewed, target, iw_draws=iw_draws)
 
+    def condition_codes(self, table: EncodedTable) -> NDArray[np.int64]:
+        """Return the code of each row's condition, shape (N,); all 0 where there is none."""
+        if self.condition is None:
+            return np.zeros(len(table), dtype=np.int64)
+        return table.codes[:, self.encoder.discrete.index(self.condition)]
+
     def state(self) -> tuple[dict[str, Any], Arrays, Arrays]:
         """Return JSON values, weights, and what calibrates the terms."""
         weights: Arrays = {}
@@ -216,10 +247,12 @@ class RowScorer:
             rest |= _prefixed(scorer.view.name, its_rest)
         if self.elbo is not None:
             rest |= _prefixed("elbo", self.elbo.state())
-        header = {
+        header: dict[str, Any] = {
             "encoder": self.encoder.to_dict(),
-            "views": [{"name": s.view.name, "vae": vae_shape(s.vae)} for s in self.views],
+            "views": [{"name": s.view.name, "vae": s.vae.shape()} for s in self.views],
         }
+        if self.condition is not None:
+            header["condition"] = self.condition
         return header, weights, rest
 
     @classmethod
@@ -237,6 +270,7 @@ class RowScorer:
             views=views,
             elbo=Surprise.from_state(elbo) if elbo else None,
             typical_nll=rest["typical_nll"],
+            condition=header.get("condition"),
         )
 
 
@@ -266,25 +300,24 @@ def targets_of(viewed: Singles, codes: NDArray[np.int64], layout: TargetLayout) 
 
 
 @torch.inference_mode()
-def encode(vae: EnsembleVAE, viewed: Singles) -> tuple[Singles, Singles]:
-    """Return posterior means and log variances of an ensemble of one, each (N, Z), float32."""
+def encode(vae: RowNetwork, viewed: Singles) -> tuple[Singles, Singles]:
+    """Return posterior means and log variances, each (N, Z), float32."""
     n = len(viewed)
     mean = np.empty((n, vae.latent_dim), dtype=np.float32)
     logvar = np.empty_like(mean)
     for start in range(0, n, CHUNK):
-        rows = _padded(viewed, start)
-        m, v = vae.encode(rows)
+        m, v = vae.encode(_padded(viewed, start))
         stop = min(start + CHUNK, n)
-        mean[start:stop], logvar[start:stop] = m[0, : stop - start], v[0, : stop - start]
+        mean[start:stop], logvar[start:stop] = m[: stop - start], v[: stop - start]
     return mean, logvar
 
 
 def evidence_of(
-    vae: EnsembleVAE, viewed: Singles, target: Singles, *, iw_draws: int = 0
+    vae: RowNetwork, viewed: Singles, target: Singles, *, iw_draws: int = 0
 ) -> Evidence:
     """Return the evidence of rows, chunk by chunk."""
     parts = [
-        measure_evidence(vae, _padded(viewed, s), _padded(target, s), iw_draws=iw_draws)
+        vae.evidence(_padded(viewed, s), _padded(target, s), iw_draws=iw_draws)
         for s in range(0, max(len(viewed), 1), CHUNK)
     ]
     n = len(viewed)
@@ -296,35 +329,17 @@ def evidence_of(
     )
 
 
-def vae_shape(vae: EnsembleVAE) -> dict[str, Any]:
-    """Return what `build_vae` needs, as JSON values."""
-    return {
-        "n_features": vae.n_features,
-        "latent_dim": vae.latent_dim,
-        "hidden": vae.hidden,
-        "sees_mask": vae.sees_mask,
-        "gaussian": list(vae.layout.gaussian),
-        "classes": list(vae.layout.classes),
-    }
-
-
-def build_vae(shape: Mapping[str, Any], weights: Arrays) -> EnsembleVAE:
-    """Make an ensemble of one with given weights, in evaluation mode."""
-    layout = TargetLayout(tuple(shape["gaussian"]), tuple(shape["classes"]))
-    with torch.random.fork_rng(devices=[]):
-        vae = EnsembleVAE(
-            1, shape["n_features"], shape["latent_dim"], layout,
-            hidden=shape["hidden"], sees_mask=shape["sees_mask"],
-        )  # fmt: skip
-    vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
-    return vae.eval()
+def build_network(shape: Mapping[str, Any], weights: Arrays) -> RowNetwork:
+    """Make a network from its shape and weights; one without a description is stacked."""
+    kind = FamilyNetwork if "description" in shape else StackedNetwork
+    return kind.from_state(shape, weights)
 
 
 def _padded(rows: Singles, start: int) -> torch.Tensor:
-    """Return one chunk as (1, CHUNK, D), zeros after the last row."""
+    """Return one chunk as (CHUNK, D), zeros after the last row."""
     part = rows[start : start + CHUNK]
-    chunk = torch.zeros(1, CHUNK, rows.shape[1])
-    chunk[0, : len(part)] = torch.from_numpy(np.ascontiguousarray(part))
+    chunk = torch.zeros(CHUNK, rows.shape[1])
+    chunk[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
     return chunk
 
 

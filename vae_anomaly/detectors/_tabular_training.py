@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from vae_anomaly.corruption.noise import GaussianNoise
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.views import View, make_view
+from vae_anomaly.detectors._tabular_alone import train_alone
+from vae_anomaly.detectors._tabular_condition import Condition, find_condition
+from vae_anomaly.detectors._tabular_health import forewarn
+from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
 from vae_anomaly.detectors._tabular_rows import Fold
 from vae_anomaly.detectors._tabular_scorer import (
     RowScorer,
@@ -20,48 +25,19 @@ from vae_anomaly.detectors._tabular_scorer import (
     target_layout,
     targets_of,
 )
+from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
 from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.fusion import Surprise
-from vae_anomaly.training import History, TrainingConfig, fit_vae
+from vae_anomaly.training import History, fit_vae
 
-__all__ = ["ColumnMask", "FitOptions", "fit_scorers", "uses_typed_elbo"]
+__all__ = ["fit_scorers", "uses_typed_elbo"]
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-MAX_LATENTS = 32
 MAX_FEATURES_WITH_MASK = 100  # wider inputs are not doubled
-MASKED_ROWS = 0.5
-LARGEST_MASK = 0.8
 DISCRETE_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How the networks and memories are made.
-
-    Parameters
-    ----------
-    views : tuple of str
-    hidden : int
-    latent_dim : int or None
-        None takes the number of features, at least 2 and at most 32.
-    beta : float
-    max_steps : int or None
-        None takes 60 epochs, at least 250 and at most 300 steps.
-    memory_sizes : (int, int)
-        Exemplars in latent and in data space.
-    seed : int
-    """
-
-    views: tuple[str, ...]
-    hidden: int
-    latent_dim: int | None
-    beta: float
-    max_steps: int | None
-    memory_sizes: tuple[int, int]
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -71,38 +47,12 @@ class _Prepared:
     fold: Fold
     encoder: TableEncoder
     views: tuple[View, ...]
+    conditions: tuple[Condition | None, ...]  # one for each view
     table: EncodedTable  # every row of the frame
 
-    def viewed(self, view: View) -> Singles:
-        return view.transform(self.table.numbers)
-
-
-class ColumnMask:
-    """Hide random columns from the encoder: half of the rows lose up to 80 % of theirs.
-
-    Parameters
-    ----------
-    encoder : TableEncoder
-        All features of a column are hidden together.
-    sees_mask : bool
-        Whether the encoder is told what is hidden.
-    """
-
-    def __init__(self, encoder: TableEncoder, *, sees_mask: bool) -> None:
-        self.n_columns, self.sees_mask = len(encoder.columns), sees_mask
-        owners = [feature.owners for feature in encoder.features]
-        self.first = torch.tensor([owner[0] for owner in owners])
-        self.last = torch.tensor([owner[-1] for owner in owners])
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return rows (N, K, D) with hidden features 0, and with the mask where it is seen."""
-        n = len(x)
-        masked = torch.rand(n, 1, generator=generator) < MASKED_ROWS
-        rate = torch.rand(n, 1, generator=generator) * LARGEST_MASK * masked
-        hidden = torch.rand(n, self.n_columns, generator=generator) < rate
-        lost = (hidden[:, self.first] | hidden[:, self.last]).unsqueeze(1)  # (N, 1, D)
-        kept = torch.where(lost, torch.zeros(()), x)
-        return torch.cat([kept, lost.expand_as(x).float()], dim=-1) if self.sees_mask else kept
+    def viewed(self, place: int) -> Singles:
+        rows, condition = self.views[place].transform(self.table.numbers), self.conditions[place]
+        return rows if condition is None else condition.apply(rows)
 
 
 def uses_typed_elbo(encoder: TableEncoder) -> bool:
@@ -137,30 +87,64 @@ def fit_scorers(
     history : History
         Of all networks together: means over folds and views.
     """
-    prepared = [_prepare(frame, encoder, fold, options.views) for fold in folds]
+    column = None if options.condition is None else find_condition(encoder, options.condition)
+    prepared = [_prepare(frame, encoder, fold, options.views, column) for fold in folds]
     typed = uses_typed_elbo(encoder)
-    networks, history = _train(prepared, typed, options, progress)
+    if options.chosen_beta:
+        rows = prepared[0].viewed(len(options.views) - 1)[prepared[0].fold.fit]
+        forewarn(rows, options.beta, options.latents(rows.shape[1]))
+    networks, history = _train(prepared, typed, column, options, progress)
+    joins = options.member.has_prior and (typed or column is not None)
     scorers = []
     for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
-        scorers.append(_scorer(one, nets, groups, typed, options))
+        scorers.append(replace(_scorer(one, nets, groups, joins, options), condition=column))
         if progress is not None:
             progress("memory", place + 1, len(prepared))
     return scorers, history
 
 
 def _prepare(
-    frame: pd.DataFrame, encoder: TableEncoder, fold: Fold, views: tuple[str, ...]
+    frame: pd.DataFrame,
+    encoder: TableEncoder,
+    fold: Fold,
+    views: tuple[str, ...],
+    column: int | None,
 ) -> _Prepared:
     own = encoder.refit(frame.iloc[fold.fit])
     table = own.transform(frame)
     training = table.numbers[fold.fit]
     fitted = tuple(make_view(name).fit(training, own.fixed) for name in views)
-    return _Prepared(fold, own, fitted, table)
+    conditions = tuple(
+        None if column is None else Condition.fit(own, column, view, view.transform(training))
+        for view in fitted
+    )
+    return _Prepared(fold, own, fitted, conditions, table)
 
 
 def _train(
+    prepared: Sequence[_Prepared],
+    typed: bool,
+    column: int | None,
+    options: FitOptions,
+    progress: Progress | None,
+) -> tuple[list[list[RowNetwork]], History]:
+    """Train every network; return them fold by fold, view by view."""
+    if options.member.stacked:
+        return _train_stacked(prepared, typed, options, progress)
+    n_views = len(options.views)
+    jobs = [
+        (one.viewed(place), one.fold, one.conditions[place])
+        for one in prepared
+        for place in range(n_views)
+    ]
+    networks, history = train_alone(prepared[0].encoder, jobs, column, options, progress)
+    starts = range(0, len(networks), n_views)
+    return [list(networks[start : start + n_views]) for start in starts], history
+
+
+def _train_stacked(
     prepared: Sequence[_Prepared], typed: bool, options: FitOptions, progress: Progress | None
-) -> tuple[list[list[EnsembleVAE]], History]:
+) -> tuple[list[list[RowNetwork]], History]:
     """Train all members in one loop; return the networks fold by fold, view by view."""
     first = prepared[0]
     n_views, d = len(options.views), first.table.numbers.shape[1]
@@ -168,7 +152,9 @@ def _train(
         target_layout(first.encoder, typed=typed and place == n_views - 1)
         for place in range(n_views)
     ]
-    sees_mask = d <= MAX_FEATURES_WITH_MASK
+    noise = options.member.noise
+    sees_mask = d <= MAX_FEATURES_WITH_MASK and not noise
+    mask = ColumnMask(first.encoder, sees_mask=sees_mask)
     group = _networks(prepared, layouts, d, sees_mask, options)
     tensors = [_tensors(prepared, place, layouts[place]) for place in range(n_views)]
     x = torch.cat([pair[0] for pair in tensors], dim=1)
@@ -184,11 +170,11 @@ def _train(
         validation_target=target[stop],
         extras={"weights": _unit_mean(train[learn])},
         validation_extras={"weights": _unit_mean(check[stop])},
-        config=_training_config(int(train.sum(0).max()), d, options),
-        corruption=ColumnMask(first.encoder, sees_mask=sees_mask),
+        config=training_config(int(train.sum(0).max()), d, options),
+        corruption=GaussianNoise(noise) if noise else mask,
         progress=progress,
     )
-    members = group.members()
+    members = [StackedNetwork(vae, predicts_hidden=not noise) for vae in group.members()]
     n_folds = len(prepared)
     return [[members[v * n_folds + f] for v in range(n_views)] for f in range(n_folds)], history
 
@@ -201,7 +187,7 @@ def _networks(
     options: FitOptions,
 ) -> EnsembleGroup:
     """Make one ensemble for all views, or one for each where they ask for different targets."""
-    latent_dim = options.latent_dim or max(2, min(n_features, MAX_LATENTS))
+    latent_dim = options.latents(n_features)
     alike = len(set(layouts)) == 1
     blocks = [range(len(layouts))] if alike else [range(i, i + 1) for i in range(len(layouts))]
     with torch.random.fork_rng(devices=[]):
@@ -240,7 +226,7 @@ def _tensors(
     prepared: Sequence[_Prepared], place: int, layout: TargetLayout
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return inputs (N, folds, D) and targets (N, folds, n_targets) of one view."""
-    viewed = [one.viewed(one.views[place]) for one in prepared]
+    viewed = [one.viewed(place) for one in prepared]
     targets = [
         targets_of(rows, one.table.codes, layout)
         for rows, one in zip(viewed, prepared, strict=True)
@@ -265,35 +251,11 @@ def _unit_mean(weights: torch.Tensor) -> torch.Tensor:
     return weights / weights.mean(dim=0, keepdim=True)
 
 
-def _training_config(n_rows: int, n_features: int, options: FitOptions) -> TrainingConfig:
-    batch = 64 if n_features > 200 else 128
-    steps = options.max_steps
-    if steps is None:
-        longest = 250 if n_features > 400 else 300
-        steps = int(np.clip(60 * n_rows / batch, 250, longest))
-    return TrainingConfig(
-        max_steps=steps,
-        batch_size=batch,
-        lr=4e-3,
-        weight_decay=1e-3,
-        lr_warmup_steps=min(30, steps // 2),
-        lr_schedule="cosine",
-        beta=options.beta,
-        kl_schedule="linear",
-        kl_warmup_steps=steps // 5,
-        clip_norm=10.0,
-        patience=2,
-        eval_every=max(1, min(50, steps)),
-        min_steps=steps // 2,
-        random_state=options.seed,
-    )
-
-
 def _scorer(
     one: _Prepared,
-    networks: Sequence[EnsembleVAE],
+    networks: Sequence[RowNetwork],
     groups: NDArray[np.int64] | None,
-    typed: bool,
+    joins: bool,
     options: FitOptions,
 ) -> RowScorer:
     """Fill the memories of one fold and learn what is usual for each term."""
@@ -303,14 +265,15 @@ def _scorer(
         ViewScorer.fit(
             view,
             network,
-            one.viewed(view)[fit],
+            one.viewed(place)[fit],
             groups=own_groups,
             sizes=options.memory_sizes,
+            condition=one.conditions[place],
         )
-        for view, network in zip(one.views, networks, strict=True)
+        for place, (view, network) in enumerate(zip(one.views, networks, strict=True))
     )
     nll, negative_elbo = _held_out_likelihood(one, views[-1])
-    elbo = Surprise.fit(negative_elbo) if typed else None
+    elbo = Surprise.fit(negative_elbo) if joins else None
     return RowScorer(one.encoder, views, elbo, nll.mean(axis=0))
 
 

@@ -27,6 +27,13 @@ from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_augment import augment_rows, only_real
 from vae_anomaly.detectors._tabular_explain import contributions
+from vae_anomaly.detectors._tabular_generate import (
+    commonest_condition,
+    decoded,
+    drawn,
+    usual_conditions,
+)
+from vae_anomaly.detectors._tabular_health import latent_health
 from vae_anomaly.detectors._tabular_input import (
     group_column,
     has_names,
@@ -35,16 +42,24 @@ from vae_anomaly.detectors._tabular_input import (
     read_frame,
     single_row,
 )
+from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
+from vae_anomaly.detectors._tabular_parameters import (
+    PRESETS,
+    SCORES,
+    check_parameters,
+    fit_options,
+)
 from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
-from vae_anomaly.detectors._tabular_training import FitOptions, fit_scorers
+from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
-from vae_anomaly.errors import ConfigError, SchemaError
+from vae_anomaly.diagnostics import collapse_warning
+from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration
 from vae_anomaly.scoring.fusion import fuse
 from vae_anomaly.thresholds import Threshold
 
@@ -53,14 +68,12 @@ __all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
+Model = Literal[
+    "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
+    "mixture", "vamp",
+]  # fmt: skip
 logger = logging.getLogger(__name__)
 
-SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_192)},
-    "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_192)},
-    "thorough": {"views": ("std", "arg"), "memory_sizes": (10_000, 10_000)},
-}
 MAX_FIT_ROWS = 10_000
 WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
 IW_DRAWS = 64
@@ -82,6 +95,18 @@ class TabularVAEDetector(
     preset : {"default", "fast", "thorough"}
         "fast" looks at one view of the table and scores about twice as many rows a second;
         "thorough" remembers more rows.
+    model : str
+        Member of the family. "vae" is the default and the best for most tables; "beta" has a
+        stronger KL, "denoising" is trained on noisy rows, "conditional" compares rows within the
+        values of a column, "ladder" has two layers of latents, "importance_weighted" is trained on
+        a tighter bound, "mixture" and "vamp" learn their prior; "autoencoder" has none, as the
+        baseline. All but the first three train one network after another, and see every feature
+        as Gaussian.
+    condition : str, optional
+        With model="conditional": the categorical or boolean column that is told to the network
+        and not asked back, such as the product. A change of product is then no alarm; a value
+        that does not fit the product is, and so is a product that training never had. P-values
+        are made within each condition that has 100 held-out normals or more.
     schema : Schema, optional
         Columns and kinds; inferred from the training table where left out.
     column_kinds : mapping of str to str, optional
@@ -90,8 +115,10 @@ class TabularVAEDetector(
         Left out: the number of encoded features, at least 2 and at most 32.
     hidden : int
         Width of the hidden layers.
-    beta : float
-        Weight of the KL in training; scores and validation use 1.
+    beta : float, optional
+        Weight of the KL in training; scores and validation use 1. Left out: 2, or 4 for
+        model="beta", or 1 for "ladder", "mixture" and "vamp". "autoencoder" and
+        "importance_weighted" have no such weight.
     max_steps : int, optional
         Left out: 60 epochs, at least 250 and at most 300 steps.
     target_fpr : float
@@ -105,6 +132,9 @@ class TabularVAEDetector(
         Columns that the model reads, and their kinds.
     history_ : History
         Training, means over networks, nats per row.
+    metrics_ : dict of str to float
+        Among others ``latents``, ``active_units`` (posterior means that vary over the training
+        rows) and ``expected_active_units``; a collapse is logged as a warning with its remedy.
     n_features_in_ : int
         Columns of the training table.
 
@@ -134,17 +164,21 @@ class TabularVAEDetector(
         *,
         score: Score = "fused",
         preset: Literal["default", "fast", "thorough"] = "default",
+        model: Model = "vae",
+        condition: str | None = None,
         schema: Schema | None = None,
         column_kinds: Mapping[str, str] | None = None,
         latent_dim: int | None = None,
         hidden: int = 64,
-        beta: float = 2.0,
+        beta: float | None = None,
         max_steps: int | None = None,
         target_fpr: float = 0.01,
         random_state: int | None = None,
     ) -> None:
         self.score = score
         self.preset = preset
+        self.model = model
+        self.condition = condition
         self.schema = schema
         self.column_kinds = column_kinds
         self.latent_dim = latent_dim
@@ -181,7 +215,7 @@ class TabularVAEDetector(
         ConfigError
             If a parameter has a value that cannot be used.
         """
-        self._check_parameters()
+        check_parameters(self)
         X, groups = only_real(X, groups, self._declared())
         frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
@@ -198,17 +232,20 @@ class TabularVAEDetector(
         codes = None if codes is None else codes[kept]
         layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
         scorers, self.history_ = fit_scorers(
-            used, layout, folds, codes, self._options(rng), progress
+            used, layout, folds, codes, fit_options(self, rng), progress
         )
         self._scorer = scorers[0]
-        held_out = [
-            self._score_table(scorer, scorer.encoder.transform(used.iloc[fold.held_out]))
-            for scorer, fold in zip(scorers, folds, strict=True)
-            if len(fold.held_out)
-        ]
-        self._calibrate(np.concatenate(held_out))
+        self._calibrate_on(
+            [
+                (scorer, scorer.encoder.transform(used.iloc[fold.held_out]))
+                for scorer, fold in zip(scorers, folds, strict=True)
+                if len(fold.held_out)
+            ]
+        )
         self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = self._measure(len(frame), len(folds[0].fit))
+        self.metrics_ = self._measure(len(frame), used.iloc[folds[0].fit])
+        if warning := collapse_warning(self.metrics_):
+            logger.warning("%s.", warning)
         return self
 
     def evidence(self, X: Any) -> pd.DataFrame:
@@ -219,19 +256,23 @@ class TabularVAEDetector(
         evidence : DataFrame of N rows
             ``reconstruction_nll`` and ``kl``, and their sum ``negative_elbo``; ``iw_nll``, the
             importance-weighted estimate of -log p (64 draws, the same for every row); and the
-            surprise -log p of each term of the fused score, with ``fused`` itself.
+            surprise -log p of each term of the fused score, with ``fused`` itself. The KL is that
+            to the model's own prior. An autoencoder has no prior, hence none of ``kl``,
+            ``negative_elbo`` and ``iw_nll``.
         """
         frame, table = self._encoded(X)
-        evidence = self._scorer.evidence(table, iw_draws=IW_DRAWS)
+        has_prior = MEMBERS[self.model].has_prior
+        evidence = self._scorer.evidence(table, iw_draws=IW_DRAWS if has_prior else 0)
         terms = self._scorer.terms(table)
-        columns = {
-            "reconstruction_nll": evidence.reconstruction_nll,
-            "kl": evidence.kl,
-            "negative_elbo": -evidence.elbo,
-            "iw_nll": evidence.iw_nll,
-            **{f"{name}_surprise": surprise for name, surprise in terms.items()},
-            "fused": fuse(terms, self._scorer.weights),
-        }
+        columns = {"reconstruction_nll": evidence.reconstruction_nll}
+        if evidence.iw_nll is not None:
+            columns |= {
+                "kl": evidence.kl,
+                "negative_elbo": -evidence.elbo,
+                "iw_nll": evidence.iw_nll,
+            }
+        columns |= {f"{name}_surprise": surprise for name, surprise in terms.items()}
+        columns["fused"] = fuse(terms, self._scorer.weights)
         return pd.DataFrame(columns, index=frame.index)
 
     def explain(self, X: Any) -> pd.DataFrame:
@@ -292,8 +333,9 @@ class TabularVAEDetector(
             The likelihood's mean of numbers, the likeliest category, weekday and hour of times.
         """
         frame, table = self._encoded(X)
-        main = self._scorer.main
-        return self._decode(encode(main.vae, main.look(table.numbers))[0]).set_index(frame.index)
+        rows = self._scorer.main.look(table.numbers)
+        mean, _ = encode(self._scorer.main.vae, rows)
+        return decoded(self._scorer, mean, rows).set_index(frame.index)
 
     def augment(
         self,
@@ -331,27 +373,15 @@ class TabularVAEDetector(
         """
         return augment_rows(self, self._named(rows), n, sampler, random_state)
 
-    @torch.inference_mode()
     def _decode(self, z: NDArray[np.float32]) -> pd.DataFrame:
-        vae = self._scorer.main.vae
-        params = vae.decode(torch.from_numpy(z).unsqueeze(0))
-        n, sizes = len(vae.layout.gaussian), vae.layout.classes
-        shares = vae.likelihood.probabilities(params)[0]
-        blocks = torch.split(shares, list(sizes), 1) if sizes else ()
-        codes = [block[:, :-1].argmax(1) for block in blocks]  # the last is "never seen"
-        return self._decoded(params[0, :, :n].numpy(), codes, pd.RangeIndex(len(z)))
+        return decoded(self._scorer, z, commonest_condition(self._scorer, len(z)))
 
-    @torch.inference_mode()
     def _generate(self, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
-        vae = self._scorer.main.vae
-        drawn = vae.likelihood.sample(vae.decode(z.unsqueeze(0)), generator)[0]
-        n = len(vae.layout.gaussian)
-        return self._decoded(
-            drawn[:, :n].numpy(), list(drawn[:, n:].long().T), pd.RangeIndex(len(z))
-        )
+        like = usual_conditions(self._scorer, len(z), generator)
+        return drawn(self._scorer, z, like, generator)
 
     def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.randn(n, self._scorer.main.vae.latent_dim, generator=generator)
+        return self._scorer.main.vae.draw_prior(n, generator)
 
     def _latent_reference(self) -> NDArray[np.float32]:
         main = self._scorer.main
@@ -372,10 +402,25 @@ class TabularVAEDetector(
     def _raw_score(self, X: Any) -> Floats:
         frame = self._typed(X)
         blocks = [frame.iloc[s : s + BLOCK] for s in range(0, len(frame), BLOCK)]
-        scores = [
-            self._score_table(self._scorer, self._scorer.encoder.transform(b)) for b in blocks
-        ]
+        scores = [self._scaled_score(self._scorer.encoder.transform(b)) for b in blocks]
         return np.concatenate([np.empty(0), *scores])
+
+    def _scaled_score(self, table: EncodedTable) -> Floats:
+        """Return the raw score of encoded rows; under a condition, -ln p within it, nats."""
+        raw = self._score_table(self._scorer, table)
+        if self._scale is None or not len(raw):
+            return raw
+        return self._scale(raw, self._scorer.condition_codes(table))
+
+    def _calibrate_on(self, held_out: list[tuple[RowScorer, EncodedTable]]) -> None:
+        """Calibrate on rows that nothing of their scorer was fitted on."""
+        raw = np.concatenate([self._score_table(scorer, table) for scorer, table in held_out])
+        self._scale = None
+        if self._scorer.condition is not None:
+            codes = np.concatenate([scorer.condition_codes(table) for scorer, table in held_out])
+            self._scale = ConditionalScale(raw, codes)
+            raw = self._scale(raw, codes)
+        self._calibrate(raw)
 
     def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
         """Return the chosen score of encoded rows, shape (N,), higher = more anomalous."""
@@ -394,18 +439,12 @@ class TabularVAEDetector(
 
     def _contributions(self, table: EncodedTable) -> Floats:
         raw = self._score_table(self._scorer, table)
-        return contributions(self._scorer, table, self.score, raw)
-
-    def _decoded(
-        self, gaussian: NDArray[np.float32], codes: list[torch.Tensor], index: pd.Index[Any]
-    ) -> pd.DataFrame:
-        """Return the table of decoded features and codes."""
-        main, encoder = self._scorer.main, self._scorer.encoder
-        values = np.zeros((len(gaussian), len(encoder.features)))
-        for place, feature in enumerate(main.vae.layout.gaussian):
-            values[:, feature] = main.view.invert(feature, gaussian[:, place].astype(np.float64))
-        chosen = torch.stack(codes, 1).numpy() if codes else _nearest_codes(encoder, values)
-        return encoder.decode(values, chosen).set_index(index)
+        parts = contributions(self._scorer, table, self.score, raw)
+        if self._scale is None:
+            return parts
+        scaled = self._scaled_score(table)
+        rate = np.divide(scaled, raw, out=np.ones_like(raw), where=raw != 0.0)
+        return np.asarray(parts * rate[:, None])
 
     def _encoded(self, X: Any) -> tuple[pd.DataFrame, EncodedTable]:
         frame = self._typed(X)
@@ -456,49 +495,20 @@ class TabularVAEDetector(
         known = () if self.schema is None else [column.name for column in self.schema.features]
         return {*known, *(self.column_kinds or {})}
 
-    def _options(self, rng: np.random.Generator) -> FitOptions:
-        chosen = PRESETS[self.preset]
-        return FitOptions(
-            views=chosen["views"],
-            memory_sizes=chosen["memory_sizes"],
-            hidden=self.hidden,
-            latent_dim=self.latent_dim,
-            beta=self.beta,
-            max_steps=self.max_steps,
-            seed=int(rng.integers(2**31)),
-        )
-
-    def _check_parameters(self) -> None:
-        """Collect every parameter that cannot be used, then raise once."""
-        rules: dict[str, tuple[bool, str]] = {
-            "score": (self.score in SCORES, f"one of {', '.join(SCORES)}"),
-            "preset": (self.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
-            "latent_dim": (self.latent_dim is None or self.latent_dim >= 1, "an int >= 1 or None"),
-            "hidden": (self.hidden >= 1, "an int >= 1"),
-            "beta": (self.beta > 0, "a number > 0: without KL it is no VAE"),
-            "max_steps": (self.max_steps is None or self.max_steps >= 1, "an int >= 1 or None"),
-            "target_fpr": (0 < self.target_fpr < 1, "a number in (0, 1)"),
-        }
-        wrong = [
-            f"The {name!r} parameter of {type(self).__name__} must be {wanted}. "
-            f"Got {getattr(self, name)!r}."
-            for name, (fine, wanted) in rules.items()
-            if not fine
-        ]
-        if wrong:
-            raise ConfigError(" ".join(wrong))
-
-    def _measure(self, n_rows: int, n_fit: int) -> dict[str, float]:
-        last = self.history_.records[-1]
+    def _measure(self, n_rows: int, fitted: pd.DataFrame) -> dict[str, float]:
+        last, main = self.history_.records[-1], self._scorer.main
+        rows = main.look(self._scorer.encoder.transform(fitted).numbers)
+        beta = beta_of(self.model, self.beta) if MEMBERS[self.model].has_prior else 0.0
         return {
             "rows": float(n_rows),
-            "fit_rows": float(n_fit),
+            "fit_rows": float(len(fitted)),
             "held_out_rows": float(self.calibration_.n),
             "features": float(len(self._scorer.encoder.features)),
             "val_elbo": float(max(r["val_elbo"] for r in self.history_.records)),
             "val_nll": float(last["val_nll"]),
             "val_kl": float(last["val_kl"]),
             "best_step": float(self.history_.best_step),
+            **latent_health(main, rows, beta),
             "threshold": float(self.threshold_.value),
         }
 
@@ -521,6 +531,9 @@ class TabularVAEDetector(
             calibration={
                 **{f"scorer.{k}": v for k, v in rest.items()},
                 "reference": self.calibration_.reference,
+                **{
+                    f"scale.{k}": v for k, v in (self._scale.state() if self._scale else {}).items()
+                },
             },
             threshold=self.threshold_.to_dict(),
             fingerprint=self.fingerprint_,
@@ -535,19 +548,15 @@ class TabularVAEDetector(
         detector.n_features_in_ = int(made["n_features_in"])
         if made["feature_names_in"] is not None:
             detector.feature_names_in_ = np.array(made["feature_names_in"], dtype=object)
-        start = "scorer."
-        rest = {k[len(start) :]: v for k, v in state.calibration.items() if k.startswith(start)}
+        rest, scale = (_under(name, state.calibration) for name in ("scorer.", "scale."))
         detector._scorer = RowScorer.from_state(made, state.weights, rest)
+        detector._scale = ConditionalScale(scale["scores"], scale["codes"]) if scale else None
         detector.calibration_ = ConformalCalibration(state.calibration["reference"])
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector
 
 
-def _nearest_codes(encoder: TableEncoder, values: Floats) -> NDArray[np.int64]:
-    """Return the codes whose features lie nearest to decoded ones, shape (N, discrete columns)."""
-    codes = [
-        np.argmin(np.square(values[:, None, where] - book[None, :-1]).sum(axis=2), axis=1)
-        for where, book in encoder.codebook()
-    ]
-    return np.stack(codes, axis=1) if codes else np.empty((len(values), 0), dtype=np.int64)
+def _under(start: str, arrays: Arrays) -> Arrays:
+    """Return the arrays whose key begins with ``start``, without it."""
+    return {key[len(start) :]: v for key, v in arrays.items() if key.startswith(start)}

@@ -17,6 +17,7 @@ from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthet
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.detectors import TabularVAEDetector
+from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import ConfigError, NotEnoughDataError, SchemaError
 from vae_anomaly.evaluation.labels import find_labels
 from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
@@ -110,7 +111,7 @@ def train_table_job(
         source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}",
         n_read=len(frame),
         n_left_out=int(strange.sum()),
-        notes=(*said, *_notes(normal, chosen)),
+        notes=(*said, *_notes(normal, chosen, detector.metrics_)),
     )
     return finish(detector, reading, destination, started, figures)
 
@@ -238,7 +239,7 @@ def _measure_ranking(
     return evaluation_figures(scores, labels, bound)
 
 
-def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
+def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
@@ -246,6 +247,8 @@ def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     ignored = [c.name for c in schema.columns if not c.is_feature]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
+    if warning := collapse_warning(metrics):
+        notes.append(warning)
     return tuple(notes)
 
 

@@ -31,7 +31,8 @@ class ConditionalVAE(VAE):
 
     Notes
     -----
-    Every method takes ``condition``, an integer Tensor of shape (N,).
+    Every method takes ``condition``: an integer Tensor of shape (N,), or a float Tensor of shape
+    (N, n_conditions) that says it as numbers: one-hot, or all 0 for a condition never seen.
 
     References
     ----------
@@ -71,6 +72,8 @@ class ConditionalVAE(VAE):
                 "ConditionalVAE needs to know the condition of each sample; got none. "
                 f"Pass condition= with {n} codes in 0 .. {self.n_conditions - 1}."
             )
+        if codes.is_floating_point():
+            return self._numbers(codes, n)
         unknown = codes[(codes < 0) | (codes >= self.n_conditions)]
         if len(unknown):
             raise DataError(
@@ -79,3 +82,12 @@ class ConditionalVAE(VAE):
                 "or leave these out."
             )
         return F.one_hot(codes.long(), self.n_conditions).to(torch.float32)
+
+    def _numbers(self, condition: Tensor, n: int) -> Tensor:
+        """Take a condition that is numbers already, if its shape is right."""
+        if condition.shape != (n, self.n_conditions):
+            raise DataError(
+                f"A condition in numbers has the shape ({n}, {self.n_conditions}); got "
+                f"{tuple(condition.shape)}. Pass one number for each condition of each sample."
+            )
+        return condition.to(torch.float32)

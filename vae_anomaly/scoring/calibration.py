@@ -14,6 +14,7 @@ tenth (peaks over threshold; Pickands 1975). Scores above log10(n + 1) rest on t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,11 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds.tails import moments_fit
 
-__all__ = ["ConformalCalibration", "ParetoTail"]
+__all__ = ["ConditionalScale", "ConformalCalibration", "ParetoTail"]
 
 Floats = NDArray[np.float64]
 TAIL_FRACTION = 0.1
 MIN_TAIL_SCORES = 10
+MIN_OWN_NORMALS = 100  # held out of one condition, from which it is calibrated by itself
 MAX_SHAPE = 0.9  # at 1 the mean excess is infinite and the moments below do not exist
 
 
@@ -171,6 +173,50 @@ class ConformalCalibration:
     def reference_scores(self) -> Floats:
         """Return the anomaly scores of the held-out normals, ascending, shape (n,)."""
         return self.anomaly_score(self.reference)
+
+
+class ConditionalScale:
+    """Put the scores of all conditions on one scale: each as -ln p among its own normals.
+
+    A condition (product, machine) with at least 100 held-out normals is compared with those alone
+    (Mondrian conformal prediction, Vovk et al. 2005, section 4.5); every other one with all. The
+    result is a raw score like any other: rank and calibrate it with `ConformalCalibration`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,), float64
+        Raw scores of held-out normals.
+    codes : ndarray of shape (n,), int64
+        Their conditions.
+
+    Examples
+    --------
+    >>> scores, codes = np.r_[np.arange(100.0), 10 * np.arange(100.0)], np.repeat([0, 1], 100)
+    >>> scale = ConditionalScale(scores, codes)
+    >>> scale(np.array([90.0, 900.0]), np.array([0, 1])).round(2).tolist()
+    [2.22, 2.22]
+    """
+
+    def __init__(self, scores: Floats, codes: NDArray[np.int64]) -> None:
+        self.scores, self.codes = scores, codes
+        self.pooled = ConformalCalibration.fit(scores)
+        values, counts = np.unique(codes, return_counts=True)
+        self.own = {
+            int(code): ConformalCalibration.fit(scores[codes == code])
+            for code in values[counts >= MIN_OWN_NORMALS]
+        }
+
+    def __call__(self, scores: Floats, codes: NDArray[np.int64]) -> Floats:
+        """Return -ln p within each condition, shape (N,), nats; higher = more anomalous."""
+        scaled = np.log(10.0) * self.pooled.anomaly_score(scores)
+        for code, calibration in self.own.items():
+            where = codes == code
+            scaled[where] = np.log(10.0) * calibration.anomaly_score(scores[where])
+        return np.asarray(scaled)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that make it again."""
+        return {"scores": self.scores, "codes": self.codes}
 
 
 def _spread(ordered: Floats) -> float:

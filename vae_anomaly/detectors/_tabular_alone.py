@@ -1,0 +1,140 @@
+"""Train members of the family that cannot be stacked: one network a fold and view, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.data.encoding import TableEncoder
+from vae_anomaly.detectors._tabular_condition import Condition
+from vae_anomaly.detectors._tabular_family import FamilyNetwork
+from vae_anomaly.detectors._tabular_rows import Fold
+from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
+from vae_anomaly.models.family import ModelDescription
+from vae_anomaly.priors import VampPrior
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.training import History, fit_vae
+
+__all__ = ["train_alone"]
+
+Singles = NDArray[np.float32]
+Job = tuple[Singles, Fold, Condition | None]
+N_COMPONENTS = 20
+
+
+def train_alone(
+    encoder: TableEncoder,
+    jobs: Sequence[Job],
+    column: int | None,
+    options: FitOptions,
+    progress: Progress | None = None,
+) -> tuple[list[FamilyNetwork], History]:
+    """Train one network for each fold and view.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        For the layout.
+    jobs : sequence of (rows, fold, condition)
+        Every row as the view shows it, (N, D) float32; which of them to use; and the condition.
+    column : int or None
+        Column of the condition, which is never hidden.
+    options : FitOptions
+    progress : Progress, optional
+
+    Returns
+    -------
+    networks : list of FamilyNetwork
+        In evaluation mode.
+    history : History
+        Means over networks; ``best_step`` is that of the first.
+    """
+    tell, networks, histories = progress or null_progress, [], []
+    mask = _RowMask(ColumnMask(encoder, sees_mask=False, shown=column))
+    for place, (rows, fold, condition) in enumerate(jobs):
+        network = _network(rows[fold.train], condition, replace(options, seed=options.seed + place))
+
+        def counted(stage: str, done: int, total: int, before: int = place) -> None:
+            tell(stage, before * total + done, len(jobs) * total)
+
+        histories.append(_fit(network, rows, fold, mask, options, counted))
+        networks.append(network)
+    return networks, _joined(histories)
+
+
+class _RowMask:
+    """`ColumnMask` for rows (N, D)."""
+
+    def __init__(self, mask: ColumnMask) -> None:
+        self.mask = mask
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the rows with some columns hidden."""
+        return self.mask(x.unsqueeze(1), generator).squeeze(1)
+
+
+def _network(rows: Singles, condition: Condition | None, options: FitOptions) -> FamilyNetwork:
+    """Build a network for rows of training."""
+    own = set() if condition is None else {int(j) for j in condition.own}
+    asked = tuple(j for j in range(rows.shape[1]) if j not in own)
+    told = () if condition is None else condition.levels
+    member = options.member
+    description = ModelDescription(
+        member.kind,
+        (len(asked),),
+        latent_dim=options.latents(len(asked)),
+        hidden=(options.hidden, options.hidden),
+        prior=member.prior,
+        n_conditions=len(told),
+        n_components=min(N_COMPONENTS, len(rows)),
+        linear_skip=True,
+        activation="silu",
+    )
+    scale = 1.0 if condition is None else condition.told_scale
+    network = FamilyNetwork(description, asked, told, scale, options.seed)
+    prior = network.model.prior
+    if isinstance(prior, VampPrior):
+        prior.pseudo_inputs.data.copy_(
+            torch.from_numpy(rows[: description.n_components][:, list(asked)])
+        )
+    return network
+
+
+def _fit(
+    network: FamilyNetwork,
+    rows: Singles,
+    fold: Fold,
+    mask: _RowMask,
+    options: FitOptions,
+    progress: Progress,
+) -> History:
+    x = torch.from_numpy(rows)
+    target = x[:, network.asked]
+    train, check = torch.from_numpy(fold.train), torch.from_numpy(fold.validation)
+    return fit_vae(
+        network,
+        x[train],
+        target=target[train],
+        validation=x[check],
+        validation_target=target[check],
+        config=training_config(len(train), rows.shape[1], options),
+        corruption=mask,
+        progress=progress,
+    )
+
+
+def _joined(histories: Sequence[History]) -> History:
+    """Average the records of several runs; a run that stopped early is left out from there."""
+    longest = max(histories, key=lambda history: len(history.records))
+    records = []
+    for place, pattern in enumerate(longest.records):
+        there = [h.records[place] for h in histories if len(h.records) > place]
+        mean = {k: float(np.mean([r.get(k, nan) for r in there])) for k in pattern}
+        records.append({**mean, "step": pattern["step"]})
+    stopped = all(history.stopped_early for history in histories)
+    return History(records, histories[0].best_step, stopped)

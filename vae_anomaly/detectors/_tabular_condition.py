@@ -1,0 +1,186 @@
+"""Rows as a product, machine or mode lets one expect them: the condition of a conditional VAE.
+
+A feature is centred and scaled by what training had *within its condition*, so that rows of all
+conditions compare: a change of product moves nothing, a value of another product lies far away.
+Means and variances of conditions with few rows are drawn towards those of the whole table.
+
+The condition's own features stay one-hot, two conditions lying `APART`; its frequency is left out:
+that a product is rare is no reason for an alarm. A condition never seen in training lies `UNSEEN`
+from every row, and its rows are compared with the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.data.columns import MATCH, CategoricalColumn, NumericColumn
+from vae_anomaly.data.encoding import TableEncoder
+from vae_anomaly.data.views import View
+from vae_anomaly.errors import ConfigError
+
+__all__ = ["Condition", "find_condition"]
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Codes = NDArray[np.int64]
+
+SHRINKAGE = 10.0  # rows that the whole table counts for, in the moments of a condition
+APART = 2.0  # between two conditions, standard deviations: with 1, others vouch for broken rows
+UNSEEN = 10.0  # to a condition never seen, standard deviations
+SMALLEST_SCALE = 0.02  # of a feature within a condition, in its standard deviations over the table
+
+
+def find_condition(encoder: TableEncoder, name: str) -> int:
+    """Return the number of the column that rows are conditioned on.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column, or it has no categories that training had.
+    """
+    if name not in encoder.names:
+        why = encoder.dropped.get(name)
+        raise ConfigError(
+            f"condition={name!r} names no column that the model reads"
+            f"{f' ({why})' if why else ''}. Columns: {', '.join(encoder.names[:20])}."
+        )
+    column = encoder.names.index(name)
+    found = encoder.columns[column]
+    if isinstance(found, CategoricalColumn):
+        return column
+    if not isinstance(found, NumericColumn) or not found.boolean:
+        raise ConfigError(
+            f"condition={name!r} is a {found.kind} column, and a condition has categories. Declare "
+            f"it with column_kinds={{{name!r}: 'categorical'}} (--kind {name}=categorical), or "
+            "choose another column."
+        )
+    if len(found.levels) < 2:
+        raise ConfigError(
+            f"condition={name!r} has one value only in training ({found.levels[0]:g}), so it tells "
+            "nothing. Use model='vae', or train on rows of both values."
+        )
+    return column
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One column as the condition of one view.
+
+    Parameters
+    ----------
+    places : ndarray of shape (P,), int64
+        Features that tell the condition.
+    own : ndarray of shape (at least P,), int64
+        All features of the column.
+    book : ndarray of shape (codes, P), float32
+        What the view shows at `places` for each code; the last code is "never seen".
+    center, scale : ndarray of shape (codes, D), float64
+        Of every feature within each condition, in the view's unit; 0 and 1 where it is left alone.
+    """
+
+    places: Codes
+    own: Codes
+    book: Singles
+    center: Floats
+    scale: Floats
+
+    @classmethod
+    def fit(cls, encoder: TableEncoder, column: int, view: View, viewed: Singles) -> Self:
+        """Learn the moments of each condition.
+
+        Parameters
+        ----------
+        encoder : TableEncoder
+        column : int
+            As `find_condition` returns it.
+        view : View
+        viewed : ndarray of shape (N, D), float32
+            Training rows as the view shows them.
+        """
+        where, values = encoder.codebook()[encoder.discrete.index(column)]
+        one_hot = isinstance(encoder.columns[column], CategoricalColumn)
+        places = np.arange(where.start, where.start + (len(values) if one_hot else 1))
+        book = [view.column(int(j), values[:, i]) for i, j in enumerate(places)]
+        shape = (len(values), viewed.shape[1])
+        own = np.arange(where.start, where.stop)
+        blank = cls(
+            places, own, np.stack(book, axis=1).astype(np.float32), np.zeros(shape), np.ones(shape)
+        )
+        alone = encoder.fixed.copy()  # one-hot features and gaps of other columns
+        alone[own] = True
+        center, scale = _moments(
+            viewed.astype(np.float64), blank._nearest(viewed[:, places]), len(values)
+        )
+        return replace(
+            blank, center=np.where(alone, 0.0, center), scale=np.where(alone, 1.0, scale)
+        )
+
+    @property
+    def told_scale(self) -> float:
+        """What turns those features into 0 and 1 where they are one-hot."""
+        return float(1.0 / (APART * MATCH)) if len(self.places) > 1 else 1.0 / APART
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Features that an encoder is told: all `places` but the one for "never seen"."""
+        return tuple(int(j) for j in (self.places[:-1] if len(self.places) > 1 else self.places))
+
+    def codes(self, told: Singles) -> Codes:
+        """Return the code of each row's condition, shape (N,), of rows that `apply` returned."""
+        return self._nearest(told[:, self.places] / APART)
+
+    def _nearest(self, cells: Singles) -> Codes:
+        apart = cells[:, None, :] - self.book  # (N, codes, P)
+        return np.asarray(np.square(apart).sum(axis=2).argmin(axis=1), dtype=np.int64)
+
+    def apply(self, viewed: Singles) -> Singles:
+        """Return rows relative to what their condition lets one expect, (N, D), float32."""
+        codes = self._nearest(viewed[:, self.places])
+        told = (viewed - self.center[codes]) / self.scale[codes]
+        rest = np.setdiff1d(self.own, self.places)  # the surprisal, or that the cell was empty
+        told[:, rest] = 0.0
+        told[:, self.places] *= APART
+        told[codes == len(self.book) - 1, self.own[-1]] = UNSEEN
+        return np.asarray(told, dtype=np.float32)
+
+    def restore(self, feature: int, told: Floats, like: Singles) -> Floats:
+        """Return the view's values of one feature that `apply` made into ``told``, shape (N,).
+
+        Parameters
+        ----------
+        feature : int
+        told : ndarray of shape (N,)
+        like : ndarray of shape (N, D), float32
+            Rows as `apply` returns them, whose conditions are meant.
+        """
+        codes = self.codes(like)
+        return np.asarray(told * self.scale[codes, feature] + self.center[codes, feature])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that `from_state` needs."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Make it again."""
+        return cls(**arrays)
+
+
+def _moments(rows: Floats, codes: Codes, n_codes: int) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation within each condition, each (codes, D), shrunk."""
+    count = np.bincount(codes, minlength=n_codes).astype(np.float64)[:, None]
+    member = np.eye(n_codes)[codes]  # (N, codes)
+    own = (member.T @ rows) / np.maximum(count, 1.0)
+    squared = (member.T @ np.square(rows - own[codes])) / np.maximum(count, 1.0)
+    within = np.square(rows - own[codes]).mean(axis=0)
+    share = count / (count + SHRINKAGE)
+    center = share * own + (1.0 - share) * rows.mean(axis=0)
+    scale = np.sqrt(share * squared + (1.0 - share) * within)
+    seen = count > 0.0  # a condition never seen is compared with the whole table
+    scale = np.where(seen, np.maximum(scale, SMALLEST_SCALE), 1.0)
+    return np.where(seen, center, 0.0), scale
