@@ -165,7 +165,22 @@ class FilterBank(nn.Module):
         """
         log = torch.log(luminance(images) + self.offset)
         quarter = functional.avg_pool2d(log, 4)
-        slow, spread = _shading(quarter)
+        return self.draw(maps, *_shading(quarter))
+
+    def draw(self, maps: Tensor, slow: Tensor, spread: Tensor) -> Tensor:
+        """Return the coarse brightness that level maps stand for under a given light.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (N, C, G, G)
+            Raw maps.
+        slow, spread : Tensor that broadcasts to (N, 1, S / 4, S / 4)
+            Slow shading and contrast, in log brightness.
+
+        Returns
+        -------
+        Tensor of shape (N, 1, S / 4, S / 4), float32 in [0, 1]
+        """
         fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
         return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
 
