@@ -14,6 +14,10 @@ from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 if TYPE_CHECKING:
     from vae_anomaly.jobs import Destination, TrainingReport
 
+IMAGE_MODELS = (
+    "bank", "conv", "vae", "beta", "denoising", "autoencoder", "conditional", "vq", "ladder",
+    "importance_weighted", "mixture", "vamp",
+)  # fmt: skip  # of detectors.image_members, which takes torch to import
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -55,12 +59,18 @@ def training_options(command: Command) -> Command:
 @train.command()
 @click.argument("source", metavar="DIR")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
-@click.option("--model", type=click.Choice(["bank", "conv"]), default="bank", show_default=True,
-              help="conv is the plain convolutional VAE, to compare.")  # fmt: skip
+@click.option("--model", type=click.Choice(IMAGE_MODELS), default="bank", show_default=True,
+              help="All but bank see 64-pixel pictures; conv is the plain VAE.")  # fmt: skip
+@click.option("--condition", metavar="WHERE",
+              help="What conditional is told: folder, or a column of the manifest.")  # fmt: skip
+@click.option("--beta", type=click.FloatRange(min=0), metavar="X",
+              help="Weight of the KL.  [default: the model's]")  # fmt: skip
+@click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
+              help="Number of latents.  [default: the model's]")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=64), default=256, show_default=True,
               help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
 @training_options
-def images(source: str, groups: str | None, model: str, size: int, **options: Any) -> None:
+def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     """Train on pictures of good parts in DIR.
 
     Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
@@ -70,13 +80,15 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
     Examples:
       vae-anomaly train images tiles/train/good --name tiles
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
+      vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images tiles/ --out model/ --no-register
     """
     from vae_anomaly import ImageVAEDetector
     from vae_anomaly.jobs import train_images_job
 
     where = _destination(options)
-    detector = ImageVAEDetector(size, model=model, **_parameters(options))
+    chosen = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
+    detector = ImageVAEDetector(size, **chosen, **_parameters(options))
     with show_progress() as progress:
         report = train_images_job(detector, source, where, groups=groups, progress=progress)
     _tell(report, options)

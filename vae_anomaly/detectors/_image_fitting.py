@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from vae_anomaly.detectors._image_parameters import chosen_preset
-from vae_anomaly.detectors.image_conditions import condition_codes
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, PIXEL_SIZE
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
 from vae_anomaly.detectors.image_training import (
+    N_FOLDS,
     FittedNetwork,
+    assign_folds,
     fit_bank_network,
     read_training_maps,
 )
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.image_source import Pictures
     from vae_anomaly.progress import Progress
 
-__all__ = ["fit_network", "group_names"]
+    Ints = NDArray[np.int64]
+
+__all__ = ["choose_folds", "fit_network", "group_names"]
 
 
 @torch.no_grad()
@@ -36,7 +39,8 @@ def fit_network(
     name: str,
     pictures: Pictures,
     groups: NDArray[Any],
-    folds: NDArray[np.int64],
+    folds: Ints,
+    codes: Ints | None,
     progress: Progress,
 ) -> FittedNetwork:
     """Fit the model called ``name`` to pictures; `FittedNetwork` says what saw what."""
@@ -50,8 +54,6 @@ def fit_network(
         data = read_training_maps(pictures, bank, preset.copies, seed, progress)
         return fit_bank_network(data, groups, folds, spec, preset, seed, progress)
     task = PixelTask(_pixel_spec(detector, name, len(pictures)), preset, seed, detector.beta)
-    conditions = detector.conditions_
-    codes = condition_codes(conditions, pictures.conditions) if conditions else None
     return fit_pixel_network(pictures, groups, folds, task, codes, progress)
 
 
@@ -64,6 +66,28 @@ def _pixel_spec(detector: ImageVAEDetector, name: str, n_pictures: int) -> Netwo
     )
     latent_dim = description.latent_dim
     return NetworkSpec(name, PIXEL_SIZE, detector.channels_, latent_dim, 0, description=description)
+
+
+def choose_folds(groups: NDArray[Any], codes: Ints | None, random_state: int) -> Ints:
+    """Return a fold for each picture, (n,): whole groups, and every condition spread evenly.
+
+    A condition that is a single group goes to a fold that is not held out. Where groups mix
+    conditions, as those of a camera do, conditions are left to chance.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is only one group.
+    """
+    n_groups = len(np.unique(groups))
+    if codes is None or n_groups < len({*zip(groups.tolist(), codes.tolist(), strict=True)}):
+        return assign_folds(groups, N_FOLDS, random_state)
+    folds = np.ones(len(groups), np.int64)
+    for code in np.unique(codes):
+        own = codes == code
+        if len(np.unique(groups[own])) > 1:
+            folds[own] = assign_folds(groups[own], N_FOLDS, random_state)
+    return folds
 
 
 def group_names(groups: Any, pictures: Pictures) -> NDArray[Any]:

@@ -19,12 +19,14 @@ from vae_anomaly.detectors._image_examination import (
     full_batches,
     judge,
 )
-from vae_anomaly.detectors._image_fitting import fit_network, group_names
+from vae_anomaly.detectors._image_fitting import choose_folds, fit_network, group_names
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors._image_reasons import region_table, words
 from vae_anomaly.detectors._image_state import fill_detector, state_of
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.image_conditions import (
+    condition_codes,
+    few_pictures,
     known_codes,
     learn_conditions,
     unseen_reason,
@@ -34,9 +36,7 @@ from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
 from vae_anomaly.detectors.image_training import (
     MIN_PICTURES,
-    N_FOLDS,
     FittedNetwork,
-    assign_folds,
 )
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.persistence import DetectorState
@@ -206,12 +206,18 @@ class ImageVAEDetector(BaseVAEDetector):
             secrets.randbits(31) if self.random_state is None else self.random_state
         )
         self.channels_ = self.channels or decide_channels(pictures)
-        told = pictures.conditions if name == "conditional" else ()
-        self.conditions_ = learn_conditions(told, pictures.ids) if told else ()
+        self.conditions_: tuple[str, ...] = ()
+        codes = None
+        if name == "conditional":
+            self.conditions_ = learn_conditions(pictures.conditions, pictures.ids)
+            codes = condition_codes(self.conditions_, pictures.conditions)
         parts = group_names(groups, pictures)
-        folds = assign_folds(parts, N_FOLDS, self.random_state_)
-        fitted = fit_network(self, name, pictures, parts, folds, progress or null_progress)
+        folds = choose_folds(parts, codes, self.random_state_)
+        tell = progress or null_progress
+        fitted = fit_network(self, name, pictures, parts, folds, codes, tell)
         self._take(fitted, folds)
+        if codes is not None:
+            self._warn_of_few(codes, fitted)
         return self
 
     def _take(self, fitted: FittedNetwork, folds: NDArray[Any]) -> None:
@@ -236,6 +242,16 @@ class ImageVAEDetector(BaseVAEDetector):
                 "this model can hardly see defects on these parts. Try a larger image_size or "
                 "steadier pictures.",
                 100.0 * visible,
+            )
+
+    def _warn_of_few(self, codes: NDArray[np.int64], fitted: FittedNetwork) -> None:
+        held_out = np.isin(np.arange(len(codes)), fitted.held_out)
+        few = few_pictures(self.conditions_, codes, held_out)
+        if few:
+            logger.warning(
+                "Few pictures of %s: what is usual for them is hardly known, so expect more "
+                "alarms there. Give 25 and more of every product.",
+                ", ".join(few),
             )
 
     def _take_network(self, network: BankNetwork | PixelNetwork) -> None:

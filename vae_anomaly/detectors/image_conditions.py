@@ -30,18 +30,23 @@ __all__ = [
     "UNKNOWN",
     "ConditionLevels",
     "condition_codes",
+    "few_pictures",
     "keep_each_condition",
     "known_codes",
     "learn_conditions",
     "read_conditions",
+    "scale_rows",
     "unseen_reason",
 ]
 
 UNKNOWN: Final = -1
 """Code of a condition that training has not seen, or that nobody told."""
 
-_OWN_SCALE_FROM: Final = 5
-"""Held-out pictures from which a condition has its own scale of heat."""
+_SHARED_PICTURES: Final = 3
+_SPREAD_FLOOR: Final = 1e-3
+
+_ENOUGH_HELD_OUT: Final = 5
+"""Held-out pictures of a condition that are enough to put its heat on a scale."""
 
 
 def read_conditions(values: Any, n_pictures: int) -> tuple[str | None, ...]:
@@ -85,6 +90,14 @@ def learn_conditions(told: Sequence[str | None], ids: Sequence[str]) -> tuple[st
             "condition=, or take model='conv'."
         )
     return tuple(names)
+
+
+def few_pictures(names: Sequence[str], codes: Ints, held_out: Bools) -> list[str]:
+    """Name the conditions of which too few pictures are held out, with how many there are."""
+    held = np.bincount(codes[held_out], minlength=len(names))
+    total = np.bincount(codes, minlength=len(names))
+    few = np.flatnonzero(held < _ENOUGH_HELD_OUT).tolist()
+    return [f"{names[code]} ({total[code]})" for code in few]
 
 
 def condition_codes(names: Sequence[str], told: Sequence[str | None]) -> Ints:
@@ -138,6 +151,16 @@ def keep_each_condition(held: Bools, codes: Ints | None, groups: NDArray[Any]) -
     return held & ~np.isin(groups, groups[lone])
 
 
+def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
+    """Return the pictures by which the heat of a condition is put on its scale.
+
+    Held-out ones where there are five; else all of the condition, although the network has seen
+    most of them: still nearer to the truth than the scale of other products.
+    """
+    own = np.flatnonzero((codes == code) & held_out)
+    return own if len(own) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)
+
+
 class ConditionLevels(nn.Module):
     """Usual exposure and scale of heat of each condition.
 
@@ -147,33 +170,42 @@ class ConditionLevels(nn.Module):
     """
 
     usual: Tensor
+    usual_spread: Tensor
     mean: Tensor
     spread: Tensor
 
     def __init__(self, n_conditions: int, n_statistics: int) -> None:
         super().__init__()
         self.register_buffer("usual", torch.zeros(n_conditions, n_statistics))
+        self.register_buffer("usual_spread", torch.ones(n_conditions, n_statistics))
         self.register_buffer("mean", torch.zeros(n_conditions, 1, 1))
         self.register_buffer("spread", torch.ones(n_conditions, 1, 1))
 
     @torch.no_grad()
     def learn_usual(self, statistics: Tensor, codes: Tensor) -> None:
-        """Learn the mean whole-picture statistics (n, S) of each condition."""
+        """Learn mean and sd of the whole-picture statistics (n, S) of each condition.
+
+        The variance of few pictures is drawn to what all conditions have in common.
+        """
         for code in range(len(self.usual)):
             self.usual[code] = statistics[codes == code].mean(0)
+        squared = (statistics - self.usual[codes]).square()  # (n, S)
+        for code in range(len(self.usual)):
+            own = squared[codes == code]
+            common = _SHARED_PICTURES * squared.mean(0)
+            variance = (own.sum(0) + common) / (len(own) + _SHARED_PICTURES)
+            self.usual_spread[code] = variance.sqrt() + _SPREAD_FLOOR
 
     @torch.no_grad()
-    def learn_scale(self, maps: Tensor, codes: Tensor, pooled: MapScale) -> None:
-        """Learn each scale from held-out maps (m, G, G); few of them leave it the pooled one."""
-        for code in range(len(self.mean)):
-            own = maps[codes == code]
-            scale = MapScale.fit(own) if len(own) >= _OWN_SCALE_FROM else pooled
-            self.mean[code], self.spread[code] = scale.mean, scale.spread
+    def learn_scale(self, code: int, maps: Tensor) -> None:
+        """Learn the scale of one condition from maps (m, G, G) of it, not yet on any scale."""
+        scale = MapScale.fit(maps)
+        self.mean[code], self.spread[code] = scale.mean, scale.spread
 
     def heat(self, maps: Tensor, codes: Tensor) -> Tensor:
         """Return maps in sd of held-out normals of the same condition, (N, G, G)."""
         return (maps - self.mean[codes]) / self.spread[codes]
 
     def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
-        """Return how whole-picture statistics differ from what is usual, (N, S)."""
-        return statistics - self.usual[codes]
+        """Return how whole-picture statistics differ from what is usual, (N, S), in sd."""
+        return (statistics - self.usual[codes]) / self.usual_spread[codes]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_anomaly.detectors.image_conditions import keep_each_condition
+from vae_anomaly.detectors.image_conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
@@ -197,20 +197,25 @@ def _calibrate(
     network: PixelNetwork, seen: _Seen, held_out: NDArray[np.bool_]
 ) -> tuple[Tensor, Tensor]:
     """Set the scales by held-out pictures; return their heat and all statistics."""
-    rows = _chunks(np.flatnonzero(held_out))
-    with torch.no_grad():
-        raw = torch.cat([network.raw_map(seen.images[i], seen.of(i))[0] for i in rows])
+    raw = _raw_maps(network, seen, np.flatnonzero(held_out))
     network.heat_scale = MapScale.fit(raw)
-    codes = seen.of(held_out)
-    if network.levels is None or seen.codes is None or codes is None:
+    if network.levels is None or seen.codes is None:
         return network.heat_scale(raw), seen.statistics
-    inside = torch.from_numpy(~held_out)
+    inside, codes = torch.from_numpy(~held_out), seen.codes.numpy()
     network.levels.learn_usual(seen.statistics[inside], seen.codes[inside])
-    network.levels.learn_scale(raw, codes, network.heat_scale)
+    for code in range(len(network.levels.mean)):
+        rows = scale_rows(codes, held_out, code)
+        network.levels.learn_scale(code, _raw_maps(network, seen, rows))
     return (
-        network.levels.heat(raw, codes),
+        network.levels.heat(raw, seen.codes[~inside]),
         network.levels.difference(seen.statistics, seen.codes),
     )
+
+
+@torch.no_grad()
+def _raw_maps(network: PixelNetwork, seen: _Seen, rows: Ints) -> Tensor:
+    parts = [network.raw_map(seen.images[i], seen.of(i))[0] for i in _chunks(rows)]
+    return torch.cat(parts)
 
 
 def _forecast(network: PixelNetwork, x: Tensor, task: PixelTask) -> dict[str, float]:
