@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CollapseForecast",
     "PosteriorDiagnostics",
+    "active_units",
     "collapse_warning",
     "posterior_diagnostics",
     "predict_collapse",
@@ -160,6 +161,18 @@ def _eigenvalues(flat: Tensor) -> Tensor:
     return values.flip(0).clamp(min=0.0)
 
 
+def active_units(mean: Tensor) -> int:
+    """Count the latents whose posterior mean varies by more than 0.01 over the data.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (N, Z)
+        Posterior means of N samples.
+    """
+    variance = mean.double().var(0, correction=0)
+    return int((variance > ACTIVE_VARIANCE).sum())
+
+
 @dataclass(frozen=True)
 class PosteriorDiagnostics:
     """What the posterior does on a data set.
@@ -257,7 +270,7 @@ def posterior_diagnostics(
     facts: dict[str, Any] = {
         "n_samples": len(data),
         "latent_dim": out.mean.shape[-1],
-        "active_units": int((latent_var > ACTIVE_VARIANCE).sum()),
+        "active_units": active_units(out.mean),
         "latent_var": tuple(latent_var.tolist()),
         "kl_per_dim": tuple(out.kl_per_dim.double().mean(0).tolist()),
         "mutual_info": _mutual_info(out.mean[:n_mi], out.logvar[:n_mi], generator),

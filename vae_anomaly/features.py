@@ -48,7 +48,6 @@ _N_ENERGY: Final = 9
 _N_LEVEL: Final = 4
 _N_CHROMA: Final = 2
 _BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
-_NEUTRAL_LEVEL, _NEUTRAL_CONTRAST = 0.5, 0.2  # brightness, and sd of its logarithm
 _REC601: Final = (0.299, 0.587, 0.114)
 
 
@@ -166,25 +165,24 @@ class FilterBank(nn.Module):
         """
         log = torch.log(luminance(images) + self.offset)
         quarter = functional.avg_pool2d(log, 4)
-        slow, spread = _shading(quarter)
-        fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
-        return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
+        return self.draw(maps, *_shading(quarter))
 
-    def neutral_picture(self, maps: Tensor) -> Tensor:
-        """Return the coarse brightness that level maps stand for, under even mid-grey light.
+    def draw(self, maps: Tensor, slow: Tensor, spread: Tensor) -> Tensor:
+        """Return the coarse brightness that level maps stand for under a given light.
 
         Parameters
         ----------
         maps : Tensor of shape (N, C, G, G)
-            Raw maps, for example decoded latents that belong to no picture.
+            Raw maps.
+        slow, spread : Tensor that broadcasts to (N, 1, S / 4, S / 4)
+            Slow shading and contrast, in log brightness.
 
         Returns
         -------
         Tensor of shape (N, 1, S / 4, S / 4), float32 in [0, 1]
         """
         fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
-        grey = _NEUTRAL_LEVEL + self.offset
-        return (grey * torch.exp(fine * _NEUTRAL_CONTRAST) - self.offset).clamp(0.0, 1.0)
+        return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
 
     def _energies(self, octaves: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         energies = []

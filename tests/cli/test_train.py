@@ -239,6 +239,18 @@ def test_images_are_told_in_words(call, parts):
     assert "vae-anomaly score images m NEW_PICTURES/" in out
 
 
+def test_products_are_told_by_their_folders(call_json, call, parts):
+    for i, path in enumerate(sorted(parts.iterdir())):
+        path.rename((parts / "ab"[i % 2]).mkdir(exist_ok=True) or parts / "ab"[i % 2] / path.name)
+    options = ("--model", "conditional", "--max-steps", 2, "--out", "m", "--no-register")
+    said = call_json("train", "images", parts, *options, "--condition", "folder",
+                     "--latent-dim", 8, "--beta", 2)  # fmt: skip
+    assert "2 conditions: a, b" in said["reading"]["notes"]
+    assert load_detector("m").transform(parts).shape == (16, 8)
+    code, _, err = call("train", "images", parts, *options)
+    assert (code, "condition='folder'" in err) == (2, True)
+
+
 def test_groups_must_name_every_picture(parts, groups):
     table = pd.read_csv(groups)
     table.iloc[1:].to_csv(groups, index=False)

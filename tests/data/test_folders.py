@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vae_anomaly.data.folders import list_images, scan_images
+from vae_anomaly.data.folders import condition_of, list_images, scan_images
 from vae_anomaly.errors import DataError
 
 
@@ -193,3 +193,11 @@ def test_a_wrong_manifest_is_explained(tmp_path: Path, content: str, message: st
     (tmp_path / "m.csv").write_text(content)
     with pytest.raises(DataError, match=message):
         list_images(tmp_path / "m.csv")
+
+
+def test_further_columns_of_a_manifest_are_kept_as_text(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("path,sku\na.png,7.0\n")
+    (item,) = list_images(tmp_path / "list.csv")
+    assert (condition_of(item, "sku"), condition_of(item, "colour")) == ("7", None)
+    assert condition_of(item, "folder") == tmp_path.name

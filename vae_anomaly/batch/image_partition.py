@@ -104,7 +104,8 @@ def _score(
     if not pictures:
         return []
     try:
-        said = detector.examine([pixels for _, pixels in pictures])
+        told = [file.condition for file, _ in pictures] if detector.condition else None
+        said = detector.examine([pixels for _, pixels in pictures], conditions=told)
     except (DataError, CalibrationError) as err:
         if len(pictures) > 1:
             return [one for picture in pictures for one in _score([picture], detector, counts)]

@@ -11,12 +11,12 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from vae_anomaly.batch.commit import sha256_of
-from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.errors import ConfigError, DataError
 
@@ -44,12 +44,15 @@ class SourceFile:
     path : str
         Absolute path.
     size_bytes, mtime_ns : int
+    condition : str, optional
+        What a picture shows, for a conditional model.
     """
 
     id: str
     path: str
     size_bytes: int
     mtime_ns: int
+    condition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,10 @@ def plan_tables(source: str | Path | Sequence[str | Path]) -> list[Partition]:
 
 
 def plan_images(
-    source: str | Path | Sequence[str | Path], *, per_partition: int = IMAGES_PER_PARTITION
+    source: str | Path | Sequence[str | Path],
+    *,
+    per_partition: int = IMAGES_PER_PARTITION,
+    condition: str | None = None,
 ) -> list[Partition]:
     """Cut pictures into partitions of one folder and at most ``per_partition`` pictures.
 
@@ -129,6 +135,8 @@ def plan_images(
     ----------
     source : folder, manifest, picture, or list of pictures
     per_partition : int
+    condition : str, optional
+        Where each picture's condition is told: "folder" or a column of the manifest.
 
     Raises
     ------
@@ -145,18 +153,19 @@ def plan_images(
         whole = PurePosixPath(root, folder).as_posix()
         for number, start in enumerate(range(0, len(items), per_partition)):
             piece = items[start : start + per_partition]
-            files = tuple(_source_file(item.id, item.path) for item in piece)
+            files = tuple(_picture(item, condition) for item in piece)
             partitions.append(Partition(f"{_key(whole)}-{number:04d}", "images", whole, files))
     return _distinct(partitions)
 
 
 def input_digest(partition: Partition) -> str:
-    """Return one SHA-256 for names and contents of a partition's files."""
+    """Return one SHA-256 for names, contents and conditions of a partition's files."""
     if partition.kind == "table":
         return _digest_of(partition.files[0])
     digest = hashlib.sha256()
     for file in partition.files:
-        digest.update(f"{_digest_of(file)}  {file.id}\n".encode())
+        told = f"  {file.condition}" if file.condition is not None else ""
+        digest.update(f"{_digest_of(file)}  {file.id}{told}\n".encode())
     return digest.hexdigest()
 
 
@@ -170,6 +179,11 @@ def _digest_of(file: SourceFile) -> str:
 def _source_file(name: str, path: Path) -> SourceFile:
     size_bytes, mtime_ns = _stat(str(path))
     return SourceFile(name, os.path.abspath(path), size_bytes, mtime_ns)  # noqa: PTH100 - keeps links
+
+
+def _picture(item: ImageItem, condition: str | None) -> SourceFile:
+    told = None if condition is None else condition_of(item, condition)
+    return replace(_source_file(item.id, item.path), condition=told)
 
 
 def _stat(path: str) -> tuple[int, int]:

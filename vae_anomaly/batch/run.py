@@ -126,8 +126,8 @@ def score_images(
     """
     options = Options(heatmaps=heatmaps, images_per_partition=images_per_partition)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
-    plan = plan_images(input, per_partition=images_per_partition)
-    loaded_detector(model)
+    condition = loaded_detector(model).condition
+    plan = plan_images(input, per_partition=images_per_partition, condition=condition)
     return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)
 
 

@@ -18,6 +18,10 @@ TABLE_MODELS = [
     "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
     "mixture", "vamp",
 ]  # fmt: skip
+IMAGE_MODELS = (
+    "bank", "conv", "vae", "beta", "denoising", "autoencoder", "conditional", "vq", "ladder",
+    "importance_weighted", "mixture", "vamp",
+)  # fmt: skip  # of detectors.image_members, which takes torch to import
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -59,12 +63,18 @@ def training_options(command: Command) -> Command:
 @train.command()
 @click.argument("source", metavar="DIR")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
-@click.option("--model", type=click.Choice(["bank", "conv"]), default="bank", show_default=True,
-              help="conv is the plain convolutional VAE, to compare.")  # fmt: skip
+@click.option("--model", type=click.Choice(IMAGE_MODELS), default="bank", show_default=True,
+              help="All but bank see 64-pixel pictures; conv is the plain VAE.")  # fmt: skip
+@click.option("--condition", metavar="WHERE",
+              help="What conditional is told: folder, or a column of the manifest.")  # fmt: skip
+@click.option("--beta", type=click.FloatRange(min=0), metavar="X",
+              help="Weight of the KL.  [default: the model's]")  # fmt: skip
+@click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
+              help="Number of latents.  [default: the model's]")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=64), default=256, show_default=True,
               help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
 @training_options
-def images(source: str, groups: str | None, model: str, size: int, **options: Any) -> None:
+def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     """Train on pictures of good parts in DIR.
 
     Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
@@ -74,13 +84,15 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
     Examples:
       vae-anomaly train images tiles/train/good --name tiles
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
+      vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images tiles/ --out model/ --no-register
     """
     from vae_anomaly import ImageVAEDetector
     from vae_anomaly.jobs import train_images_job
 
     where = _destination(options)
-    detector = ImageVAEDetector(size, model=model, **_parameters(options))
+    chosen = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
+    detector = ImageVAEDetector(size, **chosen, **_parameters(options))
     with show_progress() as progress:
         report = train_images_job(detector, source, where, groups=groups, progress=progress)
     _tell(report, options)
@@ -193,10 +205,9 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
     )
     click.echo(f"Trained in {report.seconds:.0f} s, {steps}.")
     if "active_units" in m:
-        click.echo(
-            f"Latents in use: {m['active_units']:.0f} of {m['latents']:.0f} "
-            f"({m['expected_active_units']:.0f} expected beforehand)."
-        )
+        expected = m.get("expected_active_units")
+        beforehand = "" if expected is None else f" ({expected:.0f} expected beforehand)"
+        click.echo(f"Latents in use: {m['active_units']:.0f} of {m['latents']:.0f}{beforehand}.")
     click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)
     rate = bound.expected_fpr

@@ -7,15 +7,16 @@ Layouts, recognised by their folders:
 * anything else: pictures, in folders or not, of which nothing more is known.
 
 A manifest is a CSV or parquet file with a column ``path`` (relative to the manifest) and, as far as
-they are known, ``id, kind, is_anomaly, mask, group, split``.
+they are known, ``id, kind, is_anomaly, mask, group, split``. Further columns are kept as text: a
+detector may be told to take one of them for the product that a picture shows.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final, Literal
 
@@ -25,13 +26,24 @@ from vae_anomaly.data.cells import read_booleans, read_text
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageItem", "ImageListing", "list_images", "scan_images"]
+__all__ = [
+    "FOLDER",
+    "IMAGE_SUFFIXES",
+    "ImageItem",
+    "ImageListing",
+    "condition_of",
+    "list_images",
+    "scan_images",
+]
 
 logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 )
+FOLDER: Final = "folder"
+"""Where `condition_of` finds a condition, unless it names a column of the manifest."""
+
 MANIFEST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 GOOD_NAMES: Final = frozenset({"good", "ok", "normal"})
 MASK_ENDINGS: Final = ("_mask", "")
@@ -60,6 +72,8 @@ class ImageItem:
         What must not be split between training and calibration: part, lot, camera.
     split : str, optional
         "train" or "test".
+    columns : mapping of str to str or None
+        Every column of the manifest, as text; empty without a manifest.
     """
 
     id: str
@@ -69,6 +83,7 @@ class ImageItem:
     mask: Path | None = None
     group: str | None = None
     split: str | None = None
+    columns: Mapping[str, str | None] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,30 @@ def list_images(
     if not items:
         raise DataError(f"{source} has no pictures in {split!r}. Check its folders or manifest.")
     return items
+
+
+def condition_of(item: ImageItem, where: str) -> str | None:
+    """Return what a picture shows, for a conditional model.
+
+    Parameters
+    ----------
+    item : ImageItem
+    where : str
+        "folder", the name of the folder that the picture lies in; or a column of the manifest.
+
+    Returns
+    -------
+    str or None
+        None where it is not told.
+
+    Examples
+    --------
+    >>> condition_of(ImageItem("a/1.png", Path("/tiles/train/good/a/1.png")), "folder")
+    'a'
+    """
+    if where == FOLDER and FOLDER not in item.columns:
+        return Path(os.path.abspath(item.path)).parent.name or None  # noqa: PTH100 - links stay
+    return item.columns.get(where)
 
 
 def scan_images(source: str | Path | Sequence[str | Path]) -> ImageListing:
@@ -284,7 +323,7 @@ def _read_manifest(path: Path) -> ImageListing:
             f"A manifest has path and, if known, {', '.join(_MANIFEST_COLUMNS[1:])}."
         )
     if unknown:
-        logger.info("manifest columns that are not read: %s", ", ".join(unknown))
+        logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))
     if frame.empty:
         raise DataError(f"{path} lists no pictures. Add rows, or name another manifest.")
     items = tuple(_manifest_items(path, frame))
@@ -294,7 +333,7 @@ def _read_manifest(path: Path) -> ImageListing:
 
 def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
     """Describe each row of a manifest."""
-    texts = {name: read_text(frame[name]) for name in _MANIFEST_COLUMNS if name in frame.columns}
+    texts = {str(name): read_text(frame[name]) for name in frame.columns}
     labels = _labels(manifest, frame)
     root = manifest.parent
     for row in range(len(frame)):
@@ -311,6 +350,7 @@ def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
             mask=_inside(root, mask, manifest, row) if mask else None,
             group=cell.get("group"),
             split=cell.get("split"),
+            columns=cell,
         )
 
 

@@ -11,19 +11,17 @@ Each map is put on the scale of held-out normals before they are added, and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vae_anomaly.features import BankOutput, FilterBank
-from vae_anomaly.likelihoods import GaussianLikelihood
+from vae_anomaly.models.family import ModelDescription
 from vae_anomaly.models.linear import LinearVAE
-from vae_anomaly.models.networks import ConvDecoder, ConvEncoder
 from vae_anomaly.models.repair import RepairVAE
-from vae_anomaly.models.vae import VAE
 from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
 
 if TYPE_CHECKING:
@@ -37,15 +35,13 @@ __all__ = [
     "LinearLevel",
     "NetworkSpec",
     "PictureNetwork",
-    "PixelNetwork",
     "RepairMember",
-    "build_network",
 ]
 
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
-_PIXEL_CHANNELS = (32, 64, 128)
+_NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class NetworkSpec:
 
     Parameters
     ----------
-    kind : {"bank", "conv"}
+    kind : str
+        "bank", or the name of a member on pixels.
     image_size : int, pixels
     channels : {1, 3}
     latent_dim : int
@@ -63,6 +60,9 @@ class NetworkSpec:
         Repair VAEs whose maps are averaged.
     width : int
         Channels of the repair VAEs.
+    description : ModelDescription, optional
+        What a member on pixels is made of. Models saved before there were several have none: they
+        are "conv".
     """
 
     kind: str
@@ -71,6 +71,19 @@ class NetworkSpec:
     latent_dim: int
     n_networks: int
     width: int = 32
+    description: ModelDescription | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        said = None if self.description is None else self.description.to_dict()
+        return {**asdict(self), "description": said}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
+        """Read what `to_dict` wrote, in this version or an earlier one."""
+        said = values.get("description")
+        description = None if said is None else ModelDescription.from_dict(said)
+        return cls(**{**values, "description": description})
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,8 @@ class Inspection:
         of the linear VAE where there is none.
     linear_nll : Tensor of shape (N,), nats
         Exact -log p of the linear level, which is its negative ELBO; 0 for the pixel VAE.
+    condition : Tensor of shape (N,), int64, optional
+        Code of the condition that each picture was judged as; None for models without.
     """
 
     heat: Tensor
@@ -95,6 +110,7 @@ class Inspection:
     nll: Tensor
     kl: Tensor
     linear_nll: Tensor
+    condition: Tensor | None = None
 
 
 class PictureNetwork(Protocol):
@@ -102,19 +118,19 @@ class PictureNetwork(Protocol):
 
     spec: NetworkSpec
 
-    def __call__(self, images: Tensor) -> Inspection:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+    def __call__(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1], of conditions (N,), int64."""
         ...
 
-    def preview(self, images: Tensor) -> Tensor:
+    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return what the VAE expects, (N, C, s, s) in [0, 1]."""
         ...
 
-    def latents(self, images: Tensor) -> Tensor:
-        """Return posterior means (N, Z)."""
+    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return posterior means, (N, Z)."""
         ...
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the pictures that latents (N, Z) stand for, (N, C, s, s) in [0, 1]."""
         ...
 
@@ -199,7 +215,14 @@ class BankNetwork(nn.Module):
     Parameters
     ----------
     spec : NetworkSpec
+
+    Attributes
+    ----------
+    exposure : tuple of float
+        Mean and sd of log brightness that `decode` gives its pictures, for the maps hold neither.
     """
+
+    exposure: tuple[float, float] = _NEUTRAL_EXPOSURE
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -214,8 +237,8 @@ class BankNetwork(nn.Module):
         )
         self.heat_scale = MapScale()
 
-    def forward(self, images: Tensor) -> Inspection:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
         return self.inspect(self.bank(images))
 
     def inspect(self, features: BankOutput) -> Inspection:
@@ -238,107 +261,37 @@ class BankNetwork(nn.Module):
             linear_nll=-self.linear.vae.log_prob(standard),
         )
 
-    def preview(self, images: Tensor) -> Tensor:
+    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the coarse picture that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
 
         Texture energies have no picture; only level and exposure can be shown. The picture's own
         brightness below the high-pass is kept.
         """
         standard = self.linear.standardise(self.bank(images).maps)
-        expected = self.linear.vae.project(standard)
-        maps = expected * self.linear.standardise.spread + self.linear.standardise.mean
+        maps = self._unstandardised(self.linear.vae.project(standard))
         preview: Tensor = self.bank.picture(images, maps)
         return preview
 
-    def latents(self, images: Tensor) -> Tensor:
-        """Return the linear VAE's posterior means, (N, Z), the strongest latent first."""
+    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return posterior means of the linear level, (N, Z), the strongest latent first."""
         return self.map_latents(self.bank(images).maps)
 
     def map_latents(self, maps: Tensor) -> Tensor:
-        """Return the linear VAE's posterior means (N, Z) of pictures of which maps are known."""
-        return self.linear.vae.encode(self.linear.standardise(maps))[0]
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the coarse pictures of latents under even light, (N, 1, S / 4, S / 4) in [0, 1].
-
-        The maps hold no exposure and no slow shading, so none is shown.
-        """
-        standardise = self.linear.standardise
-        maps = self.linear.vae.decode(z) * standardise.spread + standardise.mean
-        return self.bank.neutral_picture(maps)
-
-    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw latents (n, Z) of the linear VAE from N(0, I)."""
-        return torch.randn(n, self.linear.vae.latent_dim, generator=generator)
-
-
-class PixelNetwork(nn.Module):
-    """The plain convolutional VAE of the tutorials, on pixels: a peer, not the default.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        ``image_size`` is that of the pixels it sees.
-    """
-
-    shift: Tensor
-    spread: Tensor
-
-    def __init__(self, spec: NetworkSpec) -> None:
-        super().__init__()
-        self.spec = spec
-        shape = (spec.channels, spec.image_size, spec.image_size)
-        self.vae = VAE(
-            ConvEncoder(shape, _PIXEL_CHANNELS, spec.latent_dim),
-            ConvDecoder(shape, _PIXEL_CHANNELS, spec.latent_dim),
-            GaussianLikelihood((spec.channels, 1, 1)),
-        )
-        self.bank = FilterBank(spec.image_size, spec.channels)
-        self.register_buffer("shift", torch.zeros(spec.channels, 1, 1))
-        self.register_buffer("spread", torch.ones(spec.channels, 1, 1))
-        self.heat_scale = MapScale()
-
-    def standardise(self, images: Tensor) -> Tensor:
-        """Return pixels with the mean 0 and sd 1 of the training pictures."""
-        return (images - self.shift) / self.spread
-
-    def raw_map(self, images: Tensor) -> tuple[Tensor, VAEOutput]:
-        """Return -log p of each 2 x 2 pixels in nats, (N, S / 2, S / 2), and the VAE's terms."""
-        x = self.standardise(images)
-        output = self.vae(x, sample=False)
-        nll = self.vae.likelihood.nll(output.recon, x).mean(1, keepdim=True)
-        return functional.avg_pool2d(nll, 2)[:, 0], output
-
-    def forward(self, images: Tensor) -> Inspection:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
-        nll_map, output = self.raw_map(images)
-        statistics = self.bank(images).statistics
-        zeros = torch.zeros_like(output.nll)
-        return Inspection(self.heat_scale(nll_map), statistics, output.nll, output.kl, zeros)
-
-    def preview(self, images: Tensor) -> Tensor:
-        """Return the expected picture, (N, C, S, S) in [0, 1]."""
-        return self.decode(self.latents(images))
-
-    def latents(self, images: Tensor) -> Tensor:
-        """Return posterior means, (N, Z)."""
-        mean: Tensor = self.vae.encode(self.standardise(images))[0]
+        """Return the linear level's posterior means (N, Z) of pictures of which maps are known."""
+        mean, _ = self.linear.vae.encode(self.linear.standardise(maps))
         return mean
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the expected pictures of latents, (N, C, S, S) in [0, 1]."""
-        expected = self.vae.likelihood.mean(self.vae.decode(z))
-        return (expected * self.spread + self.shift).clamp(0.0, 1.0)
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the coarse pictures (N, 1, S / 4, S / 4) of latents, evenly lit, in [0, 1]."""
+        slow, spread = (z.new_full((len(z), 1, 1, 1), value) for value in self.exposure)
+        return self.bank.draw(self._unstandardised(self.linear.vae.decode(z)), slow, spread)
 
     def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw latents (n, Z) from the VAE's prior."""
-        return self.vae.draw_prior(n, generator)
+        """Draw latents of the linear level, (n, Z)."""
+        return torch.randn(n, self.linear.vae.latent_dim, generator=generator)
 
-
-def build_network(spec: NetworkSpec) -> BankNetwork | PixelNetwork:
-    """Return an empty network of the shapes given."""
-    network = BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
-    return network.eval()
+    def _unstandardised(self, maps: Tensor) -> Tensor:
+        return maps * self.linear.standardise.spread + self.linear.standardise.mean
 
 
 def _mean(parts: list[Tensor]) -> Tensor | None:

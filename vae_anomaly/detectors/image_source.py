@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.folders import ImageItem, list_images
+from vae_anomaly.data.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.data.resizing import prepare_image
+from vae_anomaly.detectors.image_conditions import read_conditions
 from vae_anomaly.errors import DataError, ImageError
 
 __all__ = ["CHUNK", "Pictures", "decide_channels", "open_pictures"]
@@ -37,11 +38,14 @@ class Pictures:
         Files, or decoded pixels of shape (H, W) or (H, W, C).
     groups : tuple of str or None
         What the source itself knows of parts, lots or cameras.
+    conditions : tuple of str or None
+        Product or camera that each picture shows, for a conditional model; None = not told.
     """
 
     ids: tuple[str, ...]
     sources: tuple[Path | NDArray[Any], ...]
     groups: tuple[str | None, ...]
+    conditions: tuple[str | None, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,6 +57,7 @@ class Pictures:
             tuple(self.ids[i] for i in chosen),
             tuple(self.sources[i] for i in chosen),
             tuple(self.groups[i] for i in chosen),
+            tuple(self.conditions[i] for i in chosen),
         )
 
     def pixels(self, i: int) -> NDArray[Any]:
@@ -123,7 +128,9 @@ def new_digest() -> Any:
     return hashlib.sha256()
 
 
-def open_pictures(X: Any, *, training: bool = False) -> Pictures:
+def open_pictures(
+    X: Any, *, training: bool = False, condition: str | None = None, conditions: Any = None
+) -> Pictures:
     """List pictures without decoding them.
 
     Parameters
@@ -133,16 +140,28 @@ def open_pictures(X: Any, *, training: bool = False) -> Pictures:
         hold pictures of different sizes.
     training : bool
         Take only what the source calls good, and of a source with parts only ``train``.
+    condition : str, optional
+        Where files tell their condition: "folder" or a column of the manifest.
+    conditions : array-like of shape (N,), optional
+        Condition of each picture, instead.
 
     Returns
     -------
     Pictures
+        Every method of a detector that takes pictures takes it.
 
     Raises
     ------
     DataError
-        If there is no picture, or the array has another shape.
+        If there is no picture, or the array or the conditions have another shape.
     """
+    pictures = _listed(X, training, condition)
+    if conditions is None:
+        return pictures
+    return replace(pictures, conditions=read_conditions(conditions, len(pictures)))
+
+
+def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
     if isinstance(X, Pictures):
         return X
     if isinstance(X, np.ndarray):
@@ -151,9 +170,10 @@ def open_pictures(X: Any, *, training: bool = False) -> Pictures:
         if isinstance(X[0], np.ndarray):
             return _from_arrays(list(X))
         if isinstance(X[0], ImageItem):
-            return _from_items(X, training)
+            return _from_items(X, training, condition)
     if isinstance(X, (str, Path, Sequence)):
-        return _from_items(list_images(X, split="train" if training else None), training)
+        items = list_images(X, split="train" if training else None)
+        return _from_items(items, training, condition)
     raise DataError(
         f"Pictures are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
         "Give a path, or an array of shape (N, H, W) or (N, H, W, 3)."
@@ -194,10 +214,11 @@ def _from_arrays(arrays: Sequence[NDArray[Any]]) -> Pictures:
     if not arrays:
         raise DataError("No pictures were given: the array is empty. Give at least one.")
     ids = tuple(f"{i}" for i in range(len(arrays)))
-    return Pictures(ids, tuple(np.asarray(a) for a in arrays), (None,) * len(arrays))
+    nothing = (None,) * len(arrays)
+    return Pictures(ids, tuple(np.asarray(a) for a in arrays), nothing, nothing)
 
 
-def _from_items(items: Sequence[ImageItem], training: bool) -> Pictures:
+def _from_items(items: Sequence[ImageItem], training: bool, condition: str | None) -> Pictures:
     chosen = [item for item in items if not (training and item.is_anomaly)]
     if not chosen:
         raise DataError(
@@ -207,6 +228,7 @@ def _from_items(items: Sequence[ImageItem], training: bool) -> Pictures:
         tuple(item.id for item in chosen),
         tuple(Path(item.path) for item in chosen),
         tuple(item.group for item in chosen),
+        tuple(None if condition is None else condition_of(item, condition) for item in chosen),
     )
 
 

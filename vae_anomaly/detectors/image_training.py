@@ -36,12 +36,12 @@ from vae_anomaly.detectors.image_network import (
     BankNetwork,
     LinearLevel,
     NetworkSpec,
-    PixelNetwork,
     RepairMember,
     combine_maps,
 )
 from vae_anomaly.detectors.image_source import Pictures, new_digest
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.features import CELL, FilterBank
 from vae_anomaly.metrics import auroc
@@ -55,6 +55,8 @@ from vae_anomaly.training import History, TrainingConfig, fit_vae
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vae_anomaly.detectors.image_pixels import PixelNetwork
+
     Ints = NDArray[np.int64]
     Arrays = NDArray[np.float32]
 
@@ -64,11 +66,14 @@ __all__ = [
     "FittedNetwork",
     "Preset",
     "TrainingMaps",
+    "as_tensor",
     "assign_folds",
+    "evenly",
     "fit_bank_network",
-    "fit_pixel_network",
     "read_training_maps",
-    "reference_latents",
+    "training_config",
+    "training_metrics",
+    "validation_split",
 ]
 
 logger = logging.getLogger(__name__)
@@ -154,6 +159,12 @@ class FittedNetwork:
         Their maps, by networks that have not seen them.
     history : History
     metrics : dict of str to float
+    statistics : ndarray of shape (n, S)
+        Whole-picture statistics of all normals.
+    fingerprint : dict
+        Number and SHA-256 of the pictures.
+    latents : ndarray of shape (at most 2,000, Z), float32
+        Posterior means of training pictures at equal distances.
     """
 
     network: BankNetwork | PixelNetwork
@@ -161,6 +172,9 @@ class FittedNetwork:
     heat: Arrays
     history: History
     metrics: dict[str, float]
+    statistics: Arrays
+    fingerprint: dict[str, Any]
+    latents: Arrays
 
 
 def read_training_maps(
@@ -180,12 +194,12 @@ def read_training_maps(
     digest, size = new_digest(), bank.image_size
     clean, statistics, corrupted, masks = [], [], [], []
     for where, images in pictures.chunks(size, bank.channels, digest):
-        features = bank(_as_tensor(images))
+        features = bank(as_tensor(images))
         clean.append(features.maps)
         statistics.append(features.statistics)
         for copy in range(copies):
             spoiled, spots = _corrupt(images, where.start, copy, random_state)
-            corrupted.append(bank(_as_tensor(spoiled)).maps)
+            corrupted.append(bank(as_tensor(spoiled)).maps)
             masks.append(torch.from_numpy(spots))
         progress("features", where.stop, len(pictures))
     return TrainingMaps(
@@ -274,9 +288,31 @@ def fit_bank_network(
     heat, spoiled_heat = (part[held_out] for part in maps.combined())
     network.heat_scale = MapScale.fit(heat)
     heat, spoiled_heat = network.heat_scale(heat), network.heat_scale(spoiled_heat)
-    metrics = {**_training_metrics(history), "latent_dim": float(spec.latent_dim)}
+    metrics = {**training_metrics(history), "latent_dim": float(spec.latent_dim)}
     metrics["self_test_auroc"] = self_test(heat, spoiled_heat)
-    return FittedNetwork(network.eval(), held_out, heat.numpy(), history, metrics)
+    metrics |= _linear_units(level)
+    return FittedNetwork(
+        network.eval(),
+        held_out,
+        heat.numpy(),
+        history,
+        metrics,
+        data.statistics.numpy(),
+        data.fingerprint,
+        network.map_latents(data.maps[evenly(len(z), MAX_REFERENCE)]).numpy(),
+    )
+
+
+def evenly(n: int, most: int) -> Ints:
+    """Return at most ``most`` numbers of 0 .. n - 1, at equal distances."""
+    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
+
+
+def _linear_units(level: LinearLevel) -> dict[str, float]:
+    """Count the latents whose posterior mean varies over the training pictures."""
+    explained = 1.0 - level.vae.noise_variance / level.vae.variance  # variance of the mean, (Z,)
+    active = int((explained > ACTIVE_VARIANCE).sum())
+    return {"active_units": float(active), "latents": float(len(explained))}
 
 
 def self_test(heat: Tensor, spoiled_heat: Tensor) -> float:
@@ -289,62 +325,6 @@ def self_test(heat: Tensor, spoiled_heat: Tensor) -> float:
     """
     scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (heat, spoiled_heat)])
     return auroc(np.repeat([0, 1], len(heat)), scores)
-
-
-def fit_pixel_network(
-    pictures: Pictures,
-    groups: NDArray[Any],
-    folds: Ints,
-    spec: NetworkSpec,
-    preset: Preset,
-    random_state: int,
-    progress: Progress = null_progress,
-) -> FittedNetwork:
-    """Fit the plain convolutional VAE to pixels; one fold is held out for calibration."""
-    chunks = pictures.chunks(spec.image_size, spec.channels)
-    images = torch.cat([_as_tensor(images) for _, images in chunks])
-    held_out = folds == 0
-    train, stop = _validation_split(groups, ~held_out, random_state)
-    with seeded(random_state):
-        network = PixelNetwork(spec)
-    network.shift.copy_(images[train].mean((0, 2, 3)).view(-1, 1, 1))
-    network.spread.copy_(images[train].std((0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1))
-    x = network.standardise(images)
-    config = _config(preset, int(train.sum()), random_state, decay=None)
-    validation = x[stop] if stop.any() else None
-    with torch.enable_grad():
-        history = fit_vae(
-            network.vae, x[train], validation=validation, config=config, progress=progress
-        )
-    network.eval()
-    with torch.no_grad():
-        raw = torch.cat([network.raw_map(part)[0] for part in torch.split(images[held_out], 64)])
-    network.heat_scale = MapScale.fit(raw)
-    heat = network.heat_scale(raw).numpy()
-    return FittedNetwork(
-        network, np.flatnonzero(held_out), heat, history, _training_metrics(history)
-    )
-
-
-def reference_latents(
-    network: BankNetwork | PixelNetwork, maps: Tensor, pictures: Pictures
-) -> Arrays:
-    """Return posterior means of training pictures at equal distances, at most 2,000, (m, Z).
-
-    Parameters
-    ----------
-    network : BankNetwork or PixelNetwork
-    maps : Tensor of shape (n, C, G, G)
-        The bank's, so that a bank network reads no picture again.
-    pictures : Pictures
-    """
-    rows = np.unique(np.linspace(0, len(pictures) - 1, MAX_REFERENCE).astype(int))
-    if isinstance(network, BankNetwork):
-        return np.asarray(network.map_latents(maps[rows]).numpy(), dtype=np.float32)
-    size, channels = network.spec.image_size, network.spec.channels
-    chunks = pictures.take(rows).chunks(size, channels)
-    parts = [network.latents(_as_tensor(images)).numpy() for _, images in chunks]
-    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
@@ -429,9 +409,9 @@ def _fit_member(
     with seeded(random_state):
         vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=preset.width)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU
-    train, stop = _validation_split(lesson.groups, seen, random_state)
+    train, stop = validation_split(lesson.groups, seen, random_state)
     x, target, mask = lesson.pairs(train)
-    config = _config(preset, int(train.sum()), random_state)
+    config = training_config(preset, int(train.sum()), random_state)
     held: dict[str, Any] = {}
     if stop.any():
         inputs, wanted, spots = lesson.pairs(stop, copies=1)
@@ -447,9 +427,10 @@ def _fit_member(
     return RepairMember(vae.eval()), history
 
 
-def _config(
+def training_config(
     preset: Preset, n_pictures: int, random_state: int, decay: float | None = 0.99
 ) -> TrainingConfig:
+    """Return how a network is trained on so many pictures."""
     steps = preset.steps(n_pictures)
     return TrainingConfig(
         max_steps=steps,
@@ -467,7 +448,7 @@ def _config(
     )
 
 
-def _validation_split(
+def validation_split(
     groups: NDArray[Any], seen: NDArray[np.bool_], random_state: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Split what a network may see into training and stopping pictures, by group."""
@@ -506,7 +487,8 @@ def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
     return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
 
 
-def _as_tensor(images: Arrays) -> Tensor:
+def as_tensor(images: Arrays) -> Tensor:
+    """Return pictures (n, S, S, C) as a tensor (n, C, S, S)."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
@@ -519,7 +501,7 @@ def _numbered(progress: Progress, member: int, n_networks: int) -> Progress:
     return report
 
 
-def _training_metrics(history: History) -> dict[str, float]:
+def training_metrics(history: History) -> dict[str, float]:
     """Return the terms of the weights that were kept, nats per picture."""
     kept = [record for record in history.records if record["step"] == history.best_step]
     if not kept:

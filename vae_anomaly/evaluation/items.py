@@ -222,7 +222,7 @@ def _examined(
     from vae_anomaly.scoring.heatmaps import enlarge
 
     try:
-        seen = detector.examine([item.path for item in items])
+        seen = detector.examine(items)
     except ImageError as err:
         if len(items) == 1:
             logger.warning("left out: %s", err)

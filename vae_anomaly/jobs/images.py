@@ -69,7 +69,7 @@ def train_images_job(
         source=f"{len(listed):,} pictures from {_shown(source)}",
         n_read=len(listed),
         n_left_out=len(listed) - len(good),
-        notes=_notes(good, members),
+        notes=(*_notes(good, members), *_products(detector.conditions_)),
     )
     return finish(detector, reading, destination, started)
 
@@ -124,6 +124,13 @@ def _notes(items: Sequence[ImageItem], members: NDArray[np.object_] | None) -> t
             "or p-values come out too small"
         )
     return tuple(notes)
+
+
+def _products(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (f"{len(names)} conditions: {', '.join(names[:5])}{more}",)
 
 
 def _shown(source: str | Path | Sequence[str | Path]) -> str:

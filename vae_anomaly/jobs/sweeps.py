@@ -172,7 +172,7 @@ def sweep_images_job(
     pictures = open_pictures(good, training=True)
     _check_count(len(pictures), "pictures of good parts")
     kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
-    pixels = _pixels(_chosen(pictures, kept), size, told)
+    pixels = _pixels(pictures.take(kept), size, told)
     names = _picture_groups(pictures, members)[kept]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     left = f"; {len(listed) - len(good):,} labelled as defective, left out"
@@ -235,13 +235,6 @@ def _encode(
     view = StandardView.fit(numbers[~held_out], encoder.fixed)
     viewed = view.transform(numbers)
     return viewed[~held_out], viewed[held_out], encoder.names
-
-
-def _chosen(pictures: Pictures, kept: NDArray[Any]) -> Pictures:
-    ids, sources, groups = (
-        tuple(field[i] for i in kept) for field in (pictures.ids, pictures.sources, pictures.groups)
-    )
-    return Pictures(ids, sources, groups)
 
 
 def _picture_groups(pictures: Pictures, members: NDArray[Any] | None) -> NDArray[Any]:

@@ -1,0 +1,137 @@
+"""One pass over pictures: full chunks in, what is said of each picture out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from vae_anomaly.detectors.image_conditions import condition_codes
+from vae_anomaly.detectors.image_network import Inspection
+from vae_anomaly.detectors.image_source import CHUNK, Pictures
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.image import ImageVAEDetector
+
+__all__ = ["ImageExamination", "as_pictures", "first", "full_batches", "judge"]
+
+Floats = NDArray[np.float64]
+Heat = NDArray[np.float32]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ImageExamination:
+    """All that one pass over pictures yields.
+
+    Attributes
+    ----------
+    ids : tuple of str
+    raw_score : ndarray of shape (N,), float64, nats
+        Higher = more anomalous; what the calibration turns into p-values.
+    anomaly_score : ndarray of shape (N,), float64
+        -log10 p, higher = more anomalous.
+    p_value : ndarray of shape (N,), float64, in (0, 1]
+    heat : ndarray of shape (N, G, G), float32
+        Map on the grid of cells, in sd of held-out normals.
+    evidence : DataFrame of N rows
+        As `ImageVAEDetector.evidence`.
+    judged_as : tuple of str
+        Condition that each picture was judged as; empty for models without conditions.
+    """
+
+    ids: tuple[str, ...]
+    raw_score: Floats
+    anomaly_score: Floats
+    p_value: Floats
+    heat: Heat
+    evidence: pd.DataFrame
+    judged_as: tuple[str, ...] = ()
+
+
+def full_batches(
+    detector: ImageVAEDetector, pictures: Pictures
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None, int]]:
+    """Yield full chunks (8, C, S, S), their conditions, and how many of their pictures are real."""
+    codes = _codes(detector.conditions_, pictures)
+    size, channels = detector.network_.spec.image_size, detector.channels_
+    with torch.inference_mode():
+        for where, images in pictures.chunks(size, channels):
+            full = _filled_up(images.transpose(0, 3, 1, 2))
+            yield full, None if codes is None else _filled_up(codes[where]), len(images)
+
+
+def first(said: Inspection, n: int) -> Inspection:
+    """Return what is said of the first n pictures; the others only fill the chunk up."""
+    return Inspection(
+        said.heat[:n],
+        said.statistics[:n],
+        said.nll[:n],
+        said.kl[:n],
+        said.linear_nll[:n],
+        None if said.condition is None else said.condition[:n],
+    )
+
+
+def judge(
+    detector: ImageVAEDetector, ids: tuple[str, ...], parts: Sequence[Inspection]
+) -> ImageExamination:
+    """Turn what the network says into scores and p-values."""
+    heat, statistics, nll, kl, linear_nll = (
+        torch.cat([getattr(part, name) for part in parts]).numpy()
+        for name in ("heat", "statistics", "nll", "kl", "linear_nll")
+    )
+    said = detector.image_score_(heat, statistics)
+    nll, kl, linear_nll = (terms.astype(np.float64) for terms in (nll, kl, linear_nll))
+    columns = {
+        "reconstruction_nll": nll,
+        "kl": kl,
+        "negative_elbo": nll + kl,
+        "linear_nll": linear_nll,
+        **said.columns(),
+        "raw_score": said.raw_score,
+    }
+    raw, told = said.raw_score, [p.condition for p in parts if p.condition is not None]
+    return ImageExamination(
+        ids=ids,
+        raw_score=raw,
+        anomaly_score=detector.calibration_.anomaly_score(raw),
+        p_value=detector.calibration_.p_value(raw),
+        heat=heat,
+        evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
+        judged_as=tuple(detector.conditions_[code] for part in told for code in part.tolist()),
+    )
+
+
+def as_pictures(batch: torch.Tensor) -> Heat:
+    """Return (N, C, s, s) as pictures (N, s, s), or (N, s, s, 3) in colour."""
+    pictures: Heat = batch.permute(0, 2, 3, 1).numpy()
+    return pictures[..., 0] if pictures.shape[3] == 1 else pictures
+
+
+def _codes(names: tuple[str, ...], pictures: Pictures) -> NDArray[np.int64] | None:
+    """Return the pictures' conditions; tell of those that training has not seen."""
+    if not names:
+        return None
+    codes = condition_codes(names, pictures.conditions)
+    strange = np.flatnonzero(codes < 0)
+    if len(strange):
+        told = sorted({str(pictures.conditions[i] or "not told") for i in strange})
+        logger.warning(
+            "%d of %d pictures have a condition that was never seen in training (%s): each is "
+            "judged as the one that fits it best. Train with such pictures.",
+            len(strange), len(codes), ", ".join(told[:5]),
+        )  # fmt: skip
+    return codes
+
+
+def _filled_up(rows: NDArray[np.generic]) -> torch.Tensor:
+    """Repeat the last row until the chunk is full."""
+    full = np.concatenate([rows, np.repeat(rows[-1:], CHUNK - len(rows), axis=0)])
+    return torch.from_numpy(np.ascontiguousarray(full))

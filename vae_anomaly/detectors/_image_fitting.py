@@ -1,0 +1,109 @@
+"""From the detector's parameters to a fitted network of the kind asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vae_anomaly.detectors._image_parameters import chosen_preset
+from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, PIXEL_SIZE
+from vae_anomaly.detectors.image_network import NetworkSpec
+from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
+from vae_anomaly.detectors.image_training import (
+    N_FOLDS,
+    FittedNetwork,
+    assign_folds,
+    fit_bank_network,
+    read_training_maps,
+)
+from vae_anomaly.errors import DataError
+from vae_anomaly.features import FilterBank
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vae_anomaly.detectors.image import ImageVAEDetector
+    from vae_anomaly.detectors.image_source import Pictures
+    from vae_anomaly.progress import Progress
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["choose_folds", "fit_network", "group_names"]
+
+
+@torch.no_grad()
+def fit_network(
+    detector: ImageVAEDetector,
+    name: str,
+    pictures: Pictures,
+    groups: NDArray[Any],
+    folds: Ints,
+    codes: Ints | None,
+    progress: Progress,
+) -> FittedNetwork:
+    """Fit the model called ``name`` to pictures; `FittedNetwork` says what saw what."""
+    preset, seed = chosen_preset(detector), detector.random_state_
+    if name == "bank":
+        spec = NetworkSpec(
+            name, detector.image_size, detector.channels_, detector.latent_dim or 0,
+            preset.n_networks, preset.width,
+        )  # fmt: skip
+        bank = FilterBank(spec.image_size, spec.channels)
+        data = read_training_maps(pictures, bank, preset.copies, seed, progress)
+        return fit_bank_network(data, groups, folds, spec, preset, seed, progress)
+    task = PixelTask(_pixel_spec(detector, name, len(pictures)), preset, seed, detector.beta)
+    return fit_pixel_network(pictures, groups, folds, task, codes, progress)
+
+
+def _pixel_spec(detector: ImageVAEDetector, name: str, n_pictures: int) -> NetworkSpec:
+    description = PIXEL_MEMBERS[name].describe(
+        detector.channels_,
+        latent_dim=detector.latent_dim,
+        n_conditions=len(detector.conditions_),
+        n_pictures=n_pictures,
+    )
+    latent_dim = description.latent_dim
+    return NetworkSpec(name, PIXEL_SIZE, detector.channels_, latent_dim, 0, description=description)
+
+
+def choose_folds(groups: NDArray[Any], codes: Ints | None, random_state: int) -> Ints:
+    """Return a fold for each picture, (n,): whole groups, and every condition spread evenly.
+
+    A condition that is a single group goes to a fold that is not held out. Where groups mix
+    conditions, as those of a camera do, conditions are left to chance.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If there is only one group.
+    """
+    n_groups = len(np.unique(groups))
+    if codes is None or n_groups < len({*zip(groups.tolist(), codes.tolist(), strict=True)}):
+        return assign_folds(groups, N_FOLDS, random_state)
+    folds = np.ones(len(groups), np.int64)
+    for code in np.unique(codes):
+        own = codes == code
+        if len(np.unique(groups[own])) > 1:
+            folds[own] = assign_folds(groups[own], N_FOLDS, random_state)
+    return folds
+
+
+def group_names(groups: Any, pictures: Pictures) -> NDArray[Any]:
+    """Return a group for each picture; a picture without one is a group of its own.
+
+    Raises
+    ------
+    DataError
+        If there is not one for each picture.
+    """
+    if groups is None:
+        return np.array([g if g is not None else f"\0{i}" for i, g in enumerate(pictures.groups)])
+    names = np.asarray(groups).reshape(-1)
+    if len(names) != len(pictures):
+        raise DataError(
+            f"groups must name one group for each picture: got {len(names)} for {len(pictures)} "
+            "pictures. Give them in the order of the pictures (a folder is sorted by name)."
+        )
+    return names.astype(str)

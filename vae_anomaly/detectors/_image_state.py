@@ -1,0 +1,96 @@
+"""The fitted image detector as a `DetectorState`, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vae_anomaly.data.resizing import RESIZER
+from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
+from vae_anomaly.detectors.image_pixels import PixelNetwork
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.persistence import DetectorState
+from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.image_score import ImageScore
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.training import History
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.image import ImageVAEDetector
+
+__all__ = ["fill_detector", "state_of"]
+
+
+def state_of(detector: ImageVAEDetector) -> DetectorState:
+    """Return everything that a model directory has to hold."""
+    network = detector.network_
+    calibration = {
+        "raw_scores": detector.calibration_.reference,
+        "heat_level": np.array([detector.heat_level_]),
+        **detector.image_score_.state(),
+    }
+    if detector.latents_ is not None:
+        calibration["latents"] = detector.latents_
+    return DetectorState(
+        kind=detector.kind,
+        config=detector.get_params(),
+        preprocessing={
+            "resizer": RESIZER,
+            "network": network.spec.to_dict(),
+            "random_state": detector.random_state_,
+            "conditions": list(detector.conditions_),
+        },
+        weights={k: v.numpy(force=True) for k, v in network.state_dict().items()},
+        calibration=calibration,
+        threshold=detector.threshold_.to_dict(),
+        fingerprint=detector.fingerprint_,
+        metrics=detector.metrics_,
+    )
+
+
+def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
+    """Give a detector what was learned, of this version or an earlier one.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the state does not hold what its kind needs.
+    """
+    _check_preprocessing(state)
+    try:
+        network = _network(state)
+        arrays: dict[str, Any] = dict(state.calibration)
+        reference, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
+        detector.latents_ = arrays.pop("latents", None)  # older models have none
+        detector.image_score_ = ImageScore.from_state(arrays)
+    except (KeyError, TypeError, RuntimeError, ConfigError) as err:
+        raise ModelRefusedError(
+            f"The image model does not hold what its kind needs: {err}. Train it again."
+        ) from err
+    detector.conditions_ = tuple(state.preprocessing.get("conditions", ()))
+    detector.random_state_ = int(state.preprocessing["random_state"])
+    detector.calibration_ = ConformalCalibration.fit(reference)
+    detector.heat_level_ = float(level[0])
+    detector.threshold_ = Threshold.from_dict(state.threshold or {})
+    detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
+    detector.history_ = History()
+    detector._take_network(network)
+
+
+def _network(state: DetectorState) -> BankNetwork | PixelNetwork:
+    """Build the network and fill in its weights."""
+    spec = NetworkSpec.from_dict(state.preprocessing["network"])
+    network = BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
+    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.weights.items()})
+    return network.eval()
+
+
+def _check_preprocessing(state: DetectorState) -> None:
+    resizer = state.preprocessing.get("resizer")
+    if resizer != RESIZER:
+        raise ModelRefusedError(
+            f"The image model was trained with the resizer {resizer!r}; this version has "
+            f"{RESIZER!r}, and scores would shift. Train it again or install the older version."
+        )

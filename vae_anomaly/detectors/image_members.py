@@ -1,0 +1,134 @@
+"""Which member of the family looks at the pixels, and how it is trained.
+
+Every member sees the same 64-pixel pictures, has the same convolutions (the ladder has dense
+layers) and the same Gaussian likelihood with a learned sigma per channel: what differs is the
+latents, their prior and the objective.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from vae_anomaly.corruption.noise import Chain, GaussianNoise, MaskingNoise
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.models.family import ModelDescription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Generator, Tensor
+
+__all__ = ["ALIASES", "MODELS", "PIXEL_MEMBERS", "PIXEL_SIZE", "PixelMember", "model_name"]
+
+PIXEL_SIZE: Final = 64
+"""Side, in pixels, of the pictures that every member on pixels sees."""
+
+_CHANNELS: Final = (32, 64, 128)
+_MOST_COMPONENTS: Final = 20
+
+
+@dataclass(frozen=True)
+class PixelMember:
+    """One member of the family, for pictures.
+
+    Parameters
+    ----------
+    kind, prior : str
+        As in `ModelDescription`.
+    latent_dim : int
+        Unless the user chooses; of "vq" the length of a code, of "ladder" the latents next to
+        the picture.
+    beta : float, optional
+        Weight of the KL; None where the objective has no KL that could be weighted.
+    corruption : callable, optional
+        What training does to its inputs.
+    hidden : tuple of int
+        Widths of dense layers, in place of the convolutions.
+    n_draws : int
+        Of the importance-weighted bound.
+    """
+
+    kind: str
+    prior: str = "normal"
+    latent_dim: int = 128
+    beta: float | None = 1.0
+    corruption: Callable[[Tensor, Generator], Tensor] | None = None
+    hidden: tuple[int, ...] = ()
+    n_draws: int = 4
+
+    def describe(
+        self,
+        channels: int,
+        *,
+        latent_dim: int | None = None,
+        n_conditions: int = 0,
+        n_pictures: int = 2 * _MOST_COMPONENTS,
+    ) -> ModelDescription:
+        """Return what the model is made of, for pictures of so many channels.
+
+        Parameters
+        ----------
+        channels : {1, 3}
+        latent_dim : int, optional
+        n_conditions : int
+            For "conditional".
+        n_pictures : int
+            A learned prior gets at most one component for every two of them.
+        """
+        plain = ModelDescription(
+            self.kind,
+            (channels, PIXEL_SIZE, PIXEL_SIZE),
+            latent_dim=latent_dim or self.latent_dim,
+            channels=() if self.hidden else _CHANNELS,
+            prior=self.prior,
+            n_conditions=n_conditions,
+            n_components=max(1, min(_MOST_COMPONENTS, n_pictures // 2)),
+            n_draws=self.n_draws,
+        )
+        return replace(plain, hidden=self.hidden) if self.hidden else plain
+
+
+PIXEL_MEMBERS: Final = {
+    "conv": PixelMember("vae"),
+    "beta": PixelMember("beta", beta=4.0),
+    "denoising": PixelMember(
+        "denoising", corruption=Chain((GaussianNoise(0.2), MaskingNoise(0.1)))
+    ),
+    "autoencoder": PixelMember("autoencoder", beta=None),
+    "conditional": PixelMember("conditional"),
+    "vq": PixelMember("vq", latent_dim=16, beta=None),
+    "ladder": PixelMember("ladder", latent_dim=64, hidden=(512, 256, 128)),
+    "importance_weighted": PixelMember("importance_weighted", beta=None),
+    "mixture": PixelMember("vae", prior="mixture"),
+    "vamp": PixelMember("vae", prior="vamp"),
+}
+ALIASES: Final = {"vae": "conv"}
+MODELS: Final = ("bank", *PIXEL_MEMBERS)
+
+
+def model_name(model: object) -> str:
+    """Return the name in `MODELS` that a user's ``model=`` stands for.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or it makes no sense for pictures of good parts alone.
+    """
+    name = ALIASES.get(str(model), str(model))
+    if name in MODELS:
+        return name
+    if name == "semi_supervised":
+        raise ConfigError(
+            "The 'model' parameter of ImageVAEDetector cannot be 'semi_supervised': that model "
+            "learns from labelled classes, and this detector sees good parts only. Got "
+            "'semi_supervised'; take 'conditional' with condition= for several products, or build "
+            "it with vae_anomaly.models.family."
+        )
+    near = get_close_matches(name, (*MODELS, *ALIASES), 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigError(
+        f"The 'model' parameter of ImageVAEDetector must be one of {', '.join(MODELS)}. "
+        f"Got {model!r}.{hint}"
+    )
