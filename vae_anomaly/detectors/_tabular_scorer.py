@@ -24,7 +24,7 @@ from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise, fuse
 from vae_anomaly.scoring.memory import ExemplarMemory, Neighbours
 
-__all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of"]
+__all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -32,7 +32,7 @@ Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
-TERM_WEIGHTS = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}
+BEFORE_TRUST = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models saved without
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,8 @@ class RowScorer:
         Of the negative ELBO; None where it stays out of the fused score.
     typical_nll : ndarray of shape (targets,), float64
         Mean negative log-likelihood of each target over rows the network did not train on, nats.
+    term_weights : mapping of str to float
+        Weight of each kind of term in the fused score; see `weights_at`.
     condition : int, optional
         Column that rows are conditioned on.
     """
@@ -193,6 +195,7 @@ class RowScorer:
     views: tuple[ViewScorer, ...]
     elbo: Surprise | None
     typical_nll: Floats
+    term_weights: Mapping[str, float]
     condition: int | None = None
 
     @property
@@ -201,13 +204,18 @@ class RowScorer:
         return self.views[-1]
 
     @property
+    def trust(self) -> float:
+        """How far the VAE is trusted beside its exemplars, 0 to 1."""
+        return self.term_weights["latent"] / 2.0
+
+    @property
     def weights(self) -> dict[str, float]:
         """Weight of each term in the fused score."""
         names = [
             f"{kind}_{v.view.name}" for v in self.views for kind in ("latent", "data", "local")
         ]
         names += ["elbo"] if self.elbo is not None else []
-        return {name: TERM_WEIGHTS[name.split("_")[0]] for name in names}
+        return {name: self.term_weights[name.split("_")[0]] for name in names}
 
     def terms(self, table: EncodedTable) -> dict[str, Floats]:
         """Return the surprise of every term of the fused score, shape (N,), nats."""
@@ -250,6 +258,7 @@ class RowScorer:
         header: dict[str, Any] = {
             "encoder": self.encoder.to_dict(),
             "views": [{"name": s.view.name, "vae": s.vae.shape()} for s in self.views],
+            "term_weights": dict(self.term_weights),
         }
         if self.condition is not None:
             header["condition"] = self.condition
@@ -270,8 +279,19 @@ class RowScorer:
             views=views,
             elbo=Surprise.from_state(elbo) if elbo else None,
             typical_nll=rest["typical_nll"],
+            term_weights=header.get("term_weights", BEFORE_TRUST),
             condition=header.get("condition"),
         )
+
+
+def weights_at(trust: float) -> dict[str, float]:
+    """Return the weight of each kind of term where the VAE is trusted so much, 0 to 1.
+
+    Latent terms and those of the rows themselves share two votes; the local ratio has half a vote
+    of the latter. The ELBO stands for both views and has two.
+    """
+    rows = 1.0 - trust
+    return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": 2.0}
 
 
 def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:

@@ -24,10 +24,13 @@ from vae_anomaly.detectors._tabular_scorer import (
     evidence_of,
     target_layout,
     targets_of,
+    weights_at,
 )
 from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
+from vae_anomaly.detectors._tabular_trust import trust_in_vae
 from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.training import History, fit_vae
 
@@ -38,6 +41,7 @@ Singles = NDArray[np.float32]
 
 MAX_FEATURES_WITH_MASK = 100  # wider inputs are not doubled
 DISCRETE_SHARE = 0.5
+MAX_TRUST_ROWS = 600
 
 
 @dataclass(frozen=True)
@@ -272,15 +276,27 @@ def _scorer(
         )
         for place, (view, network) in enumerate(zip(one.views, networks, strict=True))
     )
-    nll, negative_elbo = _held_out_likelihood(one, views[-1])
-    elbo = Surprise.fit(negative_elbo) if joins else None
-    return RowScorer(one.encoder, views, elbo, nll.mean(axis=0))
+    reported = _held_out_evidence(one, views[-1])
+    return RowScorer(
+        encoder=one.encoder,
+        views=views,
+        elbo=Surprise.fit(-reported.elbo) if joins else None,
+        typical_nll=reported.nll_per_dim.mean(axis=0),
+        term_weights=weights_at(_trust(one, views[0], own_groups)),
+    )
 
 
-def _held_out_likelihood(one: _Prepared, scorer: ViewScorer) -> tuple[Floats, Floats]:
-    """Return nll per target and negative ELBO of the rows that the network did not train on."""
+def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
+    """Return the evidence of the rows that the network did not train on."""
     rows = one.table.take(one.fold.validation)
     viewed = scorer.look(rows.numbers)
     target = targets_of(viewed, rows.codes, scorer.vae.layout)
-    evidence = evidence_of(scorer.vae, viewed, target)
-    return evidence.nll_per_dim, -evidence.elbo
+    return evidence_of(scorer.vae, viewed, target)
+
+
+def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None) -> float:
+    """Return how far to trust the VAE of the first view, whose features are all Gaussian."""
+    fit = one.fold.fit
+    held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
+    rows = scorer.look(one.table.take(fit[held_out]).numbers)
+    return trust_in_vae(scorer, rows, held_out, groups)

@@ -510,6 +510,7 @@ class TabularVAEDetector(
             "best_step": float(self.history_.best_step),
             **latent_health(main, rows, beta),
             "threshold": float(self.threshold_.value),
+            "trust_in_vae": self._scorer.trust,
         }
 
     def _state(self) -> DetectorState:
