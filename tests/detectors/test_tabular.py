@@ -333,14 +333,11 @@ def test_presets_look_at_one_or_two_views():
 
 def _expected_failures(estimator):
     named_score = "the parameter `score` hides scikit-learn's optional method of that name"
-    novelty = "a training row is in the memory, so it is never an outlier: novelty detection"
     return {
         "check_fit_score_takes_y": named_score,
         "check_n_features_in_after_fitting": named_score,
         "check_array_api_input": "frames, not array-API namespaces, are what is read",
         "check_pipeline_consistency": named_score,
-        "check_outliers_fit_predict": novelty,
-        "check_outliers_train": novelty,
     }
 
 

@@ -51,18 +51,15 @@ def contributions(scorer: RowScorer, table: EncodedTable, score: str, raw: Float
         They sum to `raw` in each row.
     """
     if score in ("fused", "latent"):
-        parts = _fused(scorer, table, only_latent=score == "latent")
+        parts = _fused(scorer, table, score)
     else:
         parts = _likelihood(scorer, table, score)
     rest = (raw - parts.sum(axis=1)) / parts.shape[1]
     return np.asarray(parts + rest[:, None])
 
 
-def _fused(scorer: RowScorer, table: EncodedTable, *, only_latent: bool) -> Floats:
-    terms, weights = scorer.terms(table), scorer.weights
-    if only_latent:
-        terms = {name: value for name, value in terms.items() if name.startswith("latent")}
-    amounts = term_contributions(terms, weights)
+def _fused(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
+    amounts = term_contributions(*scorer.terms_of(score, table))
     ownership = scorer.encoder.ownership()
     parts = np.zeros((len(table), ownership.shape[1]))
     for one in scorer.views:

@@ -21,7 +21,7 @@ from vae_anomaly.detectors._tabular_family import FamilyNetwork
 from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
 from vae_anomaly.models.ensemble import TargetLayout
 from vae_anomaly.scoring.evidence import Evidence
-from vae_anomaly.scoring.fusion import Surprise, fuse
+from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.scoring.memory import ExemplarMemory, Neighbours
 
 __all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
@@ -228,9 +228,15 @@ class RowScorer:
             found["elbo"] = self.elbo(-self.evidence(table).elbo)
         return found
 
-    def score(self, table: EncodedTable) -> Floats:
-        """Return the fused score, shape (N,), nats; higher = more anomalous."""
-        return fuse(self.terms(table), self.weights)
+    def terms_of(
+        self, score: str, table: EncodedTable
+    ) -> tuple[dict[str, Floats], dict[str, float]]:
+        """Return the terms of the score "fused" or "latent", and the weight of each."""
+        terms = self.terms(table)
+        if score == "fused":
+            return terms, self.weights
+        latent = {name: value for name, value in terms.items() if name.startswith("latent")}
+        return latent, dict.fromkeys(latent, 1.0)
 
     def evidence(self, table: EncodedTable, *, iw_draws: int = 0) -> Evidence:
         """Return what the reported view's VAE says, nats."""

@@ -32,6 +32,7 @@ from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.trust import NO_PREFERENCE
 from vae_anomaly.training import History, fit_vae
 
 __all__ = ["fit_scorers", "uses_typed_elbo"]
@@ -99,12 +100,14 @@ def fit_scorers(
         forewarn(rows, options.beta, options.latents(rows.shape[1]))
     networks, history = _train(prepared, typed, column, options, progress)
     joins = options.member.has_prior and (typed or column is not None)
-    scorers = []
+    scorers, trusts = [], []
     for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
         scorers.append(replace(_scorer(one, nets, groups, joins, options), condition=column))
+        trusts.append(_trust(one, scorers[-1].views[0], groups))
         if progress is not None:
             progress("memory", place + 1, len(prepared))
-    return scorers, history
+    weights = weights_at(float(np.mean(trusts)))  # one for all: calibration compares their scores
+    return [replace(scorer, term_weights=weights) for scorer in scorers], history
 
 
 def _prepare(
@@ -282,7 +285,7 @@ def _scorer(
         views=views,
         elbo=Surprise.fit(-reported.elbo) if joins else None,
         typical_nll=reported.nll_per_dim.mean(axis=0),
-        term_weights=weights_at(_trust(one, views[0], own_groups)),
+        term_weights=weights_at(NO_PREFERENCE),
     )
 
 
@@ -299,4 +302,4 @@ def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None)
     fit = one.fold.fit
     held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
     rows = scorer.look(one.table.take(fit[held_out]).numbers)
-    return trust_in_vae(scorer, rows, held_out, groups)
+    return trust_in_vae(scorer, rows, held_out, None if groups is None else groups[fit])

@@ -5,7 +5,8 @@ of normal rows, in units of the posterior's standard deviation (a nearest-neighb
 aggregated posterior); the row itself is compared with normal rows, for gap and local density; and
 where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
 kinds joins. Every term becomes -log p among normal rows, and their squares are added, over two
-views of the table.
+views of the table. How the vote is shared between latents and rows is decided without labels: by
+which of VAE and exemplars explains held-out normals better (`vae_anomaly.scoring.trust`).
 """
 
 from __future__ import annotations
@@ -425,10 +426,7 @@ class TabularVAEDetector(
     def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
         """Return the chosen score of encoded rows, shape (N,), higher = more anomalous."""
         if self.score in ("fused", "latent"):
-            terms = scorer.terms(table)
-            if self.score == "latent":
-                terms = {k: v for k, v in terms.items() if k.startswith("latent")}
-            return fuse(terms, scorer.weights)
+            return fuse(*scorer.terms_of(self.score, table))
         draws = IW_DRAWS if self.score == "iw_nll" else 0
         evidence = scorer.evidence(table, iw_draws=draws)
         if self.score == "iw_nll":
