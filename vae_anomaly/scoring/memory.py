@@ -36,6 +36,7 @@ import torch
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.scoring.products import ChunkProduct
 
 __all__ = ["ExemplarMemory", "Neighbours", "Projection"]
 
@@ -248,7 +249,8 @@ class ExemplarMemory:
         table[p, n:] = -FAR
         table[:p, :n] = coordinates.T
         table[p, :n] = -0.5 * (coordinates.square().sum(1) + rest)
-        self._table, self._coordinates, self._rest = table, coordinates, rest
+        self._products = ChunkProduct(table, CHUNK)
+        self._coordinates, self._rest = coordinates, rest
 
     def _search_own(self, groups: NDArray[np.int64] | None) -> Neighbours:
         k = min(LOCAL, len(self.vectors) - 1)
@@ -259,18 +261,17 @@ class ExemplarMemory:
 
     @torch.inference_mode()
     def _search(self, queries: Singles, k: int, hide: _OthersOnly | None = None) -> Neighbours:
-        n, width = len(queries), self._table.shape[1]
+        n = len(queries)
         distance = torch.empty(n, k)
         index = torch.empty(n, k, dtype=torch.long)
-        product = torch.empty(CHUNK, width)
-        rows = torch.ones(CHUNK, len(self._table))
+        rows = torch.ones(CHUNK, self._coordinates.shape[1] + 1)
         for start in range(0, n, CHUNK):
             stop = min(start + CHUNK, n)
             part = torch.zeros(CHUNK, queries.shape[1])
             part[: stop - start] = torch.from_numpy(queries[start:stop])
             coordinates, rest = self.projection.apply(part)
             rows[:, :-1] = coordinates
-            torch.mm(rows, self._table, out=product)
+            product = self._products(rows)
             if hide is not None:
                 hide(product, start, stop)
             found = self._best(product, k)
