@@ -12,8 +12,6 @@ https://uxlfoundation.github.io/oneDNN/dev_guide_matmul.html
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 __all__ = ["ChunkProduct"]
@@ -55,12 +53,13 @@ def _packed(table: torch.Tensor, n_rows: int) -> torch.Tensor | None:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(table.T.contiguous(), n_rows)
+        packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(table.T.contiguous(), n_rows)
         _linear(torch.zeros(n_rows, len(table)), packed)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError):
         return None
-    return packed  # type: ignore[no-any-return]  # torch.ops is untyped
+    return packed
 
 
-def _linear(rows: torch.Tensor, packed: torch.Tensor) -> Any:
-    return torch.ops.mkldnn._linear_pointwise(rows, packed, None, "none", [], "")
+def _linear(rows: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, packed, None, "none", [], "")
+    return product
