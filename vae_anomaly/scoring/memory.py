@@ -2,7 +2,7 @@
 
 Distances are found in three steps that cost little and always come out the same:
 
-1. one matrix product of a fixed size (rows are padded) ranks all exemplars;
+1. one matrix product of a fixed size (rows are padded) ranks all exemplars (`products`);
 2. the best of each of 64 or 128 groups of exemplars, and the k best of those (a miss needs two of
    the k nearest in one group; the calibration is made with the same search);
 3. the distances to those k are computed again from differences, so that an exemplar itself is at
