@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.scoring.memory import EXACT_BELOW, ExemplarMemory
+from vae_anomaly.scoring.memory import EXACT_BELOW, ExemplarMemory, _largest
 
 
 def clusters(rng, n: int, d: int) -> np.ndarray:
@@ -28,6 +29,20 @@ def test_a_large_memory_always_finds_the_nearest_and_rarely_misses_another(rng):
     np.testing.assert_allclose(found.distance[:, 0], distance[:, 0], rtol=1e-4)
     assert np.isclose(found.distance[:, :3], distance[:, :3], rtol=1e-4).mean() > 0.95
     assert (found.distance >= distance - 1e-4).all()
+
+
+def test_of_equal_exemplars_torch_decides_which_is_taken(rng):
+    values = rng.integers(0, 30, size=(128, 64)).astype(np.float32) * np.where(
+        rng.random((128, 1)) < 0.5, -1.0, 1.0
+    ).astype(np.float32)
+    expected = torch.from_numpy(values).topk(5, dim=1).indices.numpy()
+    np.testing.assert_array_equal(_largest(values, 5, np.empty((128, 64))), expected)
+
+
+def test_the_largest_values_come_in_order_whatever_their_sign_and_size(rng):
+    values = (rng.normal(size=(128, 500)) * 10.0 ** rng.integers(-30, 30, (128, 500))).astype("f4")
+    found = _largest(values, 5, np.empty((128, 500)))
+    np.testing.assert_array_equal(found, np.argsort(-values, axis=1)[:, :5])
 
 
 def test_an_exemplar_is_at_distance_zero_from_itself(rng):

@@ -322,8 +322,10 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
         other = column.stored == "text" and storage in {"number", "time"}
         return f"{column.name!r} was text but now holds {storage}s" if other else None
     codes = _read_column(column, series)[1]
+    bad = [i for i in np.flatnonzero(pd.notna(codes)) if codes[i] != "infinite"]
+    if not bad:
+        return None
     present = int((~series.isna()).sum())
-    bad = [i for i, code in enumerate(codes) if code not in {None, "infinite"}]
     if len(bad) * 2 <= present or (present < 3 and storage == "text"):
         return None
     example = str(series.iloc[bad[0]])[:40]
