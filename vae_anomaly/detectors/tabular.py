@@ -27,14 +27,14 @@ from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_input import (
-    group_column,
+    counted_rows,
     has_names,
     infer_schema,
     plain_numbers,
     read_frame,
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
-from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
+from vae_anomaly.detectors._tabular_rows import only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import FitOptions, fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
@@ -148,7 +148,13 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any = None, *, groups: Any = None, progress: Progress | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn what normal rows look like.
 
@@ -160,6 +166,10 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         groups : array of shape (N,) or str, optional
             Customer, machine, part of each row, or the column that names it. Rows of one group are
             held out together.
+        sample_weight : array of shape (N,), optional
+            How often each row counts, in training, memory and calibration alike: 2 is a row that
+            is there twice, 0 one that is not there, 0.3 one that is there with probability 0.3.
+            Copies of a row are held out together and do not vouch for each other.
         progress : Progress, optional
 
         Raises
@@ -176,12 +186,12 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         self._check_parameters()
         frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
-        codes = group_codes(group_column(frame, groups), len(frame))
+        frame, distinct, codes = counted_rows(frame, groups, sample_weight, rng)
         n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
         folds = plan_rows(len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds)
         self._note_columns(X, frame)
         self.schema_ = self.schema or infer_schema(
-            frame, self.column_kinds, groups, named=has_names(X), rng=rng
+            distinct, self.column_kinds, groups, named=has_names(X), rng=rng
         )
         self.schema_.check(frame)
         kept, folds = only_used(folds)
