@@ -92,12 +92,15 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model.")
 @click.option("--id-column", metavar="COLUMN", help="Names a row in the results.")
 @click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@click.option("--sample-rows", type=click.IntRange(min=1000), default=200_000, show_default=True,
+              help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
 
     What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
-    `vae-anomaly data schema` wrote and you edited. Missing cells are data.
+    `vae-anomaly data schema` wrote and you edited. Missing cells are data. A table may be
+    longer than memory.
 
     \b
     Examples:
@@ -109,7 +112,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 
     where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
-    chosen = {key: options[key] for key in ("label", "id_column", "groups")}
+    chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
     detector = TabularVAEDetector(**_parameters(options))
     with show_progress() as progress:
         report = train_table_job(
