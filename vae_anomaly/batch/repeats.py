@@ -1,9 +1,9 @@
-"""Find the rows whose id an earlier row had, on disk: memory stays the same for any number of rows.
+"""Find the rows whose id an earlier row had, on disk: half a byte of memory a row.
 
 Each id becomes a hash of 128 bits (two different ids share one once in 10^24 tables of ten million
-rows), dealt by its first bits to one of 256 unnamed temporary files beside the output. Equal ids
-meet in one file, which is small enough to be sorted in memory: 24 bytes of disk a row, and about
-0.1 byte of memory. What comes out is one byte a row, on disk as well.
+rows), dealt by its first bits to one of 128 unnamed temporary files beside the output. Equal ids
+meet in one file, small enough to be sorted in memory. It takes 24 bytes of disk a row. What comes
+out is one byte a row, on disk as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vae_anomaly.errors import StorageError
 
 __all__ = ["find_repeats"]
 
-N_FILES = 256
+N_FILES = 128  # macOS lets a process open 256
 HASH_KEYS = ("vae-anomaly-id-1", "vae-anomaly-id-2")  # 16 bytes each
 RECORD = np.dtype([("first", "<u8"), ("second", "<u8"), ("row", "<u8")])
 
@@ -76,8 +76,8 @@ def _deal(pieces: Iterable[Sequence[str | None]], files: Sequence[BinaryIO]) -> 
     start = 0
     for ids in pieces:
         records = _records(ids, start)
-        records = records[np.argsort(records["first"] >> np.uint64(56), kind="stable")]
-        places = (records["first"] >> np.uint64(56)).astype(np.int64)
+        records = records[np.argsort(records["first"] >> np.uint64(57), kind="stable")]
+        places = (records["first"] >> np.uint64(57)).astype(np.int64)
         bounds = np.searchsorted(places, np.arange(N_FILES + 1))
         for place in np.unique(places):
             files[place].write(records[bounds[place] : bounds[place + 1]].tobytes())
