@@ -264,3 +264,31 @@ def test_large_ids_beside_missing_cells_keep_their_digits(tmp_path: Path, suffix
     ids = read_table(path)["id"]
     assert ids.iloc[0] == 2**53 + 1
     assert pd.isna(ids.iloc[1])
+
+
+def test_memory_does_not_grow_with_the_row_groups_read(tmp_path):
+    path = tmp_path / "long.parquet"
+    groups = pa.table({f"m{j}": np.random.default_rng(j).normal(size=4000) for j in range(8)})
+    with pq.ParquetWriter(path, groups.schema) as writer:
+        for _ in range(60):
+            writer.write_table(groups)
+    held = [pa.total_allocated_bytes() for _ in iter_batches(path, 2000)]
+    assert len(held) == 120
+    assert max(held[60:]) < 1.5 * max(held[:20])
+
+
+def test_small_row_groups_are_read_together(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(1000)})
+    frame.to_parquet(tmp_path / "small.parquet", row_group_size=10)
+    batches = list(iter_batches(tmp_path / "small.parquet", 300))
+    assert [len(batch) for batch in batches] == [300, 300, 300, 100]
+    assert pd.concat(batches)["x"].tolist() == frame["x"].tolist()
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2], "y": ["a", "b"]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        (batch,) = iter_batches(tmp_path / name, columns=["y"])
+        assert batch.columns.tolist() == ["y"]

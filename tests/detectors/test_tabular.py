@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from vae_anomaly import Threshold, load_detector
-from vae_anomaly.detectors._tabular_rows import plan_rows
+from vae_anomaly.detectors._tabular_rows import plan_rows, weighted_rows
 from vae_anomaly.detectors.tabular import SCORES, TabularVAEDetector
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError, SchemaError
 
@@ -331,6 +331,98 @@ def test_presets_look_at_one_or_two_views():
     assert [v.view.name for v in fast._scorer.views] == ["arg"]
 
 
+def test_rows_of_weight_zero_leave_no_trace():
+    rows, other = correlated(60), correlated(30, seed=7) * 50
+    weights = np.repeat([1.0, 0.0], [60, 30])
+    weighted = TabularVAEDetector(**QUICK).fit(np.vstack([rows, other]), sample_weight=weights)
+    without = TabularVAEDetector(**QUICK).fit(rows)
+    assert weighted.anomaly_score(other).tolist() == without.anomaly_score(other).tolist()
+    assert weighted.fingerprint_ == without.fingerprint_
+
+
+def test_a_row_of_weight_two_is_a_row_that_is_there_twice():
+    rows = correlated(60)
+    twice = np.repeat(np.arange(60), 2)
+    weighted = TabularVAEDetector(**QUICK).fit(rows, sample_weight=np.full(60, 2))
+    repeated = TabularVAEDetector(**QUICK).fit(rows[twice], groups=twice)
+    assert weighted.anomaly_score(rows).tolist() == repeated.anomaly_score(rows).tolist()
+    assert weighted.metrics_["rows"] == 120.0
+
+
+def test_the_share_of_rows_follows_their_weights():
+    weights = np.repeat([0.25, 1.5], 2000)
+    kept = weighted_rows(weights, 4000, np.random.default_rng(0))
+    assert np.sum(kept < 2000) == pytest.approx(500, abs=60)
+    assert np.sum(kept >= 2000) == pytest.approx(3000, abs=70)
+
+
+def test_weights_of_one_change_nothing():
+    rows = correlated(60)
+    weighted = TabularVAEDetector(**QUICK).fit(rows, sample_weight=np.ones(60))
+    assert (
+        weighted.anomaly_score(rows).tolist()
+        == TabularVAEDetector(**QUICK).fit(rows).anomaly_score(rows).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.ones(59), -np.ones(60), np.zeros(60), np.full(60, np.nan), np.full(60, 1e9)],
+    ids=["too few", "negative", "all zero", "missing", "a trillion rows"],
+)
+def test_weights_that_cannot_be_used_are_refused(weights):
+    with pytest.raises(ConfigError, match="sample_weight"):
+        TabularVAEDetector(**QUICK).fit(correlated(60), sample_weight=weights)
+
+
+class Interchanged:
+    """A table of another library that offers the Arrow C stream, as polars does."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._table = pa.Table.from_pandas(frame, preserve_index=False)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+class Converted:
+    """A table that offers `to_arrow` only."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._table = pa.Table.from_pandas(frame, preserve_index=False)
+
+    def to_arrow(self) -> pa.Table:
+        return self._table
+
+
+@pytest.mark.parametrize(
+    "as_other",
+    [
+        Interchanged,
+        Converted,
+        pa.Table.from_pandas,
+        lambda f: f.convert_dtypes(dtype_backend="pyarrow"),
+    ],
+    ids=["Arrow C stream", "to_arrow", "Arrow table", "pandas on Arrow"],
+)
+def test_tables_of_other_libraries_score_as_pandas_does(detector, as_other):
+    rows = payments(30, seed=3)
+    assert detector.anomaly_score(as_other(rows)).tolist() == detector.anomaly_score(rows).tolist()
+
+
+def test_a_detector_fits_an_arrow_stream_with_its_names():
+    detector = TabularVAEDetector(**QUICK).fit(Interchanged(payments(60)))
+    assert detector.feature_names_in_.tolist() == list(payments(1).columns)
+
+
+def test_transform_gives_a_frame_where_pandas_output_is_set(detector):
+    rows = payments(12, seed=4).set_index(pd.Index(range(100, 112)))
+    shown = copy.copy(detector).set_output(transform="pandas").transform(rows)
+    assert shown.columns.tolist() == detector.get_feature_names_out().tolist()
+    assert shown.index.tolist() == rows.index.tolist()
+    np.testing.assert_array_equal(shown.to_numpy(), detector.transform(rows))
+
+
 def _expected_failures(estimator):
     named_score = "the parameter `score` hides scikit-learn's optional method of that name"
     return {
@@ -338,6 +430,9 @@ def _expected_failures(estimator):
         "check_n_features_in_after_fitting": named_score,
         "check_array_api_input": "frames, not array-API namespaces, are what is read",
         "check_pipeline_consistency": named_score,
+        "check_sample_weight_equivalence_on_dense_data": (
+            "copies of a row are held out together, separate rows are not: equal in distribution"
+        ),
     }
 
 

@@ -63,7 +63,8 @@ def score_images(
     files : list of str
         What was written, below the output folder.
     """
-    root, counts = Path(output.root), Counts()
+    bad: list[BadItem] = []
+    root, counts = Path(output.root), Counts(bad.append)
     part, folder = root / output.part(partition.key), f"heatmaps/{partition.key}"
     shutil.rmtree(root / folder, ignore_errors=True)  # of an earlier run over other pictures
     rows: list[dict[str, Any]] = []
@@ -76,7 +77,7 @@ def score_images(
     counts.rows_out = len(rows)
     counts.rows_flagged = sum(row["is_anomaly"] for row in rows)
     partition.check_unchanged()
-    quarantine = write_quarantine(root, partition.key, counts.bad)
+    quarantine = write_quarantine(root, partition.key, bad)
     with replace_file(part) as temporary:
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         pq.write_table(table, temporary, compression="zstd")
@@ -93,7 +94,7 @@ def _decoded(
         try:
             pictures.append((file, decode_image(file.path)))
         except ImageError as err:
-            counts.bad.append(BadItem(file.id, err.code, str(err), file.path))
+            counts.set_aside(BadItem(file.id, err.code, str(err), file.path))
     return pictures
 
 
@@ -109,7 +110,7 @@ def _score(
     except (DataError, CalibrationError) as err:
         if len(pictures) > 1:
             return [one for picture in pictures for one in _score([picture], detector, counts)]
-        counts.bad.append(_refused(pictures[0][0], err))
+        counts.set_aside(_refused(pictures[0][0], err))
         return []
     values = zip(said.anomaly_score, said.p_value, said.heat, strict=True)
     return [
@@ -130,7 +131,7 @@ def _is_finite(score: float, file: SourceFile, counts: Counts) -> bool:
     if np.isfinite(score):
         return True
     message = "the model gave no finite number for this picture"
-    counts.bad.append(BadItem(file.id, "nonfinite_score", message, file.path))
+    counts.set_aside(BadItem(file.id, "nonfinite_score", message, file.path))
     return False
 
 

@@ -10,7 +10,7 @@ from vae_anomaly.batch.commit import sha256_of
 from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.batch.quarantine import Counts, count_codes
+from vae_anomaly.batch.quarantine import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.progress import Progress, null_progress
 
@@ -48,10 +48,10 @@ def score_partition(
         rows_in=counts.rows_in,
         rows_out=counts.rows_out,
         rows_flagged=counts.rows_flagged,
-        rows_quarantined=len(counts.bad),
+        rows_quarantined=counts.codes.total(),
         output=names[0],
         files={name: sha256_of(root / name) for name in names},
-        codes=count_codes(counts.bad),
+        codes=dict(counts.codes.most_common()),
         seconds=time.perf_counter() - start,
     )
     partition.check_unchanged()

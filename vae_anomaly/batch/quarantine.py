@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import DataError
@@ -14,7 +16,7 @@ from vae_anomaly.errors import DataError
 __all__ = [
     "BadItem",
     "Counts",
-    "count_codes",
+    "open_quarantine",
     "quarantine_path",
     "read_quarantine",
     "write_quarantine",
@@ -44,17 +46,56 @@ class BadItem:
 
 @dataclass
 class Counts:
-    """What became of a partition's items, counted while it is scored."""
+    """What became of a partition's items, counted while it is scored.
 
+    Parameters
+    ----------
+    keep : callable
+        Takes each item that was not scored.
+    """
+
+    keep: Callable[[BadItem], None]
     rows_in: int = 0
     rows_out: int = 0
     rows_flagged: int = 0
-    bad: list[BadItem] = field(default_factory=list)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    def set_aside(self, item: BadItem) -> None:
+        """Count an item that was not scored, and hand it on."""
+        self.codes[item.code] += 1
+        self.keep(item)
 
 
 def quarantine_path(key: str) -> str:
     """Return where the quarantine of a partition lies below the output folder."""
     return f"quarantine/{key}.jsonl"
+
+
+@contextmanager
+def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]:
+    """Take the items of one partition one by one, so that many of them need no memory.
+
+    When the block ends well the file is in its place; without items an older one is removed.
+
+    Yields
+    ------
+    keep : callable
+        Writes one item.
+    """
+    target = root / quarantine_path(key)
+    file: TextIO | None = None
+    with ExitStack() as stack:
+
+        def keep(item: BadItem) -> None:
+            nonlocal file
+            if file is None:
+                temporary = stack.enter_context(replace_file(target))
+                file = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            file.write(json.dumps(asdict(item), ensure_ascii=False, sort_keys=True) + "\n")
+
+        yield keep
+    if file is None:
+        target.unlink(missing_ok=True)
 
 
 def write_quarantine(root: Path, key: str, items: Iterable[BadItem]) -> str | None:
@@ -65,14 +106,11 @@ def write_quarantine(root: Path, key: str, items: Iterable[BadItem]) -> str | No
     path : str or None
         Below ``root``; None if there was nothing to write.
     """
+    with open_quarantine(root, key) as keep:
+        for item in items:
+            keep(item)
     name = quarantine_path(key)
-    lines = [json.dumps(asdict(item), ensure_ascii=False, sort_keys=True) for item in items]
-    if not lines:
-        (root / name).unlink(missing_ok=True)
-        return None
-    with replace_file(root / name) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return name
+    return name if (root / name).is_file() else None
 
 
 def read_quarantine(path: Path) -> list[BadItem]:
@@ -88,8 +126,3 @@ def read_quarantine(path: Path) -> list[BadItem]:
         return [BadItem(**json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError) as err:
         raise DataError(f"{path} is no quarantine file: {err}. Score the input again.") from err
-
-
-def count_codes(items: Iterable[BadItem]) -> dict[str, int]:
-    """Return how many items have each code, most frequent first."""
-    return dict(Counter(item.code for item in items).most_common())

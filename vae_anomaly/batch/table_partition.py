@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
+from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
+from vae_anomaly.batch.repeats import find_repeats
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.tables import iter_batches
 from vae_anomaly.errors import SchemaError
@@ -79,28 +80,38 @@ def score_table(
     """
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
-    ids = _Ids(partition, id_column, _repeated_ids(path, id_column, batch_rows))
-    counts = Counts()
     root = Path(output.root)
     part = root / output.part(partition.key)
-    with replace_file(part) as temporary:
+    with (
+        _named(partition, id_column, root, batch_rows) as ids,
+        replace_file(part) as temporary,
+        open_quarantine(root, partition.key) as keep,
+    ):
+        counts = Counts(keep)
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
             for frame in iter_batches(path, batch_rows):
                 writer.write_table(_score_rows(frame, ids, model, detector, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
-        quarantine = write_quarantine(root, partition.key, counts.bad)
-    return counts, [part.name, *([quarantine] if quarantine else [])]
+    quarantine = quarantine_path(partition.key)
+    return counts, [part.name, *([quarantine] if counts.codes else [])]
 
 
 class _Ids:
-    """Name rows, and find those whose name is missing or was seen before."""
+    """Name rows, and find those whose name is missing or was seen before.
 
-    def __init__(self, partition: Partition, column: str | None, repeated: set[str]) -> None:
-        self.name = partition.files[0].id
-        self.column = column
-        self._repeated = repeated
-        self._seen: set[str] = set()
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    column : str or None
+        Which names the rows; None numbers them.
+    repeated : ndarray of shape (N,), bool, or None
+        Whether an earlier row has a row's id.
+    """
+
+    def __init__(self, name: str, column: str | None, repeated: NDArray[np.bool_] | None) -> None:
+        self.name, self.column, self._repeated = name, column, repeated
 
     def of(self, frame: pd.DataFrame) -> list[str | None]:
         """Return the id of each row, None where it has none."""
@@ -108,16 +119,25 @@ class _Ids:
             return [f"{self.name}#{row + 1}" for row in frame.index]
         return _texts(frame[self.column])
 
-    def fault(self, identifier: str | None) -> tuple[str, str] | None:
+    def fault(self, identifier: str | None, row: int) -> tuple[str, str] | None:
         """Return code and message where the id does not name one row."""
         if identifier is None:
             return "missing_id", f"column {self.column!r} is empty, so the row has no name"
-        if identifier not in self._repeated:
-            return None
-        if identifier in self._seen:
+        if self._repeated is not None and self._repeated[row]:
             return "duplicate_id", f"the id {identifier!r} was given to an earlier row"
-        self._seen.add(identifier)
         return None
+
+
+@contextmanager
+def _named(partition: Partition, column: str | None, root: Path, batch_rows: int) -> Iterator[_Ids]:
+    """Look through the ids of a table before it is scored."""
+    file = partition.files[0]
+    if column is None:
+        yield _Ids(file.id, None, None)
+        return
+    pieces = (_texts(frame[column]) for frame in iter_batches(file.path, batch_rows, [column]))
+    with find_repeats(pieces, root) as repeated:
+        yield _Ids(file.id, column, repeated)
 
 
 def _score_rows(
@@ -126,8 +146,10 @@ def _score_rows(
     """Score the good rows of one piece; note the bad ones."""
     names = ids.of(frame)
     faults: list[tuple[str, str] | None] = [
-        ids.fault(name) or fault
-        for name, fault in zip(names, detector.schema_.bad_rows(frame), strict=True)
+        ids.fault(name, row) or fault
+        for name, row, fault in zip(
+            names, frame.index, detector.schema_.bad_rows(frame), strict=True
+        )
     ]
     good = np.array([fault is None for fault in faults], dtype=bool)
     raw = np.full(len(frame), np.nan)
@@ -141,7 +163,7 @@ def _score_rows(
         row = int(frame.index[int(position)]) + 1
         code, message = faults[position] or ("unknown", "not scored")
         source = f"{ids.name}, row {row}"
-        counts.bad.append(BadItem(names[position] or f"{ids.name}#{row}", code, message, source))
+        counts.set_aside(BadItem(names[position] or f"{ids.name}#{row}", code, message, source))
     kept = [name for name, ok in zip(names, scored, strict=True) if ok]
     table = _answers(kept, raw[scored], rows[np.isfinite(raw[good])], model, detector)
     counts.rows_in += len(frame)
@@ -180,34 +202,6 @@ def _reasons(
             for place, text in enumerate(told[:N_REASONS]):
                 columns[place][position] = text
     return {f"reason_{k + 1}": column for k, column in enumerate(columns)}
-
-
-def _repeated_ids(path: str, column: str | None, batch_rows: int) -> set[str]:
-    """Return the ids that occur more than once, in memory of 8 bytes a row.
-
-    Hashes find the few candidates; their texts are then compared, so a collision does no harm.
-    """
-    if column is None:
-        return set()
-    hashes = [_hashed(texts) for texts in _id_texts(path, column, batch_rows)]
-    values, count = np.unique(np.concatenate(hashes), return_counts=True)
-    suspects = values[count > 1]
-    if not suspects.size:
-        return set()
-    tally: Counter[str] = Counter()
-    for texts in _id_texts(path, column, batch_rows):
-        tally.update(texts[np.isin(_hashed(texts), suspects)].tolist())
-    return {text for text, count in tally.items() if count > 1}
-
-
-def _id_texts(path: str, column: str, batch_rows: int) -> Iterator[NDArray[np.object_]]:
-    for frame in iter_batches(path, batch_rows):
-        texts = [text for text in _texts(frame[column]) if text is not None]
-        yield np.array(texts, dtype=object)
-
-
-def _hashed(texts: NDArray[np.object_]) -> NDArray[np.uint64]:
-    return np.asarray(pd.util.hash_array(texts, categorize=False), dtype=np.uint64)
 
 
 def _texts(cells: pd.Series[Any]) -> list[str | None]:

@@ -116,12 +116,15 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
               help="Weight of the KL in training.  [default: the model's]")  # fmt: skip
 @click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
               help="Length of the code.  [default: one per feature, at most 32]")  # fmt: skip
+@click.option("--sample-rows", type=click.IntRange(min=1000), default=200_000, show_default=True,
+              help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
 
     What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
-    `vae-anomaly data schema` wrote and you edited. Missing cells are data.
+    `vae-anomaly data schema` wrote and you edited. Missing cells are data. A table may be
+    longer than memory.
 
     \b
     Examples:
@@ -134,7 +137,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 
     where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
-    chosen = {key: options[key] for key in ("label", "id_column", "groups")}
+    chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
     kind = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
     detector = TabularVAEDetector(**kind, **_parameters(options))
     with show_progress() as progress:

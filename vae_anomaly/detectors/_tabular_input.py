@@ -7,12 +7,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import as_frame
+from vae_anomaly.detectors._tabular_rows import group_codes, weighted_rows
 from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = ["group_column", "has_names", "infer_schema", "plain_numbers", "read_frame", "single_row"]
+__all__ = [
+    "counted_rows",
+    "group_column",
+    "has_names",
+    "infer_schema",
+    "plain_numbers",
+    "read_frame",
+    "single_row",
+]
 
 MAX_ROWS_TO_INFER = 100_000
 
@@ -63,6 +73,31 @@ def group_column(frame: pd.DataFrame, groups: Any) -> Any:
             f"Columns: {', '.join(map(str, frame.columns[:20]))}."
         )
     return frame[groups].to_numpy()
+
+
+def counted_rows(
+    frame: pd.DataFrame, groups: Any, weights: Any, rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.int64] | None]:
+    """Let every row of a training table count as often as its weight says.
+
+    Returns
+    -------
+    counted : DataFrame
+        Each row as often as it counts.
+    distinct : DataFrame
+        The same rows once each; the schema is inferred from these.
+    codes : ndarray of int64, or None
+        Group of each counted row; copies of a row are one group where there are no others.
+    """
+    codes = group_codes(group_column(frame, groups), len(frame))
+    rows = weighted_rows(weights, len(frame), rng)
+    if rows is None:
+        return frame, frame, codes
+    once = np.unique(rows)
+    if codes is None and len(once) < len(rows):
+        codes = np.arange(len(frame))
+    counted = frame.iloc[rows].reset_index(drop=True)
+    return counted, frame.iloc[once], None if codes is None else group_codes(codes[rows], len(rows))
 
 
 def infer_schema(

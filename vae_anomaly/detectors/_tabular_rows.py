@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = ["Fold", "group_codes", "only_used", "plan_rows"]
+__all__ = ["Fold", "group_codes", "only_used", "plan_rows", "weighted_rows"]
 
 Rows = NDArray[np.int64]
 
@@ -26,6 +26,7 @@ MAX_HELD_OUT = 5_000
 VALIDATION_SHARE = 0.15
 MAX_VALIDATION = 1_000
 N_FOLDS = 5
+MAX_WEIGHTED_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,51 @@ def group_codes(groups: object, n_rows: int) -> Rows | None:
             "Pass at least two groups, or none."
         )
     return codes
+
+
+def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Rows | None:
+    """Return which rows a table has when each counts as often as its weight says, ascending.
+
+    Parameters
+    ----------
+    weights : array of shape (N,) or None
+        A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability
+        0.3.
+    n_rows : int
+    rng : numpy Generator
+        Asked only where a weight is no whole number.
+
+    Returns
+    -------
+    rows : ndarray of shape (M,), int64, or None
+        None without weights, or where all are 1.
+
+    Raises
+    ------
+    ConfigError
+        If there is not one weight per row, or one is negative, infinite or missing, or together
+        they make no row, or far too many.
+    """
+    if weights is None:
+        return None
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (n_rows,):
+        raise ConfigError(
+            f"sample_weight must name one weight per row; got shape {values.shape} for {n_rows} "
+            "rows. Pass an array of one dimension."
+        )
+    total = values.sum()
+    if not np.all(values >= 0) or not 0 < total <= MAX_WEIGHTED_ROWS:
+        raise ConfigError(
+            "sample_weight says how often a row counts: numbers from 0 that add up to at most "
+            f"{MAX_WEIGHTED_ROWS:,}, not all zero. Got {values.min():g} to {values.max():g}, sum "
+            f"{total:g}. Divide large weights by their mean."
+        )
+    times = np.floor(values)
+    part = values - times
+    if part.any():
+        times += rng.random(n_rows) < part
+    return None if np.all(times == 1) else np.repeat(np.arange(n_rows), times.astype(np.int64))
 
 
 def plan_rows(
@@ -146,7 +192,7 @@ def _draw(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator
     if groups is None:
         return rng.permutation(rows)[:wanted]
     order = rng.permutation(np.unique(groups[rows]))
-    sizes = np.cumsum([np.sum(groups[rows] == group) for group in order])
+    sizes = np.cumsum(np.bincount(groups[rows])[order])
     n_groups = min(int(np.searchsorted(sizes, wanted)) + 1, len(order) - 1)
     return rows[np.isin(groups[rows], order[:n_groups])]
 

@@ -36,7 +36,7 @@ from vae_anomaly.detectors._tabular_generate import (
 )
 from vae_anomaly.detectors._tabular_health import latent_health
 from vae_anomaly.detectors._tabular_input import (
-    group_column,
+    counted_rows,
     has_names,
     infer_schema,
     plain_numbers,
@@ -51,7 +51,7 @@ from vae_anomaly.detectors._tabular_parameters import (
     fit_options,
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
-from vae_anomaly.detectors._tabular_rows import group_codes, only_used, plan_rows
+from vae_anomaly.detectors._tabular_rows import only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
@@ -190,7 +190,13 @@ class TabularVAEDetector(
         self.random_state = random_state
 
     def fit(
-        self, X: Any, y: Any = None, *, groups: Any = None, progress: Progress | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        sample_weight: Any = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn what normal rows look like.
 
@@ -203,6 +209,10 @@ class TabularVAEDetector(
         groups : array of shape (N,) or str, optional
             Customer, machine, part of each row, or the column that names it. Rows of one group are
             held out together.
+        sample_weight : array of shape (N,), optional
+            How often each row counts, in training, memory and calibration alike: 2 is a row that
+            is there twice, 0 one that is not there, 0.3 one that is there with probability 0.3.
+            Copies of a row are held out together and do not vouch for each other.
         progress : Progress, optional
 
         Raises
@@ -220,12 +230,12 @@ class TabularVAEDetector(
         X, groups = only_real(X, groups, self._declared())
         frame = read_frame(X)
         rng = np.random.default_rng(self.random_state)
-        codes = group_codes(group_column(frame, groups), len(frame))
+        frame, distinct, codes = counted_rows(frame, groups, sample_weight, rng)
         n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
         folds = plan_rows(len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds)
         self._note_columns(X, frame)
         self.schema_ = self.schema or infer_schema(
-            frame, self.column_kinds, groups, named=has_names(X), rng=rng
+            distinct, self.column_kinds, groups, named=has_names(X), rng=rng
         )
         self.schema_.check(frame)
         kept, folds = only_used(folds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from vae_anomaly.data.cells import read_booleans, read_text
 from vae_anomaly.data.folders import GOOD_NAMES
 from vae_anomaly.data.kinds import did_you_mean
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
-__all__ = ["column_of", "find_labels", "read_labels"]
+__all__ = ["PieceLabels", "column_of", "find_labels", "read_labels"]
 
 Floats = NDArray[np.float64]
 Kinds = NDArray[np.object_]
@@ -52,8 +53,8 @@ def read_labels(column: pd.Series[Any]) -> tuple[Floats, Kinds | None]:
     known = {str(kind) for kind in kinds if kind is not None}
     if not any(kind.lower() in NORMAL_WORDS for kind in known) or len(known) > MAX_KINDS:
         raise DataError(
-            f"The column {column.name!r} holds no labels: {column.iloc[bad[0]]!r} in row "
-            f"{bad[0] + 1}. Labels are 0/1, true/false, or kinds of which normal is called "
+            f"The column {column.name!r} holds no labels: {column.iloc[bad[0]]!r} is one of "
+            "its values. Labels are 0/1, true/false, or kinds of which normal is called "
             "good, ok or normal."
         )
     strange = [np.nan if k is None else float(str(k).lower() not in NORMAL_WORDS) for k in kinds]
@@ -84,14 +85,106 @@ def find_labels(
     DataError
         If an id has two different labels, or no row has one.
     """
-    file, _, column = asked.rpartition(":")
-    if asked in frame.columns or not file or not Path(file).exists():
+    apart = _apart(asked, [str(name) for name in frame.columns])
+    if apart is None:
         return read_labels(column_of(frame, asked, "--labels"))
     if ids is None:
-        raise ConfigError(
-            f"The labels of {file} are joined by id, but nothing names the rows. "
-            "Train with --id-column NAME, or put the labels into the table itself."
-        )
+        raise _unnamed(apart[0])
+    keys, labels, kinds = _label_file(*apart, id_column)
+    return _joined(keys, labels, kinds, read_text(pd.Series(ids)), apart[0])
+
+
+class PieceLabels:
+    """Labels of a long table whose rows come in pieces.
+
+    Parameters
+    ----------
+    asked : str
+        ``COLUMN``, or ``FILE:COLUMN``; the labels of a file are held in memory.
+    files : sequence of path
+        The table. Its column is looked through once, for what its values are.
+    id_column : str, optional
+        As for `find_labels`.
+
+    Raises
+    ------
+    SchemaError, ConfigError, DataError
+        As `find_labels`.
+
+    Attributes
+    ----------
+    column : str
+        The column of the table that labels its rows or names them.
+    """
+
+    def __init__(self, asked: str, files: Sequence[Path], id_column: str | None) -> None:
+        first = next(iter_batches(files[0], 1))
+        apart = _apart(asked, [str(name) for name in first.columns])
+        self._source, self.column = asked, asked
+        if apart is None:
+            column_of(first, asked, "--labels")
+            values = pd.Series(_distinct(files, asked), name=asked, dtype=object)
+            labels = read_labels(values)[0]
+            self._known = pd.Series(labels, index=values.to_numpy(), dtype=np.float64)
+        elif id_column is None:
+            raise _unnamed(apart[0])
+        else:
+            keys, labels, kinds = _label_file(*apart, id_column)
+            self._source, self.column = apart[0], id_column
+            self._known = _one_label_each(keys, labels, kinds, apart[0])["label"]
+        self._found = False
+
+    def of(self, cells: pd.Series[Any]) -> Floats:
+        """Return the labels of the next rows, shape (N,), NaN where there is none.
+
+        Parameters
+        ----------
+        cells : Series of length N
+            Their cells of `column`.
+        """
+        labels: Floats = np.asarray(self._known.reindex(read_text(cells)), dtype=np.float64)
+        self._found = self._found or bool(np.isfinite(labels).any())
+        return labels
+
+    def check_found(self) -> None:
+        """Raise if no row had a label.
+
+        Raises
+        ------
+        DataError
+        """
+        if not self._found:
+            raise DataError(f"{self._source} labels none of the rows. Check the labels and ids.")
+
+
+def _distinct(files: Sequence[Path], column: str) -> list[str]:
+    """Return the texts of a column, in the order they appear; no more than say it is no label."""
+    seen: dict[str, None] = {}
+    for file in files:
+        for frame in iter_batches(file, columns=[column]):
+            seen |= dict.fromkeys(text for text in read_text(frame[column]) if text is not None)
+            if len(seen) > 10 * MAX_KINDS:
+                return list(seen)
+    return list(seen)
+
+
+def _apart(asked: str, columns: Sequence[str]) -> tuple[str, str] | None:
+    """Return file and column where labels are kept apart from the table."""
+    file, _, column = asked.rpartition(":")
+    return None if asked in columns or not file or not Path(file).exists() else (file, column)
+
+
+def _unnamed(file: str) -> ConfigError:
+    return ConfigError(
+        f"The labels of {file} are joined by id, but nothing names the rows. "
+        "Train with --id-column NAME, or put the labels into the table itself."
+    )
+
+
+def _label_file(
+    file: str, column: str, id_column: str | None
+) -> tuple[Kinds, Floats, Kinds | None]:
+    """Read ids, labels and kinds of a file of labels."""
     table = read_table(file)
     key = next((name for name in (id_column, "id") if name in table.columns), None)
     if key is None:
@@ -99,8 +192,7 @@ def find_labels(
             f"{file} has no column {id_column or 'id'!r} to join by. "
             f"It has {', '.join(map(str, table.columns[:20]))}. Rename the one that holds the ids."
         )
-    labels, kinds = read_labels(column_of(table, column, "--labels"))
-    return _joined(read_text(table[key]), labels, kinds, read_text(pd.Series(ids)), file)
+    return read_text(table[key]), *read_labels(column_of(table, column, "--labels"))
 
 
 def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
@@ -121,15 +213,20 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
     return column
 
 
-def _joined(
-    keys: Kinds, labels: Floats, kinds: Kinds | None, ids: Kinds, file: str
-) -> tuple[Floats, Kinds | None]:
+def _one_label_each(keys: Kinds, labels: Floats, kinds: Kinds | None, file: str) -> pd.DataFrame:
+    """Return label and kind by id, or say which id has two labels."""
     known = pd.DataFrame({"label": labels, "kind": kinds}, index=keys)
     known = known[~known.reset_index().duplicated().to_numpy()]
     twice = known.index[known.index.duplicated()]
     if len(twice):
         raise DataError(f"{file} gives the id {twice[0]!r} two different labels. Keep one.")
-    found = known.reindex(ids)
+    return known
+
+
+def _joined(
+    keys: Kinds, labels: Floats, kinds: Kinds | None, ids: Kinds, file: str
+) -> tuple[Floats, Kinds | None]:
+    found = _one_label_each(keys, labels, kinds, file).reindex(ids)
     if not found["label"].notna().any():
         raise DataError(
             f"{file} labels none of these items; its ids look like {keys[0]!r}, the items' like "

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from vae_anomaly.batch import Partition, read_manifest
+from vae_anomaly.data.tables import iter_batches
 
 __all__ = ["Flag", "strangest_flags"]
 
@@ -61,11 +62,18 @@ def strangest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) ->
     found: list[Flag] = []
     for entry in read_manifest(out, verify=False)["partitions"]:
         if entry["key"] in asked and entry["rows_flagged"]:
-            rows = pd.read_parquet(
-                Path(out) / entry["output"], filters=[("is_anomaly", "==", True)]
-            ).nlargest(top, "score")
+            rows = _strangest_rows(Path(out) / entry["output"], top)
             found += [_flag(row, asked[entry["key"]]) for row in rows.to_dict("records")]
     return sorted(found, key=lambda flag: (-flag.score, flag.id))[:top]
+
+
+def _strangest_rows(path: Path, top: int) -> pd.DataFrame:
+    """Return the flagged rows of one file with the highest scores; never holds all of them."""
+    best: list[pd.DataFrame] = []
+    for piece in iter_batches(path):
+        flagged = piece[piece["is_anomaly"]]
+        best = [pd.concat([*best, flagged.nlargest(top, "score")]).nlargest(top, "score")]
+    return best[0]
 
 
 def _flag(row: dict[Any, Any], partition: Partition) -> Flag:

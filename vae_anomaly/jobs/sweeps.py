@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from vae_anomaly.data.encoding import TableEncoder
 from vae_anomaly.data.folders import list_images
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.data.views import StandardView
 from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
 from vae_anomaly.detectors.image_training import assign_folds
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.jobs.images import groups_of
-from vae_anomaly.jobs.tables import infer_schema_of, kinds_beside, labelled_anomalous
+from vae_anomaly.jobs.reading import read_training_rows
+from vae_anomaly.jobs.tables import infer_schema_of, kinds_beside, real_rows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
@@ -84,17 +85,19 @@ def sweep_table_job(
     wanted = TABLE_LATENTS if latent_dims is None else tuple(latent_dims)
     grid = SweepGrid(tuple(betas), wanted, autoencoder)  # refused before anything is read
     settings, files = settings or SweepSettings(), list_partitions(source)
-    frame = read_table(files)
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
-    strange = labelled_anomalous(frame, label, id_column)
-    normal, notes = _some(frame[~strange], settings.random_state)
+    rows = read_training_rows(
+        files, label=label, id_column=id_column, groups=groups, seed=settings.random_state
+    )
+    real, said = real_rows(rows.normal, schema, kinds)
+    normal, notes = _some(real, settings.random_state)
     _check_count(len(normal), "normal rows")
     chosen = infer_schema_of(
         normal,
         schema=schema,
         kinds=kinds_beside(kinds, groups),
-        label=label if label in frame.columns else None,
+        label=label if label in normal.columns else None,
         id_column=id_column,
     )
     held_out = _held_out(_row_groups(normal, groups), settings.random_state)
@@ -102,17 +105,18 @@ def sweep_table_job(
     if latent_dims is None:
         fitting = tuple(size for size in TABLE_LATENTS if size <= train.shape[1])
         grid = replace(grid, latent_dims=fitting or (1,))
-    left = f"; {int(strange.sum()):,} labelled as anomalies, left out" * bool(strange.any())
+    left = f"; {rows.n_strange:,} labelled as anomalies, left out" * bool(rows.n_strange)
     return sweep(
         torch.from_numpy(train),
         torch.from_numpy(test),
         grid,
         settings,
         progress=progress,
-        source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}{left}",
+        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}{left}",
         unit="standard deviations of a column over the training rows",
         notes=(
             f"{train.shape[1]} features from {len(fields)} columns: {', '.join(fields)}",
+            *said,
             *notes,
         ),
     )

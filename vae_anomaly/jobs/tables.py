@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_text
 from vae_anomaly.data.kinds import Column, ColumnKind
 from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.diagnostics import collapse_warning
-from vae_anomaly.errors import ConfigError, NotEnoughDataError, SchemaError
-from vae_anomaly.evaluation.labels import find_labels
+from vae_anomaly.errors import NotEnoughDataError, SchemaError
+from vae_anomaly.jobs.reading import SAMPLE_ROWS, TrainingRows, read_training_rows
 from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.metrics import RankingCurve
 from vae_anomaly.progress import Progress
@@ -44,9 +42,13 @@ def train_table_job(
     label: str | None = None,
     id_column: str | None = None,
     groups: str | None = None,
+    sample_rows: int = SAMPLE_ROWS,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on the normal rows of tables, save and register it.
+
+    The tables may be longer than memory: of more than ``sample_rows`` rows a uniform sample is
+    held, and schema, fit and calibration see that alone.
 
     Parameters
     ----------
@@ -67,6 +69,8 @@ def train_table_job(
     groups : str, optional
         Column whose equal values are held out together, such as customer or machine; never a
         feature unless `kinds` says so.
+    sample_rows : int
+        Most rows held in memory; a shorter table is used whole. The random state draws them.
     progress : callable, optional
 
     Returns
@@ -87,31 +91,38 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files = list_partitions(source)
-    frame, said = _real_rows(read_table(files), schema, kinds)
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
-    strange = labelled_anomalous(frame, label, id_column)
-    normal = frame[~strange]
+    rows = read_training_rows(
+        files, label=label, id_column=id_column, groups=groups,
+        sample_rows=sample_rows, seed=detector.random_state, progress=progress,
+    )  # fmt: skip
+    normal, said = real_rows(rows.normal, schema, kinds)
     if normal.empty:
         raise NotEnoughDataError(
-            f"No normal row is left: {label} labels all {len(frame):,} rows as anomalies. "
+            f"No normal row is left: {label} labels all {rows.n_read:,} rows as anomalies. "
             "Check the labels; 1 is an anomaly."
         )
     chosen = infer_schema_of(
         normal,
         schema=schema,
         kinds=kinds_beside(kinds, groups),
-        label=label if label in frame.columns else None,  # or it lies in a file of its own
+        label=label if label in normal.columns else None,  # or it lies in a file of its own
         id_column=id_column,
     )
     destination.check_store()
     detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
-    figures = _measure_ranking(detector, frame[strange], len(normal))
+    _note_sample(detector, rows)
+    figures = _measure_ranking(detector, rows)
     reading = Reading(
-        source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}",
-        n_read=len(frame),
-        n_left_out=int(strange.sum()),
-        notes=(*said, *_notes(normal, chosen, detector.metrics_)),
+        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}",
+        n_read=rows.n_read,
+        n_left_out=rows.n_strange,
+        notes=(
+            *said,
+            *_notes(normal, chosen, detector.metrics_),
+            *_sample_notes(detector, rows),
+        ),
     )
     return finish(detector, reading, destination, started, figures)
 
@@ -179,7 +190,7 @@ def read_schema(file: str | Path) -> Schema:
     return Schema.from_json(text)
 
 
-def _real_rows(
+def real_rows(
     frame: pd.DataFrame, schema: Schema | None, kinds: Mapping[str, str] | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out generated rows and their mark, unless the column was declared as data."""
@@ -192,49 +203,55 @@ def _real_rows(
     return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
 
 
-def labelled_anomalous(
-    frame: pd.DataFrame, label: str | None, id_column: str | None
-) -> NDArray[np.bool_]:
-    """Say which rows are labelled as anomalies, shape (N,)."""
-    if label is None:
-        return np.zeros(len(frame), dtype=np.bool_)
-    if id_column is not None and id_column not in frame.columns:
-        raise ConfigError(
-            f"The id column {id_column!r} is not in the table. Columns: "
-            f"{', '.join(map(str, frame.columns[:20]))}."
-        )
-    ids = None if id_column is None else read_text(frame[id_column])
-    labels, _ = find_labels(label, frame, ids, id_column)
-    return np.asarray(labels == 1.0, dtype=np.bool_)
-
-
 def kinds_beside(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
     """Take the column of groups out of the features, unless it was declared."""
     return {**({} if groups is None else {groups: "identifier"}), **(kinds or {})}
 
 
-def _measure_ranking(
-    detector: TabularVAEDetector, anomalies: pd.DataFrame, n_normal: int
-) -> dict[str, Figure]:
+def _note_sample(detector: TabularVAEDetector, rows: TrainingRows) -> None:
+    """Let the model say how many rows it stands for, and which data they are."""
+    if rows.fingerprint is None:
+        return
+    detector.fingerprint_ = rows.fingerprint
+    detector.metrics_ = detector.metrics_ | {
+        "rows": float(rows.n_normal),
+        "sampled_rows": float(len(rows.normal)),
+    }
+
+
+def _sample_notes(detector: TabularVAEDetector, rows: TrainingRows) -> tuple[str, ...]:
+    """Say of a long table how little of it was held."""
+    if not rows.is_sample:
+        return ()
+    fit, held_out = (int(detector.metrics_[name]) for name in ("fit_rows", "held_out_rows"))
+    return (
+        f"a uniform sample of {len(rows.normal):,} of {rows.n_normal:,} normal rows was kept in "
+        f"memory (--sample-rows); of these {fit:,} made the model and {held_out:,} others "
+        "calibrated it",
+    )
+
+
+def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[str, Figure]:
     """Rank labelled anomalies among held-out normals; add the metrics and return the figures.
 
-    A held-out normal stands for all normals, so it weighs as many as it represents.
+    Who was drawn stands for all of its kind, so it weighs as many as it represents.
     """
-    fine = [fault is None for fault in detector.schema_.bad_rows(anomalies)]
-    usable = anomalies[np.array(fine, dtype=bool)]
+    fine = [fault is None for fault in detector.schema_.bad_rows(rows.strange)]
+    usable = rows.strange[np.array(fine, dtype=bool)]
     if usable.empty:
         return {}
     normal_scores = detector.calibration_.reference_scores()
     scores = np.concatenate([normal_scores, detector.anomaly_score(usable)])
     labels = np.repeat([False, True], [normal_scores.size, len(usable)])
-    weights = np.where(labels, 1.0, n_normal / normal_scores.size)
+    stands_for = rows.n_strange / len(rows.strange)
+    weights = np.where(labels, stands_for, rows.n_normal / normal_scores.size)
     curve = RankingCurve.of(labels, scores, weights)
     bound = detector.threshold_.value
     detector.metrics_ = detector.metrics_ | {
         "auroc": float(curve.auroc()),
         "average_precision": float(curve.average_precision()),
         "recall_at_threshold": float(np.mean(scores[labels] > bound)),
-        "labelled_anomalies": float(len(usable)),
+        "labelled_anomalies": float(round(stands_for * len(usable))),
     }
     return evaluation_figures(scores, labels, bound)
 
