@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import declared_entities, entity_options
 from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
@@ -92,16 +93,19 @@ def images(source: str, groups: str | None, model: str, size: int, **options: An
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model.")
 @click.option("--id-column", metavar="COLUMN", help="Names a row in the results.")
 @click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@entity_options
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
 
     What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
-    `vae-anomaly data schema` wrote and you edited. Missing cells are data.
+    `vae-anomaly data schema` wrote and you edited. Missing cells are data. With --entity each row
+    is also compared with the past of its card, customer, machine.
 
     \b
     Examples:
       vae-anomaly train table 'days/2024-04-*.parquet' --name cards --id-column payment_id
+      vae-anomaly train table days/ --name cards --entity card --time at --amount euro
       vae-anomaly train table days.csv --name cards --label is_fraud --kind shop=categorical
     """
     from vae_anomaly import TabularVAEDetector
@@ -110,6 +114,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups")}
+    chosen["entities"] = declared_entities(options)
     detector = TabularVAEDetector(**_parameters(options))
     with show_progress() as progress:
         report = train_table_job(

@@ -23,9 +23,16 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
+from vae_anomaly.data.histories import EntityHistories
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
+from vae_anomaly.detectors._tabular_entities import (
+    entities_from_state,
+    entity_arrays,
+    entity_header,
+)
 from vae_anomaly.detectors._tabular_explain import contributions
+from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
 from vae_anomaly.detectors._tabular_input import (
     group_column,
     has_names,
@@ -100,6 +107,10 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         Training, means over networks, nats per row.
     n_features_in_ : int
         Columns of the training table.
+    entities_ : EntityHistories or None
+        What makes the columns that are relative to an entity's own past, with its state at the end
+        of training; `train_table_job` sets it, and it is saved with the model. Rows given to the
+        detector have these columns already: ``detector.entities_.copy().extend(rows)``.
 
     Notes
     -----
@@ -121,6 +132,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
     """
 
     kind = "tabular"
+    entities_: EntityHistories | None = None
 
     def __init__(
         self,
@@ -255,7 +267,8 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         frame, table = self._encoded(X)
         if len(frame) == 0:
             return []
-        return reasons_for(self._scorer, frame, table, self._contributions(table), top)
+        parts = self._contributions(table)
+        return reasons_for(self._scorer, frame, table, parts, top, entity_phrases(self.entities_))
 
     def missing_cells(self, X: Any) -> NDArray[np.int64]:
         """Return how many cells of each row were empty and had to be filled, shape (N,)."""
@@ -467,11 +480,13 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
                 **header,
                 "n_features_in": self.n_features_in_,
                 "feature_names_in": None if names is None else [str(name) for name in names],
+                **entity_header(self.entities_),
             },
             weights=weights,
             calibration={
                 **{f"scorer.{k}": v for k, v in rest.items()},
                 "reference": self.calibration_.reference,
+                **entity_arrays(self.entities_),
             },
             threshold=self.threshold_.to_dict(),
             fingerprint=self.fingerprint_,
@@ -489,6 +504,7 @@ class TabularVAEDetector(TransformerMixin, BaseVAEDetector):  # type: ignore[mis
         start = "scorer."
         rest = {k[len(start) :]: v for k, v in state.calibration.items() if k.startswith(start)}
         detector._scorer = RowScorer.from_state(made, state.weights, rest)
+        detector.entities_ = entities_from_state(made, state.calibration)
         detector.calibration_ = ConformalCalibration(state.calibration["reference"])
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics

@@ -12,12 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vae_anomaly.data.cells import read_text
+from vae_anomaly.data.histories import EntityColumns
 from vae_anomaly.data.kinds import Column, ColumnKind
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import ConfigError, NotEnoughDataError, SchemaError
 from vae_anomaly.evaluation.labels import find_labels
+from vae_anomaly.jobs.entities import read_with_history
 from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.metrics import RankingCurve
 from vae_anomaly.progress import Progress
@@ -42,6 +44,7 @@ def train_table_job(
     label: str | None = None,
     id_column: str | None = None,
     groups: str | None = None,
+    entities: EntityColumns | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on the normal rows of tables, save and register it.
@@ -65,6 +68,9 @@ def train_table_job(
     groups : str, optional
         Column whose equal values are held out together, such as customer or machine; never a
         feature unless `kinds` says so.
+    entities : EntityColumns, optional
+        Columns of entities (card, customer, machine), time and amount. Each row then gets features
+        that are relative to its entity's own past; the histories are saved with the model.
     progress : callable, optional
 
     Returns
@@ -85,7 +91,8 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files = list_partitions(source)
-    frame = read_table(files)
+    past = read_with_history(files, entities) if entities else None
+    frame = past.frame if past else read_table(files)
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
     strange = _labelled_anomalous(frame, label, id_column)
@@ -98,18 +105,20 @@ def train_table_job(
     chosen = infer_schema_of(
         normal,
         schema=schema,
-        kinds=_kinds(kinds, groups),
+        kinds=_kinds(kinds, groups, *(entities.entities if entities else ())),
         label=label if label in frame.columns else None,  # or it lies in a file of its own
         id_column=id_column,
     )
     destination.check_store()
     detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
+    detector.entities_ = past.histories if past else None
     figures = _measure_ranking(detector, frame[strange], len(normal))
+    n_read = past.n_read if past else len(frame)
     reading = Reading(
-        source=f"{len(frame):,} rows of {frame.shape[1]} columns from {_shown(files)}",
-        n_read=len(frame),
+        source=f"{n_read:,} rows of {frame.shape[1]} columns from {_shown(files)}",
+        n_read=n_read,
         n_left_out=int(strange.sum()),
-        notes=_notes(normal, chosen),
+        notes=(past.notes if past else ()) + _notes(normal, chosen),
     )
     return finish(detector, reading, destination, started, figures)
 
@@ -193,9 +202,9 @@ def _labelled_anomalous(
     return np.asarray(labels == 1.0, dtype=np.bool_)
 
 
-def _kinds(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
-    """Take the column of groups out of the features, unless it was declared."""
-    return {**({} if groups is None else {groups: "identifier"}), **(kinds or {})}
+def _kinds(kinds: Mapping[str, str] | None, *names: str | None) -> dict[str, str]:
+    """Take the columns of groups and entities out of the features, unless they were declared."""
+    return {**{name: "identifier" for name in names if name is not None}, **(kinds or {})}
 
 
 def _measure_ranking(
