@@ -88,7 +88,9 @@ def test_frauds_in_the_past_do_not_hide_the_next():
     at = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(21), unit="D")
     euro = np.r_[np.full(17, 20.0), np.full(4, 100.0)]
     features = history().process(pd.DataFrame({"card": "a", "at": at, "euro": euro}))
-    assert features["card: amount / usual"].iloc[-4:].tolist() == pytest.approx([np.log(101 / 21)] * 4)
+    assert features["card: amount / usual"].iloc[-4:].tolist() == pytest.approx(
+        [np.log(101 / 21)] * 4
+    )
 
 
 def test_the_order_of_rows_in_a_night_does_not_matter(rng):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import DataError
@@ -50,6 +51,7 @@ class Counts:
     rows_out: int = 0
     rows_flagged: int = 0
     bad: list[BadItem] = field(default_factory=list)
+    history: dict[str, Any] = field(default_factory=dict)
 
 
 def quarantine_path(key: str) -> str:

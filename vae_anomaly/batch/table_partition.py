@@ -17,6 +17,7 @@ from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.state import Night, State
 from vae_anomaly.data.tables import iter_batches
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.progress import Progress
@@ -50,8 +51,9 @@ def check_table(partition: Partition, detector: Any, id_column: str | None) -> N
     """
     file = partition.files[0]
     frame = next(iter_batches(file.path, CHECK_ROWS))
+    entities = detector.entities_
     try:
-        detector.schema_.check(frame)
+        detector.schema_.check(frame if entities is None else entities.blank(frame))
     except SchemaError as err:
         raise SchemaError(f"{file.path}: {err}") from None
     naming = id_column or detector.schema_.id_column
@@ -68,8 +70,9 @@ def score_table(
     output: Output,
     detector: Any,
     progress: Progress,
+    start: State | None = None,
 ) -> tuple[Counts, list[str]]:
-    """Score a table file and commit its output.
+    """Score a table file and commit its output, and the histories after it where there are any.
 
     Returns
     -------
@@ -80,17 +83,21 @@ def score_table(
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
     ids = _Ids(partition, id_column, _repeated_ids(path, id_column, batch_rows))
+    night = None if detector.entities_ is None else Night(detector, partition, start)
     counts = Counts()
     root = Path(output.root)
     part = root / output.part(partition.key)
     with replace_file(part) as temporary:
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
             for frame in iter_batches(path, batch_rows):
-                writer.write_table(_score_rows(frame, ids, model, detector, counts))
+                rows = frame if night is None else night.extend(frame)
+                writer.write_table(_score_rows(rows, ids, model, detector, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         quarantine = write_quarantine(root, partition.key, counts.bad)
-    return counts, [part.name, *([quarantine] if quarantine else [])]
+        states = [] if night is None else night.write(root)
+    counts.history = {} if night is None else night.told
+    return counts, [part.name, *([quarantine] if quarantine else []), *states]
 
 
 class _Ids:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.errors import GateFailedError
 
@@ -90,14 +91,21 @@ def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> 
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--id-column", metavar="COLUMN", help="Names a row.  [default: the model's]")
+@state_option
 @scoring_options
 def table(
-    model: str, paths: tuple[str, ...], out: str, id_column: str | None, **options: Any
+    model: str,
+    paths: tuple[str, ...],
+    out: str,
+    id_column: str | None,
+    state: str | None,
+    **options: Any,
 ) -> None:
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
-    quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
+    quarantine/ and, last, manifest.json. A second run does only what is new or has changed. A
+    model with entities goes on from the last night in --out, whose histories lie in state/.
 
     \b
     Examples:
@@ -109,8 +117,9 @@ def table(
     source = paths[0] if len(paths) == 1 else list(paths)
     with _told(options) as progress:
         summary = score_tables(
-            model, source, out, id_column=id_column, progress=progress, **_run_options(options)
-        )
+            model, source, out, id_column=id_column, state=state, progress=progress,
+            **_run_options(options),
+        )  # fmt: skip
     _finish(summary, plan_tables(source), model, "rows", options)
 
 

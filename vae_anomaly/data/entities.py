@@ -298,9 +298,7 @@ class _Index:
         stop = self.place(entity, time)
         start = np.maximum(self.place(entity, time - days * DAY_NS), stop - NEWEST)
         blocks = range(0, len(stop), BLOCK)
-        found = [
-            _quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks
-        ]
+        found = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
         return np.concatenate(found) if found else np.empty((0, 3))
 
     def previous(self, entity: Integers, time: Integers) -> Integers:

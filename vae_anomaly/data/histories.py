@@ -13,6 +13,7 @@ seen. It never holds another column. The same rows give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import zipfile
@@ -35,7 +36,6 @@ __all__ = ["EntityColumns", "EntityHistories", "time_text"]
 
 Arrays = dict[str, NDArray[Any]]
 FORMAT = 1
-NS = "datetime64[ns]"
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,13 @@ class EntityHistories:
         self.columns.check(frame)
         return frame.assign(**dict.fromkeys(self.names, np.nan))
 
+    def times(self, frame: pd.DataFrame) -> NDArray[np.datetime64]:
+        """Return the times of rows, shape (N,), datetime64[ns]; NaT where there is none."""
+        return cells.read_times(frame[self.columns.time], self.columns.time_format)[0]
+
     def span(self, frame: pd.DataFrame) -> tuple[int, int] | None:
         """Return the oldest and the newest time of a table, ns since 1970; None if it has none."""
-        times = cells.read_times(frame[self.columns.time], self.columns.time_format)[0]
+        times = self.times(frame)
         known = times[~np.isnat(times)].astype(np.int64)
         return (int(known.min()), int(known.max())) if known.size else None
 
@@ -201,6 +205,14 @@ class EntityHistories:
         other = EntityHistories(self.columns)
         other._each = [one.copy() for one in self._each]
         return other
+
+    def digest(self) -> str:
+        """Return a SHA-256 of columns and state, the same wherever it is kept."""
+        digest = hashlib.sha256("\0".join(self.columns.inputs).encode())
+        for name, array in sorted(self.arrays().items()):
+            digest.update(f"{name} {array.dtype.str} {array.size}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
     def arrays(self) -> Arrays:
         """Return the state as plain arrays; the names of entities as UTF-8."""

@@ -31,8 +31,8 @@ from vae_anomaly.detectors._tabular_entities import (
     entity_arrays,
     entity_header,
 )
-from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
+from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_input import (
     group_column,
     has_names,

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.data import cells
 from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import DataError, SchemaError
@@ -66,8 +65,7 @@ def read_with_history(files: Sequence[Path], columns: EntityColumns) -> RowsWith
             "--time, or correct its cells."
         )
     days = min(WARM_UP_DAYS, WARM_UP_SHARE * (span[1] - span[0]) / DAY_NS)
-    times = cells.read_times(frame[columns.time], columns.time_format)[0]
-    kept = ~(times < np.datetime64(span[0] + int(days * DAY_NS), "ns"))
+    kept = ~(histories.times(frame) < np.datetime64(span[0] + int(days * DAY_NS), "ns"))
     note = (
         f"histories of {', '.join(columns.entities)} reach until {time_text(span[1])}; the first "
         f"{days:.1f} days ({np.sum(~kept):,} rows) only fill them and are not trained on"
