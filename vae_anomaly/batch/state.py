@@ -206,7 +206,7 @@ class Night:
         with replace_file(root / names[0]) as temporary:
             self._after.save(temporary)
         if not self.start.own:
-            names.append(f"{FOLDER}/{START}{self.start.digest}.npz")
+            names.append(f"{FOLDER}/{START}{self.start.digest[:16]}.npz")
             with replace_file(root / names[1]) as temporary:
                 self._before.save(temporary)
         return names

@@ -54,7 +54,7 @@ def _deviations(columns: EntityColumns, entity: str, value: float, row: pd.Serie
     side = "above" if value > 0.0 else "below"
     amount = float(row.get(columns.amount, math.nan))
     told = columns.amount if math.isnan(amount) else f"{columns.amount} {_short(amount)}"
-    return f"{told} is {abs(value):.1f} of this {entity}'s own spreads {side} its median"
+    return f"{told} lies {abs(value):.3g} usual spreads {side} this {entity}'s median"
 
 
 def _level(what: str, columns: EntityColumns, entity: str, value: float, row: pd.Series) -> str:
