@@ -31,13 +31,13 @@ def by_hand(frame: pd.DataFrame, row: int) -> list[float]:
     def last(days: int) -> pd.Series:
         return own.loc[own["at"] >= at - pd.Timedelta(days=days), "euro"]
 
-    usual, mean = last(30).median(), last(30).mean()
+    usual = last(30).median()
     spread = (last(30).quantile(0.75) - last(30).quantile(0.25)) / 1.349
     return [
         np.log((euro + 1) / (usual + 1)),
         (euro - usual) / max(spread, 1.0),
-        np.log((last(1).mean() + 1) / (mean + 1)),
-        np.log((last(7).mean() + 1) / (mean + 1)),
+        np.log((last(1).mean() + 1) / (usual + 1)),
+        np.log((last(7).mean() + 1) / (usual + 1)),
         np.log1p(len(last(1))) - np.log1p(len(last(7)) / 7),
         np.log1p((at - own["at"].max()).total_seconds() / 3600),
     ]

@@ -157,7 +157,7 @@ def _finish(
             _print_flags(summary, top, things)
         click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
         if top:
-            _print_next(model, top[0], things, options["uri"])
+            _print_next(model, top[0], things, options["uri"], summary)
     if options["fail_on_anomaly"] and summary.flagged:
         raise GateFailedError(
             f"{summary.flagged:,} of {summary.rows_out:,} {things} are flagged and "
@@ -195,7 +195,7 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
     print_table(rows, header, title)
 
 
-def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:
+def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
     item = str(source.relative_to(here) if source.is_relative_to(here) else source)
     name = [] if things == "pictures" else ["--id", flag.id]
@@ -203,5 +203,6 @@ def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
     at = ["--tracking-uri", uri] if uri else []
-    command = ["vae-anomaly", "inspect", model, item, *name, *at]
+    past = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
+    command = ["vae-anomaly", "inspect", model, item, *name, *past, *at]
     click.echo(f"See why:\n  {' '.join(map(quote, command))}")

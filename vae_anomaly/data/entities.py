@@ -10,8 +10,8 @@ feature               meaning
 ``amount / usual``    log((amount + 1) / (median of the last 30 days + 1))
 ``amount z``          (amount - median) / spread of the last 30 days; the spread is the
                       interquartile range, scaled to a standard deviation, at least 1
-``day / month``       log ratio of the mean amount of the last day to that of the last 30 days
-``week / month``      the same for the last 7 days
+``day / usual``       log ratio of the mean amount of the last day to the median of the last 30
+``week / usual``      the same for the mean of the last 7 days
 ``pace``              log(1 + rows of the last day) - log(1 + rows of the last week / 7)
 ``hours since last``  log(1 + hours since the entity's last row)
 ====================  ==============================================================================
@@ -41,7 +41,7 @@ __all__ = ["FEATURES", "HISTORY_DAYS", "EntityHistory"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FEATURES = ("amount / usual", "amount z", "day / month", "week / month", "pace", "hours since last")
+FEATURES = ("amount / usual", "amount z", "day / usual", "week / usual", "pace", "hours since last")
 DAY_NS = 86_400_000_000_000
 HOUR_NS = DAY_NS // 24
 DAY, WEEK, MONTH = 1, 7, 30  # days
@@ -312,7 +312,7 @@ def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
     """Return the features of rows, (N, 6), from the past and from each other."""
     index = _Index.of(past.joined(rows))
     entity, time, amount = rows.entity, rows.time, rows.amount
-    day, week, month = (index.window(entity, time, days) for days in (DAY, WEEK, MONTH))
+    day, week = (index.window(entity, time, days) for days in (DAY, WEEK))
     lower, median, upper = index.quartiles(entity, time, MONTH).T
     older = np.where(last[entity] < time, last[entity], NEVER)  # beyond the 30 days remembered
     before = np.maximum(index.previous(entity, time), older)
@@ -322,8 +322,8 @@ def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
         [
             _log_ratio(amount, median),
             (amount - median) / np.maximum((upper - lower) / QUARTILES_PER_SD, SPREAD_FLOOR),
-            _log_ratio(day.mean, month.mean),
-            _log_ratio(week.mean, month.mean),
+            _log_ratio(day.mean, median),
+            _log_ratio(week.mean, median),
             np.where(known, np.log1p(day.count) - np.log1p(week.count / WEEK), np.nan),
             np.where(known, np.log1p(gap), np.nan),
         ]

@@ -239,9 +239,8 @@ class EntityHistories:
         """
         declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
         with Path(path).open("wb") as file:
-            np.savez_compressed(  # type: ignore[arg-type]  # the keywords are arrays
-                file, format=np.array([FORMAT]), columns=declared, **self.arrays()
-            )
+            arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
+            np.savez_compressed(file, **(arrays | self.arrays()))
             file.flush()
             os.fsync(file.fileno())
         return Path(path)

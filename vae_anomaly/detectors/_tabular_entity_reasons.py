@@ -59,10 +59,7 @@ def _deviations(columns: EntityColumns, entity: str, value: float, row: pd.Serie
 
 def _level(what: str, columns: EntityColumns, entity: str, value: float, row: pd.Series) -> str:
     ratio = math.exp(value)
-    return (
-        f"mean {columns.amount} of this {entity} {what} is {_times(ratio)} that of "
-        f"the last {HISTORY_DAYS} days"
-    )
+    return f"mean {columns.amount} of this {entity} {what} is {_times(ratio)} its usual"
 
 
 def _pace(columns: EntityColumns, entity: str, value: float, row: pd.Series) -> str:
@@ -89,8 +86,8 @@ def _short(value: float) -> str:
 _TELLERS: dict[str, Teller] = {
     "amount / usual": _usual,
     "amount z": _deviations,
-    "day / month": partial(_level, "in the last day"),
-    "week / month": partial(_level, "in the last 7 days"),
+    "day / usual": partial(_level, "in the last day"),
+    "week / usual": partial(_level, "in the last 7 days"),
     "pace": _pace,
     "hours since last": _gap,
 }

@@ -16,6 +16,7 @@ from vae_anomaly.data.images import decode_image
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.labels import column_of, find_labels
+from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def score_items(
     labels: str | None = None,
     groups: str | None = None,
     amounts: str | None = None,
+    state: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -105,6 +107,8 @@ def score_items(
         manifest.
     groups, amounts : str, optional
         Columns of the table.
+    state : path, optional
+        Of a model with entities: the histories to go on from, as `with_past`.
     progress : callable, optional
 
     Returns
@@ -121,7 +125,8 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
-        return _score_rows(detector, read_table(source), labels, groups, amounts, str(source), tell)
+        frame = with_past(detector, read_table(source), state)
+        return _score_rows(detector, frame, labels, groups, amounts, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
