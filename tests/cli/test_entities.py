@@ -24,7 +24,7 @@ def nights(tmp_path):
 def test_entities_are_declared_trained_with_and_told(call, call_json, tmp_path):
     payments(0, 12).to_csv(tmp_path / "days.csv", index=False)
     options = ("--out", "model", "--no-register", "--preset", "fast", "--max-steps", 20)
-    code, out, err = call(
+    code, _, err = call(
         "train", "table", "days.csv", *DECLARE, *options, "--id-column", "id", "--entity", "shop"
     )
     assert (code, "'shop'" in err) == (3, True)
@@ -51,7 +51,7 @@ def test_a_night_is_scored_from_the_last_and_inspected_with_the_same_score(
     call, call_json, card_model, nights
 ):
     for day in (12, 13, 14):
-        code, out, err = call(
+        code, _, err = call(
             "score", "table", card_model, nights / f"night{day}.parquet", "--out", "flags"
         )
         assert code == 0, err
