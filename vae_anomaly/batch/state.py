@@ -34,6 +34,7 @@ __all__ = ["Chain", "Night", "State", "latest_before", "load_state", "states_of"
 logger = logging.getLogger(__name__)
 FOLDER = "state"
 START = "start-"
+GAP = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Night:
         self._after = self._before.copy()
         frame = read_table(partition.files[0].path, columns=list(self._after.columns.inputs))
         if start is not None:
-            self._tell_of_late_rows(frame, partition, start)
+            self._tell_of_odd_times(frame, partition, start)
             self._features = self._after.process(frame)
         else:
             self._features = self._after.blank(frame)[list(self._after.names)]
@@ -211,14 +212,22 @@ class Night:
                 self._before.save(temporary)
         return names
 
-    def _tell_of_late_rows(self, frame: pd.DataFrame, partition: Partition, start: State) -> None:
+    def _tell_of_odd_times(self, frame: pd.DataFrame, partition: Partition, start: State) -> None:
+        """Warn of rows that the histories may hold already, and of nights that they lack."""
         times = self._after.times(frame)
-        late = int(np.sum(times < np.datetime64(start.until, "ns")))
+        times = times[~np.isnat(times)]
+        until = np.datetime64(start.until, "ns")
+        late = int(np.sum(times < until))
         if late:
             logger.warning(
                 "%s: %d rows are older than the histories that they go on from (until %s); rows "
                 "that are in these already count twice",
                 partition.key, late, time_text(start.until),
+            )  # fmt: skip
+        elif times.size and times.min() - until > GAP:
+            logger.warning(
+                "%s: the histories that it goes on from end at %s, more than a day before it",
+                partition.key, time_text(start.until),
             )  # fmt: skip
 
 
