@@ -236,3 +236,27 @@ def test_reasons_compare_with_the_card_s_own_usual(card_model):
     assert any(text in detector.reasons(row.to_frame().T, top=6)[0] for text in said)
     newcomer = detector.entities_.copy().extend(night.assign(card="new")).iloc[0]
     assert phrases["card: pace"](newcomer) == "no row of this card in the last 30 days"
+
+
+def test_a_model_saved_again_has_the_same_past(card_model, tmp_path):
+    detector = load_detector(card_model)
+    again = load_detector(detector.save(tmp_path / "again"))
+    assert again.entities_.digest() == detector.entities_.digest()
+    calibration = "calibration.safetensors"
+    assert (tmp_path / "again" / calibration).read_bytes() == (
+        card_model / calibration
+    ).read_bytes()
+
+
+def test_another_model_takes_the_whole_folder_over_from_where_it_began(
+    card_model, nights, tmp_path
+):
+    """Its own training reaches beyond the first night, which it can still score again."""
+    out = tmp_path / "out"
+    score_tables(card_model, nights, out)
+    detector = load_detector(card_model)
+    detector.entities_.process(pd.read_parquet(nights / "night12.parquet"))
+    later = detector.save(tmp_path / "later")
+    assert score_tables(later, nights, out).skipped == 0
+    score_tables(card_model, nights, tmp_path / "straight")
+    pd.testing.assert_series_equal(scores(out), scores(tmp_path / "straight"))

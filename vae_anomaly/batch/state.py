@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -309,6 +310,13 @@ def _starts(root: Path, columns: EntityColumns) -> list[State]:
 
 
 def _state(path: Path, columns: EntityColumns) -> State:
+    found = path.stat()
+    return _told_by(path, columns, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _told_by(path: Path, columns: EntityColumns, size_bytes: int, mtime_ns: int) -> State:
+    """Read what a file says of itself, once as long as it has not changed."""
     histories = _loaded(path, columns)
     return State(histories.until or 0, histories.digest(), str(path))
 
