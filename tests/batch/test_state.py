@@ -163,6 +163,16 @@ def test_bad_rows_go_to_quarantine_and_leave_no_trace_in_the_histories(card_mode
     assert state.digest() == wanted.digest()
 
 
+def test_a_row_that_came_twice_is_remembered_once(card_model, tmp_path):
+    night = payments(12)
+    pd.concat([night, night.iloc[[5]]]).to_parquet(tmp_path / "night.parquet")
+    summary = score_tables(card_model, tmp_path / "night.parquet", tmp_path / "out")
+    assert summary.codes == {"duplicate_id": 1}
+    wanted = load_detector(card_model).entities_.copy()
+    wanted.process(night)
+    assert EntityHistories.load(tmp_path / "out/state/night.npz").digest() == wanted.digest()
+
+
 def test_a_night_without_rows_changes_nothing(card_model, nights, tmp_path):
     payments(12).iloc[:0].to_parquet(nights / "empty.parquet")
     assert score_tables(card_model, nights, tmp_path / "out").rows_out == 180

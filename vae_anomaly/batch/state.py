@@ -13,7 +13,7 @@ other. One is done only as long as it began from the state that it would begin f
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -171,16 +171,25 @@ class Night:
     partition : Partition
     start : State, optional
         Where to go on from; None leaves all features missing.
+    copies : sequence of int
+        Numbers of rows that repeat an earlier one; they are not remembered.
     """
 
-    def __init__(self, detector: Any, partition: Partition, start: State | None) -> None:
+    def __init__(
+        self,
+        detector: Any,
+        partition: Partition,
+        start: State | None,
+        copies: Sequence[int] = (),
+    ) -> None:
         self.start, self.key = start, partition.key
         self._before: EntityHistories = load_state(start, detector.entities_)
         self._after = self._before.copy()
         frame = read_table(partition.files[0].path, columns=list(self._after.columns.inputs))
         if start is not None:
             self._tell_of_odd_times(frame, partition, start)
-            self._features = self._after.process(frame)
+            once = frame.drop(index=list(copies))
+            self._features = self._after.process(once).reindex(frame.index)
         else:
             self._features = self._after.blank(frame)[list(self._after.names)]
 

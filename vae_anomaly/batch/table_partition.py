@@ -82,8 +82,12 @@ def score_table(
     """
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
-    ids = _Ids(partition, id_column, _repeated_ids(path, id_column, batch_rows))
-    night = None if detector.entities_ is None else Night(detector, partition, start)
+    repeated = _repeated_ids(path, id_column, batch_rows)
+    ids = _Ids(partition, id_column, repeated)
+    night = None
+    if detector.entities_ is not None:
+        copies = _later_copies(path, id_column, repeated, batch_rows)
+        night = Night(detector, partition, start, copies)
     counts = Counts()
     root = Path(output.root)
     part = root / output.part(partition.key)
@@ -205,6 +209,20 @@ def _repeated_ids(path: str, column: str | None, batch_rows: int) -> set[str]:
     for texts in _id_texts(path, column, batch_rows):
         tally.update(texts[np.isin(_hashed(texts), suspects)].tolist())
     return {text for text, count in tally.items() if count > 1}
+
+
+def _later_copies(path: str, column: str | None, repeated: set[str], batch_rows: int) -> list[int]:
+    """Return the numbers of the rows whose id an earlier row has, from 0."""
+    if column is None or not repeated:
+        return []
+    seen: set[str | None] = set()
+    copies = []
+    for frame in iter_batches(path, batch_rows):
+        for row, text in zip(frame.index, _texts(frame[column]), strict=True):
+            if text in repeated and text in seen:
+                copies.append(int(row))
+            seen.add(text)
+    return copies
 
 
 def _id_texts(path: str, column: str, batch_rows: int) -> Iterator[NDArray[np.object_]]:
