@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ NAMES = {
 @click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
 @click.option("--group", metavar="COLUMN", help="Customer, machine, ...: resampled together.")
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
+@state_option
 @tracking_option
 @json_option
 def evaluate(
@@ -38,6 +40,7 @@ def evaluate(
     labels: str | None,
     group: str | None,
     out: str | None,
+    state: str | None,
     uri: str | None,
     as_json: bool,
 ) -> None:
@@ -58,7 +61,9 @@ def evaluate(
 
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        items = score_items(detector, input_, labels=labels, groups=group, progress=progress)
+        items = score_items(
+            detector, input_, labels=labels, groups=group, state=state, progress=progress
+        )
     report = measure(items, detector.threshold_)
     said = {"model": resolved.label, **report.to_dict()}
     files = write_evaluation(said, items.scores, items.labels, out) if out else []

@@ -17,6 +17,7 @@ from vae_anomaly.data.marks import synthetic_rows
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.labels import column_of, find_labels
+from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def score_items(
     labels: str | None = None,
     groups: str | None = None,
     amounts: str | None = None,
+    state: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -106,6 +108,8 @@ def score_items(
         manifest.
     groups, amounts : str, optional
         Columns of the table.
+    state : path, optional
+        Of a model with entities: the histories to go on from, as `with_past`.
     progress : callable, optional
 
     Returns
@@ -123,7 +127,8 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
-        return _score_rows(detector, read_table(source), labels, groups, amounts, str(source), tell)
+        frame = with_past(detector, read_table(source), state)
+        return _score_rows(detector, frame, labels, groups, amounts, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
