@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout, TypedLikelihood
+from vae_anomaly.models.ensemble import (
+    EnsembleGroup,
+    EnsembleVAE,
+    StackedLinear,
+    TargetLayout,
+    TypedLikelihood,
+)
 from vae_anomaly.models.networks import seeded
 from vae_anomaly.training import TrainingConfig, fit_vae
 
@@ -137,3 +143,12 @@ def test_ensembles_of_different_targets_train_in_one_loop():
 def test_what_cannot_be_built_is_refused():
     with pytest.raises(ConfigError, match="hidden >= 1"):
         EnsembleVAE(1, 3, 0, TargetLayout((0,)))
+
+
+@pytest.mark.parametrize("n_out", [1, 5, 6, 7, 9, 11, 16])
+def test_a_row_gets_the_same_numbers_wherever_it_stands_in_a_batch(n_out):
+    linear = StackedLinear(1, 27, n_out).eval()
+    rows = torch.randn(1, 512, 27, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        here, there = linear(rows), linear(rows.roll(13, dims=1)).roll(-13, dims=1)
+    assert torch.equal(here, there)

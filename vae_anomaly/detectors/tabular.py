@@ -4,8 +4,8 @@ The score of a row is read from the VAE in several ways. Its posterior mean is c
 of normal rows, in units of the posterior's standard deviation (a nearest-neighbour reading of the
 aggregated posterior); the row itself is compared with normal rows, for gap and local density; and
 where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
-kinds joins. Every term becomes -log p among normal rows, and their squares are added, over two
-views of the table. How the vote is shared between latents and rows is decided without labels: by
+kinds joins. Every term becomes -log p among normal rows, and these are added, over two views of the
+table. How the vote is shared between latents and rows is decided without labels: by
 which of VAE and exemplars explains held-out normals better (`vae_anomaly.scoring.trust`).
 """
 
@@ -154,8 +154,8 @@ class TabularVAEDetector(
     Notes
     -----
     The networks, the memories and every statistic are made of at most 10,000 rows. Calibration rows
-    are others: a fifth of the table where it has 2,000 rows; below that every row is scored once by
-    a detector that was trained without it.
+    are others: a tenth of the table, at least 500 rows, where it has 2,000; below that every row is
+    scored once by a detector that was trained without it.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another
     processor it agrees to a relative 1e-4.
@@ -296,7 +296,7 @@ class TabularVAEDetector(
                 "iw_nll": evidence.iw_nll,
             }
         columns |= {f"{name}_surprise": surprise for name, surprise in terms.items()}
-        columns["fused"] = fuse(terms, self._scorer.weights)
+        columns["fused"] = fuse(terms, self._scorer.weights, self._scorer.power)
         return pd.DataFrame(columns, index=frame.index)
 
     def explain(self, X: Any) -> pd.DataFrame:

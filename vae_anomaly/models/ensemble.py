@@ -30,6 +30,7 @@ __all__ = ["EnsembleGroup", "EnsembleVAE", "StackedLinear", "TargetLayout", "Typ
 HALF_LOG_2PI = 0.5 * log(2 * torch.pi)
 LOGVAR_RANGE = (-10.0, 4.0)
 MIN_LOG_SIGMA = -3.0  # sigma >= .05 of a standardised feature
+NARROW = 16  # outputs; in a narrower product a row's last bits depend on its place in the batch
 SKIP_GAIN = 0.5
 LOGVAR_GAIN = 0.1
 
@@ -77,16 +78,19 @@ class StackedLinear(nn.Module):
         self, n_members: int, n_in: int, n_out: int, *, gain: float = 1.0, bias: bool = True
     ) -> None:
         super().__init__()
+        self.n_out = n_out
         self.weight = nn.Parameter(
             torch.randn(n_members, n_in, n_out) * (gain / sqrt(max(n_in, 1)))
         )
         self.bias = nn.Parameter(torch.zeros(n_members, 1, n_out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (K, N, in) to (K, N, out)."""
-        if self.bias is None:
-            return torch.bmm(x, self.weight)
-        return torch.baddbmm(self.bias, x, self.weight)
+        """Map (K, N, in) to (K, N, out); in evaluation a row's place does not matter."""
+        if self.training or self.n_out >= NARROW:
+            return _product(x, self.weight, self.bias)
+        wider = (0, NARROW - self.n_out)
+        bias = None if self.bias is None else F.pad(self.bias, wider)
+        return _product(x, F.pad(self.weight, wider), bias)[..., : self.n_out]
 
 
 class TypedLikelihood(nn.Module):
@@ -391,6 +395,10 @@ class EnsembleGroup(nn.Module):
     def members(self) -> list[EnsembleVAE]:
         """Return every member as an ensemble of one, in the order of the rows' second axis."""
         return [e.member(i) for e in self.parts for i in range(e.n_members)]
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias, x, weight)
 
 
 @dataclass(frozen=True)
