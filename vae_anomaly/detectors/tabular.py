@@ -54,6 +54,7 @@ from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import only_used, plan_rows
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import fit_scorers
+from vae_anomaly.detectors._tabular_trimming import usual_scores
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
 from vae_anomaly.diagnostics import collapse_warning
@@ -122,6 +123,9 @@ class TabularVAEDetector(
         "importance_weighted" have no such weight.
     max_steps : int, optional
         Left out: 60 epochs, at least 250 and at most 300 steps.
+    contamination : float
+        Expected share of anomalies among the training rows, from 0 to below 0.5. Above 0, the
+        strangest rows of training and calibration are left out; see Notes.
     target_fpr : float
         False-positive rate of the default threshold.
     random_state : int or None
@@ -144,6 +148,11 @@ class TabularVAEDetector(
     The networks, the memories and every statistic are made of at most 10,000 rows. Calibration rows
     are others: a fifth of the table where it has 2,000 rows; below that every row is scored once by
     a detector that was trained without it.
+
+    With ``contamination=c`` the strangest 2c of the training rows, at least 2 %, by neighbours and
+    ELBO together, are left out of the memories, and the largest c of the held-out scores of the
+    calibration. P-values are then right for normals as far as those are the anomalies;
+    `docs/concepts.md` says what is guaranteed.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another
     processor it agrees to a relative 1e-4.
@@ -173,6 +182,7 @@ class TabularVAEDetector(
         hidden: int = 64,
         beta: float | None = None,
         max_steps: int | None = None,
+        contamination: float = 0.0,
         target_fpr: float = 0.01,
         random_state: int | None = None,
     ) -> None:
@@ -186,6 +196,7 @@ class TabularVAEDetector(
         self.hidden = hidden
         self.beta = beta
         self.max_steps = max_steps
+        self.contamination = contamination
         self.target_fpr = target_fpr
         self.random_state = random_state
 
@@ -242,7 +253,7 @@ class TabularVAEDetector(
         used = self.schema_.cast(frame.iloc[kept]).reset_index(drop=True)
         codes = None if codes is None else codes[kept]
         layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
-        scorers, self.history_ = fit_scorers(
+        scorers, fitted, self.history_ = fit_scorers(
             used, layout, folds, codes, fit_options(self, rng), progress
         )
         self._scorer = scorers[0]
@@ -254,7 +265,9 @@ class TabularVAEDetector(
             ]
         )
         self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = self._measure(len(frame), used.iloc[folds[0].fit])
+        self.metrics_ = self._measure(len(frame), used.iloc[fitted[0].fit])
+        if self.contamination:
+            self._tell_trimmed(len(folds[0].fit) - len(fitted[0].fit))
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self
@@ -429,9 +442,21 @@ class TabularVAEDetector(
         self._scale = None
         if self._scorer.condition is not None:
             codes = np.concatenate([scorer.condition_codes(table) for scorer, table in held_out])
+            kept = usual_scores(ConditionalScale(raw, codes)(raw, codes), self.contamination)
+            raw, codes = raw[kept], codes[kept]
             self._scale = ConditionalScale(raw, codes)
             raw = self._scale(raw, codes)
+        else:
+            raw = raw[usual_scores(raw, self.contamination)]
         self._calibrate(raw)
+
+    def _tell_trimmed(self, n_trimmed: int) -> None:
+        """Say how many training rows were left out of the memories as possible anomalies."""
+        self.metrics_["trimmed_rows"] = float(n_trimmed)
+        logger.info(
+            "Left out the %d strangest of %d training rows, since %g %% anomalies are expected.",
+            n_trimmed, n_trimmed + int(self.metrics_["fit_rows"]), 100.0 * self.contamination,
+        )  # fmt: skip
 
     def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
         """Return the chosen score of encoded rows, shape (N,), higher = more anomalous."""
