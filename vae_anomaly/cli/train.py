@@ -218,7 +218,8 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
         click.echo(f"Latents in use: {m['active_units']:.0f} of {m['latents']:.0f}{beforehand}.")
     if "trimmed_rows" in m:
         click.echo(
-            f"Left out the {m['trimmed_rows']:,.0f} strangest training rows: they may be anomalies."
+            f"Left out as possible anomalies: {m['trimmed_rows']:,.0f} training rows, "
+            f"{m['dropped_held_out']:,.0f} held-out rows."
         )
     click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)

@@ -9,7 +9,7 @@ together, by the sum of their ranks:
   nearest, which is a normal row even in a clump of cn anomalies; the higher rank of the two counts;
 * *the VAE*: the negative ELBO, which sees a tight clump where distances do not.
 
-Of the held-out scores that calibrate, the largest c are taken out.
+Of the held-out scores that calibrate, those above the widest gap among the largest c are taken out.
 """
 
 from __future__ import annotations
@@ -120,11 +120,26 @@ def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
 
 
 def usual_scores(scores: Floats, contamination: float) -> NDArray[np.bool_]:
-    """Tell which held-out rows calibrate, shape (N,): all but the largest ``contamination``."""
-    kept = np.ones(len(scores), dtype=bool)
-    n_dropped = int(np.floor(contamination * len(scores)))
-    kept[np.argsort(-scores, kind="stable")[:n_dropped]] = False
-    return kept
+    """Tell which held-out rows calibrate: those below the widest gap among the largest c.
+
+    Anomalies that score like normals cannot be told from them, and leaving out normals in their
+    place would raise the false-positive rate. So not all of the largest c are left out, only what
+    stands apart.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (N,), higher = more anomalous
+    contamination : float in [0, 0.5)
+
+    Returns
+    -------
+    kept : ndarray of shape (N,), bool
+    """
+    n_largest = int(contamination * len(scores))
+    if n_largest == 0:
+        return np.ones(len(scores), dtype=bool)
+    largest = np.sort(scores)[-n_largest - 1 :]  # and the one below them
+    return np.asarray(scores <= largest[np.argmax(np.diff(largest))])
 
 
 def _rank(values: Floats) -> Floats:

@@ -150,9 +150,9 @@ class TabularVAEDetector(
     a detector that was trained without it.
 
     With ``contamination=c`` the strangest 2c of the training rows, at least 2 %, by neighbours and
-    ELBO together, are left out of the memories, and the largest c of the held-out scores of the
-    calibration. P-values are then right for normals as far as those are the anomalies;
-    `docs/concepts.md` says what is guaranteed.
+    ELBO together, are left out of the memories, and those of the largest c of the held-out scores
+    that stand apart of the calibration. `metrics_` counts both: ``trimmed_rows``,
+    ``dropped_held_out``. `docs/concepts.md` says what p-values are worth then.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another
     processor it agrees to a relative 1e-4.
@@ -267,7 +267,8 @@ class TabularVAEDetector(
         self.fingerprint_ = fingerprint(frame)
         self.metrics_ = self._measure(len(frame), used.iloc[fitted[0].fit])
         if self.contamination:
-            self._tell_trimmed(len(folds[0].fit) - len(fitted[0].fit))
+            n_held_out = sum(len(fold.held_out) for fold in folds)
+            self._tell_trimmed(len(folds[0].fit) - len(fitted[0].fit), n_held_out)
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self
@@ -442,7 +443,8 @@ class TabularVAEDetector(
         self._scale = None
         if self._scorer.condition is not None:
             codes = np.concatenate([scorer.condition_codes(table) for scorer, table in held_out])
-            kept = usual_scores(ConditionalScale(raw, codes)(raw, codes), self.contamination)
+            scaled = ConditionalScale(raw, codes)(raw, codes)
+            kept = usual_scores(scaled, self.contamination)
             raw, codes = raw[kept], codes[kept]
             self._scale = ConditionalScale(raw, codes)
             raw = self._scale(raw, codes)
@@ -450,12 +452,14 @@ class TabularVAEDetector(
             raw = raw[usual_scores(raw, self.contamination)]
         self._calibrate(raw)
 
-    def _tell_trimmed(self, n_trimmed: int) -> None:
-        """Say how many training rows were left out of the memories as possible anomalies."""
-        self.metrics_["trimmed_rows"] = float(n_trimmed)
+    def _tell_trimmed(self, n_trimmed: int, n_held_out: int) -> None:
+        """Say how many rows were left out of memories and calibration as possible anomalies."""
+        n_dropped = n_held_out - self.calibration_.n
+        self.metrics_ |= {"trimmed_rows": float(n_trimmed), "dropped_held_out": float(n_dropped)}
         logger.info(
-            "Left out the %d strangest of %d training rows, since %g %% anomalies are expected.",
-            n_trimmed, n_trimmed + int(self.metrics_["fit_rows"]), 100.0 * self.contamination,
+            "Expecting %g %% anomalies, left out the %d strangest training rows and %d of %d "
+            "held-out rows.",
+            100.0 * self.contamination, n_trimmed, n_dropped, n_held_out,
         )  # fmt: skip
 
     def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
