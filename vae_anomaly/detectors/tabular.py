@@ -125,7 +125,8 @@ class TabularVAEDetector(
         Left out: 60 epochs, at least 250 and at most 300 steps.
     contamination : float
         Expected share of anomalies among the training rows, from 0 to below 0.5. Above 0, the
-        strangest rows of training and calibration are left out; see Notes.
+        strangest rows of training and calibration are left out; see Notes. Unlike elsewhere in
+        scikit-learn it does not set the threshold: ``target_fpr`` does.
     target_fpr : float
         False-positive rate of the default threshold.
     random_state : int or None
