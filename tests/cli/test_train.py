@@ -289,3 +289,18 @@ def test_unusable_pictures_are_refused_by_name_and_leave_nothing(
 def _cut(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+def test_contamination_is_told_and_kept(call, rows):
+    code, out, _ = call("train", "table", rows, "--out", "model", "--no-register",
+                        "--contamination", 0.05, *QUICK)  # fmt: skip
+    assert code == 0
+    assert "Left out as possible anomalies: 30 training rows" in out
+    assert load_detector("model").contamination == 0.05
+
+
+def test_a_contamination_of_half_is_refused(call, rows):
+    code, _, err = call("train", "table", rows, "--out", "model", "--no-register",
+                        "--contamination", 0.5)  # fmt: skip
+    assert code == 2
+    assert "--contamination" in err

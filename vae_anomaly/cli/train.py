@@ -117,6 +117,9 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
               help="Weight of the KL in training.  [default: the model's]")  # fmt: skip
 @click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
               help="Length of the code.  [default: one per feature, at most 32]")  # fmt: skip
+@click.option("--contamination", type=click.FloatRange(0, 0.5, max_open=True), default=0.0,
+              show_default=True, metavar="C",
+              help="Expected share of unmarked anomalies among the rows.")  # fmt: skip
 @click.option("--sample-rows", type=click.IntRange(min=1000), default=200_000, show_default=True,
               help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @entity_options
@@ -143,7 +146,9 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
     chosen["entities"] = declared_entities(options)
-    kind = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
+    kind = {
+        key: options[key] for key in ("model", "condition", "beta", "latent_dim", "contamination")
+    }
     detector = TabularVAEDetector(**kind, **_parameters(options))
     with show_progress() as progress:
         report = train_table_job(
@@ -216,6 +221,11 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
         expected = m.get("expected_active_units")
         beforehand = "" if expected is None else f" ({expected:.0f} expected beforehand)"
         click.echo(f"Latents in use: {m['active_units']:.0f} of {m['latents']:.0f}{beforehand}.")
+    if "trimmed_rows" in m:
+        click.echo(
+            f"Left out as possible anomalies: {m['trimmed_rows']:,.0f} training rows, "
+            f"{m['dropped_held_out']:,.0f} held-out rows."
+        )
     click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)
     rate = bound.expected_fpr

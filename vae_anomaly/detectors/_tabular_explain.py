@@ -26,7 +26,6 @@ from vae_anomaly.scoring.attribution import (
     integrated_gradients,
 )
 from vae_anomaly.scoring.fusion import term_contributions
-from vae_anomaly.scoring.memory import NEAREST
 
 __all__ = ["contributions", "target_ownership"]
 
@@ -80,8 +79,8 @@ def _view_shares(scorer: ViewScorer, viewed: Singles) -> tuple[Floats, Floats]:
     rows = viewed.astype(np.float64)
     exemplars = scorer.data.vectors
     data = distance_shares(rows, exemplars[near_data.index].astype(np.float64))
-    latent = _latent_shares(scorer, viewed, exemplars[near_latent.index[:, :NEAREST]])
-    none = ~(near_latent.distance[:, :NEAREST].sum(axis=1) > 0.0)
+    latent = _latent_shares(scorer, viewed, exemplars[near_latent.index])
+    none = ~(near_latent.distance.sum(axis=1) > 0.0)
     latent[none] = data[none]  # the row is its own exemplar
     return latent, data
 

@@ -34,6 +34,7 @@ def fit_options(d: TabularVAEDetector, rng: np.random.Generator) -> FitOptions:
         beta=beta_of(d.model, d.beta),
         model=d.model,
         condition=d.condition,
+        contamination=d.contamination,
         max_steps=d.max_steps,
         seed=int(rng.integers(2**31)),
     )
@@ -52,6 +53,7 @@ def check_parameters(d: TabularVAEDetector) -> None:
         "latent_dim": (d.latent_dim is None or d.latent_dim >= 1, "an int >= 1 or None"),
         "hidden": (d.hidden >= 1, "an int >= 1"),
         "max_steps": (d.max_steps is None or d.max_steps >= 1, "an int >= 1 or None"),
+        "contamination": (0 <= d.contamination < 0.5, "a number in [0, 0.5)"),
         "target_fpr": (0 < d.target_fpr < 1, "a number in (0, 1)"),
     }
     wrong = [

@@ -22,7 +22,7 @@ from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
 from vae_anomaly.models.ensemble import TargetLayout
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
-from vae_anomaly.scoring.memory import ExemplarMemory, Neighbours
+from vae_anomaly.scoring.memory import N_GROUPS, NEAREST, ExemplarMemory, Neighbours
 
 __all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
 
@@ -73,6 +73,7 @@ class ViewScorer:
         *,
         groups: NDArray[np.int64] | None,
         sizes: tuple[int, int],
+        nearest: int = NEAREST,
         condition: Condition | None = None,
     ) -> Self:
         """Fill the memories with the first rows of a random order.
@@ -87,6 +88,8 @@ class ViewScorer:
             Rows of one group do not vouch for each other.
         sizes : (int, int)
             Exemplars in latent and in data space.
+        nearest : int
+            Exemplars that a gap is measured to.
         condition : Condition, optional
             Under which the rows are shown.
         """
@@ -95,9 +98,12 @@ class ViewScorer:
         n_latent, n_data = sizes
         kept = (lambda n: None) if groups is None else (lambda n: groups[:n])
         latents = ExemplarMemory.fit(
-            (mean[:n_latent] / spread).astype(np.float32), groups=kept(n_latent), n_groups=64
+            (mean[:n_latent] / spread).astype(np.float32),
+            groups=kept(n_latent),
+            n_groups=64 if nearest <= NEAREST else N_GROUPS,
+            nearest=nearest,
         )
-        data = ExemplarMemory.fit(viewed[:n_data].copy(), groups=kept(n_data))
+        data = ExemplarMemory.fit(viewed[:n_data].copy(), groups=kept(n_data), nearest=nearest)
         return cls(
             view=view,
             vae=vae,
@@ -127,7 +133,8 @@ class ViewScorer:
 
     def neighbours(self, viewed: Singles) -> tuple[Neighbours, Neighbours]:
         """Return the nearest exemplars in latent and in data space."""
-        return self.latents.search(self.latent_vectors(viewed), 3), self.data.search(viewed)
+        latents = self.latents.search(self.latent_vectors(viewed), self.latents.nearest)
+        return latents, self.data.search(viewed)
 
     def terms(self, viewed: Singles) -> dict[str, Floats]:
         """Return the surprise of each kind of evidence, shape (N,), nats."""

@@ -38,6 +38,8 @@ class FitOptions:
         One of `MEMBERS`.
     condition : str, optional
         Column that rows are conditioned on.
+    contamination : float
+        Expected share of anomalies among the rows.
     """
 
     views: tuple[str, ...]
@@ -49,6 +51,7 @@ class FitOptions:
     seed: int
     model: str = "vae"
     condition: str | None = None
+    contamination: float = 0.0
 
     @property
     def member(self) -> Member:

@@ -27,11 +27,13 @@ from vae_anomaly.detectors._tabular_scorer import (
     weights_at,
 )
 from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
+from vae_anomaly.detectors._tabular_trimming import NEAREST_IF_CONTAMINATED, strangeness, trim
 from vae_anomaly.detectors._tabular_trust import trust_in_vae
 from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.memory import NEAREST
 from vae_anomaly.scoring.trust import NO_PREFERENCE
 from vae_anomaly.training import History, fit_vae
 
@@ -73,7 +75,7 @@ def fit_scorers(
     groups: NDArray[np.int64] | None,
     options: FitOptions,
     progress: Progress | None = None,
-) -> tuple[list[RowScorer], History]:
+) -> tuple[list[RowScorer], list[Fold], History]:
     """Fit one scorer per fold.
 
     Parameters
@@ -89,6 +91,9 @@ def fit_scorers(
     Returns
     -------
     scorers : list of RowScorer
+    folds : list of Fold
+        The rows that memories and statistics are made of: fewer than given where anomalies are
+        expected among them.
     history : History
         Of all networks together: means over folds and views.
     """
@@ -99,6 +104,7 @@ def fit_scorers(
         rows = prepared[0].viewed(len(options.views) - 1)[prepared[0].fold.fit]
         forewarn(rows, options.beta, options.latents(rows.shape[1]))
     networks, history = _train(prepared, typed, column, options, progress)
+    prepared = [_trimmed(*pair, groups, options) for pair in zip(prepared, networks, strict=True)]
     joins = options.member.has_prior and (typed or column is not None)
     scorers, trusts = [], []
     for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
@@ -107,7 +113,8 @@ def fit_scorers(
         if progress is not None:
             progress("memory", place + 1, len(prepared))
     weights = weights_at(float(np.mean(trusts)))  # one for all: calibration compares their scores
-    return [replace(scorer, term_weights=weights) for scorer in scorers], history
+    fitted = [replace(scorer, term_weights=weights) for scorer in scorers]
+    return fitted, [one.fold for one in prepared], history
 
 
 def _prepare(
@@ -258,6 +265,24 @@ def _unit_mean(weights: torch.Tensor) -> torch.Tensor:
     return weights / weights.mean(dim=0, keepdim=True)
 
 
+def _trimmed(
+    one: _Prepared,
+    networks: Sequence[RowNetwork],
+    groups: NDArray[np.int64] | None,
+    options: FitOptions,
+) -> _Prepared:
+    """Take the strangest rows out of a fold where anomalies are expected among them."""
+    if not options.contamination:
+        return one
+    fit, views = one.fold.fit, []
+    for place, network in enumerate(networks):
+        rows = one.viewed(place)[fit]
+        target = targets_of(rows, one.table.codes[fit], network.layout)
+        views.append((rows, -evidence_of(network, rows, target).elbo))
+    strange = strangeness(views, options.contamination, None if groups is None else groups[fit])
+    return replace(one, fold=trim(one.fold, strange, options.contamination))
+
+
 def _scorer(
     one: _Prepared,
     networks: Sequence[RowNetwork],
@@ -275,6 +300,7 @@ def _scorer(
             one.viewed(place)[fit],
             groups=own_groups,
             sizes=options.memory_sizes,
+            nearest=NEAREST_IF_CONTAMINATED if options.contamination else NEAREST,
             condition=one.conditions[place],
         )
         for place, (view, network) in enumerate(zip(one.views, networks, strict=True))

@@ -63,6 +63,7 @@ from vae_anomaly.detectors._tabular_saved import (
 )
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import fit_scorers
+from vae_anomaly.detectors._tabular_trimming import usual_scores
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
 from vae_anomaly.diagnostics import collapse_warning
@@ -130,6 +131,10 @@ class TabularVAEDetector(
         "importance_weighted" have no such weight.
     max_steps : int, optional
         Left out: 60 epochs, at least 250 and at most 300 steps.
+    contamination : float
+        Expected share of anomalies among the training rows, from 0 to below 0.5. Above 0, the
+        strangest rows of training and calibration are left out; see Notes. Unlike elsewhere in
+        scikit-learn it does not set the threshold: ``target_fpr`` does.
     target_fpr : float
         False-positive rate of the default threshold.
     random_state : int or None
@@ -156,6 +161,11 @@ class TabularVAEDetector(
     The networks, the memories and every statistic are made of at most 10,000 rows. Calibration rows
     are others: a tenth of the table, at least 500 rows, where it has 2,000; below that every row is
     scored once by a detector that was trained without it.
+
+    With ``contamination=c`` the strangest 2c of the training rows, at least 2 %, by neighbours and
+    ELBO together, are left out of the memories, and those of the largest c of the held-out scores
+    that stand apart of the calibration. `metrics_` counts both: ``trimmed_rows``,
+    ``dropped_held_out``. `docs/concepts.md` says what p-values are worth then.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another
     processor it agrees to a relative 1e-4.
@@ -186,6 +196,7 @@ class TabularVAEDetector(
         hidden: int = 64,
         beta: float | None = None,
         max_steps: int | None = None,
+        contamination: float = 0.0,
         target_fpr: float = 0.01,
         random_state: int | None = None,
     ) -> None:
@@ -199,6 +210,7 @@ class TabularVAEDetector(
         self.hidden = hidden
         self.beta = beta
         self.max_steps = max_steps
+        self.contamination = contamination
         self.target_fpr = target_fpr
         self.random_state = random_state
 
@@ -255,7 +267,7 @@ class TabularVAEDetector(
         used = self.schema_.cast(frame.iloc[kept]).reset_index(drop=True)
         codes = None if codes is None else codes[kept]
         layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
-        scorers, self.history_ = fit_scorers(
+        scorers, fitted, self.history_ = fit_scorers(
             used, layout, folds, codes, fit_options(self, rng), progress
         )
         self._scorer = scorers[0]
@@ -267,7 +279,10 @@ class TabularVAEDetector(
             ]
         )
         self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = training_metrics(self, len(frame), used.iloc[folds[0].fit])
+        self.metrics_ = training_metrics(self, len(frame), used.iloc[fitted[0].fit])
+        if self.contamination:
+            n_held_out = sum(len(fold.held_out) for fold in folds)
+            self._tell_trimmed(len(folds[0].fit) - len(fitted[0].fit), n_held_out)
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self
@@ -443,9 +458,24 @@ class TabularVAEDetector(
         self._scale = None
         if self._scorer.condition is not None:
             codes = np.concatenate([scorer.condition_codes(table) for scorer, table in held_out])
+            scaled = ConditionalScale(raw, codes)(raw, codes)
+            kept = usual_scores(scaled, self.contamination)
+            raw, codes = raw[kept], codes[kept]
             self._scale = ConditionalScale(raw, codes)
             raw = self._scale(raw, codes)
+        else:
+            raw = raw[usual_scores(raw, self.contamination)]
         self._calibrate(raw)
+
+    def _tell_trimmed(self, n_trimmed: int, n_held_out: int) -> None:
+        """Say how many rows were left out of memories and calibration as possible anomalies."""
+        n_dropped = n_held_out - self.calibration_.n
+        self.metrics_ |= {"trimmed_rows": float(n_trimmed), "dropped_held_out": float(n_dropped)}
+        logger.info(
+            "Expecting %g %% anomalies, left out the %d strangest training rows and %d of %d "
+            "held-out rows.",
+            100.0 * self.contamination, n_trimmed, n_dropped, n_held_out,
+        )  # fmt: skip
 
     def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
         """Return the chosen score of encoded rows, shape (N,), higher = more anomalous."""

@@ -13,7 +13,7 @@ what remains is kept: ``D^2 = |P q - P e|^2 + rest(q) + rest(e)``.
 
 Statistics of a row, from its k nearest exemplars:
 
-* *gap* ``G = mean distance of the nearest 3 + eps``;
+* *gap* ``G = mean distance of the nearest 3 + eps`` (or 5, where exemplars may be anomalies);
 * *local ratio* ``L = (mean distance of the nearest 5 + eps) / (mean of the same over those 5)``, as
   in the local outlier factor.
 
@@ -136,6 +136,8 @@ class ExemplarMemory:
         Each exemplar's own mean distance to its 5 nearest others.
     n_groups : int
         Groups of the search where there are more than 512 exemplars.
+    nearest : int
+        Exemplars in the gap, at most 5.
 
     Attributes
     ----------
@@ -153,9 +155,10 @@ class ExemplarMemory:
         eps: float,
         scale: Floats,
         n_groups: int = N_GROUPS,
+        nearest: int = NEAREST,
     ) -> None:
         self.vectors, self.projection, self.eps, self.scale = vectors, projection, eps, scale
-        self.n_groups = n_groups
+        self.n_groups, self.nearest = n_groups, nearest
         self._index_exemplars()
 
     @classmethod
@@ -166,6 +169,7 @@ class ExemplarMemory:
         groups: NDArray[np.int64] | None = None,
         max_components: int = MAX_COMPONENTS,
         n_groups: int = N_GROUPS,
+        nearest: int = NEAREST,
     ) -> Self:
         """Remember exemplars and measure each against the others.
 
@@ -178,6 +182,8 @@ class ExemplarMemory:
         max_components : int
         n_groups : int
             Fewer are faster and miss a neighbour more often.
+        nearest : int
+            Exemplars in the gap, at most 5.
 
         Raises
         ------
@@ -191,7 +197,7 @@ class ExemplarMemory:
             )
         n_components = _components(vectors.shape, max_components)
         projection = Projection.fit(vectors, n_components)
-        memory = cls(vectors, projection, 0.0, np.ones(len(vectors)), n_groups)
+        memory = cls(vectors, projection, 0.0, np.ones(len(vectors)), n_groups, nearest)
         own = memory._search_own(groups)
         near = _mean_of(own.distance, LOCAL)
         memory.eps = RELATIVE_EPS * float(np.median(near)) + 1e-9
@@ -216,7 +222,7 @@ class ExemplarMemory:
 
     def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
         """Return gap and local ratio of each row, shape (N,), > 0, higher = stranger."""
-        gap = _mean_of(neighbours.distance, NEAREST) + self.eps
+        gap = _mean_of(neighbours.distance, self.nearest) + self.eps
         around = self.scale[neighbours.index[:, :LOCAL]].mean(axis=1)
         local = (_mean_of(neighbours.distance, LOCAL) + self.eps) / around
         return gap, local
@@ -229,6 +235,7 @@ class ExemplarMemory:
             "eps": np.array([self.eps]),
             "scale": self.scale,
             "n_groups": np.array([self.n_groups]),
+            "nearest": np.array([self.nearest]),
         }
         if self.projection.basis is not None:
             arrays["basis"] = self.projection.basis
@@ -239,7 +246,8 @@ class ExemplarMemory:
         """Make the memory again."""
         projection = Projection(arrays["center"], arrays.get("basis"))
         eps, n_groups = float(arrays["eps"][0]), int(arrays["n_groups"][0])
-        return cls(arrays["vectors"], projection, eps, arrays["scale"], n_groups)
+        nearest = int(arrays["nearest"][0]) if "nearest" in arrays else NEAREST
+        return cls(arrays["vectors"], projection, eps, arrays["scale"], n_groups, nearest)
 
     def _index_exemplars(self) -> None:
         """Lay the exemplars out so that one product gives ``q . e - |e|^2 / 2`` for all of them."""

@@ -1,0 +1,151 @@
+"""Leave out the strangest training rows where some of them are anomalies that nobody has marked.
+
+Anomalies among the exemplars vouch for their own kind. With an expected share c of them, the
+strangest 2c of the training rows (at least 2 %, at most half) are taken out of memories and
+statistics; the networks, which a few rows hardly move, are kept. Strange is what two judges say
+together, by the sum of their ranks:
+
+* *neighbours*: the mean distance to the 20 nearest other rows, and the distance to the 2cn-th
+  nearest, which is a normal row even in a clump of cn anomalies; the higher rank of the two counts;
+* *the VAE*: the negative ELBO, which sees a tight clump where distances do not.
+
+Of the held-out scores that calibrate, those above the widest gap among the largest c are taken out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from vae_anomaly.detectors._tabular_rows import Fold
+
+__all__ = ["NEAREST_IF_CONTAMINATED", "neighbour_distances", "strangeness", "trim", "usual_scores"]
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+NEIGHBOURS = 20
+SMALLEST_SHARE = 0.02
+LARGEST_SHARE = 0.5
+NEAREST_IF_CONTAMINATED = 5  # exemplars in the gap, instead of 3: pairs vouch for each other less
+BLOCK = 1_024  # rows whose distances to all others are held at a time
+
+
+def strangeness(
+    views: list[tuple[Singles, Floats]], contamination: float, groups: Rows | None
+) -> Floats:
+    """Return how strange each training row is beside the others.
+
+    Parameters
+    ----------
+    views : list of (ndarray of shape (N, D), float32; ndarray of shape (N,), nats)
+        The rows as each view shows them, and their negative ELBO there.
+    contamination : float in (0, 0.5)
+    groups : ndarray of shape (N,), int64, optional
+        Rows of one group do not vouch for each other.
+
+    Returns
+    -------
+    strangeness : ndarray of shape (N,), in (0, 2]
+        Higher = more anomalous; a sum of two ranks.
+    """
+    n = len(views[0][0])
+    most = max(n // 2, 1)
+    k = min(NEIGHBOURS, most)
+    beyond_clump = min(max(k, int(np.ceil(2.0 * contamination * n))), most)
+    found = [neighbour_distances(rows, k, beyond_clump, groups) for rows, _ in views]
+    near, far = (_joint_rank([pair[i] for pair in found]) for i in range(2))
+    vae = _joint_rank([negative_elbo for _, negative_elbo in views])
+    return np.asarray(_rank(np.maximum(near, far)) + vae)
+
+
+@torch.inference_mode()
+def neighbour_distances(
+    rows: Singles, k: int, far: int, groups: Rows | None = None
+) -> tuple[Floats, Floats]:
+    """Return each row's mean distance to its k nearest others, and that to the far-th nearest.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, D), float32
+    k, far : int
+        1 <= k <= far < N.
+    groups : ndarray of shape (N,), int64, optional
+        Rows of one group are no neighbours; where fewer are left, those count.
+
+    Returns
+    -------
+    near, beyond : ndarray of shape (N,), float64
+    """
+    every = torch.from_numpy(rows)
+    own = torch.arange(len(rows)) if groups is None else torch.from_numpy(groups)
+    near, beyond = [], []
+    for start in range(0, len(rows), BLOCK):
+        apart = torch.cdist(every[start : start + BLOCK], every)
+        apart[own[start : start + BLOCK, None] == own[None, :]] = torch.inf
+        nearest = apart.topk(far, dim=1, largest=False).values.double()
+        seen = torch.isfinite(nearest)
+        nearest[~seen] = 0.0
+        near.append(nearest[:, :k].sum(dim=1) / seen[:, :k].sum(dim=1).clamp(min=1))
+        beyond.append(nearest.amax(dim=1))
+    return torch.cat(near).numpy(), torch.cat(beyond).numpy()
+
+
+def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
+    """Take the strangest rows out of what memories and statistics are made of.
+
+    Parameters
+    ----------
+    fold : Fold
+    strange : ndarray of shape (N,)
+        Of each row of ``fold.fit``; higher = more anomalous.
+    contamination : float in (0, 0.5)
+
+    Returns
+    -------
+    trimmed : Fold
+        Its ``fit`` in the same order, and those of its ``validation`` that are left, or all of
+        them where none is. The held-out rows stay.
+    """
+    share = min(max(2.0 * contamination, SMALLEST_SHARE), LARGEST_SHARE)
+    dropped = np.argsort(-strange, kind="stable")[: int(np.ceil(share * len(strange)))]
+    fit = np.delete(fold.fit, dropped)
+    validation = fold.validation[np.isin(fold.validation, fit)]
+    return replace(fold, fit=fit, validation=validation if len(validation) else fold.validation)
+
+
+def usual_scores(scores: Floats, contamination: float) -> NDArray[np.bool_]:
+    """Tell which held-out rows calibrate: those below the widest gap among the largest c.
+
+    Anomalies that score like normals cannot be told from them, and leaving out normals in their
+    place would raise the false-positive rate. So not all of the largest c are left out, only what
+    stands apart.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (N,), higher = more anomalous
+    contamination : float in [0, 0.5)
+
+    Returns
+    -------
+    kept : ndarray of shape (N,), bool
+    """
+    n_largest = int(contamination * len(scores))
+    if n_largest == 0:
+        return np.ones(len(scores), dtype=bool)
+    largest = np.sort(scores)[-n_largest - 1 :]  # and the one below them
+    return np.asarray(scores <= largest[np.argmax(np.diff(largest))])
+
+
+def _rank(values: Floats) -> Floats:
+    """Return ranks in (0, 1], equal values alike; the largest value has rank 1."""
+    return np.asarray(rankdata(values) / len(values))
+
+
+def _joint_rank(views: list[Floats]) -> Floats:
+    return _rank(np.sum([_rank(values) for values in views], axis=0))
