@@ -4,6 +4,7 @@
 
     items = score_items(detector, "days/", labels="labels.parquet:is_fraud")
     evaluate(items, detector.threshold_)            figures with intervals
+    run_gate("cards", 4, ["auroc>=0.9"], "days/")   a promotion only where it holds
     tune(items, ask, volume=9500)                   a threshold, and the others it was chosen from
     inspect_rows(detector, frame) / inspect_images(detector, paths)
 """
@@ -18,6 +19,7 @@ from vae_anomaly.evaluation.application import (
     require_scores_of,
     score_scale,
 )
+from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
 from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
@@ -28,7 +30,9 @@ __all__ = [
     "POLICIES",
     "Application",
     "EvaluationReport",
+    "GateResult",
     "Inspection",
+    "Requirement",
     "ScoredItems",
     "Tuned",
     "apply_threshold",
@@ -40,6 +44,7 @@ __all__ = [
     "read_scores",
     "require_same_scores",
     "require_scores_of",
+    "run_gate",
     "score_items",
     "score_scale",
     "tune",
