@@ -22,6 +22,11 @@ from vae_anomaly.evaluation.application import (
 from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
 from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
+from vae_anomaly.evaluation.probabilities import (
+    AppliedProbability,
+    apply_probability,
+    fit_probability,
+)
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
 from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
@@ -29,15 +34,18 @@ from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
 __all__ = [
     "POLICIES",
     "Application",
+    "AppliedProbability",
     "EvaluationReport",
     "GateResult",
     "Inspection",
     "Requirement",
     "ScoredItems",
     "Tuned",
+    "apply_probability",
     "apply_threshold",
     "bind",
     "evaluate",
+    "fit_probability",
     "held_out_normals",
     "inspect_images",
     "inspect_rows",
