@@ -224,8 +224,8 @@ def calibrate_probability(
     >>> rng = np.random.default_rng(0)
     >>> scores = np.r_[rng.normal(0, 1, 900), rng.normal(3, 1, 100)]
     >>> probability = calibrate_probability(scores, np.r_[np.zeros(900), np.ones(100)], "sigmoid")
-    >>> probability.predict([0.0, 4.0]).round(2).tolist()
-    [0.0, 0.98]
+    >>> probability.predict([0.0, 2.0]).round(2).tolist()
+    [0.0, 0.42]
     """
     if method not in ("isotonic", "sigmoid"):
         raise ConfigError(f"The method is 'isotonic' or 'sigmoid'; got {method!r}.")
