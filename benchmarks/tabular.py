@@ -86,13 +86,13 @@ def measure_ours(
 def parts_of(evidence: pd.DataFrame) -> dict[str, Floats]:
     """Return the composite without the VAE, the latent term, and the negative ELBO."""
 
-    def squares(kind: str) -> Floats:
+    def added(kind: str) -> Floats:
         found = evidence.filter(regex=f"^{kind}_.*_surprise$").to_numpy()
-        return np.asarray(np.square(found).sum(axis=1))
+        return np.asarray(found.sum(axis=1))
 
     return {
-        "no-VAE control": squares("data") + LOCAL_WEIGHT * squares("local"),
-        "latent only": squares("latent"),
+        "no-VAE control": added("data") + LOCAL_WEIGHT * added("local"),
+        "latent only": added("latent"),
         "negative ELBO": evidence["negative_elbo"].to_numpy(),
     }
 

@@ -6,15 +6,18 @@ python -m pipelines.train_table pipelines/train_table.toml
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 from pydantic import Field
 
 from pipelines.job import Job, Place, Section, run_job
 from vae_anomaly import TabularVAEDetector
+from vae_anomaly.data.histories import EntityColumns, EntityHistories
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.jobs.entities import read_with_history
+from vae_anomaly.jobs.tables import kinds_beside, read_schema
 from vae_anomaly.tracking import log_training
 
 __all__ = ["TrainTable", "train"]
@@ -34,6 +37,14 @@ class Detector(Section):
     random_state: int | None = None
 
 
+class Entities(Section):
+    """Columns that name entities (card, customer, machine), and those of time and amount."""
+
+    columns: list[str]
+    time: str
+    amount: str
+
+
 class TrainTable(Job):
     """Where the normal rows are, what their columns mean, and what the model is called."""
 
@@ -44,6 +55,7 @@ class TrainTable(Job):
     id_column: str | None = None
     label: str | None = None
     groups: str | None = None
+    entities: Entities | None = None
     alias: str | None = None
     experiment: str = "vae-anomaly"
     detector: Detector = Detector()
@@ -51,17 +63,17 @@ class TrainTable(Job):
 
 def train(job: TrainTable) -> dict[str, Any]:
     """Fit on the rows that are not labelled as anomalies, log and register."""
-    rows = read_table(list(job.tables))
+    rows, histories = _read(job)
     if job.schema_file is not None:
-        schema = Schema.from_json(Path(job.schema_file).read_text(encoding="utf-8"))
+        schema = read_schema(job.schema_file)
     else:
-        schema = Schema.infer(
-            rows, overrides=job.column_kinds, label=job.label, id_column=job.id_column
-        )
+        kinds = kinds_beside(job.column_kinds, *(job.entities.columns if job.entities else ()))
+        schema = Schema.infer(rows, overrides=kinds, label=job.label, id_column=job.id_column)
     if schema.label is not None:
         rows = rows[~rows[schema.label].astype(bool)].reset_index(drop=True)
     detector = TabularVAEDetector(schema=schema, **job.detector.model_dump())
     detector.fit(rows, groups=job.groups)
+    detector.entities_ = histories
     model = log_training(
         detector,
         name=job.name,
@@ -71,6 +83,16 @@ def train(job: TrainTable) -> dict[str, Any]:
         uri=job.tracking_uri,
     )
     return {**asdict(model), "threshold": detector.threshold_.value, "metrics": detector.metrics_}
+
+
+def _read(job: TrainTable) -> tuple[pd.DataFrame, EntityHistories | None]:
+    """Return the rows; with entities, those after the warm-up, with what each is to its past."""
+    if job.entities is None:
+        return read_table(list(job.tables)), None
+    asked = job.entities
+    columns = EntityColumns(tuple(asked.columns), asked.time, asked.amount)
+    past = read_with_history(list_partitions(list(job.tables)), columns)
+    return past.frame, past.histories
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ import pandas as pd
 
 from vae_anomaly.batch import RunSummary, read_results, score_images, score_tables
 from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.histories import EntityColumns
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
-from vae_anomaly.data.tables import read_table
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.jobs.entities import read_with_history
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import log_training, register_directory, resolve
@@ -33,6 +34,7 @@ DAYS = 30
 ROWS = 60_000
 GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
 ALARMS_PER_DAY = 10.0
+ENTITIES = EntityColumns(("customer_id",), time="timestamp", amount="amount")
 NOT_FEATURES = {"transaction_id": "identifier", "customer_id": "identifier"}
 
 
@@ -172,11 +174,12 @@ def _images_night(root: Path, store: str, seed: int, tell: Progress) -> NightRes
 def _transactions_night(
     root: Path, store: str, seed: int, tell: Progress
 ) -> tuple[NightResult, pd.DataFrame]:
-    past = read_table(_days(root)[:TRAINING_DAYS])
-    labels = _labels(root)
-    normal = past[~past["transaction_id"].astype(str).isin(labels)]
+    past = read_with_history(_days(root)[:TRAINING_DAYS], ENTITIES)
+    planted = past.frame["transaction_id"].astype(str).isin(_labels(root))
+    normal = past.frame[~planted]
     schema = Schema.infer(normal, overrides=NOT_FEATURES, id_column="transaction_id")
     detector = TabularVAEDetector(schema=schema, random_state=seed).fit(normal, progress=tell)
+    detector.entities_ = past.histories
     _register(detector, "cards", store)
     return _score_cards(root, store, "transactions", tell)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from batch.entity_nights import payments, write_nights
 from tracking.real_models import transactions
 
 from vae_anomaly.batch import read_manifest, read_results, score_tables
@@ -115,6 +116,45 @@ def test_killed_at_any_step_and_run_again_nothing_is_lost_or_doubled(
     assert hashes(out) == hashes(tmp_path / "undisturbed")
     assert not list(out.rglob(".*.partial"))
     assert len(read_results(out)) == 180
+
+
+STATE_STEPS = (
+    "partition-started:2", "temp-written:1", "renamed:1", "temp-written:2", "renamed:2",
+    "temp-written:3", "renamed:3", "partition-finished:2", "ledger-written:2", "before-manifest",
+)  # fmt: skip
+"""The first three files are the state after the first night, the state before it, its output."""
+
+
+@pytest.fixture(scope="module")
+def straight(card_model, tmp_path_factory) -> Path:
+    """Three nights scored by a model with histories, undisturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    score_tables(card_model, write_nights(folder / "nights"), folder / "out", id_column="id")
+    return folder / "out"
+
+
+@pytest.mark.parametrize("step", STATE_STEPS)
+def test_killed_at_any_step_histories_go_on_as_if_nothing_had_been(
+    step, card_model, nights, straight, tmp_path, hashes, launch
+):
+    out = tmp_path / "out"
+    assert launch(card_model, nights, out, step) == KILLED
+    assert_whole(out)
+    score_tables(card_model, nights, out, id_column="id")
+    assert hashes(out) == hashes(straight)
+    assert not list(out.rglob(".*.partial"))
+
+
+def test_killed_while_a_changed_night_is_replaced_the_nights_after_it_follow(
+    card_model, nights, tmp_path, hashes, launch
+):
+    out = tmp_path / "out"
+    score_tables(card_model, nights, out, id_column="id")
+    payments(12, per_day=50).to_parquet(nights / "night12.parquet")
+    assert launch(card_model, nights, out, "ledger-written") == KILLED
+    score_tables(card_model, nights, out, id_column="id")
+    score_tables(card_model, nights, tmp_path / "undisturbed", id_column="id")
+    assert hashes(out) == hashes(tmp_path / "undisturbed")
 
 
 def test_killed_while_replacing_a_changed_day_readers_are_refused(

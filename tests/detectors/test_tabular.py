@@ -126,13 +126,13 @@ def test_new_normals_surprise_no_term_more_than_training_rows_do():
     assert surprise.median().between(0.4, 1.1).all(), surprise.median()
 
 
-def test_every_row_is_held_out_once_where_rows_are_scarce_and_a_fifth_where_not(rng):
+def test_every_row_is_held_out_once_where_rows_are_scarce_and_a_tenth_where_not(rng):
     scarce = plan_rows(100, None, 10_000, rng)
     held = np.concatenate([fold.held_out for fold in scarce])
     assert sorted(held) == list(range(100))
     assert len(scarce[0].held_out) == 0
     (plenty,) = plan_rows(10_000, None, 10_000, rng)
-    assert len(plenty.held_out) == 2_000
+    assert len(plenty.held_out) == 1_000
     for fold in [*scarce, plenty]:
         assert not set(fold.fit) & set(fold.held_out)
         assert set(fold.validation) < set(fold.fit)
@@ -425,11 +425,14 @@ def test_transform_gives_a_frame_where_pandas_output_is_set(detector):
 
 def _expected_failures(estimator):
     named_score = "the parameter `score` hides scikit-learn's optional method of that name"
+    novelty = "a training row is in the memory, so it is never an outlier: novelty detection"
     return {
         "check_fit_score_takes_y": named_score,
         "check_n_features_in_after_fitting": named_score,
         "check_array_api_input": "frames, not array-API namespaces, are what is read",
         "check_pipeline_consistency": named_score,
+        "check_outliers_fit_predict": novelty,
+        "check_outliers_train": novelty,
         "check_sample_weight_equivalence_on_dense_data": (
             "copies of a row are held out together, separate rows are not: equal in distribution"
         ),

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from vae_anomaly import TabularVAEDetector, load_detector
+from vae_anomaly.data.histories import EntityColumns
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs import Destination, train_table_job
+from vae_anomaly.jobs.entities import Past
 from vae_anomaly.jobs.reading import read_training_rows
 
 
@@ -153,3 +155,52 @@ def test_training_on_a_long_table_says_how_much_was_held(tmp_path):
     assert (report.metrics["rows"], report.metrics["sampled_rows"]) == (2940.0, 1000.0)
     assert report.metrics["labelled_anomalies"] == 60.0
     assert load_detector(tmp_path / "model").fingerprint_["over"] == "files"
+
+
+def timed(n: int) -> pd.DataFrame:
+    """Return payments of 20 days, the newest file first."""
+    frame = payments(n)
+    times = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(n) * 20 / n, unit="D")
+    half = n // 2
+    return frame.assign(at=np.roll(times.astype(str), half))
+
+
+OF_CUSTOMERS = EntityColumns(("customer",), time="at", amount="amount")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_sampled_rows_have_the_past_that_they_have_in_the_whole_table(suffix, tmp_path):
+    files = written(timed(3000), tmp_path, suffix)
+    past, whole = Past(files, OF_CUSTOMERS), Past(files, OF_CUSTOMERS)
+    rows = read_training_rows(files, label="kind", sample_rows=500, seed=0, past=past)
+    expected = whole.frame().set_index("id")
+    assert (len(rows.normal), past.n_read, rows.n_read) == (500, 3000, len(expected))
+    for found in (rows.normal, rows.strange):
+        wanted = expected.loc[found["id"]].reset_index()[found.columns]
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+    assert rows.normal["customer: amount / usual"].notna().mean() > 0.9
+    assert past.histories.digest() == whole.histories.digest()
+    assert past.notes == whole.notes
+    assert "first 5.0 days (750 rows)" in past.notes[0]
+
+
+def test_a_long_table_trains_with_the_histories_of_all_its_rows(tmp_path):
+    files = written(timed(3000), tmp_path, "parquet")
+    wanted = Past(files, OF_CUSTOMERS)
+    wanted.frame()
+    detector = TabularVAEDetector(random_state=0, max_steps=20, preset="fast")
+    report = train_table_job(
+        detector, tmp_path, Destination(folder=tmp_path / "model"),
+        id_column="id", label="kind", sample_rows=1000, entities=OF_CUSTOMERS,
+    )  # fmt: skip
+    loaded = load_detector(tmp_path / "model")
+    assert loaded.entities_.digest() == wanted.histories.digest()
+    assert report.reading.n_read == 3000
+    assert "750 rows" in report.reading.notes[0]
+
+
+def test_a_column_of_a_features_name_is_refused_in_a_long_table(tmp_path):
+    frame = timed(3000).assign(**{"customer: pace": 1.0})
+    files = written(frame, tmp_path, "parquet")
+    with pytest.raises(DataError, match="'customer: pace'"):
+        read_training_rows(files, sample_rows=500, past=Past(files, OF_CUSTOMERS))

@@ -24,7 +24,7 @@ from vae_anomaly.batch import read_manifest, read_results
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.tracking import load, show_model
 
-DAY = "2024-03-19"
+DAY = "2024-03-20"
 JOBS = {
     "train_images": TrainImages,
     "train_table": TrainTable,

@@ -45,11 +45,12 @@ def test_values_that_calibrate_nothing_are_refused(values):
         Surprise.fit(values)
 
 
-def test_contributions_of_terms_sum_to_the_fused_score(rng):
+@pytest.mark.parametrize("power", [1.0, 2.0], ids=["sum", "squares, as earlier models had"])
+def test_contributions_of_terms_sum_to_the_fused_score(rng, power):
     terms = {"a": rng.exponential(size=30), "b": rng.exponential(size=30), "c": np.zeros(30)}
     weights = {"a": 1.0, "b": 0.5, "c": 1.0}
-    total = sum(term_contributions(terms, weights).values())
-    np.testing.assert_allclose(total, fuse(terms, weights))
+    total = sum(term_contributions(terms, weights, power).values())
+    np.testing.assert_allclose(total, fuse(terms, weights, power))
 
 
 def test_nothing_strange_scores_zero_and_divides_by_nothing():

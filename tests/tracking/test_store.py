@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError
 from vae_anomaly.tracking import init_store, tracking_uri
-from vae_anomaly.tracking.store import displayed, session
+from vae_anomaly.tracking.store import displayed, quiet, session
 
 OPEN_IT = "import sys; from vae_anomaly.tracking import init_store; init_store(sys.argv[1])"
 
@@ -99,3 +100,12 @@ def test_importing_tracking_and_batch_loads_neither_mlflow_nor_torch():
     )
     finished = subprocess.run([sys.executable, "-c", code], check=False)
     assert finished.returncode == 0
+
+
+def test_an_mlflow_that_was_imported_before_is_muted_only_while_it_is_used(caplog):
+    chatty = logging.getLogger("mlflow.pyfunc")
+    with caplog.at_level(logging.INFO, logger="mlflow"):
+        with quiet():
+            chatty.info("validating")
+        chatty.info("said by the user's own code")
+    assert [record.message for record in caplog.records] == ["said by the user's own code"]

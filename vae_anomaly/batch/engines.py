@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.partition import score_partition
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.state import State
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
 
@@ -22,14 +23,18 @@ Outcome = PartitionResult | str
 
 
 def one_process(
-    todo: list[Partition], model: ScoringModel, output: Output, progress: Progress
+    todo: list[Partition],
+    model: ScoringModel,
+    output: Output,
+    progress: Progress,
+    start_of: Callable[[Partition], State | None] | None = None,
 ) -> Iterator[tuple[Partition, Outcome]]:
-    """Score one after the other, here."""
+    """Score one after the other, here; ``start_of`` is asked for each when its turn comes."""
     images = sum(len(partition.files) for partition in todo if partition.kind == "images")
     before = 0
     for partition in todo:
         tell = _shifted(progress, before, images)
-        outcome = _attempt(partition, model, output, tell)
+        outcome = _attempt(partition, model, output, tell, start_of)
         yield partition, outcome
         before += outcome.rows_in if isinstance(outcome, PartitionResult) else len(partition.files)
 
@@ -54,11 +59,16 @@ def many_processes(
 
 
 def _attempt(
-    partition: Partition, model: ScoringModel, output: Output, tell: Progress = null_progress
+    partition: Partition,
+    model: ScoringModel,
+    output: Output,
+    tell: Progress = null_progress,
+    start_of: Callable[[Partition], State | None] | None = None,
 ) -> Outcome:
     """Score a partition; an input that cannot be read is told and does not end the run."""
     try:
-        return score_partition(partition, model, output, progress=tell)
+        start = None if start_of is None else start_of(partition)
+        return score_partition(partition, model, output, progress=tell, start=start)
     except DataError as err:
         return str(err)
 

@@ -54,6 +54,7 @@ def score_images(
     output: Output,
     detector: Any,
     progress: Progress,
+    start: object = None,  # pictures have no history
 ) -> tuple[Counts, list[str]]:
     """Score a partition of pictures and commit its output.
 

@@ -22,6 +22,7 @@ from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.settings import Options, Output, ScoringModel
 from vae_anomaly.batch.signals import graceful_termination
+from vae_anomaly.batch.state import Chain
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -84,11 +85,15 @@ def run_plan(
     max_bad_fraction: float,
     workers: int,
     progress: Progress | None,
+    chain: Chain | None = None,
 ) -> RunSummary:
-    """Do what is not done yet, write it down, and judge the whole."""
+    """Do what is not done yet, write it down, and judge the whole.
+
+    With a chain each partition goes on from the one before, so one process does them all.
+    """
     _check_limits(max_bad_fraction, workers)
     start, root = time.perf_counter(), Path(out)
-    job = _Job(model, Output(str(root), options), workers, progress or null_progress)
+    job = _Job(model, Output(str(root), options), workers, progress or null_progress, chain)
     with graceful_termination(), _locked(root), Ledger(root / "ledger.sqlite") as ledger:
         todo = _prepare(plan, ledger, job)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
@@ -112,6 +117,7 @@ class _Job:
     output: Output
     workers: int
     progress: Progress
+    chain: Chain | None = None
     run_id: str = field(default_factory=lambda: uuid4().hex[:12])
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:
@@ -163,7 +169,7 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         job.log("removed", temporary_files=stale)
     reach("stale-removed")
     rows = ledger.rows()
-    todo = [partition for partition in plan if not _is_done(partition, rows, job)]
+    todo = _not_done(plan, rows, job)
     changed = [partition.key for partition in todo if partition.key in rows]
     if changed:
         (root / MANIFEST).unlink(missing_ok=True)
@@ -171,6 +177,12 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     for key in changed:
         ledger.forget(key)
     return todo
+
+
+def _not_done(plan: list[Partition], rows: Mapping[str, LedgerRow], job: _Job) -> list[Partition]:
+    if job.chain is None:
+        return [partition for partition in plan if not _is_done(partition, rows, job)]
+    return job.chain.todo(plan, rows, lambda partition: _is_done(partition, rows, job))
 
 
 def _is_done(partition: Partition, rows: Mapping[str, LedgerRow], job: _Job) -> bool:
@@ -204,7 +216,7 @@ def _input_path(partition: Partition) -> str:
 def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:
     """Score partitions and write each down when it is in place; return those that failed."""
     failed: dict[str, str] = {}
-    for done, (partition, outcome) in enumerate(_engine(todo, job), start=1):
+    for done, (partition, outcome) in enumerate(_engine(todo, ledger, job), start=1):
         if isinstance(outcome, PartitionResult):
             ledger.record(_ledger_row(partition, outcome, job))
             job.log("scored", partition.key, rows_in=outcome.rows_in, flagged=outcome.rows_flagged,
@@ -216,7 +228,13 @@ def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:
     return failed
 
 
-def _engine(todo: list[Partition], job: _Job) -> Iterator[tuple[Partition, Outcome]]:
+def _engine(
+    todo: list[Partition], ledger: Ledger, job: _Job
+) -> Iterator[tuple[Partition, Outcome]]:
+    chain = job.chain
+    if chain is not None:
+        return one_process(todo, job.model, job.output, job.progress,
+                           lambda partition: chain.start_of(partition, ledger.rows()))  # fmt: skip
     if job.workers == 1 or len(todo) < 2:
         return one_process(todo, job.model, job.output, job.progress)
     return many_processes(todo, job.model, job.output, job.workers)
@@ -243,6 +261,7 @@ def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> Led
         threshold=job.model.threshold,
         config_sha256=job.output.options.digest(),
         seconds=result.seconds,
+        history=result.history,
     )
 
 

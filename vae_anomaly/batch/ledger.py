@@ -43,9 +43,12 @@ CREATE TABLE IF NOT EXISTS partitions (
     config_sha256 TEXT NOT NULL,
     code_version TEXT NOT NULL,
     committed REAL NOT NULL,
-    seconds REAL NOT NULL
+    seconds REAL NOT NULL,
+    history TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
+_ADD_HISTORY = "ALTER TABLE partitions ADD COLUMN history TEXT NOT NULL DEFAULT '{}'"
+_JSON = ("files", "codes", "history")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class PartitionResult:
     codes : dict of str to int
         Quarantined items by reason.
     seconds : float
+    history : dict
+        Of a model with entities: the states before and after, see `vae_anomaly.batch.state`.
     """
 
     key: str
@@ -77,6 +82,7 @@ class PartitionResult:
     files: dict[str, str] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    history: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,7 @@ class LedgerRow:
     code_version: str = __version__
     committed: float = field(default_factory=time.time)
     seconds: float = 0.0
+    history: dict[str, Any] = field(default_factory=dict)
 
     def is_intact(self, root: Path) -> bool:
         """Say whether every file it speaks of is there, unchanged."""
@@ -134,6 +141,9 @@ class Ledger:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(_CREATE)
+            names = {row[1] for row in self._database.execute("PRAGMA table_info(partitions)")}
+            if "history" not in names:  # a ledger of an earlier version
+                self._database.execute(_ADD_HISTORY)
         except sqlite3.Error as err:
             raise StorageError(
                 f"{path} is not a ledger that can be used: {err}. "
@@ -158,14 +168,13 @@ class Ledger:
         found = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608
         rows = [dict(zip(names, values, strict=True)) for values in found]
         for row in rows:
-            row["files"], row["codes"] = json.loads(row["files"]), json.loads(row["codes"])
+            row |= {name: json.loads(row[name]) for name in _JSON}
         return {row["key"]: LedgerRow(**row) for row in rows}
 
     def record(self, row: LedgerRow) -> None:
         """Write a partition down as done."""
         values = asdict(row)
-        values["files"] = json.dumps(row.files, sort_keys=True)
-        values["codes"] = json.dumps(row.codes, sort_keys=True)
+        values |= {name: json.dumps(values[name], sort_keys=True) for name in _JSON}
         marks = ", ".join(f":{name}" for name in values)
         self._execute(
             f"INSERT OR REPLACE INTO partitions ({', '.join(values)}) VALUES ({marks})",  # noqa: S608

@@ -38,7 +38,11 @@ def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict
     failed : mapping of str to str
         Partitions that could not be read, with the reason.
     """
-    partitions = [{name: getattr(row, name) for name in _SHOWN} for row in rows]
+    partitions = [
+        {name: getattr(row, name) for name in _SHOWN}
+        | ({"history": row.history} if row.history else {})
+        for row in rows
+    ]
     totals = {
         name: sum(part[name] for part in partitions)
         for name in ("rows_in", "rows_out", "rows_flagged", "rows_quarantined")

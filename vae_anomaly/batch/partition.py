@@ -12,6 +12,7 @@ from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.quarantine import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
+from vae_anomaly.batch.state import State
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["score_partition"]
@@ -23,11 +24,21 @@ def score_partition(
     output: Output,
     *,
     progress: Progress = null_progress,
+    start: State | None = None,
 ) -> PartitionResult:
     """Score one partition and commit its output file; the same arguments give the same bytes.
 
     It takes picklable arguments and needs nothing else, so any engine can run it anywhere that sees
     the same files. The output file is put in place last; the caller then writes the ledger.
+
+    Parameters
+    ----------
+    partition : Partition
+    model : ScoringModel
+    output : Output
+    progress : callable, optional
+    start : State, optional
+        Of a model with entities: the histories to go on from.
 
     Raises
     ------
@@ -36,11 +47,12 @@ def score_partition(
     StorageError
         If the output cannot be written.
     """
-    start = time.perf_counter()
+    began = time.perf_counter()
     reach("partition-started")
     partition.check_unchanged()
     detector = loaded_detector(model)
-    counts, names = _work_for(partition)(partition, model, output, detector, progress)
+    work = _work_for(partition)
+    counts, names = work(partition, model, output, detector, progress, start)
     root = Path(output.root)
     result = PartitionResult(
         key=partition.key,
@@ -52,7 +64,8 @@ def score_partition(
         output=names[0],
         files={name: sha256_of(root / name) for name in names},
         codes=dict(counts.codes.most_common()),
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - began,
+        history=counts.history,
     )
     partition.check_unchanged()
     reach("partition-finished")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import DataError
@@ -59,6 +59,7 @@ class Counts:
     rows_out: int = 0
     rows_flagged: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    history: dict[str, Any] = field(default_factory=dict)
 
     def set_aside(self, item: BadItem) -> None:
         """Count an item that was not scored, and hand it on."""

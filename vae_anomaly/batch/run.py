@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vae_anomaly.batch.job import RunSummary, run_plan
-from vae_anomaly.batch.plan import plan_images, plan_tables
+from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.settings import Heatmaps, Options, ScoringModel, loaded_detector
+from vae_anomaly.batch.state import Chain
 from vae_anomaly.batch.table_partition import check_table
-from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.tracking import ResolvedModel, resolve
@@ -30,9 +32,13 @@ def score_tables(
     workers: int = 1,
     uri: str | Path | None = None,
     use_cached: bool = False,
+    state: str | Path | None = None,
     progress: Progress | None = None,
 ) -> RunSummary:
     """Score table files, one output file for each.
+
+    Of a model with entities, the files are taken in the order of time, each goes on from the
+    histories before it, and leaves ``state/<key>.npz`` for the next; see `vae_anomaly.batch.state`.
 
     Parameters
     ----------
@@ -55,6 +61,9 @@ def score_tables(
         MLflow store of the model.
     use_cached : bool
         When the registry is away, take the verified local copy.
+    state : str or Path, optional
+        Of a model with entities: another folder's ``state/<key>.npz``, or that folder, to go on
+        from. Default: what ``out`` holds, else the end of the model's training.
     progress : callable, optional
         Called as ``progress("rows", done, 0)`` and ``progress("partitions", done, total)``.
 
@@ -67,7 +76,8 @@ def score_tables(
     SchemaError
         If a table's columns are not the model's; nothing is written.
     DataError
-        If a file cannot be read; the others are scored first.
+        If a file cannot be read; the others are scored first. If its rows are older than the
+        histories that they would go on from; nothing is written.
     ModelRefusedError
         If there is no such model, it is damaged, or is no model of tables.
     TooManyBadItemsError
@@ -83,7 +93,8 @@ def score_tables(
     detector = loaded_detector(model)
     for partition in plan:
         check_table(partition, detector, id_column)
-    return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)
+    chain = _chain(plan, detector, Path(out), state)
+    return run_plan(plan, model, out, options, max_bad_fraction, workers, progress, chain)
 
 
 def score_images(
@@ -129,6 +140,20 @@ def score_images(
     condition = loaded_detector(model).condition
     plan = plan_images(input, per_partition=images_per_partition, condition=condition)
     return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)
+
+
+def _chain(
+    plan: list[Partition], detector: Any, out: Path, state: str | Path | None
+) -> Chain | None:
+    """Return how histories go from file to file; None for a model that has none."""
+    if detector.entities_ is not None:
+        return Chain.of(plan, detector, out, state)
+    if state is not None:
+        raise ConfigError(
+            f"The model compares no row with an entity's past, so it has no use for the state "
+            f"{state}. Leave --state out, or train with --entity."
+        )
+    return None
 
 
 def _pinned(found: ResolvedModel, kind: str) -> ScoringModel:

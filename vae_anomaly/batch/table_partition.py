@@ -18,6 +18,7 @@ from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
 from vae_anomaly.batch.repeats import find_repeats
 from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.state import Night, State
 from vae_anomaly.data.tables import iter_batches
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.progress import Progress
@@ -51,8 +52,9 @@ def check_table(partition: Partition, detector: Any, id_column: str | None) -> N
     """
     file = partition.files[0]
     frame = next(iter_batches(file.path, CHECK_ROWS))
+    entities = detector.entities_
     try:
-        detector.schema_.check(frame)
+        detector.schema_.check(frame if entities is None else entities.blank(frame))
     except SchemaError as err:
         raise SchemaError(f"{file.path}: {err}") from None
     naming = id_column or detector.schema_.id_column
@@ -69,8 +71,9 @@ def score_table(
     output: Output,
     detector: Any,
     progress: Progress,
+    start: State | None = None,
 ) -> tuple[Counts, list[str]]:
-    """Score a table file and commit its output.
+    """Score a table file and commit its output, and the histories after it where there are any.
 
     Returns
     -------
@@ -88,13 +91,24 @@ def score_table(
         open_quarantine(root, partition.key) as keep,
     ):
         counts = Counts(keep)
+        night = _night(detector, partition, start, ids)
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
             for frame in iter_batches(path, batch_rows):
-                writer.write_table(_score_rows(frame, ids, model, detector, counts))
+                rows = frame if night is None else night.extend(frame)
+                writer.write_table(_score_rows(rows, ids, model, detector, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
-    quarantine = quarantine_path(partition.key)
-    return counts, [part.name, *([quarantine] if counts.codes else [])]
+        states = [] if night is None else night.write(root)
+    counts.history = {} if night is None else night.told
+    quarantine = [quarantine_path(partition.key)] if counts.codes else []
+    return counts, [part.name, *quarantine, *states]
+
+
+def _night(detector: Any, partition: Partition, start: State | None, ids: _Ids) -> Night | None:
+    """Return what gives rows their entities' past; None for a model without entities."""
+    if detector.entities_ is None:
+        return None
+    return Night(detector, partition, start, ids.repeated)
 
 
 class _Ids:
@@ -111,7 +125,7 @@ class _Ids:
     """
 
     def __init__(self, name: str, column: str | None, repeated: NDArray[np.bool_] | None) -> None:
-        self.name, self.column, self._repeated = name, column, repeated
+        self.name, self.column, self.repeated = name, column, repeated
 
     def of(self, frame: pd.DataFrame) -> list[str | None]:
         """Return the id of each row, None where it has none."""
@@ -123,7 +137,7 @@ class _Ids:
         """Return code and message where the id does not name one row."""
         if identifier is None:
             return "missing_id", f"column {self.column!r} is empty, so the row has no name"
-        if self._repeated is not None and self._repeated[row]:
+        if self.repeated is not None and self.repeated[row]:
             return "duplicate_id", f"the id {identifier!r} was given to an earlier row"
         return None
 

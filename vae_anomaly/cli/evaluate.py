@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ MAX_VALUES_SHOWN = 20
 )
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
 @click.option("--log", is_flag=True, help="Log figures and pictures as a run in MLflow.")
+@state_option
 @tracking_option
 @json_option
 def evaluate(
@@ -55,6 +57,7 @@ def evaluate(
     by: tuple[str, ...],
     out: str | None,
     log: bool,
+    state: str | None,
     uri: str | None,
     as_json: bool,
 ) -> None:
@@ -76,7 +79,9 @@ def evaluate(
 
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        items = score_items(detector, input_, labels=labels, groups=group, by=by, progress=progress)
+        items = score_items(
+            detector, input_, labels=labels, groups=group, by=by, state=state, progress=progress
+        )
     report = measure(items, detector.threshold_)
     said = {"model": resolved.label, **report.to_dict()}
     files = write_evaluation(said, items.scores, items.labels, out) if out else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ EVIDENCE = {  # the rest is in --json
               help="Reasons of an item, and rows of a table that names none.")  # fmt: skip
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
               help="Folder for the cards of pictures.")  # fmt: skip
+@state_option
 @tracking_option
 @json_option
 def inspect_(
@@ -45,6 +47,7 @@ def inspect_(
     identifier: str | None,
     top: int,
     out: str,
+    state: str | None,
     uri: str | None,
     as_json: bool,
 ) -> None:
@@ -68,7 +71,8 @@ def inspect_(
             _refuse_rows(row, identifier)
             found = inspect_images(detector, items, out, top=top, progress=progress)
         else:
-            found = _rows(detector, items, row, identifier, top, progress)
+            named = {"row": row, "identifier": identifier, "top": top, "state": state}
+            found = _rows(detector, items, named, progress)
     said = {"model": resolved.label, "items": [asdict(one) for one in found]}
     if not emit(said, as_json=as_json):
         for one in found:
@@ -81,19 +85,14 @@ def _refuse_rows(row: int | None, identifier: str | None) -> None:
 
 
 def _rows(
-    detector: Any,
-    items: tuple[str, ...],
-    row: int | None,
-    identifier: str | None,
-    top: int,
-    progress: Progress,
+    detector: Any, items: tuple[str, ...], named: dict[str, Any], progress: Progress
 ) -> list[Inspection]:
     from vae_anomaly.evaluation.inspection import find_rows, inspect_rows
 
     found = []
     for done, item in enumerate(items, start=1):
-        rows, names = find_rows(detector, item, row=row, identifier=identifier, top=top)
-        found += inspect_rows(detector, rows, names, top=top)
+        rows, names = find_rows(detector, item, **named)
+        found += inspect_rows(detector, rows, names, top=named["top"])
         progress("inspect", done, len(items))
     return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -87,11 +88,12 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
 @click.option("--input", "source", metavar="PATH", help="What the rules are measured on.")
 @click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
 @click.option("--group", "groups", metavar="COLUMN", help="Items of one group stay together.")
+@state_option
 @tracking_option
 @json_option
 def promote(name: str, version: int, alias: str, evidence: str, require: tuple[str, ...],
-            source: str | None, labels: str | None, groups: str | None, uri: str | None,
-            as_json: bool) -> None:  # fmt: skip
+            source: str | None, labels: str | None, groups: str | None, state: str | None,
+            uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Point an alias of model NAME at VERSION, on the record.
 
     The files of the version are verified first. Who did it, when, from where and why is kept as a
@@ -109,17 +111,17 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     from vae_anomaly.evaluation import run_gate
     from vae_anomaly.tracking import promote as move
 
-    if bool(require) != bool(source) or (not require and (labels or groups)):
+    if bool(require) != bool(source) or (not require and (labels or groups or state)):
         raise click.UsageError(
             "--require and --input go together: rules, and the items to measure them on; "
-            "--labels and --group belong to that input."
+            "--labels, --group and --state belong to that input."
         )
     if source is None:
         _say_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
         return
     with show_progress() as progress:
-        gate = run_gate(name, version, require, source, labels=labels, groups=groups, alias=alias,
-                        evidence=evidence, uri=uri, progress=progress)  # fmt: skip
+        gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
+                        alias=alias, evidence=evidence, uri=uri, progress=progress)  # fmt: skip
     if not as_json:
         _print_gate(gate, f"{name}/{version}")
     if gate.promotion is None:

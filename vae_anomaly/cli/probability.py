@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def probability() -> None:
     help="Where the map is written.",
 )
 @click.option("--figure", metavar="FILE", help="Draw the reliability there, as PNG.")
+@state_option
 @tracking_option
 @json_option
 def fit(model: str, input_: str, labels: str | None, group: str | None, method: str,
-        base_rate: float | None, out: str, figure: str | None, uri: str | None,
-        as_json: bool) -> None:  # fmt: skip
+        base_rate: float | None, out: str, figure: str | None, state: str | None,
+        uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Learn from labelled INPUT how likely an item of each score is an anomaly.
 
     INPUT must be new to MODEL. The Brier score and the reliability are measured on items left out.
@@ -74,7 +76,9 @@ def fit(model: str, input_: str, labels: str | None, group: str | None, method: 
 
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        items = score_items(detector, input_, labels=labels, groups=group, progress=progress)
+        items = score_items(
+            detector, input_, labels=labels, groups=group, state=state, progress=progress
+        )
     found = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it
     files = [write_json(found.to_dict(), out)]
     if figure:

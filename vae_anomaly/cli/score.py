@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.errors import GateFailedError
 
@@ -90,14 +91,21 @@ def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> 
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--id-column", metavar="COLUMN", help="Names a row.  [default: the model's]")
+@state_option
 @scoring_options
 def table(
-    model: str, paths: tuple[str, ...], out: str, id_column: str | None, **options: Any
+    model: str,
+    paths: tuple[str, ...],
+    out: str,
+    id_column: str | None,
+    state: str | None,
+    **options: Any,
 ) -> None:
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
-    quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
+    quarantine/ and, last, manifest.json. A second run does only what is new or has changed. A
+    model with entities goes on from the last night in --out, whose histories lie in state/.
 
     \b
     Examples:
@@ -109,8 +117,9 @@ def table(
     source = paths[0] if len(paths) == 1 else list(paths)
     with _told(options) as progress:
         summary = score_tables(
-            model, source, out, id_column=id_column, progress=progress, **_run_options(options)
-        )
+            model, source, out, id_column=id_column, state=state, progress=progress,
+            **_run_options(options),
+        )  # fmt: skip
     _finish(summary, plan_tables(source), model, "rows", options)
 
 
@@ -148,7 +157,7 @@ def _finish(
             _print_flags(summary, top, things)
         click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
         if top:
-            _print_next(model, top[0], things, options["uri"])
+            _print_next(model, top[0], things, options["uri"], summary)
     if options["fail_on_anomaly"] and summary.flagged:
         raise GateFailedError(
             f"{summary.flagged:,} of {summary.rows_out:,} {things} are flagged and "
@@ -186,7 +195,7 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
     print_table(rows, header, title)
 
 
-def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:
+def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
     item = str(source.relative_to(here) if source.is_relative_to(here) else source)
     name = [] if things == "pictures" else ["--id", flag.id]
@@ -194,5 +203,6 @@ def _print_next(model: str, flag: Flag, things: str, uri: str | None) -> None:
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
     at = ["--tracking-uri", uri] if uri else []
-    command = ["vae-anomaly", "inspect", model, item, *name, *at]
+    past = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
+    command = ["vae-anomaly", "inspect", model, item, *name, *past, *at]
     click.echo(f"See why:\n  {' '.join(map(quote, command))}")

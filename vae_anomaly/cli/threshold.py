@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
     from vae_anomaly.tracking import ResolvedModel
 
+WHERE = ("scores", "input_", "labels", "group", "amount", "state")
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 SHARE = click.FloatRange(0, 1, min_open=True)
 POSITIVE = click.FloatRange(0, min_open=True)
@@ -59,6 +61,7 @@ def threshold() -> None:
 @click.option("--group", metavar="COLUMN", help="Items of one group stay together.")
 @click.option("--amount", metavar="COLUMN", help="What a miss costs, times --cost-fn.")
 @click.option("--volume", type=POSITIVE, help="Items a day.")
+@state_option
 @_wishes
 @click.option("--out", metavar="FILE", default="threshold.json", show_default=True,
               help="Where the threshold is written.")  # fmt: skip
@@ -83,7 +86,7 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
     from vae_anomaly.reports import write_figures, write_json
     from vae_anomaly.tracking import load
 
-    where = {name: asked.pop(name) for name in ("scores", "input_", "labels", "group", "amount")}
+    where = {name: asked.pop(name) for name in WHERE}
     ask = {name: value for name, value in asked.items() if value is not None}
     detector, resolved = load(model, uri)
     with show_progress() as progress:
@@ -180,6 +183,7 @@ def _items(
     labels: str | None,
     group: str | None,
     amount: str | None,
+    state: str | None,
 ) -> ScoredItems:
     from vae_anomaly.evaluation import held_out_normals, read_scores, require_scores_of, score_items
 
@@ -193,9 +197,8 @@ def _items(
         require_scores_of(model, versions, uri)
         return items
     if input_:
-        return score_items(
-            detector, input_, labels=labels, groups=group, amounts=amount, progress=progress
-        )
+        return score_items(detector, input_, labels=labels, groups=group, amounts=amount,
+                           state=state, progress=progress)  # fmt: skip
     if labels or group or amount:
         raise click.UsageError("--labels, --group and --amount need --scores FILE or --input PATH.")
     return held_out_normals(detector)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import declared_entities, entity_options
 from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
@@ -118,17 +119,20 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
               help="Length of the code.  [default: one per feature, at most 32]")  # fmt: skip
 @click.option("--sample-rows", type=click.IntRange(min=1000), default=200_000, show_default=True,
               help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
+@entity_options
 @training_options
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Train on the normal rows of the tables PATH: CSV or parquet files, folders, 'patterns*'.
 
     What each column is gets inferred; correct it with --kind and --ignore, or with a schema that
     `vae-anomaly data schema` wrote and you edited. Missing cells are data. A table may be
-    longer than memory.
+    longer than memory. With --entity each row is also compared with the past of its card,
+    customer, machine.
 
     \b
     Examples:
       vae-anomaly train table 'days/2024-04-*.parquet' --name cards --id-column payment_id
+      vae-anomaly train table days/ --name cards --entity card --time at --amount euro
       vae-anomaly train table days.csv --name cards --label is_fraud --kind shop=categorical
       vae-anomaly train table parts.csv --name press --model conditional --condition product
     """
@@ -138,6 +142,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
+    chosen["entities"] = declared_entities(options)
     kind = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
     detector = TabularVAEDetector(**kind, **_parameters(options))
     with show_progress() as progress:

@@ -7,13 +7,17 @@ what is unusual for it. So all features here are relative:
 ====================  ==============================================================================
 feature               meaning
 ====================  ==============================================================================
-``amount / usual``    log((amount + 1) / (mean of the last 30 days + 1))
-``amount z``          (amount - mean) / standard deviation of the last 30 days
-``day / month``       log ratio of the mean of the last day to that of the last 30 days
-``week / month``      the same for the last 7 days
+``amount / usual``    log((amount + 1) / (median of the last 30 days + 1))
+``amount z``          (amount - median) / spread of the last 30 days; the spread is the
+                      interquartile range, scaled to a standard deviation, at least 1
+``day / usual``       log ratio of the mean amount of the last day to the median of the last 30
+``week / usual``      the same for the mean of the last 7 days
 ``pace``              log(1 + rows of the last day) - log(1 + rows of the last week / 7)
 ``hours since last``  log(1 + hours since the entity's last row)
 ====================  ==============================================================================
+
+Median and quartiles, of the 100 newest rows where there are more, because the past may hold what is
+looked for: three frauds of five times the usual amount move a mean, and then hide the fourth.
 
 Only strictly earlier rows count: no row sees itself, a row of the same instant, or its own future.
 Without any history a feature is missing. `EntityHistory.process` of one night after another gives
@@ -22,31 +26,30 @@ what one call on all nights together gives.
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.errors import DataError, ModelRefusedError, SchemaError
+from vae_anomaly.errors import DataError, SchemaError
 
-__all__ = ["FEATURES", "EntityHistory"]
+__all__ = ["FEATURES", "HISTORY_DAYS", "EntityHistory"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FEATURES = ("amount / usual", "amount z", "day / month", "week / month", "pace", "hours since last")
+FEATURES = ("amount / usual", "amount z", "day / usual", "week / usual", "pace", "hours since last")
 DAY_NS = 86_400_000_000_000
 HOUR_NS = DAY_NS // 24
 DAY, WEEK, MONTH = 1, 7, 30  # days
-SPREAD_FLOOR = 1.0  # of the standard deviation, in the amount's unit
-FORMAT = 1
+HISTORY_DAYS = MONTH
+SPREAD_FLOOR = 1.0  # in the amount's unit
+QUARTILES_PER_SD = 1.349  # interquartile range of a normal distribution with standard deviation 1
+NEWEST = 100  # rows that the median and the quartiles look at
+BLOCK = 8192  # rows whose pasts are sorted at a time
 NEVER = int(np.iinfo(np.int64).min)
 
 
@@ -124,6 +127,11 @@ class EntityHistory:
         """Rows of the last 30 days that are remembered."""
         return len(self._past)
 
+    @property
+    def newest(self) -> int | None:
+        """Time of the newest row, nanoseconds since 1970; None before the first."""
+        return int(self._last.max()) if self._last.size else None
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the features of rows, and remember the rows.
 
@@ -161,56 +169,34 @@ class EntityHistory:
         other._names, other._past, other._last = self._names, self._past, self._last.copy()
         return other
 
-    def save(self, path: str | Path) -> Path:
-        """Write the state to one ``.npz`` file, in one step.
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the state as plain arrays; the names of entities as UTF-8."""
+        names = [str(name).encode() for name in self._names]
+        return {
+            "names": np.frombuffer(b"".join(names), dtype=np.uint8),
+            "name_bytes": np.array([len(name) for name in names], dtype=np.int64),
+            "last": self._last,
+            "entity": self._past.entity,
+            "time": self._past.time,
+            "amount": self._past.amount,
+        }
 
-        Returns
-        -------
-        path : Path
-        """
-        target = Path(path)
-        staging = target.with_name(f".{target.name}.tmp")
-        with staging.open("wb") as file:
-            np.savez(
-                file,
-                format=np.array([FORMAT]),
-                columns=np.array([self.entity, self.time, self.amount]),
-                names=np.asarray(self._names, dtype=np.str_),
-                last=self._last,
-                entity=self._past.entity,
-                time=self._past.time,
-                amount=self._past.amount,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(target)
-        return target
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a state that `save` wrote.
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take the state that `arrays` gave.
 
         Raises
         ------
-        ModelRefusedError
-            If the file is missing, damaged or of another format.
+        ValueError, KeyError
+            If it is not whole.
         """
-        try:
-            content = io.BytesIO(Path(path).read_bytes())
-            with np.load(content, allow_pickle=False) as file:
-                arrays = dict(file)
-            if int(arrays["format"][0]) != FORMAT:
-                raise ValueError(f"format {arrays['format'][0]}")
-            history = cls(*(str(name) for name in arrays["columns"]))
-            history._names = pd.Index([str(n) for n in arrays["names"]], dtype=object)
-            history._past = _Rows(arrays["entity"], arrays["time"], arrays["amount"])
-            history._last = arrays["last"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
-            raise ModelRefusedError(
-                f"{path} holds no entity history that can be read: {err}. "
-                "Restore the file, or build the history again from the last 30 days."
-            ) from err
-        return history
+        text, ends = arrays["names"].tobytes(), np.cumsum(arrays["name_bytes"]).tolist()
+        names = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
+        past = _Rows(arrays["entity"], arrays["time"], arrays["amount"])
+        known = len(names) == len(arrays["last"])
+        if not known or len({len(past.entity), len(past.time), len(past.amount)}) != 1:
+            raise ValueError("its arrays do not belong together")
+        self._names, self._past = pd.Index(names, dtype=object), past
+        self._last = np.array(arrays["last"])
 
     def _read(self, frame: pd.DataFrame) -> tuple[_Rows, NDArray[np.bool_]]:
         """Return the rows that have entity, time and amount, and which those are."""
@@ -248,11 +234,10 @@ class EntityHistory:
 
 @dataclass(frozen=True)
 class _Window:
-    """Count, mean and standard deviation of the amounts in a window; NaN where it is empty."""
+    """Count and mean of the amounts in a window; the mean of an empty one is NaN."""
 
     count: Floats
     mean: Floats
-    deviation: Floats
 
 
 @dataclass(frozen=True)
@@ -267,16 +252,18 @@ class _Index:
         ``entity * (len(moments) + 1) + rank of the time``, ascending.
     entity, time : ndarray of int64
         Of the sorted rows.
-    total, squares : ndarray of shape (N + 1,), float64
-        Running sums of amounts and their squares.
+    amount : ndarray of float64
+        Of the sorted rows.
+    total : ndarray of shape (N + 1,), float64
+        Running sum of amounts.
     """
 
     moments: Integers
     key: Integers
     entity: Integers
     time: Integers
+    amount: Floats
     total: Floats
-    squares: Floats
 
     @classmethod
     def of(cls, rows: _Rows) -> _Index:
@@ -290,8 +277,8 @@ class _Index:
             key=key[order],
             entity=rows.entity[order],
             time=rows.time[order],
+            amount=amount,
             total=np.concatenate([[0.0], np.cumsum(amount)]),
-            squares=np.concatenate([[0.0], np.cumsum(np.square(amount))]),
         )
 
     def place(self, entity: Integers, time: Integers) -> Integers:
@@ -303,10 +290,16 @@ class _Index:
         """Sum up the entity's rows in [time - days, time)."""
         stop, start = self.place(entity, time), self.place(entity, time - days * DAY_NS)
         count = (stop - start).astype(np.float64)
-        some = np.where(count > 0.0, count, np.nan)
-        mean = (self.total[stop] - self.total[start]) / some
-        variance = (self.squares[stop] - self.squares[start]) / some - np.square(mean)
-        return _Window(count, mean, np.sqrt(np.maximum(variance, 0.0)))
+        mean = (self.total[stop] - self.total[start]) / np.where(count > 0.0, count, np.nan)
+        return _Window(count, mean)
+
+    def quartiles(self, entity: Integers, time: Integers, days: int) -> Floats:
+        """Return the quartiles of the newest amounts in [time - days, time), (N, 3); else NaN."""
+        stop = self.place(entity, time)
+        start = np.maximum(self.place(entity, time - days * DAY_NS), stop - NEWEST)
+        blocks = range(0, len(stop), BLOCK)
+        found = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
+        return np.concatenate(found) if found else np.empty((0, 3))
 
     def previous(self, entity: Integers, time: Integers) -> Integers:
         """Return the time of the entity's latest strictly earlier row, or `NEVER`."""
@@ -319,21 +312,38 @@ def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
     """Return the features of rows, (N, 6), from the past and from each other."""
     index = _Index.of(past.joined(rows))
     entity, time, amount = rows.entity, rows.time, rows.amount
-    day, week, month = (index.window(entity, time, days) for days in (DAY, WEEK, MONTH))
+    day, week = (index.window(entity, time, days) for days in (DAY, WEEK))
+    lower, median, upper = index.quartiles(entity, time, MONTH).T
     older = np.where(last[entity] < time, last[entity], NEVER)  # beyond the 30 days remembered
     before = np.maximum(index.previous(entity, time), older)
     known = before > NEVER
     gap = np.where(known, time - np.where(known, before, time), 0) / HOUR_NS
     return np.column_stack(
         [
-            _log_ratio(amount, month.mean),
-            (amount - month.mean) / np.maximum(month.deviation, SPREAD_FLOOR),
-            _log_ratio(day.mean, month.mean),
-            _log_ratio(week.mean, month.mean),
+            _log_ratio(amount, median),
+            (amount - median) / np.maximum((upper - lower) / QUARTILES_PER_SD, SPREAD_FLOOR),
+            _log_ratio(day.mean, median),
+            _log_ratio(week.mean, median),
             np.where(known, np.log1p(day.count) - np.log1p(week.count / WEEK), np.nan),
             np.where(known, np.log1p(gap), np.nan),
         ]
     )
+
+
+def _quartiles(amount: Floats, start: Integers, stop: Integers) -> Floats:
+    """Return the quartiles of ``amount[start:stop]`` for each pair of bounds, (N, 3)."""
+    count = stop - start
+    places = start[:, None] + np.arange(max(int(count.max(initial=0)), 1))  # (N, most rows)
+    inside = places < stop[:, None]
+    ordered = np.where(inside, amount[np.where(inside, places, 0)], np.inf)
+    ordered.sort(axis=1)
+    wanted = np.maximum(count - 1, 0)[:, None] * np.array([0.25, 0.5, 0.75])
+    below = wanted.astype(np.int64)
+    low = np.take_along_axis(ordered, below, axis=1)
+    high = np.take_along_axis(ordered, np.minimum(below + 1, np.maximum(count - 1, 0)[:, None]), 1)
+    with np.errstate(invalid="ignore"):  # of rows without a past
+        values = low + (wanted - below) * (high - low)
+    return np.where(count[:, None] > 0, values, np.nan)
 
 
 def _log_ratio(amount: Floats, usual: Floats) -> Floats:

@@ -38,6 +38,7 @@ _FLOAT: Final = r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _TRUTH: Final = r"^([Tt]rue|TRUE|[Ff]alse|FALSE)$"
 _BLOCK_BYTES: Final = 1 << 22
 _BUFFER_BYTES: Final = 1 << 18
+_CSV_ROWS: Final = 1 << 16
 
 
 def read_table(source: Any, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -165,7 +166,7 @@ def assemble(files: Sequence[Path], kept: Mapping[int, Any]) -> pd.DataFrame:
     ----------
     files : sequence of path
     kept : mapping of int to Arrow table
-        By the number of the file; as `iter_pieces` gave them.
+        By the number of the file; as `iter_pieces` gave them, or with typed columns beside.
     """
     frames = [
         _to_frame(table if is_parquet(files[place]) else _typed(table))
@@ -341,7 +342,7 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
             raise _unreadable(path, err) from None
         frame = _to_frame(table)
     else:
-        frame = _to_frame(_read_csv(path))
+        frame = _to_frame(_read_csv(path, columns))
     return _select(frame, columns, path)
 
 
@@ -438,11 +439,12 @@ def _empty_like(path: Path) -> Any:
     return pa.table({name: pa.array([], pa.string()) for name in names})
 
 
-def _read_csv(path: Path) -> Any:
+def _read_csv(path: Path, columns: Sequence[str] | None = None) -> Any:
     """Read a CSV as an Arrow table whose types hold for the whole of it."""
     try:
-        with _open_csv(path) as reader:
-            return _typed(reader.read_all())
+        kept = [name for name in _csv_names(path) if columns is None or name in columns]
+        pieces = [table.select(kept) for table in _text_batches(path, _CSV_ROWS)]
+        return _typed(pa.concat_tables([_empty_like(path).select(kept), *pieces]))
     except (pa.ArrowException, OSError) as err:
         raise _unreadable(path, err) from None
 
@@ -502,6 +504,8 @@ def _typed(table: Any) -> Any:
 
 def _typed_column(column: Any) -> Any:
     """Decide the type of one text column from all its cells."""
+    if not pa.types.is_string(column.type):
+        return column  # it was made beside the text, and has its type
     trimmed = pc.utf8_trim_whitespace(column)
     present = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
     if present.null_count == len(present):

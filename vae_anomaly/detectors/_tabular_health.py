@@ -1,17 +1,23 @@
-"""Are the latents alive? A forecast from the training rows, and a count after training."""
+"""Are the latents alive? A forecast before training, a count after it, and the other figures."""
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
 from vae_anomaly.detectors._tabular_scorer import ViewScorer, encode
 from vae_anomaly.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
 
-__all__ = ["forewarn", "latent_health"]
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.tabular import TabularVAEDetector
+
+__all__ = ["forewarn", "latent_health", "training_metrics"]
 
 logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
@@ -64,3 +70,23 @@ def _forecast(rows: NDArray[np.float32], beta: float, latent_dim: int) -> Collap
     if rows.shape[1] == 0:  # every column is categorical
         return CollapseForecast(START_SIGMA2 * beta, (), 0)
     return predict_collapse(torch.from_numpy(rows), START_SIGMA2, beta, latent_dim, warn=False)
+
+
+def training_metrics(d: TabularVAEDetector, n_rows: int, fitted: pd.DataFrame) -> dict[str, float]:
+    """Return the figures of a training on ``n_rows`` rows, of which ``fitted`` made the model."""
+    last, main = d.history_.records[-1], d._scorer.main
+    rows = main.look(d._scorer.encoder.transform(fitted).numbers)
+    beta = beta_of(d.model, d.beta) if MEMBERS[d.model].has_prior else 0.0
+    return {
+        "rows": float(n_rows),
+        "fit_rows": float(len(fitted)),
+        "held_out_rows": float(d.calibration_.n),
+        "features": float(len(d._scorer.encoder.features)),
+        "val_elbo": float(max(r["val_elbo"] for r in d.history_.records)),
+        "val_nll": float(last["val_nll"]),
+        "val_kl": float(last["val_kl"]),
+        "best_step": float(d.history_.best_step),
+        **latent_health(main, rows, beta),
+        "threshold": float(d.threshold_.value),
+        "trust_in_vae": d._scorer.trust,
+    }

@@ -17,8 +17,8 @@ __all__ = ["PRESETS", "SCORES", "check_parameters", "fit_options"]
 
 SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
 PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_192)},
-    "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_192)},
+    "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_960)},
+    "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_960)},
     "thorough": {"views": ("std", "arg"), "memory_sizes": (10_000, 10_000)},
 }
 

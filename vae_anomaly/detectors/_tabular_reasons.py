@@ -8,6 +8,7 @@ cells of the 20 normal rows that are most alike in all other columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from vae_anomaly.detectors._tabular_scorer import RowScorer
 __all__ = ["Expectation", "expect_column", "look_alike", "reasons_for", "row_reasons"]
 
 Floats = NDArray[np.float64]
+Phrase = Callable[[pd.Series], str]
 MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05
 UNLIKELY = 0.1
@@ -117,7 +119,12 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
 
 
 def reasons_for(
-    scorer: RowScorer, frame: pd.DataFrame, table: EncodedTable, parts: Floats, top: int
+    scorer: RowScorer,
+    frame: pd.DataFrame,
+    table: EncodedTable,
+    parts: Floats,
+    top: int,
+    phrases: Mapping[str, Phrase] | None = None,
 ) -> list[list[str]]:
     """Return the reasons of each row, the column that adds most first.
 
@@ -131,15 +138,20 @@ def reasons_for(
         Contributions; a column that adds nothing gives no reason.
     top : int
         Most reasons per row.
+    phrases : mapping of str to callable, optional
+        Columns that have words of their own: each turns a typed row into a reason.
     """
     order = np.argsort(-parts, axis=1, kind="stable")[:, :top]
     texts: dict[tuple[int, int], str] = {}
     for column in np.unique(order):
         rows = np.flatnonzero((order == column).any(axis=1) & (parts[:, column] > 0.0))
-        for row, text in zip(
-            rows, row_reasons(scorer, frame, table, rows, int(column)), strict=True
-        ):
-            texts[int(row), int(column)] = text
+        own = (phrases or {}).get(scorer.encoder.columns[column].name)
+        told = (
+            row_reasons(scorer, frame, table, rows, int(column))
+            if own is None
+            else [own(frame.iloc[row]) for row in rows]
+        )
+        texts |= {(int(row), int(column)): text for row, text in zip(rows, told, strict=True)}
     return [
         [texts[row, int(column)] for column in columns if (row, int(column)) in texts]
         for row, columns in enumerate(order)

@@ -1,9 +1,9 @@
 """Which training rows do what: train the networks, stop them, fill the memory, calibrate.
 
 Calibration needs normals that neither network nor memory nor any statistic has seen. Where rows are
-plenty, a fifth of them is held out. Where they are scarce, every row is held out once: for each of
-five folds a detector of its own is trained on the others and scores it, and one more, trained on
-all rows, scores from then on. Groups are never split.
+plenty, a tenth of them is held out, and at least 500. Where they are scarce, every row is held out
+once: for each of five folds a detector of its own is trained on the others and scores it, and one
+more, trained on all rows, scores from then on. Groups are never split.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Rows = NDArray[np.int64]
 
 MIN_ROWS = 10
 MIN_ROWS_TO_SPLIT = 2_000
-HELD_OUT_SHARE = 0.2
+HELD_OUT_SHARE = 0.1
+MIN_HELD_OUT = 500
 MAX_HELD_OUT = 5_000
 VALIDATION_SHARE = 0.15
 MAX_VALIDATION = 1_000
@@ -155,7 +156,7 @@ def plan_rows(
         )
     everyone = rng.permutation(n_rows)
     if n_rows >= MIN_ROWS_TO_SPLIT:
-        wanted = int(min(HELD_OUT_SHARE * n_rows, MAX_HELD_OUT))
+        wanted = int(np.clip(HELD_OUT_SHARE * n_rows, MIN_HELD_OUT, MAX_HELD_OUT))
         return [_fold(everyone, _draw(everyone, groups, wanted, rng), groups, max_rows, rng)]
     parts = _partition(everyone, groups, n_folds)
     nobody = everyone[:0]

@@ -32,7 +32,8 @@ Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
-BEFORE_TRUST = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models saved without
+WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
+POWER_BEFORE = 2.0  # were saved without them
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ class RowScorer:
         Mean negative log-likelihood of each target over rows the network did not train on, nats.
     term_weights : mapping of str to float
         Weight of each kind of term in the fused score; see `weights_at`.
+    power : float
+        Of the terms in the fused score; see `vae_anomaly.scoring.fusion.fuse`.
     condition : int, optional
         Column that rows are conditioned on.
     """
@@ -196,6 +199,7 @@ class RowScorer:
     elbo: Surprise | None
     typical_nll: Floats
     term_weights: Mapping[str, float]
+    power: float = 1.0
     condition: int | None = None
 
     @property
@@ -230,13 +234,13 @@ class RowScorer:
 
     def terms_of(
         self, score: str, table: EncodedTable
-    ) -> tuple[dict[str, Floats], dict[str, float]]:
-        """Return the terms of the score "fused" or "latent", and the weight of each."""
+    ) -> tuple[dict[str, Floats], dict[str, float], float]:
+        """Return the terms of the score "fused" or "latent", their weights and their power."""
         terms = self.terms(table)
         if score == "fused":
-            return terms, self.weights
+            return terms, self.weights, self.power
         latent = {name: value for name, value in terms.items() if name.startswith("latent")}
-        return latent, dict.fromkeys(latent, 1.0)
+        return latent, dict.fromkeys(latent, 1.0), self.power
 
     def evidence(self, table: EncodedTable, *, iw_draws: int = 0) -> Evidence:
         """Return what the reported view's VAE says, nats."""
@@ -265,6 +269,7 @@ class RowScorer:
             "encoder": self.encoder.to_dict(),
             "views": [{"name": s.view.name, "vae": s.vae.shape()} for s in self.views],
             "term_weights": dict(self.term_weights),
+            "power": self.power,
         }
         if self.condition is not None:
             header["condition"] = self.condition
@@ -285,7 +290,8 @@ class RowScorer:
             views=views,
             elbo=Surprise.from_state(elbo) if elbo else None,
             typical_nll=rest["typical_nll"],
-            term_weights=header.get("term_weights", BEFORE_TRUST),
+            term_weights=header.get("term_weights", WEIGHTS_BEFORE),
+            power=header.get("power", POWER_BEFORE),
             condition=header.get("condition"),
         )
 
@@ -293,11 +299,11 @@ class RowScorer:
 def weights_at(trust: float) -> dict[str, float]:
     """Return the weight of each kind of term where the VAE is trusted so much, 0 to 1.
 
-    Latent terms and those of the rows themselves share two votes; the local ratio has half a vote
-    of the latter. The ELBO stands for both views and has two.
+    In each view, latent terms and those of the rows themselves share two votes; the local ratio has
+    half a vote of the latter. The ELBO has as many as these in two views together.
     """
     rows = 1.0 - trust
-    return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": 2.0}
+    return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": 4.0}
 
 
 def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:

@@ -4,8 +4,8 @@ The score of a row is read from the VAE in several ways. Its posterior mean is c
 of normal rows, in units of the posterior's standard deviation (a nearest-neighbour reading of the
 aggregated posterior); the row itself is compared with normal rows, for gap and local density; and
 where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
-kinds joins. Every term becomes -log p among normal rows, and their squares are added, over two
-views of the table. How the vote is shared between latents and rows is decided without labels: by
+kinds joins. Every term becomes -log p among normal rows, and these are added, over two views of the
+table. How the vote is shared between latents and rows is decided without labels: by
 which of VAE and exemplars explains held-out normals better (`vae_anomaly.scoring.trust`).
 """
 
@@ -24,9 +24,11 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
+from vae_anomaly.data.histories import EntityHistories
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_augment import augment_rows, only_real
+from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
 from vae_anomaly.detectors._tabular_explain import contributions
 from vae_anomaly.detectors._tabular_generate import (
     commonest_condition,
@@ -34,7 +36,7 @@ from vae_anomaly.detectors._tabular_generate import (
     drawn,
     usual_conditions,
 )
-from vae_anomaly.detectors._tabular_health import latent_health
+from vae_anomaly.detectors._tabular_health import training_metrics
 from vae_anomaly.detectors._tabular_input import (
     counted_rows,
     has_names,
@@ -43,7 +45,7 @@ from vae_anomaly.detectors._tabular_input import (
     read_frame,
     single_row,
 )
-from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
+from vae_anomaly.detectors._tabular_members import MEMBERS
 from vae_anomaly.detectors._tabular_parameters import (
     PRESETS,
     SCORES,
@@ -52,6 +54,13 @@ from vae_anomaly.detectors._tabular_parameters import (
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
 from vae_anomaly.detectors._tabular_rows import only_used, plan_rows
+from vae_anomaly.detectors._tabular_saved import (
+    arrays_under,
+    calibration_arrays,
+    entities_from_state,
+    entity_header,
+    scale_from_state,
+)
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors.base import BaseVAEDetector
@@ -67,7 +76,6 @@ from vae_anomaly.thresholds import Threshold
 __all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 
 Floats = NDArray[np.float64]
-Arrays = dict[str, NDArray[Any]]
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 Model = Literal[
     "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
@@ -138,12 +146,16 @@ class TabularVAEDetector(
         rows) and ``expected_active_units``; a collapse is logged as a warning with its remedy.
     n_features_in_ : int
         Columns of the training table.
+    entities_ : EntityHistories or None
+        What makes the columns that are relative to an entity's own past, with its state at the end
+        of training; `train_table_job` sets it, and it is saved with the model. Rows given to the
+        detector have these columns already: ``detector.entities_.copy().extend(rows)``.
 
     Notes
     -----
     The networks, the memories and every statistic are made of at most 10,000 rows. Calibration rows
-    are others: a fifth of the table where it has 2,000 rows; below that every row is scored once by
-    a detector that was trained without it.
+    are others: a tenth of the table, at least 500 rows, where it has 2,000; below that every row is
+    scored once by a detector that was trained without it.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another
     processor it agrees to a relative 1e-4.
@@ -159,6 +171,7 @@ class TabularVAEDetector(
     """
 
     kind = "tabular"
+    entities_: EntityHistories | None = None
 
     def __init__(
         self,
@@ -254,7 +267,7 @@ class TabularVAEDetector(
             ]
         )
         self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = self._measure(len(frame), used.iloc[folds[0].fit])
+        self.metrics_ = training_metrics(self, len(frame), used.iloc[folds[0].fit])
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self
@@ -283,7 +296,7 @@ class TabularVAEDetector(
                 "iw_nll": evidence.iw_nll,
             }
         columns |= {f"{name}_surprise": surprise for name, surprise in terms.items()}
-        columns["fused"] = fuse(terms, self._scorer.weights)
+        columns["fused"] = fuse(terms, self._scorer.weights, self._scorer.power)
         return pd.DataFrame(columns, index=frame.index)
 
     def explain(self, X: Any) -> pd.DataFrame:
@@ -316,7 +329,8 @@ class TabularVAEDetector(
         frame, table = self._encoded(X)
         if len(frame) == 0:
             return []
-        return reasons_for(self._scorer, frame, table, self._contributions(table), top)
+        parts = self._contributions(table)
+        return reasons_for(self._scorer, frame, table, parts, top, entity_phrases(self.entities_))
 
     def missing_cells(self, X: Any) -> NDArray[np.int64]:
         """Return how many cells of each row were empty and had to be filled, shape (N,)."""
@@ -503,24 +517,6 @@ class TabularVAEDetector(
         known = () if self.schema is None else [column.name for column in self.schema.features]
         return {*known, *(self.column_kinds or {})}
 
-    def _measure(self, n_rows: int, fitted: pd.DataFrame) -> dict[str, float]:
-        last, main = self.history_.records[-1], self._scorer.main
-        rows = main.look(self._scorer.encoder.transform(fitted).numbers)
-        beta = beta_of(self.model, self.beta) if MEMBERS[self.model].has_prior else 0.0
-        return {
-            "rows": float(n_rows),
-            "fit_rows": float(len(fitted)),
-            "held_out_rows": float(self.calibration_.n),
-            "features": float(len(self._scorer.encoder.features)),
-            "val_elbo": float(max(r["val_elbo"] for r in self.history_.records)),
-            "val_nll": float(last["val_nll"]),
-            "val_kl": float(last["val_kl"]),
-            "best_step": float(self.history_.best_step),
-            **latent_health(main, rows, beta),
-            "threshold": float(self.threshold_.value),
-            "trust_in_vae": self._scorer.trust,
-        }
-
     def _state(self) -> DetectorState:
         header, weights, rest = self._scorer.state()
         config = self.get_params(deep=False) | {"schema": None}
@@ -535,15 +531,12 @@ class TabularVAEDetector(
                 **header,
                 "n_features_in": self.n_features_in_,
                 "feature_names_in": None if names is None else [str(name) for name in names],
+                **entity_header(self.entities_),
             },
             weights=weights,
-            calibration={
-                **{f"scorer.{k}": v for k, v in rest.items()},
-                "reference": self.calibration_.reference,
-                **{
-                    f"scale.{k}": v for k, v in (self._scale.state() if self._scale else {}).items()
-                },
-            },
+            calibration=calibration_arrays(
+                self.calibration_.reference, rest, self._scale, self.entities_
+            ),
             threshold=self.threshold_.to_dict(),
             fingerprint=self.fingerprint_,
             metrics=self.metrics_,
@@ -557,15 +550,11 @@ class TabularVAEDetector(
         detector.n_features_in_ = int(made["n_features_in"])
         if made["feature_names_in"] is not None:
             detector.feature_names_in_ = np.array(made["feature_names_in"], dtype=object)
-        rest, scale = (_under(name, state.calibration) for name in ("scorer.", "scale."))
+        rest = arrays_under("scorer", state.calibration)
         detector._scorer = RowScorer.from_state(made, state.weights, rest)
-        detector._scale = ConditionalScale(scale["scores"], scale["codes"]) if scale else None
+        detector._scale = scale_from_state(state.calibration)
+        detector.entities_ = entities_from_state(made, state.calibration)
         detector.calibration_ = ConformalCalibration(state.calibration["reference"])
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector
-
-
-def _under(start: str, arrays: Arrays) -> Arrays:
-    """Return the arrays whose key begins with ``start``, without it."""
-    return {key[len(start) :]: v for key, v in arrays.items() if key.startswith(start)}

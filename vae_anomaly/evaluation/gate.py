@@ -187,6 +187,7 @@ def run_gate(
     *,
     labels: str | None = None,
     groups: str | None = None,
+    state: str | None = None,
     alias: str = "champion",
     evidence: str = "",
     uri: str | None = None,
@@ -201,7 +202,7 @@ def run_gate(
         As `Requirement.parse` reads them.
     source : path or pattern
         Pictures or tables to measure on; they should be new to the model.
-    labels, groups : str, optional
+    labels, groups, state : str, optional
         As for `score_items`. Without labels all items count as normal.
     alias, evidence, uri
         As for `vae_anomaly.tracking.promote`. Requirements and figures join the evidence.
@@ -223,7 +224,9 @@ def run_gate(
 
     wanted = [Requirement.parse(text) for text in require]
     detector, _ = load(f"models:/{name}/{version}", uri)
-    items = score_items(detector, source, labels=labels, groups=groups, progress=progress)
+    items = score_items(
+        detector, source, labels=labels, groups=groups, state=state, progress=progress
+    )
     figures = gate_figures(items, detector.threshold_)
     n_anomalies = 0 if items.labels is None else int(items.labels.sum())
     result = GateResult(

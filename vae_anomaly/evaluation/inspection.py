@@ -15,6 +15,7 @@ from vae_anomaly.data.images import decode_image
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.labels import column_of
+from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.evaluation.tuning import one_in
 from vae_anomaly.progress import Progress, null_progress
 
@@ -110,6 +111,7 @@ def find_rows(
     row: int | None = None,
     identifier: str | None = None,
     top: int = 3,
+    state: str | Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name.
 
@@ -123,6 +125,8 @@ def find_rows(
         Value of the model's id column.
     top : int
         Where no row is named: that many of the strangest.
+    state : path, optional
+        Of a model with entities: the histories to go on from, as `with_past`.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def find_rows(
     file, _, number = item.rpartition(":")
     if file and number.isdigit() and not Path(item).exists():
         item, row = file, int(number)
-    frame, name = read_table(item), Path(item).name
+    frame, name = with_past(detector, read_table(item), state), Path(item).name
     if identifier is not None:
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:

@@ -18,6 +18,7 @@ from vae_anomaly.data.marks import synthetic_rows
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.labels import column_of, find_labels
+from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def score_items(
     groups: str | None = None,
     amounts: str | None = None,
     by: Sequence[str] = (),
+    state: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -114,6 +116,8 @@ def score_items(
     by : sequence of str
         Columns of the table, or of the pictures' manifest, kept for figures by their values;
         "group" is what a picture's folder or manifest says.
+    state : path, optional
+        Of a model with entities: the histories to go on from, as `with_past`.
     progress : callable, optional
 
     Returns
@@ -131,8 +135,9 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
+        frame = with_past(detector, read_table(source), state)
         columns = (labels, groups, amounts, by)
-        return _score_rows(detector, read_table(source), *columns, str(source), tell)
+        return _score_rows(detector, frame, *columns, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "

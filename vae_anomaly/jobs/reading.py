@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from vae_anomaly.data.tables import (
 )
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.labels import PieceLabels, find_labels
+from vae_anomaly.jobs.entities import Past
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["SAMPLE_ROWS", "TrainingRows", "read_training_rows"]
@@ -75,6 +76,7 @@ def read_training_rows(
     groups: str | None = None,
     sample_rows: int = SAMPLE_ROWS,
     seed: int | None = None,
+    past: Past | None = None,
     progress: Progress | None = None,
 ) -> TrainingRows:
     """Read a table whole where it has at most ``sample_rows`` rows, else a uniform sample.
@@ -89,6 +91,9 @@ def read_training_rows(
         Most normal rows, and most labelled anomalies, that are held in memory.
     seed : int, optional
         The same number draws the same rows, however the table is cut into pieces.
+    past : Past, optional
+        Of these files. It sees every row, in the order of time, before any is drawn; rows get its
+        features, and those of its warm-up are left out.
     progress : callable, optional
         Called as ``progress("rows", done, 0)`` while a long table is read.
 
@@ -101,15 +106,19 @@ def read_training_rows(
     """
     if sample_rows < 1:
         raise ConfigError(f"sample_rows must be at least 1; got {sample_rows}. Leave it out.")
+    files = files if past is None else past.files
     if count_rows(files, sample_rows) <= sample_rows:
-        return _read_whole(files, label, id_column)
+        frame = read_table(files) if past is None else past.frame()
+        return _split(frame, label, id_column)
     labelled = _labels_of_pieces(files, label, id_column)
     drawn = secrets.randbits(32) if seed is None else seed
-    return _read_sample(files, labelled, groups, sample_rows, drawn, progress or null_progress)
+    pieces = _pieces(files) if past is None else past.extend(_pieces(files))
+    tell = progress or null_progress
+    return _read_sample(files, pieces, labelled, groups, sample_rows, drawn, tell)
 
 
-def _read_whole(files: Sequence[Path], label: str | None, id_column: str | None) -> TrainingRows:
-    frame = read_table(files)
+def _split(frame: pd.DataFrame, label: str | None, id_column: str | None) -> TrainingRows:
+    """Part the rows of a table by their labels."""
     strange = np.zeros(len(frame), dtype=np.bool_)
     if label is not None:
         if id_column is not None:
@@ -132,6 +141,7 @@ def _labels_of_pieces(
 
 def _read_sample(
     files: Sequence[Path],
+    pieces: Iterable[tuple[int, Any]],
     labels: PieceLabels | None,
     groups: str | None,
     sample_rows: int,
@@ -142,7 +152,7 @@ def _read_sample(
     normal, strange, grouped = (RowSample(sample_rows) for _ in range(3))
     n_read = 0
     columns: list[str] = []
-    for place, table in _pieces(files):
+    for place, table in pieces:
         columns = table.column_names
         marked = _marked(labels, table)
         keys = row_keys(n_read, len(table), seed)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from vae_anomaly.data.histories import EntityColumns
 from vae_anomaly.data.kinds import Column, ColumnKind
 from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.schema import Schema
@@ -17,6 +18,7 @@ from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
+from vae_anomaly.jobs.entities import Past
 from vae_anomaly.jobs.reading import SAMPLE_ROWS, TrainingRows, read_training_rows
 from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.metrics import RankingCurve
@@ -43,6 +45,7 @@ def train_table_job(
     id_column: str | None = None,
     groups: str | None = None,
     sample_rows: int = SAMPLE_ROWS,
+    entities: EntityColumns | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on the normal rows of tables, save and register it.
@@ -71,6 +74,9 @@ def train_table_job(
         feature unless `kinds` says so.
     sample_rows : int
         Most rows held in memory; a shorter table is used whole. The random state draws them.
+    entities : EntityColumns, optional
+        Columns of entities (card, customer, machine), time and amount. Each row then gets features
+        that are relative to its entity's own past; the histories are saved with the model.
     progress : callable, optional
 
     Returns
@@ -91,11 +97,12 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files = list_partitions(source)
+    past = Past(files, entities) if entities else None
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
     rows = read_training_rows(
         files, label=label, id_column=id_column, groups=groups,
-        sample_rows=sample_rows, seed=detector.random_state, progress=progress,
+        sample_rows=sample_rows, seed=detector.random_state, past=past, progress=progress,
     )  # fmt: skip
     normal, said = real_rows(rows.normal, schema, kinds)
     if normal.empty:
@@ -106,20 +113,23 @@ def train_table_job(
     chosen = infer_schema_of(
         normal,
         schema=schema,
-        kinds=kinds_beside(kinds, groups),
+        kinds=kinds_beside(kinds, groups, *(entities.entities if entities else ())),
         label=label if label in normal.columns else None,  # or it lies in a file of its own
         id_column=id_column,
     )
     destination.check_store()
     detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
+    detector.entities_ = past.histories if past else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
+    n_read = past.n_read if past else rows.n_read
     reading = Reading(
-        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}",
-        n_read=rows.n_read,
+        source=f"{n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}",
+        n_read=n_read,
         n_left_out=rows.n_strange,
         notes=(
             *said,
+            *(past.notes if past else ()),
             *_notes(normal, chosen, detector.metrics_),
             *_sample_notes(detector, rows),
         ),
@@ -203,9 +213,9 @@ def real_rows(
     return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
 
 
-def kinds_beside(kinds: Mapping[str, str] | None, groups: str | None) -> dict[str, str]:
-    """Take the column of groups out of the features, unless it was declared."""
-    return {**({} if groups is None else {groups: "identifier"}), **(kinds or {})}
+def kinds_beside(kinds: Mapping[str, str] | None, *names: str | None) -> dict[str, str]:
+    """Take the columns of groups and entities out of the features, unless they were declared."""
+    return {**{name: "identifier" for name in names if name is not None}, **(kinds or {})}
 
 
 def _note_sample(detector: TabularVAEDetector, rows: TrainingRows) -> None:

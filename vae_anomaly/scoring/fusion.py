@@ -1,8 +1,10 @@
-"""From several kinds of evidence to one score: each as -log p of training values, squares added.
+"""From several kinds of evidence to one score: each as -log p of training values, weighted, added.
 
 Evidence comes in units that do not compare: distances, ratios, nats. Each term is turned into the
 surprise ``P = -log p`` of its value among the values that training rows got without themselves, in
-nats, and continued beyond the largest. The fused score is ``sqrt(sum of weight * P^2)``, in nats.
+nats, and continued beyond the largest. The fused score is their weighted sum, in nats: Fisher's way
+of combining p-values. Models of earlier versions added squares, ``(sum of weight * P^2)^(1/2)``;
+they keep that as their power.
 
 References
 ----------
@@ -107,8 +109,8 @@ class Surprise:
         return cls(arrays["levels"], arrays["nats"], *arrays["rest"].tolist())
 
 
-def fuse(terms: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    """Return ``sqrt(sum of weight * P^2)``, shape (N,), nats; higher = more anomalous.
+def fuse(terms: Mapping[str, Floats], weights: Mapping[str, float], power: float = 1.0) -> Floats:
+    """Return ``(sum of weight * P^power)^(1 / power)``, (N,), nats; higher = more anomalous.
 
     Parameters
     ----------
@@ -116,18 +118,19 @@ def fuse(terms: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
         Surprise of each term, nats, >= 0.
     weights : mapping of str to float
         Of every term.
+    power : float, >= 1
     """
-    total = sum(weights[name] * np.square(surprise) for name, surprise in terms.items())
-    return np.sqrt(np.asarray(total, dtype=np.float64))
+    total = sum(weights[name] * surprise**power for name, surprise in terms.items())
+    return np.asarray(total, dtype=np.float64) ** (1.0 / power)
 
 
 def term_contributions(
-    terms: Mapping[str, Floats], weights: Mapping[str, float]
+    terms: Mapping[str, Floats], weights: Mapping[str, float], power: float = 1.0
 ) -> dict[str, Floats]:
     """Return what each term adds to the fused score: they sum to it, row by row, nats.
 
-    A term's part of the score is its part of the sum of squares.
+    A term's part of the score is its part of the sum of powers.
     """
-    score = fuse(terms, weights)
-    unit = np.where(score > 0.0, score, 1.0)
-    return {name: weights[name] * np.square(p) / unit for name, p in terms.items()}
+    score = fuse(terms, weights, power)
+    unit = np.where(score > 0.0, score, 1.0) ** (power - 1.0)
+    return {name: weights[name] * p**power / unit for name, p in terms.items()}

@@ -214,13 +214,25 @@ def _open_database(uri: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Apply our settings to MLflow and hide what its libraries warn each other about."""
+    """Apply our settings to MLflow and hide what its libraries tell and warn each other about."""
     _apply_environment()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _warnings_only("mlflow"):
         for module in ("mlflow", "alembic", "sqlalchemy", "pydantic"):
             warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
         warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType.*")
         yield
+
+
+@contextmanager
+def _warnings_only(name: str) -> Iterator[None]:
+    """Mute what a logger says below a warning; MLflow reads its environment at import only."""
+    chatty = logging.getLogger(name)
+    level = chatty.level
+    chatty.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        chatty.setLevel(level)
 
 
 @contextmanager

@@ -1,0 +1,374 @@
+"""What carries the entities' histories from night to night: one state behind each partition.
+
+::
+
+    out/state/<key>.npz            the histories after the partition; in the ledger and the manifest
+    out/state/start-<digest>.npz   a state from elsewhere that a partition began from
+
+A partition goes on from the latest state that ends before it does: of the folder, of the model (the
+end of its training) or of what was given. Partitions are taken in the order of time, one after the
+other. One is done only as long as it began from the state that it would begin from today.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.batch.commit import replace_file, sha256_of
+from vae_anomaly.batch.ledger import LedgerRow
+from vae_anomaly.batch.manifest import read_manifest
+from vae_anomaly.batch.plan import Partition, input_digest
+from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.errors import DataError, ModelRefusedError
+
+__all__ = ["Chain", "Night", "State", "latest_before", "load_state", "states_of"]
+
+logger = logging.getLogger(__name__)
+FOLDER = "state"
+START = "start-"
+GAP = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class State:
+    """Histories as they stood at some time, and where they lie.
+
+    Parameters
+    ----------
+    until : int
+        Time of the newest row in them, nanoseconds since 1970.
+    digest : str
+        SHA-256 of their content.
+    path : str, optional
+        The file; None for the model's own.
+    sha256 : str, optional
+        Of the file, where a ledger or manifest lists it.
+    own : bool
+        Whether a partition of the same output folder left it.
+    """
+
+    until: int
+    digest: str
+    path: str | None = None
+    sha256: str | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The order of the partitions of a run, and the state that each begins from.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder.
+    columns : EntityColumns
+        The model's.
+    spans : dict of str to (int, int), or None
+        Oldest and newest time of each partition, by key; None where no time can be read.
+    given : tuple of State
+        The model's own and the one asked for.
+    """
+
+    root: Path
+    columns: EntityColumns
+    spans: Mapping[str, tuple[int, int] | None]
+    given: tuple[State, ...] = field(default=())
+
+    @classmethod
+    def of(
+        cls, plan: Iterable[Partition], detector: Any, root: Path, state: str | Path | None
+    ) -> Chain:
+        """Read the times of all partitions, and the state that was asked for.
+
+        Raises
+        ------
+        DataError
+            If there is no such state.
+        ModelRefusedError
+            If it is damaged, or of other columns.
+        """
+        entities: EntityHistories = detector.entities_
+        spans = {partition.key: _span(partition, entities) for partition in plan}
+        given = [State(entities.until or 0, entities.digest())]
+        given += states_of(state, entities.columns) if state is not None else []
+        return cls(root, entities.columns, spans, tuple(given))
+
+    def in_order(self, plan: Iterable[Partition]) -> list[Partition]:
+        """Sort partitions by their newest time; those without any come last."""
+
+        def place(partition: Partition) -> tuple[bool, int, str]:
+            span = self.spans[partition.key]
+            return (span is None, span[1] if span else 0, partition.key)
+
+        return sorted(plan, key=place)
+
+    def start_of(self, partition: Partition, rows: Mapping[str, LedgerRow]) -> State | None:
+        """Return the state that a partition goes on from; None where it has no times.
+
+        Raises
+        ------
+        DataError
+            If every state there is ends after the partition.
+        """
+        span = self.spans[partition.key]
+        if span is None:
+            return None
+        states = [*self.given, *_starts(self.root, self.columns), *_own(self.root, rows)]
+        found = latest_before(span[1], states)
+        if found is not None:
+            return found
+        raise DataError(
+            f"{partition.files[0].path} ends at {time_text(span[1])}, but the histories of "
+            f"{', '.join(self.columns.entities)} that it would go on from already reach "
+            f"{time_text(min(state.until for state in states))}. Score newer rows, or go on from "
+            "an older state with --state."
+        )
+
+    def todo(
+        self,
+        plan: Iterable[Partition],
+        rows: Mapping[str, LedgerRow],
+        is_done: Callable[[Partition], bool],
+    ) -> list[Partition]:
+        """Return what is to do: what is not done, and whatever comes after a changed night.
+
+        Raises
+        ------
+        DataError
+            If a night that is not among the partitions would have to be scored again as well.
+        """
+        planned = self.in_order(plan)
+        keys = {partition.key for partition in planned}
+        others = [row for key, row in rows.items() if key not in keys and row.history]
+        chosen, moved = [], False
+        for partition in planned:
+            start, row = self.start_of(partition, rows), rows.get(partition.key)
+            moved = moved or not _begins_alike(partition, start, row)
+            if moved and start is not None:
+                _refuse_stale(partition, self.spans[partition.key], others)
+            if (moved and start is not None) or not is_done(partition):
+                chosen.append(partition)
+        return chosen
+
+
+class Night:
+    """One partition's features, made from the state before it, and the state after it.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector
+        With `entities_`.
+    partition : Partition
+    start : State, optional
+        Where to go on from; None leaves all features missing.
+    repeated : ndarray of shape (N,), bool, optional
+        Which rows have the id of an earlier one; they are not remembered.
+    """
+
+    def __init__(
+        self,
+        detector: Any,
+        partition: Partition,
+        start: State | None,
+        repeated: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.start, self.key = start, partition.key
+        self._before: EntityHistories = load_state(start, detector.entities_)
+        self._after = self._before.copy()
+        frame = read_table(partition.files[0].path, columns=list(self._after.columns.inputs))
+        if start is not None:
+            self._tell_of_odd_times(frame, partition, start)
+            once = frame if repeated is None else frame[~repeated]
+            self._features = self._after.process(once).reindex(frame.index)
+        else:
+            self._features = self._after.blank(frame)[list(self._after.names)]
+
+    def extend(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a piece of the partition with the features; its index numbers the rows."""
+        return pd.concat([frame, self._features.loc[frame.index]], axis=1)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return what the ledger keeps: digests and ends of the states before and after."""
+        if self.start is None:
+            return {}
+        return {
+            "before": self.start.digest,
+            "before_until": self.start.until,
+            "after": self._after.digest(),
+            "until": self._after.until,
+        }
+
+    def write(self, root: Path) -> list[str]:
+        """Put the state after the partition in place; return the names of its files."""
+        if self.start is None:
+            return []
+        names = [f"{FOLDER}/{self.key}.npz"]
+        with replace_file(root / names[0]) as temporary:
+            self._after.save(temporary)
+        if not self.start.own:
+            names.append(f"{FOLDER}/{START}{self.start.digest[:16]}.npz")
+            with replace_file(root / names[1]) as temporary:
+                self._before.save(temporary)
+        return names
+
+    def _tell_of_odd_times(self, frame: pd.DataFrame, partition: Partition, start: State) -> None:
+        """Warn of rows that the histories may hold already, and of nights that they lack."""
+        times = self._after.times(frame)
+        times = times[~np.isnat(times)]
+        until = np.datetime64(start.until, "ns")
+        late = int(np.sum(times < until))
+        if late:
+            logger.warning(
+                "%s: %d rows are older than the histories that they go on from (until %s); rows "
+                "that are in these already count twice",
+                partition.key, late, time_text(start.until),
+            )  # fmt: skip
+        elif times.size and times.min() - until > GAP:
+            logger.warning(
+                "%s: the histories that it goes on from end at %s, more than a day before it",
+                partition.key, time_text(start.until),
+            )  # fmt: skip
+
+
+def latest_before(time_ns: int, states: Iterable[State]) -> State | None:
+    """Return the state that ends latest before a time; the folder's own where two end alike."""
+    fitting = [state for state in states if state.until < time_ns]
+    return max(fitting, key=lambda state: (state.until, state.own), default=None)
+
+
+def load_state(state: State | None, model: EntityHistories) -> EntityHistories:
+    """Return the histories of a state, checked; the model's own where it names no file.
+
+    Raises
+    ------
+    DataError
+        If the file is not what the ledger lists.
+    ModelRefusedError
+        If it is damaged, or of other columns.
+    """
+    if state is None or state.path is None:
+        return model.copy()
+    path = Path(state.path)
+    if state.sha256 is not None and (not path.is_file() or sha256_of(path) != state.sha256):
+        raise DataError(
+            f"{path} is missing or not the file that was written, so the histories cannot go on "
+            "from it. Score the night that it belongs to again, together with this one."
+        )
+    histories = _loaded(path, model.columns)
+    if state.digest != histories.digest():
+        raise ModelRefusedError(f"{path} holds another state than its name says. Remove it.")
+    return histories
+
+
+def states_of(source: str | Path, columns: EntityColumns) -> list[State]:
+    """Return the states that a file or the output folder of a scoring run holds.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    ModelRefusedError
+        If it is damaged, or of other columns.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [_state(path, columns)]
+    entries = read_manifest(path, verify=False)["partitions"] if path.is_dir() else []
+    states = [
+        _listed(path, entry["key"], entry["history"], entry["files"])
+        for entry in entries
+        if entry.get("history")
+    ]
+    if not states:
+        raise DataError(
+            f"{path} holds no state of entities. Give the output folder of `score table` with a "
+            f"model that has entities, or a file of its {FOLDER} folder."
+        )
+    return [*states, *_starts(path, columns)]
+
+
+def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[State]:
+    return [
+        _listed(root, row.key, row.history, row.files, own=True)
+        for row in rows.values()
+        if row.history
+    ]
+
+
+def _listed(
+    root: Path, key: str, told: Mapping[str, Any], files: Mapping[str, str], *, own: bool = False
+) -> State:
+    name = f"{FOLDER}/{key}.npz"
+    return State(int(told["until"]), told["after"], str(root / name), files[name], own)
+
+
+def _starts(root: Path, columns: EntityColumns) -> list[State]:
+    """Return the states from elsewhere that partitions of a folder began from."""
+    return [_state(path, columns) for path in sorted((root / FOLDER).glob(f"{START}*.npz"))]
+
+
+def _state(path: Path, columns: EntityColumns) -> State:
+    found = path.stat()
+    return _told_by(path, columns, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _told_by(path: Path, columns: EntityColumns, size_bytes: int, mtime_ns: int) -> State:
+    """Read what a file says of itself, once as long as it has not changed."""
+    histories = _loaded(path, columns)
+    return State(histories.until or 0, histories.digest(), str(path))
+
+
+def _loaded(path: Path, columns: EntityColumns) -> EntityHistories:
+    histories = EntityHistories.load(path)
+    if histories.columns.inputs != columns.inputs:
+        raise ModelRefusedError(
+            f"{path} holds histories of {', '.join(histories.columns.inputs)}; the model wants "
+            f"{', '.join(columns.inputs)}. Go on from a state of this model's columns."
+        )
+    histories.columns = columns
+    return histories
+
+
+def _span(partition: Partition, entities: EntityHistories) -> tuple[int, int] | None:
+    """Return the times of a partition; one that cannot be read fails when its turn comes."""
+    try:
+        frame = read_table(partition.files[0].path, columns=[entities.columns.time])
+    except DataError:
+        return None
+    return entities.span(frame)
+
+
+def _begins_alike(partition: Partition, start: State | None, row: LedgerRow | None) -> bool:
+    """Say whether the state after a partition is what it was."""
+    if start is None:
+        return True
+    if row is None or row.history.get("before") != start.digest:
+        return False
+    return row.input_sha256 == input_digest(partition)
+
+
+def _refuse_stale(
+    partition: Partition, span: tuple[int, int] | None, others: Iterable[LedgerRow]
+) -> None:
+    """Refuse to put a night before others that were scored without it."""
+    assert span is not None  # noqa: S101 - it has a start
+    after = [o for o in others if o.history["before_until"] <= span[1] < o.history["until"]]
+    if after:
+        raise DataError(
+            f"{partition.files[0].path} ends at {time_text(span[1])}, and "
+            f"{after[0].input_path} (until {time_text(after[0].history['until'])}) was scored "
+            "without it. Score both and all nights between in one call, or choose another --out."
+        )

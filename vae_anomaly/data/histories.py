@@ -1,0 +1,292 @@
+"""Histories of several entities at once: what a table declares, and the state it carries on.
+
+::
+
+    columns = EntityColumns(("card", "shop"), time="at", amount="euro")
+    histories = EntityHistories(columns)
+    monday = histories.extend(monday)      # the table, with the features of card and shop
+    histories.save("monday.npz")           # all that Tuesday needs
+
+The state is plain arrays: times and amounts of the last 30 days, and when each entity was last
+seen. It never holds another column. The same rows give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.data import cells
+from vae_anomaly.data.entities import EntityHistory
+from vae_anomaly.data.inference import infer_column
+from vae_anomaly.data.kinds import ColumnKind
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
+
+__all__ = ["EntityColumns", "EntityHistories", "time_text"]
+
+Arrays = dict[str, NDArray[Any]]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EntityColumns:
+    """Which columns name the entities, and which hold time and amount.
+
+    Parameters
+    ----------
+    entities : tuple of str
+        Columns such as card, customer, machine; each gets features of its own.
+    time : str
+        Column of times.
+    amount : str
+        Column of numbers; below 0 counts as 0 where ratios are formed.
+    time_format : str, optional
+        How text or numbers in the time column are written, as `Column.time_format`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no entity, or one column was given two roles.
+    """
+
+    entities: tuple[str, ...]
+    time: str
+    amount: str
+    time_format: cells.TimeFormat | None = None
+
+    def __post_init__(self) -> None:
+        roles = [*self.entities, self.time, self.amount]
+        twice = sorted({name for name in roles if roles.count(name) > 1})
+        if not self.entities or twice:
+            raise ConfigError(
+                "Entities need a column each, and time and amount columns of their own; got "
+                f"entity {', '.join(self.entities) or 'none'}, time {self.time}, amount "
+                f"{self.amount}. Name each column once."
+            )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every column that is read."""
+        return (*self.entities, self.time, self.amount)
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse a table without these columns.
+
+        Raises
+        ------
+        SchemaError
+            Names what is missing.
+        """
+        lacking = [name for name in self.inputs if name not in frame.columns]
+        if lacking:
+            raise SchemaError(
+                f"The table lacks {', '.join(map(repr, lacking))}, of which the entities' history "
+                f"is made. Columns: {', '.join(map(str, frame.columns[:20]))}."
+            )
+
+    def for_table(self, frame: pd.DataFrame) -> EntityColumns:
+        """Return the declaration with the time's format, as this table writes it."""
+        self.check(frame)
+        column = infer_column(self.time, frame[self.time], ColumnKind.TIMESTAMP)
+        return EntityColumns(self.entities, self.time, self.amount, column.time_format)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists and strings."""
+        return {**asdict(self), "entities": list(self.entities)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build it from what `to_dict` gave."""
+        return cls(**{**data, "entities": tuple(data["entities"])})
+
+
+class EntityHistories:
+    """Add features relative to each entity's own past, night by night.
+
+    Parameters
+    ----------
+    columns : EntityColumns
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({
+    ...     "card": ["a", "a", "a"],
+    ...     "at": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"]),
+    ...     "euro": [9.0, 9.0, 99.0],
+    ... })
+    >>> histories = EntityHistories(EntityColumns(("card",), time="at", amount="euro"))
+    >>> histories.extend(rows)["card: amount / usual"].round(2).tolist()
+    [nan, 0.0, 2.3]
+    >>> time_text(histories.until)
+    '2026-01-03 00:00:00'
+    """
+
+    def __init__(self, columns: EntityColumns) -> None:
+        self.columns = columns
+        self._each = [EntityHistory(e, columns.time, columns.amount) for e in columns.entities]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all features, entity by entity."""
+        return tuple(name for one in self._each for name in one.names)
+
+    @property
+    def until(self) -> int | None:
+        """Time of the newest row remembered, nanoseconds since 1970; None before the first."""
+        times = [one.newest for one in self._each if one.newest is not None]
+        return max(times, default=None)
+
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the features of rows, and remember the rows.
+
+        A row whose entity, time or amount is missing or cannot be read has no features of that
+        entity and leaves no trace.
+
+        Parameters
+        ----------
+        frame : DataFrame of N rows, in any order
+            Must not repeat rows that were processed before.
+
+        Returns
+        -------
+        features : DataFrame of shape (N, features), index of `frame`
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing.
+        """
+        read = self._read(frame)
+        return pd.concat([one.process(read) for one in self._each], axis=1)
+
+    def extend(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the table with the features as further columns, and remember its rows.
+
+        Raises
+        ------
+        DataError
+            If the table has a column of a feature's name.
+        """
+        self.refuse_taken(frame.columns)
+        return pd.concat([frame, self.process(frame)], axis=1)
+
+    def refuse_taken(self, names: Iterable[str]) -> None:
+        """Refuse a table that has a column of a feature's name.
+
+        Raises
+        ------
+        DataError
+        """
+        taken = sorted(set(self.names) & set(names))
+        if taken:
+            raise DataError(
+                f"The table already has a column {taken[0]!r}, which the entities' history would "
+                "make. Rename it."
+            )
+
+    def blank(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the table with the features, all missing: to check its columns."""
+        self.columns.check(frame)
+        return frame.assign(**dict.fromkeys(self.names, np.nan))
+
+    def times(self, frame: pd.DataFrame) -> NDArray[np.datetime64]:
+        """Return the times of rows, shape (N,), datetime64[ns]; NaT where there is none."""
+        return cells.read_times(frame[self.columns.time], self.columns.time_format)[0]
+
+    def span(self, frame: pd.DataFrame) -> tuple[int, int] | None:
+        """Return the oldest and the newest time of a table, ns since 1970; None if it has none."""
+        times = self.times(frame)
+        known = times[~np.isnat(times)].astype(np.int64)
+        return (int(known.min()), int(known.max())) if known.size else None
+
+    def copy(self) -> EntityHistories:
+        """Return independent histories: to try a night without remembering it."""
+        other = EntityHistories(self.columns)
+        other._each = [one.copy() for one in self._each]
+        return other
+
+    def digest(self) -> str:
+        """Return a SHA-256 of columns and state, the same wherever it is kept."""
+        digest = hashlib.sha256("\0".join(self.columns.inputs).encode())
+        for name, array in sorted(self.arrays().items()):
+            digest.update(f"{name} {array.dtype.str} {array.size}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def arrays(self) -> Arrays:
+        """Return the state as plain arrays; the names of entities as UTF-8."""
+        return {
+            f"{i}.{name}": array
+            for i, one in enumerate(self._each)
+            for name, array in one.arrays().items()
+        }
+
+    @classmethod
+    def from_arrays(cls, columns: EntityColumns, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Build histories from what `arrays` gave."""
+        histories = cls(columns)
+        for i, one in enumerate(histories._each):
+            start = f"{i}."
+            own = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
+            one.restore(own)
+        return histories
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state and its declaration to one ``.npz`` file; same rows, same bytes.
+
+        The file is not put in place in one step: who needs that writes beside it and renames.
+        """
+        declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
+        with Path(path).open("wb") as file:
+            arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
+            np.savez_compressed(file, **(arrays | self.arrays()))
+            file.flush()
+            os.fsync(file.fileno())
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a state that `save` wrote.
+
+        Raises
+        ------
+        ModelRefusedError
+            If the file is missing, damaged or of another format.
+        """
+        try:
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
+                arrays = dict(file)
+            if int(arrays.pop("format")[0]) != FORMAT:
+                raise ValueError("another format")
+            *entities, time, amount, form = map(str, arrays.pop("columns"))
+            columns = EntityColumns(tuple(entities), time, amount, form or None)  # type: ignore[arg-type]
+            return cls.from_arrays(columns, arrays)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+            raise ModelRefusedError(
+                f"{path} holds no state of entities that can be read: {err}. "
+                "Restore the file, or start from the model's own state again."
+            ) from err
+
+    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return entities, times and amounts with one plain type each; bad cells are missing."""
+        self.columns.check(frame)
+        columns = self.columns
+        read: dict[str, Any] = {e: cells.read_text(frame[e]) for e in columns.entities}
+        read[columns.time] = cells.read_times(frame[columns.time], columns.time_format)[0]
+        read[columns.amount] = cells.read_numbers(frame[columns.amount])[0]
+        return pd.DataFrame(read, index=frame.index)
+
+
+def time_text(time_ns: int | None) -> str:
+    """Write nanoseconds since 1970 for people, in UTC to the second."""
+    return "the beginning" if time_ns is None else str(pd.Timestamp(time_ns).floor("s"))

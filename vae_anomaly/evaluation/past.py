@@ -1,0 +1,75 @@
+"""Give rows the features of their entities' past, for a look at them beside the nightly scoring."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vae_anomaly.batch.state import State, latest_before, load_state, states_of
+from vae_anomaly.data.histories import time_text
+from vae_anomaly.errors import ConfigError, DataError
+
+__all__ = ["with_past"]
+
+DAY_NS = 86_400_000_000_000
+logger = logging.getLogger(__name__)
+
+
+def with_past(detector: Any, frame: pd.DataFrame, state: str | Path | None = None) -> pd.DataFrame:
+    """Return rows with the features that are relative to their entities' past.
+
+    Parameters
+    ----------
+    detector : TabularVAEDetector
+        Without entities, the rows are returned as they are.
+    frame : DataFrame
+        All rows of the time that is looked at, in any order; nothing of them is remembered.
+    state : path, optional
+        Output folder of `score_tables`, or a file of its ``state``; by default the model's own
+        state, at the end of its training. Of several, the latest that ends before the rows do.
+
+    Raises
+    ------
+    DataError
+        If every state reaches beyond the rows.
+    ConfigError
+        If a state is given and the model has no entities.
+    """
+    entities = detector.entities_
+    if entities is None:
+        if state is not None:
+            raise ConfigError(
+                f"The model compares no row with an entity's past, so it has no use for the state "
+                f"{state}. Leave --state out."
+            )
+        return frame
+    entities.columns.check(frame)
+    span = entities.span(frame)
+    if span is None:
+        return pd.DataFrame(entities.blank(frame))
+    start = _start(detector, span, state)
+    return pd.DataFrame(load_state(start, entities).extend(frame))
+
+
+def _start(detector: Any, span: tuple[int, int], state: str | Path | None) -> State:
+    entities = detector.entities_
+    states = [State(entities.until or 0, entities.digest())]
+    states += states_of(state, entities.columns) if state is not None else []
+    found = latest_before(span[1], states)
+    if found is None:
+        raise DataError(
+            f"The rows end at {time_text(span[1])}, but the histories that they would be compared "
+            f"with already reach {time_text(min(s.until for s in states))}. Give newer rows, or "
+            "with --state an older state."
+        )
+    gap = (span[0] - found.until) / DAY_NS
+    if gap > 1.0:
+        logger.warning(
+            "the histories end at %s, %.1f days before the rows: give the nights between as well, "
+            "or with --state the output folder of the nightly scoring",
+            time_text(found.until), gap,
+        )  # fmt: skip
+    return found
