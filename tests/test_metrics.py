@@ -87,6 +87,39 @@ def test_any_ranking_agrees_with_scikit_learn(items):
     assert curve.average_precision() == pytest.approx(sk.average_precision_score(labels, scores))
 
 
+@pytest.mark.parametrize("max_fpr", [0.05, 0.1, 1.0])
+def test_partial_auroc_of_the_curve_is_scikit_learns(two_gaussians, max_fpr):
+    labels, scores = two_gaussians
+    expected = sk.roc_auc_score(labels, scores, max_fpr=max_fpr)
+    curve = RankingCurve.of(labels == 1, scores)
+    assert curve.partial_auroc(max_fpr) == pytest.approx(expected, abs=1e-12)
+
+
+def test_pixel_intervals_hold_the_exact_figures_and_narrow_with_more_pictures(rng):
+    masks = np.zeros((60, 16, 16), bool)
+    masks[::2, 4:8, 4:8] = True
+    heat = rng.normal(size=masks.shape) + 1.5 * masks
+    few, many = (metrics.pixel_figures(masks[:n], heat[:n]) for n in (6, 60))
+    assert many["aupro"].estimate == metrics.aupro(list(masks), list(heat))
+    assert many["pixel_auroc"].estimate == pytest.approx(
+        sk.roc_auc_score(masks.ravel(), heat.ravel())
+    )
+    for name, figure in many.items():
+        assert figure.low < figure.estimate < figure.high
+        assert figure.high - figure.low < few[name].high - few[name].low
+
+
+def test_pictures_of_one_part_are_resampled_together(rng):
+    masks = np.zeros((20, 8, 8), bool)
+    masks[:, 2:4, 2:4] = True
+    heat = np.repeat(rng.normal(size=(4, 8, 8)), 5, axis=0) + masks  # 4 parts, seen 5 times
+    alone, parts = (
+        metrics.pixel_figures(masks, heat, groups=g)["aupro"]
+        for g in (None, np.repeat(range(4), 5))
+    )
+    assert parts.high - parts.low > alone.high - alone.low
+
+
 def test_aupro_is_one_when_the_map_is_the_mask():
     mask = np.zeros((20, 20))
     mask[3:6, 3:6] = 1

@@ -78,6 +78,9 @@ class DetectorState:
         Size and SHA-256 of the training data.
     metrics : dict
         What was measured at the end of training.
+    probability : dict or None
+        The map from scores to probabilities, as ``ScoreProbability.to_dict`` gives it; kept in
+        ``detector.json`` where there is one.
     """
 
     kind: str
@@ -89,6 +92,7 @@ class DetectorState:
     schema: Json | None = None
     fingerprint: Json = field(default_factory=dict)
     metrics: Json = field(default_factory=dict)
+    probability: Json | None = None
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
@@ -152,6 +156,7 @@ def read_model(path: str | Path) -> DetectorState:
             schema=header["schema"],
             fingerprint=header["fingerprint"],
             metrics=header["metrics"],
+            probability=header.get("probability"),
             weights=load_tensors(contents["weights.safetensors"]),
             calibration=load_tensors(contents["calibration.safetensors"]),
             threshold=_parse_json(folder, "threshold.json", contents["threshold.json"]),
@@ -184,6 +189,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         "fingerprint": state.fingerprint,
         "metrics": state.metrics,
     }
+    if state.probability is not None:
+        header["probability"] = state.probability
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
         "detector.json": _dump_json(header),

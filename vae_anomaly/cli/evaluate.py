@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,18 +12,25 @@ from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
-    from vae_anomaly.evaluation import EvaluationReport
+    import pandas as pd
+
+    from vae_anomaly.evaluation import EvaluationReport, ScoredItems
     from vae_anomaly.metrics import Interval
+    from vae_anomaly.tracking import LoggedEvaluation, ResolvedModel
 
 NAMES = {
     "auroc": "AUROC",
     "average_precision": "average precision",
     "fpr_at_95_tpr": "FPR at 95 % recall",
+    "partial_auroc": "partial AUROC (FPR <= 10 %)",
     "recall": "recall",
     "fpr": "false-positive rate",
     "precision": "precision",
     "f1": "F1",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AUPRO",
 }
+MAX_VALUES_SHOWN = 20
 
 
 @click.command()
@@ -30,7 +38,14 @@ NAMES = {
 @click.argument("input_", metavar="INPUT")
 @click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
 @click.option("--group", metavar="COLUMN", help="Customer, machine, ...: resampled together.")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="A table by the values of a column: machine, shop, camera; repeatable.",
+)
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
+@click.option("--log", is_flag=True, help="Log figures and pictures as a run in MLflow.")
 @state_option
 @tracking_option
 @json_option
@@ -39,7 +54,9 @@ def evaluate(
     input_: str,
     labels: str | None,
     group: str | None,
+    by: tuple[str, ...],
     out: str | None,
+    log: bool,
     state: str | None,
     uri: str | None,
     as_json: bool,
@@ -53,6 +70,7 @@ def evaluate(
     Examples:
       vae-anomaly evaluate models:/tiles@champion tiles/ --out evaluation/
       vae-anomaly evaluate models:/cards@champion days/ --labels labels.parquet:is_fraud
+      vae-anomaly evaluate models:/press@champion week.csv --labels defect --by machine --log
     """
     from vae_anomaly.evaluation import evaluate as measure
     from vae_anomaly.evaluation import score_items
@@ -62,13 +80,48 @@ def evaluate(
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         items = score_items(
-            detector, input_, labels=labels, groups=group, state=state, progress=progress
+            detector, input_, labels=labels, groups=group, by=by, state=state, progress=progress
         )
     report = measure(items, detector.threshold_)
     said = {"model": resolved.label, **report.to_dict()}
     files = write_evaluation(said, items.scores, items.labels, out) if out else []
+    logged = _log(resolved, said, items, uri) if log else None
+    if logged is not None:
+        said["run"] = logged.run_id
     if not emit(said, as_json=as_json):
         _print(report, resolved.label, [str(file) for file in files])
+        if logged is not None:
+            click.echo(f"logged as run {logged.run_id} of {logged.experiment} in {logged.store}")
+
+
+def _log(
+    model: ResolvedModel, said: dict[str, Any], items: ScoredItems, uri: str | None
+) -> LoggedEvaluation:
+    """Log metrics, their intervals, the report and its figures."""
+    import tempfile
+
+    from vae_anomaly.reports import write_evaluation
+    from vae_anomaly.tracking import log_evaluation
+
+    metrics = {
+        name if end == "estimate" else f"{name}_{end}": value
+        for name, figure in said["figures"].items()
+        for end, value in figure.items()
+        if value is not None
+    }
+    counts = {name: float(said[name]) for name in ("n_normals", "n_anomalies")}
+    kinds = {f"recall_of.{_plain_key(kind)}": row["share"] for row in said["kinds"]
+             if (kind := str(row["kind"]))}  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        files = write_evaluation(said, items.scores, items.labels, scratch)
+        return log_evaluation(
+            model, metrics | counts | kinds, source=items.source, files=files, uri=uri
+        )
+
+
+def _plain_key(kind: str) -> str:
+    """Return a kind as MLflow takes it in the name of a metric."""
+    return "".join(c if c.isalnum() or c in "_-. " else "_" for c in kind)
 
 
 def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
@@ -90,10 +143,31 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
         for r in report.kinds.to_dict("records")
     ]
     print_table(rows, ["kind", "items", "flagged", "share", "95 % interval"], "By kind")
-    for name, value in report.pixels.items():
-        click.echo(f"{name.replace('_', ' ')}: {value:.3f} (heat maps against the outlines)")
+    if report.pixels:
+        _print_figures(report.pixels, "Heat maps against the outlines")
+    for column, table in report.by.items():
+        _print_by(column, table)
     for file in files:
         click.echo(f"wrote {file}")
+
+
+def _print_by(column: str, table: pd.DataFrame) -> None:
+    rows = [
+        [str(r["value"]), f"{r['n_normals']:,}", f"{r['n_anomalies']:,}",
+         *(_with_interval(r, name, form) for name, form in
+           (("fpr", ".1%"), ("recall", ".0%"), ("auroc", ".3f")))]
+        for r in table.head(MAX_VALUES_SHOWN).to_dict("records")
+    ]  # fmt: skip
+    header = [column, "normal", "anomalous", "false-positive rate", "recall", "AUROC"]
+    print_table(rows, header, f"By {column} (95 % intervals)")
+    if len(table) > MAX_VALUES_SHOWN:
+        click.echo(f"and {len(table) - MAX_VALUES_SHOWN:,} more values: --json or --out has all")
+
+
+def _with_interval(row: Mapping[Any, Any], name: str, form: str) -> str:
+    if row[name] != row[name]:
+        return "-"
+    return f"{row[name]:{form}} ({row[name + '_low']:{form}}-{row[name + '_high']:{form}})"
 
 
 def _print_figures(figures: dict[str, Interval], title: str) -> None:

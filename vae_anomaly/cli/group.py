@@ -62,6 +62,7 @@ def _at(module: str, attribute: str, help_: str) -> tuple[str, str]:
         "latent": _at("latent", "latent", "Look into the latent space of a model; generate items."),
         "sweep": _at("sweep", "sweep", "See what beta and the latent size do to a network."),
         "threshold": _at("threshold", "threshold", "Tune, show and apply the operating point."),
+        "probability": _at("probability", "probability", "Probabilities, where labels exist."),
         "models": _at("models", "models", "List, show, promote and verify registered models."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table
+from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
-    from vae_anomaly.tracking import ModelCard, VersionCard
+    from vae_anomaly.errors import GateFailedError
+    from vae_anomaly.evaluation import GateResult
+    from vae_anomaly.tracking import ModelCard, Promotion, VersionCard
 
 METRICS_SHOWN = 2
 
@@ -76,29 +79,96 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
 @click.argument("version", type=click.IntRange(min=1))
 @click.option("--alias", default="champion", show_default=True, help="Alias that moves.")
 @click.option("--evidence", default="", help="Why, for the record.")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="RULE",
+    help='Such as "auroc>=0.9" or "fpr.high<=0.02" (an end of the interval); repeatable.',
+)
+@click.option("--input", "source", metavar="PATH", help="What the rules are measured on.")
+@click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
+@click.option("--group", "groups", metavar="COLUMN", help="Items of one group stay together.")
+@state_option
 @tracking_option
 @json_option
-def promote(
-    name: str, version: int, alias: str, evidence: str, uri: str | None, as_json: bool
-) -> None:
+def promote(name: str, version: int, alias: str, evidence: str, require: tuple[str, ...],
+            source: str | None, labels: str | None, groups: str | None, state: str | None,
+            uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Point an alias of model NAME at VERSION, on the record.
 
     The files of the version are verified first. Who did it, when, from where and why is kept as a
     run of its own; going back is promoting the earlier version.
 
+    With --require the version is measured on --input, and the alias moves only where every rule
+    holds; else exit code 6. Input without labels counts as normal and can show fpr only.
+
     \b
-    Example:
+    Examples:
       vae-anomaly models promote tiles 4 --evidence "AUROC 0.97, was 0.95"
+      vae-anomaly models promote cards 2 --require "auroc>=0.9" --require "fpr.high<=0.02" \\
+          --input days/ --labels labels.parquet:is_fraud
     """
+    from vae_anomaly.evaluation import run_gate
     from vae_anomaly.tracking import promote as move
 
-    done = move(name, version, alias, evidence=evidence, uri=uri)
-    if emit({"model": name, **asdict(done)}, as_json=as_json):
+    if bool(require) != bool(source) or (not require and (labels or groups or state)):
+        raise click.UsageError(
+            "--require and --input go together: rules, and the items to measure them on; "
+            "--labels, --group and --state belong to that input."
+        )
+    if source is None:
+        _say_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
+        return
+    with show_progress() as progress:
+        gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
+                        alias=alias, evidence=evidence, uri=uri, progress=progress)  # fmt: skip
+    if not as_json:
+        _print_gate(gate, f"{name}/{version}")
+    if gate.promotion is None:
+        emit({"model": name, "version": version, "gate": gate.to_dict()}, as_json=as_json)
+        raise _refusal(gate, name, version, alias)
+    _say_moved(name, gate.promotion, {"gate": gate.to_dict()}, as_json)
+
+
+def _say_moved(name: str, done: Promotion, more: dict[str, Any], as_json: bool) -> None:
+    if emit({"model": name, **asdict(done), **more}, as_json=as_json):
         return
     before = f"version {done.old_version}" if done.old_version else "nothing"
-    click.echo(f"models:/{name}@{alias} is now version {version} (was {before}), by {done.who}.")
-    if done.old_version and done.old_version != version:
+    click.echo(
+        f"models:/{name}@{done.alias} is now version {done.new_version} (was {before}), "
+        f"by {done.who}."
+    )
+    if done.old_version and done.old_version != done.new_version:
         click.echo(f"  go back:   vae-anomaly models promote {name} {done.old_version}")
+
+
+def _print_gate(gate: GateResult, model: str) -> None:
+    click.echo(
+        f"{model} on {gate.source}: {gate.n_normals:,} normal and {gate.n_anomalies:,} "
+        "anomalous items"
+    )
+    rows = [
+        [
+            str(v.requirement),
+            "-" if v.measured is None else f"{v.measured.estimate:.4f}",
+            "-" if v.measured is None else f"{v.measured.low:.4f} - {v.measured.high:.4f}",
+            "holds" if v.passed else "FAILS" if v.measured else "FAILS: cannot be measured here",
+        ]
+        for v in gate.verdicts
+    ]
+    print_table(rows, ["required", "measured", "95 % interval", ""], "Gate")
+
+
+def _refusal(gate: GateResult, name: str, version: int, alias: str) -> GateFailedError:
+    from vae_anomaly.errors import GateFailedError
+
+    failed = [verdict for verdict in gate.verdicts if not verdict.passed]
+    unknown = any(verdict.measured is None for verdict in failed)
+    hint = " Rankings and recall need labelled anomalies: add --labels COLUMN." if unknown else ""
+    return GateFailedError(
+        f"{name}/{version} does not become {alias}: {'; '.join(map(str, failed))}. "
+        f"Nothing was changed.{hint}"
+    )
 
 
 @models.command()

@@ -60,7 +60,7 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
         )
     detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
     try:
-        return detector_class._from_state(state)
+        return detector_class._from_state(state)._with_probability(state.probability)
     except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
         if isinstance(err, ModelRefusedError):
             raise

@@ -11,12 +11,15 @@ p_value              lower = more anomalous      (0, 1]
 score_samples        lower = more anomalous      ``-anomaly_score``
 decision_function    < 0 = anomaly               ``score_samples - offset_``
 ===================  ==========================  =======================
+
+``predict_proba`` exists where labelled items calibrated it (`set_probability`), and nowhere else.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,12 +27,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.training import History
 
@@ -37,6 +42,17 @@ __all__ = ["BaseVAEDetector"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
+
+
+def _has_probability(detector: Any) -> bool:
+    if getattr(detector, "probability_", None) is None:
+        raise AttributeError(
+            "predict_proba needs labelled anomalies, and this detector has seen none: without them "
+            "only p_value(X) can be said. Calibrate with det.set_probability("
+            "calibrate_probability(det.anomaly_score(X), y)) on items it was not trained on, or "
+            "with: vae-anomaly probability fit MODEL INPUT --labels COLUMN"
+        )
+    return True
 
 
 class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -57,6 +73,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         What was measured at the end of training.
     fingerprint_ : dict
         Size and SHA-256 of the training data.
+    probability_ : ScoreProbability, optional
+        What `set_probability` was given.
     """
 
     kind: str
@@ -66,6 +84,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     history_: History
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
+    probability_: ScoreProbability
 
     @abstractmethod
     def fit(
@@ -163,6 +182,40 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         self.threshold_ = threshold
         return self
 
+    @available_if(_has_probability)  # type: ignore[untyped-decorator]  # sklearn is untyped
+    def predict_proba(self, X: Any) -> Floats:
+        """Return P(normal) and P(anomaly) of each item, shape (N, 2), rows sum to 1.
+
+        There only after `set_probability`; it holds where anomalies are as frequent as
+        ``probability_.base_rate`` says.
+        """
+        anomalous = self.probability_.predict(self.anomaly_score(X))
+        return np.column_stack([1.0 - anomalous, anomalous])
+
+    def set_probability(self, probability: ScoreProbability | None) -> Self:
+        """Turn scores into probabilities from now on; None takes them away. Scores stay.
+
+        Parameters
+        ----------
+        probability : ScoreProbability or None
+            From `calibrate_probability`, on scores of this detector.
+
+        Raises
+        ------
+        ConfigError
+            If it is something else.
+        """
+        check_is_fitted(self, "calibration_")
+        if probability is not None and not isinstance(probability, ScoreProbability):
+            raise ConfigError(
+                f"set_probability takes a ScoreProbability; got {type(probability).__name__}. "
+                "Make one with calibrate_probability(det.anomaly_score(X), y)."
+            )
+        self.__dict__.pop("probability_", None)
+        if probability is not None:
+            self.probability_ = probability
+        return self
+
     def save(self, path: str | Path) -> Path:
         """Write the model directory; `vae_anomaly.load_detector` reads it back.
 
@@ -174,12 +227,19 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             If it cannot be written; nothing half-written stays behind.
         """
         check_is_fitted(self, "calibration_")
-        return write_model(self._state(), path)
+        kept = getattr(self, "probability_", None)
+        state = replace(self._state(), probability=None if kept is None else kept.to_dict())
+        return write_model(state, path)
+
+    def _with_probability(self, fields: dict[str, Any] | None) -> Self:
+        """Take back what was saved."""
+        return self.set_probability(None if fields is None else ScoreProbability.from_dict(fields))
 
     def _calibrate(self, held_out_scores: Floats) -> None:
         """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)
         self.threshold_ = default_threshold(self.calibration_, self.target_fpr)
+        self.__dict__.pop("probability_", None)  # made for other scores
 
 
 def default_threshold(calibration: ConformalCalibration, target_fpr: float) -> Threshold:

@@ -4,6 +4,7 @@
 
     items = score_items(detector, "days/", labels="labels.parquet:is_fraud")
     evaluate(items, detector.threshold_)            figures with intervals
+    run_gate("cards", 4, ["auroc>=0.9"], "days/")   a promotion only where it holds
     tune(items, ask, volume=9500)                   a threshold, and the others it was chosen from
     inspect_rows(detector, frame) / inspect_images(detector, paths)
 """
@@ -18,8 +19,14 @@ from vae_anomaly.evaluation.application import (
     require_scores_of,
     score_scale,
 )
+from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
 from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
+from vae_anomaly.evaluation.probabilities import (
+    AppliedProbability,
+    apply_probability,
+    fit_probability,
+)
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
 from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
@@ -27,19 +34,25 @@ from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
 __all__ = [
     "POLICIES",
     "Application",
+    "AppliedProbability",
     "EvaluationReport",
+    "GateResult",
     "Inspection",
+    "Requirement",
     "ScoredItems",
     "Tuned",
+    "apply_probability",
     "apply_threshold",
     "bind",
     "evaluate",
+    "fit_probability",
     "held_out_normals",
     "inspect_images",
     "inspect_rows",
     "read_scores",
     "require_same_scores",
     "require_scores_of",
+    "run_gate",
     "score_items",
     "score_scale",
     "tune",

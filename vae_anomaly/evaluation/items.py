@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class ScoredItems:
         Part, customer or camera.
     amounts : ndarray of shape (N,), float64, optional
         What is at stake.
+    by : dict of str to ndarray of shape (N,), object
+        Columns whose values get a table line each: machine, shop, camera.
     left_out : dict of str to int
         Items that could not be scored or judged, by reason.
     masks, heat : tuple of ndarray of shape (128, 128)
@@ -65,6 +68,7 @@ class ScoredItems:
     kinds: NDArray[np.object_] | None = None
     groups: NDArray[np.object_] | None = None
     amounts: Floats | None = None
+    by: dict[str, NDArray[np.object_]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     masks: Masks = ()
     heat: Heat = ()
@@ -93,6 +97,7 @@ def score_items(
     labels: str | None = None,
     groups: str | None = None,
     amounts: str | None = None,
+    by: Sequence[str] = (),
     state: str | Path | None = None,
     progress: Progress | None = None,
 ) -> ScoredItems:
@@ -108,6 +113,9 @@ def score_items(
         manifest.
     groups, amounts : str, optional
         Columns of the table.
+    by : sequence of str
+        Columns of the table, or of the pictures' manifest, kept for figures by their values;
+        "group" is what a picture's folder or manifest says.
     state : path, optional
         Of a model with entities: the histories to go on from, as `with_past`.
     progress : callable, optional
@@ -128,13 +136,14 @@ def score_items(
     tell = progress or null_progress
     if detector.kind == "tabular":
         frame = with_past(detector, read_table(source), state)
-        return _score_rows(detector, frame, labels, groups, amounts, str(source), tell)
+        columns = (labels, groups, amounts, by)
+        return _score_rows(detector, frame, *columns, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --group or --amount. Leave it out."
         )
-    return _score_pictures(detector, list_images(source, split="test"), str(source), tell)
+    return _score_pictures(detector, list_images(source, split="test"), by, str(source), tell)
 
 
 def _score_rows(
@@ -143,6 +152,7 @@ def _score_rows(
     labels: str | None,
     groups: str | None,
     amounts: str | None,
+    by: Sequence[str],
     source: str,
     tell: Progress,
 ) -> ScoredItems:
@@ -166,6 +176,7 @@ def _score_rows(
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--group")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
+        by={name: read_text(column_of(frame, name, "--by")) for name in by},
         left_out=_counts(unreadable=bad, synthetic=made, **{"without a label": unlabelled}),
         source=source,
     )
@@ -186,11 +197,11 @@ def select(items: ScoredItems, keep: NDArray[np.bool_]) -> ScoredItems:
     columns = ("ids", "scores", "labels", "kinds", "groups", "amounts")
     present = {name: getattr(items, name) for name in columns}
     chosen: dict[str, Any] = {k: None if v is None else v[keep] for k, v in present.items()}
-    return replace(items, **chosen)
+    return replace(items, by={name: column[keep] for name, column in items.by.items()}, **chosen)
 
 
 def _score_pictures(
-    detector: Any, listed: list[ImageItem], source: str, tell: Progress
+    detector: Any, listed: list[ImageItem], by: Sequence[str], source: str, tell: Progress
 ) -> ScoredItems:
     known = [item for item in listed if item.is_anomaly is not None]
     listed = known or listed  # where some are labelled the others are left out
@@ -213,6 +224,7 @@ def _score_pictures(
         if known
         else None,
         groups=_groups(good),
+        by={name: _picture_column(good, name) for name in by},
         left_out=_totals(unreadable=len(listed) - len(good), **{"without a label": without}),
         masks=tuple(_mask(good[i]) for i in outlined) if marked else (),
         heat=tuple(heat[i] for i in outlined) if marked else (),
@@ -258,6 +270,18 @@ def _groups(items: list[ImageItem]) -> NDArray[np.object_] | None:
     if all(item.group is None for item in items):
         return None
     return np.array([item.group or item.id for item in items], dtype=object)
+
+
+def _picture_column(items: list[ImageItem], name: str) -> NDArray[np.object_]:
+    """Return a column of the manifest, or the group, of each picture."""
+    known = {"group", *items[0].columns} if items[0].columns else {"group"}
+    if name not in known:
+        raise ConfigError(
+            f"The pictures have no column {name!r} for --by; known: {', '.join(sorted(known))}. "
+            "Name a column of their manifest."
+        )
+    values = [item.columns.get(name) or (item.group if name == "group" else None) for item in items]
+    return np.array(values, dtype=object)
 
 
 def _require_some(keep: NDArray[np.bool_], source: str) -> None:

@@ -15,16 +15,15 @@ from vae_anomaly.evaluation.items import ScoredItems
 from vae_anomaly.metrics import (
     Interval,
     RankingCurve,
-    aupro,
-    auroc,
     bootstrap_interval,
     checked_labels,
+    pixel_figures,
     proportion_interval,
     recall_by_kind,
 )
 from vae_anomaly.thresholds import Threshold
 
-__all__ = ["EvaluationReport", "evaluate"]
+__all__ = ["EvaluationReport", "evaluate", "figures_by"]
 
 BoolArray = NDArray[np.bool_]
 N_RESAMPLES = 400
@@ -41,13 +40,16 @@ class EvaluationReport:
     threshold : Threshold
         The operating point of the figures at the threshold.
     ranking : dict of str to Interval
-        ``auroc, average_precision, fpr_at_95_tpr``: no threshold is involved.
+        ``auroc, average_precision, fpr_at_95_tpr, partial_auroc`` (left of a false-positive rate of
+        10 %, scaled to 0.5 for chance): no threshold is involved.
     at_threshold : dict of str to Interval
         ``recall, fpr, precision, f1``.
     kinds : DataFrame
         One row a kind: ``kind, n, flagged, share, low, high``.
-    pixels : dict of str to float
+    pixels : dict of str to Interval
         ``pixel_auroc, aupro`` where defects are outlined.
+    by : dict of str to DataFrame
+        For each column asked for, one row a value, as `figures_by`.
     left_out : dict of str to int
         Items that could not be used, by reason.
     """
@@ -58,18 +60,23 @@ class EvaluationReport:
     ranking: dict[str, Interval]
     at_threshold: dict[str, Interval]
     kinds: pd.DataFrame
-    pixels: dict[str, float] = field(default_factory=dict)
+    pixels: dict[str, Interval] = field(default_factory=dict)
+    by: dict[str, pd.DataFrame] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, Interval]:
+        """All single figures by name."""
+        return self.ranking | self.at_threshold | self.pixels
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; a figure that cannot be said is null."""
-        figures = self.ranking | self.at_threshold
         return {
             "n_normals": self.n_normals,
             "n_anomalies": self.n_anomalies,
-            "figures": {name: _plain(interval) for name, interval in figures.items()},
+            "figures": {name: _plain(interval) for name, interval in self.figures.items()},
             "kinds": self.kinds.to_dict("records"),
-            "pixels": self.pixels,
+            "by": {column: _records(table) for column, table in self.by.items()},
             "left_out": self.left_out,
             "threshold": self.threshold.to_dict(),
         }
@@ -114,7 +121,8 @@ def evaluate(
         ranking=_ranking(items, y, random_state),
         at_threshold=_at_threshold(items, y, threshold.flag(items.scores), random_state),
         kinds=recall_by_kind(items.scores, named, threshold.value),
-        pixels=_pixels(items),
+        pixels=_pixels(items, random_state),
+        by={name: figures_by(items, y, values, threshold) for name, values in items.by.items()},
         left_out=items.left_out,
     )
 
@@ -129,6 +137,7 @@ def _ranking(items: ScoredItems, y: BoolArray, random_state: int) -> dict[str, I
         "auroc": RankingCurve.auroc,
         "average_precision": RankingCurve.average_precision,
         "fpr_at_95_tpr": RankingCurve.fpr_at_tpr,
+        "partial_auroc": RankingCurve.partial_auroc,
     }
     return {
         name: bootstrap_interval(
@@ -164,13 +173,70 @@ def _at_threshold(
     return {**shares, "f1": f1}
 
 
-def _pixels(items: ScoredItems) -> dict[str, float]:
+def figures_by(
+    items: ScoredItems, y: BoolArray, values: NDArray[np.object_], threshold: Threshold
+) -> pd.DataFrame:
+    """Tabulate false alarms, finds and ranking for each value of a column.
+
+    Parameters
+    ----------
+    items : ScoredItems of length N
+    y : ndarray of shape (N,), bool
+        True = anomaly.
+    values : ndarray of shape (N,), object
+        Machine, shop or camera of each item; empty cells are a value of their own.
+    threshold : Threshold
+
+    Returns
+    -------
+    table : DataFrame
+        The values with most items first: ``value, n_normals, n_anomalies`` and, each with ``_low``
+        and ``_high``, ``fpr, recall`` (exact intervals) and ``auroc`` (bootstrap); NaN where a
+        value has no such items.
+    """
+    names = pd.Series(values, dtype=object).fillna("(empty)").astype(str).to_numpy()
+    flags = threshold.flag(items.scores)
+    rows = []
+    for value in pd.Series(names).value_counts(sort=True).index:
+        at = names == value
+        normal, odd = at & ~y, at & y
+        figures = {
+            "fpr": proportion_interval(float(np.sum(flags & normal)), float(np.sum(normal))),
+            "recall": proportion_interval(float(np.sum(flags & odd)), float(np.sum(odd))),
+            "auroc": _auroc_within(items.scores[at], y[at]),
+        }
+        counts = {"value": value, "n_normals": int(np.sum(normal)), "n_anomalies": int(np.sum(odd))}
+        rows.append(counts | _flat(figures))
+    return pd.DataFrame(rows)
+
+
+def _auroc_within(scores: NDArray[np.float64], y: BoolArray) -> Interval:
+    if y.all() or not y.any():
+        return Interval(math.nan, math.nan, math.nan)
+    return bootstrap_interval(RankingCurve.auroc, y, scores, n_resamples=N_RESAMPLES // 4)
+
+
+def _flat(figures: dict[str, Interval]) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, f in figures.items():
+        known = not math.isnan(f.estimate)
+        flat |= {name: f.estimate} | {
+            f"{name}_{end}": getattr(f, end) if known else math.nan for end in ("low", "high")
+        }
+    return flat
+
+
+def _pixels(items: ScoredItems, random_state: int) -> dict[str, Interval]:
     """Return the figures of heat maps against outlines, on maps of 128 pixels."""
     if not any(mask.any() for mask in items.masks):
         return {}
-    truth = np.concatenate([mask.ravel() for mask in items.masks])
-    heat = np.concatenate([maps.ravel() for maps in items.heat])
-    return {"pixel_auroc": auroc(truth, heat), "aupro": aupro(items.masks, items.heat)}
+    groups = items.groups if len(items.masks) == len(items) else None  # else some have no outline
+    return pixel_figures(items.masks, items.heat, groups=groups, random_state=random_state)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = table.to_dict("records")
+    return [{str(k): None if v != v else v for k, v in row.items()} for row in rows]
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:

@@ -18,6 +18,7 @@ from vae_anomaly.metrics.figures import (
     recall_by_kind,
 )
 from vae_anomaly.metrics.intervals import Interval, proportion_interval
+from vae_anomaly.metrics.pixels import pixel_figures
 
 __all__ = [
     "Interval",
@@ -30,6 +31,7 @@ __all__ = [
     "checked_scores",
     "fpr_at_tpr",
     "partial_auroc",
+    "pixel_figures",
     "proportion_interval",
     "recall_by_kind",
 ]

@@ -79,6 +79,13 @@ class RankingCurve:
         """Return the smallest false-positive rate that reaches this recall."""
         return float(self.fpr[np.argmax(self.tpr >= tpr - 1e-12)])
 
+    def partial_auroc(self, max_fpr: float = 0.1) -> float:
+        """Return the area left of a false-positive rate, scaled so that chance is 0.5 (McClish)."""
+        fpr = np.append(self.fpr[self.fpr < max_fpr], max_fpr)
+        tpr = np.append(self.tpr[self.fpr < max_fpr], np.interp(max_fpr, self.fpr, self.tpr))
+        chance = max_fpr**2 / 2
+        return float((1 + (np.trapezoid(tpr, fpr) - chance) / (max_fpr - chance)) / 2)
+
 
 @dataclass(frozen=True)
 class Ranking:

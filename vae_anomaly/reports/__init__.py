@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from vae_anomaly.reports.figures import evaluation_figures
+from vae_anomaly.reports.figures import evaluation_figures, reliability_figure
 from vae_anomaly.reports.files import write_evaluation, write_figure, write_figures, write_json
 
 __all__ = [
     "evaluation_figures",
+    "reliability_figure",
     "write_evaluation",
     "write_figure",
     "write_figures",

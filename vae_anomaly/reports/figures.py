@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from vae_anomaly.scoring.probability import ScoreProbability
+
 __all__ = [
     "evaluation_figures",
     "precision_recall_figure",
+    "reliability_figure",
     "roc_figure",
     "score_histogram_figure",
 ]
@@ -100,6 +103,40 @@ def precision_recall_figure(scores: ArrayLike, labels: ArrayLike, threshold: flo
     axes.set_xlim(0.0, 1.02)
     axes.set_ylim(0.0, 1.05)
     axes.legend(frameon=False, loc="best")
+    return figure
+
+
+def reliability_figure(probability: ScoreProbability) -> Figure:
+    """Draw how often items were anomalies over how likely that was said to be.
+
+    Points on the diagonal are honest; bars are 95 % intervals. All items were left out of fitting
+    the map that spoke of them, at the base rate of the labelled set. Log axes: anomalies are rare.
+    """
+    figure, axes = _figure(5.2, 4.8)
+    bins = probability.reliability
+    said = np.array([one.predicted for one in bins])
+    floor = 0.5 * min(said.min(), *(max(one.observed.low, 1e-4) for one in bins))
+    low, seen, high = (
+        np.maximum([getattr(one.observed, end) for one in bins], floor)
+        for end in ("low", "estimate", "high")
+    )
+    axes.plot([floor, 1.0], [floor, 1.0], color="0.8", linestyle=":", label="honest")
+    axes.errorbar(said, seen, yerr=[seen - low, high - seen], fmt="o", color="black", capsize=2,
+                  label="items left out")  # fmt: skip
+    for one, x, y in zip(bins, said, high, strict=True):
+        axes.annotate(f"{one.n:,}", (x, y), textcoords="offset points", xytext=(0, 3),
+                      ha="center", fontsize=7, color="0.4")  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("probability of an anomaly, as predicted")
+    axes.set_ylabel("share of anomalies, as found")
+    brier = probability.brier
+    axes.set_title(
+        f"Brier score {brier.estimate:.4f} ({brier.low:.4f} - {brier.high:.4f}); "
+        f"always the base rate: {probability.brier_of_base_rate:.4f}",
+        fontsize=9,
+    )
+    axes.legend(frameon=False, loc="upper left")
     return figure
 
 

@@ -5,6 +5,7 @@
     log_training(detector, name="cards", alias="champion")   a run, a version, an alias
     load("models:/cards@champion")                           a verified detector, and its version
     promote("cards", 4, evidence="AP 0.41, was 0.36")        an alias moved, on the record
+    log_evaluation(model, figures, source="days/")           a run of its own, with figures
     log_sweep(report)                                        a run, and one below it a model
 
 The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vae_anomaly.tracking.evaluations import LoggedEvaluation, log_evaluation
     from vae_anomaly.tracking.promotion import Promotion, promote
     from vae_anomaly.tracking.registry import (
         ModelCard,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
+    "LoggedEvaluation",
     "LoggedSweep",
     "ModelCard",
     "ModelSummary",
@@ -43,6 +46,7 @@ __all__ = [
     "init_store",
     "list_models",
     "load",
+    "log_evaluation",
     "log_sweep",
     "log_sweep_record",
     "log_training",
@@ -55,6 +59,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "LoggedEvaluation": "evaluations",
     "LoggedSweep": "sweeps",
     "ModelCard": "registry",
     "ModelSummary": "registry",
@@ -65,6 +70,7 @@ _HOME = {
     "init_store": "store",
     "list_models": "registry",
     "load": "verified",
+    "log_evaluation": "evaluations",
     "log_sweep": "sweeps",
     "log_sweep_record": "sweeps",
     "log_training": "runs",

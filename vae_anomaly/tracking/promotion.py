@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vae_anomaly.tracking.evaluations import log_metrics
 from vae_anomaly.tracking.lookups import TAG, as_time, experiment_id, model_aliases
 from vae_anomaly.tracking.store import session, tracking_uri
 from vae_anomaly.tracking.verified import resolve
@@ -43,6 +44,8 @@ def promote(
     *,
     who: str | None = None,
     evidence: str | Mapping[str, Any] = "",
+    metrics: Mapping[str, float] | None = None,
+    documents: Mapping[str, Any] | None = None,
     uri: str | Path | None = None,
 ) -> Promotion:
     """Point an alias at a version, and write down who did it, when, from where and why.
@@ -62,6 +65,10 @@ def promote(
         Default: the user of this process.
     evidence : str or mapping
         Why: a sentence, or figures.
+    metrics : mapping of str to float, optional
+        What was measured, as metrics of the run.
+    documents : mapping of str to JSON values, optional
+        More evidence, by file name, as artifacts of the run.
     uri : str or Path, optional
         The store, as in `tracking_uri`.
 
@@ -73,7 +80,10 @@ def promote(
     store = tracking_uri(uri)
     resolve(f"models:/{name}/{version}", store)
     with session(store) as client:
-        return move_alias(client, store, name, int(version), alias, who=who, evidence=evidence)
+        return move_alias(
+            client, store, name, int(version), alias, who=who, evidence=evidence,
+            metrics=metrics, documents=documents,
+        )  # fmt: skip
 
 
 def move_alias(
@@ -85,6 +95,8 @@ def move_alias(
     *,
     who: str | None = None,
     evidence: str | Mapping[str, Any] = "",
+    metrics: Mapping[str, float] | None = None,
+    documents: Mapping[str, Any] | None = None,
 ) -> Promotion:
     """Do what `promote` says, inside a session, for a version known to be sound."""
     old = model_aliases(client, name, store).get(alias)
@@ -106,6 +118,9 @@ def move_alias(
     )
     try:
         client.log_text(run.info.run_id, why + "\n", "evidence.txt")
+        for file, content in (documents or {}).items():
+            client.log_dict(run.info.run_id, content, file)
+        log_metrics(client, run.info.run_id, metrics or {})
         client.set_registered_model_alias(name, alias, str(version))
     except Exception:
         client.set_terminated(run.info.run_id, "FAILED")
