@@ -18,29 +18,45 @@ from vae_anomaly.evaluation.application import (
     require_scores_of,
     score_scale,
 )
+from vae_anomaly.evaluation.comparison import Comparison, compare, require_same_scale
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
 from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
-from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
+from vae_anomaly.evaluation.tuning import POLICIES, Tuned, bench, tune, tuned_at
+from vae_anomaly.evaluation.verdicts import (
+    ReadVerdicts,
+    draw_audit,
+    read_verdicts,
+    reviewed_items,
+)
 
 __all__ = [
     "POLICIES",
     "Application",
+    "Comparison",
     "EvaluationReport",
     "Inspection",
+    "ReadVerdicts",
     "ScoredItems",
     "Tuned",
     "apply_threshold",
+    "bench",
     "bind",
+    "compare",
+    "draw_audit",
     "evaluate",
     "held_out_normals",
     "inspect_images",
     "inspect_rows",
     "read_scores",
+    "read_verdicts",
+    "require_same_scale",
     "require_same_scores",
     "require_scores_of",
+    "reviewed_items",
     "score_items",
     "score_scale",
     "tune",
+    "tuned_at",
 ]

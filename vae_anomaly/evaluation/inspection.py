@@ -15,7 +15,7 @@ from vae_anomaly.data.images import decode_image
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.labels import column_of
-from vae_anomaly.evaluation.tuning import one_in
+from vae_anomaly.evaluation.words import one_in
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:

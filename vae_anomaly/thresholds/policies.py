@@ -31,9 +31,10 @@ from vae_anomaly.thresholds.conformal import (
 from vae_anomaly.thresholds.record import ThresholdRecord
 from vae_anomaly.thresholds.tails import fit_tail
 
-__all__ = ["Threshold"]
+__all__ = ["Threshold", "checked_costs"]
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 def _hash(*arrays: NDArray[Any]) -> str:
@@ -403,13 +404,7 @@ class Threshold(ThresholdRecord):
         """
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
-        if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
-            raise ConfigError(
-                f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
-                f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
-            )
-        stake = np.ones(s.size) if amounts is None else _checked_amounts(amounts, s.size)
-        weights = np.where(y, cost_fn * stake, cost_fp)
+        weights = checked_costs(cost_fp, cost_fn, y, amounts)
         asked: dict[str, int | float | str | None] = {"cost_fp": cost_fp, "cost_fn": cost_fn}
         return cls._tuned(rules.least_cost, "cost", asked, s, y, weights, groups, random_state)
 
@@ -455,6 +450,36 @@ class Threshold(ThresholdRecord):
             data_hash=_hash(s, y),
             note=note,
         )
+
+
+def checked_costs(
+    cost_fp: float, cost_fn: float, labels: BoolArray, amounts: ArrayLike | None = None
+) -> FloatArray:
+    """Return what a mistake on each item costs.
+
+    Parameters
+    ----------
+    cost_fp, cost_fn : float >= 0
+        Of a false alarm, and of a miss (per unit of amount).
+    labels : ndarray of shape (N,), bool
+    amounts : array-like of shape (N,), optional
+
+    Returns
+    -------
+    costs : ndarray of shape (N,), float64
+
+    Raises
+    ------
+    ConfigError
+        If a cost or an amount is negative or not finite, or both costs are 0.
+    """
+    if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
+        raise ConfigError(
+            f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
+            f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
+        )
+    stake = np.ones(labels.size) if amounts is None else _checked_amounts(amounts, labels.size)
+    return np.where(labels, cost_fn * stake, cost_fp)
 
 
 def _checked_amounts(amounts: ArrayLike, n: int) -> FloatArray:
