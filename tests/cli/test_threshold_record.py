@@ -101,7 +101,7 @@ def test_the_history_says_who_when_from_to_and_on_what_evidence(
     back, forth, _ = said["moves"]
     assert (forth["who"], forth["old"], forth["new"]) == ("Ada", old, applied["new"])
     assert (back["old"], back["new"]) == (applied["new"], old)
-    code, out, _ = call("threshold", "history", "cards")
+    _, out, _ = call("threshold", "history", "cards")
     for word in ("Ada", "max_alarms 100", "a day", "of cards/1", "quiet", "@champion"):
         assert word in out
 

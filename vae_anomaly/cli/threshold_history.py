@@ -13,6 +13,7 @@ from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.tracking import ThresholdHistory
+    from vae_anomaly.tracking.changes import ThresholdChange
 
 
 @click.command()
@@ -38,11 +39,7 @@ def history(name: str, uri: str | None, as_json: bool) -> None:
 
 
 def _print(found: ThresholdHistory) -> None:
-    rows = [
-        [str(c.version), f"{c.when:%Y-%m-%d %H:%M}", c.who or "-",
-         f"{_bound(c.old)} -> {_bound(c.new)}", _asked(c.policy, c.asked), _alarms(c.evidence), _made(c.how, c.made_on), c.reason or "-"]
-        for c in found.changes
-    ]  # fmt: skip
+    rows = [_row(change) for change in found.changes]
     header = ["version", "when (UTC)", "by", "score above", "policy", "alarms", "network", "why"]
     print_table(rows, header, f"Thresholds of {found.name}, newest first")
     if found.moves:
@@ -53,6 +50,19 @@ def _print(found: ThresholdHistory) -> None:
         ]  # fmt: skip
         header = ["when (UTC)", "alias", "by", "version", "score above"]
         print_table(moved, header, "In force, latest first")
+
+
+def _row(change: ThresholdChange) -> list[str]:
+    return [
+        str(change.version),
+        f"{change.when:%Y-%m-%d %H:%M}",
+        change.who or "-",
+        f"{_bound(change.old)} -> {_bound(change.new)}",
+        _asked(change.policy, change.asked),
+        _alarms(change.evidence),
+        _made(change.how, change.made_on),
+        change.reason or "-",
+    ]
 
 
 def _bound(value: float | None) -> str:

@@ -218,7 +218,7 @@ def _max_alarms(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold
 
 
 def _quantile(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_quantile(items.normals, ask["quantile"])
+    return Threshold.from_quantile(items.normals, ask["quantile"], groups=_normal_groups(items))
 
 
 def _tail(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:

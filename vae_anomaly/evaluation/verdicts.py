@@ -1,4 +1,4 @@
-"""Reviewers' verdicts: read as people write them, joined to scores, drawn at random for an audit."""
+"""Reviewers' verdicts: read as people write them, joined to scores; items drawn for an audit."""
 
 from __future__ import annotations
 

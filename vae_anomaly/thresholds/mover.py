@@ -84,8 +84,8 @@ class Bench:
 class Mover:
     """A threshold under somebody's fingers.
 
-    Up and right are stricter, down and left looser: up and down by a quarter of the flags, right and
-    left by a single item. A typed number is a bound on the score, ``1%`` a false-positive rate,
+    Up and right are stricter, down and left looser: up and down by a quarter of the flags, right
+    and left by a single item. A typed number is a bound on the score, ``1%`` a false-positive rate,
     ``20d`` false alarms a day; enter takes it. Enter with nothing typed keeps the threshold, q or
     escape leaves without.
 

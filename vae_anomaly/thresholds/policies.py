@@ -153,7 +153,9 @@ class Threshold(ThresholdRecord):
         return chosen._with(policy="max_alarms", parameters={**chosen.parameters, **asked})
 
     @classmethod
-    def from_quantile(cls, scores: ArrayLike, quantile: float) -> Self:
+    def from_quantile(
+        cls, scores: ArrayLike, quantile: float, *, groups: ArrayLike | None = None
+    ) -> Self:
         """Take a quantile of the normals' scores; simple, but without the promise of `from_fpr`.
 
         Parameters
@@ -161,6 +163,8 @@ class Threshold(ThresholdRecord):
         scores : array-like of shape (N,), higher = more anomalous
         quantile : float in (0, 1]
             At most ``1 - quantile`` of these very scores lie above.
+        groups : array-like of shape (N,), optional
+            Interval by resampling whole groups.
 
         Returns
         -------
@@ -179,7 +183,7 @@ class Threshold(ThresholdRecord):
             value=value,
             policy="quantile",
             parameters={"quantile": quantile},
-            expected_fpr=rate_above(s, value),
+            expected_fpr=rate_above(s, value, groups),
             n_normals=s.size,
             data_hash=_hash(s),
             note=tie_note(s, value),
@@ -261,7 +265,7 @@ class Threshold(ThresholdRecord):
         Benjamini and Hochberg 1995; for conformal p-values Bates et al., Testing for outliers
         with conformal p-values, 2023.
         """
-        s = np.sort(checked_scores(scores))[::-1]
+        s = _batch(scores)
         check_rate("false-discovery rate", fdr)
         rank = np.arange(1, s.size + 1)
         passed = np.flatnonzero(10.0**-s <= fdr * rank / s.size)
@@ -299,7 +303,7 @@ class Threshold(ThresholdRecord):
         CalibrationError
             If a score is not finite.
         """
-        s = np.sort(checked_scores(scores))[::-1]
+        s = _batch(scores)
         day = float(s.size if volume is None else volume)
         if not 0 < capacity <= day:
             raise ConfigError(
@@ -314,7 +318,8 @@ class Threshold(ThresholdRecord):
             policy="capacity",
             parameters={"capacity": capacity, "volume": day, "flagged_share": share.estimate},
             data_hash=_hash(checked_scores(scores)),
-            note=f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}].",
+            note=f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}]."
+            + (f" {_left_unflagged(s, value)}" if int(np.sum(s > value)) < wanted else ""),
         )
 
     # --- with labels ----------------------------------------------------------------------------
@@ -422,6 +427,7 @@ class Threshold(ThresholdRecord):
     ) -> Self:
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
+        _require_order(s, y)
         members = None if groups is None else np.asarray(groups).reshape(-1)
         curve = RankingCurve.of(y, s, weights)
         value = float(curve.value[rule(curve)])
@@ -449,6 +455,36 @@ class Threshold(ThresholdRecord):
             n_anomalies=int(np.sum(y)),
             data_hash=_hash(s, y),
             note=note,
+        )
+
+
+def _batch(scores: ArrayLike) -> FloatArray:
+    """Return the scores of a batch, falling, or say why they give no order to cut."""
+    s = np.sort(checked_scores(scores))[::-1]
+    if s.size > 1 and s[0] == s[-1]:
+        raise CalibrationError(
+            f"All {s.size} scores are equal ({s[0]:g}): they give no order to cut. "
+            "Check the model and its input."
+        )
+    return s
+
+
+def _left_unflagged(scores: FloatArray, value: float) -> str:
+    """Say that a tie at the bound was not split."""
+    tied = int(np.sum(scores == value))
+    return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
+
+
+def _require_order(scores: FloatArray, labels: BoolArray) -> None:
+    """Refuse labelled scores that no threshold can be read from."""
+    if scores.min() == scores.max():
+        raise CalibrationError(
+            f"All {scores.size} scores are equal ({scores[0]:g}): they give no order to cut. "
+            "Check the model and its input."
+        )
+    if np.sum(~labels) < 2:
+        raise CalibrationError(
+            "A threshold needs at least 2 normal items to be measured on; got 1. Label more."
         )
 
 

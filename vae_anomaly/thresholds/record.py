@@ -103,7 +103,7 @@ class ThresholdRecord(BaseModel):
         groups: ArrayLike | None = None,
         costs: FloatArray | None = None,
     ) -> Self:
-        """Add recall, precision and cost, measured on labelled scores, to a threshold made without them.
+        """Add recall, precision and cost to a threshold that was made without labels.
 
         Parameters
         ----------

@@ -201,16 +201,17 @@ class ReviewedSample:
         """Say what the verdicts rest on, and what they cannot tell."""
         at_random = self.stratum == _MAX_STRATA
         on_flagged = int(np.sum((self.stratum >= 0) & ~at_random))
+        others = self.all_scores.size - self.n_flagged
         text = (
             f"From verdicts on {on_flagged:,} of {self.n_flagged:,} flagged items and on "
-            f"{self.n_audited:,} of {self.all_scores.size - self.n_flagged:,} others drawn at random, each "
+            f"{self.n_audited:,} of {others:,} others drawn at random, each "
             "weighted by how many it stands for."
         )
         if not self.is_audited:
             return (
-                f"{text} Nobody reviewed a random sample of the items at or below {self.bound:.4g}, "
-                "so how many anomalies lie there is unknown: no recall, no cost, no lower threshold "
-                "can be given. Have some drawn and reviewed: vae-anomaly feedback sample."
+                f"{text} Nobody reviewed a random sample of the items at or below "
+                f"{self.bound:.4g}, so how many anomalies lie there is unknown: no recall, no "
+                "cost, no lower threshold can be given. Have some drawn and reviewed: vae-anomaly feedback sample."
             )
         found = int(np.sum(self.labels & at_random))
         return f"{text} {found} of those drawn at random were anomalies; the recall rests on them."
