@@ -211,7 +211,8 @@ class ReviewedSample:
             return (
                 f"{text} Nobody reviewed a random sample of the items at or below "
                 f"{self.bound:.4g}, so how many anomalies lie there is unknown: no recall, no "
-                "cost, no lower threshold can be given. Have some drawn and reviewed: vae-anomaly feedback sample."
+                "cost, no lower threshold can be given. Have some drawn and reviewed: "
+                "vae-anomaly feedback sample."
             )
         found = int(np.sum(self.labels & at_random))
         return f"{text} {found} of those drawn at random were anomalies; the recall rests on them."
@@ -309,7 +310,7 @@ def _require_flagged_reviews(known: BoolArray, flagged: BoolArray) -> None:
 
 
 def _flagged_strata(scores: FloatArray, known: BoolArray, flagged: BoolArray) -> NDArray[np.intp]:
-    """Number score strata of flagged items, each with enough verdicts; -1 elsewhere."""
+    """Return score strata of flagged items, each with enough verdicts; -1 elsewhere."""
     stratum = np.full(scores.size, -1, dtype=np.intp)
     if not flagged.any():
         return stratum
