@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
 from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.threshold_compare import compare
+from vae_anomaly.cli.threshold_history import history
+from vae_anomaly.cli.threshold_items import NON_NEGATIVE, POSITIVE, find_items, items_options
+from vae_anomaly.cli.threshold_tables import print_tuned, records
 
 if TYPE_CHECKING:
-    from vae_anomaly.evaluation import ScoredItems, Tuned
-    from vae_anomaly.progress import Progress
+    from vae_anomaly.evaluation import ScoredItems
+    from vae_anomaly.thresholds import ReviewedSample, Threshold
     from vae_anomaly.tracking import ResolvedModel
 
 WHERE = ("scores", "input_", "labels", "group", "amount", "state")
 RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 SHARE = click.FloatRange(0, 1, min_open=True)
-POSITIVE = click.FloatRange(0, min_open=True)
 WISHES: tuple[tuple[str, Any, str], ...] = (
     ("--target-fpr", RATE, "Share of good items that may be flagged.  [default: 0.01]"),
     ("--max-alarms-per-day", POSITIVE, "False alarms a day, of --volume items."),
@@ -28,8 +29,9 @@ WISHES: tuple[tuple[str, Any, str], ...] = (
     ("--fdr", RATE, "Share of false alarms among the flags of this very batch."),
     ("--capacity", POSITIVE, "Items that can be reviewed, of --volume a day or of this input."),
     ("--f-beta", POSITIVE, "Best F-beta; needs labels."),
-    ("--cost-fp", click.FloatRange(0), "Cost of a false alarm; with --cost-fn and labels."),
-    ("--cost-fn", click.FloatRange(0), "Cost of a miss, per unit of --amount if given."),
+    ("--youden", None, "Largest recall minus false-positive rate; needs labels."),
+    ("--cost-fp", NON_NEGATIVE, "Cost of a false alarm; with --cost-fn and labels."),
+    ("--cost-fn", NON_NEGATIVE, "Cost of a miss, per unit of --amount if given."),
     ("--min-precision", SHARE, "Most recall at this precision; needs labels."),
     ("--min-recall", SHARE, "Fewest flags with this recall; needs labels."),
 )
@@ -37,7 +39,10 @@ WISHES: tuple[tuple[str, Any, str], ...] = (
 
 def _wishes(command: Any) -> Any:
     for name, kind, help_ in reversed(WISHES):
-        command = click.option(name, type=kind, help=help_)(command)
+        if kind is None:
+            command = click.option(name, is_flag=True, default=None, help=help_)(command)
+        else:
+            command = click.option(name, type=kind, help=help_)(command)
     return command
 
 
@@ -50,26 +55,28 @@ def threshold() -> None:
       vae-anomaly threshold show models:/cards@champion
       vae-anomaly threshold tune models:/cards@champion --max-alarms-per-day 20 --volume 9500
       vae-anomaly threshold apply models:/cards@champion threshold.json
+      vae-anomaly threshold history cards
     """
+
+
+threshold.add_command(compare)
+threshold.add_command(history)
 
 
 @threshold.command()
 @click.argument("model")
-@click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores.")
-@click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first.")
-@click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
-@click.option("--group", metavar="COLUMN", help="Items of one group stay together.")
-@click.option("--amount", metavar="COLUMN", help="What a miss costs, times --cost-fn.")
-@click.option("--volume", type=POSITIVE, help="Items a day.")
-@state_option
+@items_options
+@click.option("--feedback", is_flag=True,
+              help="Learn from the verdicts of `feedback import` instead of labels.")  # fmt: skip
 @_wishes
+@click.option("--interactive", is_flag=True, help="Move the threshold by keys and watch.")
 @click.option("--out", metavar="FILE", default="threshold.json", show_default=True,
               help="Where the threshold is written.")  # fmt: skip
 @click.option("--figures", metavar="DIR", help="Draw histogram, ROC and precision-recall there.")
 @tracking_option
 @json_option
-def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bool,
-         volume: float | None, **asked: Any) -> None:  # fmt: skip
+def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bool, feedback: bool,
+         volume: float | None, interactive: bool, **asked: Any) -> None:  # fmt: skip
     """Choose a threshold for MODEL by what you ask for, and see what else you could have.
 
     Without --scores or --input the normals that the model held out of training decide. Input
@@ -78,27 +85,41 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
     \b
     Examples:
       vae-anomaly threshold tune models:/cards@champion --target-fpr 0.002
+      vae-anomaly threshold tune models:/cards@champion --volume 9500 --interactive
+      vae-anomaly threshold tune models:/cards@champion --scores flags/ --feedback --f-beta 1
       vae-anomaly threshold tune models:/cards@champion --scores flags/ \\
           --labels labels.parquet:is_fraud --cost-fp 1 --cost-fn 50 --volume 9500
     """
+    from vae_anomaly.cli.threshold_moves import let_owner_move, require_terminal
     from vae_anomaly.evaluation import bind
     from vae_anomaly.evaluation import tune as choose
     from vae_anomaly.reports import write_figures, write_json
     from vae_anomaly.tracking import load
 
+    if interactive:
+        require_terminal()
     where = {name: asked.pop(name) for name in WHERE}
-    ask = {name: value for name, value in asked.items() if value is not None}
+    ask = {name: float(value) for name, value in asked.items() if value is not None}
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        items = _items(detector, resolved, uri, progress, **where)
-    tuned = choose(items, ask, volume=volume)
+        items = find_items(detector, resolved, uri, progress, **where)
+    current = detector.threshold_
+    reviews = _reviews(items, resolved, current, uri, labels=where["labels"]) if feedback else None
+    tuned = choose(items, ask, volume=volume, current=current, reviews=reviews)
+    if interactive:
+        moved = let_owner_move(tuned, items, ask, volume=volume, current=current, reviews=reviews)
+        if moved is None:
+            emit({"model": resolved.label, "written": None}, as_json=as_json)
+            click.echo("Left without a threshold; nothing was written.", err=True)
+            return
+        tuned = moved
     bound = bind(tuned.threshold, resolved)
     write_json(bound.to_dict(), out)
     files = write_figures(items.scores, items.labels, bound.value, figures) if figures else []
     said = {"model": resolved.label, "threshold": bound.to_dict(), "words": tuned.words,
-            "candidates": _records(tuned), "written": out}  # fmt: skip
+            "candidates": records(tuned), "written": out}  # fmt: skip
     if not emit(said, as_json=as_json):
-        _print_tuned(tuned, items, volume is not None)
+        print_tuned(tuned, items, volume is not None)
         click.echo("".join(f"wrote {file}\n" for file in [out, *files]), nl=False)
         click.echo(f"\nNext: vae-anomaly threshold apply {model} {out}")
 
@@ -114,7 +135,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     Example:
       vae-anomaly threshold show models:/cards@champion
     """
-    from vae_anomaly.evaluation.tuning import in_words
+    from vae_anomaly.evaluation.words import in_words
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
@@ -172,63 +193,23 @@ def apply(model: str, file: str, alias: str | None, who: str | None, reason: str
                        + (f", alias {done.alias} moved to it" if done.alias else ""))  # fmt: skip
 
 
-def _items(
-    detector: Any,
+def _reviews(
+    items: ScoredItems,
     model: ResolvedModel,
+    current: Threshold,
     uri: str | None,
-    progress: Progress,
-    *,
-    scores: str | None,
-    input_: str | None,
     labels: str | None,
-    group: str | None,
-    amount: str | None,
-    state: str | None,
-) -> ScoredItems:
-    from vae_anomaly.evaluation import held_out_normals, read_scores, require_scores_of, score_items
+) -> ReviewedSample:
+    """Join the stored verdicts to the items."""
+    from vae_anomaly.evaluation import reviewed_items
+    from vae_anomaly.tracking import load_feedback, registered_name
 
-    if scores and input_:
-        raise click.UsageError("--scores and --input exclude each other: keep one.")
-    if scores:
-        column = detector.schema_.id_column if detector.kind == "tabular" else None
-        items, versions = read_scores(
-            scores, labels=labels, groups=group, amounts=amount, id_column=column
+    if labels:
+        raise click.UsageError("--feedback and --labels exclude each other: keep one.")
+    if items.source.endswith("held out of training"):
+        raise click.UsageError(
+            "--feedback needs the scores of the items that were reviewed: add --scores FILE or "
+            "--input PATH."
         )
-        require_scores_of(model, versions, uri)
-        return items
-    if input_:
-        return score_items(detector, input_, labels=labels, groups=group, amounts=amount,
-                           state=state, progress=progress)  # fmt: skip
-    if labels or group or amount:
-        raise click.UsageError("--labels, --group and --amount need --scores FILE or --input PATH.")
-    return held_out_normals(detector)
-
-
-def _records(tuned: Tuned) -> list[dict[str, Any]]:
-    """Return the candidates without what cannot be said."""
-    rows = tuned.table.to_dict("records")
-    return [{str(k): v for k, v in row.items() if v == v and v is not None} for row in rows]
-
-
-def _print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
-    left = "".join(f"; {n:,} left out ({why})" for why, n in items.left_out.items())
-    click.echo(f"From {items.source}: {len(items):,} scores{left}")
-    alarms = "alarms a day" if daily else "alarms in 1,000"
-    columns = [("fpr", "FPR", ".2%"), ("alarms_per_day", alarms, ".3g"),
-               ("precision", "precision", ".0%"), ("recall", "recall", ".0%"),
-               ("cost", "cost an item", ".3g")]  # fmt: skip
-    shown = [column for column in columns if tuned.table[column[0]].notna().any()]
-    rows = [
-        [("> " if r["chosen"] else "  ") + r["policy"], f"{r['threshold']:.3f}",
-         *(_cell(r, name, form) for name, _, form in shown)]
-        for r in tuned.table.to_dict("records")
-    ]  # fmt: skip
-    header = ["policy", "score above", *(title for _, title, _ in shown)]
-    print_table(rows, header, "Operating points, strictest first (95 % intervals); > is chosen")
-    click.echo(tuned.words)
-
-
-def _cell(row: Mapping[Any, Any], name: str, form: str) -> str:
-    if row[name] != row[name]:
-        return "-"
-    return f"{row[name]:{form}} ({row[name + '_low']:{form}}-{row[name + '_high']:{form}})"
+    verdicts = load_feedback(model.name or registered_name(model.ref), uri)
+    return reviewed_items(items, verdicts, items.flagged_by(current.value))

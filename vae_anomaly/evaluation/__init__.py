@@ -19,6 +19,7 @@ from vae_anomaly.evaluation.application import (
     require_scores_of,
     score_scale,
 )
+from vae_anomaly.evaluation.comparison import Comparison, compare, require_same_scale
 from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
 from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
@@ -29,31 +30,46 @@ from vae_anomaly.evaluation.probabilities import (
 )
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
-from vae_anomaly.evaluation.tuning import POLICIES, Tuned, tune
+from vae_anomaly.evaluation.tuning import POLICIES, Tuned, bench, tune, tuned_at
+from vae_anomaly.evaluation.verdicts import (
+    ReadVerdicts,
+    draw_audit,
+    read_verdicts,
+    reviewed_items,
+)
 
 __all__ = [
     "POLICIES",
     "Application",
     "AppliedProbability",
+    "Comparison",
     "EvaluationReport",
     "GateResult",
     "Inspection",
+    "ReadVerdicts",
     "Requirement",
     "ScoredItems",
     "Tuned",
     "apply_probability",
     "apply_threshold",
+    "bench",
     "bind",
+    "compare",
+    "draw_audit",
     "evaluate",
     "fit_probability",
     "held_out_normals",
     "inspect_images",
     "inspect_rows",
     "read_scores",
+    "read_verdicts",
+    "require_same_scale",
     "require_same_scores",
     "require_scores_of",
+    "reviewed_items",
     "run_gate",
     "score_items",
     "score_scale",
     "tune",
+    "tuned_at",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +145,9 @@ def apply_threshold(
         The MLflow store.
     alias : str, optional
         Alias to move, instead of the one in ``ref``.
-    who, reason : str
+    who : str, optional
+        For the record. Default: the user of this process.
+    reason : str
         For the record.
     dry_run : bool
         Check only; nothing is written.
@@ -160,9 +162,11 @@ def apply_threshold(
         If the threshold was made for another model.
     """
     from vae_anomaly.tracking import load
+    from vae_anomaly.tracking.promotion import this_user
 
     detector, model = load(ref, uri)
     require_same_scores(threshold, model)
+    who = who or this_user()
     old = detector.threshold_
     if dry_run:
         return Application(ref, old, threshold)
@@ -171,15 +175,69 @@ def apply_threshold(
         detector.save(model.path)
         return Application(ref, old, threshold)
     moved = alias or (ref.rpartition("@")[2] if "@" in ref else None)
-    made = _register(detector, model, _evidence(old, threshold, model, who, reason), moved, uri)
+    made = _register(detector, model, Change(old, threshold, model, who, reason), moved, uri)
     named = f"models:/{model.name}@{moved}" if moved else made.uri
     return Application(named, old, threshold, made.version, moved)
 
 
+@dataclass(frozen=True)
+class Change:
+    """What goes on the record: from, to, on whose network, by whom and why."""
+
+    old: Threshold
+    new: Threshold
+    model: ResolvedModel
+    who: str | None
+    reason: str
+
+    def sentence(self) -> str:
+        """Say it in one line, for the description of the version."""
+        new, asked = self.new, ", ".join(f"{k} {v}" for k, v in self._asked().items())
+        said = [
+            f"threshold {self.old.value:.6g} -> {new.value:.6g} on the network of "
+            f"{self.model.label}",
+            f"policy {new.policy} ({asked})" if asked else f"policy {new.policy}",
+            f"scores sha256 {new.data_hash[:16]}" if new.data_hash else "",
+            f"by {self.who}" if self.who else "",
+            self.reason,
+        ]
+        return "; ".join(part for part in said if part)
+
+    def record(self) -> dict[str, Any]:
+        """Return the same as plain JSON values, for ``threshold history``."""
+        return {
+            "who": self.who or "",
+            "old": self.old.value,
+            "policy": self.new.policy,
+            "asked": self._asked(),
+            "evidence": self._figures(),
+            "made_on": self.model.label,
+            "reason": self.reason,
+        }
+
+    def _asked(self) -> dict[str, Any]:
+        return {k: v for k, v in self.new.parameters.items() if v is not None}
+
+    def _figures(self) -> dict[str, Any]:
+        new, volume = self.new, self.new.parameters.get("volume")
+        daily = new.alarms_per_day(volume) if isinstance(volume, int | float) else None
+        shown: dict[str, Any] = {
+            "fpr": new.expected_fpr,
+            "alarms_per_day": daily,
+            "precision": new.expected_precision,
+            "recall": new.expected_recall,
+            "cost": new.expected_cost,
+        }
+        figures = {name: asdict(value) for name, value in shown.items() if value is not None}
+        counts = {"n_normals": new.n_normals, "n_anomalies": new.n_anomalies}
+        return figures | counts | {"scores_sha256": new.data_hash}
+
+
 def _register(
-    detector: Any, model: ResolvedModel, evidence: str, alias: str | None, uri: str | None
+    detector: Any, model: ResolvedModel, change: Change, alias: str | None, uri: str | None
 ) -> RegisteredModel:
     from vae_anomaly.tracking import register_directory
+    from vae_anomaly.tracking.changes import change_tag
 
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         saved = detector.save(Path(scratch) / "model")
@@ -187,21 +245,9 @@ def _register(
             saved,
             name=model.name,
             alias=alias,
-            evidence=evidence,
-            description=evidence,
+            evidence=change.sentence(),
+            description=change.sentence(),
+            version_tags=change_tag(change.record()),
+            who=change.who,
             uri=uri,
         )
-
-
-def _evidence(
-    old: Threshold, new: Threshold, model: ResolvedModel, who: str | None, reason: str
-) -> str:
-    asked = ", ".join(f"{k} {v}" for k, v in new.parameters.items() if v is not None)
-    said = [
-        f"threshold {old.value:.6g} -> {new.value:.6g} on the network of {model.label}",
-        f"policy {new.policy} ({asked})" if asked else f"policy {new.policy}",
-        f"scores sha256 {new.data_hash[:16]}" if new.data_hash else "",
-        f"by {who}" if who else "",
-        reason,
-    ]
-    return "; ".join(part for part in said if part)

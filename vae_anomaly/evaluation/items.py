@@ -54,6 +54,8 @@ class ScoredItems:
         What is at stake.
     by : dict of str to ndarray of shape (N,), object
         Columns whose values get a table line each: machine, shop, camera.
+    flagged : ndarray of shape (N,), bool, optional
+        Flagged by the scoring job that made the scores.
     left_out : dict of str to int
         Items that could not be scored or judged, by reason.
     masks, heat : tuple of ndarray of shape (128, 128)
@@ -69,6 +71,7 @@ class ScoredItems:
     groups: NDArray[np.object_] | None = None
     amounts: Floats | None = None
     by: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    flagged: NDArray[np.bool_] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     masks: Masks = ()
     heat: Heat = ()
@@ -81,6 +84,10 @@ class ScoredItems:
     def normals(self) -> Floats:
         """Scores of the items that count as normal: all of them where there are no labels."""
         return self.scores if self.labels is None else self.scores[~self.labels]
+
+    def flagged_by(self, value: float) -> NDArray[np.bool_]:
+        """Say what was flagged: by the scoring job if known, else what lies above ``value``."""
+        return self.flagged if self.flagged is not None else np.asarray(self.scores > value)
 
 
 def held_out_normals(detector: Any) -> ScoredItems:
@@ -194,7 +201,7 @@ def _row_scores(detector: Any, frame: pd.DataFrame, tell: Progress) -> Floats:
 
 def select(items: ScoredItems, keep: NDArray[np.bool_]) -> ScoredItems:
     """Return some of the items; masks and heat maps are not touched."""
-    columns = ("ids", "scores", "labels", "kinds", "groups", "amounts")
+    columns = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
     present = {name: getattr(items, name) for name in columns}
     chosen: dict[str, Any] = {k: None if v is None else v[keep] for k, v in present.items()}
     return replace(items, by={name: column[keep] for name, column in items.by.items()}, **chosen)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.data.cells import read_numbers, read_text
+from vae_anomaly.data.cells import read_booleans, read_numbers, read_text
 from vae_anomaly.data.marks import synthetic_rows
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import DataError
@@ -77,6 +77,7 @@ def read_scores(
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--group")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
+        flagged=_flags(frame),
         left_out=made | _unlabelled(marks),
         source=str(source),
     )
@@ -98,6 +99,13 @@ def _real(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     if not made.any():
         return frame, {}
     return frame[~made].reset_index(drop=True), {"synthetic": int(made.sum())}
+
+
+def _flags(frame: pd.DataFrame) -> Any:
+    if "is_anomaly" not in frame.columns:
+        return None
+    values, _ = read_booleans(frame["is_anomaly"])
+    return values == 1 if np.isfinite(values).all() else None
 
 
 def _finite(column: pd.Series[Any], source: str) -> Any:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.evaluation.items import ScoredItems
-from vae_anomaly.thresholds import Threshold, candidate_table
+from vae_anomaly.evaluation.items import ScoredItems, select
+from vae_anomaly.evaluation.words import in_words
+from vae_anomaly.thresholds import (
+    ReviewedSample,
+    Threshold,
+    candidate_table,
+    threshold_from_reviews,
+)
+from vae_anomaly.thresholds.mover import Bench
+from vae_anomaly.thresholds.policies import checked_costs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["POLICIES", "Tuned", "tune"]
+__all__ = ["POLICIES", "Tuned", "bench", "tune", "tuned_at"]
 
 Ask = Mapping[str, float]
 PER_THOUSAND = 1000.0
+_RULES = {"f_beta", "youden", "cost", "min_precision", "min_recall"}  # they need labels
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,14 @@ class Tuned:
     words: str
 
 
-def tune(items: ScoredItems, ask: Ask, *, volume: float | None = None) -> Tuned:
+def tune(
+    items: ScoredItems,
+    ask: Ask,
+    *,
+    volume: float | None = None,
+    current: Threshold | None = None,
+    reviews: ReviewedSample | None = None,
+) -> Tuned:
     """Choose a threshold.
 
     Parameters
@@ -53,6 +71,10 @@ def tune(items: ScoredItems, ask: Ask, *, volume: float | None = None) -> Tuned:
         together. Empty: a false-positive rate of 1 %.
     volume : float, optional
         Items a day.
+    current : Threshold, optional
+        The one in force; listed beside the others.
+    reviews : ReviewedSample, optional
+        Reviewers' verdicts on these items, instead of labels.
 
     Returns
     -------
@@ -65,15 +87,99 @@ def tune(items: ScoredItems, ask: Ask, *, volume: float | None = None) -> Tuned:
     CalibrationError
         If the scores cannot support what is asked for.
     """
-    threshold = POLICIES[_policy_of(ask)](items, dict(ask) or {"target_fpr": 0.01}, volume)
-    if items.labels is not None and threshold.expected_recall is None:
-        threshold = threshold.measured(items.scores, items.labels, groups=items.groups)
+    wish = dict(ask) or {"target_fpr": 0.01}
+    choose = POLICIES[_policy_of(wish)]
+    if reviews is not None:
+        threshold = _by_reviews(items, reviews, wish, volume)
+    else:
+        threshold = choose(items, wish, volume)
+    if volume is not None:
+        told = {**threshold.parameters, "volume": volume}
+        threshold = threshold.model_copy(update={"parameters": told})
+    return tuned_at(items, threshold, wish, volume=volume, current=current, reviews=reviews)
+
+
+def tuned_at(
+    items: ScoredItems,
+    threshold: Threshold,
+    ask: Ask,
+    *,
+    volume: float | None = None,
+    current: Threshold | None = None,
+    reviews: ReviewedSample | None = None,
+) -> Tuned:
+    """Put a threshold beside the others that one could have; parameters as for `tune`."""
+    point = bench(items, ask, volume=volume, reviews=reviews)
+    if threshold.expected_recall is None and point.measure is not None:
+        threshold = point.measure(threshold)
+    now = [] if current is None else [Threshold(value=current.value, policy="in force")]
     day = volume or PER_THOUSAND
     table = candidate_table(
-        items.scores, items.labels, chosen=threshold, volume=day, groups=items.groups
+        items.scores if reviews is None else point.normals,
+        items.labels if reviews is None else None,
+        chosen=threshold,
+        volume=day,
+        groups=items.groups if reviews is None else point.groups,
+        costs=_costs(items, ask),
+        others=now,
+        measure=point.measure if reviews is not None else None,
     )
     same = (table["threshold"] == threshold.value) & ~table["chosen"]  # the chosen one says it
     return Tuned(threshold, table[~same].reset_index(drop=True), day, in_words(threshold, volume))
+
+
+def bench(
+    items: ScoredItems,
+    ask: Ask,
+    *,
+    volume: float | None = None,
+    reviews: ReviewedSample | None = None,
+) -> Bench:
+    """Return what thresholds are measured on; parameters as for `tune`."""
+    if reviews is not None:
+        told, rest = reviews, select(items, ~reviews.confirmed)
+        prices = {name: ask.get(name) for name in ("cost_fp", "cost_fn")}
+        return Bench(
+            items.scores,
+            rest.scores,
+            measure=lambda point: told.measured(point, **prices),
+            volume=volume,
+            groups=rest.groups,
+        )
+    measure, y, costs = None, items.labels, _costs(items, ask)
+    if y is not None:
+
+        def measure(point: Threshold) -> Threshold:
+            return point.measured(items.scores, y, groups=items.groups, costs=costs)
+
+    return Bench(
+        items.scores, items.normals, measure=measure, volume=volume, groups=_normal_groups(items)
+    )
+
+
+def _costs(items: ScoredItems, ask: Ask) -> NDArray[np.float64] | None:
+    if items.labels is None or not {"cost_fp", "cost_fn"} <= set(ask):
+        return None
+    return checked_costs(ask["cost_fp"], ask["cost_fn"], items.labels, items.amounts)
+
+
+def _by_reviews(
+    items: ScoredItems, reviews: ReviewedSample, wish: Ask, volume: float | None
+) -> Threshold:
+    """Choose by verdicts; a policy that needs no labels takes what is not confirmed as normal."""
+    policy, plain = _policy_of(wish), replace(items, labels=None)
+    if policy in _RULES:
+        return threshold_from_reviews(
+            reviews,
+            f"f{wish['f_beta']:g}" if policy == "f_beta" else policy,
+            target=wish.get(policy),
+            cost_fp=wish.get("cost_fp"),
+            cost_fn=wish.get("cost_fn"),
+        )
+    of = plain if policy in {"capacity", "fdr"} else select(plain, ~reviews.confirmed)
+    threshold = reviews.measured(POLICIES[policy](of, wish, volume))
+    note = f"{threshold.note} {reviews.describe()}".strip()
+    return threshold.model_copy(update={"note": note})
 
 
 def _policy_of(ask: Ask) -> str:
@@ -96,6 +202,10 @@ def _volume(volume: float | None, what: str) -> float:
     return volume
 
 
+def _youden(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
+    return _by_rule(items, "youden", "youden")
+
+
 def _fpr(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
     return Threshold.from_fpr(items.normals, ask["target_fpr"], groups=_normal_groups(items))
 
@@ -108,7 +218,7 @@ def _max_alarms(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold
 
 
 def _quantile(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_quantile(items.normals, ask["quantile"])
+    return Threshold.from_quantile(items.normals, ask["quantile"], groups=_normal_groups(items))
 
 
 def _tail(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
@@ -179,57 +289,9 @@ POLICIES: dict[str, Callable[[ScoredItems, Ask, float | None], Threshold]] = {
     "fdr": _fdr,
     "capacity": _capacity,
     "f_beta": _f_beta,
+    "youden": _youden,
     "min_precision": _min_precision,
     "min_recall": _min_recall,
     "cost": _cost,
 }
 """What can be asked for: the name of the wish and the function that grants it."""
-
-
-def in_words(threshold: Threshold, volume: float | None = None) -> str:
-    """Say what a threshold means to the person who answers for it.
-
-    Parameters
-    ----------
-    threshold : Threshold
-    volume : float, optional
-        Items a day.
-    """
-    said = [
-        f"An item is flagged when its anomaly score is above {threshold.value:.4g}: "
-        f"at most {one_in(threshold.value)} normal items is that strange."
-    ]
-    rate = threshold.expected_fpr
-    if rate is not None:
-        count, unit = (volume, "a day") if volume else (PER_THOUSAND, "")
-        alarms = rate.scaled(count)
-        said.append(
-            f"Of {count:,.0f} good items {unit}".rstrip()
-            + f" about {_amount(alarms.estimate)} will be flagged "
-            f"({_amount(alarms.low)} to {_amount(alarms.high)})."
-        )
-    for figure, text in (
-        (threshold.expected_recall, "of the anomalies are found"),
-        (threshold.expected_precision, "of the flags are real"),
-    ):
-        if figure is not None:
-            said.append(f"{figure.estimate:.0%} {text} ({figure.low:.0%} to {figure.high:.0%}).")
-    if threshold.expected_cost is not None:
-        said.append(f"The cost is {threshold.expected_cost.estimate:.4g} per item.")
-    if threshold.extrapolated:
-        said.append("This rests on a fitted tail, beyond what the normals can show.")
-    return " ".join([*said, threshold.note]).strip()
-
-
-def one_in(score: float) -> str:
-    """Say an anomaly score, -log10 p, as ``1 in N``."""
-    if score <= 0:
-        return "every one of the"
-    many = 10.0 ** min(score, 300.0)
-    if many > 1e9:
-        return "fewer than 1 in 1,000,000,000"
-    return f"1 in {math.floor(many + 1e-9):,}" if many >= 10 else f"1 in {many:.3g}"
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

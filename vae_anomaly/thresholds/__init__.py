@@ -2,7 +2,7 @@
 
 An item is flagged when its ``anomaly_score > value``. Policies that need normals only are what an
 owner has on the first day; policies with labels report figures that were not measured on the items
-that chose the threshold.
+that chose the threshold. Reviewers' verdicts count as labels of a sample that flags have selected.
 """
 
 from __future__ import annotations
@@ -10,5 +10,12 @@ from __future__ import annotations
 from vae_anomaly.thresholds.candidates import candidate_table
 from vae_anomaly.thresholds.conformal import smallest_fpr
 from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.reviews import ReviewedSample, threshold_from_reviews
 
-__all__ = ["Threshold", "candidate_table", "smallest_fpr"]
+__all__ = [
+    "ReviewedSample",
+    "Threshold",
+    "candidate_table",
+    "smallest_fpr",
+    "threshold_from_reviews",
+]

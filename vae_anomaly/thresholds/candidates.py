@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,22 @@ from vae_anomaly.metrics import Interval, checked_labels, checked_scores, propor
 from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr
 from vae_anomaly.thresholds.policies import Threshold
 
-__all__ = ["candidate_table"]
+__all__ = ["candidate_table", "policy_name"]
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+_ASKED = {
+    "fpr": ("fpr",),
+    "max_alarms": ("max_alarms_per_day",),
+    "quantile": ("quantile",),
+    "tail": ("fpr",),
+    "fdr": ("fdr",),
+    "capacity": ("capacity",),
+    "f_beta": ("beta",),
+    "cost": ("cost_fp", "cost_fn"),
+    "min_precision": ("min_precision",),
+    "min_recall": ("min_recall",),
+}
 
 
 def candidate_table(
@@ -27,6 +40,9 @@ def candidate_table(
     volume: float | None = None,
     groups: ArrayLike | None = None,
     targets: Sequence[float] = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001),
+    costs: FloatArray | None = None,
+    others: Sequence[Threshold] = (),
+    measure: Callable[[Threshold], Threshold] | None = None,
 ) -> pd.DataFrame:
     """Tabulate operating points that an owner can choose between.
 
@@ -44,6 +60,12 @@ def candidate_table(
         As in `Threshold.from_fpr`.
     targets : sequence of float
         False-positive rates; those that the normals cannot support are left out.
+    costs : ndarray of shape (N,), optional
+        What a mistake on each item costs; with labels, adds the cost per item.
+    others : sequence of Threshold
+        More points, for example the one in force.
+    measure : callable, optional
+        Fills in the figures of a threshold, where labels are not simply there.
 
     Returns
     -------
@@ -65,10 +87,11 @@ def candidate_table(
     made = [Threshold.from_fpr(s[normal], fpr, groups=inner) for fpr in targets if fpr >= supported]
     if y is not None:
         made += [Threshold.from_labels(s, y, rule, groups=members) for rule in ("f1", "youden")]
-    if chosen is not None:
-        made.append(_with_rate(chosen, s[normal]))
-    if y is not None:
-        made = [t if t.expected_recall else t.measured(s, y, groups=members) for t in made]
+    made += [_with_rate(t, s[normal]) for t in (*others, *([chosen] if chosen else []))]
+    if measure is not None:
+        made = [t if t is chosen or t.expected_recall else measure(t) for t in made]
+    elif y is not None:
+        made = [_measured(t, s, y, members, costs) for t in made]
     rows = [_row(t, volume) for t in made]
     table = pd.DataFrame(rows).assign(chosen=False)
     if chosen is not None:
@@ -84,10 +107,35 @@ def _with_rate(threshold: Threshold, normals: FloatArray) -> Threshold:
     return threshold.model_copy(update={"expected_fpr": rate, "n_normals": normals.size})
 
 
+def _measured(
+    threshold: Threshold,
+    scores: FloatArray,
+    labels: BoolArray,
+    groups: NDArray[Any] | None,
+    costs: FloatArray | None,
+) -> Threshold:
+    """Fill in what labels can tell of a threshold and its policy has not told."""
+    if threshold.expected_recall and (costs is None or threshold.expected_cost):
+        return threshold
+    found = threshold.measured(scores, labels, groups=groups, costs=costs)
+    if not threshold.expected_recall:
+        return found
+    return threshold.model_copy(update={"expected_cost": found.expected_cost})
+
+
+def policy_name(threshold: Threshold) -> str:
+    """Return the policy with what it was asked for, for example ``max_alarms 20``."""
+    asked = [threshold.parameters.get(name) for name in _ASKED.get(threshold.policy, ())]
+    return " ".join([threshold.policy, ":".join(f"{v:g}" for v in asked if _is_number(v))]).strip()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
 def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
-    asked = ",".join(f"{v:g}" for v in threshold.parameters.values() if isinstance(v, float))
     row: dict[str, Any] = {
-        "policy": f"{threshold.policy} {asked}".strip(),
+        "policy": policy_name(threshold),
         "threshold": threshold.value,
         "p_value": threshold.p_value,
     }

@@ -31,9 +31,10 @@ from vae_anomaly.thresholds.conformal import (
 from vae_anomaly.thresholds.record import ThresholdRecord
 from vae_anomaly.thresholds.tails import fit_tail
 
-__all__ = ["Threshold"]
+__all__ = ["Threshold", "checked_costs"]
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
 def _hash(*arrays: NDArray[Any]) -> str:
@@ -152,7 +153,9 @@ class Threshold(ThresholdRecord):
         return chosen._with(policy="max_alarms", parameters={**chosen.parameters, **asked})
 
     @classmethod
-    def from_quantile(cls, scores: ArrayLike, quantile: float) -> Self:
+    def from_quantile(
+        cls, scores: ArrayLike, quantile: float, *, groups: ArrayLike | None = None
+    ) -> Self:
         """Take a quantile of the normals' scores; simple, but without the promise of `from_fpr`.
 
         Parameters
@@ -160,6 +163,8 @@ class Threshold(ThresholdRecord):
         scores : array-like of shape (N,), higher = more anomalous
         quantile : float in (0, 1]
             At most ``1 - quantile`` of these very scores lie above.
+        groups : array-like of shape (N,), optional
+            Interval by resampling whole groups.
 
         Returns
         -------
@@ -178,7 +183,7 @@ class Threshold(ThresholdRecord):
             value=value,
             policy="quantile",
             parameters={"quantile": quantile},
-            expected_fpr=rate_above(s, value),
+            expected_fpr=rate_above(s, value, groups),
             n_normals=s.size,
             data_hash=_hash(s),
             note=tie_note(s, value),
@@ -260,7 +265,7 @@ class Threshold(ThresholdRecord):
         Benjamini and Hochberg 1995; for conformal p-values Bates et al., Testing for outliers
         with conformal p-values, 2023.
         """
-        s = np.sort(checked_scores(scores))[::-1]
+        s = _batch(scores)
         check_rate("false-discovery rate", fdr)
         rank = np.arange(1, s.size + 1)
         passed = np.flatnonzero(10.0**-s <= fdr * rank / s.size)
@@ -298,7 +303,7 @@ class Threshold(ThresholdRecord):
         CalibrationError
             If a score is not finite.
         """
-        s = np.sort(checked_scores(scores))[::-1]
+        s = _batch(scores)
         day = float(s.size if volume is None else volume)
         if not 0 < capacity <= day:
             raise ConfigError(
@@ -313,7 +318,8 @@ class Threshold(ThresholdRecord):
             policy="capacity",
             parameters={"capacity": capacity, "volume": day, "flagged_share": share.estimate},
             data_hash=_hash(checked_scores(scores)),
-            note=f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}].",
+            note=f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}]."
+            + (f" {_left_unflagged(s, value)}" if int(np.sum(s > value)) < wanted else ""),
         )
 
     # --- with labels ----------------------------------------------------------------------------
@@ -403,13 +409,7 @@ class Threshold(ThresholdRecord):
         """
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
-        if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
-            raise ConfigError(
-                f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
-                f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
-            )
-        stake = np.ones(s.size) if amounts is None else _checked_amounts(amounts, s.size)
-        weights = np.where(y, cost_fn * stake, cost_fp)
+        weights = checked_costs(cost_fp, cost_fn, y, amounts)
         asked: dict[str, int | float | str | None] = {"cost_fp": cost_fp, "cost_fn": cost_fn}
         return cls._tuned(rules.least_cost, "cost", asked, s, y, weights, groups, random_state)
 
@@ -427,6 +427,7 @@ class Threshold(ThresholdRecord):
     ) -> Self:
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
+        _require_order(s, y)
         members = None if groups is None else np.asarray(groups).reshape(-1)
         curve = RankingCurve.of(y, s, weights)
         value = float(curve.value[rule(curve)])
@@ -455,6 +456,66 @@ class Threshold(ThresholdRecord):
             data_hash=_hash(s, y),
             note=note,
         )
+
+
+def _batch(scores: ArrayLike) -> FloatArray:
+    """Return the scores of a batch, falling, or say why they give no order to cut."""
+    s = np.sort(checked_scores(scores))[::-1]
+    if s.size > 1 and s[0] == s[-1]:
+        raise CalibrationError(
+            f"All {s.size} scores are equal ({s[0]:g}): they give no order to cut. "
+            "Check the model and its input."
+        )
+    return s
+
+
+def _left_unflagged(scores: FloatArray, value: float) -> str:
+    """Say that a tie at the bound was not split."""
+    tied = int(np.sum(scores == value))
+    return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
+
+
+def _require_order(scores: FloatArray, labels: BoolArray) -> None:
+    """Refuse labelled scores that no threshold can be read from."""
+    if scores.min() == scores.max():
+        raise CalibrationError(
+            f"All {scores.size} scores are equal ({scores[0]:g}): they give no order to cut. "
+            "Check the model and its input."
+        )
+    if np.sum(~labels) < 2:
+        raise CalibrationError(
+            "A threshold needs at least 2 normal items to be measured on; got 1. Label more."
+        )
+
+
+def checked_costs(
+    cost_fp: float, cost_fn: float, labels: BoolArray, amounts: ArrayLike | None = None
+) -> FloatArray:
+    """Return what a mistake on each item costs.
+
+    Parameters
+    ----------
+    cost_fp, cost_fn : float >= 0
+        Of a false alarm, and of a miss (per unit of amount).
+    labels : ndarray of shape (N,), bool
+    amounts : array-like of shape (N,), optional
+
+    Returns
+    -------
+    costs : ndarray of shape (N,), float64
+
+    Raises
+    ------
+    ConfigError
+        If a cost or an amount is negative or not finite, or both costs are 0.
+    """
+    if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
+        raise ConfigError(
+            f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
+            f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
+        )
+    stake = np.ones(labels.size) if amounts is None else _checked_amounts(amounts, labels.size)
+    return np.where(labels, cost_fn * stake, cost_fp)
 
 
 def _checked_amounts(amounts: ArrayLike, n: int) -> FloatArray:

@@ -18,6 +18,7 @@ from vae_anomaly.thresholds.rules import flag_quality
 __all__ = ["ThresholdRecord"]
 
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 
 def _today() -> str:
@@ -95,9 +96,14 @@ class ThresholdRecord(BaseModel):
         return np.asarray(checked_scores(scores) > self.value, dtype=np.bool_)
 
     def measured(
-        self, scores: ArrayLike, labels: ArrayLike, *, groups: ArrayLike | None = None
+        self,
+        scores: ArrayLike,
+        labels: ArrayLike,
+        *,
+        groups: ArrayLike | None = None,
+        costs: FloatArray | None = None,
     ) -> Self:
-        """Add recall and precision, measured on labelled scores, to a threshold made without them.
+        """Add recall, precision and cost to a threshold that was made without labels.
 
         Parameters
         ----------
@@ -105,6 +111,8 @@ class ThresholdRecord(BaseModel):
         labels : array-like of shape (N,), 1 = anomaly
         groups : array-like of shape (N,), optional
             Intervals by resampling whole groups.
+        costs : ndarray of shape (N,), optional
+            What a mistake on each item costs.
 
         Returns
         -------
@@ -113,11 +121,12 @@ class ThresholdRecord(BaseModel):
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
         members = None if groups is None else np.asarray(groups).reshape(-1)
-        quality = flag_quality(s > self.value, y, groups=members)
+        quality = flag_quality(s > self.value, y, weights=costs, groups=members)
         return self._with(
             expected_fpr=self.expected_fpr or quality.fpr,
             expected_recall=quality.recall,
             expected_precision=quality.precision,
+            expected_cost=quality.cost or self.expected_cost,
             n_anomalies=int(np.sum(y)),
         )
 

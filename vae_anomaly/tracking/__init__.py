@@ -6,6 +6,8 @@
     load("models:/cards@champion")                           a verified detector, and its version
     promote("cards", 4, evidence="AP 0.41, was 0.36")        an alias moved, on the record
     log_evaluation(model, figures, source="days/")           a run of its own, with figures
+    threshold_history("cards")                               who moved the threshold, when, and why
+    import_feedback("cards", verdicts)                       what reviewers said of flagged items
     log_sweep(report)                                        a run, and one below it a model
 
 The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
@@ -20,7 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vae_anomaly.tracking.changes import ThresholdHistory, threshold_history
     from vae_anomaly.tracking.evaluations import LoggedEvaluation, log_evaluation
+    from vae_anomaly.tracking.feedback import (
+        FeedbackSummary,
+        import_feedback,
+        load_feedback,
+        registered_name,
+    )
     from vae_anomaly.tracking.promotion import Promotion, promote
     from vae_anomaly.tracking.registry import (
         ModelCard,
@@ -35,6 +44,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
+    "FeedbackSummary",
     "LoggedEvaluation",
     "LoggedSweep",
     "ModelCard",
@@ -42,24 +52,35 @@ __all__ = [
     "Promotion",
     "RegisteredModel",
     "ResolvedModel",
+    "ThresholdHistory",
     "VersionCard",
+    "import_feedback",
     "init_store",
     "list_models",
     "load",
+    "load_feedback",
     "log_evaluation",
     "log_sweep",
     "log_sweep_record",
     "log_training",
     "promote",
     "register_directory",
+    "registered_name",
     "resolve",
     "show_model",
+    "threshold_history",
     "tracking_uri",
     "verify",
 ]
 
 _HOME = {
     "LoggedEvaluation": "evaluations",
+    "FeedbackSummary": "feedback",
+    "ThresholdHistory": "changes",
+    "import_feedback": "feedback",
+    "load_feedback": "feedback",
+    "registered_name": "feedback",
+    "threshold_history": "changes",
     "LoggedSweep": "sweeps",
     "ModelCard": "registry",
     "ModelSummary": "registry",

@@ -100,7 +100,7 @@ def move_alias(
 ) -> Promotion:
     """Do what `promote` says, inside a session, for a version known to be sound."""
     old = model_aliases(client, name, store).get(alias)
-    person = who or _user()
+    person = who or this_user()
     why = evidence if isinstance(evidence, str) else json.dumps(dict(evidence), sort_keys=True)
     told: dict[str, object] = {
         "model": name,
@@ -158,7 +158,8 @@ def _promotion(client: Any, run: Any) -> Promotion:
     )
 
 
-def _user() -> str:
+def this_user() -> str:
+    """Return the name of the user of this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in a container

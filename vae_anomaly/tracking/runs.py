@@ -106,6 +106,7 @@ class _Run:
     version_tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
     interrupted_run: str = ""
+    who: str = ""
 
 
 def log_training(
@@ -178,6 +179,8 @@ def register_directory(
     evidence: str = "",
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    version_tags: Mapping[str, str] | None = None,
+    who: str | None = None,
     uri: str | Path | None = None,
 ) -> RegisteredModel:
     """Register a model folder as a new version, or log a record that an outage left behind.
@@ -192,6 +195,10 @@ def register_directory(
         As in `log_training`.
     description : str
         What is new in this version, for example its threshold.
+    version_tags : mapping of str to str, optional
+        More tags of the version.
+    who : str, optional
+        Who moves the alias. Default: the user of this process.
 
     Returns
     -------
@@ -221,7 +228,8 @@ def register_directory(
     with quiet():
         write_package(folder, state, record / "package")
     run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
-    run.description = description
+    run.description, run.who = description, who or ""
+    run.version_tags |= dict(version_tags or {})
     run.tags |= {f"{TAG}source": "directory"}
     run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
     _write_artifacts(record, state, {})
@@ -338,7 +346,7 @@ def _upload(client: Any, record: Path, run: _Run, store: str) -> RegisteredModel
         _close_interrupted(client, run_id)
         raise
     if run.alias:
-        move_alias(client, store, run.name, version, run.alias, evidence=run.evidence)
+        move_alias(client, store, run.name, version, run.alias, who=run.who, evidence=run.evidence)
     uri = f"models:/{run.name}/{version}"
     logger.info("%s is registered in %s", uri, displayed(store))
     return RegisteredModel(run.name, version, run_id, uri, digest, displayed(store))

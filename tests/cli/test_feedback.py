@@ -1,0 +1,124 @@
+"""Verdicts are stored with the model, shown, and used to tune its threshold."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
+
+from vae_anomaly import load_detector
+from vae_anomaly.tracking import load_feedback, log_training
+
+MODEL = "models:/cards@champion"
+
+
+@pytest.fixture
+def at(table_model, store, monkeypatch, call):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)  # after `call`, which clears it
+    log_training(load_detector(table_model), name="cards", uri=store, alias="champion")
+    return call
+
+
+def write_scores(folder) -> pd.DataFrame:
+    """Write 400 scores, 40 above 2 of which half are real, 10 others missed; return the truth."""
+    score = [i / 360 * 1.9 for i in range(360)] + [2.1 + i / 40 for i in range(40)]
+    real = [i % 36 == 0 for i in range(360)] + [i % 2 == 0 for i in range(40)]
+    frame = pd.DataFrame({"id": [f"i{i}" for i in range(400)], "score": score})
+    frame["is_anomaly"] = frame["score"] > 2.0
+    frame.to_csv(folder / "scores.csv", index=False)
+    return frame.assign(real=real)
+
+
+def decide(folder, truth: pd.DataFrame, sheet: str) -> None:
+    """Fill in the verdicts of a sheet."""
+    filled = pd.read_csv(folder / sheet)
+    real = truth.set_index("id")["real"][filled["item"]].to_numpy()
+    filled["verdict"] = ["confirmed" if yes else "false alarm" for yes in real]
+    filled.to_csv(folder / sheet, index=False)
+
+
+def test_a_sheet_is_drawn_reviewed_imported_and_tunes_the_threshold(at, tmp_path):
+    truth = write_scores(tmp_path)
+    code, out, err = at("feedback", "sample", MODEL, "--scores", "scores.csv", "--n", 120)
+    assert code == 0, err
+    assert "40 flagged items and 120 of the 360 others" in out
+    assert "no verdict" in at("feedback", "import", MODEL, "decisions.csv")[2]
+    decide(tmp_path, truth, "decisions.csv")
+    code, out, _ = at("feedback", "import", MODEL, "decisions.csv", "--who", "Ada")
+    assert "160 verdicts" in out
+    assert "120 on items drawn at random" in out
+    assert "Ada 160" in at("feedback", "show", "cards")[1]
+    code, out, err = at(
+        "threshold", "tune", MODEL, "--scores", "scores.csv", "--feedback", "--f-beta", 1
+    )
+    assert code == 0, err
+    assert "40 of 40 flagged items and on 120 of 360 others" in out
+    assert "> f_beta 1" in out
+
+
+def test_without_an_audit_what_is_missed_is_said_to_be_unknown(at, tmp_path):
+    truth = write_scores(tmp_path)
+    at("feedback", "sample", MODEL, "--scores", "scores.csv", "--n", 1)
+    sheet = pd.read_csv(tmp_path / "decisions.csv")
+    sheet[sheet["audit"] == "no"].to_csv(tmp_path / "decisions.csv", index=False)
+    decide(tmp_path, truth, "decisions.csv")
+    at("feedback", "import", MODEL, "decisions.csv")
+    tune = ("threshold", "tune", MODEL, "--scores", "scores.csv", "--feedback")
+    code, _, err = at(*tune, "--f-beta", 1)
+    assert code == 3
+    assert "random sample of unflagged items" in err
+    code, out, _ = at(*tune, "--min-precision", 0.5)
+    assert code == 0
+    assert "is unknown" in out
+    assert "recall    " not in out
+
+
+def test_the_last_verdict_on_an_item_wins(at, store, tmp_path):
+    (tmp_path / "one.csv").write_text("item,verdict\na,confirmed\nb,no\n")
+    (tmp_path / "two.csv").write_text("path,decision,who\na,False Alarm,Bo\na,confirmed,\nc,,\n")
+    at("feedback", "import", "cards", "one.csv", "--who", "Ada")
+    code, out, _ = at("feedback", "import", "cards", "two.csv", "--who", "Eve")
+    assert code == 0
+    assert "0 items are new, 0 changed" in out
+    assert "1 rows without a verdict" in out
+    (tmp_path / "three.csv").write_text("id,label\na,0\n")
+    assert "1 changed their verdict" in at("feedback", "import", "cards", "three.csv")[1]
+    kept = load_feedback("cards", store).set_index("item")
+    assert kept["is_anomaly"].to_dict() == {"a": False, "b": False}
+    assert kept["who"]["b"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("item,verdict\na,perhaps\n", 3, "'perhaps' in row 1, which is no verdict"),
+        ("item,other\na,1\n", 3, "Name it with --verdict"),
+        ("thing,verdict\na,1\n", 3, "Name it with --item"),
+        ("item,verdict\n,yes\n", 3, "without a name in row 1"),
+        ("item,verdict,audit\na,yes,perhaps\n", 3, "'perhaps' in row 1 of audit"),
+        ("item,verdict,when\na,yes,monday\n", 3, "2026-05-01T22:10"),
+    ],
+    ids=["word", "no verdicts", "no items", "nameless", "audit", "when"],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_the_remedy(at, tmp_path, text, code, told):
+    (tmp_path / "bad.csv").write_text(text)
+    found, out, err = at("feedback", "import", "cards", "bad.csv")
+    assert (found, out) == (code, "")
+    assert told in err
+
+
+def test_a_folder_and_an_unknown_model_are_refused(at, table_model, tmp_path):
+    (tmp_path / "d.csv").write_text("item,verdict\na,yes\n")
+    assert "is a folder" in at("feedback", "import", table_model, "d.csv")[2]
+    assert at("feedback", "import", "nobody", "d.csv")[0] == 5
+
+
+def test_verdicts_on_other_items_are_refused(at, tmp_path):
+    write_scores(tmp_path)
+    (tmp_path / "d.csv").write_text("item,verdict\nx1,yes\nx2,no\n")
+    at("feedback", "import", MODEL, "d.csv")
+    tune = ("threshold", "tune", MODEL, "--feedback")
+    code, _, err = at(*tune, "--scores", "scores.csv")
+    assert code == 3
+    assert "None of the 400 items" in err
+    assert at(*tune)[0] == 2  # the held-out normals were never reviewed

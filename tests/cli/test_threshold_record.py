@@ -1,0 +1,110 @@
+"""Thresholds are compared on the same scores, and their history is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
+from scipy import stats
+
+from vae_anomaly import load_detector
+from vae_anomaly.evaluation import ScoredItems, compare
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.tracking import log_training
+
+
+def test_the_difference_of_two_thresholds_is_the_closed_forms():
+    draw = np.random.default_rng(0)
+    labels = np.arange(20_000) < 2_000
+    scores = draw.normal(size=20_000) + 2.0 * labels
+    items = ScoredItems(np.arange(20_000).astype(object), scores, labels)
+    found = compare(items, Threshold(value=2.0), Threshold(value=1.5), volume=1000.0)
+    true = stats.norm.sf(1.5) - stats.norm.sf(2.0)
+    rate = found.figures["fpr"][2]
+    assert rate.low <= true <= rate.high
+    assert found.figures["alarms_per_day"][2].estimate == pytest.approx(1000 * rate.estimate)
+    recall = found.figures["recall"][2]
+    assert recall.low <= stats.norm.sf(-0.5) - stats.norm.sf(0.0) <= recall.high
+    assert recall.high - recall.low < 0.06  # surer than the two recalls apart
+    assert found.only_a == 0
+    assert found.only_b == np.sum((scores > 1.5) & (scores <= 2.0))
+    back = compare(items, Threshold(value=1.5), Threshold(value=2.0)).figures["fpr"][2]
+    assert (back.estimate, back.low, back.high) == (-rate.estimate, -rate.high, -rate.low)
+
+
+def test_groups_widen_the_difference():
+    draw = np.random.default_rng(1)
+    groups = np.repeat(np.arange(30), 40)
+    scores = np.repeat(draw.normal(size=30), 40) + 0.1 * draw.normal(size=1200)
+    ids, two = np.arange(1200).astype(object), (Threshold(value=1.0), Threshold(value=0.5))
+    apart = compare(ScoredItems(ids, scores), *two).figures["fpr"][2]
+    together = compare(ScoredItems(ids, scores, groups=groups), *two).figures["fpr"][2]
+    assert together.high - together.low > apart.high - apart.low
+
+
+def test_the_same_threshold_twice_changes_nothing(call, table_model):
+    code, out, _ = call("threshold", "compare", table_model, table_model)
+    assert code == 0
+    assert "No item changes side" in out
+
+
+def test_a_model_is_compared_with_a_file_on_its_held_out_normals(call, call_json, table_model):
+    call("threshold", "tune", table_model, "--target-fpr", 0.2)
+    said = call_json("threshold", "compare", table_model, "threshold.json")
+    assert said["only_b"] > 0 == said["only_a"]
+    fpr = said["figures"]["fpr"]
+    assert fpr["difference"]["estimate"] == pytest.approx(
+        fpr["b"]["estimate"] - fpr["a"]["estimate"]
+    )
+
+
+def test_two_files_are_compared_on_labelled_scores(call, tmp_path, table_model):
+    for rate in (0.2, 0.05):
+        call("threshold", "tune", table_model, "--target-fpr", rate, "--out", f"{rate}.json")
+    scores = np.linspace(0, 3, 300)
+    frame = pd.DataFrame({"id": range(300), "score": scores, "bad": (scores > 2.5).astype(int)})
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    code, out, err = call(
+        "threshold", "compare", "0.2.json", "0.05.json", "--scores", "scores.csv",
+        "--labels", "bad", "--cost-fp", 1, "--cost-fn", 9, "--volume", 500,
+    )  # fmt: skip
+    assert code == 0, err
+    for word in ("recall", "cost an item", "alarms a day", "items change side", "by A only"):
+        assert word in out
+    assert "Add --scores" in call("threshold", "compare", "0.2.json", "0.05.json")[2]
+
+
+def test_thresholds_of_different_scores_are_not_compared(call, table_model, image_model):
+    code, _, err = call("threshold", "compare", table_model, image_model)
+    assert code == 5
+    assert "mean something else" in err
+
+
+def test_the_history_says_who_when_from_to_and_on_what_evidence(
+    call, call_json, table_model, store, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    old = load_detector(table_model).threshold_.value
+    log_training(load_detector(table_model), name="cards", uri=store, alias="champion")
+    model = "models:/cards@champion"
+    call("threshold", "tune", model, "--max-alarms-per-day", 100, "--volume", 500)
+    call("threshold", "apply", model, "threshold.json", "--who", "Ada", "--reason", "quiet")
+    call("models", "promote", "cards", 1)
+    said = call_json("threshold", "history", "cards")
+    applied, trained = said["changes"]
+    assert (trained["how"], trained["version"], trained["new"]) == ("trained", 1, old)
+    assert (applied["how"], applied["who"], applied["reason"]) == ("applied", "Ada", "quiet")
+    assert (applied["old"], applied["made_on"], applied["policy"]) == (old, "cards/1", "max_alarms")
+    assert applied["evidence"]["alarms_per_day"]["estimate"] <= 100
+    assert len(applied["evidence"]["scores_sha256"]) == 64
+    back, forth, _ = said["moves"]
+    assert (forth["who"], forth["old"], forth["new"]) == ("Ada", old, applied["new"])
+    assert (back["old"], back["new"]) == (applied["new"], old)
+    _, out, _ = call("threshold", "history", "cards")
+    for word in ("Ada", "max_alarms 100", "a day", "of cards/1", "quiet", "@champion"):
+        assert word in out
+
+
+def test_the_history_of_an_unknown_model_is_refused(call, store):
+    assert call("threshold", "history", "nobody", "--tracking-uri", store)[0] == 5

@@ -1,0 +1,171 @@
+"""``vae-anomaly feedback import|show|sample``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.entities import state_option
+from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+from vae_anomaly.cli.threshold_items import find_items
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 20
+
+
+@click.group()
+def feedback() -> None:
+    """Keep what reviewers said of flagged items, for `threshold tune --feedback`.
+
+    \b
+    Examples:
+      vae-anomaly feedback sample models:/cards@champion --scores flags/ --out decisions.csv
+      vae-anomaly feedback import models:/cards@champion decisions.csv --who Ada
+    """
+
+
+@feedback.command("import")
+@click.argument("model")
+@click.argument("file", type=click.Path())
+@click.option("--item", metavar="COLUMN", help="Names the items.  [default: item, id or path]")
+@click.option("--verdict", metavar="COLUMN", help="Holds the verdicts.  [default: verdict, ...]")
+@click.option("--who", metavar="NAME", help="Who reviewed, where FILE does not say.")
+@tracking_option
+@json_option
+def import_(model: str, file: str, item: str | None, verdict: str | None, who: str | None,
+            uri: str | None, as_json: bool) -> None:  # fmt: skip
+    """Store the verdicts of FILE with the registered MODEL.
+
+    FILE is CSV or parquet: an item and a verdict a row, `confirmed` or `false alarm` (also yes/no,
+    1/0, defect/good; empty = undecided). A column `audit` says yes for items drawn at random. The
+    last verdict on an item counts.
+
+    \b
+    Example:
+      vae-anomaly feedback import models:/cards@champion decisions.csv --who Ada
+    """
+    from vae_anomaly.evaluation import read_verdicts
+    from vae_anomaly.tracking import import_feedback, registered_name
+
+    name = registered_name(model)
+    read = read_verdicts(file, item=item, verdict=verdict)
+    done = import_feedback(name, read.frame, who=who, source=file, uri=uri)
+    said = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,
+            "confirmed": int(read.frame["is_anomaly"].sum()),
+            "audited": int(read.frame["audit"].sum())}  # fmt: skip
+    if emit(said, as_json=as_json):
+        return
+    click.echo(
+        f"{done.imported:,} verdicts of {file} are stored with {name}: {said['confirmed']:,} "
+        f"confirmed, {done.imported - said['confirmed']:,} false alarms; {said['audited']:,} on "
+        "items drawn at random."
+    )
+    click.echo(f"{done.new:,} items are new, {done.changed:,} changed their verdict; "
+               f"{done.total:,} have one now.")  # fmt: skip
+    for count, why in (
+        (read.undecided, "without a verdict"),
+        (read.repeated, "judged again below"),
+    ):
+        if count:
+            click.echo(f"{count:,} rows {why} were left out.")
+    click.echo(f"\nNext: vae-anomaly threshold tune {_full(model)} --scores flags/ --feedback "
+               "--min-precision 0.5")  # fmt: skip
+
+
+@feedback.command()
+@click.argument("model")
+@tracking_option
+@json_option
+def show(model: str, uri: str | None, as_json: bool) -> None:
+    """Show the verdicts stored with MODEL: how many, whose, and the latest.
+
+    \b
+    Example:
+      vae-anomaly feedback show models:/cards@champion
+    """
+    from vae_anomaly.tracking import load_feedback, registered_name
+
+    name = registered_name(model)
+    found = load_feedback(name, uri)
+    said = {
+        "model": name,
+        "verdicts": len(found),
+        "confirmed": int(found["is_anomaly"].sum()),
+        "audited": int(found["audit"].sum()),
+        "items": found.to_dict("records"),
+    }
+    if emit(said, as_json=as_json):
+        return
+    if not len(found):
+        click.echo(f"No verdicts on items of {name} yet. Store some: vae-anomaly feedback import")
+        return
+    click.echo(f"{name}: {_counts(found)}")
+    rows = [
+        [str(v["item"]), "confirmed" if v["is_anomaly"] else "false alarm",
+         "yes" if v["audit"] else "no", str(v["who"]), f"{v['when']:%Y-%m-%d %H:%M}"]
+        for v in found.iloc[::-1].head(SHOWN).to_dict("records")
+    ]  # fmt: skip
+    title = f"The latest {min(SHOWN, len(found))} of {len(found):,} (all with --json)"
+    print_table(rows, ["item", "verdict", "at random", "by", "when (UTC)"], title)
+
+
+@feedback.command()
+@click.argument("model")
+@click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores.")
+@click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first.")
+@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True,
+              help="Unflagged items to be drawn.")  # fmt: skip
+@click.option("--out", metavar="FILE", default="decisions.csv", show_default=True,
+              help="Sheet for the reviewers.")  # fmt: skip
+@state_option
+@seed_option
+@tracking_option
+@json_option
+def sample(model: str, scores: str | None, input_: str | None, n: int, out: str, seed: int,
+           state: str | None, uri: str | None, as_json: bool) -> None:  # fmt: skip
+    """Write a sheet for reviewers: the flagged items, and some others drawn at random.
+
+    What is missed can only be learned from items that were not flagged and drawn at random: they
+    are marked in the column audit. Fill in the column verdict, then run `feedback import`.
+
+    \b
+    Example:
+      vae-anomaly feedback sample models:/cards@champion --scores flags/ --n 200
+    """
+    from vae_anomaly.evaluation import draw_audit
+    from vae_anomaly.tracking import load
+
+    if not (scores or input_):
+        raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
+    detector, resolved = load(model, uri)
+    with show_progress() as progress:
+        items = find_items(detector, resolved, uri, progress, scores=scores, input_=input_,
+                           labels=None, group=None, amount=None, state=state)  # fmt: skip
+    flagged = items.flagged_by(detector.threshold_.value)
+    sheet = draw_audit(items, flagged, n, seed)
+    sheet.to_csv(out, index=False)
+    drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
+    said = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
+    if not emit(said, as_json=as_json):
+        click.echo(f"wrote {out}: {n_flagged:,} flagged items and {drawn:,} of the "
+                   f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
+        click.echo("Fill in the column verdict (confirmed or false alarm), then:")
+        click.echo(f"  vae-anomaly feedback import {model} {out}")
+
+
+def _full(model: str) -> str:
+    return model if model.startswith("models:") else f"models:/{model}@champion"
+
+
+def _counts(found: pd.DataFrame) -> str:
+    confirmed, audited = int(found["is_anomaly"].sum()), int(found["audit"].sum())
+    by = ", ".join(f"{who} {n:,}" for who, n in found["who"].value_counts().items())
+    return (
+        f"{len(found):,} items have a verdict: {confirmed:,} confirmed, "
+        f"{len(found) - confirmed:,} false alarms; {audited:,} were drawn at random. By {by}."
+    )

@@ -1,0 +1,135 @@
+"""``vae-anomaly threshold compare``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.threshold_items import NON_NEGATIVE, find_items, items_options
+from vae_anomaly.cli.threshold_tables import TITLES, interval_text
+
+if TYPE_CHECKING:
+    from vae_anomaly.evaluation import Comparison, ScoredItems
+    from vae_anomaly.thresholds import Threshold
+    from vae_anomaly.tracking import ResolvedModel
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@items_options
+@click.option("--cost-fp", type=NON_NEGATIVE, help="Cost of a false alarm; with --cost-fn.")
+@click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss, per unit of --amount if given.")
+@click.option("--model", metavar="MODEL", help="Whose items or scores, where A and B are files.")
+@tracking_option
+@json_option
+def compare(a: str, b: str, model: str | None, uri: str | None, as_json: bool,
+            volume: float | None, cost_fp: float | None, cost_fn: float | None,
+            **where: Any) -> None:  # fmt: skip
+    """Put two thresholds side by side on the same scores.
+
+    A and B are files of `threshold tune`, or models, of which the threshold in force is taken.
+    Without --scores or --input the normals that the model held out decide. Told are the figures of
+    both, their difference with its own interval, and how many items change side.
+
+    \b
+    Examples:
+      vae-anomaly threshold compare models:/cards@champion threshold.json
+      vae-anomaly threshold compare old.json new.json --scores flags/ --labels labels.csv:is_fraud
+    """
+    from vae_anomaly.evaluation import compare as put_side_by_side
+    from vae_anomaly.evaluation import require_same_scale
+
+    (old, owner_a), (new, owner_b) = (_threshold(ref, uri) for ref in (a, b))
+    require_same_scale(old, new)
+    items = _items(model, owner_a or owner_b, (old, new), uri, where)
+    costs = _costs(items, cost_fp, cost_fn)
+    found = put_side_by_side(items, old, new, volume=volume, costs=costs)
+    figures = {
+        name: dict(zip(("a", "b", "difference"), map(asdict, three), strict=True))
+        for name, three in found.figures.items()
+    }
+    said = {**{k: v for k, v in vars(found).items() if k != "figures"}, "figures": figures,
+            "source": items.source}  # fmt: skip
+    if not emit(said, as_json=as_json):
+        _print(found, items, a, b)
+
+
+def _threshold(ref: str, uri: str | None) -> tuple[Threshold, ResolvedModel | None]:
+    """Read a threshold from a file, or take the one in force of a model."""
+    from vae_anomaly.evaluation import bind
+    from vae_anomaly.thresholds import Threshold
+    from vae_anomaly.tracking import load
+
+    if not ref.startswith("models:") and not Path(ref).is_dir():
+        return Threshold.load(ref), None
+    detector, resolved = load(ref, uri)
+    return bind(detector.threshold_, resolved), resolved
+
+
+def _items(
+    model: str | None,
+    owner: ResolvedModel | None,
+    both: tuple[Threshold, Threshold],
+    uri: str | None,
+    where: dict[str, Any],
+) -> ScoredItems:
+    """Find the items on which both are measured, by the model that they are for."""
+    from vae_anomaly.evaluation import read_scores, require_same_scores
+    from vae_anomaly.tracking import load
+
+    ref = model or (owner.ref if owner else None)
+    if ref is None and where["scores"]:
+        names = {"labels": where["labels"], "groups": where["group"], "amounts": where["amount"]}
+        return read_scores(where["scores"], **names)[0]
+    if ref is None:
+        raise click.UsageError(
+            "Two files do not say on which items to compare them. Add --scores FILE, or --model "
+            "MODEL (with --input PATH, or its held-out normals)."
+        )
+    detector, resolved = load(ref, uri)
+    for threshold in both:
+        require_same_scores(threshold, resolved)
+    with show_progress() as progress:
+        return find_items(detector, resolved, uri, progress, **where)
+
+
+def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> Any:
+    from vae_anomaly.thresholds.policies import checked_costs
+
+    if (cost_fp is None) != (cost_fn is None):
+        raise click.UsageError("A cost has two sides. Give both --cost-fp and --cost-fn.")
+    if cost_fp is None or cost_fn is None:
+        return None
+    if items.labels is None:
+        raise click.UsageError("A cost needs labelled items. Add --labels COLUMN.")
+    return checked_costs(cost_fp, cost_fn, items.labels, items.amounts)
+
+
+def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
+    said = f"{found.n:,} items, taken as normal"
+    if items.labels is not None:
+        said = f"{found.n_normals:,} normal and {found.n_anomalies:,} anomalous items"
+    click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {said}")
+    rows = [["score above", f"{found.a.value:.3f}", f"{found.b.value:.3f}",
+             f"{found.b.value - found.a.value:+.3f}"]]  # fmt: skip
+    titles = TITLES | {"alarms_per_day": "alarms a day"}
+    for name, three in found.figures.items():
+        between = interval_text(name, three[2], between=" to ", sign="+")
+        rows.append([titles[name], *(interval_text(name, f) for f in three[:2]), between])
+    print_table(rows, ["", "A", "B", "B - A"], "Figures, with 95 % intervals")
+    n = found.only_a + found.only_b
+    if not n:
+        click.echo(f"No item changes side; both flag {found.both:,}.")
+        return
+    way = f"{found.only_b:,} are flagged by B only, {found.only_a:,} by A only"
+    what = ""
+    if items.labels is not None:
+        what = f" ({found.moved['normal']:,} normal, {found.moved['anomaly']:,} anomalous)"
+    click.echo(f"{n:,} items change side{what}: {way}; {found.both:,} are flagged by both.")
+    click.echo(f"For example {', '.join(found.examples)}.")

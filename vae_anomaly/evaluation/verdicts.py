@@ -1,0 +1,286 @@
+"""Reviewers' verdicts: read as people write them, joined to scores; items drawn for an audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vae_anomaly.data.cells import read_booleans, read_text
+from vae_anomaly.data.tables import read_table
+from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.evaluation.items import ScoredItems
+from vae_anomaly.thresholds import ReviewedSample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ReadVerdicts", "draw_audit", "read_verdicts", "reviewed_items"]
+
+ITEM_NAMES = ("item", "id", "path", "file", "image", "name")
+VERDICT_NAMES = ("verdict", "decision", "review", "outcome", "result", "label")
+CONFIRMED = frozenset(
+    [
+        "confirmed",
+        "confirm",
+        "anomaly",
+        "anomalous",
+        "defect",
+        "defective",
+        "fraud",
+        "fraudulent",
+        "bad",
+        "nok",
+        "reject",
+        "rejected",
+        "true",
+        "yes",
+        "y",
+        "t",
+        "1",
+        "1.0",
+        "tp",
+    ]
+) | {"true alarm", "true positive", "not ok", "confirmed fraud", "confirmed defect"}
+FALSE_ALARM = frozenset(
+    [
+        "false",
+        "no",
+        "n",
+        "f",
+        "0",
+        "0.0",
+        "fp",
+        "good",
+        "ok",
+        "normal",
+        "fine",
+        "legitimate",
+        "legit",
+        "genuine",
+        "benign",
+        "accept",
+        "accepted",
+        "tn",
+        "cleared",
+    ]
+) | {"false alarm", "false positive", "not confirmed", "no defect", "no fraud"}
+UNDECIDED = frozenset(
+    {"", "?", "-", "unsure", "unclear", "open", "pending", "unknown", "undecided"}
+)
+
+
+@dataclass(frozen=True)
+class ReadVerdicts:
+    """Verdicts of a file, and what of it was not one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``item, is_anomaly, audit, who, when``.
+    undecided : int
+        Rows without a verdict.
+    repeated : int
+        Rows on an item that a later row of the file judges again.
+    """
+
+    frame: pd.DataFrame
+    undecided: int
+    repeated: int
+
+
+def read_verdicts(
+    source: str | Path,
+    *,
+    item: str | None = None,
+    verdict: str | None = None,
+    id_column: str | None = None,
+) -> ReadVerdicts:
+    """Read what reviewers decided.
+
+    Parameters
+    ----------
+    source : path
+        CSV or parquet with a column of items (``item``, ``id``, ``path``) and one of verdicts
+        (``verdict``, ``decision``, ``label``): confirmed or false alarm, also yes/no, 1/0,
+        defect/good. Optional: ``audit`` (drawn at random), ``who``, ``when``.
+    item, verdict : str, optional
+        Names of these columns, where they are others.
+    id_column : str, optional
+        The model's id column, which also names items.
+
+    Returns
+    -------
+    verdicts : ReadVerdicts
+
+    Raises
+    ------
+    SchemaError
+        If there is no such column.
+    DataError
+        If a verdict is neither, or an item has no name.
+    """
+    frame = read_table(source)
+    known = [*ITEM_NAMES, *([id_column] if id_column else [])]
+    items = read_text(_column(frame, item, known, "items", "--item", str(source)))
+    words = _column(frame, verdict, VERDICT_NAMES, "verdicts", "--verdict", str(source))
+    labels = _labels(words, str(source))
+    decided = np.isfinite(labels)
+    nameless = np.flatnonzero(pd.isna(items) & decided)
+    if nameless.size:
+        raise DataError(
+            f"{source} judges an item without a name in row {nameless[0] + 1}. Name it."
+        )
+    if not decided.any():
+        raise DataError(f"{source} holds no verdict: {len(frame)} rows, all undecided.")
+    told = pd.DataFrame(
+        {
+            "item": np.asarray(items, dtype=object),
+            "is_anomaly": labels == 1,
+            "audit": _audit(frame, str(source)),
+            "who": _optional_text(frame, ("who", "reviewer")),
+            "when": _times(frame, str(source)),
+        }
+    )[decided]
+    if told["when"].notna().all():
+        told = told.sort_values("when", kind="stable")
+    last = told.drop_duplicates("item", keep="last", ignore_index=True)
+    return ReadVerdicts(last, int((~decided).sum()), len(told) - len(last))
+
+
+def reviewed_items(
+    items: ScoredItems, verdicts: pd.DataFrame, flagged: NDArray[np.bool_]
+) -> ReviewedSample:
+    """Join verdicts to scored items.
+
+    Parameters
+    ----------
+    items : ScoredItems
+    verdicts : DataFrame
+        ``item, is_anomaly, audit``, one row an item.
+    flagged : ndarray of shape (N,), bool
+        Flagged when the reviewers saw them.
+
+    Raises
+    ------
+    DataError
+        If no item has a verdict.
+    CalibrationError
+        As `ReviewedSample.of`.
+    """
+    ids = pd.Index([str(name) for name in items.ids])
+    found = verdicts.set_index("item").reindex(ids)
+    seen = found["is_anomaly"].astype("float64").to_numpy()
+    if not np.isfinite(seen).any():
+        example = f"like {verdicts['item'].iloc[0]!r}" if len(verdicts) else "none at all"
+        raise DataError(
+            f"None of the {len(items):,} items of {items.source} has a verdict; verdicts are on "
+            f"items {example}, the scores on items like {ids[0]!r}. Import the verdicts on these "
+            "items: vae-anomaly feedback import."
+        )
+    return ReviewedSample.of(
+        items.scores,
+        seen,
+        flagged=flagged,
+        audit=found["audit"].astype("boolean").fillna(False).to_numpy(np.bool_),
+        groups=items.groups,
+        amounts=items.amounts,
+    )
+
+
+def draw_audit(
+    items: ScoredItems, flagged: NDArray[np.bool_], n: int, random_state: int = 0
+) -> pd.DataFrame:
+    """List what is to be reviewed: the flagged items, and others drawn at random.
+
+    Returns
+    -------
+    sheet : DataFrame
+        ``item``, ``verdict`` (empty, to be filled in) and ``audit`` (yes = drawn at random).
+
+    Raises
+    ------
+    DataError
+        If every item is flagged.
+    """
+    others = np.flatnonzero(~flagged)
+    if not others.size:
+        raise DataError("Every item is flagged: there is none to be drawn. Review the flags.")
+    generator = np.random.default_rng(random_state)
+    drawn = np.sort(generator.choice(others, min(n, others.size), replace=False))
+    chosen = np.concatenate([np.flatnonzero(flagged), drawn])
+    audit = np.where(flagged[chosen], "no", "yes")
+    return pd.DataFrame({"item": items.ids[chosen], "verdict": "", "audit": audit})
+
+
+def _column(
+    frame: pd.DataFrame,
+    asked: str | None,
+    names: Sequence[str],
+    what: str,
+    option: str,
+    source: str,
+) -> pd.Series[Any]:
+    lower = {str(column).lower(): column for column in frame.columns}
+    name = asked if asked in frame.columns else None
+    if asked is None:
+        name = next((lower[n.lower()] for n in names if n.lower() in lower), None)
+    if name is None:
+        raise SchemaError(
+            f"{source} has no column {asked or ' or '.join(names[:3])!r} of {what}; it has "
+            f"{', '.join(map(str, frame.columns[:20]))}. Name it with {option}."
+        )
+    column: pd.Series[Any] = frame[name]
+    return column
+
+
+def _labels(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
+    words = [" ".join(str(w or "").lower().replace("_", " ").replace("-", " ").split())
+             for w in read_text(column)]  # fmt: skip
+    labels = np.full(len(words), np.nan)
+    for row, word in enumerate(words):
+        if word in CONFIRMED or word in FALSE_ALARM:
+            labels[row] = float(word in CONFIRMED)
+        elif word not in UNDECIDED:
+            raise DataError(
+                f"{source} says {column.iloc[row]!r} in row {row + 1}, which is no verdict. "
+                "Write 'confirmed' or 'false alarm' (also yes/no, 1/0, defect/good), or leave it "
+                "empty."
+            )
+    return labels
+
+
+def _audit(frame: pd.DataFrame, source: str) -> NDArray[np.bool_]:
+    if "audit" not in frame.columns:
+        return np.zeros(len(frame), dtype=np.bool_)
+    values, codes = read_booleans(frame["audit"])
+    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
+    if bad.size:
+        raise DataError(
+            f"{source} says {frame['audit'].iloc[bad[0]]!r} in row {bad[0] + 1} of audit. Write "
+            "yes for an item that was drawn at random, else no."
+        )
+    return np.asarray(values == 1)
+
+
+def _optional_text(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[Any]:
+    for name in names:
+        if name in frame.columns:
+            return np.asarray(read_text(frame[name]), dtype=object)
+    return np.full(len(frame), None, dtype=object)
+
+
+def _times(frame: pd.DataFrame, source: str) -> pd.Series[Any]:
+    if "when" not in frame.columns:
+        return pd.Series(pd.NaT, index=frame.index, dtype="datetime64[ns, UTC]")
+    try:
+        return pd.to_datetime(frame["when"], utc=True, format="ISO8601")
+    except (ValueError, TypeError) as err:
+        raise DataError(
+            f"{source} has a time that cannot be read in the column when: {err}. Write it like "
+            "2026-05-01T22:10."
+        ) from None

@@ -1,0 +1,212 @@
+"""Move a threshold by keys and see what it costs: the state behind ``tune --interactive``.
+
+Nothing here draws or reads a terminal. A key goes in, a new state comes out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.errors import CalibrationError, ConfigError
+from vae_anomaly.metrics import checked_scores, proportion_interval
+from vae_anomaly.thresholds.policies import Threshold
+
+__all__ = ["Bench", "Mover"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+COARSE = 1.25  # an arrow up or down changes the number of flags by this factor
+_NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The scores on which a threshold is moved, and how to measure one.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Of all items.
+    normals : array-like of shape (M,)
+        Scores that count as normal.
+    measure : callable, optional
+        Fills in recall, precision and cost of a threshold.
+    volume : float, optional
+        Items a day.
+    groups : array-like of shape (M,), optional
+        Of the normals.
+    """
+
+    scores: FloatArray
+    normals: FloatArray
+    measure: Callable[[Threshold], Threshold] | None = None
+    volume: float | None = None
+    groups: NDArray[Any] | None = None
+    levels: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        levels = np.unique(checked_scores(self.scores))  # rising, distinct
+        if levels.size < 2:
+            raise CalibrationError(
+                f"All {np.size(self.scores)} scores are equal ({levels[0]:g}): there is nothing to "
+                "move between. Check the model and its input."
+            )
+        object.__setattr__(self, "levels", levels)
+
+    def at(self, value: float) -> Threshold:
+        """Return a threshold set by hand, with its figures on these scores."""
+        rate = proportion_interval(float(np.sum(self.normals > value)), float(self.normals.size))
+        made = Threshold(
+            value=value,
+            parameters={} if self.volume is None else {"volume": self.volume},
+            expected_fpr=rate,
+            n_normals=self.normals.size,
+            note="Set by hand while looking at these items: on others expect a little worse.",
+        )
+        return made if self.measure is None else self.measure(made)
+
+    def at_rate(self, fpr: float) -> Threshold:
+        """Return the threshold that promises a false-positive rate (split conformal)."""
+        made = Threshold.from_fpr(self.normals, fpr, groups=self.groups)
+        if self.volume is not None:
+            told = {**made.parameters, "volume": self.volume}
+            made = made.model_copy(update={"parameters": told})
+        return made if self.measure is None else self.measure(made)
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A threshold under somebody's fingers.
+
+    Up and right are stricter, down and left looser: up and down by a quarter of the flags, right
+    and left by a single item. A typed number is a bound on the score, ``1%`` a false-positive rate,
+    ``20d`` false alarms a day; enter takes it. Enter with nothing typed keeps the threshold, q or
+    escape leaves without.
+
+    Parameters
+    ----------
+    bench : Bench
+    threshold : Threshold
+        Where it stands, with its figures.
+    typed : str
+        What was typed so far.
+    message : str
+        What went wrong with the last key, else empty.
+    outcome : str
+        ``""`` while moving, then ``"kept"`` or ``"left"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = np.linspace(0.0, 3.0, 301)
+    >>> mover = Mover.start(Bench(scores, scores), Threshold(value=2.0))
+    >>> [round(mover.press(key).threshold.value, 3) for key in ("right", "left", "up", "down")]
+    [2.01, 1.99, 2.2, 1.75]
+    >>> mover.typing("5%").press("enter").threshold.policy
+    'fpr'
+    """
+
+    bench: Bench
+    threshold: Threshold
+    typed: str = ""
+    message: str = ""
+    outcome: str = ""
+
+    @classmethod
+    def start(cls, bench: Bench, threshold: Threshold) -> Mover:
+        """Begin at a threshold that a policy chose; its own figures stay until it moves."""
+        return cls(bench, threshold)
+
+    @property
+    def flagged(self) -> int:
+        """Items above the threshold."""
+        return int(np.sum(self.bench.scores > self.threshold.value))
+
+    def typing(self, text: str) -> Mover:
+        """Type several characters."""
+        mover = self
+        for character in text:
+            mover = mover.press(character)
+        return mover
+
+    def press(self, key: str) -> Mover:
+        """Return what a key makes of it.
+
+        Parameters
+        ----------
+        key : str
+            ``up, down, left, right, enter, backspace, escape`` or a character.
+        """
+        if self.outcome:
+            return self
+        if key in {"up", "down", "left", "right"}:
+            return self._to(self._next(key))
+        if key == "enter":
+            return self._take() if self.typed else replace(self, outcome="kept", message="")
+        if key == "backspace":
+            return replace(self, typed=self.typed[:-1], message="")
+        if key in {"q", "Q", "escape"}:
+            if key == "escape" and self.typed:
+                return replace(self, typed="", message="")
+            return replace(self, outcome="left", message="")
+        if key in set("0123456789.-%d"):
+            return replace(self, typed=self.typed + key, message="")
+        return replace(self, message="Arrows move, a number with enter jumps, q leaves.")
+
+    def _next(self, key: str) -> float:
+        """Return the bound that one key away changes the flags."""
+        levels, flagged = self.bench.levels, self.flagged
+        here = int(np.searchsorted(levels, self.threshold.value, side="right")) - 1
+        if key == "right":
+            return float(levels[min(here + 1, levels.size - 1)])
+        if key == "left":
+            return float(levels[here - 1] if here > 0 else np.nextafter(levels[0], -np.inf))
+        if key == "up":
+            wanted = min(int(flagged / COARSE), flagged - 1)
+        else:
+            wanted = max(round(flagged * COARSE), flagged + 1)
+        return self._with_flags(wanted, stricter=key == "up")
+
+    def _with_flags(self, wanted: int, *, stricter: bool) -> float:
+        """Return the bound with about so many flags; ties are passed as a whole."""
+        rising = np.sort(self.bench.scores)
+        if wanted >= rising.size:
+            return float(np.nextafter(rising[0], -np.inf))
+        value = float(rising[rising.size - max(wanted, 0) - 1])
+        if not stricter and value >= self.threshold.value:  # a tie as wide as the step
+            return self._next("left")
+        return value
+
+    def _to(self, value: float) -> Mover:
+        if value == self.threshold.value:
+            return replace(self, message="That is as far as these scores go.")
+        return replace(self, threshold=self.bench.at(value), typed="", message="")
+
+    def _take(self) -> Mover:
+        """Go to what was typed."""
+        match = _NUMBER.fullmatch(self.typed)
+        if match is None:
+            return replace(self, typed="", message=f"{self.typed!r} is no number; try 2.5 or 1%.")
+        number, unit = float(match["number"]), match["unit"]
+        try:
+            if unit == "":
+                return self._to(number) if number != self.threshold.value else self._clear()
+            return replace(self, threshold=self._rate(number, unit), typed="", message="")
+        except (CalibrationError, ConfigError) as err:
+            return replace(self, typed="", message=str(err))
+
+    def _clear(self) -> Mover:
+        return replace(self, typed="", message="")
+
+    def _rate(self, number: float, unit: str) -> Threshold:
+        if unit == "%":
+            return self.bench.at_rate(number / 100)
+        if self.bench.volume is None:
+            raise ConfigError("Alarms a day need to know how many items there are. Add --volume N.")
+        return self.bench.at_rate(number / self.bench.volume)

@@ -1,0 +1,222 @@
+"""What flags are worth over all items, estimated from the reviewed ones, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.metrics import Interval
+
+__all__ = ["ReviewedQuality", "reviewed_quality"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+_N_DRAWS = 1000
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class ReviewedQuality:
+    """Figures over all items; None where the reviews cannot tell.
+
+    Parameters
+    ----------
+    fpr : Interval
+        Where no random sample was reviewed, unflagged items count as normal.
+    recall, precision, cost : Interval, optional
+        The cost is per item.
+    """
+
+    fpr: Interval
+    recall: Interval | None
+    precision: Interval | None
+    cost: Interval | None
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """Estimated counts over all items; each a number, or one for each draw."""
+
+    tp: Any
+    fp: Any
+    fn: Any
+    tn: Any
+    missed: Any  # amount at stake in what was missed
+
+    def figures(self, costs: tuple[float, float] | None) -> dict[str, Any]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            figures = {
+                "fpr": self.fp / (self.fp + self.tn),
+                "recall": self.tp / (self.tp + self.fn),
+                "precision": self.tp / (self.tp + self.fp),
+            }
+        if costs is not None:
+            everything = self.tp + self.fp + self.fn + self.tn
+            figures["cost"] = (costs[0] * self.fp + costs[1] * self.missed) / everything
+        return figures
+
+
+def reviewed_quality(
+    flags: BoolArray,
+    labels: BoolArray,
+    stratum: NDArray[np.intp],
+    sizes: Mapping[int, tuple[int, int]],
+    *,
+    unseen: int = 0,
+    groups: NDArray[Any] | None = None,
+    amounts: FloatArray | None = None,
+    costs: tuple[float, float] | None = None,
+    random_state: int = 0,
+) -> ReviewedQuality:
+    """Estimate what flags are worth over all items.
+
+    Parameters
+    ----------
+    flags, labels : ndarray of shape (M,), bool
+        Of the reviewed items.
+    stratum : ndarray of shape (M,), int
+        Items of one stratum were equally likely to be reviewed; below 0 = reviewed by choice.
+    sizes : mapping of int to (int, int)
+        All items of each stratum, unflagged and flagged.
+    unseen : int
+        Unflagged items that no reviewed one stands for: they count as normal, and recall and cost
+        are None.
+    groups : ndarray of shape (M,), optional
+        Widens the intervals by resampling whole groups.
+    amounts : ndarray of shape (M,), optional
+    costs : (float, float), optional
+        Of a false alarm, and of a miss (per unit of amount).
+    random_state : int
+
+    Returns
+    -------
+    quality : ReviewedQuality
+        Intervals of 95 %: the share of anomalies in a stratum has its Jeffreys posterior, so that
+        an audit that found nothing does not claim that there is nothing.
+
+    References
+    ----------
+    Brown, Cai and DasGupta, Interval estimation for a binomial proportion, 2001 (Jeffreys). Rubin,
+    The Bayesian bootstrap, 1981 (amounts).
+    """
+    generator = np.random.default_rng(random_state)
+    stake = np.ones(flags.size) if amounts is None else amounts
+    made = []
+    for each, counts in {-1: _counted(flags, stratum < 0), **sizes}.items():
+        inside = stratum == each
+        for flag, size in enumerate(counts):
+            if size:
+                cell = inside & (flags == bool(flag))
+                made.append(_cell(bool(flag), size, inside, cell, labels, stake, generator))
+    point, drawn = (_sum([part[i] for part in made], unseen) for i in (0, 1))
+    values, draws = point.figures(costs), drawn.figures(costs)
+    together: dict[str, list[FloatArray]] = {}
+    if groups is not None:
+        weights = _weights(flags, stratum, sizes)
+        together = _by_group(flags, labels, weights, stake, unseen, groups, costs, generator)
+
+    def told(name: str) -> Interval | None:
+        blind = unseen > 0 and name in {"recall", "cost"}
+        if blind or name not in values or not np.isfinite(values[name]):
+            return None
+        return _interval(float(values[name]), [draws[name], *together.get(name, [])])
+
+    rate = told("fpr") or Interval(0.0, 0.0, 1.0)
+    return ReviewedQuality(rate, told("recall"), told("precision"), told("cost"))
+
+
+def _counted(flags: BoolArray, of: BoolArray) -> tuple[int, int]:
+    return int((of & ~flags).sum()), int((of & flags).sum())
+
+
+def _weights(
+    flags: BoolArray, stratum: NDArray[np.intp], sizes: Mapping[int, tuple[int, int]]
+) -> FloatArray:
+    """Return how many items each reviewed one stands for, by stratum and flag."""
+    weights = np.ones(flags.size)
+    for each, counts in sizes.items():
+        for flag, size in enumerate(counts):
+            cell = (stratum == each) & (flags == bool(flag))
+            weights[cell] = size / max(cell.sum(), 1)
+    return weights
+
+
+def _cell(
+    flag: bool,
+    size: int,
+    inside: BoolArray,
+    cell: BoolArray,
+    labels: BoolArray,
+    stake: FloatArray,
+    generator: np.random.Generator,
+) -> tuple[_Totals, _Totals]:
+    """Return estimate and draws of what a cell (of one stratum, flagged or not) adds.
+
+    A cell in which nothing was reviewed takes its stratum's share, and draws that know nothing.
+    """
+    r, a = int(cell.sum()), int((cell & labels).sum())
+    near = cell if r else inside
+    share = float(labels[near].mean())
+    amount = stake[near & labels] if (near & labels).any() else stake[near]
+    drawn = generator.beta(a + 0.5, r - a + 0.5, _N_DRAWS)
+    many = generator.gamma(size, 1.0, _N_DRAWS)
+    means = np.full(_N_DRAWS, amount.mean())
+    if np.ptp(amount) > 0:
+        means = generator.dirichlet(np.ones(amount.size), _N_DRAWS) @ amount
+    return _parts(flag, size, share, float(amount.mean())), _parts(flag, many, drawn, means)
+
+
+def _parts(flagged: bool, size: Any, share: Any, mean: Any) -> _Totals:
+    bad, good, none = size * share, size * (1 - share), 0.0 * size
+    if flagged:
+        return _Totals(tp=bad, fp=good, fn=none, tn=none, missed=none)
+    return _Totals(tp=none, fp=none, fn=bad, tn=good, missed=bad * mean)
+
+
+def _sum(parts: list[_Totals], unseen: int) -> _Totals:
+    names = ("tp", "fp", "fn", "tn", "missed")
+    totals = {name: sum(getattr(part, name) for part in parts) for name in names}
+    totals["tn"] = totals["tn"] + unseen
+    return _Totals(**{name: np.asarray(total, np.float64) for name, total in totals.items()})
+
+
+def _by_group(
+    flags: BoolArray,
+    labels: BoolArray,
+    weights: FloatArray,
+    stake: FloatArray,
+    unseen: int,
+    groups: NDArray[Any],
+    costs: tuple[float, float] | None,
+    generator: np.random.Generator,
+) -> dict[str, list[FloatArray]]:
+    """Return draws of the figures over resampled groups."""
+    unit = np.unique(groups, return_inverse=True)[1]
+    of_item = {
+        "tp": weights * (flags & labels),
+        "fp": weights * (flags & ~labels),
+        "fn": weights * (~flags & labels),
+        "tn": weights * (~flags & ~labels),
+        "missed": weights * stake * (~flags & labels),
+    }
+    n = int(unit.max()) + 1
+    times = generator.multinomial(n, np.full(n, 1 / n), _N_DRAWS)  # (R, G)
+    totals = {name: times @ np.bincount(unit, part) for name, part in of_item.items()}
+    totals["tn"] = totals["tn"] + unseen
+    return {name: [draws] for name, draws in _Totals(**totals).figures(costs).items()}
+
+
+def _interval(estimate: float, sources: list[FloatArray]) -> Interval:
+    """Return the widest interval of several sets of draws, which holds the estimate."""
+    ends = [
+        np.quantile(draws[np.isfinite(draws)], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        for draws in sources
+        if np.isfinite(draws).any()
+    ]
+    low = min([estimate, *(float(end[0]) for end in ends)])
+    high = max([estimate, *(float(end[1]) for end in ends)])
+    return Interval(estimate, low, high, _LEVEL)

@@ -1,0 +1,331 @@
+"""Thresholds from reviewers' verdicts, corrected for the fact that mostly flagged items were seen.
+
+Verdicts on flagged items alone overstate recall (misses were never looked at) and the share of
+anomalies. Each reviewed item is therefore weighted by how many items it stands for: within a score
+stratum of flagged items, flagged over reviewed; among unflagged ones, unflagged over *audited*, the
+ones drawn at random for review. Without an audit nothing is known below the old threshold, and
+nothing is claimed: no recall, no cost, no threshold below the old one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vae_anomaly.errors import CalibrationError
+from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
+from vae_anomaly.thresholds.policies import Threshold, checked_costs
+from vae_anomaly.thresholds.reviewed import ReviewedQuality, reviewed_quality
+from vae_anomaly.thresholds.rules import Rule, label_rule, least_cost, nested_flags
+
+__all__ = ["ReviewedSample", "threshold_from_reviews"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+_MAX_STRATA = 5
+_MIN_REVIEWED = 10  # reviewed items of a stratum
+
+
+@dataclass(frozen=True)
+class ReviewedSample:
+    """Reviewed items, each with the number of items that it stands for.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (M,), float64, higher = more anomalous
+    labels : ndarray of shape (M,), bool
+        True = confirmed anomaly, False = false alarm (or an audited item that is fine).
+    weights : ndarray of shape (M,), float64
+        Items represented, 1 or more.
+    stratum : ndarray of shape (M,), int
+        -1: reviewed for a reason of its own (a complaint), stands for itself only.
+    all_scores : ndarray of shape (N,), float64
+        Of all items, reviewed or not.
+    all_strata : ndarray of shape (N,), int
+    confirmed : ndarray of shape (N,), bool
+        Anomalies by their verdict; False where there is none.
+    n_flagged, n_audited : int
+        Items flagged when they were reviewed, unflagged ones reviewed because drawn at random.
+    bound : float
+        Items at or below it were not flagged when they were reviewed.
+    groups : ndarray of shape (M,), optional
+    amounts : ndarray of shape (M,), optional
+    """
+
+    scores: FloatArray
+    labels: BoolArray
+    weights: FloatArray
+    stratum: NDArray[np.intp]
+    all_scores: FloatArray
+    all_strata: NDArray[np.intp]
+    confirmed: BoolArray
+    n_flagged: int
+    n_audited: int
+    bound: float
+    groups: NDArray[Any] | None = None
+    amounts: FloatArray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scores: ArrayLike,
+        verdicts: ArrayLike,
+        *,
+        flagged: ArrayLike,
+        audit: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        amounts: ArrayLike | None = None,
+    ) -> ReviewedSample:
+        """Weight reviewed items for what was not reviewed.
+
+        Parameters
+        ----------
+        scores : array-like of shape (N,)
+            Anomaly scores of all items, reviewed or not.
+        verdicts : array-like of shape (N,), float
+            1 = confirmed, 0 = false alarm, NaN = not reviewed.
+        flagged : array-like of shape (N,), bool
+            Flagged when the reviewers saw them.
+        audit : array-like of shape (N,), bool, optional
+            Reviewed because drawn at random.
+        groups, amounts : array-like of shape (N,), optional
+
+        Returns
+        -------
+        sample : ReviewedSample
+
+        Raises
+        ------
+        CalibrationError
+            If a score is not finite, or no flagged item was reviewed.
+
+        References
+        ----------
+        Begg and Greenes, Assessment of diagnostic tests when disease verification is subject to
+        selection bias, Biometrics 39, 1983.
+        """
+        s, seen = checked_scores(scores), np.asarray(verdicts, dtype=np.float64).reshape(-1)
+        was = np.asarray(flagged, dtype=np.bool_).reshape(-1)
+        drawn = np.zeros(s.size, np.bool_) if audit is None else np.asarray(audit, dtype=np.bool_)
+        known = np.isfinite(seen)
+        _require_flagged_reviews(known, was)
+        stratum = _flagged_strata(s, known, was)  # (N,), -1 = not flagged
+        audited = known & drawn & ~was
+        stratum[~was & ~(known & ~drawn)] = _MAX_STRATA  # represented by the audit
+        weights = np.ones(s.size)
+        for each in np.unique(stratum[known & (stratum >= 0)]):
+            inside = stratum == each
+            weights[inside] = inside.sum() / (inside & known).sum()
+        return cls(
+            scores=s[known],
+            labels=seen[known] == 1,
+            weights=weights[known],
+            stratum=stratum[known],
+            all_scores=s,
+            all_strata=stratum,
+            confirmed=np.asarray(seen == 1),
+            n_flagged=int(was.sum()),
+            n_audited=int(audited.sum()),
+            bound=_bound(s, was),
+            groups=None if groups is None else np.asarray(groups).reshape(-1)[known],
+            amounts=None if amounts is None else np.asarray(amounts, np.float64)[known],
+        )
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether anything is known of the items that were not flagged."""
+        return self.n_audited > 0 or self.n_flagged == self.all_scores.size
+
+    def quality(
+        self,
+        value: float,
+        flags: BoolArray | None = None,
+        cost_fp: float | None = None,
+        cost_fn: float | None = None,
+    ) -> ReviewedQuality:
+        """Say what a threshold is worth over all items.
+
+        Parameters
+        ----------
+        value : float
+            Flag when ``score > value``.
+        flags : ndarray of shape (M,), bool, optional
+            Of the reviewed items, where they were flagged without their own help (nested).
+        cost_fp, cost_fn : float, optional
+            Of a false alarm and of a miss (per unit of ``amounts``).
+        """
+        above = self.all_scores > value
+        sizes = {}
+        for each in np.unique(self.stratum[self.stratum >= 0]):
+            inside = self.all_strata == each
+            sizes[int(each)] = int((inside & ~above).sum()), int((inside & above).sum())
+        stands_alone = int(np.sum(self.stratum < 0))
+        unseen = self.all_scores.size - self.n_flagged - stands_alone
+        return reviewed_quality(
+            self.scores > value if flags is None else flags,
+            self.labels,
+            self.stratum,
+            sizes,
+            unseen=0 if self.is_audited else unseen,
+            groups=self.groups,
+            amounts=self.amounts,
+            costs=None if cost_fp is None or cost_fn is None else (cost_fp, cost_fn),
+        )
+
+    def measured(
+        self, threshold: Threshold, cost_fp: float | None = None, cost_fn: float | None = None
+    ) -> Threshold:
+        """Return a threshold with its figures estimated from the reviews.
+
+        A figure that the reviews cannot tell is None, in particular all of them where the
+        threshold lies below what was reviewed.
+        """
+        if not self.is_audited and threshold.value < self.bound:
+            return threshold
+        quality = self.quality(threshold.value, None, cost_fp, cost_fn)
+        return threshold.model_copy(
+            update={
+                "expected_fpr": quality.fpr,
+                "expected_recall": quality.recall,
+                "expected_precision": quality.precision,
+                "expected_cost": quality.cost,
+                "n_anomalies": int(self.labels.sum()),
+            }
+        )
+
+    def describe(self) -> str:
+        """Say what the verdicts rest on, and what they cannot tell."""
+        at_random = self.stratum == _MAX_STRATA
+        on_flagged = int(np.sum((self.stratum >= 0) & ~at_random))
+        others = self.all_scores.size - self.n_flagged
+        text = (
+            f"From verdicts on {on_flagged:,} of {self.n_flagged:,} flagged items and on "
+            f"{self.n_audited:,} of {others:,} others drawn at random, each "
+            "weighted by how many it stands for."
+        )
+        if not self.is_audited:
+            return (
+                f"{text} Nobody reviewed a random sample of the items at or below "
+                f"{self.bound:.4g}, so how many anomalies lie there is unknown: no recall, no "
+                "cost, no lower threshold can be given. Have some drawn and reviewed: "
+                "vae-anomaly feedback sample."
+            )
+        found = int(np.sum(self.labels & at_random))
+        return f"{text} {found} of those drawn at random were anomalies; the recall rests on them."
+
+
+def threshold_from_reviews(
+    sample: ReviewedSample,
+    policy: str,
+    *,
+    target: float | None = None,
+    cost_fp: float | None = None,
+    cost_fn: float | None = None,
+    random_state: int = 0,
+) -> Threshold:
+    """Choose a threshold by a rule over reviewed items, weighted for what was not reviewed.
+
+    Parameters
+    ----------
+    sample : ReviewedSample
+    policy : str
+        As for `Threshold.from_labels`, or ``"cost"``.
+    target : float, optional
+        The precision or recall to reach.
+    cost_fp, cost_fn : float, optional
+        For ``"cost"``.
+    random_state : int
+        Of the nested split.
+
+    Returns
+    -------
+    threshold : Threshold
+
+    Raises
+    ------
+    CalibrationError
+        If verdicts are all of one kind, or the policy needs to know what was missed and no random
+        sample of unflagged items was reviewed.
+    """
+    checked_labels(sample.labels, sample.labels.size)
+    name, rule, parameters, price = _rule(sample, policy, target, cost_fp, cost_fn)
+    if not sample.is_audited and name not in {"min_precision", "cost"}:
+        raise CalibrationError(
+            f"The policy {name} weighs what is missed, and of the items at or below "
+            f"{sample.bound:.4g} only hand-picked ones or none were reviewed: recall there is "
+            "unknown. Have a random sample of unflagged items reviewed (vae-anomaly feedback "
+            "sample), or ask for --min-precision."
+        )
+    curve = RankingCurve.of(sample.labels, sample.scores, price)
+    value = float(curve.value[rule(curve)])
+    flags = nested_flags(
+        rule, sample.labels, sample.scores, weights=price, groups=sample.groups,
+        random_state=random_state,
+    )  # fmt: skip
+    if not sample.is_audited:
+        value = max(value, sample.bound)
+    quality = sample.quality(value, flags, cost_fp, cost_fn)
+    how = "Figures are from items that did not choose the threshold (5-fold)."
+    if flags is None:
+        how = "Too few verdicts to divide: figures are from the items that chose it (optimistic)."
+    return Threshold(
+        value=value,
+        policy=name,
+        parameters={**parameters, "reviewed": sample.scores.size, "audited": sample.n_audited},
+        expected_fpr=quality.fpr,
+        expected_recall=quality.recall,
+        expected_precision=quality.precision,
+        expected_cost=quality.cost,
+        n_normals=int(np.sum(~sample.labels)),
+        n_anomalies=int(np.sum(sample.labels)),
+        note=f"{how} {sample.describe()}",
+    )
+
+
+def _rule(
+    sample: ReviewedSample,
+    policy: str,
+    target: float | None,
+    cost_fp: float | None,
+    cost_fn: float | None,
+) -> tuple[str, Rule, dict[str, int | float | str | None], FloatArray]:
+    """Return name, rule, what was asked and the weight of each item for the rule."""
+    if policy != "cost":
+        return *label_rule(policy, target), sample.weights
+    alarm, miss = (math.nan if cost is None else cost for cost in (cost_fp, cost_fn))
+    price = checked_costs(alarm, miss, sample.labels, sample.amounts)
+    return "cost", least_cost, {"cost_fp": alarm, "cost_fn": miss}, sample.weights * price
+
+
+def _require_flagged_reviews(known: BoolArray, flagged: BoolArray) -> None:
+    if flagged.any() and not (known & flagged).any():
+        raise CalibrationError(
+            f"None of the {int(flagged.sum())} flagged items has a verdict ({int(known.sum())} "
+            "others do). Check that the ids of the verdicts are those of the scores."
+        )
+
+
+def _flagged_strata(scores: FloatArray, known: BoolArray, flagged: BoolArray) -> NDArray[np.intp]:
+    """Return score strata of flagged items, each with enough verdicts; -1 elsewhere."""
+    stratum = np.full(scores.size, -1, dtype=np.intp)
+    if not flagged.any():
+        return stratum
+    n = int((known & flagged).sum())
+    for wanted in range(min(_MAX_STRATA, max(1, n // _MIN_REVIEWED)), 0, -1):
+        edges = np.quantile(scores[flagged], np.arange(1, wanted) / wanted)
+        stratum[flagged] = np.searchsorted(edges, scores[flagged], side="left")
+        reviewed = np.bincount(stratum[known & flagged], minlength=wanted)
+        present = np.bincount(stratum[flagged], minlength=wanted) > 0
+        if wanted == 1 or (reviewed[present] >= _MIN_REVIEWED).all():
+            break
+    return stratum
+
+
+def _bound(scores: FloatArray, flagged: BoolArray) -> float:
+    if flagged.all():
+        return float(np.nextafter(scores.min(), -np.inf))
+    return float(scores[~flagged].max())
