@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import (
+    json_option,
+    kinds_of,
+    seed_option,
+    table_options,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.errors import RegistryUnavailableError
@@ -94,14 +100,7 @@ def sweep_options(latents: str, steps: int) -> Callable[[Command], Command]:
 
 @sweep.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--label", "--labels", metavar="COLUMN",
-              help="Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id.")  # fmt: skip
-@click.option("--schema", "schema_file", metavar="FILE", help="An edited `data schema`.")
-@click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
-              help="numeric, categorical, boolean, timestamp, identifier, ignored.")  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the models.")
-@click.option("--id-column", metavar="COLUMN", help="Names a row; never read by a model.")
-@click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@table_options
 @sweep_options("2,8", 1000)
 def table(paths: tuple[str, ...], **options: Any) -> None:
     """Sweep dense networks on the normal rows of the tables PATH.
@@ -114,11 +113,10 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
       vae-anomaly sweep table days.csv --label is_fraud --beta 0.5,1,4 --latent-dim 2,8
       vae-anomaly sweep table 'days/*.parquet' --groups customer --no-track --json
     """
-    from vae_anomaly.cli.train import _kinds
     from vae_anomaly.cli.train import table as train_table
     from vae_anomaly.jobs import read_schema, sweep_table_job
 
-    kinds = _kinds(options["kinds"], options["ignore"])
+    kinds = kinds_of(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups", "betas", "latent_dims")}
     with show_progress() as progress:

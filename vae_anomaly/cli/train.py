@@ -10,7 +10,13 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.entities import declared_entities, entity_options
-from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import (
+    json_option,
+    kinds_of,
+    seed_option,
+    table_options,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.jobs import Destination, TrainingReport
@@ -101,14 +107,7 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
 
 @train.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--label", "--labels", metavar="COLUMN",
-              help="Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id.")  # fmt: skip
-@click.option("--schema", "schema_file", metavar="FILE", help="An edited `data schema`.")
-@click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
-              help="numeric, categorical, boolean, timestamp, identifier, ignored.")  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model.")
-@click.option("--id-column", metavar="COLUMN", help="Names a row in the results.")
-@click.option("--groups", metavar="COLUMN", help="Customer, machine, ...: held out together.")
+@table_options
 @click.option("--model", type=click.Choice(TABLE_MODELS), default="vae", show_default=True,
               help="Kind of VAE; `vae` suits most tables.")  # fmt: skip
 @click.option("--condition", metavar="COLUMN",
@@ -142,7 +141,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     from vae_anomaly import TabularVAEDetector
     from vae_anomaly.jobs import read_schema, train_table_job
 
-    where, kinds = _destination(options), _kinds(options["kinds"], options["ignore"])
+    where, kinds = _destination(options), kinds_of(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
     chosen["entities"] = declared_entities(options)
@@ -181,19 +180,6 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
         "max_steps": options["max_steps"],
         "random_state": options["seed"],
     }
-
-
-def _kinds(pairs: tuple[str, ...], ignored: tuple[str, ...]) -> dict[str, str]:
-    kinds = {}
-    for pair in pairs:
-        column, equals, kind = pair.rpartition("=")
-        if not equals or not column:
-            raise click.BadParameter(
-                f"{pair!r} is not COLUMN=KIND. Write for example shop=categorical.",
-                param_hint="--kind",
-            )
-        kinds[column] = kind
-    return kinds | dict.fromkeys(ignored, "ignored")
 
 
 def _tell(report: TrainingReport, options: dict[str, Any]) -> None:

@@ -10,20 +10,19 @@ reliability are measured on items that were left out of fitting it (cross-fittin
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from vae_anomaly.errors import CalibrationError, ConfigError, DataError
+from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
+from vae_anomaly.records import JsonRecord
 
 __all__ = ["ReliabilityBin", "ScoreProbability", "calibrate_probability"]
 
@@ -44,7 +43,7 @@ class ReliabilityBin(BaseModel):
     observed: Interval
 
 
-class ScoreProbability(BaseModel):
+class ScoreProbability(JsonRecord):
     """A rising map from anomaly scores to P(anomaly), and how well it held on items left out.
 
     Parameters
@@ -72,7 +71,8 @@ class ScoreProbability(BaseModel):
         ISO date.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    noun: ClassVar[str] = "a calibrated probability"
+    remedy: ClassVar[str] = "Make one with: vae-anomaly probability fit MODEL INPUT --labels COLUMN"
 
     method: Method
     scores: tuple[float, ...] = ()
@@ -125,52 +125,6 @@ class ScoreProbability(BaseModel):
     def for_model(self, model_version: str) -> Self:
         """Return the same map, bound to a model version."""
         return self.model_copy(update={"model_version": model_version})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary; `from_dict` reads it back."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Rebuild a map from `to_dict`.
-
-        Raises
-        ------
-        DataError
-            If a field is missing, unknown or of the wrong type.
-        """
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as err:
-            first = err.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise DataError(
-                f"Not a calibrated probability: {first['msg']} at {where}. "
-                "Make one with: vae-anomaly probability fit MODEL INPUT --labels COLUMN"
-            ) from None
-
-    def save(self, path: str | Path) -> None:
-        """Write the map as JSON."""
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a map from JSON.
-
-        Raises
-        ------
-        DataError
-            If the file is missing, is not JSON or is no such map.
-        """
-        try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as err:
-            raise DataError(
-                f"Cannot read a calibrated probability from {path}: {err}. "
-                "Make one with: vae-anomaly probability fit MODEL INPUT --labels COLUMN"
-            ) from None
-        return cls.from_dict(fields)
 
     def _fitted(self, scores: Floats) -> Floats:
         if self.method == "isotonic":

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat
 
-from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores
+from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
 
 __all__ = ["ThresholdRecord"]
@@ -25,7 +24,7 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-class ThresholdRecord(BaseModel):
+class ThresholdRecord(JsonRecord):
     """A bound on the anomaly score, with the policy that made it and what to expect of it.
 
     Parameters
@@ -55,7 +54,8 @@ class ThresholdRecord(BaseModel):
         What the owner should know, in words.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    noun: ClassVar[str] = "a threshold"
+    remedy: ClassVar[str] = "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
 
     value: FiniteFloat
     policy: str = "manual"
@@ -162,52 +162,6 @@ class ThresholdRecord(BaseModel):
                 f"[{rate.low:.3%}, {rate.high:.3%}], from {self.n_normals:,} normals"
             )
         return text + (" (extrapolated)" if self.extrapolated else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary; `from_dict` reads it back."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Rebuild a threshold from `to_dict`.
-
-        Raises
-        ------
-        DataError
-            If a field is missing, unknown or of the wrong type.
-        """
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as err:
-            first = err.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise DataError(
-                f"Not a threshold: {first['msg']} at {where}. "
-                "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
-            ) from None
-
-    def save(self, path: str | Path) -> None:
-        """Write the threshold as JSON."""
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a threshold from JSON.
-
-        Raises
-        ------
-        DataError
-            If the file is missing, is not JSON or is not a threshold.
-        """
-        try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as err:
-            raise DataError(
-                f"Cannot read a threshold from {path}: {err}. "
-                "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
-            ) from None
-        return cls.from_dict(fields)
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
