@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from batch.entity_nights import payments, train_model, write_nights
 
+from vae_anomaly import load_detector
 from vae_anomaly.batch import read_results
 
 DECLARE = ("--entity", "card", "--time", "at", "--amount", "euro")
@@ -98,3 +100,16 @@ def test_evaluation_and_tuning_see_the_past(call_json, card_model, tmp_path):
 def test_nights_that_were_left_out_are_told(call, card_model, nights, caplog):
     call("inspect", card_model, f"{nights / 'night14.parquet'}:1")
     assert "2.1 days before the rows" in caplog.text
+
+
+def test_rows_of_a_model_with_entities_are_embedded_with_their_past(call, card_model, nights):
+    night = nights / "night12.parquet"
+    code, _, err = call("latent", "embed", card_model, night, "--out", "z.parquet")
+    assert code == 0, err
+    embedded = pd.read_parquet("z.parquet")
+    assert embedded["id"].tolist() == [f"p12-{i}" for i in range(60)]
+    detector = load_detector(card_model)
+    rows = detector.entities_.copy().extend(pd.read_parquet(night))
+    np.testing.assert_allclose(
+        embedded.filter(regex="^z").to_numpy(), detector.transform(rows), rtol=1e-6
+    )

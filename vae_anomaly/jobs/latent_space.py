@@ -19,6 +19,7 @@ from vae_anomaly.data.marks import mark_generated
 from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.inspection import find_rows
+from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import picture_grid, write_grid
 
@@ -228,7 +229,7 @@ def _embed_rows(
     ids: list[str] = []
     latents, total, files = [], 0, list_partitions(source)
     for done, file in enumerate(files, start=1):
-        frame = read_table(file)
+        frame = with_past(detector, read_table(file))
         detector.schema_.check(frame)
         numbers = [f"{file.name}#{i + 1}" for i in range(len(frame))]
         named = read_text(frame[column]).tolist() if column in frame.columns else numbers
