@@ -41,6 +41,9 @@ __all__ = [
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
+HEAD_WEIGHT = 0.25
+"""Vote of the defect head beside that of the two residual levels."""
+
 _NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
 
 
@@ -70,7 +73,7 @@ class NetworkSpec:
     channels: int
     latent_dim: int
     n_networks: int
-    width: int = 32
+    width: int = 48
     description: ModelDescription | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,9 +152,15 @@ class LinearLevel(nn.Module):
         self.scale = ResidualScale(shape)
 
     @classmethod
-    def fit(cls, maps: Tensor, latent_dim: int) -> LinearLevel:
-        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1."""
+    def fit(cls, maps: Tensor, latent_dim: int, weigh: Tensor | None = None) -> LinearLevel:
+        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1.
+
+        With ``weigh`` (C, G, G), the sd that an earlier fit left out of fold, the VAE sees maps in
+        units of it: its isotropic noise is then true, a step towards factor analysis.
+        """
         standardise = Standardiser.fit(maps)
+        if weigh is not None:
+            standardise.spread.mul_(weigh)
         vae = LinearVAE.fit(standardise(maps), latent_dim)
         level = cls(tuple(maps.shape[1:]), vae.latent_dim)
         level.standardise, level.vae = standardise, vae
@@ -203,10 +212,14 @@ class RepairMember(nn.Module):
 
 
 def combine_maps(linear: Tensor, repair: Tensor | None, head: Tensor | None) -> Tensor:
-    """Add the maps: both levels share one vote, the head has the other."""
+    """Add the maps: both levels share one vote, the head has a quarter of one.
+
+    The head finds what synthetic defects taught it, and little else: a full vote costs thin cracks
+    on textures, none costs chips on parts that lie any way round.
+    """
     if repair is None or head is None:
         return linear
-    return 0.5 * (linear + repair) + head
+    return 0.5 * (linear + repair) + HEAD_WEIGHT * head
 
 
 class BankNetwork(nn.Module):
