@@ -257,7 +257,8 @@ class BankNetwork(nn.Module):
     def inspect(self, features: BankOutput) -> Inspection:
         """Inspect pictures of which the bank's maps are known."""
         standard = self.linear.standardise(features.maps)
-        z = self.linear(features.maps)
+        plane, log_prob = self.linear.vae.project_and_log_prob(standard)
+        z = self.linear.scale(standard - plane)
         linear_map = self.linear_scale(energy_map(z))
         answers = [member(z) for member in self.members]
         repair = _mean([answer[0] for answer in answers])
@@ -271,7 +272,7 @@ class BankNetwork(nn.Module):
             statistics=features.statistics,
             nll=nll,
             kl=kl,
-            linear_nll=-self.linear.vae.log_prob(standard),
+            linear_nll=-log_prob,
         )
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
