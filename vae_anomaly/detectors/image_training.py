@@ -35,6 +35,7 @@ from vae_anomaly.detectors.image_linear import fit_linear_level
 from vae_anomaly.detectors.image_network import (
     RESIDUAL_BOUND,
     BankNetwork,
+    LinearLevel,
     NetworkSpec,
     RepairMember,
     combine_maps,
