@@ -324,7 +324,15 @@ def test_numbers_that_are_no_pixels_are_refused(fast):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"preset": "best"}, {"model": "gan"}, {"channels": 2}, {"image_size": 100}, {"max_steps": 0}],
+    [
+        {"preset": "best"},
+        {"model": "gan"},
+        {"channels": 2},
+        {"image_size": 100},
+        {"max_steps": 0},
+        {"pose": "upright"},
+        {"pose": "any", "model": "conv"},
+    ],
     ids=str,
 )
 def test_parameters_without_meaning_are_refused(good, parameters):
@@ -341,6 +349,13 @@ def test_a_model_with_another_resizer_or_without_a_weight_is_refused(fast, tmp_p
     state.weights.pop("linear.vae.basis")
     with pytest.raises(ModelRefusedError, match="Train it again"):
         load_detector(write_model(state, tmp_path / "less"))
+
+
+def test_a_model_of_an_earlier_bank_is_refused_and_told_to_be_trained_again(fast, tmp_path):
+    state = read_model(fast.save(tmp_path / "model"))
+    state.preprocessing.pop("bank_revision")  # as models were saved before it was written down
+    with pytest.raises(ModelRefusedError, match=r"revision 1 of the bank.*Train it again"):
+        load_detector(write_model(state, tmp_path / "old"))
 
 
 def test_a_seed_is_drawn_where_none_is_given_and_global_state_is_left_alone(good):

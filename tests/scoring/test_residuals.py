@@ -43,7 +43,7 @@ def test_held_out_maps_have_mean_0_and_sd_1(maps):
 
 
 def test_energy_map_is_the_log_of_the_smoothed_mean_square(maps):
-    expected = torch.log(blur(maps.square().mean(1, keepdim=True), 0.5)[:, 0] + 0.1)
+    expected = torch.log(blur(maps.square().mean(1, keepdim=True), 1.2)[:, 0] + 0.1)
     torch.testing.assert_close(energy_map(maps), expected)
     assert float(energy_map(torch.zeros(1, 2, 4, 4)).max()) == pytest.approx(-2.3026, abs=1e-3)
 

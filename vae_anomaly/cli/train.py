@@ -72,6 +72,9 @@ def training_options(command: Command) -> Command:
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
 @click.option("--model", type=click.Choice(IMAGE_MODELS), default="bank", show_default=True,
               help="All but bank see 64-pixel pictures; conv is the plain VAE.")  # fmt: skip
+@click.option("--pose", type=click.Choice(["auto", "fixed", "any"]), default="auto",
+              show_default=True, help="Parts lie one way, or any quarter turn or mirror image is "
+              "as good; auto asks the pictures.")  # fmt: skip
 @click.option("--condition", metavar="WHERE",
               help="What conditional is told: folder, or a column of the manifest.")  # fmt: skip
 @click.option("--beta", type=click.FloatRange(min=0), metavar="X",
@@ -92,13 +95,14 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
       vae-anomaly train images tiles/train/good --name tiles
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
       vae-anomaly train images products/ --name all --model conditional --condition folder
+      vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images tiles/ --out model/ --no-register
     """
     from vae_anomaly import ImageVAEDetector
     from vae_anomaly.jobs import train_images_job
 
     where = _destination(options)
-    chosen = {key: options[key] for key in ("model", "condition", "beta", "latent_dim")}
+    chosen = {key: options[key] for key in ("model", "pose", "condition", "beta", "latent_dim")}
     detector = ImageVAEDetector(size, **chosen, **_parameters(options))
     with show_progress() as progress:
         report = train_images_job(detector, source, where, groups=groups, progress=progress)

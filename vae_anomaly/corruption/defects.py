@@ -188,6 +188,10 @@ def _amplitude(image: Image, generator: Generator) -> float:
     return float(sign * generator.uniform(0.6, 3.0) * _spread(image))
 
 
+def _log_uniform(generator: Generator, low: float, high: float) -> float:
+    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
+
+
 def _tint(channels: int, generator: Generator) -> Image:
     """Draw how strongly each channel follows a change: grey, or coloured one time in three."""
     if channels == 1 or generator.random() < 2.0 / 3.0:
@@ -202,7 +206,7 @@ def _centre(image: Image, generator: Generator) -> tuple[float, float]:
 
 def _spot(image: Image, donor: Image, generator: Generator) -> Image:
     scale = _scale(image)
-    radius = float(np.exp(generator.uniform(np.log(2.0), np.log(13.0)))) * scale
+    radius = _log_uniform(generator, 2.0, 13.0) * scale
     radii = (radius, radius * float(generator.uniform(0.5, 1.0)))
     softness = float(generator.uniform(0.8, 2.5)) * scale
     centre = _centre(image, generator)
@@ -212,11 +216,12 @@ def _spot(image: Image, donor: Image, generator: Generator) -> Image:
 
 
 def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
+    """Draw a scratch or crack: a thin line whose heading drifts, smoothly or in jags."""
     scale = _scale(image)
-    n_steps = int(generator.integers(20, 140) * scale)
-    angle = generator.uniform(0.0, 2.0 * np.pi)
-    turns = generator.normal(0.0, generator.uniform(0.01, 0.25), n_steps)
-    heading = angle + np.cumsum(turns)
+    n_steps = int(_log_uniform(generator, 20.0, 220.0) * scale)
+    drift = np.cumsum(generator.normal(0.0, generator.choice([0.01, 0.05, 0.15]), n_steps))
+    jags = ndimage.gaussian_filter1d(generator.normal(0.0, 1.0, n_steps), 1.5)
+    heading = generator.uniform(0.0, 2.0 * np.pi) + drift + generator.uniform(0.0, 1.5) * jags
     y0, x0 = _centre(image, generator)
     ys = np.round(y0 + np.cumsum(np.sin(heading))).astype(int)
     xs = np.round(x0 + np.cumsum(np.cos(heading))).astype(int)
@@ -224,7 +229,7 @@ def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
     inside = (ys >= 0) & (ys < h) & (xs >= 0) & (xs < w)
     line = np.zeros((h, w), np.float32)
     line[ys[inside], xs[inside]] = 1.0
-    sigma = float(generator.uniform(0.5, 1.6)) * scale
+    sigma = _log_uniform(generator, 0.35, 1.6) * scale
     box = _support(line, margin=int(3 * sigma) + 1)
     line[box] = ndimage.gaussian_filter(line[box], sigma, truncate=3.0)
     line /= max(float(line.max()), 1e-6)
@@ -233,19 +238,19 @@ def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
 
 
 def _region(image: Image, generator: Generator) -> Image:
-    """Draw a soft region: blobs of noise, a rectangle or an ellipse."""
+    """Draw a soft region: blobs of noise, an ellipse or a rectangle, of all sizes."""
     shape, scale = image.shape[:2], _scale(image)
-    kind = generator.random()
+    kind, centre = generator.random(), _centre(image, generator)
     if kind < 0.4:
-        radii, softness = (60 * scale, 60 * scale), 20.0 * scale
-        window = soft_ellipse(shape, _centre(image, generator), radii, generator, softness=softness)
-        sigma = float(generator.uniform(4.0, 16.0)) * scale
-        return soft_noise_mask(shape, sigma, float(generator.uniform(0.1, 0.4)), generator) * window
-    height, width = np.exp(generator.uniform(np.log(4.0), np.log(36.0), 2)) * scale
-    centre = _centre(image, generator)
+        reach = _log_uniform(generator, 25.0, 160.0) * scale
+        window = soft_ellipse(shape, centre, (reach, reach), generator, softness=reach / 3.0)
+        sigma = _log_uniform(generator, 3.0, 20.0) * scale
+        return soft_noise_mask(shape, sigma, float(generator.uniform(0.1, 0.5)), generator) * window
+    height, width = np.exp(generator.uniform(np.log(4.0), np.log(80.0), 2)) * scale
+    softness = _log_uniform(generator, 1.0, 12.0) * scale
     if kind < 0.7:
-        return soft_ellipse(shape, centre, (height, width), generator, softness=2.0 * scale)
-    return _soft_rectangle(shape, centre, (height, width), scale)
+        return soft_ellipse(shape, centre, (height, width), generator, softness=softness)
+    return _soft_rectangle(shape, centre, (height, width), softness)
 
 
 def _soft_rectangle(

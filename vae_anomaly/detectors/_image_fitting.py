@@ -52,7 +52,9 @@ def fit_network(
         )  # fmt: skip
         bank = FilterBank(spec.image_size, spec.channels)
         data = read_training_maps(pictures, bank, preset.copies, seed, progress)
-        return fit_bank_network(data, groups, folds, spec, preset, seed, progress)
+        return fit_bank_network(
+            data, groups, folds, spec, preset, seed, progress, pose=detector.pose
+        )
     task = PixelTask(_pixel_spec(detector, name, len(pictures)), preset, seed, detector.beta)
     return fit_pixel_network(pictures, groups, folds, task, codes, progress)
 

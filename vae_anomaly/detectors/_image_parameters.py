@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.image_training import PRESETS, Preset
 from vae_anomaly.errors import ConfigError
@@ -25,6 +26,7 @@ def check_parameters(detector: ImageVAEDetector) -> str:
     """
     name = model_name(detector.model)
     _check_choice("preset", detector.preset, tuple(PRESETS))
+    _check_choice("pose", detector.pose, POSE_CHOICES)
     _check_choice("channels", detector.channels, (None, 1, 3))
     if detector.image_size < 64 or detector.image_size % 16:
         raise ConfigError(
@@ -37,6 +39,11 @@ def check_parameters(detector: ImageVAEDetector) -> str:
             raise ConfigError(f"The {parameter!r} parameter must be at least 1. Got {value}.")
     if detector.beta is not None:
         _check_beta(name, detector.beta)
+    if detector.pose != "auto" and name != "bank":
+        raise ConfigError(
+            "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
+            f"pose={detector.pose!r} with model={detector.model!r}: leave it out."
+        )
     if detector.condition is not None and name != "conditional":
         raise ConfigError(
             "The 'condition' parameter of ImageVAEDetector belongs to model='conditional'. Got "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from vae_anomaly.training import History
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
 
-__all__ = ["fill_detector", "state_of"]
+__all__ = ["BANK_REVISION", "fill_detector", "state_of"]
+
+BANK_REVISION: Final = 2
+"""Raised when maps, votes or nets of ``model="bank"`` change such that older weights mislead."""
 
 
 def state_of(detector: ImageVAEDetector) -> DetectorState:
@@ -38,6 +41,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         config=detector.get_params(),
         preprocessing={
             "resizer": RESIZER,
+            "bank_revision": BANK_REVISION,
             "network": network.spec.to_dict(),
             "random_state": detector.random_state_,
             "conditions": list(detector.conditions_),
@@ -93,4 +97,11 @@ def _check_preprocessing(state: DetectorState) -> None:
         raise ModelRefusedError(
             f"The image model was trained with the resizer {resizer!r}; this version has "
             f"{RESIZER!r}, and scores would shift. Train it again or install the older version."
+        )
+    revision = state.preprocessing.get("bank_revision", 1)
+    if state.preprocessing.get("network", {}).get("kind") == "bank" and revision != BANK_REVISION:
+        raise ModelRefusedError(
+            f"The image model was trained with revision {revision} of the bank; this version has "
+            f"revision {BANK_REVISION}, and scores would shift. Train it again or install the "
+            "version that trained it."
         )

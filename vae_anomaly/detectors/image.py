@@ -72,6 +72,9 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         ``bank``, or a member of the family on 64-pixel pictures: ``conv`` (or ``vae``), ``beta``,
         ``denoising``, ``autoencoder``, ``conditional``, ``vq``, ``ladder``,
         ``importance_weighted``, ``mixture``, ``vamp``.
+    pose : {"auto", "fixed", "any"}
+        For ``bank``: parts lie one way (``fixed``), any quarter turn or mirror image is as good
+        (``any``), or the pictures are asked: turned copies of held-out normals are scored.
     channels : {None, 1, 3}
         Grey or colour; None lets the training pictures decide.
     target_fpr : float in (0, 1)
@@ -137,6 +140,7 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         *,
         preset: str = "default",
         model: str = "bank",
+        pose: str = "auto",
         channels: int | None = None,
         target_fpr: float = 0.01,
         latent_dim: int | None = None,
@@ -148,6 +152,7 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         self.image_size = image_size
         self.preset = preset
         self.model = model
+        self.pose = pose
         self.channels = channels
         self.target_fpr = target_fpr
         self.latent_dim = latent_dim

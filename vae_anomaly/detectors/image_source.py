@@ -24,6 +24,7 @@ CHUNK: Final = 8
 
 _PROBES: Final = 32
 _COLOURFUL: Final = 2.0 / 255.0
+_COLOUR_SHARE: Final = 0.2
 _NAMED: Final = 5
 
 
@@ -181,7 +182,7 @@ def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
 
 
 def decide_channels(pictures: Pictures) -> int:
-    """Return 3 where most pictures show colour, else 1; looks at no more than 32 of them."""
+    """Return 3 where a fifth or more of the pictures show colour, else 1; looks at 32 at most."""
     places = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
     votes = []
     for i in places.tolist():
@@ -189,7 +190,7 @@ def decide_channels(pictures: Pictures) -> int:
             votes.append(_is_colourful(pictures.pixels(i)))
         except ImageError:
             continue  # reported with its name when all are read
-    return 3 if votes and np.mean(votes) > 0.5 else 1
+    return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
 
 
 def _is_colourful(pixels: NDArray[Any]) -> bool:

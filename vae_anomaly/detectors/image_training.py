@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from vae_anomaly.corruption.defects import add_defects, cell_mask
+from vae_anomaly.detectors.image_linear import fit_linear_level
 from vae_anomaly.detectors.image_network import (
     RESIDUAL_BOUND,
     BankNetwork,
@@ -49,7 +50,7 @@ from vae_anomaly.models.networks import seeded
 from vae_anomaly.models.repair import RepairVAE
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.pooling import pool_maps
-from vae_anomaly.scoring.residuals import MapScale, ResidualScale, energy_map
+from vae_anomaly.scoring.residuals import MapScale, energy_map
 from vae_anomaly.training import History, TrainingConfig, fit_vae
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ logger = logging.getLogger(__name__)
 MIN_PICTURES: Final = 8
 N_FOLDS: Final = 5
 _VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
-_MOST_LATENTS: Final = 120
-_PICTURES_PER_LATENT: Final = 6
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Preset:
     min_steps: int = 120
     max_steps: int = 500
     batch_size: int = 16
-    width: int = 32
+    width: int = 48
 
     def steps(self, n_pictures: int) -> int:
         """Return the optimisation steps for so many pictures."""
@@ -246,6 +245,8 @@ def fit_bank_network(
     preset: Preset,
     random_state: int,
     progress: Progress = null_progress,
+    *,
+    pose: str = "auto",
 ) -> FittedNetwork:
     """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
 
@@ -260,12 +261,23 @@ def fit_bank_network(
     preset : Preset
     random_state : int
     progress : callable, optional
+    pose : {"auto", "fixed", "any"}
+        As `fit_linear_level`.
 
     Returns
     -------
     FittedNetwork
     """
-    level, z, spoiled = _fit_linear(data, folds, spec.latent_dim, progress)
+    fitted_level = fit_linear_level(
+        data.maps,
+        data.corrupted,
+        folds,
+        latent_dim=spec.latent_dim,
+        pose=pose,
+        random_state=random_state,
+        progress=progress,
+    )
+    level, z, spoiled = fitted_level.level, fitted_level.z, fitted_level.spoiled
     spec = replace(spec, latent_dim=level.vae.latent_dim)
     network = BankNetwork(replace(spec, n_networks=0))
     network.spec, network.linear = spec, level
@@ -288,7 +300,11 @@ def fit_bank_network(
     heat, spoiled_heat = (part[held_out] for part in maps.combined())
     network.heat_scale = MapScale.fit(heat)
     heat, spoiled_heat = network.heat_scale(heat), network.heat_scale(spoiled_heat)
-    metrics = {**training_metrics(history), "latent_dim": float(spec.latent_dim)}
+    metrics = {
+        **training_metrics(history),
+        "latent_dim": float(spec.latent_dim),
+        "poses": float(len(fitted_level.poses)),
+    }
     metrics["self_test_auroc"] = self_test(heat, spoiled_heat)
     metrics |= _linear_units(level)
     return FittedNetwork(
@@ -379,25 +395,6 @@ class _Held:
         return clean, spoiled
 
 
-def _fit_linear(
-    data: TrainingMaps, folds: Ints, latent_dim: int, progress: Progress
-) -> tuple[LinearLevel, Tensor, Tensor]:
-    """Return the level fitted on all, and out-of-fold z of pictures and of corrupted copies."""
-    rest, spoiled = torch.zeros_like(data.maps), torch.zeros_like(data.corrupted)
-    names = np.unique(folds)
-    for done, fold in enumerate(names):
-        inside = torch.from_numpy(folds == fold)
-        level = LinearLevel.fit(data.maps[~inside], _n_latents(int((~inside).sum()), latent_dim))
-        rest[inside] = level.residual(data.maps[inside])
-        for copy in range(len(spoiled)):
-            spoiled[copy, inside] = level.residual(data.corrupted[copy, inside])
-        progress("linear", done + 1, len(names) + 1)
-    level = LinearLevel.fit(data.maps, _n_latents(len(data.maps), latent_dim))
-    level.scale = ResidualScale.fit(rest)
-    progress("linear", len(names) + 1, len(names) + 1)
-    return level, level.scale(rest), level.scale(spoiled)
-
-
 def _fit_member(
     lesson: _Lesson,
     seen: NDArray[np.bool_],
@@ -462,10 +459,6 @@ def validation_split(
 def _parts(groups: NDArray[Any], n_networks: int, random_state: int) -> Ints:
     """Return which network does not see each picture; a single network sees four fifths."""
     return assign_folds(groups, n_networks if n_networks > 1 else N_FOLDS, random_state + 1)
-
-
-def _n_latents(n_pictures: int, wanted: int) -> int:
-    return wanted or max(1, min(_MOST_LATENTS, n_pictures // _PICTURES_PER_LATENT))
 
 
 def _corrupt(images: Arrays, first: int, copy: int, random_state: int) -> tuple[Arrays, Arrays]:

@@ -124,8 +124,7 @@ class LinearVAE(nn.Module):
 
         The limit of `reconstruct` for vanishing noise: nothing is shrunk towards the mean.
         """
-        projected = (x.flatten(1) - self.location) @ self.basis
-        return (self.location + projected @ self.basis.T).view(-1, *self.shape)
+        return self.project_and_log_prob(x)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the expected data at the posterior mean, (N, *shape); deterministic."""
@@ -166,13 +165,19 @@ class LinearVAE(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the exact log p(x) of the marginal Gaussian, (N,), nats."""
+        return self.project_and_log_prob(x)[1]
+
+    def project_and_log_prob(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `project` and `log_prob`, which share their work."""
         centred = x.flatten(1) - self.location
         projected = centred @ self.basis
         d, z = self.basis.shape
         inside = (projected.square() / self.variance).sum(1)
         outside = (centred.square().sum(1) - projected.square().sum(1)) / self.noise_variance
         log_det = self.variance.log().sum() + (d - z) * self.noise_variance.log()
-        return -0.5 * (inside + outside + log_det + d * log(2.0 * pi))
+        log_prob = -0.5 * (inside + outside + log_det + d * log(2.0 * pi))
+        plane = self.location + projected @ self.basis.T
+        return plane.view(-1, *self.shape), log_prob
 
     def _nll(self, recon: Tensor, target: Tensor) -> Tensor:
         variance = self.noise_variance

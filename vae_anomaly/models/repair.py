@@ -79,7 +79,7 @@ class RepairVAE(nn.Module):
         grid: int,
         *,
         latent_channels: int = 8,
-        width: int = 32,
+        width: int = 48,
         head_weight: float = 5.0,
     ) -> None:
         super().__init__()
@@ -88,34 +88,27 @@ class RepairVAE(nn.Module):
                 f"RepairVAE needs an even grid and a width that is a multiple of 16; got "
                 f"grid={grid}, width={width}. Choose an image_size that is a multiple of 16."
             )
-        deep = width * 3 // 2
         self.shape = (channels, grid, grid)
         self.latent_shape = (latent_channels, grid // 2, grid // 2)
         self.head_weight = head_weight
-        self.position = nn.Parameter(torch.zeros(width, grid, grid))
-        self.stem = nn.Conv2d(channels, width, 3, padding=1)
-        self.down = nn.Sequential(
-            _activation(width),
-            nn.Conv2d(width, deep, 3, stride=2, padding=1),
-            _activation(deep),
-            nn.Conv2d(deep, deep, 3, padding=1),
-            _activation(deep),
+        self.position = nn.Parameter(torch.zeros(width, grid // 2, grid // 2))
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(2), nn.Conv2d(4 * channels, width, 3, padding=1)
         )
-        self.posterior = nn.Conv2d(deep, 2 * latent_channels, 1)
+        self.down = nn.Sequential(
+            _activation(width), nn.Conv2d(width, width, 3, padding=1), _activation(width)
+        )
+        self.posterior = nn.Conv2d(width, 2 * latent_channels, 1)
         self.up = nn.Sequential(
-            nn.Conv2d(latent_channels, deep, 3, padding=1),
-            _activation(deep),
-            nn.Conv2d(deep, deep, 3, padding=1),
-            _activation(deep),
-            nn.Conv2d(deep, 4 * width, 1),
-            nn.PixelShuffle(2),
+            nn.Conv2d(latent_channels, width, 3, padding=1),
             _activation(width),
             nn.Conv2d(width, width, 3, padding=1),
             _activation(width),
-            nn.Conv2d(width, channels, 3, padding=1),
+            nn.Conv2d(width, 4 * channels, 3, padding=1),
         )
+        self.shuffle = nn.PixelShuffle(2)
         self.likelihood = GaussianLikelihood((channels, 1, 1))
-        self.head = _head(4 * channels)
+        self.head = _head(4 * channels, width)
         self._start()
 
     @property
@@ -131,7 +124,7 @@ class RepairVAE(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the expected good residuals (N, C, G, G) of latents (N, Z)."""
-        repaired: Tensor = self.up(z.view(-1, *self.latent_shape)).float()
+        repaired: Tensor = self.shuffle(self.up(z.view(-1, *self.latent_shape))).float()
         return repaired
 
     def locate(self, x: Tensor, repaired: Tensor) -> Tensor:
@@ -203,7 +196,7 @@ class RepairVAE(nn.Module):
             start = torch.zeros(2 * self.latent_shape[0])
             start[self.latent_shape[0] :] = _LATENT_START
             self.posterior.load_state_dict({"weight": self.posterior.weight, "bias": start})
-            nn.init.constant_(self.head[-1].get_parameter("bias"), _HEAD_START)
+            nn.init.constant_(self.head[-2].get_parameter("bias"), _HEAD_START)
 
 
 def focal_cross_entropy(logit: Tensor, mask: Tensor) -> Tensor:
@@ -234,13 +227,15 @@ def _activation(channels: int) -> nn.Module:
     return nn.Sequential(nn.GroupNorm(_GROUPS, channels), nn.SiLU())
 
 
-def _head(channels: int, width: int = 32) -> nn.Sequential:
+def _head(channels: int, width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=1),
+        nn.PixelUnshuffle(2),
+        nn.Conv2d(4 * channels, width, 1),
         _activation(width),
         nn.Conv2d(width, width, 3, padding=1),
         _activation(width),
         nn.Conv2d(width, width, 3, padding=2, dilation=2),
         nn.SiLU(),
-        nn.Conv2d(width, 1, 1),
+        nn.Conv2d(width, 4, 1),
+        nn.PixelShuffle(2),
     )

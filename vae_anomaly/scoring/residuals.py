@@ -23,6 +23,7 @@ __all__ = ["MapScale", "ResidualScale", "Standardiser", "energy_map"]
 
 _VARIANCE_FLOOR = 1e-3
 _ENERGY_FLOOR = 0.1
+_ENERGY_BLUR = 1.2
 
 
 class Standardiser(nn.Module):
@@ -148,7 +149,7 @@ def energy_map(standardised: Tensor) -> Tensor:
     Tensor of shape (N, G, G)
         ``log(blur(mean over channels of z**2) + 0.1)``; about 0 for normals, higher = stranger.
     """
-    energy = blur(standardised.square().mean(1, keepdim=True), 0.5)[:, 0]
+    energy = blur(standardised.square().mean(1, keepdim=True), _ENERGY_BLUR)[:, 0]
     return torch.log(energy + _ENERGY_FLOOR)
 
 

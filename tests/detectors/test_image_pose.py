@@ -1,0 +1,102 @@
+"""Pose: symmetries are found in good pictures alone, and training follows them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from vae_anomaly.detectors.image_linear import fit_linear_level
+from vae_anomaly.detectors.image_pose import POSES, augment, symmetry_group
+from vae_anomaly.features import FilterBank, dihedral_maps
+
+SIZE = 64
+
+
+def maps_of(pictures: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(pictures.astype(np.float32))[:, None]
+    return FilterBank(SIZE)(tensor).maps
+
+
+def parts(n: int, *, turned: bool, seed: int = 0) -> np.ndarray:
+    """An L-shaped part on a bright ground, one way round or any, float in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for _ in range(n):
+        picture = np.full((SIZE, SIZE), 0.8)
+        picture[12:52, 14:24] = 0.3
+        picture[42:52, 14:48] = 0.3
+        picture += 0.03 * ndimage.gaussian_filter(rng.normal(size=picture.shape), 0.7)
+        if turned:
+            picture = np.rot90(picture, rng.integers(4))
+            picture = picture[:, ::-1] if rng.random() < 0.5 else picture
+        pictures.append(np.clip(picture, 0, 1))
+    return np.stack(pictures)
+
+
+def brushed(n: int) -> np.ndarray:
+    """A texture of vertical lines: half turns and mirrors leave it as it is."""
+    rng = np.random.default_rng(1)
+    noise = ndimage.gaussian_filter(rng.normal(size=(n, SIZE, SIZE)), (0, 6.0, 0.6))
+    return np.clip(0.5 + 0.6 * noise, 0, 1)
+
+
+def fitted(pictures: np.ndarray, pose: str = "auto"):
+    maps = maps_of(pictures)
+    folds = np.arange(len(maps)) % 4
+    return fit_linear_level(maps, maps[None], folds, pose=pose)
+
+
+def test_parts_that_lie_one_way_are_found_to():
+    assert fitted(parts(40, turned=False)).poses == ((0, False),)
+
+
+def test_parts_that_lie_any_way_are_found_to():
+    assert len(fitted(parts(80, turned=True)).poses) == 8
+
+
+def test_a_brushed_texture_has_half_turns_and_mirrors_only():
+    group = set(fitted(brushed(80)).poses)
+    assert group == {(0, False), (2, False), (0, True), (2, True)}
+
+
+@pytest.mark.parametrize(("pose", "n_poses"), [("fixed", 1), ("any", 8)])
+def test_the_user_can_decide(pose, n_poses):
+    assert len(fitted(parts(16, turned=True), pose).poses) == n_poses
+
+
+def test_out_of_fold_residuals_have_unit_size():
+    found = fitted(parts(40, turned=False), "fixed")
+    assert float(found.z.square().mean()) == pytest.approx(1.0, abs=0.15)
+    torch.testing.assert_close(found.spoiled[0], found.z)
+
+
+def test_only_a_whole_group_is_taken():
+    scores = np.tile(np.linspace(0, 1, 200), (8, 1))
+    scores[[2, 6]] += 5.0  # the half turn and its mirror image are noticed
+    group = symmetry_group(scores)
+    assert set(group) == {(0, False), (0, True)}
+    scores[1:] += 5.0
+    assert symmetry_group(scores) == ((0, False),)
+
+
+def test_copies_are_members_of_the_group_shifted_by_at_most_a_cell(rng):
+    maps = maps_of(parts(3, turned=False))
+    group = ((0, False), (2, False))
+    found = augment(maps, group, rng)
+    assert len(found) == 15
+    torch.testing.assert_close(found[:3], maps)
+    candidates = [
+        torch.roll(dihedral_maps(maps, turns, mirror=mirror), (dy, dx), (2, 3))
+        for turns, mirror in group
+        for dy in (-1, 0, 1)
+        for dx in (-1, 0, 1)
+    ]
+    for i in range(3, 15):
+        assert any(torch.equal(found[i], candidate[i % 3]) for candidate in candidates)
+
+
+def test_without_a_symmetry_nothing_is_added(rng):
+    maps = maps_of(parts(2, turned=False))
+    assert augment(maps, POSES[:1], rng) is maps
