@@ -369,5 +369,5 @@ def test_self_test_warns_when_defects_cannot_be_seen(caplog):
     chaos = np.random.default_rng(0).integers(0, 256, (12, 80, 80), dtype=np.uint8)
     with caplog.at_level("WARNING"):
         detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(chaos)
-    visible = detector.metrics_["self_test_auroc"] >= 0.65
-    assert visible or "Self-test" in caplog.text
+    visible = detector.metrics_["self_test_auroc"] >= 0.60
+    assert visible != ("cannot see defects on your parts" in caplog.text)

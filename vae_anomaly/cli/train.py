@@ -216,6 +216,11 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
             f"Left out as possible anomalies: {m['trimmed_rows']:,.0f} training rows, "
             f"{m['dropped_held_out']:,.0f} held-out rows."
         )
+    if "self_test_auroc" in m:
+        click.echo(
+            f"Self-test: synthetic defects rank above good pictures {m['self_test_auroc']:.0%} of "
+            "the time (50% is chance)."
+        )
     click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).", nl=False)
     rate = bound.expected_fpr

@@ -104,11 +104,11 @@ class Preset:
     """
 
     n_networks: int = 2
-    copies: int = 2
-    passes: float = 12.0
+    copies: int = 3
+    passes: float = 36.0
     min_steps: int = 120
-    max_steps: int = 500
-    batch_size: int = 16
+    max_steps: int = 1000
+    batch_size: int = 32
     width: int = 48
 
     def steps(self, n_pictures: int) -> int:

@@ -24,6 +24,9 @@ __all__ = ["MapScale", "ResidualScale", "Standardiser", "energy_map"]
 _VARIANCE_FLOOR = 1e-3
 _ENERGY_FLOOR = 0.1
 _ENERGY_BLUR = 1.2
+_COHERENT_BLUR = 1.0
+_COHERENT_FLOOR = 0.02
+_COHERENT_WEIGHT = 0.7
 
 
 class Standardiser(nn.Module):
@@ -147,10 +150,15 @@ def energy_map(standardised: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (N, G, G)
-        ``log(blur(mean over channels of z**2) + 0.1)``; about 0 for normals, higher = stranger.
+        ``log(blur(mean of z**2) + 0.1) + 0.7 log(mean of blur(z)**2 + 0.02)``, means over channels;
+        higher = stranger. The first sees thin marks, whose residuals change sign from cell to cell;
+        the second sees broad ones, whose residuals agree.
     """
     energy = blur(standardised.square().mean(1, keepdim=True), _ENERGY_BLUR)[:, 0]
-    return torch.log(energy + _ENERGY_FLOOR)
+    agreed = blur(standardised, _COHERENT_BLUR).square().mean(1)
+    return torch.log(energy + _ENERGY_FLOOR) + _COHERENT_WEIGHT * torch.log(
+        agreed + _COHERENT_FLOOR
+    )
 
 
 def _need(maps: Tensor, n: int) -> None:
