@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Inspection", "find_rows", "inspect_images", "inspect_rows", "strangeness"]
 
-MAX_NAMED = 5
-
 
 @dataclass(frozen=True)
 class Inspection:

@@ -21,6 +21,7 @@ from vae_anomaly import __version__
 from vae_anomaly.errors import DataError, RegistryUnavailableError, StorageError
 from vae_anomaly.sweep.report import SweepReport
 from vae_anomaly.tracking.lookups import TAG, experiment_id
+from vae_anomaly.tracking.runs import MAX_PARAM
 from vae_anomaly.tracking.store import (
     DEFAULT_STORE,
     displayed,
@@ -38,7 +39,6 @@ __all__ = ["SWEEPS", "LoggedSweep", "log_sweep", "log_sweep_record"]
 SWEEPS = "vae-anomaly-sweeps"
 FILES = ("sweep.json", "sweep.csv")
 INTERRUPTED = "interrupted.json"
-MAX_PARAM = 500  # characters that every store accepts
 logger = logging.getLogger(__name__)
 
 
