@@ -65,3 +65,20 @@ def test_a_likelihood_of_categories_is_not_compared_with_a_density_of_numbers(rn
     rows = rng.integers(0, 2, size=(200, 6)).astype(float)
     detector = TabularVAEDetector(preset="fast", max_steps=30, random_state=0).fit(rows)
     assert detector.metrics_["trust_in_vae"] == NO_PREFERENCE
+
+
+def test_the_elbo_of_discrete_columns_loses_its_vote_where_rows_repeat(rng):
+    independent = rng.integers(0, 4, size=(600, 6)).astype(float)
+    repeated = rng.normal(size=(20, 6)).round(1)[rng.integers(20, size=600)]
+    trust = {
+        name: TabularVAEDetector(max_steps=60, random_state=0).fit(rows).metrics_["trust_in_elbo"]
+        for name, rows in {"independent": independent, "repeated": repeated}.items()
+    }
+    assert trust["independent"] > 0.9
+    assert trust["repeated"] < 0.1
+
+
+def test_the_elbo_of_numbers_has_no_vote(rng):
+    detector = TabularVAEDetector(max_steps=30, random_state=0).fit(rng.normal(size=(100, 3)))
+    assert detector.metrics_["trust_in_elbo"] == 0.0
+    assert "elbo_surprise" not in detector.evidence(rng.normal(size=(2, 3)))

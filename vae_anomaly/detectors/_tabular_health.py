@@ -89,4 +89,5 @@ def training_metrics(d: TabularVAEDetector, n_rows: int, fitted: pd.DataFrame) -
         **latent_health(main, rows, beta),
         "threshold": float(d.threshold_.value),
         "trust_in_vae": d._scorer.trust,
+        "trust_in_elbo": d._scorer.trust_in_elbo,
     }

@@ -32,6 +32,7 @@ Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
+ELBO_VOTES = 4.0
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them
 
@@ -220,6 +221,11 @@ class RowScorer:
         return self.term_weights["latent"] / 2.0
 
     @property
+    def trust_in_elbo(self) -> float:
+        """How far an ELBO that joins the score is trusted, 0 to 1; 0 where it stays out."""
+        return 0.0 if self.elbo is None else self.term_weights["elbo"] / ELBO_VOTES
+
+    @property
     def weights(self) -> dict[str, float]:
         """Weight of each term in the fused score."""
         names = [
@@ -303,14 +309,15 @@ class RowScorer:
         )
 
 
-def weights_at(trust: float) -> dict[str, float]:
-    """Return the weight of each kind of term where the VAE is trusted so much, 0 to 1.
+def weights_at(trust: float, trust_in_elbo: float) -> dict[str, float]:
+    """Return the weight of each kind of term where the VAE is trusted so much, each 0 to 1.
 
     In each view, latent terms and those of the rows themselves share two votes; the local ratio has
-    half a vote of the latter. The ELBO has as many as these in two views together.
+    half a vote of the latter. A trusted ELBO has as many as these in two views together.
     """
     rows = 1.0 - trust
-    return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": 4.0}
+    elbo = ELBO_VOTES * trust_in_elbo
+    return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": elbo}
 
 
 def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:

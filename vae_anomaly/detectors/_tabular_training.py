@@ -28,13 +28,12 @@ from vae_anomaly.detectors._tabular_scorer import (
 )
 from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
 from vae_anomaly.detectors._tabular_trimming import NEAREST_IF_CONTAMINATED, strangeness, trim
-from vae_anomaly.detectors._tabular_trust import trust_in_vae
+from vae_anomaly.detectors._tabular_trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
 from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.scoring.memory import NEAREST
-from vae_anomaly.scoring.trust import NO_PREFERENCE
 from vae_anomaly.training import History, fit_vae
 
 __all__ = ["fit_scorers", "uses_typed_elbo"]
@@ -112,7 +111,8 @@ def fit_scorers(
         trusts.append(_trust(one, scorers[-1].views[0], groups))
         if progress is not None:
             progress("memory", place + 1, len(prepared))
-    weights = weights_at(float(np.mean(trusts)))  # one for all: calibration compares their scores
+    latents, elbo = np.mean(trusts, axis=0)  # one for all: calibration compares their scores
+    weights = weights_at(float(latents), float(elbo))
     fitted = [replace(scorer, term_weights=weights) for scorer in scorers]
     return fitted, [one.fold for one in prepared], history
 
@@ -311,7 +311,7 @@ def _scorer(
         views=views,
         elbo=Surprise.fit(-reported.elbo) if joins else None,
         typical_nll=reported.nll_per_dim.mean(axis=0),
-        term_weights=weights_at(NO_PREFERENCE),
+        term_weights=weights_at(*NOTHING_TO_COMPARE),
     )
 
 
@@ -323,7 +323,7 @@ def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
     return evidence_of(scorer.vae, viewed, target)
 
 
-def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None) -> float:
+def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None) -> Trust:
     """Return how far to trust the VAE of the first view, whose features are all Gaussian."""
     fit = one.fold.fit
     held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly.detectors._tabular_scorer import ViewScorer, evidence_of
-from vae_anomaly.scoring.trust import NO_PREFERENCE, kernel_log_density, vae_trust
+from vae_anomaly.scoring.trust import EVEN_TYPED, NO_PREFERENCE, kernel_log_density, vae_trust
 
-__all__ = ["trust_in_vae"]
+__all__ = ["NOTHING_TO_COMPARE", "Trust", "trust_in_vae"]
+
+
+class Trust(NamedTuple):
+    """How far a VAE is trusted, each in (0, 1): its latents against rows, and its typed ELBO."""
+
+    latents: float
+    typed_elbo: float
+
+
+NOTHING_TO_COMPARE = Trust(NO_PREFERENCE, 1.0)
 
 
 def trust_in_vae(
@@ -16,7 +28,7 @@ def trust_in_vae(
     rows: NDArray[np.float32],
     places: NDArray[np.int64],
     groups: NDArray[np.int64] | None = None,
-) -> float:
+) -> Trust:
     """Compare the ELBO of held-out rows with their density under the exemplars.
 
     Parameters
@@ -32,19 +44,20 @@ def trust_in_vae(
 
     Returns
     -------
-    trust : float in (0, 1)
-        0.5, no preference, where there is nothing to compare: the VAE has no ELBO, or it is not a
-        density of all features as numbers.
+    trust : Trust
+        No preference where there is nothing to compare: the VAE has no ELBO, or it is not a density
+        of all features as numbers.
     """
     exemplars, vae = scorer.data.vectors, scorer.vae
     if not vae.has_prior or len(vae.layout.gaussian) < exemplars.shape[1]:
-        return NO_PREFERENCE
+        return NOTHING_TO_COMPARE
     hidden = places[:, None] == np.arange(len(exemplars))
     if groups is not None:
         hidden |= groups[places][:, None] == groups[: len(exemplars)]
     sees = ~hidden.all(axis=1)
     if not sees.any():
-        return NO_PREFERENCE
+        return NOTHING_TO_COMPARE
     elbo = evidence_of(vae, rows[sees], rows[sees]).elbo
     kernel = kernel_log_density(rows[sees], exemplars, hidden[sees])
-    return vae_trust(elbo, kernel, exemplars.shape[1])
+    d = exemplars.shape[1]
+    return Trust(vae_trust(elbo, kernel, d), vae_trust(elbo, kernel, d, EVEN_TYPED))

@@ -7,7 +7,9 @@ ahead, the density is local in a way that the VAE has smoothed over, and distanc
 more. No label and no synthetic anomaly is used.
 
 The trust is a smooth step in the difference, nats per feature: an even weight is reached where the
-kernel leads by `EVEN`, since an ELBO is a bound and a kernel is exact.
+kernel leads by `EVEN`, since an ELBO is a bound and a kernel is exact. An ELBO under a likelihood
+of the columns' own kinds knows what this comparison of numbers does not, and loses its vote later,
+where the kernel leads by `EVEN_TYPED`.
 """
 
 from __future__ import annotations
@@ -18,20 +20,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["NO_PREFERENCE", "kernel_log_density", "vae_trust"]
+__all__ = ["EVEN_TYPED", "NO_PREFERENCE", "kernel_log_density", "vae_trust"]
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 NO_PREFERENCE = 0.5
 EVEN = 0.3  # nats per feature by which the kernel leads where both are trusted alike
+EVEN_TYPED = 0.9  # the same for the vote of a typed ELBO
 WIDTH = 0.2  # nats per feature, of the step
 BANDWIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # of the typical distance of 5 neighbours
 SMALLEST_BANDWIDTH = 0.05  # as the smallest sigma of a decoder
 NEIGHBOURS = 5
 
 
-def vae_trust(elbo: Floats, kernel: Floats, n_features: int) -> float:
+def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN) -> float:
     """Return the weight of a VAE's evidence against that of the exemplars.
 
     Parameters
@@ -42,6 +45,8 @@ def vae_trust(elbo: Floats, kernel: Floats, n_features: int) -> float:
         Log density of the same rows under the exemplars, in the same coordinates.
     n_features : int
         D, over which both are sums.
+    even : float, nats per feature
+        Lead of the kernel at which the trust is 0.5.
 
     Returns
     -------
@@ -49,7 +54,7 @@ def vae_trust(elbo: Floats, kernel: Floats, n_features: int) -> float:
         0.5 = no preference.
     """
     lead = float(np.mean(elbo) - np.mean(kernel)) / n_features
-    return 1.0 / (1.0 + exp(-min(max((lead + EVEN) / WIDTH, -50.0), 50.0)))
+    return 1.0 / (1.0 + exp(-min(max((lead + even) / WIDTH, -50.0), 50.0)))
 
 
 @torch.inference_mode()
