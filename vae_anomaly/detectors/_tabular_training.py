@@ -63,8 +63,12 @@ class _Prepared:
 
 def uses_typed_elbo(encoder: TableEncoder) -> bool:
     """Tell whether the ELBO joins the score: declared categories, or mostly discrete columns."""
-    categorical = any(column.kind == "categorical" for column in encoder.columns)
-    return categorical or len(encoder.discrete) >= DISCRETE_SHARE * len(encoder.columns)
+    discrete = len(encoder.discrete) >= DISCRETE_SHARE * len(encoder.columns)
+    return discrete or _has_categories(encoder)
+
+
+def _has_categories(encoder: TableEncoder) -> bool:
+    return any(column.kind == "categorical" for column in encoder.columns)
 
 
 def fit_scorers(
@@ -324,8 +328,12 @@ def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
 
 
 def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None) -> Trust:
-    """Return how far to trust the VAE of the first view, whose features are all Gaussian."""
+    """Return how far to trust the VAE of the first view, whose features are all Gaussian.
+
+    Declared categories keep their ELBO's vote: a kernel on their indicators says little of it.
+    """
     fit = one.fold.fit
     held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
     rows = scorer.look(one.table.take(fit[held_out]).numbers)
-    return trust_in_vae(scorer, rows, held_out, None if groups is None else groups[fit])
+    trust = trust_in_vae(scorer, rows, held_out, None if groups is None else groups[fit])
+    return trust._replace(typed_elbo=1.0) if _has_categories(one.encoder) else trust
