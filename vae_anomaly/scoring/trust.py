@@ -6,10 +6,10 @@ lie near the manifold that it found, and its latents tell what is odd. Where the
 ahead, the density is local in a way that the VAE has smoothed over, and distances to rows tell
 more. No label and no synthetic anomaly is used.
 
-The trust is a smooth step in the difference, nats per feature: an even weight is reached where the
-kernel leads by `EVEN`, since an ELBO is a bound and a kernel is exact. An ELBO under a likelihood
-of the columns' own kinds knows what this comparison of numbers does not, and loses its vote later,
-where the kernel leads by `EVEN_TYPED`.
+The trust is a smooth step in the median difference, nats per feature; a few rows far from all else
+would decide a mean. An even weight is reached where the kernel leads by `EVEN`, since an ELBO is a
+bound and a kernel is exact. An ELBO under a likelihood of the columns' own kinds knows what this
+comparison of numbers does not, and loses its vote later, where the kernel leads by `EVEN_TYPED`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN)
     trust : float in (0, 1)
         0.5 = no preference.
     """
-    lead = float(np.mean(elbo) - np.mean(kernel)) / n_features
+    lead = float(np.median(elbo - kernel)) / n_features
     return 1.0 / (1.0 + exp(-min(max((lead + even) / WIDTH, -50.0), 50.0)))
 
 
@@ -71,7 +71,7 @@ def kernel_log_density(rows: Singles, exemplars: Singles, hidden: NDArray[np.boo
     Returns
     -------
     log_density : ndarray of shape (N,), nats
-        At the bandwidth, of 8, that is the best for these rows together.
+        At the bandwidth, of 8, that is the best for the median row.
     """
     squared = torch.cdist(torch.from_numpy(rows), torch.from_numpy(exemplars)).square()
     squared[torch.from_numpy(hidden)] = torch.inf
@@ -81,7 +81,7 @@ def kernel_log_density(rows: Singles, exemplars: Singles, hidden: NDArray[np.boo
         _at_bandwidth(squared, seen, max(SMALLEST_BANDWIDTH, share * unit), rows.shape[1])
         for share in BANDWIDTHS
     ]
-    return max(found, key=lambda density: float(density.mean()))
+    return max(found, key=lambda density: float(np.median(density)))
 
 
 def _typical_distance(squared: torch.Tensor) -> float:
