@@ -20,6 +20,7 @@ from vae_anomaly.detectors._image_examination import (
     judge,
 )
 from vae_anomaly.detectors._image_fitting import choose_folds, fit_network, group_names
+from vae_anomaly.detectors._image_masks import ImageMasksMixin
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors._image_reasons import region_table, words
 from vae_anomaly.detectors._image_state import fill_detector, state_of
@@ -55,7 +56,7 @@ logger = logging.getLogger(__name__)
 _SELF_TEST_WARNING: Final = {True: 0.68, False: 0.60}
 
 
-class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
+class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.
 
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
