@@ -73,8 +73,9 @@ def score_images(
     for kind in DRAWN:  # of an earlier run over other pictures
         shutil.rmtree(root / kind / partition.key, ignore_errors=True)
     rows: list[dict[str, Any]] = []
-    for start in range(0, len(partition.files), AT_ONCE):
-        files = partition.files[start : start + AT_ONCE]
+    at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large pictures
+    for start in range(0, len(partition.files), at_once):
+        files = partition.files[start : start + at_once]
         scored = _score(_decoded(files, counts), detector, counts)
         rows += [_answer(one, model, output, detector.heat_level_, partition.key) for one in scored]
         counts.rows_in += len(files)

@@ -67,7 +67,7 @@ def scoring_options(command: Command) -> Command:
 @click.option("--heatmaps", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
-              show_default=True, help="Which pictures get a mask: 255 = too hot, else 0.")  # fmt: skip
+              show_default=True, help="Which pictures get a mask (255 = too hot).")  # fmt: skip
 @scoring_options
 def images(model: str, source: str, out: str, **options: Any) -> None:
     """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
