@@ -3,10 +3,10 @@
     python benchmarks/memory_images.py --size 4096 --pictures 12 24 --preset fast
     python benchmarks/memory_images.py --size 4096 --pictures 12 --max-steps 100
 
-Woven fabrics are made and written as PNG; in three new ones a square of 0.1 %, 0.01 % and 0.001 % of
-the area has its threads turned by 90 degrees, which changes no brightness. ``train images
---tile-size`` and ``score images`` run as processes of their own, and the peak of their resident memory
-is what the kernel says (`os.wait4`). ``--whole`` trains on the pictures as a whole instead.
+Woven fabrics are made and written as PNG; in three new ones a square of 0.1 %, 0.01 % and 0.001 %
+of the area has its threads turned by 90 degrees, which changes no brightness. ``train images
+--tile-size`` and ``score images`` run as processes of their own, and the peak of their resident
+memory is what the kernel says (`os.wait4`). ``--whole`` trains on the pictures as a whole instead.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace, n: int, folder: Path) -> None:
               f"{_boxes(out, row['mask'])}")  # fmt: skip
 
 
-def _boxes(out: Path, mask: str | None) -> str:
-    if not mask:
+def _boxes(out: Path, mask: object) -> str:
+    if not isinstance(mask, str):
         return ""
     labels, _ = ndimage.label(np.asarray(Image.open(out / mask)) > 0)
     boxes = ndimage.find_objects(labels)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
-from vae_anomaly import load_detector
+from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.batch import (
     plan_images,
     read_manifest,
@@ -97,6 +97,26 @@ def test_mask_that_was_lost_is_drawn_again(image_model, tmp_path):
     lost.unlink()
     assert score_images(image_model, night, tmp_path / "out").skipped == 0
     assert lost.is_file()
+
+
+def test_large_pictures_are_scored_in_tiles_and_what_is_too_small_is_set_aside(tmp_path):
+    pictures = [np.asarray(surface(seed).resize((160, 128))) for seed in range(12)]
+    detector = ImageVAEDetector(tile_size=64, preset="fast", pose="any", random_state=0)
+    detector.fit(pictures).save(tmp_path / "model")
+    (tmp_path / "night").mkdir()
+    for seed in (20, 21):
+        surface(seed, hole=seed == 21).resize((160, 128)).save(tmp_path / "night" / f"{seed}.png")
+    surface(22).resize((160, 40)).save(tmp_path / "night" / "small.png")
+    score_images(
+        tmp_path / "model", tmp_path / "night", tmp_path / "out", masks="all", max_bad_fraction=0.5
+    )
+    results = read_results(tmp_path / "out")
+    names = [tmp_path / "night" / name for name in ("20.png", "21.png")]
+    np.testing.assert_array_equal(results["score"], detector.anomaly_score(names))
+    with Image.open(tmp_path / "out" / results["mask"][1]) as mask:
+        assert mask.size == (160, 128)
+    (bad,) = read_quarantine(tmp_path / "out" / "quarantine" / "night-0000.jsonl")
+    assert (bad.id, bad.code) == ("small.png", "size")
 
 
 def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):

@@ -73,7 +73,7 @@ def pool_tiles(heat: NDArray[np.floating], grid: TileGrid) -> Floats:
         where it is greatest; for the share 1 the mean of the whole picture, which wear raises.
     """
     tiles = np.stack([heat[grid.window(number)] for number in range(len(grid))])
-    pooled = pool_maps(tiles).max(axis=0)
+    pooled: Floats = pool_maps(tiles).max(axis=0)
     pooled[[share == 1.0 for share in POOL_SHARES]] = float(np.mean(heat, dtype=np.float64))
     return pooled
 
