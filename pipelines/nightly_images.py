@@ -21,6 +21,7 @@ class NightlyImages(Job):
     input: Place
     output: Place
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
+    masks: Literal["flagged", "all", "none"] = "flagged"
     max_bad_fraction: float = 0.05
     workers: int = 1
     use_cached_model: bool = False
@@ -33,6 +34,7 @@ def score(job: NightlyImages) -> dict[str, Any]:
         job.input,
         job.output,
         heatmaps=job.heatmaps,
+        masks=job.masks,
         max_bad_fraction=job.max_bad_fraction,
         workers=job.workers,
         uri=job.tracking_uri,

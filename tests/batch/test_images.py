@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,7 @@ import pytest
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
-from vae_anomaly import load_detector
+from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.batch import (
     plan_images,
     read_manifest,
@@ -18,6 +22,7 @@ from vae_anomaly.batch import (
     read_results,
     score_images,
 )
+from vae_anomaly.batch.failpoints import VARIABLE
 from vae_anomaly.batch.overlay import render_overlay
 from vae_anomaly.errors import DataError, ModelRefusedError, TooManyBadItemsError
 
@@ -45,6 +50,73 @@ def test_heatmaps_are_drawn_for_what_was_asked(which, drawn, image_model, tmp_pa
     for name in results["heatmap"].dropna():
         with Image.open(tmp_path / "out" / name) as picture:
             assert picture.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("which", "masked"), [("flagged", {4}), ("all", set(range(6))), ("none", set())]
+)
+def test_masks_are_the_detectors_in_eight_bits(which, masked, image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 5)
+    surface(9, hole=True).resize((80, 48)).save(night / "004.png")
+    surface(5).save(night / "005.png")
+    score_images(image_model, night, tmp_path / "out", masks=which, heatmaps="none")
+    results = read_results(tmp_path / "out")
+    assert set(results.index[results["mask"].notna()]) == masked
+    assert sorted(results["mask"].dropna()) == sorted(
+        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")
+    )
+    expected = load_detector(image_model).masks(night)
+    for row, name in results["mask"].dropna().items():
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert picture.mode == "L"
+            np.testing.assert_array_equal(np.asarray(picture), expected[row] * np.uint8(255))
+    assert not masked or expected[4].any()
+
+
+def test_killed_between_masks_and_run_again_every_mask_is_whole(image_model, tmp_path, hashes):
+    night = write_surfaces(tmp_path / "night", 4, holes=(1, 3))
+    order = (str(image_model), str(night), str(tmp_path / "out"))
+    code = f"from vae_anomaly.batch import score_images; score_images(*{order!r})"
+    killed = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, VARIABLE: "temp-written:4"}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert list((tmp_path / "out" / "masks").rglob(".*.partial"))
+    assert len(list((tmp_path / "out").rglob("masks/*/0*.png"))) == 1
+    score_images(image_model, night, tmp_path / "out")
+    score_images(image_model, night, tmp_path / "undisturbed")
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
+    listed = read_manifest(tmp_path / "out")["partitions"][0]["files"]
+    assert {"masks/night-0000/001.png.png", "masks/night-0000/003.png.png"} < set(listed)
+
+
+def test_mask_that_was_lost_is_drawn_again(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 3, holes=(1,))
+    score_images(image_model, night, tmp_path / "out")
+    (lost,) = (tmp_path / "out" / "masks").rglob("*.png")
+    lost.unlink()
+    assert score_images(image_model, night, tmp_path / "out").skipped == 0
+    assert lost.is_file()
+
+
+def test_large_pictures_are_scored_in_tiles_and_what_is_too_small_is_set_aside(tmp_path):
+    pictures = [np.asarray(surface(seed).resize((160, 128))) for seed in range(12)]
+    detector = ImageVAEDetector(tile_size=64, preset="fast", pose="any", random_state=0)
+    detector.fit(pictures).save(tmp_path / "model")
+    (tmp_path / "night").mkdir()
+    for seed in (20, 21):
+        surface(seed, hole=seed == 21).resize((160, 128)).save(tmp_path / "night" / f"{seed}.png")
+    surface(22).resize((160, 40)).save(tmp_path / "night" / "small.png")
+    score_images(
+        tmp_path / "model", tmp_path / "night", tmp_path / "out", masks="all", max_bad_fraction=0.5
+    )
+    results = read_results(tmp_path / "out")
+    names = [tmp_path / "night" / name for name in ("20.png", "21.png")]
+    np.testing.assert_array_equal(results["score"], detector.anomaly_score(names))
+    with Image.open(tmp_path / "out" / results["mask"][1]) as mask:
+        assert mask.size == (160, 128)
+    (bad,) = read_quarantine(tmp_path / "out" / "quarantine" / "night-0000.jsonl")
+    assert (bad.id, bad.code) == ("small.png", "size")
 
 
 def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tracking.real_models import transactions, write_surfaces
+from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
@@ -304,3 +304,19 @@ def test_a_contamination_of_half_is_refused(call, rows):
                         "--contamination", 0.5)  # fmt: skip
     assert code == 2
     assert "--contamination" in err
+
+
+def test_large_pictures_are_trained_on_in_tiles(call, tmp_path):
+    (tmp_path / "parts").mkdir()
+    for seed in range(10):
+        surface(seed).resize((128, 96)).save(tmp_path / "parts" / f"{seed}.png")
+    code, out, _ = call("train", "images", tmp_path / "parts", "--out", "model", "--no-register",
+                        "--tile-size", 64, "--tile-overlap", 0.5, "--preset", "fast")  # fmt: skip
+    assert code == 0
+    assert "6 tiles of 64 pixels a picture, 60 trained on" in out
+    detector = load_detector("model")
+    assert (detector.tile_size, detector.tile_overlap, detector.calibration_.n) == (64, 0.5, 10)
+    code, _, err = call("train", "images", tmp_path / "parts", "--out", "other", "--no-register",
+                        "--tile-size", 112)  # fmt: skip
+    assert code == 3
+    assert "tile_size of at most 96" in err

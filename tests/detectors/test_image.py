@@ -116,6 +116,22 @@ def test_regions_are_boxes_in_the_pictures_own_pixels(detector, fresh):
     assert table["peak"].max() == max(r.peak for regions in found for r in regions)
 
 
+def test_masks_and_contours_are_the_heat_cut_at_the_level_in_the_pictures_own_pixels(fast, fresh):
+    broken, centres = with_holes(fresh[:3])
+    pictures = [np.repeat(broken[0], 2, axis=1), *broken[1:]]
+    masks, outlines = fast.masks(pictures), fast.contours(pictures)
+    assert [mask.shape for mask in masks] == [(96, 192), (96, 96), (96, 96)]
+    for i in (1, 2):
+        heat = fast.heatmap(broken[i : i + 1], size=(96, 96))[0]
+        np.testing.assert_array_equal(masks[i], heat > fast.heat_level_)
+        y, x = np.concatenate(outlines[i])[:, ::-1].T
+        rows, columns = masks[i].nonzero()
+        assert np.abs([y.min() - rows.min(), x.max() - columns.max()]).max() < 1.0
+        assert masks[i][tuple(centres[i])]
+    assert sum(mask.sum() for mask in fast.masks(broken, level=1e3)) == 0
+    assert fast.contours(broken, level=1e3) == [[], [], []]
+
+
 def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
     broken, _ = with_holes(fresh[:1])
     assert "differs at x" in fast.reasons(broken)[0][0]

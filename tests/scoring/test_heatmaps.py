@@ -64,6 +64,17 @@ def test_outline_runs_around_the_region(heat):
     assert 1.0 <= ys.min() <= 2.0
 
 
+def test_outlines_are_closed_also_along_the_border():
+    heat = np.zeros((10, 12), np.float32)
+    heat[:4, :5] = 5.0
+    (line,) = contours(heat, 2.0)
+    np.testing.assert_array_equal(line[0], line[-1])
+    assert line[:, 0].min() == line[:, 1].min() == 0.0
+    assert line[:, 0].max() == pytest.approx(4.6)
+    (whole,) = contours(heat + 9.0, 2.0)
+    assert (whole[:, 0].max(), whole[:, 1].max()) == (11.0, 9.0)
+
+
 def test_colours_are_on_one_scale_and_never_stretched(heat):
     low, high = HEAT_RANGE
     ramp = np.linspace(low - 5, high + 5, 50, dtype=np.float32)[None]

@@ -11,18 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from PIL import Image
 
 from vae_anomaly.batch.commit import replace_file
-from vae_anomaly.batch.overlay import render_overlay
+from vae_anomaly.batch.overlay import render_mask, render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
-from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.settings import Output, ScoringModel, Which
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
 from vae_anomaly.progress import Progress
 
-__all__ = ["IMAGE_SCHEMA", "score_images"]
+__all__ = ["DRAWN", "IMAGE_SCHEMA", "score_images"]
 
+DRAWN = ("heatmaps", "masks")  # folders of pictures that are written
 AT_ONCE = 32  # decoded pictures in memory
 IMAGE_SCHEMA = pa.schema(
     [
@@ -31,6 +33,7 @@ IMAGE_SCHEMA = pa.schema(
         pa.field("p_value", pa.float64(), nullable=False),
         pa.field("is_anomaly", pa.bool_(), nullable=False),
         pa.field("heatmap", pa.string()),
+        pa.field("mask", pa.string()),
         pa.field("model_version", pa.string(), nullable=False),
         pa.field("threshold", pa.float64(), nullable=False),
     ]
@@ -66,13 +69,15 @@ def score_images(
     """
     bad: list[BadItem] = []
     root, counts = Path(output.root), Counts(bad.append)
-    part, folder = root / output.part(partition.key), f"heatmaps/{partition.key}"
-    shutil.rmtree(root / folder, ignore_errors=True)  # of an earlier run over other pictures
+    part = root / output.part(partition.key)
+    for kind in DRAWN:  # of an earlier run over other pictures
+        shutil.rmtree(root / kind / partition.key, ignore_errors=True)
     rows: list[dict[str, Any]] = []
-    for start in range(0, len(partition.files), AT_ONCE):
-        files = partition.files[start : start + AT_ONCE]
+    at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large pictures
+    for start in range(0, len(partition.files), at_once):
+        files = partition.files[start : start + at_once]
         scored = _score(_decoded(files, counts), detector, counts)
-        rows += [_answer(one, model, output, detector.heat_level_, folder) for one in scored]
+        rows += [_answer(one, model, output, detector.heat_level_, partition.key) for one in scored]
         counts.rows_in += len(files)
         progress("images", counts.rows_in, len(partition.files))
     counts.rows_out = len(rows)
@@ -82,7 +87,7 @@ def score_images(
     with replace_file(part) as temporary:
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         pq.write_table(table, temporary, compression="zstd")
-    drawn = [row["heatmap"] for row in rows if row["heatmap"]]
+    drawn = [row[column] for column in ("heatmap", "mask") for row in rows if row[column]]
     return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
 
 
@@ -137,22 +142,33 @@ def _is_finite(score: float, file: SourceFile, counts: Counts) -> bool:
 
 
 def _answer(
-    one: _Scored, model: ScoringModel, output: Output, level: float, folder: str
+    one: _Scored, model: ScoringModel, output: Output, level: float, key: str
 ) -> dict[str, Any]:
-    flagged = one.score > model.threshold
-    which = output.options.heatmaps
-    drawn = None
-    if which == "all" or (which == "flagged" and flagged):
-        drawn = f"{folder}/{PurePosixPath(one.file.id).name}.png"
-        image = render_overlay(one.picture, one.heat, level=level)
-        with replace_file(Path(output.root) / drawn) as temporary:
-            image.save(temporary, format="PNG")
+    flagged, options = one.score > model.threshold, output.options
+    name = f"{key}/{PurePosixPath(one.file.id).name}.png"
+    drawn = masked = None
+    if _is_wanted(options.heatmaps, flagged):
+        drawn = f"heatmaps/{name}"
+        _write(render_overlay(one.picture, one.heat, level=level), Path(output.root) / drawn)
+    if _is_wanted(options.masks, flagged):
+        masked = f"masks/{name}"
+        _write(render_mask(one.picture, one.heat, level=level), Path(output.root) / masked)
     return {
         "id": one.file.id,
         "score": one.score,
         "p_value": one.p_value,
         "is_anomaly": flagged,
         "heatmap": drawn,
+        "mask": masked,
         "model_version": model.version,
         "threshold": model.threshold,
     }
+
+
+def _is_wanted(which: Which, flagged: bool) -> bool:
+    return which == "all" or (which == "flagged" and flagged)
+
+
+def _write(image: Image.Image, target: Path) -> None:
+    with replace_file(target) as temporary:
+        image.save(temporary, format="PNG")

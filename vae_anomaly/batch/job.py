@@ -276,7 +276,8 @@ def _drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
         ledger.forget(key)
         for name in row.files:
             (root / name).unlink(missing_ok=True)
-        shutil.rmtree(root / "heatmaps" / key, ignore_errors=True)
+        for drawn in ("heatmaps", "masks"):
+            shutil.rmtree(root / drawn / key, ignore_errors=True)
 
 
 def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> RunSummary:

@@ -1,4 +1,4 @@
-"""A heat map drawn over its picture, on the one fixed scale of all pictures."""
+"""A heat map drawn over its picture, on the one fixed scale of all pictures, and its mask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from vae_anomaly.scoring.heatmaps import HEAT_RANGE, enlarge, render
 
-__all__ = ["render_overlay"]
+__all__ = ["render_mask", "render_overlay"]
 
 LONG_SIDE = 512  # pixels of the longer side of what is written
 OPACITY = 0.65
@@ -42,6 +42,23 @@ def render_overlay(
     blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
     blended[_edges(large > level)] = OUTLINE
     return Image.fromarray(blended)
+
+
+def render_mask(picture: NDArray[Any], heat: NDArray[np.float32], *, level: float) -> Image.Image:
+    """Draw where a heat map is too hot, for other programs to read.
+
+    Parameters
+    ----------
+    picture, heat, level
+        As `render_overlay`.
+
+    Returns
+    -------
+    image : PIL.Image of mode L
+        Of the picture's own size: 255 where the heat is above the level, 0 elsewhere.
+    """
+    large = enlarge(heat[None], (picture.shape[0], picture.shape[1]))[0]
+    return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
 
 
 def _shown(picture: NDArray[Any]) -> NDArray[np.uint8]:

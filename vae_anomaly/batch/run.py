@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_anomaly.batch.job import RunSummary, run_plan
 from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
-from vae_anomaly.batch.settings import Heatmaps, Options, ScoringModel, loaded_detector
+from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.state import Chain
 from vae_anomaly.batch.table_partition import check_table
 from vae_anomaly.errors import ConfigError, ModelRefusedError
@@ -102,7 +102,8 @@ def score_images(
     input: Source,  # noqa: A002 - the word for it
     out: str | Path,
     *,
-    heatmaps: Heatmaps = "flagged",
+    heatmaps: Which = "flagged",
+    masks: Which = "flagged",
     images_per_partition: int = 1000,
     max_bad_fraction: float = 0.05,
     workers: int = 1,
@@ -118,8 +119,9 @@ def score_images(
         A model folder, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``; resolved once.
     input : folder, manifest, picture, or list of pictures
     out : str or Path
-        Output folder, as for `score_tables`, with ``heatmaps/<key>/<name>.png``.
-    heatmaps : {"flagged", "all", "none"}
+        Output folder, as for `score_tables`, with ``heatmaps/<key>/<name>.png`` and
+        ``masks/<key>/<name>.png``: 255 where the picture is too hot, 0 elsewhere, at its own size.
+    heatmaps, masks : {"flagged", "all", "none"}
         Which pictures get one.
     images_per_partition : int
         Pictures in one output file.
@@ -135,7 +137,7 @@ def score_images(
     DataError, ModelRefusedError, TooManyBadItemsError, LockedError, StorageError
         As for `score_tables`.
     """
-    options = Options(heatmaps=heatmaps, images_per_partition=images_per_partition)
+    options = Options(heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
     condition = loaded_detector(model).condition
     plan = plan_images(input, per_partition=images_per_partition, condition=condition)

@@ -12,10 +12,12 @@ from typing import Any, Literal
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import model_digest
 
-__all__ = ["Heatmaps", "Options", "Output", "ScoringModel", "loaded_detector"]
+__all__ = ["Options", "Output", "ScoringModel", "Which", "loaded_detector"]
 
-Heatmaps = Literal["flagged", "all", "none"]
-LAYOUT_VERSION = 1
+Which = Literal["flagged", "all", "none"]
+"""Which pictures something is drawn for."""
+
+LAYOUT_VERSION = 2
 """Goes up when the same model and input would give other output files."""
 
 
@@ -52,7 +54,7 @@ class Options:
     ----------
     id_column : str, optional
         Column of a table that names a row; by default the schema's, else file and row number.
-    heatmaps : {"flagged", "all", "none"}
+    heatmaps, masks : {"flagged", "all", "none"}
         Which pictures get one.
     batch_rows : int
         Rows read and scored at a time; it bounds the memory.
@@ -60,15 +62,18 @@ class Options:
     """
 
     id_column: str | None = None
-    heatmaps: Heatmaps = "flagged"
+    heatmaps: Which = "flagged"
+    masks: Which = "flagged"
     batch_rows: int = 8192
     images_per_partition: int = 1000
 
     def __post_init__(self) -> None:
-        if self.heatmaps not in ("flagged", "all", "none"):
-            raise ConfigError(
-                f"heatmaps is flagged, all or none; got {self.heatmaps!r}. Choose one of them."
-            )
+        for name in ("heatmaps", "masks"):
+            if getattr(self, name) not in ("flagged", "all", "none"):
+                raise ConfigError(
+                    f"{name} is flagged, all or none; got {getattr(self, name)!r}. "
+                    "Choose one of them."
+                )
         for name in ("batch_rows", "images_per_partition"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")

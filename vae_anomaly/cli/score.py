@@ -66,24 +66,28 @@ def scoring_options(command: Command) -> Command:
 @click.argument("source", metavar="INPUT")
 @click.option("--heatmaps", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
+@click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
+              show_default=True, help="Which pictures get a mask (255 = too hot).")  # fmt: skip
 @scoring_options
-def images(model: str, source: str, out: str, heatmaps: Any, **options: Any) -> None:
+def images(model: str, source: str, out: str, **options: Any) -> None:
     """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
 
-    Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap), heatmaps/, quarantine/ and,
-    last, manifest.json. A second run does only what is new or has changed.
+    Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
+    quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
 
     \b
     Examples:
       vae-anomaly score images models:/tiles@champion tonight/ --out flags/
       vae-anomaly score images model/ tonight/ --out flags/ --heatmaps all --fail-on-anomaly
+      vae-anomaly score images model/ tonight/ --out flags/ --masks all --heatmaps none
     """
     from vae_anomaly.batch import plan_images, score_images
 
     with _told(options) as progress:
         summary = score_images(
-            model, source, out, heatmaps=heatmaps, progress=progress, **_run_options(options)
-        )
+            model, source, out, heatmaps=options["heatmaps"], masks=options["masks"],
+            progress=progress, **_run_options(options),
+        )  # fmt: skip
     _finish(summary, plan_images(source), model, "pictures", options)
 
 

@@ -83,6 +83,11 @@ def training_options(command: Command) -> Command:
               help="Number of latents.  [default: the model's]")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=64), default=256, show_default=True,
               help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
+@click.option("--tile-size", type=click.IntRange(min=64), metavar="N",
+              help="For large pictures: cut them into tiles of this side instead of resizing "
+              "them; a multiple of 16.")  # fmt: skip
+@click.option("--tile-overlap", type=click.FloatRange(0, 0.5), default=0.25, show_default=True,
+              help="Share of a tile's side that the next one shares.")  # fmt: skip
 @training_options
 def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     """Train on pictures of good parts in DIR.
@@ -96,13 +101,15 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
       vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images screws/ --name screws --pose any
+      vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images tiles/ --out model/ --no-register
     """
     from vae_anomaly import ImageVAEDetector
     from vae_anomaly.jobs import train_images_job
 
     where = _destination(options)
-    chosen = {key: options[key] for key in ("model", "pose", "condition", "beta", "latent_dim")}
+    names = ("model", "pose", "condition", "beta", "latent_dim", "tile_size", "tile_overlap")
+    chosen = {key: options[key] for key in names}
     detector = ImageVAEDetector(size, **chosen, **_parameters(options))
     with show_progress() as progress:
         report = train_images_job(detector, source, where, groups=groups, progress=progress)

@@ -19,7 +19,7 @@ from vae_anomaly.detectors.image_source import CHUNK, Pictures
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
 
-__all__ = ["ImageExamination", "as_pictures", "first", "full_batches", "judge"]
+__all__ = ["ImageExamination", "as_pictures", "filled_up", "first", "full_batches", "judge"]
 
 Floats = NDArray[np.float64]
 Heat = NDArray[np.float32]
@@ -63,8 +63,8 @@ def full_batches(
     size, channels = detector.network_.spec.image_size, detector.channels_
     with torch.inference_mode():
         for where, images in pictures.chunks(size, channels):
-            full = _filled_up(images.transpose(0, 3, 1, 2))
-            yield full, None if codes is None else _filled_up(codes[where]), len(images)
+            full = filled_up(images.transpose(0, 3, 1, 2))
+            yield full, None if codes is None else filled_up(codes[where]), len(images)
 
 
 def first(said: Inspection, n: int) -> Inspection:
@@ -131,7 +131,7 @@ def _codes(names: tuple[str, ...], pictures: Pictures) -> NDArray[np.int64] | No
     return codes
 
 
-def _filled_up(rows: NDArray[np.generic]) -> torch.Tensor:
+def filled_up(rows: NDArray[np.generic]) -> torch.Tensor:
     """Repeat the last row until the chunk is full."""
     full = np.concatenate([rows, np.repeat(rows[-1:], CHUNK - len(rows), axis=0)])
     return torch.from_numpy(np.ascontiguousarray(full))

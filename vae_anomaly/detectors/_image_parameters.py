@@ -39,6 +39,8 @@ def check_parameters(detector: ImageVAEDetector) -> str:
             raise ConfigError(f"The {parameter!r} parameter must be at least 1. Got {value}.")
     if detector.beta is not None:
         _check_beta(name, detector.beta)
+    if detector.tile_size is not None:
+        _check_tiles(name, detector.tile_size, detector.tile_overlap)
     if detector.pose != "auto" and name != "bank":
         raise ConfigError(
             "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
@@ -84,6 +86,24 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
         raise ConfigError(
             f"The {name!r} parameter of ImageVAEDetector must be one of "
             f"{', '.join(map(str, choices))}. Got {value!r}."
+        )
+
+
+def _check_tiles(name: str, size: int, overlap: float) -> None:
+    if name != "bank":
+        raise ConfigError(
+            "The 'tile_size' parameter of ImageVAEDetector belongs to model='bank'. Got "
+            f"tile_size={size} with model={name!r}: leave one of them out."
+        )
+    if size < 64 or size % 16:
+        raise ConfigError(
+            "The 'tile_size' parameter of ImageVAEDetector must be a multiple of 16 of at least "
+            f"64. Got {size}."
+        )
+    if not 0.0 <= overlap <= 0.5:
+        raise ConfigError(
+            "The 'tile_overlap' parameter of ImageVAEDetector must be a share from 0 to 0.5. Got "
+            f"{overlap!r}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
+from vae_anomaly.detectors.image_tiles import TiledNetwork
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.calibration import ConformalCalibration
@@ -36,6 +38,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
     }
     if detector.latents_ is not None:
         calibration["latents"] = detector.latents_
+    tiles = {"tiles": network.to_dict()} if isinstance(network, TiledNetwork) else {}
     return DetectorState(
         kind=detector.kind,
         config=detector.get_params(),
@@ -45,6 +48,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
             "network": network.spec.to_dict(),
             "random_state": detector.random_state_,
             "conditions": list(detector.conditions_),
+            **tiles,
         },
         weights={k: v.numpy(force=True) for k, v in network.state_dict().items()},
         calibration=calibration,
@@ -83,12 +87,18 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
     detector._take_network(network)
 
 
-def _network(state: DetectorState) -> BankNetwork | PixelNetwork:
+def _network(state: DetectorState) -> BankNetwork | PixelNetwork | TiledNetwork:
     """Build the network and fill in its weights."""
-    spec = NetworkSpec.from_dict(state.preprocessing["network"])
-    network = BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
+    network = _empty_network(state.preprocessing)
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.weights.items()})
     return network.eval()
+
+
+def _empty_network(preprocessing: Mapping[str, Any]) -> BankNetwork | PixelNetwork | TiledNetwork:
+    if "tiles" in preprocessing:
+        return TiledNetwork.from_dict(preprocessing["tiles"])
+    spec = NetworkSpec.from_dict(preprocessing["network"])
+    return BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
 
 
 def _check_preprocessing(state: DetectorState) -> None:

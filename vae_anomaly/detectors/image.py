@@ -20,6 +20,7 @@ from vae_anomaly.detectors._image_examination import (
     judge,
 )
 from vae_anomaly.detectors._image_fitting import choose_folds, fit_network, group_names
+from vae_anomaly.detectors._image_masks import ImageMasksMixin
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors._image_reasons import region_table, words
 from vae_anomaly.detectors._image_state import fill_detector, state_of
@@ -34,6 +35,8 @@ from vae_anomaly.detectors.image_conditions import (
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
+from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
+from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
 from vae_anomaly.detectors.image_training import (
     MIN_PICTURES,
     FittedNetwork,
@@ -44,6 +47,7 @@ from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.heatmaps import Region, enlarge, find_regions, region_level
 from vae_anomaly.scoring.image_score import ImageScore
+from vae_anomaly.scoring.pooling import pool_maps
 
 __all__ = ["ImageExamination", "ImageVAEDetector"]
 
@@ -55,7 +59,7 @@ logger = logging.getLogger(__name__)
 _SELF_TEST_WARNING: Final = {True: 0.68, False: 0.60}
 
 
-class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
+class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.
 
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
@@ -91,13 +95,19 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         the folder it lies in, or a column of the manifest.
     max_steps : int, optional
         Bound on the optimisation steps of each network, instead of the preset's.
+    tile_size : int, optional, pixels
+        For ``bank``: pictures are not resized but cut into overlapping tiles of this side, a
+        multiple of 16, so that fine defects of large pictures stay; ``image_size`` has no meaning
+        then. Memory does not grow with the number of pictures. None takes pictures as a whole.
+    tile_overlap : float in [0, 0.5]
+        Share of a tile's side that it has in common with the next one, at least.
     random_state : int, optional
         Same seed, same pictures and same machine: same model. None draws a seed, kept in
         ``random_state_``.
 
     Attributes
     ----------
-    network_ : BankNetwork or PixelNetwork
+    network_ : BankNetwork, PixelNetwork or TiledNetwork
     image_score_ : ImageScore
     heat_level_ : float
         Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere; regions
@@ -116,6 +126,9 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
     the heat of its own condition; p-values are counted over the held-out normals of all conditions
     together. A picture whose condition is unknown is judged as the condition with the smallest
     negative ELBO, and `reasons` says so.
+
+    Of tiles, the raw score takes the poolings of the hottest tile, and the mean heat of the whole
+    picture; nats in `evidence` are means over tiles. See `detectors.image_tile_training`.
 
     The same picture gets the same score alone, in any batch and after reload, to 1e-4 in the raw
     score on one machine; across machines and thread counts rounding differs by about as much.
@@ -148,6 +161,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         beta: float | None = None,
         condition: str | None = None,
         max_steps: int | None = None,
+        tile_size: int | None = None,
+        tile_overlap: float = 0.25,
         random_state: int | None = None,
     ) -> None:
         self.image_size = image_size
@@ -160,6 +175,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         self.beta = beta
         self.condition = condition
         self.max_steps = max_steps
+        self.tile_size = tile_size
+        self.tile_overlap = tile_overlap
         self.random_state = random_state
 
     # ------------------------------------------------------------------ training
@@ -186,7 +203,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         conditions : array-like of shape (N,), optional
             What each picture shows, for ``model="conditional"``, in place of ``condition``.
         progress : callable, optional
-            ``progress(stage, done, total)`` with the stages features, linear, train.
+            ``progress(stage, done, total)`` with the stages features, linear, train; with tiles
+            also tiles, before, and calibrate, after them.
 
         Returns
         -------
@@ -195,9 +213,9 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         Raises
         ------
         NotEnoughDataError
-            If there are fewer than 8 pictures or 2 groups.
+            If there are fewer than 8 pictures or 2 groups (4 with tiles).
         ImageError
-            If pictures cannot be read; they are named.
+            If pictures cannot be read, or are smaller than a tile; they are named.
         DataError
             If there are no pictures, or a condition is missing or the only one.
         ConfigError
@@ -223,18 +241,22 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         parts = group_names(groups, pictures)
         folds = choose_folds(parts, codes, self.random_state_)
         tell = progress or null_progress
+        if self.tile_size is not None:
+            self._take(fit_tiles(self, pictures, parts, tell), folds)
+            return self
         fitted = fit_network(self, name, pictures, parts, folds, codes, tell)
         self._take(fitted, folds)
         if codes is not None:
             self._warn_of_few(codes, fitted)
         return self
 
-    def _take(self, fitted: FittedNetwork, folds: NDArray[Any]) -> None:
+    def _take(self, fitted: FittedNetwork | FittedTiles, folds: NDArray[Any]) -> None:
         """Keep the network and calibrate it on the normals that it has not seen."""
         self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
         self.latents_ = fitted.latents
-        self.image_score_, raw = ImageScore.fit(
-            fitted.heat, fitted.statistics, folds, fitted.held_out
+        pooled = fitted.pooled if isinstance(fitted, FittedTiles) else pool_maps(fitted.heat)
+        self.image_score_, raw = ImageScore.fit_pools(
+            pooled, fitted.statistics, folds, fitted.held_out
         )
         self._take_network(fitted.network)
         self.heat_level_ = region_level(fitted.heat, max(self.target_fpr, 0.05))
@@ -265,9 +287,10 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
                 ", ".join(few),
             )
 
-    def _take_network(self, network: BankNetwork | PixelNetwork) -> None:
+    def _take_network(self, network: BankNetwork | PixelNetwork | TiledNetwork) -> None:
         """Keep a network; what it draws from latents is lit as the training pictures were."""
-        self.network_, self.channels_ = network, network.spec.channels
+        self.network_: BankNetwork | PixelNetwork | TiledNetwork = network
+        self.channels_ = network.spec.channels
         if isinstance(network, BankNetwork):
             brightness, contrast = self.image_score_.distance.mean[:2].tolist()
             network.exposure = (brightness, contrast)
@@ -307,6 +330,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         if conditions is not None:
             check_conditions_wanted(self, conditions)
         pictures, tell, said = self._open(X, conditions), progress or null_progress, []
+        if self.tile_size is not None:
+            return examine_tiles(self, pictures, tell)
         for images, codes, n in full_batches(self, pictures):
             said.append(first(self.network_(images, codes), n))
             tell("score", sum(len(part.heat) for part in said), len(pictures))
@@ -337,15 +362,17 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         ----------
         X : as `examine`
         size : (height, width), optional
-            Defaults to the model's ``image_size``.
+            Defaults to the model's ``image_size``; with tiles to the map's own grid of 8-pixel
+            cells, that of the first training picture.
 
         Returns
         -------
         ndarray of shape (N, H, W), float32
             In sd of held-out normals: 0 is usual, higher = more anomalous.
         """
-        side = self.image_size
-        return enlarge(self.examine(X).heat, size or (side, side))
+        heat, side = self.examine(X).heat, self.image_size
+        own = (side, side) if self.tile_size is None else heat.shape[1:]
+        return enlarge(heat, size or own)
 
     def regions(self, X: Any, *, level: float | None = None) -> list[list[Region]]:
         """Return boxes of what is too hot, in pixels of each picture itself, hottest first.

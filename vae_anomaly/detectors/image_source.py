@@ -17,7 +17,7 @@ from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors.image_conditions import read_conditions
 from vae_anomaly.errors import DataError, ImageError
 
-__all__ = ["CHUNK", "Pictures", "decide_channels", "open_pictures"]
+__all__ = ["CHUNK", "Pictures", "decide_channels", "open_pictures", "refuse_faults"]
 
 CHUNK: Final = 8
 """Pictures that go through the network at once, always: the last chunk is filled up."""
@@ -117,7 +117,7 @@ class Pictures:
                     digest.update(self.ids[i].encode() + b"\0" + rows[-1].tobytes())
             if not faults:
                 yield where, np.stack(rows)
-        _refuse(faults, len(self))
+        refuse_faults(faults, len(self))
 
     def fingerprint(self, digest: Any) -> dict[str, Any]:
         """Return number and SHA-256 of the pictures as the model saw them."""
@@ -233,7 +233,8 @@ def _from_items(items: Sequence[ImageItem], training: bool, condition: str | Non
     )
 
 
-def _refuse(faults: Sequence[ImageError], total: int) -> None:
+def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
+    """Raise one error that names the first of the pictures that cannot be used, if any."""
     if not faults:
         return
     if len(faults) == 1:

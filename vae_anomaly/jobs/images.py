@@ -69,7 +69,7 @@ def train_images_job(
         source=f"{len(listed):,} pictures from {_shown(source)}",
         n_read=len(listed),
         n_left_out=len(listed) - len(good),
-        notes=(*_notes(good, members), *_products(detector.conditions_)),
+        notes=(*_notes(good, members), *_products(detector.conditions_), *_tiles(detector)),
     )
     return finish(detector, reading, destination, started)
 
@@ -131,6 +131,23 @@ def _products(names: Sequence[str]) -> tuple[str, ...]:
         return ()
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return (f"{len(names)} conditions: {', '.join(names[:5])}{more}",)
+
+
+def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:
+    """Say how large pictures were cut and compared."""
+    if detector.tile_size is None:
+        return ()
+    said = detector.metrics_
+    compared = (
+        "the same thing lies at the same place of every picture, so each place is compared with "
+        "itself"
+        if said["aligned"]
+        else "places are not told apart"
+    )
+    return (
+        f"{said['tiles_per_picture']:,.0f} tiles of {detector.tile_size} pixels a picture, "
+        f"{said['tiles_trained_on']:,.0f} trained on; {compared}",
+    )
 
 
 def _shown(source: str | Path | Sequence[str | Path]) -> str:

@@ -24,6 +24,8 @@ __all__ = ["HEAT_RANGE", "Region", "contours", "enlarge", "find_regions", "regio
 HEAT_RANGE: Final = (0.0, 10.0)
 """Cold and hot end of the colour scale, in sd of held-out normals; the same for every picture."""
 
+_FAR_BELOW: Final = 1e6  # so that an outline that leaves the picture runs along its border
+
 
 @dataclass(frozen=True)
 class Region:
@@ -82,16 +84,27 @@ def find_regions(heat: Heat, level: float) -> list[Region]:
     """Return the connected parts of a map (H, W) above a level, the hottest first."""
     labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
-    regions = [_region(heat, labels == i + 1, (boxes[i][0], boxes[i][1])) for i in range(count)]
+    regions = [
+        _region(heat, labels[boxes[i]] == i + 1, (boxes[i][0], boxes[i][1])) for i in range(count)
+    ]
     return sorted(regions, key=lambda region: -region.peak)
 
 
 def contours(heat: Heat, level: float) -> list[NDArray[np.float64]]:
-    """Return the outlines of a map (H, W) at a level, each (K, 2) of x and y in pixels."""
+    """Return the outlines of a map (H, W) at a level.
+
+    Returns
+    -------
+    list of ndarray of shape (K, 2), float64
+        x and y in pixels, 0 the centre of the first one; first and last point are the same, also
+        where what is hot reaches the border. Holes run the other way round.
+    """
     from contourpy import contour_generator
 
-    lines = contour_generator(z=np.pad(heat, 1, constant_values=-np.inf)).lines(level)
-    return [np.asarray(line, np.float64) - 1.0 for line in lines]
+    outside = min(float(heat.min()), level) - _FAR_BELOW
+    lines = contour_generator(z=np.pad(heat, 1, constant_values=outside)).lines(level)
+    last = (heat.shape[1] - 1.0, heat.shape[0] - 1.0)
+    return [np.clip(np.asarray(line, np.float64) - 1.0, 0.0, last) for line in lines]
 
 
 def render(heat: Heat, limits: tuple[float, float] = HEAT_RANGE) -> NDArray[np.uint8]:
@@ -103,14 +116,13 @@ def render(heat: Heat, limits: tuple[float, float] = HEAT_RANGE) -> NDArray[np.u
 
 
 def _region(heat: Heat, members: NDArray[np.bool_], box: tuple[slice, slice]) -> Region:
-    inside = members[box]
-    values = heat[box][inside]
+    values = heat[box][members]
     return Region(
         top=int(box[0].start),
         left=int(box[1].start),
         bottom=int(box[0].stop),
         right=int(box[1].stop),
-        area_share=float(inside.sum() / heat.size),
+        area_share=float(members.sum() / heat.size),
         peak=float(values.max()),
         mean=float(values.mean()),
     )

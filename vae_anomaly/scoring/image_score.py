@@ -104,9 +104,20 @@ class ImageScore:
         raw : ndarray of shape (m,), float64, nats
             Each held-out normal judged among the others.
         """
+        return cls.fit_pools(pool_maps(heat), statistics, folds, held_out)
+
+    @classmethod
+    def fit_pools(
+        cls,
+        pooled: NDArray[np.floating],
+        statistics: NDArray[np.floating],
+        folds: NDArray[np.integer],
+        held_out: NDArray[np.integer],
+    ) -> tuple[ImageScore, Floats]:
+        """Learn as `fit` does from maps that were pooled before, (m, P): too large to be kept."""
         distances = _out_of_fold_distances(statistics, folds)
         surprise = Surprise(distances[held_out])
-        pooling = TailPooling(pool_maps(heat))
+        pooling = TailPooling(pooled)
         score = cls(pooling, GlobalDistance.fit(statistics), surprise)
         order = np.argsort(np.argsort(distances[held_out], kind="stable"), kind="stable")
         evidence = PoolEvidence(pooling.leave_one_out(), surprise.leave_one_out()[order])
@@ -116,7 +127,13 @@ class ImageScore:
         self, heat: NDArray[np.floating], statistics: NDArray[np.floating]
     ) -> PoolEvidence:
         """Judge maps (N, G, G) and statistics (N, S)."""
-        return PoolEvidence(self.pooling(pool_maps(heat)), self.surprise(self.distance(statistics)))
+        return self.of_pools(pool_maps(heat), statistics)
+
+    def of_pools(
+        self, pooled: NDArray[np.floating], statistics: NDArray[np.floating]
+    ) -> PoolEvidence:
+        """Judge maps that were pooled before, (N, P), and statistics (N, S)."""
+        return PoolEvidence(self.pooling(pooled), self.surprise(self.distance(statistics)))
 
     def state(self) -> dict[str, Floats]:
         """Return all that `from_state` needs, as arrays."""
