@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,9 @@ from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.heatmaps import Region, enlarge, find_regions, region_level
 from vae_anomaly.scoring.image_score import ImageScore
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.image_export import OnnxExport
 
 __all__ = ["ImageExamination", "ImageVAEDetector"]
 
@@ -456,6 +460,35 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         return item[None] if single else item
 
     # ------------------------------------------------------------------ saving
+
+    def export_onnx(self, path: str | Path, *, picture_channels: int | None = None) -> OnnxExport:
+        """Write all that follows decoding, from resizing to the p-value, as one ONNX file.
+
+        Parameters
+        ----------
+        path : str or Path
+            An existing file is replaced.
+        picture_channels : {1, 3}, optional
+            Channels of the pictures that the file takes; those of the model by default.
+
+        Returns
+        -------
+        OnnxExport
+            The file takes ``pictures``, uint8 (N, H, W, C) of any N, height and width, and gives
+            ``raw_score, anomaly_score, p_value`` (N,) and ``heatmap`` (N, S, S), S the
+            ``image_size``: to 1e-4 what this detector says.
+
+        Raises
+        ------
+        MissingExtraError
+            If the extra ``onnx`` is not installed.
+        ModelRefusedError
+            If the model cannot be exported; "conditional" is one.
+        """
+        from vae_anomaly.detectors.image_export import export_onnx
+
+        check_is_fitted(self, "network_")
+        return export_onnx(self, path, picture_channels=picture_channels)
 
     def _state(self) -> DetectorState:
         return state_of(self)
