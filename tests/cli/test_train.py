@@ -304,3 +304,10 @@ def test_a_contamination_of_half_is_refused(call, rows):
                         "--contamination", 0.5)  # fmt: skip
     assert code == 2
     assert "--contamination" in err
+
+
+def test_a_named_backbone_without_local_weights_is_refused(call, tmp_path):
+    tiles = write_surfaces(tmp_path / "tiles", 8, first=0)
+    arguments = ("--features", "timm:resnet18", "--out", tmp_path / "m", "--no-register")
+    code, out, err = call("train", "images", tiles, "--size", 64, *arguments)
+    assert (code, out, "never downloaded" in err) == (2, "", True)

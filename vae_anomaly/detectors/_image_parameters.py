@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vae_anomaly.detectors.image_features import check_features
 from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.image_training import PRESETS, Preset
@@ -44,6 +45,7 @@ def check_parameters(detector: ImageVAEDetector) -> str:
             "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
             f"pose={detector.pose!r} with model={detector.model!r}: leave it out."
         )
+    check_features(detector.features, detector.features_weights, name, detector.pose)
     if detector.condition is not None and name != "conditional":
         raise ConfigError(
             "The 'condition' parameter of ImageVAEDetector belongs to model='conditional'. Got "

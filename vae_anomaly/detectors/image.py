@@ -93,6 +93,12 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
     condition : str, optional
         For ``conditional``: what tells the product that a picture shows, "folder" for the name of
         the folder it lies in, or a column of the manifest.
+    features : torch.nn.Module or str, optional
+        For ``bank``: your own backbone in the place of the fixed filters. A module takes pictures
+        (N, C, S, S), float32 in [0, 1], and returns maps (N, F, h, w) or a list of such; it is
+        copied, frozen and asked for again by `load_detector`. ``"timm:NAME"`` is a model of timm.
+    features_weights : str, optional
+        For ``timm:``, a local safetensors file; nothing is downloaded.
     max_steps : int, optional
         Bound on the optimisation steps of each network, instead of the preset's.
     random_state : int, optional
@@ -151,6 +157,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         latent_dim: int | None = None,
         beta: float | None = None,
         condition: str | None = None,
+        features: Any = None,
+        features_weights: str | None = None,
         max_steps: int | None = None,
         random_state: int | None = None,
     ) -> None:
@@ -163,6 +171,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         self.latent_dim = latent_dim
         self.beta = beta
         self.condition = condition
+        self.features = features
+        self.features_weights = features_weights
         self.max_steps = max_steps
         self.random_state = random_state
 
@@ -494,7 +504,9 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         return state_of(self)
 
     @classmethod
-    def _from_state(cls, state: DetectorState) -> Self:
+    def _from_state(cls, state: DetectorState, features: Any = None) -> Self:
         detector = cls(**state.config)
-        fill_detector(detector, state)
+        fill_detector(detector, state, features)
+        if features is not None:
+            detector.features = features
         return detector
