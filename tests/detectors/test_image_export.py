@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.image_graph import Preparation
+from vae_anomaly.detectors.image_graph import OUTPUTS, Preparation, ScoringGraph
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 SIZE = 64
@@ -60,6 +60,18 @@ def test_the_graph_prepares_pictures_of_any_size_as_the_detector_does(rng, shape
     found = Preparation(SIZE, wanted)(torch.from_numpy(pictures)).permute(0, 2, 3, 1)
     expected = np.stack([prepare_image(one, (SIZE, SIZE), wanted) for one in pictures])
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("model", ["bank", "conv"])
+def test_the_graph_says_what_the_detector_says_before_it_becomes_a_file(model):
+    detector, pictures = detector_of(model=model), plates(4, 2)
+    pictures = np.concatenate([pictures, holed(pictures)])
+    with torch.no_grad():
+        said = ScoringGraph(detector).eval()(torch.from_numpy(pictures))
+    found, seen = dict(zip(OUTPUTS, said, strict=True)), detector.examine(pictures)
+    for name in ("raw_score", "anomaly_score", "p_value"):
+        np.testing.assert_allclose(found[name], getattr(seen, name), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found["heatmap"], detector.heatmap(pictures), atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(96, 80), (200, 130), (48, 64)], ids=str)

@@ -25,6 +25,8 @@ import torch
 from vae_anomaly import __version__
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_graph import OUTPUTS, ScoringGraph
+from vae_anomaly.detectors.image_network import BankNetwork
+from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
 
 if TYPE_CHECKING:
@@ -109,6 +111,11 @@ def _refuse_what_has_no_graph(detector: ImageVAEDetector) -> None:
             "judged by another number of passes, which a graph cannot decide. Train model='bank' "
             "for each of "
             f"{', '.join(detector.conditions_[:5])}, or score it here."
+        )
+    if not isinstance(detector.network_, BankNetwork | PixelNetwork):
+        raise ModelRefusedError(
+            f"A model that scores by {type(detector.network_).__name__} cannot be exported: it "
+            "takes more than one pass over a picture. Train one without, or score it here."
         )
 
 
