@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 
@@ -81,3 +82,17 @@ def test_what_is_not_there_is_refused_with_what_there_is(
 def test_a_server_that_is_away_is_exit_69(call, command):
     code, _, err = call("models", *command, "--tracking-uri", "http://127.0.0.1:9")
     assert (code, "does not answer" in err) == (69, True)
+
+
+def test_export_writes_a_file_that_scores_and_says_what_it_takes(call_json, image_model):
+    runtime = pytest.importorskip("onnxruntime")
+    said = call_json("models", "export", image_model, "tiles.onnx")
+    assert said["largest_difference"] < 1e-4
+    session = runtime.InferenceSession(said["path"], providers=["CPUExecutionProvider"])
+    pictures = np.full((2, 90, 70, said["picture_channels"]), 128, np.uint8)
+    assert [len(found) for found in session.run(None, {"pictures": pictures})] == [2, 2, 2, 2]
+
+
+def test_a_model_of_tables_is_not_exported(call, table_model):
+    code, out, err = call("models", "export", table_model, "cards.onnx")
+    assert (code, out, "model of tables" in err) == (5, "", True)

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from torch import nn
 
+from vae_anomaly import ImageVAEDetector
 from vae_anomaly.batch import read_results
 
 
@@ -186,3 +188,12 @@ def _truncated_jpeg(folder):
     Image.fromarray(noise).save(folder / "whole.jpg")
     content = (folder / "whole.jpg").read_bytes()
     return content[: len(content) // 2]
+
+
+def test_a_model_on_a_module_of_its_user_is_refused_with_the_remedy(call, pictures, tmp_path):
+    parameters = {"preset": "fast", "channels": 1, "latent_dim": 2, "random_state": 0}
+    detector = ImageVAEDetector(64, features=nn.Conv2d(1, 3, 8, 8), **parameters).fit(pictures)
+    path = detector.save(tmp_path / "own")
+    code, out, err = call("score", "images", path, pictures, "--out", tmp_path / "flags")
+    assert (code, out) == (5, "")
+    assert all(words in err for words in ("Conv2d", "features=module", "timm:NAME"))

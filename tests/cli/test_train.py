@@ -320,3 +320,10 @@ def test_large_pictures_are_trained_on_in_tiles(call, tmp_path):
                         "--tile-size", 112)  # fmt: skip
     assert code == 3
     assert "tile_size of at most 96" in err
+
+
+def test_a_named_backbone_without_local_weights_is_refused(call, tmp_path):
+    tiles = write_surfaces(tmp_path / "tiles", 8, first=0)
+    arguments = ("--features", "timm:resnet18", "--out", tmp_path / "m", "--no-register")
+    code, out, err = call("train", "images", tiles, "--size", 64, *arguments)
+    assert (code, out, "never downloaded" in err) == (2, "", True)

@@ -29,6 +29,10 @@ IMAGE_MODELS = (
     "bank", "conv", "vae", "beta", "denoising", "autoencoder", "conditional", "vq", "ladder",
     "importance_weighted", "mixture", "vamp",
 )  # fmt: skip  # of detectors.image_members, which takes torch to import
+IMAGE_CHOICES = (
+    "model", "pose", "condition", "beta", "latent_dim", "features", "features_weights",
+    "tile_size", "tile_overlap",
+)  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -81,6 +85,10 @@ def training_options(command: Command) -> Command:
               help="Weight of the KL.  [default: the model's]")  # fmt: skip
 @click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
               help="Number of latents.  [default: the model's]")  # fmt: skip
+@click.option("--features", metavar="timm:NAME",
+              help="For bank: a backbone of timm in the place of the fixed filters.")  # fmt: skip
+@click.option("--features-weights", metavar="FILE",
+              help="Its weights, a local .safetensors file; nothing is downloaded.")  # fmt: skip
 @click.option("--size", type=click.IntRange(min=64), default=256, show_default=True,
               help="Pictures are resized to this side, in pixels; a multiple of 16.")  # fmt: skip
 @click.option("--tile-size", type=click.IntRange(min=64), metavar="N",
@@ -103,13 +111,14 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images tiles/ --out model/ --no-register
+      vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
+          --features-weights resnet18.safetensors
     """
     from vae_anomaly import ImageVAEDetector
     from vae_anomaly.jobs import train_images_job
 
     where = _destination(options)
-    names = ("model", "pose", "condition", "beta", "latent_dim", "tile_size", "tile_overlap")
-    chosen = {key: options[key] for key in names}
+    chosen = {key: options[key] for key in IMAGE_CHOICES}
     detector = ImageVAEDetector(size, **chosen, **_parameters(options))
     with show_progress() as progress:
         report = train_images_job(detector, source, where, groups=groups, progress=progress)

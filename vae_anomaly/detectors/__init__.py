@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
 
 if TYPE_CHECKING:
@@ -33,13 +33,16 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOME[name]), name)
 
 
-def load_detector(path: str | Path) -> BaseVAEDetector:
+def load_detector(path: str | Path, *, features: Any = None) -> BaseVAEDetector:
     """Read a fitted detector back from its model directory.
 
     Parameters
     ----------
     path : str or Path
         A directory that `save` wrote.
+    features : torch.nn.Module, optional
+        The module that `ImageVAEDetector` was trained with; its code is never stored. Its weights
+        must be the same.
 
     Returns
     -------
@@ -49,7 +52,10 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
     Raises
     ------
     ModelRefusedError
-        If the directory is missing, incomplete, damaged, or of an unknown kind or format version.
+        If the directory is missing, incomplete, damaged, or of an unknown kind or format version,
+        or was trained with another module for ``features``.
+    ConfigError
+        If ``features`` are given to a model of tables.
     """
     state = read_model(path)
     if state.kind not in _KINDS:
@@ -59,8 +65,11 @@ def load_detector(path: str | Path) -> BaseVAEDetector:
             "Install the version of vae-anomaly that wrote it."
         )
     detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
+    given = {} if features is None else {"features": features}
+    if given and state.kind != "image":
+        raise ConfigError(f"features= belongs to models of pictures; {path} is {state.kind}.")
     try:
-        return detector_class._from_state(state)._with_probability(state.probability)
+        return detector_class._from_state(state, **given)._with_probability(state.probability)
     except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
         if isinstance(err, ModelRefusedError):
             raise

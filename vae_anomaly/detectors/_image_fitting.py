@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.detectors._image_parameters import chosen_preset
+from vae_anomaly.detectors.image_features import plug_in
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, PIXEL_SIZE
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
@@ -50,6 +51,12 @@ def fit_network(
             name, detector.image_size, detector.channels_, detector.latent_dim or 0,
             preset.n_networks, preset.width,
         )  # fmt: skip
+        if detector.features is not None:
+            spec, own = plug_in(detector.features, detector.features_weights, spec, pictures)
+            data = read_training_maps(pictures, own, preset.copies, seed, progress)
+            return fit_bank_network(  # turning the maps of a module is not turning the picture
+                data, groups, folds, spec, preset, seed, progress, pose="fixed", bank=own
+            )
         bank = FilterBank(spec.image_size, spec.channels)
         data = read_training_maps(pictures, bank, preset.copies, seed, progress)
         return fit_bank_network(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from vae_anomaly.detectors.image_features import check_features
 from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.image_training import PRESETS, Preset
@@ -41,11 +42,17 @@ def check_parameters(detector: ImageVAEDetector) -> str:
         _check_beta(name, detector.beta)
     if detector.tile_size is not None:
         _check_tiles(name, detector.tile_size, detector.tile_overlap)
+        if detector.features is not None:
+            raise ConfigError(
+                "tile_size cuts pictures for the fixed bank, and features= replaces it. Leave one "
+                "of them out."
+            )
     if detector.pose != "auto" and name != "bank":
         raise ConfigError(
             "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
             f"pose={detector.pose!r} with model={detector.model!r}: leave it out."
         )
+    check_features(detector.features, detector.features_weights, name, detector.pose)
     if detector.condition is not None and name != "conditional":
         raise ConfigError(
             "The 'condition' parameter of ImageVAEDetector belongs to model='conditional'. Got "

@@ -9,6 +9,12 @@ import numpy as np
 import torch
 
 from vae_anomaly.data.resizing import RESIZER
+from vae_anomaly.detectors.image_features import (
+    refuse_needless,
+    restore_plugged,
+    storable_config,
+    storable_weights,
+)
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.detectors.image_tiles import TiledNetwork
@@ -20,6 +26,8 @@ from vae_anomaly.thresholds import Threshold
 from vae_anomaly.training import History
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from vae_anomaly.detectors.image import ImageVAEDetector
 
 __all__ = ["BANK_REVISION", "fill_detector", "state_of"]
@@ -41,7 +49,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
     tiles = {"tiles": network.to_dict()} if isinstance(network, TiledNetwork) else {}
     return DetectorState(
         kind=detector.kind,
-        config=detector.get_params(),
+        config=storable_config(detector.get_params()),
         preprocessing={
             "resizer": RESIZER,
             "bank_revision": BANK_REVISION,
@@ -50,7 +58,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
             "conditions": list(detector.conditions_),
             **tiles,
         },
-        weights={k: v.numpy(force=True) for k, v in network.state_dict().items()},
+        weights=storable_weights(network),
         calibration=calibration,
         threshold=detector.threshold_.to_dict(),
         fingerprint=detector.fingerprint_,
@@ -58,8 +66,12 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
     )
 
 
-def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
+def fill_detector(
+    detector: ImageVAEDetector, state: DetectorState, features: nn.Module | None = None
+) -> None:
     """Give a detector what was learned, of this version or an earlier one.
+
+    ``features`` is the user's module, where the model was trained with one.
 
     Raises
     ------
@@ -68,7 +80,7 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
     """
     _check_preprocessing(state)
     try:
-        network = _network(state)
+        network = _network(state, features)
         arrays: dict[str, Any] = dict(state.calibration)
         reference, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
         detector.latents_ = arrays.pop("latents", None)  # older models have none
@@ -87,8 +99,14 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
     detector._take_network(network)
 
 
-def _network(state: DetectorState) -> BankNetwork | PixelNetwork | TiledNetwork:
+def _network(
+    state: DetectorState, features: nn.Module | None
+) -> BankNetwork | PixelNetwork | TiledNetwork:
     """Build the network and fill in its weights."""
+    spec = NetworkSpec.from_dict(state.preprocessing["network"])
+    if spec.backbone is not None:
+        return restore_plugged(spec, spec.backbone, state.weights, features)
+    refuse_needless(features)
     network = _empty_network(state.preprocessing)
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.weights.items()})
     return network.eval()

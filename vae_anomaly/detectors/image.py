@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,9 @@ from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.heatmaps import Region, enlarge, find_regions, region_level
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.scoring.pooling import pool_maps
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.image_export import OnnxExport
 
 __all__ = ["ImageExamination", "ImageVAEDetector"]
 
@@ -93,6 +97,12 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
     condition : str, optional
         For ``conditional``: what tells the product that a picture shows, "folder" for the name of
         the folder it lies in, or a column of the manifest.
+    features : torch.nn.Module or str, optional
+        For ``bank``: your own backbone in the place of the fixed filters. A module takes pictures
+        (N, C, S, S), float32 in [0, 1], and returns maps (N, F, h, w) or a list of such; it is
+        copied, frozen and asked for again by `load_detector`. ``"timm:NAME"`` is a model of timm.
+    features_weights : str, optional
+        For ``timm:``, a local safetensors file; nothing is downloaded.
     max_steps : int, optional
         Bound on the optimisation steps of each network, instead of the preset's.
     tile_size : int, optional, pixels
@@ -160,6 +170,8 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         latent_dim: int | None = None,
         beta: float | None = None,
         condition: str | None = None,
+        features: Any = None,
+        features_weights: str | None = None,
         max_steps: int | None = None,
         tile_size: int | None = None,
         tile_overlap: float = 0.25,
@@ -174,6 +186,8 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         self.latent_dim = latent_dim
         self.beta = beta
         self.condition = condition
+        self.features = features
+        self.features_weights = features_weights
         self.max_steps = max_steps
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
@@ -484,11 +498,42 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
 
     # ------------------------------------------------------------------ saving
 
+    def export_onnx(self, path: str | Path, *, picture_channels: int | None = None) -> OnnxExport:
+        """Write all that follows decoding, from resizing to the p-value, as one ONNX file.
+
+        Parameters
+        ----------
+        path : str or Path
+            An existing file is replaced.
+        picture_channels : {1, 3}, optional
+            Channels of the pictures that the file takes; those of the model by default.
+
+        Returns
+        -------
+        OnnxExport
+            The file takes ``pictures``, uint8 (N, H, W, C) of any N, height and width, and gives
+            ``raw_score, anomaly_score, p_value`` (N,) and ``heatmap`` (N, S, S), S the
+            ``image_size``: to 1e-4 what this detector says.
+
+        Raises
+        ------
+        MissingExtraError
+            If the extra ``onnx`` is not installed.
+        ModelRefusedError
+            If the model cannot be exported; "conditional" is one.
+        """
+        from vae_anomaly.detectors.image_export import export_onnx
+
+        check_is_fitted(self, "network_")
+        return export_onnx(self, path, picture_channels=picture_channels)
+
     def _state(self) -> DetectorState:
         return state_of(self)
 
     @classmethod
-    def _from_state(cls, state: DetectorState) -> Self:
+    def _from_state(cls, state: DetectorState, features: Any = None) -> Self:
         detector = cls(**state.config)
-        fill_detector(detector, state)
+        fill_detector(detector, state, features)
+        if features is not None:
+            detector.features = features
         return detector

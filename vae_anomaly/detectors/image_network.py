@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from vae_anomaly.detectors.image_backbone import BackboneBank, BackboneSpec
 from vae_anomaly.features import BankOutput, FilterBank
 from vae_anomaly.models.family import ModelDescription
 from vae_anomaly.models.linear import LinearVAE
@@ -66,6 +67,8 @@ class NetworkSpec:
     description : ModelDescription, optional
         What a member on pixels is made of. Models saved before there were several have none: they
         are "conv".
+    backbone : BackboneSpec, optional
+        The user's module in the place of the fixed bank.
     """
 
     kind: str
@@ -75,18 +78,22 @@ class NetworkSpec:
     n_networks: int
     width: int = 48
     description: ModelDescription | None = None
+    backbone: BackboneSpec | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
         said = None if self.description is None else self.description.to_dict()
-        return {**asdict(self), "description": said}
+        module = None if self.backbone is None else self.backbone.to_dict()
+        return {**asdict(self), "description": said, "backbone": module}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
         """Read what `to_dict` wrote, in this version or an earlier one."""
         said = values.get("description")
         description = None if said is None else ModelDescription.from_dict(said)
-        return cls(**{**values, "description": description})
+        module = values.get("backbone")
+        backbone = None if module is None else BackboneSpec.from_dict(module)
+        return cls(**{**values, "description": description, "backbone": backbone})
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,8 @@ class BankNetwork(nn.Module):
     Parameters
     ----------
     spec : NetworkSpec
+    bank : BackboneBank, optional
+        In the place of the fixed bank.
 
     Attributes
     ----------
@@ -237,10 +246,10 @@ class BankNetwork(nn.Module):
 
     exposure: tuple[float, float] = _NEUTRAL_EXPOSURE
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(self, spec: NetworkSpec, bank: BackboneBank | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.bank = FilterBank(spec.image_size, spec.channels)
+        self.bank = bank or FilterBank(spec.image_size, spec.channels)
         shape = (self.bank.n_channels, self.bank.grid, self.bank.grid)
         self.linear = LinearLevel(shape, spec.latent_dim)
         self.linear_scale = MapScale()

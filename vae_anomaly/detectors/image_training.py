@@ -56,6 +56,7 @@ from vae_anomaly.training import History, TrainingConfig, fit_vae
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vae_anomaly.detectors.image_backbone import BackboneBank
     from vae_anomaly.detectors.image_pixels import PixelNetwork
 
     Ints = NDArray[np.int64]
@@ -178,7 +179,7 @@ class FittedNetwork:
 
 def read_training_maps(
     pictures: Pictures,
-    bank: FilterBank,
+    bank: FilterBank | BackboneBank,
     copies: int,
     random_state: int,
     progress: Progress = null_progress,
@@ -247,6 +248,7 @@ def fit_bank_network(
     progress: Progress = null_progress,
     *,
     pose: str = "auto",
+    bank: BackboneBank | None = None,
 ) -> FittedNetwork:
     """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
 
@@ -263,6 +265,8 @@ def fit_bank_network(
     progress : callable, optional
     pose : {"auto", "fixed", "any"}
         As `fit_linear_level`.
+    bank : BackboneBank, optional
+        In the place of the fixed bank.
 
     Returns
     -------
@@ -279,7 +283,7 @@ def fit_bank_network(
     )
     level, z, spoiled = fitted_level.level, fitted_level.z, fitted_level.spoiled
     spec = replace(spec, latent_dim=level.vae.latent_dim)
-    network = BankNetwork(replace(spec, n_networks=0))
+    network = BankNetwork(replace(spec, n_networks=0), bank)
     network.spec, network.linear = spec, level
     linear_map = energy_map(z)
     network.linear_scale = MapScale.fit(linear_map)

@@ -171,7 +171,7 @@ class RepairVAE(nn.Module):
         nll = self.likelihood.nll(repaired, x if target is None else target)
         logit = self.locate(x, repaired)
         head_loss = (
-            logit.new_zeros(len(logit)) if mask is None else focal_cross_entropy(logit, mask)
+            logit.new_zeros(logit.shape[0]) if mask is None else focal_cross_entropy(logit, mask)
         )
         return RepairOutput(
             recon=repaired,

@@ -83,6 +83,13 @@ class ConformalCalibration:
     reference : ndarray of shape (n,), float64
         Raw scores of normals that nothing else was fitted on.
 
+    Attributes
+    ----------
+    levels : ndarray, float64
+        The distinct values of the reference, rising; the anomaly score is linear between them.
+    spread : float
+        Unit of what lies below all of them.
+
     Examples
     --------
     >>> calibration = ConformalCalibration.fit([1.0, 2.0, 3.0, 4.0])
@@ -96,9 +103,9 @@ class ConformalCalibration:
         self.reference = np.sort(reference)
         self.tail = ParetoTail.fit(self.reference)
         levels, first = np.unique(self.reference, return_index=True)
-        self._levels = levels
+        self.levels = levels
         self._level_scores = -np.log10((self.n - first + 1.0) / (self.n + 1.0))
-        self._spread = _spread(self.reference)
+        self.spread = _spread(self.reference)
 
     @classmethod
     def fit(cls, scores: ArrayLike) -> ConformalCalibration:
@@ -159,11 +166,11 @@ class ConformalCalibration:
             If a score is not finite.
         """
         values = _finite(scores, "items to score")
-        inside = np.interp(values, self._levels, self._level_scores)
-        top = np.full(1, self._levels[-1])
+        inside = np.interp(values, self.levels, self._level_scores)
+        top = np.full(1, self.levels[-1])
         beyond = self.tail.log10_survival(top) - self.tail.log10_survival(values)
         beyond = np.where(values > top, beyond, 0.0)
-        below = np.log10(1.0 + np.maximum(self._levels[0] - values, 0.0) / self._spread)
+        below = np.log10(1.0 + np.maximum(self.levels[0] - values, 0.0) / self.spread)
         return np.asarray(inside + beyond - below, dtype=np.float64)
 
     def is_extrapolated(self, scores: ArrayLike) -> NDArray[np.bool_]:

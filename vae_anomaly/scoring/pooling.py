@@ -55,6 +55,11 @@ class Surprise:
     reference : ndarray of shape (n,), float64
         Values of held-out normals, higher = more anomalous.
 
+    Attributes
+    ----------
+    knots : ndarray of shape (K,), float64, strictly rising
+        Between them, and beyond them, the surprise is linear.
+
     Raises
     ------
     CalibrationError
@@ -74,14 +79,14 @@ class Surprise:
         excess = ordered[ordered > self._start] - self._start
         self._scale = max(float(excess.mean()) if excess.size else unit, 1e-3 * unit)
         self._unit = unit
-        self._knots, self._heights = _survival_knots(ordered, self._start)
+        self.knots, self._heights = _survival_knots(ordered, self._start)
 
     def __call__(self, values: NDArray[np.floating]) -> Floats:
         """Return the surprise of values of any shape, nats, higher = more anomalous."""
         x = np.asarray(values, np.float64)
-        inside = np.interp(x, self._knots, self._heights)
+        inside = np.interp(x, self.knots, self._heights)
         beyond = np.maximum(x - self._start, 0.0) / self._scale
-        below = _BELOW_SLOPE * np.maximum(self._knots[0] - x, 0.0) / self._unit
+        below = _BELOW_SLOPE * np.maximum(self.knots[0] - x, 0.0) / self._unit
         return np.asarray(inside + beyond - below, np.float64)
 
     def leave_one_out(self) -> Floats:
@@ -115,21 +120,26 @@ class TailPooling:
     ----------
     pooled : ndarray of shape (n, P), float64
         `pool_maps` of held-out normals.
+
+    Attributes
+    ----------
+    surprises : list of P Surprise
+        One for each pooling.
     """
 
     def __init__(self, pooled: NDArray[np.floating]) -> None:
         self.pooled = np.asarray(pooled, np.float64)
-        self._surprises = [Surprise(column) for column in self.pooled.T]
+        self.surprises = [Surprise(column) for column in self.pooled.T]
 
     def __call__(self, pooled: NDArray[np.floating]) -> Floats:
         """Return the surprise of each pooling, (N, P), nats; their sum is the score."""
-        columns = [s(column) for s, column in zip(self._surprises, pooled.T, strict=True)]
+        columns = [s(column) for s, column in zip(self.surprises, pooled.T, strict=True)]
         return np.stack(columns, axis=1)
 
     def leave_one_out(self) -> Floats:
         """Return the surprises of the held-out normals, each among the others, (n, P)."""
         columns = []
-        for surprise, column in zip(self._surprises, self.pooled.T, strict=True):
+        for surprise, column in zip(self.surprises, self.pooled.T, strict=True):
             ranks = np.argsort(np.argsort(column, kind="stable"), kind="stable")
             columns.append(surprise.leave_one_out()[ranks])
         return np.stack(columns, axis=1)

@@ -1,0 +1,242 @@
+"""A user's own backbone in the place of the fixed bank, and what its model needs to come back."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from vae_anomaly.detectors import ImageVAEDetector, load_detector
+from vae_anomaly.detectors.image_backbone import MAX_MAPS, weights_digest
+from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
+
+SIZE = 64
+
+
+class Layers(nn.Module):
+    """Random convolutions: maps at strides 4, finer than the grid, and 16, coarser."""
+
+    def __init__(self, seed: int = 0, width: int = 24) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.fine = nn.Sequential(nn.Conv2d(1, 12, 7, 4, 3), nn.BatchNorm2d(12), nn.ReLU())
+            self.coarse = nn.Sequential(nn.Conv2d(12, width, 5, 4, 2), nn.Dropout(0.5), nn.Tanh())
+
+    def forward(self, x):
+        fine = self.fine(x)
+        return [fine, self.coarse(fine)]
+
+
+class Lambda(nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def plates(n: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(size=(n, 80, 80)), (0, 0.5, 4.0))
+    return np.uint8(np.clip((0.5 + 0.2 * noise) * rng.uniform(0.9, 1.1, (n, 1, 1)) * 255, 0, 255))
+
+
+def holed(pictures: np.ndarray) -> np.ndarray:
+    broken, rng = pictures.copy(), np.random.default_rng(3)
+    for picture in broken:
+        y, x = rng.integers(10, 58, 2)
+        picture[y : y + 12, x : x + 12] //= 2
+    return broken
+
+
+def fitted(features, **parameters) -> ImageVAEDetector:
+    parameters = {"image_size": SIZE, "preset": "fast", "random_state": 0, **parameters}
+    return ImageVAEDetector(features=features, **parameters).fit(plates(40, 1))
+
+
+@pytest.fixture(scope="module")
+def plugged() -> ImageVAEDetector:
+    return fitted(Layers(), preset="default", max_steps=20)
+
+
+@pytest.fixture(scope="module")
+def saved(plugged, tmp_path_factory):
+    return plugged.save(tmp_path_factory.mktemp("plugged") / "model")
+
+
+def test_defects_rank_above_good_pictures_with_a_backbone_of_random_weights(plugged):
+    good = plates(30, 2)
+    scores = plugged.anomaly_score(np.concatenate([good, holed(good)]))
+    assert roc_auc_score(np.repeat([0, 1], 30), scores) > 0.9
+    assert plugged.heatmap(good[:2]).shape == (2, SIZE, SIZE)
+    assert plugged.transform(good[:2]).shape[0] == 2
+
+
+def test_a_picture_has_one_score_alone_and_in_a_batch_though_the_module_drops_out(plugged):
+    pictures = plates(11, 4)
+    alone = [plugged.examine(one[None]).raw_score[0] for one in pictures]
+    np.testing.assert_allclose(plugged.examine(pictures).raw_score, alone, atol=1e-4)
+
+
+def test_the_users_module_is_left_as_it_was():
+    module = Layers().train()
+    before = weights_digest(module)
+    detector = fitted(module)
+    assert (weights_digest(module), module.training) == (before, True)
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    assert detector.features is module
+    assert not any(p.requires_grad for p in detector.network_.bank.backbone.parameters())
+
+
+def test_the_same_module_brings_a_saved_model_back_with_the_same_scores(plugged, saved):
+    loaded, pictures = load_detector(saved, features=Layers()), plates(9, 5)
+    again = load_detector(loaded.save(saved.parent / "again"), features=Layers())
+    wanted = plugged.anomaly_score(pictures)
+    np.testing.assert_allclose(loaded.anomaly_score(pictures), wanted, atol=1e-5)
+    np.testing.assert_allclose(again.anomaly_score(pictures), wanted, atol=1e-5)
+
+
+def test_a_saved_model_holds_neither_the_modules_weights_nor_its_code(saved):
+    from safetensors.numpy import load_file
+
+    kept = load_file(saved / "weights.safetensors")
+    assert not [name for name in kept if "backbone" in name]
+    header = json.loads((saved / "detector.json").read_text())
+    assert header["config"]["features"] is None
+    assert header["preprocessing"]["network"]["backbone"]["sha256"] == weights_digest(Layers())
+
+
+class Changed(Layers):
+    """The same weights, other code."""
+
+    def forward(self, x):
+        return super().forward(1.0 - x)
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (None, "load_detector.path, features=module."),
+        (Layers(seed=1), "another module"),
+        (Layers(width=8), "another module"),
+        (Changed(), "its code is another version"),
+        ("timm:resnet18", "needs features=, a torch.nn.Module"),
+    ],
+    ids=["none", "other weights", "other shape", "other code", "a name"],
+)
+def test_a_wrong_backbone_is_refused(saved, features, words):
+    with pytest.raises(ModelRefusedError, match=words):
+        load_detector(saved, features=features)
+
+
+def test_a_module_for_a_model_without_is_refused(tmp_path):
+    path = fitted(None).save(tmp_path / "model")
+    with pytest.raises(ModelRefusedError, match="Leave it out"):
+        load_detector(path, features=Layers())
+
+
+def test_a_plugged_detector_can_be_cloned_and_copied_parameters_are_the_modules(plugged):
+    twin = clone(plugged)
+    assert weights_digest(twin.features) == weights_digest(plugged.features)
+    assert plugged.get_params()["features"] is plugged.features
+
+
+@pytest.mark.parametrize("width", [1, 500])
+def test_wide_maps_are_projected_and_narrow_ones_are_not(width):
+    bank = fitted(nn.Conv2d(1, width, 8, 8), latent_dim=2).network_.bank
+    assert bank.n_channels == min(width, MAX_MAPS)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x.mean((2, 3)), "must return maps"),
+        (lambda x: {"maps": x}, "must return maps"),
+        (lambda x: [], "must return maps"),
+        (lambda x: x.log() - x.log(), "NaN or infinity"),
+        (lambda x: x @ torch.ones(3), "failed on pictures"),
+    ],
+    ids=["pooled", "dict", "nothing", "nan", "raises"],
+)
+def test_a_module_that_breaks_the_contract_is_refused_with_what_it_did(function, words):
+    black = np.zeros((10, SIZE, SIZE), np.uint8)
+    detector = ImageVAEDetector(image_size=SIZE, features=Lambda(function), random_state=0)
+    with pytest.raises(ConfigError, match=words):
+        detector.fit(black)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"features": "resnet18"},
+        {"features": Layers(), "model": "conv"},
+        {"features": Layers(), "pose": "any"},
+        {"features": Layers(), "features_weights": "w.safetensors"},
+        {"features_weights": "w.safetensors"},
+    ],
+    ids=["name", "model", "pose", "weights of a module", "weights alone"],
+)
+def test_parameters_that_do_not_go_together_are_refused(parameters):
+    with pytest.raises(ConfigError, match="features"):
+        ImageVAEDetector(image_size=SIZE, **parameters).fit(plates(10, 1))
+
+
+def test_maps_of_a_module_are_not_drawn_as_pictures(plugged):
+    with pytest.raises(ConfigError, match="nothing to draw"):
+        plugged.reconstruct(plates(1, 1))
+    with pytest.raises(ConfigError, match="nothing to draw"):
+        plugged.sample(1)
+
+
+def test_without_timm_the_error_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'vae_anomaly\[timm\]'"):
+        fitted("timm:resnet18", features_weights="w.safetensors")
+
+
+def test_timm_without_local_weights_is_refused():
+    with pytest.raises(ConfigError, match="never downloaded"):
+        fitted("timm:resnet18")
+
+
+@pytest.fixture(scope="module")
+def timm_weights(tmp_path_factory):
+    timm = pytest.importorskip("timm")
+    from safetensors.torch import save_file
+
+    path = tmp_path_factory.mktemp("timm") / "resnet10t.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_file(timm.create_model("resnet10t", pretrained=False).state_dict(), path)
+    return path
+
+
+def test_a_timm_model_is_stored_whole_and_comes_back_without_its_file(timm_weights, tmp_path):
+    detector = fitted("timm:resnet10t", features_weights=str(timm_weights))
+    path, pictures = detector.save(tmp_path / "model"), plates(9, 5)
+    scores = load_detector(path).anomaly_score(pictures)
+    np.testing.assert_allclose(scores, detector.anomaly_score(pictures), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("resnet99", "knows no model"), ("hf-hub:a/b", "knows no model"),
+                        ("resnet34", "does not hold the weights")],
+)  # fmt: skip
+def test_a_timm_model_that_is_not_there_or_another_is_refused(timm_weights, name, words):
+    with pytest.raises(ConfigError, match=words):
+        fitted(f"timm:{name}", features_weights=str(timm_weights))
+
+
+def test_a_pickle_of_weights_is_not_opened(timm_weights, tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    with pytest.raises(ConfigError, match="no safetensors file"):
+        fitted("timm:resnet10t", features_weights=str(tmp_path / "weights.pth"))
