@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from vae_anomaly.data.depth import FULL_SCALE
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
@@ -45,6 +46,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
             "network": network.spec.to_dict(),
             "random_state": detector.random_state_,
             "conditions": list(detector.conditions_),
+            "white": detector.white_,
         },
         weights={k: v.numpy(force=True) for k, v in network.state_dict().items()},
         calibration=calibration,
@@ -74,6 +76,7 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
             f"The image model does not hold what its kind needs: {err}. Train it again."
         ) from err
     detector.conditions_ = tuple(state.preprocessing.get("conditions", ()))
+    detector.white_ = int(state.preprocessing.get("white", FULL_SCALE))  # older models have none
     detector.random_state_ = int(state.preprocessing["random_state"])
     detector.calibration_ = ConformalCalibration.fit(reference)
     detector.heat_level_ = float(level[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -33,7 +34,12 @@ from vae_anomaly.detectors.image_conditions import (
 )
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
-from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
+from vae_anomaly.detectors.image_source import (
+    Pictures,
+    decide_channels,
+    decide_white,
+    open_pictures,
+)
 from vae_anomaly.detectors.image_training import (
     MIN_PICTURES,
     FittedNetwork,
@@ -103,6 +109,9 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere; regions
         and contours are drawn there.
     channels_ : {1, 3}
+    white_ : int
+        Of pictures of more than 8 bits, the value that is white: the smallest of 255, 1023, 4095,
+        16383 and 65535 that no training picture exceeds. Brighter pixels count as white.
     conditions_ : tuple of str
         Conditions seen in training; empty for models without.
     latents_ : ndarray of shape (M, Z), float32, or None
@@ -214,6 +223,8 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
         self.random_state_ = (
             secrets.randbits(31) if self.random_state is None else self.random_state
         )
+        self.white_ = decide_white(pictures)
+        pictures = replace(pictures, white=self.white_)
         self.channels_ = self.channels or decide_channels(pictures)
         self.conditions_: tuple[str, ...] = ()
         codes = None
@@ -273,7 +284,10 @@ class ImageVAEDetector(LatentSpaceMixin[Heat], BaseVAEDetector):
             network.exposure = (brightness, contrast)
 
     def _open(self, X: Any, conditions: Any = None, *, training: bool = False) -> Pictures:
-        return open_pictures(X, training=training, condition=self.condition, conditions=conditions)
+        pictures = open_pictures(
+            X, training=training, condition=self.condition, conditions=conditions
+        )
+        return pictures if training else replace(pictures, white=self.white_)
 
     # ------------------------------------------------------------------ scoring
 
