@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
+from vae_anomaly.detectors.image_placing import FOREGROUND_CHOICES, REGISTER_CHOICES
 from vae_anomaly.detectors.image_training import PRESETS, Preset
 from vae_anomaly.errors import ConfigError
 
@@ -27,6 +28,8 @@ def check_parameters(detector: ImageVAEDetector) -> str:
     name = model_name(detector.model)
     _check_choice("preset", detector.preset, tuple(PRESETS))
     _check_choice("pose", detector.pose, POSE_CHOICES)
+    _check_choice("register", detector.register, REGISTER_CHOICES)
+    _check_choice("foreground", detector.foreground, FOREGROUND_CHOICES)
     _check_choice("channels", detector.channels, (None, 1, 3))
     if detector.image_size < 64 or detector.image_size % 16:
         raise ConfigError(

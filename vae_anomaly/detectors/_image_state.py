@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from vae_anomaly.data.depth import FULL_SCALE
+from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.foreground import Foreground
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.training import History
@@ -35,6 +37,10 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         "heat_level": np.array([detector.heat_level_]),
         **detector.image_score_.state(),
     }
+    if detector.registration_ is not None:
+        calibration["registration"] = detector.registration_.reference
+    if detector.foreground_ is not None:
+        calibration["foreground"] = detector.foreground_.mask.astype(np.uint8)
     if detector.latents_ is not None:
         calibration["latents"] = detector.latents_
     return DetectorState(
@@ -68,8 +74,11 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
     try:
         network = _network(state)
         arrays: dict[str, Any] = dict(state.calibration)
-        reference, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
+        raw_scores, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
         detector.latents_ = arrays.pop("latents", None)  # older models have none
+        reference, mask = arrays.pop("registration", None), arrays.pop("foreground", None)
+        detector.registration_ = None if reference is None else Registration(reference)
+        detector.foreground_ = None if mask is None else Foreground(mask.astype(bool))
         detector.image_score_ = ImageScore.from_state(arrays)
     except (KeyError, TypeError, RuntimeError, ConfigError) as err:
         raise ModelRefusedError(
@@ -78,7 +87,7 @@ def fill_detector(detector: ImageVAEDetector, state: DetectorState) -> None:
     detector.conditions_ = tuple(state.preprocessing.get("conditions", ()))
     detector.white_ = int(state.preprocessing.get("white", FULL_SCALE))  # older models have none
     detector.random_state_ = int(state.preprocessing["random_state"])
-    detector.calibration_ = ConformalCalibration.fit(reference)
+    detector.calibration_ = ConformalCalibration.fit(raw_scores)
     detector.heat_level_ = float(level[0])
     detector.threshold_ = Threshold.from_dict(state.threshold or {})
     detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from vae_anomaly.data.depth import FULL_SCALE, stretch, white_level
 from vae_anomaly.data.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors.image_conditions import read_conditions
 from vae_anomaly.errors import DataError, ImageError
+from vae_anomaly.scoring.foreground import Foreground
 
 __all__ = ["CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures"]
 
@@ -44,6 +46,12 @@ class Pictures:
         Product or camera that each picture shows, for a conditional model; None = not told.
     white : int
         Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.depth`.
+    registration : Registration, optional
+        Moves each picture to a reference as it is prepared.
+    foreground : Foreground, optional
+        Paints over the background after that.
+    shifts : dict of int to (float, float)
+        How far, down and right as shares of the side, each picture prepared so far was moved.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +59,9 @@ class Pictures:
     groups: tuple[str | None, ...]
     conditions: tuple[str | None, ...]
     white: int = FULL_SCALE
+    registration: Registration | None = None
+    foreground: Foreground | None = None
+    shifts: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +75,7 @@ class Pictures:
             sources=tuple(self.sources[i] for i in chosen),
             groups=tuple(self.groups[i] for i in chosen),
             conditions=tuple(self.conditions[i] for i in chosen),
+            shifts={},
         )
 
     def pixels(self, i: int) -> NDArray[Any]:
@@ -78,13 +90,17 @@ class Pictures:
         return stretch(decode_image(source) if isinstance(source, Path) else source, self.white)
 
     def prepared(self, i: int, size: int, channels: int) -> NDArray[np.float32]:
-        """Return one picture as (size, size, channels) float32 in [0, 1]."""
+        """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
-            return prepare_image(self.pixels(i), (size, size), channels)
+            picture = prepare_image(self.pixels(i), (size, size), channels)
         except ImageError:
             raise
         except DataError as err:
             raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
+        if self.registration is not None:
+            picture, (down, right) = self.registration(picture)
+            self.shifts[i] = (down / size, right / size)
+        return picture if self.foreground is None else self.foreground(picture)
 
     def shape(self, i: int) -> tuple[int, int]:
         """Return height and width of one picture as it lies in its file, in pixels."""
