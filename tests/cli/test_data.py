@@ -75,3 +75,23 @@ def test_column_names_in_brackets_are_printed_as_they_are(call, rows):
     pd.read_parquet(rows).rename(columns={"amount": "[red]"}).to_parquet(rows)
     _, out, _ = call("data", "schema", rows, "--out", "s.json")
     assert "[red]" in out
+
+
+def test_check_writes_groups_that_training_takes(call, pictures):
+    for place, path in enumerate(sorted(pictures.glob("*.png"))):
+        path.rename(pictures / f"part_{place // 2:03d}_cam{place % 2}.png")
+    code, out, err = call("data", "check", pictures, "--groups-out", "groups.csv")
+    assert code == 0
+    assert "File names that seem to number parts" in out
+    assert "12 groups of 24 pictures" in err
+    train = ("train", "images", pictures, "--groups", "groups.csv", "--size", 64)
+    code, out, _ = call(*train, "--preset", "fast", "--out", "model", "--no-register")
+    assert code == 0
+    assert "12 groups, each held out as a whole" in out
+
+
+def test_check_says_when_there_are_no_groups_to_write(call, pictures, tmp_path):
+    code, _, err = call("data", "check", pictures, "--groups-out", "groups.csv")
+    assert code == 0
+    assert "No groups are suggested" in err
+    assert not (tmp_path / "groups.csv").exists()

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
@@ -327,3 +328,19 @@ def test_a_named_backbone_without_local_weights_is_refused(call, tmp_path):
     arguments = ("--features", "timm:resnet18", "--out", tmp_path / "m", "--no-register")
     code, out, err = call("train", "images", tiles, "--size", 64, *arguments)
     assert (code, out, "never downloaded" in err) == (2, "", True)
+
+
+def test_parts_that_move_on_a_plain_ground_are_shifted_and_cut_out(call, tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        picture = np.full((64, 64), 200, np.uint8)
+        y, x = rng.integers(18, 27, 2)
+        picture[y : y + 20, x : x + 14] = rng.integers(50, 60, (20, 14))
+        (tmp_path / "caps").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "caps" / f"{i}.png")
+    options = ("--register", "auto", "--foreground", "auto", "--size", 64, "--preset", "fast")
+    code, out, _ = call("train", "images", "caps", *options, "--out", "model", "--no-register")
+    assert code == 0
+    assert "Parts are shifted to one place" in out
+    assert "Foreground: " in out
+    assert "the rest is ignored" in out

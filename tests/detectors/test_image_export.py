@@ -122,6 +122,11 @@ def test_a_conditional_model_is_refused_with_the_reason(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_shifts_pictures_is_refused(tmp_path):
+    with pytest.raises(ModelRefusedError, match="register='off'"):
+        detector_of(preset="fast", register="shift").export_onnx(tmp_path / "no.onnx")
+
+
 def test_without_the_extra_the_error_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setitem(sys.modules, "onnx", None)

@@ -205,7 +205,8 @@ def test_latents_of_a_large_picture_are_refused_with_the_reason(board_detector):
 @pytest.mark.parametrize(
     "parameters",
     [{"tile_size": 100}, {"tile_size": 32}, {"tile_size": 64, "tile_overlap": 0.7},
-     {"tile_size": 64, "model": "conv"}],
+     {"tile_size": 64, "model": "conv"}, {"tile_size": 64, "register": "shift"},
+     {"tile_size": 64, "foreground": "auto"}],
     ids=str,
 )  # fmt: skip
 def test_tiles_without_meaning_are_refused(parameters):

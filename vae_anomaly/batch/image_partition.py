@@ -18,6 +18,7 @@ from vae_anomaly.batch.overlay import render_mask, render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel, Which
+from vae_anomaly.data.depth import stretch
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
 from vae_anomaly.progress import Progress
@@ -120,7 +121,7 @@ def _score(
         return []
     values = zip(said.anomaly_score, said.p_value, said.heat, strict=True)
     return [
-        _Scored(file, pixels, float(score), float(p_value), heat)
+        _Scored(file, stretch(pixels, detector.white_), float(score), float(p_value), heat)
         for (file, pixels), (score, p_value, heat) in zip(pictures, values, strict=True)
         if _is_finite(score, file, counts)
     ]

@@ -31,8 +31,10 @@ def data() -> None:
 @data.command()
 @click.argument("path")
 @click.option("--label", metavar="COLUMN", help="Label column of a table.")
+@click.option("--groups-out", metavar="FILE",
+              help="Write the groups that names or pictures suggest, for training.")  # fmt: skip
 @json_option
-def check(path: str, label: str | None, as_json: bool) -> None:
+def check(path: str, label: str | None, groups_out: str | None, as_json: bool) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
     PATH is a folder of pictures, a manifest, or tables. Exit code 3 when something would be
@@ -41,12 +43,15 @@ def check(path: str, label: str | None, as_json: bool) -> None:
     \b
     Examples:
       vae-anomaly data check tiles/
+      vae-anomaly data check tiles/ --groups-out tiles/groups.csv
       vae-anomaly data check 'days/*.parquet' --label is_fraud
     """
     from vae_anomaly.data.doctor import check_path
 
     with show_progress() as progress:
         report = check_path(path, label=label, progress=progress)
+    if groups_out is not None:
+        _write_groups(report, Path(groups_out))
     if not emit(report.to_dict(), as_json=as_json):
         _print_report(report)
     if report.has_errors:
@@ -89,6 +94,24 @@ def schema(
             click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
     else:
         click.echo(found.to_json(), nl=False)
+
+
+def _write_groups(report: Report, file: Path) -> None:
+    """Write path and group of each picture; nothing where none are suggested."""
+    import csv
+
+    from vae_anomaly.batch.commit import replace_file
+
+    if not report.groups:
+        click.echo(f"No groups are suggested: {file} is not written.", err=True)
+        return
+    with replace_file(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([("path", "group"), *report.groups.items()])
+    click.echo(
+        f"Wrote {file}: {len(set(report.groups.values()))} groups of {len(report.groups)} "
+        "pictures. Look whether they are right.",
+        err=True,
+    )
 
 
 def _print_report(report: Report) -> None:

@@ -30,8 +30,8 @@ IMAGE_MODELS = (
     "importance_weighted", "mixture", "vamp",
 )  # fmt: skip  # of detectors.image_members, which takes torch to import
 IMAGE_CHOICES = (
-    "model", "pose", "condition", "beta", "latent_dim", "features", "features_weights",
-    "tile_size", "tile_overlap",
+    "model", "pose", "register", "foreground", "condition", "beta", "latent_dim", "features",
+    "features_weights", "tile_size", "tile_overlap",
 )  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -79,6 +79,12 @@ def training_options(command: Command) -> Command:
 @click.option("--pose", type=click.Choice(["auto", "fixed", "any"]), default="auto",
               show_default=True, help="Parts lie one way, or any quarter turn or mirror image is "
               "as good; auto asks the pictures.")  # fmt: skip
+@click.option("--register", type=click.Choice(["off", "auto", "shift"]), default="off",
+              show_default=True, help="Shift parts that move to where the others lie; auto asks "
+              "the pictures whether it helps.")  # fmt: skip
+@click.option("--foreground", type=click.Choice(["off", "auto"]), default="off",
+              show_default=True, help="Ignore a clearly uniform background; what lies on it is "
+              "then not seen.")  # fmt: skip
 @click.option("--condition", metavar="WHERE",
               help="What conditional is told: folder, or a column of the manifest.")  # fmt: skip
 @click.option("--beta", type=click.FloatRange(min=0), metavar="X",
@@ -110,6 +116,7 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
       vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
+      vae-anomaly train images caps/ --name caps --register auto --foreground auto
       vae-anomaly train images tiles/ --out model/ --no-register
       vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
           --features-weights resnet18.safetensors
@@ -231,6 +238,18 @@ def _tell_what_was_learned(report: TrainingReport) -> None:
         click.echo(
             f"Left out as possible anomalies: {m['trimmed_rows']:,.0f} training rows, "
             f"{m['dropped_held_out']:,.0f} held-out rows."
+        )
+    if "registered" in m:
+        click.echo(
+            "Parts are shifted to one place before they are judged."
+            if m["registered"]
+            else "Parts are not shifted: the pictures do not get more alike by it."
+        )
+    if "foreground_share" in m:
+        click.echo(
+            f"Foreground: {m['foreground_share']:.0%} of the picture; the rest is ignored."
+            if m["foreground_share"] < 1
+            else "Foreground: all of the picture, as its background is not clearly uniform."
         )
     if "self_test_auroc" in m:
         click.echo(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vae_anomaly.detectors.image_features import check_features
 from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
+from vae_anomaly.detectors.image_placing import FOREGROUND_CHOICES, REGISTER_CHOICES
 from vae_anomaly.detectors.image_training import PRESETS, Preset
 from vae_anomaly.errors import ConfigError
 
@@ -28,6 +29,8 @@ def check_parameters(detector: ImageVAEDetector) -> str:
     name = model_name(detector.model)
     _check_choice("preset", detector.preset, tuple(PRESETS))
     _check_choice("pose", detector.pose, POSE_CHOICES)
+    _check_choice("register", detector.register, REGISTER_CHOICES)
+    _check_choice("foreground", detector.foreground, FOREGROUND_CHOICES)
     _check_choice("channels", detector.channels, (None, 1, 3))
     if detector.image_size < 64 or detector.image_size % 16:
         raise ConfigError(
@@ -42,11 +45,7 @@ def check_parameters(detector: ImageVAEDetector) -> str:
         _check_beta(name, detector.beta)
     if detector.tile_size is not None:
         _check_tiles(name, detector.tile_size, detector.tile_overlap)
-        if detector.features is not None:
-            raise ConfigError(
-                "tile_size cuts pictures for the fixed bank, and features= replaces it. Leave one "
-                "of them out."
-            )
+        _check_goes_with_tiles(detector)
     if detector.pose != "auto" and name != "bank":
         raise ConfigError(
             "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
@@ -112,6 +111,17 @@ def _check_tiles(name: str, size: int, overlap: float) -> None:
             "The 'tile_overlap' parameter of ImageVAEDetector must be a share from 0 to 0.5. Got "
             f"{overlap!r}."
         )
+
+
+def _check_goes_with_tiles(detector: ImageVAEDetector) -> None:
+    """Refuse what looks at whole pictures, or replaces the bank that tiles are made for."""
+    alone = {"features": None, "register": "off", "foreground": "off"}
+    for parameter, silent in alone.items():
+        if getattr(detector, parameter) != silent:
+            raise ConfigError(
+                f"The {parameter!r} parameter of ImageVAEDetector does not go with tile_size, which "
+                "cuts pictures into tiles of the fixed bank: leave one of them out."
+            )
 
 
 def _check_beta(name: str, beta: float) -> None:

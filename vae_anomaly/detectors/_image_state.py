@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from vae_anomaly.data.depth import FULL_SCALE
+from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_features import (
     refuse_needless,
@@ -21,6 +23,7 @@ from vae_anomaly.detectors.image_tiles import TiledNetwork
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.foreground import Foreground
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.training import History
@@ -44,6 +47,10 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         "heat_level": np.array([detector.heat_level_]),
         **detector.image_score_.state(),
     }
+    if detector.registration_ is not None:
+        calibration["registration"] = detector.registration_.reference
+    if detector.foreground_ is not None:
+        calibration["foreground"] = detector.foreground_.mask.astype(np.uint8)
     if detector.latents_ is not None:
         calibration["latents"] = detector.latents_
     tiles = {"tiles": network.to_dict()} if isinstance(network, TiledNetwork) else {}
@@ -57,6 +64,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
             "random_state": detector.random_state_,
             "conditions": list(detector.conditions_),
             **tiles,
+            "white": detector.white_,
         },
         weights=storable_weights(network),
         calibration=calibration,
@@ -82,16 +90,20 @@ def fill_detector(
     try:
         network = _network(state, features)
         arrays: dict[str, Any] = dict(state.calibration)
-        reference, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
+        raw_scores, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
         detector.latents_ = arrays.pop("latents", None)  # older models have none
+        reference, mask = arrays.pop("registration", None), arrays.pop("foreground", None)
+        detector.registration_ = None if reference is None else Registration(reference)
+        detector.foreground_ = None if mask is None else Foreground(mask.astype(bool))
         detector.image_score_ = ImageScore.from_state(arrays)
     except (KeyError, TypeError, RuntimeError, ConfigError) as err:
         raise ModelRefusedError(
             f"The image model does not hold what its kind needs: {err}. Train it again."
         ) from err
     detector.conditions_ = tuple(state.preprocessing.get("conditions", ()))
+    detector.white_ = int(state.preprocessing.get("white", FULL_SCALE))  # older models have none
     detector.random_state_ = int(state.preprocessing["random_state"])
-    detector.calibration_ = ConformalCalibration.fit(reference)
+    detector.calibration_ = ConformalCalibration.fit(raw_scores)
     detector.heat_level_ = float(level[0])
     detector.threshold_ = Threshold.from_dict(state.threshold or {})
     detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -33,9 +34,22 @@ from vae_anomaly.detectors.image_conditions import (
     learn_conditions,
     unseen_reason,
 )
+from vae_anomaly.detectors.image_members import PIXEL_SIZE
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
-from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
+from vae_anomaly.detectors.image_placing import (
+    choose_foreground,
+    choose_registration,
+    masked,
+    masked_inspection,
+    moved_back,
+)
+from vae_anomaly.detectors.image_source import (
+    Pictures,
+    decide_channels,
+    decide_white,
+    open_pictures,
+)
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
 from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
 from vae_anomaly.detectors.image_training import (
@@ -84,6 +98,13 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
     pose : {"auto", "fixed", "any"}
         For ``bank``: parts lie one way (``fixed``), any quarter turn or mirror image is as good
         (``any``), or the pictures are asked: turned copies of held-out normals are scored.
+    register : {"off", "auto", "shift"}
+        Parts that move by up to 10 % of the side are shifted to where the others lie: ``shift``;
+        or only where the good pictures say that it helps: ``auto``. Maps and regions are those of
+        the picture as it came; what moves out of sight at its edge is not looked at.
+    foreground : {"off", "auto"}
+        ``auto``: where good parts lie on a clearly uniform background, only the part and its
+        surroundings count. Dust, or a foreign body, on the background is then not seen.
     channels : {None, 1, 3}
         Grey or colour; None lets the training pictures decide.
     target_fpr : float in (0, 1)
@@ -123,6 +144,13 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere; regions
         and contours are drawn there.
     channels_ : {1, 3}
+    registration_ : Registration or None
+        The reference that pictures are moved to; None where they are not.
+    foreground_ : Foreground or None
+        The pixels that count; None where all do.
+    white_ : int
+        Of pictures of more than 8 bits, the value that is white: the smallest of 255, 1023, 4095,
+        16383 and 65535 that no training picture exceeds. Brighter pixels count as white.
     conditions_ : tuple of str
         Conditions seen in training; empty for models without.
     latents_ : ndarray of shape (M, Z), float32, or None
@@ -165,6 +193,8 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         preset: str = "default",
         model: str = "bank",
         pose: str = "auto",
+        register: str = "off",
+        foreground: str = "off",
         channels: int | None = None,
         target_fpr: float = 0.01,
         latent_dim: int | None = None,
@@ -181,6 +211,8 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         self.preset = preset
         self.model = model
         self.pose = pose
+        self.register = register
+        self.foreground = foreground
         self.channels = channels
         self.target_fpr = target_fpr
         self.latent_dim = latent_dim
@@ -246,7 +278,14 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         self.random_state_ = (
             secrets.randbits(31) if self.random_state is None else self.random_state
         )
+        self.white_ = decide_white(pictures)
+        pictures = replace(pictures, white=self.white_)
         self.channels_ = self.channels or decide_channels(pictures)
+        side = self.image_size if name == "bank" else PIXEL_SIZE
+        self.registration_ = choose_registration(pictures, side, self.channels_, self.register)
+        pictures = replace(pictures, registration=self.registration_)
+        self.foreground_ = choose_foreground(pictures, side, self.channels_, self.foreground)
+        pictures = replace(pictures, foreground=self.foreground_)
         self.conditions_: tuple[str, ...] = ()
         codes = None
         if name == "conditional":
@@ -259,6 +298,7 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
             self._take(fit_tiles(self, pictures, parts, tell), folds)
             return self
         fitted = fit_network(self, name, pictures, parts, folds, codes, tell)
+        fitted = replace(fitted, heat=masked(fitted.heat, self.foreground_))
         self._take(fitted, folds)
         if codes is not None:
             self._warn_of_few(codes, fitted)
@@ -279,6 +319,7 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
             **fitted.metrics,
             "n_pictures": float(len(fitted.statistics)),
             "n_held_out": float(len(raw)),
+            **self._placing(),
             "held_out_raw_score_mean": float(raw.mean()),
         }
         visible = fitted.metrics.get("self_test_auroc", 1.0)
@@ -290,6 +331,16 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
                 "larger image_size, steadier pictures, or more of them.",
                 100.0 * visible, 100.0 * needed,
             )  # fmt: skip
+
+    def _placing(self) -> dict[str, float]:
+        """Say what was made of ``register`` and ``foreground``, where they were asked for."""
+        said = {}
+        if self.register != "off":
+            said["registered"] = float(self.registration_ is not None)
+        if self.foreground != "off":
+            found = self.foreground_
+            said["foreground_share"] = 1.0 if found is None else found.share
+        return said
 
     def _warn_of_few(self, codes: NDArray[np.int64], fitted: FittedNetwork) -> None:
         held_out = np.isin(np.arange(len(codes)), fitted.held_out)
@@ -310,7 +361,18 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
             network.exposure = (brightness, contrast)
 
     def _open(self, X: Any, conditions: Any = None, *, training: bool = False) -> Pictures:
-        return open_pictures(X, training=training, condition=self.condition, conditions=conditions)
+        pictures = open_pictures(
+            X, training=training, condition=self.condition, conditions=conditions
+        )
+        if training:
+            return pictures
+        return replace(
+            pictures,
+            white=self.white_,
+            registration=self.registration_,
+            foreground=self.foreground_,
+            shifts={},
+        )
 
     # ------------------------------------------------------------------ scoring
 
@@ -347,9 +409,11 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         if self.tile_size is not None:
             return examine_tiles(self, pictures, tell)
         for images, codes, n in full_batches(self, pictures):
-            said.append(first(self.network_(images, codes), n))
+            answer = first(self.network_(images, codes), n)
+            said.append(masked_inspection(answer, self.foreground_))
             tell("score", sum(len(part.heat) for part in said), len(pictures))
-        return judge(self, pictures.ids, said)
+        seen = judge(self, pictures.ids, said)
+        return replace(seen, heat=moved_back(seen.heat, pictures))
 
     def _raw_score(self, X: Any) -> Floats:
         return self.examine(X).raw_score

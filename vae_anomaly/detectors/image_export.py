@@ -112,6 +112,12 @@ def _refuse_what_has_no_graph(detector: ImageVAEDetector) -> None:
             "for each of "
             f"{', '.join(detector.conditions_[:5])}, or score it here."
         )
+    if detector.registration_ is not None or detector.foreground_ is not None:
+        raise ModelRefusedError(
+            "A model that shifts pictures or paints their background cannot be exported: the graph "
+            "begins after that. Train one with register='off' and foreground='off', or score it "
+            "here."
+        )
     if not isinstance(detector.network_, BankNetwork | PixelNetwork):
         raise ModelRefusedError(
             f"A model that scores by {type(detector.network_).__name__} cannot be exported: it "

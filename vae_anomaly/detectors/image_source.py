@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vae_anomaly.data.depth import FULL_SCALE, stretch, white_level
 from vae_anomaly.data.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors.image_conditions import read_conditions
 from vae_anomaly.errors import DataError, ImageError
+from vae_anomaly.scoring.foreground import Foreground
 
-__all__ = ["CHUNK", "Pictures", "decide_channels", "open_pictures", "refuse_faults"]
+__all__ = [
+    "CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures", "refuse_faults"
+]  # fmt: skip
 
 CHUNK: Final = 8
 """Pictures that go through the network at once, always: the last chunk is filled up."""
@@ -41,12 +46,24 @@ class Pictures:
         What the source itself knows of parts, lots or cameras.
     conditions : tuple of str or None
         Product or camera that each picture shows, for a conditional model; None = not told.
+    white : int
+        Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.depth`.
+    registration : Registration, optional
+        Moves each picture to a reference as it is prepared.
+    foreground : Foreground, optional
+        Paints over the background after that.
+    shifts : dict of int to (float, float)
+        How far, down and right as shares of the side, each picture prepared so far was moved.
     """
 
     ids: tuple[str, ...]
     sources: tuple[Path | NDArray[Any], ...]
     groups: tuple[str | None, ...]
     conditions: tuple[str | None, ...]
+    white: int = FULL_SCALE
+    registration: Registration | None = None
+    foreground: Foreground | None = None
+    shifts: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,15 +71,17 @@ class Pictures:
     def take(self, rows: NDArray[np.integer]) -> Pictures:
         """Return some of the pictures, in the order of ``rows``."""
         chosen = rows.tolist()
-        return Pictures(
-            tuple(self.ids[i] for i in chosen),
-            tuple(self.sources[i] for i in chosen),
-            tuple(self.groups[i] for i in chosen),
-            tuple(self.conditions[i] for i in chosen),
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in chosen),
+            sources=tuple(self.sources[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen),
+            conditions=tuple(self.conditions[i] for i in chosen),
+            shifts={},
         )
 
     def pixels(self, i: int) -> NDArray[Any]:
-        """Return the decoded pixels of one picture.
+        """Return the decoded pixels of one picture; uint16 spreads from 0 to white over 16 bits.
 
         Raises
         ------
@@ -70,16 +89,20 @@ class Pictures:
             If it cannot be decoded; the message names the file.
         """
         source = self.sources[i]
-        return decode_image(source) if isinstance(source, Path) else source
+        return stretch(decode_image(source) if isinstance(source, Path) else source, self.white)
 
     def prepared(self, i: int, size: int, channels: int) -> NDArray[np.float32]:
-        """Return one picture as (size, size, channels) float32 in [0, 1]."""
+        """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
-            return prepare_image(self.pixels(i), (size, size), channels)
+            picture = prepare_image(self.pixels(i), (size, size), channels)
         except ImageError:
             raise
         except DataError as err:
             raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
+        if self.registration is not None:
+            picture, (down, right) = self.registration(picture)
+            self.shifts[i] = (down / size, right / size)
+        return picture if self.foreground is None else self.foreground(picture)
 
     def shape(self, i: int) -> tuple[int, int]:
         """Return height and width of one picture as it lies in its file, in pixels."""
@@ -179,6 +202,26 @@ def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
         f"Pictures are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
         "Give a path, or an array of shape (N, H, W) or (N, H, W, 3)."
     )
+
+
+def decide_white(pictures: Pictures) -> int:
+    """Return the white of pictures of more than 8 bits: no training picture exceeds it.
+
+    Only where one of 32 pictures has more than 8 bits are all of them decoded.
+    """
+    probes = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
+    if not any(_peak(pictures, i) for i in probes.tolist()):
+        return FULL_SCALE
+    return white_level(max(_peak(pictures, i) for i in range(len(pictures))))
+
+
+def _peak(pictures: Pictures, i: int) -> int:
+    """Return the brightest value of a uint16 picture; 0 for others, and for what is damaged."""
+    try:
+        pixels = pictures.pixels(i)
+    except ImageError:
+        return 0  # reported with its name when all are read
+    return int(pixels.max(initial=0)) if pixels.dtype == np.uint16 else 0
 
 
 def decide_channels(pictures: Pictures) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae_anomaly.data.cells import read_text
+from vae_anomaly.data.depth import stretch
 from vae_anomaly.data.folders import list_images
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.data.tables import read_table
@@ -285,7 +286,7 @@ def _inspect_picture(
 ) -> Inspection:
     from vae_anomaly.scoring.heatmaps import enlarge, find_regions
 
-    picture = decode_image(path)
+    picture = stretch(decode_image(path), detector.white_)
     seen = detector.examine([path])
     heat = enlarge(seen.heat, (picture.shape[0], picture.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)

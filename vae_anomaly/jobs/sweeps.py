@@ -17,7 +17,12 @@ from vae_anomaly.data.folders import list_images
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.data.views import StandardView
-from vae_anomaly.detectors.image_source import Pictures, decide_channels, open_pictures
+from vae_anomaly.detectors.image_source import (
+    Pictures,
+    decide_channels,
+    decide_white,
+    open_pictures,
+)
 from vae_anomaly.detectors.image_training import assign_folds
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.jobs.images import groups_of
@@ -174,6 +179,7 @@ def sweep_images_job(
     good = [item for item in listed if not item.is_anomaly] or listed
     members = None if groups is None else groups_of(good, Path(groups))
     pictures = open_pictures(good, training=True)
+    pictures = replace(pictures, white=decide_white(pictures))
     _check_count(len(pictures), "pictures of good parts")
     kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
     pixels = _pixels(pictures.take(kept), size, told)

@@ -71,12 +71,15 @@ class Report:
         Numbers and names: how many items, sizes, columns with their kinds.
     findings : tuple of Finding
         The worst first.
+    groups : dict of str to str
+        Group of each picture, where names or pictures suggest some and none are given.
     """
 
     source: str
     kind: Literal["images", "table"]
     summary: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    groups: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_errors(self) -> bool:

@@ -1,0 +1,154 @@
+"""One look at every picture: decoded once, kept small, shared by all checks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from vae_anomaly.data.depth import FULL_SCALE, white_level
+from vae_anomaly.data.folders import ImageItem
+from vae_anomaly.data.images import ImageInfo, decode_image, prepare_image, probe_image
+from vae_anomaly.errors import ImageError
+from vae_anomaly.progress import Progress
+
+__all__ = ["THUMBNAIL", "Look", "look_at_all", "on_one_scale", "thumbnails"]
+
+THUMBNAIL: Final = 96
+"""Side of the grey copy that is kept of each picture, in pixels."""
+
+_WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole picture
+_COLOURFUL: Final = 2.0 / 255.0
+
+Thumbnail = npt.NDArray[np.float16]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One picture as the checks see it; `error` where it cannot be decoded.
+
+    Attributes
+    ----------
+    info : ImageInfo
+    digest : str
+        SHA-256 of the pixels.
+    thumbnail : ndarray of shape (96, 96), float16 in [0, 1], grey
+    shape : (height, width), pixels
+    peak : int
+        Largest pixel value, in the picture's own unit.
+    deep : bool
+        Whether it has more than 8 bits a pixel.
+    colourful : bool
+        Whether the channels differ, and not only in name.
+    sharpness : float
+        Log of the mean step between neighbours, relative to the contrast.
+    modified_s : float
+        Time of the file's last change, seconds since 1970.
+    """
+
+    item: ImageItem
+    error: ImageError | None = None
+    info: ImageInfo | None = None
+    digest: str = ""
+    thumbnail: Thumbnail | None = None
+    shape: tuple[int, int] = (0, 0)
+    peak: int = 0
+    deep: bool = False
+    colourful: bool = False
+    sharpness: float = 0.0
+    modified_s: float = 0.0
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a detector would be trained on it."""
+        return self.item.split != "test" and self.item.is_anomaly is not True
+
+    @property
+    def brightness(self) -> float:
+        """Mean of the picture, in [0, 1]."""
+        return 0.0 if self.thumbnail is None else float(self.thumbnail.mean(dtype=np.float64))
+
+    @property
+    def contrast(self) -> float:
+        """Sd of the picture's brightness, in [0, 1]."""
+        return 0.0 if self.thumbnail is None else float(self.thumbnail.std(dtype=np.float64))
+
+
+def look_at_all(items: Sequence[ImageItem], tell: Progress) -> Iterator[Look]:
+    """Decode pictures, several at once, and yield a look at each in their order."""
+    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
+        for done, look in enumerate(pool.map(_look_at, items), start=1):
+            yield look
+            tell("check pictures", done, len(items))
+
+
+def on_one_scale(looks: Sequence[Look]) -> list[Look]:
+    """Return looks at pictures of 16 bits as a model sees them, by the white of all of them."""
+    white = white_level(max((look.peak for look in looks if look.deep), default=0))
+    gain = np.float16(FULL_SCALE / white)
+    return [
+        replace(look, thumbnail=look.thumbnail * gain)
+        if look.deep and look.thumbnail is not None
+        else look
+        for look in looks
+    ]
+
+
+def thumbnails(looks: Sequence[Look], side: int) -> Floats:
+    """Return the thumbnails (N, side, side), float32; the side divides 96."""
+    block = THUMBNAIL // side
+    out = np.empty((len(looks), side, side), np.float32)
+    for i, look in enumerate(looks):
+        if look.thumbnail is not None:
+            small = look.thumbnail.astype(np.float32).reshape(side, block, side, block)
+            out[i] = small.mean(axis=(1, 3))
+    return out
+
+
+def _look_at(item: ImageItem) -> Look:
+    """Decode one picture and keep a small grey copy of it."""
+    try:
+        info = probe_image(item.path)
+        pixels = decode_image(item.path)
+    except ImageError as err:
+        return Look(item, error=err)
+    small = prepare_image(pixels, (THUMBNAIL, THUMBNAIL), 1)[..., 0]
+    return Look(
+        item,
+        None,
+        info,
+        hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(),
+        small.astype(np.float16),
+        (pixels.shape[0], pixels.shape[1]),
+        int(pixels.max()),
+        pixels.dtype == np.uint16,
+        _is_colourful(pixels),
+        _sharpness(pixels),
+        item.path.stat().st_mtime,
+    )
+
+
+def _is_colourful(pixels: npt.NDArray[Any]) -> bool:
+    if pixels.ndim == 2:
+        return False
+    sample = pixels[::4, ::4].astype(np.float32)
+    return bool(np.ptp(sample, axis=2).mean() / np.iinfo(pixels.dtype).max > _COLOURFUL)
+
+
+def _sharpness(pixels: npt.NDArray[Any]) -> float:
+    """Compare the mean step between neighbours, in the middle, with the contrast there."""
+    height, width = pixels.shape[:2]
+    top, left = max(0, height // 2 - 256), max(0, width // 2 - 256)
+    middle = pixels[top : top + 512, left : left + 512]
+    grey = (middle if middle.ndim == 2 else middle[..., 1]).astype(np.float32)
+    if min(grey.shape) < 2:
+        return 0.0
+    step = np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()
+    return float(np.log((step + 1e-3) / (grey.std() + 1e-3)))

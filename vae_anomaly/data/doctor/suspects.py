@@ -1,0 +1,129 @@
+"""Training pictures that look unlike the others: a cheap look for defects among the good ones.
+
+No label is used and nothing is trained. Each thumbnail, in units of its own contrast, is explained
+by the principal components of the other pictures; what is left is compared, place by place, with
+what is usually left there. Exposure, contrast and sharpness are compared as numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from vae_anomaly.data.doctor.looks import Look, thumbnails
+from vae_anomaly.data.doctor.report import Finding, Severity, finding
+
+__all__ = ["suspects"]
+
+SIDE: Final = 48
+MIN_FOR_SUSPECTS: Final = 20
+SUSPECT_FROM: Final = 0.9
+MOST_NAMED: Final = 10
+_FOLDS: Final = 4
+_COMPONENTS: Final = 20
+_SHARED: Final = 0.1
+_MOST_FITTED: Final = 600
+_SMOOTH: Final = 1.0
+
+Floats = npt.NDArray[np.float64]
+
+
+def suspects(good: Sequence[Look]) -> Iterator[Finding]:
+    """Report the training pictures that stand out most, with the reason."""
+    train = [look for look in good if look.is_training]
+    if len(train) < MIN_FOR_SUSPECTS:
+        return
+    scores, reasons = _strangest_reason(train)
+    bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
+    order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > bound]
+    if order:
+        yield finding(
+            Severity.WARNING if len(order) > 0.02 * len(train) else Severity.INFO,
+            "suspects",
+            f"Training pictures that stand out from the others: {len(order)} of {len(train)}.",
+            "Look at them: a defect among the good pictures becomes normal. Take out what is "
+            "defective, leave what is only rare.",
+            [f"{train[i].item.id}: {reasons[i]}" for i in order[:MOST_NAMED]],
+        )
+
+
+def _strangest_reason(train: Sequence[Look]) -> tuple[Floats, list[str]]:
+    """Return how far each picture stands out, in robust sd, (N,), and by what."""
+    local, places = _local(train)
+    parts = {"": local}
+    for name, values in {
+        "brightness": [look.brightness for look in train],
+        "contrast": [look.contrast for look in train],
+        "sharpness": [look.sharpness for look in train],
+    }.items():
+        parts[name] = _robust(np.array(values))
+    names = list(parts)
+    table = np.stack([np.abs(parts[name]) if name else local for name in names])  # (4, N)
+    which = table.argmax(axis=0)
+    return table.max(axis=0), [
+        places[i] if not names[k] else _word(names[k], float(parts[names[k]][i]))
+        for i, k in enumerate(which)
+    ]
+
+
+def _word(name: str, distance: float) -> str:
+    words = {
+        "brightness": ("much darker", "much brighter"),
+        "contrast": ("of much less contrast", "of much more contrast"),
+        "sharpness": ("less sharp", "sharper or noisier"),
+    }
+    return f"{words[name][int(distance > 0)]} than the others ({abs(distance):.1f} sd)"
+
+
+def _robust(values: Floats) -> Floats:
+    """Return distances from the median in sd of the middle half, (N,)."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    spread = (high - low) / 1.349
+    floor = 0.02 * max(abs(middle), 0.05)
+    return np.asarray((values - middle) / max(spread, floor))
+
+
+def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
+    """Return how far the strangest place of each picture stands out, (N,), and where it is."""
+    pictures = thumbnails(train, SIDE)
+    pictures -= pictures.mean(axis=(1, 2), keepdims=True)
+    pictures /= np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1e-3)
+    rest = _unexplained(pictures.reshape(len(train), -1)).reshape(pictures.shape)
+    energy = ndimage.gaussian_filter(rest**2, (0, _SMOOTH, _SMOOTH))
+    energy /= np.median(energy, axis=0) + np.median(energy)
+    peaks = energy.reshape(len(train), -1)
+    places = [divmod(int(k), SIDE) for k in peaks.argmax(axis=1)]
+    said = [
+        f"differs most around x {100 * (x + 0.5) / SIDE:.0f} %, y {100 * (y + 0.5) / SIDE:.0f} %"
+        for y, x in places
+    ]
+    distance = _robust(np.log(peaks.max(axis=1) + 1e-9).astype(np.float64))
+    return distance, [f"{text} ({d:.1f} sd)" for text, d in zip(said, distance, strict=True)]
+
+
+def _unexplained(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what principal components of the other folds leave of each row, (N, D)."""
+    rest = np.empty_like(rows)
+    folds = np.arange(len(rows)) % _FOLDS
+    for fold in range(_FOLDS):
+        others = rows[folds != fold]
+        others = others[:: max(1, len(others) // _MOST_FITTED)]
+        centre = np.median(others, axis=0)
+        components = _components(others - centre)
+        own = rows[folds == fold] - centre
+        rest[folds == fold] = own - (own @ components.T) @ components
+    return rest
+
+
+def _components(centred: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the first principal components that are not made by a few pictures alone, (K, D)."""
+    k = min(_COMPONENTS, len(centred) // 4)
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    shared = 1.0 / (vectors**4).sum(axis=0)  # by how many pictures each component is made
+    common = shared > _SHARED * len(centred)
+    keep = [i for i in np.argsort(-values) if values[i] > 1e-3 and common[i]][:k]
+    return np.asarray((vectors[:, keep] / np.sqrt(values[keep])).T @ centred, np.float32)

@@ -1,0 +1,201 @@
+"""Shift pictures of a part that moves so that it lies where it lies on a reference.
+
+The shift is the peak of the phase correlation between picture and reference, both as log brightness
+below a high-pass and tapered towards the border, in whole pixels and within 10 % of the side. A
+peak that does not stand out, or a shift that does not make the picture more like the reference,
+moves nothing: a texture, or a part that lies beyond the bound, stays as it is. Rotations are not
+undone.
+
+References
+----------
+Kuglin and Hines, The phase correlation image alignment method, 1975.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+__all__ = ["Registration", "Shift", "shift_maps", "shift_picture"]
+
+BOUND: Final = 0.10
+"""Largest shift, as a share of the side."""
+
+_OFFSET: Final = 0.05  # added before the logarithm, as in the filter bank
+_LOW_CUT: Final = 1 / 24  # sd of the blur that is taken away, as a share of the side
+_HIGH_CUT: Final = 0.12  # sd of the weights of frequencies, in cycles per pixel
+_TAPER: Final = 0.12  # share of the side over which pictures fade out
+_PEAK: Final = 7.0  # sd of the correlation from which a peak stands out
+_CANDIDATES: Final = 6
+_ROUNDS: Final = 2
+_CONVINCING_SHARE: Final = 0.8
+_WORTH: Final = (0.01, 0.8)
+
+Floats = npt.NDArray[np.float32]
+Shift = tuple[int, int]
+"""How many pixels down and to the right of the reference a picture lies."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The reference that pictures are moved to.
+
+    Parameters
+    ----------
+    reference : ndarray of shape (S, S), float32 in [0, 1]
+        Mean of training pictures that were moved onto each other, grey.
+    """
+
+    reference: Floats
+
+    @classmethod
+    def fit(cls, pictures: Floats) -> Registration:
+        """Find the reference of pictures (n, S, S) in grey: the mean after moving them.
+
+        The first reference is the one of six pictures that the others fit best; the last is put
+        where the middle one of the pictures lies, so that most pictures move little.
+        """
+        fine = [_details(picture) for picture in pictures]
+        chosen = np.unique(np.linspace(0, len(pictures) - 1, _CANDIDATES).astype(int))
+        candidates = [cls(np.asarray(pictures[k], np.float32)) for k in chosen]
+        fits = [np.median([one._peak(own)[1] for own in fine]) for one in candidates]
+        found = candidates[int(np.argmax(fits))]
+        for _ in range(_ROUNDS):
+            shifts = [found._shift(own) for own in fine]
+            dy, dx = np.median(np.array(shifts), axis=0).round().astype(int).tolist()
+            moved = [
+                shift_picture(p, (y - dy, x - dx))
+                for p, (y, x) in zip(pictures, shifts, strict=True)
+            ]
+            found = cls(np.asarray(np.mean(moved, axis=0, dtype=np.float64), np.float32))
+        return found
+
+    def __call__(self, picture: Floats) -> tuple[Floats, Shift]:
+        """Return a picture (S, S) or (S, S, C) where the reference lies, and how it was shifted."""
+        shift = self._shift(_details(picture))
+        return shift_picture(picture, shift), shift
+
+    def shift_of(self, picture: Floats) -> Shift:
+        """Return the shift of a picture; (0, 0) where none is convincing."""
+        return self._shift(_details(picture))
+
+    def is_worthwhile(self, pictures: Floats) -> bool:
+        """Tell whether moving pictures (n, S, S) helps, by the pictures alone.
+
+        It does where at least 80 % have a convincing peak, the middle one moves by 1 % of the side
+        or more, and moving takes away a fifth or more of what tells pictures from the reference.
+        """
+        fine = [_details(picture) for picture in pictures]
+        convincing = np.mean([self._peak(own)[1] >= _PEAK for own in fine])
+        shifts = [self._shift(own) for own in fine]
+        typical = float(np.median([max(abs(y), abs(x)) for y, x in shifts])) / len(self.reference)
+        if convincing < _CONVINCING_SHARE or typical < _WORTH[0]:
+            return False
+        moved = [shift_picture(own, shift) for own, shift in zip(fine, shifts, strict=True)]
+        return self._distance(moved) < _WORTH[1] * self._distance(fine)
+
+    def _shift(self, fine: Floats) -> Shift:
+        """Return the shift of a picture's details; (0, 0) where none is convincing."""
+        shift, height = self._peak(fine)
+        if height < _PEAK or shift == (0, 0):
+            return 0, 0
+        closer = self._likeness(shift_picture(fine, shift)) > self._likeness(fine)
+        return shift if closer else (0, 0)
+
+    def _peak(self, fine: Floats) -> tuple[Shift, float]:
+        """Return the best shift within the bound, and its height in sd of the correlation."""
+        cross = fft.rfft2(fine * _taper(len(fine))) * self._spectrum
+        cross *= _weights(len(fine)) / np.maximum(np.abs(cross), 1e-12)
+        surface = fft.irfft2(cross, s=fine.shape)
+        bound = int(BOUND * len(fine))
+        near = np.roll(surface, (bound, bound), (0, 1))[: 2 * bound + 1, : 2 * bound + 1]
+        y, x = divmod(int(near.argmax()), near.shape[1])
+        return (y - bound, x - bound), float(near[y, x] / max(float(surface.std()), 1e-12))
+
+    @cached_property
+    def _target(self) -> Floats:
+        return _details(self.reference) * _taper(len(self.reference))
+
+    @cached_property
+    def _spectrum(self) -> npt.NDArray[np.complex64]:
+        return np.asarray(np.conj(fft.rfft2(self._target)))
+
+    def _likeness(self, fine: Floats) -> float:
+        """Return the correlation of a picture's details with those of the reference."""
+        own = fine * _taper(len(fine))
+        lengths = np.linalg.norm(own) * np.linalg.norm(self._target)
+        return float((own * self._target).sum() / max(lengths, 1e-12))
+
+    def _distance(self, fine: Sequence[Floats]) -> float:
+        taper = _taper(len(self.reference))
+        return float(np.mean([np.square(own * taper - self._target).mean() for own in fine]))
+
+
+def shift_picture(picture: npt.NDArray[Any], shift: Shift) -> npt.NDArray[Any]:
+    """Move a picture (H, W, ...) up and left by a shift; its edge is repeated.
+
+    Examples
+    --------
+    >>> shift_picture(np.array([[1, 2, 3], [4, 5, 6]]), (0, 1)).tolist()
+    [[2, 3, 3], [5, 6, 6]]
+    """
+    if shift == (0, 0):
+        return picture
+    rows, columns = (
+        np.clip(np.arange(n) + by, 0, n - 1) for n, by in zip(picture.shape[:2], shift, strict=True)
+    )
+    return np.ascontiguousarray(picture[rows][:, columns])
+
+
+def shift_maps(maps: Floats, shifts: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Move maps back to where the pictures themselves lie.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (N, h, w), float32
+        Of pictures that were moved to the reference.
+    shifts : ndarray of shape (N, 2)
+        Down and right, as shares of the side; rounded to whole cells, so that no peak is lost.
+
+    Returns
+    -------
+    ndarray of shape (N, h, w), float32
+        0 in the strip at the edge that moving took out of sight.
+
+    Examples
+    --------
+    >>> shift_maps(np.ones((1, 2, 4), np.float32), np.array([[0.0, 0.25]])).tolist()
+    [[[0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]]]
+    """
+    cells = np.rint(shifts * maps.shape[1:]).astype(int)
+    moved = maps.copy()
+    for i in np.flatnonzero(cells.any(axis=1)):
+        moved[i] = ndimage.shift(maps[i], cells[i], order=0, mode="constant", cval=0.0)
+    return moved
+
+
+def _details(picture: Floats) -> Floats:
+    """Return log brightness below a high-pass, (S, S)."""
+    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    log = np.log(grey + np.float32(_OFFSET))
+    slow = ndimage.gaussian_filter(log, _LOW_CUT * len(log), mode="nearest", truncate=2.0)
+    return np.asarray(log - slow, np.float32)
+
+
+@lru_cache(maxsize=4)
+def _taper(side: int) -> Floats:
+    distance = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
+    ramp = np.sin(0.5 * np.pi * np.minimum(1.0, distance / (_TAPER * side))) ** 2
+    return np.outer(ramp, ramp).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _weights(side: int) -> Floats:
+    down, right = fft.fftfreq(side)[:, None], fft.rfftfreq(side)[None]
+    return np.exp(-(down**2 + right**2) / (2.0 * _HIGH_CUT**2)).astype(np.float32)

@@ -1,0 +1,114 @@
+"""Which pixels show the part, where it lies on a uniform background.
+
+The background is taken to be uniform where the border of nearly every good picture has one
+brightness and no texture, and nearly the same brightness in all of them. The foreground is all that
+differs from it in at least one good picture in twenty, without holes, and a rim around it. One
+mask serves all pictures: where a part is missing, its place is still looked at.
+
+Outside, each picture is painted with the brightness of its own border, before a model sees it, and
+heat is set to 0. What lies on the background, dust or a foreign body beside the part, is then not
+seen at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
+
+__all__ = ["Foreground", "find_foreground"]
+
+_FRAME: Final = 0.03  # width of the border that must be background, as a share of the side
+_EVEN: Final = 0.04  # deviation from the border's median that counts as background
+_TEXTURE: Final = 0.015  # mean step between neighbours in the border
+_CLEAN: Final = 0.95  # share of a border, and of the pictures, that must be so
+_AGREE: Final = 0.12  # deviation of a border's brightness from that of the others
+_DISTINCT: Final = 3.0  # contrast of the foreground, in units of _EVEN
+_SEEN: Final = 0.05  # share of the pictures in which a pixel must show the part
+_SHARES: Final = (0.02, 0.95)  # of the picture, for the foreground
+_AROUND: Final = 1 / 16  # width of the rim, as a share of the side
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """The pixels that count.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (S, S), bool
+    """
+
+    mask: Mask
+
+    def __call__(self, picture: Floats) -> Floats:
+        """Paint a picture (S, S, C) with the median of its own border outside of the mask."""
+        level = np.median(_border(picture), axis=0).astype(np.float32)
+        return np.where(self.mask[..., None], picture, level)
+
+    @property
+    def share(self) -> float:
+        """Share of the picture that counts."""
+        return float(self.mask.mean())
+
+    def cells(self, grid: int) -> Mask:
+        """Return the cells that show any of the mask, (grid, grid)."""
+        edges = np.linspace(0, len(self.mask), grid + 1).astype(int)[:-1]
+        rows = np.logical_or.reduceat(self.mask, edges, axis=0)
+        return np.asarray(np.logical_or.reduceat(rows, edges, axis=1))
+
+
+def find_foreground(pictures: Floats) -> Foreground | None:
+    """Find the pixels that show the part.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n, S, S, C), float32 in [0, 1]
+        Good ones, registered if that is done.
+
+    Returns
+    -------
+    Foreground or None
+        None where the background is not clearly uniform, or hardly anything is background.
+    """
+    levels = np.stack([np.median(_border(picture), axis=0) for picture in pictures])  # (n, C)
+    common = np.median(levels, axis=0)
+    uniform = [
+        _is_uniform(picture, level) and bool(np.abs(level - common).max() <= _AGREE)
+        for picture, level in zip(pictures, levels, strict=True)
+    ]
+    if np.mean(uniform) < _CLEAN:
+        return None
+    different = np.abs(pictures - levels[:, None, None]).max(axis=3)  # (n, S, S)
+    parts = np.stack([ndimage.binary_opening(d > _EVEN, iterations=1) for d in different])
+    if not parts.any() or np.median(different[parts]) < _DISTINCT * _EVEN:
+        return None
+    mask = ndimage.binary_fill_holes(parts.mean(axis=0) >= _SEEN)
+    around = max(1, round(_AROUND * len(mask)))
+    mask = ndimage.binary_dilation(mask, np.ones((3, 3), bool), iterations=around)
+    return Foreground(mask) if _SHARES[0] <= mask.mean() <= _SHARES[1] else None
+
+
+def _border(picture: NDArray[Any]) -> NDArray[Any]:
+    """Return the pixels of the border, (P, C)."""
+    width = max(2, round(_FRAME * len(picture)))
+    inner = np.ones(picture.shape[:2], bool)
+    inner[width:-width, width:-width] = False
+    return np.asarray(picture[inner])
+
+
+def _is_uniform(picture: Floats, level: Floats) -> bool:
+    """Tell whether a border has one brightness and no texture."""
+    near = np.abs(_border(picture) - level).max(axis=1) <= _EVEN
+    steps = np.maximum(
+        np.abs(np.diff(picture, axis=0, append=picture[-1:])),
+        np.abs(np.diff(picture, axis=1, append=picture[:, -1:])),
+    )
+    return bool(near.mean() >= _CLEAN and np.median(_border(steps)) <= _TEXTURE)
