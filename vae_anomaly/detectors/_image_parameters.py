@@ -119,8 +119,8 @@ def _check_goes_with_tiles(detector: ImageVAEDetector) -> None:
     for parameter, silent in alone.items():
         if getattr(detector, parameter) != silent:
             raise ConfigError(
-                f"The {parameter!r} parameter of ImageVAEDetector does not go with tile_size, which "
-                "cuts pictures into tiles of the fixed bank: leave one of them out."
+                f"The {parameter!r} parameter of ImageVAEDetector does not go with tile_size, "
+                "which cuts pictures into tiles of the fixed bank: leave one of them out."
             )
 
 
