@@ -154,6 +154,7 @@ class TabularVAEDetector(
     metrics_ : dict of str to float
         Among others ``latents``, ``active_units`` (posterior means that vary over the training
         rows) and ``expected_active_units``; a collapse is logged as a warning with its remedy.
+        ``fit_rows`` trained the networks, ``memory_rows`` are kept for ``remembered_rows``.
     n_features_in_ : int
         Columns of the training table.
     entities_ : EntityHistories or None

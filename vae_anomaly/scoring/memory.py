@@ -222,6 +222,11 @@ class ExemplarMemory:
         """Exemplars that are a uniform draw of the normal rows, in random order."""
         return self.vectors[: self.n_even]
 
+    @property
+    def n_rows(self) -> int:
+        """Rows that the exemplars stand for."""
+        return len(self.vectors) if self.weights is None else round(float(self.weights.sum()))
+
     def weigh(self, rows: Singles, n_even: int) -> None:
         """Count for each exemplar the rows that it is the nearest of.
 
