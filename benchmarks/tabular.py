@@ -40,15 +40,15 @@ OURS = "vae-anomaly"
 LOCAL_WEIGHT = 0.5  # of the local term in the composite
 
 
-def split(path: Path, seed: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Return training rows, test rows and test labels, standardised by the training rows."""
+def split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return at most ``limit`` training rows, test rows and labels, standardised by the former."""
     with np.load(path, allow_pickle=False) as file:
         X, y = file["X"].astype(np.float64), file["y"].astype(np.int64).ravel()
     rng = np.random.default_rng(seed)
     normal = rng.permutation(np.flatnonzero(y == 0))
     odd = rng.permutation(np.flatnonzero(y == 1))
     half = len(normal) // 2
-    train, rest = normal[:half][:LIMIT], normal[half:]
+    train, rest = normal[:half][:limit], normal[half:]
     n = len(rest) + len(odd)
     if n > LIMIT:
         kept = min(len(odd), max(MIN_ANOMALIES, round(LIMIT * len(odd) / n)))

@@ -32,6 +32,7 @@ class Detector(Section):
     condition: str | None = None
     beta: float | None = None
     latent_dim: int | None = None
+    memory: int | None = None
     max_steps: int | None = None
     target_fpr: float = 0.01
     random_state: int | None = None

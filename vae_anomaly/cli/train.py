@@ -143,6 +143,8 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
               help="Weight of the KL in training.  [default: the model's]")  # fmt: skip
 @click.option("--latent-dim", type=click.IntRange(min=1), metavar="N",
               help="Length of the code.  [default: one per feature, at most 32]")  # fmt: skip
+@click.option("--memory", type=click.IntRange(min=100), metavar="N",
+              help="Normal rows that the model keeps.  [default: the preset's]")  # fmt: skip
 @click.option("--contamination", type=click.FloatRange(0, 0.5, max_open=True), default=0.0,
               show_default=True, metavar="C",
               help="Expected share of unmarked anomalies among the rows.")  # fmt: skip
@@ -172,9 +174,8 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
     chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
     chosen["entities"] = declared_entities(options)
-    kind = {
-        key: options[key] for key in ("model", "condition", "beta", "latent_dim", "contamination")
-    }
+    named = ("model", "condition", "beta", "latent_dim", "memory", "contamination")
+    kind = {key: options[key] for key in named}
     detector = TabularVAEDetector(**kind, **_parameters(options))
     with show_progress() as progress:
         report = train_table_job(

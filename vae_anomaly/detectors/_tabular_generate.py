@@ -40,7 +40,7 @@ def drawn(
 
 def usual_conditions(scorer: RowScorer, n: int, generator: torch.Generator) -> Singles:
     """Return rows (n, D) with conditions as often as training had them; zeros without one."""
-    exemplars = scorer.main.data.vectors
+    exemplars = scorer.main.data.even
     if scorer.main.condition is None:
         return np.zeros((n, exemplars.shape[1]), dtype=np.float32)
     picked = torch.randint(len(exemplars), (n,), generator=generator).numpy()
@@ -49,7 +49,7 @@ def usual_conditions(scorer: RowScorer, n: int, generator: torch.Generator) -> S
 
 def commonest_condition(scorer: RowScorer, n: int) -> Singles:
     """Return rows (n, D) of the condition that training had most often; zeros without one."""
-    condition, exemplars = scorer.main.condition, scorer.main.data.vectors
+    condition, exemplars = scorer.main.condition, scorer.main.data.even
     if condition is None:
         return np.zeros((n, exemplars.shape[1]), dtype=np.float32)
     codes = condition.codes(exemplars)

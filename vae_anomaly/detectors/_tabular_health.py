@@ -80,6 +80,8 @@ def training_metrics(d: TabularVAEDetector, n_rows: int, fitted: pd.DataFrame) -
     return {
         "rows": float(n_rows),
         "fit_rows": float(len(fitted)),
+        "memory_rows": float(len(main.data.vectors)),
+        "remembered_rows": float(main.data.n_rows),
         "held_out_rows": float(d.calibration_.n),
         "features": float(len(d._scorer.encoder.features)),
         "val_elbo": float(max(r["val_elbo"] for r in d.history_.records)),

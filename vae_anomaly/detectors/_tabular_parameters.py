@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS", "SCORES", "check_parameters", "fit_options"]
 
 SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
+MIN_MEMORY = 100
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_960)},
     "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_960)},
@@ -28,7 +29,7 @@ def fit_options(d: TabularVAEDetector, rng: np.random.Generator) -> FitOptions:
     chosen = PRESETS[d.preset]
     return FitOptions(
         views=chosen["views"],
-        memory_sizes=chosen["memory_sizes"],
+        memory_sizes=memory_sizes(d.preset, d.memory),
         hidden=d.hidden,
         latent_dim=d.latent_dim,
         beta=beta_of(d.model, d.beta),
@@ -38,6 +39,12 @@ def fit_options(d: TabularVAEDetector, rng: np.random.Generator) -> FitOptions:
         max_steps=d.max_steps,
         seed=int(rng.integers(2**31)),
     )
+
+
+def memory_sizes(preset: str, memory: int | None) -> tuple[int, int]:
+    """Return how many exemplars are kept in latent and in data space."""
+    n_latent, n_data = PRESETS[preset]["memory_sizes"]
+    return (n_latent, n_data) if memory is None else (int(memory * n_latent / n_data), int(memory))
 
 
 def check_parameters(d: TabularVAEDetector) -> None:
@@ -53,6 +60,10 @@ def check_parameters(d: TabularVAEDetector) -> None:
         "latent_dim": (d.latent_dim is None or d.latent_dim >= 1, "an int >= 1 or None"),
         "hidden": (d.hidden >= 1, "an int >= 1"),
         "max_steps": (d.max_steps is None or d.max_steps >= 1, "an int >= 1 or None"),
+        "memory": (
+            d.memory is None or (d.memory >= MIN_MEMORY and d.memory % 1 == 0),
+            f"an int >= {MIN_MEMORY} or None",
+        ),
         "contamination": (0 <= d.contamination < 0.5, "a number in [0, 0.5)"),
         "target_fpr": (0 < d.target_fpr < 1, "a number in (0, 1)"),
     }

@@ -8,14 +8,14 @@ more, trained on all rows, scores from then on. Groups are never split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = ["Fold", "group_codes", "only_used", "plan_rows", "weighted_rows"]
+__all__ = ["Fold", "draw_rows", "group_codes", "only_used", "plan_rows", "weighted_rows"]
 
 Rows = NDArray[np.int64]
 
@@ -42,11 +42,14 @@ class Fold:
         Rows among them that the networks do not train on: they decide when to stop.
     held_out : ndarray of int64
         Rows that nothing of this detector sees; it scores them for calibration.
+    more : ndarray of int64
+        Rows beside `fit` that the memory draws on, in random order; none in most tables.
     """
 
     fit: Rows
     validation: Rows
     held_out: Rows
+    more: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def train(self) -> Rows:
@@ -131,6 +134,7 @@ def plan_rows(
     rng: np.random.Generator,
     *,
     n_folds: int = N_FOLDS,
+    max_memory_rows: int = 0,
 ) -> list[Fold]:
     """Return the folds: the detector that stays comes first.
 
@@ -143,6 +147,8 @@ def plan_rows(
     rng : numpy Generator
     n_folds : int
         Folds where rows are scarce.
+    max_memory_rows : int
+        Most rows that its memory draws on; those that it is fitted on in any case.
 
     Raises
     ------
@@ -157,7 +163,10 @@ def plan_rows(
     everyone = rng.permutation(n_rows)
     if n_rows >= MIN_ROWS_TO_SPLIT:
         wanted = int(np.clip(HELD_OUT_SHARE * n_rows, MIN_HELD_OUT, MAX_HELD_OUT))
-        return [_fold(everyone, _draw(everyone, groups, wanted, rng), groups, max_rows, rng)]
+        held_out = draw_rows(everyone, groups, wanted, rng)
+        fold = _fold(everyone, held_out, groups, max_rows, rng)
+        more = everyone[~np.isin(everyone, held_out)][max_rows:max_memory_rows]
+        return [replace(fold, more=more)]
     parts = _partition(everyone, groups, n_folds)
     nobody = everyone[:0]
     return [
@@ -168,13 +177,14 @@ def plan_rows(
 
 def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
     """Return the rows that any fold uses, and the folds with their numbers among those."""
-    kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out]) for f in folds]))
+    kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out, f.more]) for f in folds]))
 
     def renumber(rows: Rows) -> Rows:
         return np.searchsorted(kept, rows).astype(np.int64)
 
     return kept, [
-        Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out)) for f in folds
+        Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out), renumber(f.more))
+        for f in folds
     ]
 
 
@@ -184,11 +194,11 @@ def _fold(
     fit = rows[~np.isin(rows, held_out)][:max_rows]
     wanted = int(np.clip(VALIDATION_SHARE * len(fit), 1, MAX_VALIDATION))
     several = groups is None or len(np.unique(groups[fit])) > 1
-    validation = _draw(fit, groups if several else None, wanted, rng)
+    validation = draw_rows(fit, groups if several else None, wanted, rng)
     return Fold(fit=fit, validation=validation, held_out=held_out[:MAX_HELD_OUT])
 
 
-def _draw(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator) -> Rows:
+def draw_rows(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator) -> Rows:
     """Draw rows, or whole groups until they hold enough rows; never all groups."""
     if groups is None:
         return rng.permutation(rows)[:wanted]

@@ -7,7 +7,7 @@ batch: networks and searches see fixed-size chunks, padded with zeros.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from vae_anomaly.models.ensemble import TargetLayout
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.scoring.memory import N_GROUPS, NEAREST, ExemplarMemory, Neighbours
+from vae_anomaly.scoring.summary import choose_exemplars
 
 __all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
 
@@ -33,6 +34,7 @@ Arrays = dict[str, NDArray[Any]]
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
 ELBO_VOTES = 4.0
+EVEN_SHARE = 2  # of the exemplars in latent space every second is a uniform draw
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them
 
@@ -76,8 +78,10 @@ class ViewScorer:
         sizes: tuple[int, int],
         nearest: int = NEAREST,
         condition: Condition | None = None,
+        fresh: Singles | None = None,
+        seed: int = 0,
     ) -> Self:
-        """Fill the memories with the first rows of a random order.
+        """Fill the memories with the first rows of a random order, or with a summary of the rows.
 
         Parameters
         ----------
@@ -93,19 +97,26 @@ class ViewScorer:
             Exemplars that a gap is measured to.
         condition : Condition, optional
             Under which the rows are shown.
+        fresh : ndarray of shape (F, D), float32, optional
+            Normal rows beside these. With them, exemplars are chosen as a summary of all rows, and
+            the fresh rows tell what is usual for each term; without, the exemplars do.
+        seed : int
+            Of the choice.
         """
         mean, logvar = encode(vae, viewed)
         spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)
         n_latent, n_data = sizes
-        kept = (lambda n: None) if groups is None else (lambda n: groups[:n])
+        chosen = _chosen(viewed, sizes, None if fresh is None else seed)
+        kept = (lambda n: None) if groups is None else (lambda n: groups[chosen[:n]])
+        latent = (mean / spread).astype(np.float32)
         latents = ExemplarMemory.fit(
-            (mean[:n_latent] / spread).astype(np.float32),
+            latent[chosen[:n_latent]],
             groups=kept(n_latent),
             n_groups=64 if nearest <= NEAREST else N_GROUPS,
             nearest=nearest,
         )
-        data = ExemplarMemory.fit(viewed[:n_data].copy(), groups=kept(n_data), nearest=nearest)
-        return cls(
+        data = ExemplarMemory.fit(viewed[chosen], groups=kept(n_data), nearest=nearest)
+        scorer = cls(
             view=view,
             vae=vae,
             spread=spread,
@@ -115,6 +126,21 @@ class ViewScorer:
             data_gap=Surprise.fit(data.own_gap),
             data_local=Surprise.fit(data.own_local),
             condition=condition,
+        )
+        if fresh is None:
+            return scorer
+        latents.weigh(latent, n_latent // EVEN_SHARE)
+        data.weigh(viewed, n_latent // EVEN_SHARE)
+        return scorer._told_by(fresh)
+
+    def _told_by(self, fresh: Singles) -> Self:
+        """Take what is usual for each term from rows that are no exemplars."""
+        latent_gap, data_gap, data_local = self._statistics(fresh)
+        return replace(
+            self,
+            latent_gap=Surprise.fit(latent_gap),
+            data_gap=Surprise.fit(data_gap),
+            data_local=Surprise.fit(data_local),
         )
 
     def look(self, values: Floats) -> Singles:
@@ -139,14 +165,18 @@ class ViewScorer:
 
     def terms(self, viewed: Singles) -> dict[str, Floats]:
         """Return the surprise of each kind of evidence, shape (N,), nats."""
-        near_latent, near_data = self.neighbours(viewed)
-        latent_gap, _ = self.latents.statistics(near_latent)
-        data_gap, data_local = self.data.statistics(near_data)
+        latent_gap, data_gap, data_local = self._statistics(viewed)
         return {
             "latent": self.latent_gap(latent_gap),
             "data": self.data_gap(data_gap),
             "local": self.data_local(data_local),
         }
+
+    def _statistics(self, viewed: Singles) -> tuple[Floats, Floats, Floats]:
+        """Return latent gap, data gap and local ratio, each of shape (N,)."""
+        near_latent, near_data = self.neighbours(viewed)
+        latent_gap, _ = self.latents.statistics(near_latent)
+        return latent_gap, *self.data.statistics(near_data)
 
     def state(self) -> tuple[Arrays, Arrays]:
         """Return weights, and what calibrates the terms."""
@@ -307,6 +337,21 @@ class RowScorer:
             power=header.get("power", POWER_BEFORE),
             condition=header.get("condition"),
         )
+
+
+def _chosen(viewed: Singles, sizes: tuple[int, int], seed: int | None) -> NDArray[np.int64]:
+    """Return the places of the exemplars; the first are those in latent space too.
+
+    Without a seed they are the first rows. Else they are a summary, its uniform part first and the
+    others in random order, since a search finds at most one exemplar of each run of places.
+    """
+    n_latent, n_data = sizes
+    if seed is None:
+        return np.arange(min(n_data, len(viewed)))
+    rng, n_even = np.random.default_rng(seed), n_latent // EVEN_SHARE
+    chosen = choose_exemplars(viewed, n_data, n_even, rng)
+    middle, rest = chosen[n_even:n_latent], chosen[n_latent:]
+    return np.concatenate([chosen[:n_even], rng.permutation(middle), rng.permutation(rest)])
 
 
 def weights_at(trust: float, trust_in_elbo: float) -> dict[str, float]:

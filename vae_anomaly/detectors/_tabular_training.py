@@ -16,6 +16,7 @@ from vae_anomaly.data.views import View, make_view
 from vae_anomaly.detectors._tabular_alone import train_alone
 from vae_anomaly.detectors._tabular_condition import Condition, find_condition
 from vae_anomaly.detectors._tabular_health import forewarn
+from vae_anomaly.detectors._tabular_memory import MemoryRows, plan_memory
 from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
 from vae_anomaly.detectors._tabular_rows import Fold
 from vae_anomaly.detectors._tabular_scorer import (
@@ -112,7 +113,7 @@ def fit_scorers(
     scorers, trusts = [], []
     for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
         scorers.append(replace(_scorer(one, nets, groups, joins, options), condition=column))
-        trusts.append(_trust(one, scorers[-1].views[0], groups))
+        trusts.append(_trust(one, scorers[-1].views[0], groups, options))
         if progress is not None:
             progress("memory", place + 1, len(prepared))
     latents, elbo = np.mean(trusts, axis=0)  # one for all: calibration compares their scores
@@ -295,19 +296,17 @@ def _scorer(
     options: FitOptions,
 ) -> RowScorer:
     """Fill the memories of one fold and learn what is usual for each term."""
-    fit = one.fold.fit
-    own_groups = None if groups is None else groups[fit]
+    rows = plan_memory(
+        one.fold,
+        groups,
+        options.memory_sizes[1],
+        np.asarray(one.table.unseen.any(axis=1)),
+        checked=not options.contamination,
+        seed=options.seed,
+    )
     views = tuple(
-        ViewScorer.fit(
-            view,
-            network,
-            one.viewed(place)[fit],
-            groups=own_groups,
-            sizes=options.memory_sizes,
-            nearest=NEAREST_IF_CONTAMINATED if options.contamination else NEAREST,
-            condition=one.conditions[place],
-        )
-        for place, (view, network) in enumerate(zip(one.views, networks, strict=True))
+        _view_scorer(one, place, network, rows, groups, options)
+        for place, network in enumerate(networks)
     )
     reported = _held_out_evidence(one, views[-1])
     return RowScorer(
@@ -319,6 +318,28 @@ def _scorer(
     )
 
 
+def _view_scorer(
+    one: _Prepared,
+    place: int,
+    network: RowNetwork,
+    rows: MemoryRows,
+    groups: NDArray[np.int64] | None,
+    options: FitOptions,
+) -> ViewScorer:
+    viewed = one.viewed(place)
+    return ViewScorer.fit(
+        one.views[place],
+        network,
+        viewed[rows.known],
+        groups=None if groups is None else groups[rows.known],
+        sizes=options.memory_sizes,
+        nearest=NEAREST_IF_CONTAMINATED if options.contamination else NEAREST,
+        condition=one.conditions[place],
+        fresh=viewed[rows.fresh] if rows.is_summary else None,
+        seed=rows.seed,
+    )
+
+
 def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
     """Return the evidence of the rows that the network did not train on."""
     rows = one.table.take(one.fold.validation)
@@ -327,7 +348,9 @@ def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
     return evidence_of(scorer.vae, viewed, target)
 
 
-def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None) -> Trust:
+def _trust(
+    one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None, options: FitOptions
+) -> Trust:
     """Return how far to trust the VAE of the first view, whose features are all Gaussian.
 
     Declared categories keep their ELBO's vote: a kernel on their indicators says little of it.
@@ -335,5 +358,6 @@ def _trust(one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None)
     fit = one.fold.fit
     held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
     rows = scorer.look(one.table.take(fit[held_out]).numbers)
-    trust = trust_in_vae(scorer, rows, held_out, None if groups is None else groups[fit])
+    known = one.viewed(0)[fit[: options.memory_sizes[1]]]
+    trust = trust_in_vae(scorer, rows, known, held_out, None if groups is None else groups[fit])
     return trust._replace(typed_elbo=1.0) if _has_categories(one.encoder) else trust

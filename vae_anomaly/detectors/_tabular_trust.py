@@ -26,21 +26,23 @@ NOTHING_TO_COMPARE = Trust(NO_PREFERENCE, 1.0)
 def trust_in_vae(
     scorer: ViewScorer,
     rows: NDArray[np.float32],
+    known: NDArray[np.float32],
     places: NDArray[np.int64],
     groups: NDArray[np.int64] | None = None,
 ) -> Trust:
-    """Compare the ELBO of held-out rows with their density under the exemplars.
+    """Compare the ELBO of held-out rows with their density under a uniform draw of known rows.
 
     Parameters
     ----------
     scorer : ViewScorer
     rows : ndarray of shape (N, D), float32
         Normal rows, as the view shows them, that the network did not train on.
+    known : ndarray of shape (M, D), float32
+        The first rows of the fit, shown alike.
     places : ndarray of shape (N,), int64
-        Where these rows stand among the rows that the exemplars are the first of: no row vouches
-        for itself.
+        Where the rows stand in the fit: no row vouches for itself.
     groups : ndarray of int64, optional
-        Groups of those rows, in their order: rows of one group do not vouch for each other.
+        Groups of the rows of the fit, in order: rows of one group do not vouch for each other.
 
     Returns
     -------
@@ -48,16 +50,16 @@ def trust_in_vae(
         No preference where there is nothing to compare: the VAE has no ELBO, or it is not a density
         of all features as numbers.
     """
-    exemplars, vae = scorer.data.vectors, scorer.vae
-    if not vae.has_prior or len(vae.layout.gaussian) < exemplars.shape[1]:
+    vae = scorer.vae
+    if not vae.has_prior or len(vae.layout.gaussian) < known.shape[1]:
         return NOTHING_TO_COMPARE
-    hidden = places[:, None] == np.arange(len(exemplars))
+    hidden = places[:, None] == np.arange(len(known))
     if groups is not None:
-        hidden |= groups[places][:, None] == groups[: len(exemplars)]
+        hidden |= groups[places][:, None] == groups[: len(known)]
     sees = ~hidden.all(axis=1)
     if not sees.any():
         return NOTHING_TO_COMPARE
     elbo = evidence_of(vae, rows[sees], rows[sees]).elbo
-    kernel = kernel_log_density(rows[sees], exemplars, hidden[sees])
-    d = exemplars.shape[1]
+    kernel = kernel_log_density(rows[sees], known, hidden[sees])
+    d = known.shape[1]
     return Trust(vae_trust(elbo, kernel, d), vae_trust(elbo, kernel, d, EVEN_TYPED))

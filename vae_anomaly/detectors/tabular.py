@@ -46,6 +46,7 @@ from vae_anomaly.detectors._tabular_input import (
     single_row,
 )
 from vae_anomaly.detectors._tabular_members import MEMBERS
+from vae_anomaly.detectors._tabular_memory import max_memory_rows
 from vae_anomaly.detectors._tabular_parameters import (
     PRESETS,
     SCORES,
@@ -131,6 +132,10 @@ class TabularVAEDetector(
         "importance_weighted" have no such weight.
     max_steps : int, optional
         Left out: 60 epochs, at least 250 and at most 300 steps.
+    memory : int, optional
+        Normal rows that the model keeps and compares new rows with, at least 100. More cost time
+        and space in proportion and find more; see Notes. Left out: 8,960, or 10,000 with
+        ``preset="thorough"``. In latent space fewer are kept: 4,096 for 8,960.
     contamination : float
         Expected share of anomalies among the training rows, from 0 to below 0.5. Above 0, the
         strangest rows of training and calibration are left out; see Notes. Unlike elsewhere in
@@ -149,6 +154,7 @@ class TabularVAEDetector(
     metrics_ : dict of str to float
         Among others ``latents``, ``active_units`` (posterior means that vary over the training
         rows) and ``expected_active_units``; a collapse is logged as a warning with its remedy.
+        ``fit_rows`` trained the networks, ``memory_rows`` are kept for ``remembered_rows``.
     n_features_in_ : int
         Columns of the training table.
     entities_ : EntityHistories or None
@@ -158,9 +164,15 @@ class TabularVAEDetector(
 
     Notes
     -----
-    The networks, the memories and every statistic are made of at most 10,000 rows. Calibration rows
-    are others: a tenth of the table, at least 500 rows, where it has 2,000; below that every row is
-    scored once by a detector that was trained without it.
+    The networks, and what is known of each column, are made of at most 10,000 rows. Calibration
+    rows are others: a tenth of the table, at least 500 rows, where it has 2,000; below that every
+    row is scored once by a detector that was trained without it.
+
+    The memory of a longer table is a weighted summary of up to 60,000 rows (fewer of more than 50
+    columns): dense regions are thinned out, rare kinds of rows kept, and each exemplar counts as
+    many rows as lie nearest to it. So is the memory of 5,000 rows or more where a smaller
+    ``memory`` is asked for; else it is a uniform draw, as always with ``contamination``, since a
+    summary would keep the anomalies.
 
     With ``contamination=c`` the strangest 2c of the training rows, at least 2 %, by neighbours and
     ELBO together, are left out of the memories, and those of the largest c of the held-out scores
@@ -196,6 +208,7 @@ class TabularVAEDetector(
         hidden: int = 64,
         beta: float | None = None,
         max_steps: int | None = None,
+        memory: int | None = None,
         contamination: float = 0.0,
         target_fpr: float = 0.01,
         random_state: int | None = None,
@@ -210,6 +223,7 @@ class TabularVAEDetector(
         self.hidden = hidden
         self.beta = beta
         self.max_steps = max_steps
+        self.memory = memory
         self.contamination = contamination
         self.target_fpr = target_fpr
         self.random_state = random_state
@@ -257,7 +271,10 @@ class TabularVAEDetector(
         rng = np.random.default_rng(self.random_state)
         frame, distinct, codes = counted_rows(frame, groups, sample_weight, rng)
         n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
-        folds = plan_rows(len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds)
+        most = 0 if self.contamination else max_memory_rows(frame.shape[1])
+        folds = plan_rows(
+            len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds, max_memory_rows=most
+        )
         self._note_columns(X, frame)
         self.schema_ = self.schema or infer_schema(
             distinct, self.column_kinds, groups, named=has_names(X), rng=rng
@@ -425,7 +442,7 @@ class TabularVAEDetector(
 
     def _latent_reference(self) -> NDArray[np.float32]:
         main = self._scorer.main
-        exemplars = main.latents.vectors[:MAX_REFERENCE]  # in random order
+        exemplars = main.latents.even[:MAX_REFERENCE]
         return np.asarray(exemplars * main.spread, dtype=np.float32)
 
     def _one(self, item: Any) -> Any:

@@ -233,11 +233,12 @@ def _sample_notes(detector: TabularVAEDetector, rows: TrainingRows) -> tuple[str
     """Say of a long table how little of it was held."""
     if not rows.is_sample:
         return ()
-    fit, held_out = (int(detector.metrics_[name]) for name in ("fit_rows", "held_out_rows"))
+    names = ("fit_rows", "memory_rows", "remembered_rows", "held_out_rows")
+    fit, kept, behind, held_out = (int(detector.metrics_[name]) for name in names)
     return (
         f"a uniform sample of {len(rows.normal):,} of {rows.n_normal:,} normal rows was kept in "
-        f"memory (--sample-rows); of these {fit:,} made the model and {held_out:,} others "
-        "calibrated it",
+        f"memory (--sample-rows); of these {fit:,} trained the networks, the model compares with "
+        f"{kept:,} that stand for {behind:,}, and {held_out:,} others calibrated it",
     )
 
 

@@ -17,6 +17,11 @@ Statistics of a row, from its k nearest exemplars:
 * *local ratio* ``L = (mean distance of the nearest 5 + eps) / (mean of the same over those 5)``, as
   in the local outlier factor.
 
+Where the exemplars are a summary of more rows (`vae_anomaly.scoring.summary`), each has a weight:
+the rows that it is the nearest exemplar of. The gap is then the mean distance of the nearest 3
+*rows*, an exemplar standing for as many as its weight says at its own place. The local ratio stays
+one of exemplars to exemplars. Weights of 1 give the same numbers as none.
+
 Read in latent space with distances in units of the posterior's standard deviation, G is a
 nearest-neighbour estimate of the aggregated posterior's density.
 
@@ -137,7 +142,11 @@ class ExemplarMemory:
     n_groups : int
         Groups of the search where there are more than 512 exemplars.
     nearest : int
-        Exemplars in the gap, at most 5.
+        Exemplars in the gap, at most 5; rows where the exemplars have weights.
+    weights : ndarray of shape (M,), float64, optional
+        Rows that each exemplar stands for, at least 1; left out, one each.
+    n_even : int, optional
+        The first exemplars, so many, are a uniform draw; left out, all are.
 
     Attributes
     ----------
@@ -156,9 +165,12 @@ class ExemplarMemory:
         scale: Floats,
         n_groups: int = N_GROUPS,
         nearest: int = NEAREST,
+        weights: Floats | None = None,
+        n_even: int | None = None,
     ) -> None:
         self.vectors, self.projection, self.eps, self.scale = vectors, projection, eps, scale
-        self.n_groups, self.nearest = n_groups, nearest
+        self.n_groups, self.nearest, self.weights = n_groups, nearest, weights
+        self.n_even = len(vectors) if n_even is None else n_even
         self._index_exemplars()
 
     @classmethod
@@ -205,6 +217,30 @@ class ExemplarMemory:
         memory.own_gap, memory.own_local = memory.statistics(own)
         return memory
 
+    @property
+    def even(self) -> Singles:
+        """Exemplars that are a uniform draw of the normal rows, in random order."""
+        return self.vectors[: self.n_even]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that the exemplars stand for."""
+        return len(self.vectors) if self.weights is None else round(float(self.weights.sum()))
+
+    def weigh(self, rows: Singles, n_even: int) -> None:
+        """Count for each exemplar the rows that it is the nearest of.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (N, D), float32
+            That the exemplars were chosen from.
+        n_even : int
+            The first exemplars, so many, are a uniform draw.
+        """
+        nearest = self.search(rows, 1).index[:, 0]
+        counts = np.bincount(nearest, minlength=len(self.vectors))
+        self.weights, self.n_even = np.maximum(counts, 1).astype(np.float64), n_even
+
     def search(self, queries: Singles, k: int = LOCAL) -> Neighbours:
         """Find the k nearest exemplars of each row.
 
@@ -222,10 +258,19 @@ class ExemplarMemory:
 
     def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
         """Return gap and local ratio of each row, shape (N,), > 0, higher = stranger."""
-        gap = _mean_of(neighbours.distance, self.nearest) + self.eps
+        gap = self._nearest_rows(neighbours) + self.eps
         around = self.scale[neighbours.index[:, :LOCAL]].mean(axis=1)
         local = (_mean_of(neighbours.distance, LOCAL) + self.eps) / around
         return gap, local
+
+    def _nearest_rows(self, neighbours: Neighbours) -> Floats:
+        """Return the mean distance of the nearest rows that the exemplars stand for, (N,)."""
+        if self.weights is None:
+            return _mean_of(neighbours.distance, self.nearest)
+        rows = self.weights[neighbours.index]
+        before = np.cumsum(rows, axis=1) - rows
+        counted = np.clip(self.nearest - before, 0.0, rows)
+        return np.asarray((counted * neighbours.distance).sum(axis=1) / counted.sum(axis=1))
 
     def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""
@@ -239,6 +284,8 @@ class ExemplarMemory:
         }
         if self.projection.basis is not None:
             arrays["basis"] = self.projection.basis
+        if self.weights is not None:
+            arrays |= {"weights": self.weights, "n_even": np.array([self.n_even])}
         return arrays
 
     @classmethod
@@ -247,7 +294,11 @@ class ExemplarMemory:
         projection = Projection(arrays["center"], arrays.get("basis"))
         eps, n_groups = float(arrays["eps"][0]), int(arrays["n_groups"][0])
         nearest = int(arrays["nearest"][0]) if "nearest" in arrays else NEAREST
-        return cls(arrays["vectors"], projection, eps, arrays["scale"], n_groups, nearest)
+        n_even = int(arrays["n_even"][0]) if "n_even" in arrays else None
+        return cls(
+            arrays["vectors"], projection, eps, arrays["scale"], n_groups, nearest,
+            arrays.get("weights"), n_even,
+        )  # fmt: skip
 
     def _index_exemplars(self) -> None:
         """Lay the exemplars out so that one product gives ``q . e - |e|^2 / 2`` for all of them."""
