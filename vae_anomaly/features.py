@@ -200,7 +200,9 @@ class FilterBank(nn.Module):
 
         The logarithm of a product of four pixels is the sum of four, at a quarter of the cost.
         """
-        a, b, c, d = (images + self.offset).unflatten(2, (-1, 4)).unbind(3)  # (N, 3, S / 4, S)
+        n, channels, _, side = images.shape
+        rows = (images + self.offset).reshape(n, channels, -1, 4, side)
+        a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
         log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
         return torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
 

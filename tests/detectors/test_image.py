@@ -153,12 +153,12 @@ def test_every_flagged_picture_has_a_reason_though_its_heat_map_may_be_cool(full
 def test_a_model_saved_when_there_was_one_map_scores_by_the_one_it_shows(full, fresh, tmp_path):
     state = read_model(full.save(tmp_path / "model"))
     state.preprocessing["bank_revision"] = 2
-    for name in ("head_weight", "scored"):
+    for name in ("repair_weight", "head_weight", "scored"):
         del state.preprocessing["network"][name]
     old = load_detector(write_model(state, tmp_path / "old"))
     seen = old.examine(fresh[:3])
     np.testing.assert_array_equal(seen.scored, seen.heat)
-    assert old.network_.spec.head_weight == 0.25
+    assert (old.network_.spec.repair_weight, old.network_.spec.head_weight) == (0.5, 0.25)
 
 
 def test_evidence_is_finite_and_adds_up(detector, fresh):

@@ -71,8 +71,8 @@ def scored_reason(seen: ImageExamination, i: int, size: tuple[int, int]) -> list
 
     For a picture that is flagged although its heat map has no region.
     """
-    hottest = seen.evidence.filter(like="heat_top").iloc[i, 0]
-    if hottest < _PLACE_FROM:
+    hottest_cells = seen.evidence.filter(like="heat_top").to_numpy()[i, 0]
+    if hottest_cells < _PLACE_FROM:
         return ["differs a little over much of the picture, nowhere enough to be outlined"]
     grid = seen.scored[i].shape
     row, column = (int(k) for k in np.unravel_index(seen.scored[i].argmax(), grid))

@@ -43,7 +43,10 @@ __all__ = [
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
-HEAD_WEIGHT = 0.75
+REPAIR_WEIGHT = 0.25
+"""Share of the repair VAEs, on the shown map, in the one vote of the two residual levels."""
+
+HEAD_WEIGHT = 1.0
 """Vote of the defect head, on the shown map, beside that of the two residual levels."""
 
 _NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
@@ -68,9 +71,9 @@ class NetworkSpec:
     description : ModelDescription, optional
         What a member on pixels is made of. Models saved before there were several have none: they
         are "conv".
-    head_weight : float
-        Vote of the defect heads on the shown map. Models saved before it was written down have a
-        quarter.
+    repair_weight, head_weight : float
+        Votes of repair VAEs and defect heads on the shown map. Models saved before they were
+        written down have a half and a quarter.
     scored : {"shown", "linear"}
         Map that becomes the image score: the shown one, as always in earlier models, or that of
         the linear level.
@@ -83,6 +86,7 @@ class NetworkSpec:
     n_networks: int
     width: int = 48
     description: ModelDescription | None = None
+    repair_weight: float = 0.5
     head_weight: float = 0.25
     scored: str = "shown"
 
@@ -225,12 +229,13 @@ class RepairMember(nn.Module):
 
 
 def combine_maps(
-    linear: Tensor, repair: Tensor | None, head: Tensor | None, head_weight: float
+    linear: Tensor, repair: Tensor | None, head: Tensor | None, spec: NetworkSpec
 ) -> Tensor:
-    """Add the maps: both levels share one vote, the head has ``head_weight``."""
+    """Add the maps to the shown one: both levels share one vote, the head has its own."""
     if repair is None or head is None:
         return linear
-    return 0.5 * (linear + repair) + head_weight * head
+    share = spec.repair_weight
+    return (1.0 - share) * linear + share * repair + spec.head_weight * head
 
 
 class BankNetwork(nn.Module):
@@ -278,7 +283,7 @@ class BankNetwork(nn.Module):
         nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
         assert nll is not None  # noqa: S101 - terms is never empty
         assert kl is not None  # noqa: S101
-        heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec.head_weight))
+        heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec))
         return Inspection(
             heat=heat,
             scored=linear_map if self.spec.scored == "linear" else heat,

@@ -34,6 +34,7 @@ from vae_anomaly.corruption.defects import add_defects, cell_mask
 from vae_anomaly.detectors.image_linear import fit_linear_level
 from vae_anomaly.detectors.image_network import (
     HEAD_WEIGHT,
+    REPAIR_WEIGHT,
     RESIDUAL_BOUND,
     BankNetwork,
     LinearLevel,
@@ -285,6 +286,7 @@ def fit_bank_network(
     spec = replace(
         spec,
         latent_dim=level.vae.latent_dim,
+        repair_weight=REPAIR_WEIGHT,
         head_weight=HEAD_WEIGHT,
         scored="linear" if spec.n_networks else "shown",
     )
@@ -306,7 +308,7 @@ def fit_bank_network(
         network.members.append(fitted)
         maps.judge(fitted, z, parts == member)
     held_out = np.flatnonzero(parts < spec.n_networks) if spec.n_networks else np.arange(len(z))
-    heat = maps.combined(spec.head_weight)[held_out]
+    heat = maps.combined(spec)[held_out]
     network.heat_scale = MapScale.fit(heat)
     heat = network.heat_scale(heat)
     scored, spoiled_scored = (part[held_out] for part in maps.linear)
@@ -394,11 +396,11 @@ class _Held:
             self.repair[part], self.head[part] = member.calibrate(z[part])
         self.has_members = True
 
-    def combined(self, head_weight: float) -> Tensor:
+    def combined(self, spec: NetworkSpec) -> Tensor:
         """Return the joined maps of normals, (n, G, G)."""
         if not self.has_members:
             return self.linear[0]
-        return combine_maps(self.linear[0], self.repair, self.head, head_weight)
+        return combine_maps(self.linear[0], self.repair, self.head, spec)
 
 
 def _fit_member(
