@@ -132,3 +132,12 @@ def test_gaussian_kernel_sums_to_one_and_blur_keeps_a_constant():
 def test_impossible_inputs_are_refused(size, channels):
     with pytest.raises(ConfigError):
         FilterBank(size, channels)
+
+
+def test_chroma_is_the_mean_difference_of_logarithms_in_each_cell():
+    images = torch.rand(2, 3, 64, 80)[:, :, :, :64]
+    images[0, :, :8, :8] = 0.0
+    log = torch.log(images.double() + 0.05)
+    exact = torch.nn.functional.avg_pool2d(log[:, [0, 2]] - log[:, [1]], 8)
+    chroma = FilterBank(64, 3)(images).maps[:, 13:]
+    torch.testing.assert_close(chroma.double(), exact, rtol=0, atol=2e-6)

@@ -196,9 +196,15 @@ class FilterBank(nn.Module):
         return 0.5 * torch.log(energy + self.epsilon)
 
     def _chroma(self, images: Tensor) -> Tensor:
-        log = torch.log(images + self.offset)
-        difference = torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
-        return functional.avg_pool2d(difference, CELL)
+        """Return log red - log green and log blue - log green of each cell, (N, 2, G, G).
+
+        The logarithm of a product of four pixels is the sum of four, at a quarter of the cost.
+        """
+        n, channels, _, side = images.shape
+        rows = (images + self.offset).reshape(n, channels, -1, 4, side)
+        a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
+        log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
+        return torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
 
 
 def luminance(images: Tensor) -> Tensor:

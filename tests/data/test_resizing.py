@@ -28,6 +28,13 @@ def test_shrinking_weighs_pixels_by_their_area(old: tuple[int, int], new: tuple[
     np.testing.assert_allclose(resize_image(array, new), exact, atol=1e-6)
 
 
+def test_rows_do_not_depend_on_how_many_are_made_at_once(monkeypatch) -> None:
+    array = noise(150, 130, 3)
+    whole = resize_image(array, (100, 200))
+    monkeypatch.setattr("vae_anomaly.data.resizing._BLOCK", 7)
+    np.testing.assert_array_equal(resize_image(array, (100, 200)), whole)
+
+
 def test_shrinking_keeps_the_mean() -> None:
     array = noise(513, 401)
     assert resize_image(array, (128, 100)).mean() == pytest.approx(array.mean() / 255, abs=1e-5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +141,40 @@ def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
     dark = (fresh[:1] * 0.3).astype(np.uint8)
     assert any("brightness" in reason for reason in fast.reasons(dark)[0])
     assert len(fast.reasons(np.concatenate([broken, dark]), top=1)) == 2
+
+
+def test_pictures_are_scored_by_the_linear_level_and_shown_with_the_heads(fast, full, fresh):
+    broken, _ = with_holes(fresh)
+    one, two = fast.examine(broken), full.examine(broken)
+    np.testing.assert_array_equal(one.scored, one.heat)
+    assert np.abs(two.scored - two.heat).max() > 0.5
+    np.testing.assert_allclose(two.raw_score, one.raw_score, rtol=1e-4)
+
+
+def test_every_flagged_picture_has_a_reason_though_its_heat_map_may_be_cool(full, fresh):
+    broken, centres = with_holes(fresh)
+    flagged = full.anomaly_score(broken) > full.threshold_.value
+    assert flagged.any()
+    cool = copy(full)
+    cool.heat_level_ = np.inf
+    said = cool.reasons(broken[flagged])
+    assert all(said)
+    places = [re.match(r"differs most at x (\d+)-(\d+), y (\d+)-(\d+), where", r[0]) for r in said]
+    centre = np.array([[int(n) for n in p.groups()] for p in places if p]).reshape(-1, 2, 2).mean(2)
+    truth = centres[flagged][[p is not None for p in places], ::-1]
+    assert len(centre) > 0.5 * flagged.sum()
+    assert np.median(np.abs(centre - truth).max(1)) <= 12
+
+
+def test_a_model_saved_when_there_was_one_map_scores_by_the_one_it_shows(full, fresh, tmp_path):
+    state = read_model(full.save(tmp_path / "model"))
+    state.preprocessing["bank_revision"] = 2
+    for name in ("repair_weight", "head_weight", "scored"):
+        del state.preprocessing["network"][name]
+    old = load_detector(write_model(state, tmp_path / "old"))
+    seen = old.examine(fresh[:3])
+    np.testing.assert_array_equal(seen.scored, seen.heat)
+    assert (old.network_.spec.repair_weight, old.network_.spec.head_weight) == (0.5, 0.25)
 
 
 def test_evidence_is_finite_and_adds_up(detector, fresh):

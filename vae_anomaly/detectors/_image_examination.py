@@ -39,7 +39,10 @@ class ImageExamination:
         -log10 p, higher = more anomalous.
     p_value : ndarray of shape (N,), float64, in (0, 1]
     heat : ndarray of shape (N, G, G), float32
-        Map on the grid of cells, in sd of held-out normals.
+        The shown map on the grid of cells, in sd of held-out normals.
+    scored : ndarray of shape (N, G, G), float32
+        The map that was pooled into the raw score, in the same unit: that of the linear level
+        where repair VAEs and heads add to the shown one, else the shown one itself.
     evidence : DataFrame of N rows
         As `ImageVAEDetector.evidence`.
     judged_as : tuple of str
@@ -51,6 +54,7 @@ class ImageExamination:
     anomaly_score: Floats
     p_value: Floats
     heat: Heat
+    scored: Heat
     evidence: pd.DataFrame
     judged_as: tuple[str, ...] = ()
 
@@ -71,6 +75,7 @@ def first(said: Inspection, n: int) -> Inspection:
     """Return what is said of the first n pictures; the others only fill the chunk up."""
     return Inspection(
         said.heat[:n],
+        said.scored[:n],
         said.statistics[:n],
         said.nll[:n],
         said.kl[:n],
@@ -83,11 +88,11 @@ def judge(
     detector: ImageVAEDetector, ids: tuple[str, ...], parts: Sequence[Inspection]
 ) -> ImageExamination:
     """Turn what the network says into scores and p-values."""
-    heat, statistics, nll, kl, linear_nll = (
+    heat, scored, statistics, nll, kl, linear_nll = (
         torch.cat([getattr(part, name) for part in parts]).numpy()
-        for name in ("heat", "statistics", "nll", "kl", "linear_nll")
+        for name in ("heat", "scored", "statistics", "nll", "kl", "linear_nll")
     )
-    said = detector.image_score_(heat, statistics)
+    said = detector.image_score_(scored, statistics)
     nll, kl, linear_nll = (terms.astype(np.float64) for terms in (nll, kl, linear_nll))
     columns = {
         "reconstruction_nll": nll,
@@ -104,6 +109,7 @@ def judge(
         anomaly_score=detector.calibration_.anomaly_score(raw),
         p_value=detector.calibration_.p_value(raw),
         heat=heat,
+        scored=scored,
         evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
         judged_as=tuple(detector.conditions_[code] for part in told for code in part.tolist()),
     )

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BANK_REVISION", "fill_detector", "state_of"]
 
-BANK_REVISION: Final = 2
-"""Raised when maps, votes or nets of ``model="bank"`` change such that older weights mislead."""
+BANK_REVISION: Final = 3
+"""Raised when maps, votes or nets of ``model="bank"`` change such that older code would mislead."""
+
+_READABLE: Final = (2, 3)  # 2: one map, scored and shown; `NetworkSpec` says so by its defaults
 
 
 def state_of(detector: ImageVAEDetector) -> DetectorState:
@@ -139,7 +141,7 @@ def _check_preprocessing(state: DetectorState) -> None:
             f"{RESIZER!r}, and scores would shift. Train it again or install the older version."
         )
     revision = state.preprocessing.get("bank_revision", 1)
-    if state.preprocessing.get("network", {}).get("kind") == "bank" and revision != BANK_REVISION:
+    if state.preprocessing.get("network", {}).get("kind") == "bank" and revision not in _READABLE:
         raise ModelRefusedError(
             f"The image model was trained with revision {revision} of the bank; this version has "
             f"revision {BANK_REVISION}, and scores would shift. Train it again or install the "

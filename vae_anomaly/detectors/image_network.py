@@ -2,11 +2,13 @@
 
 ::
 
-    picture ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy map ──┐
-                                            repair VAEs, what they leave r ─┼─ energy map ──┼─ map
-                                            defect heads, which see z and r ┴─ logit map ───┘
+    picture ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy ─┬─ scored
+                                            repair VAEs, what they leave r ─┼─ energy ─┼─ shown
+                                            defect heads, which see z and r ┴─ logit ──┘
 
-Each map is put on the scale of held-out normals before they are added, and the sum again.
+Each map is put on the scale of held-out normals before they are added, and the sum again. *Whether*
+a picture is strange is asked of the linear level alone, *where* of all three: the heads point at
+the right place more often, but what they have not been taught, such as thin cracks, they talk down.
 """
 
 from __future__ import annotations
@@ -42,8 +44,11 @@ __all__ = [
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
-HEAD_WEIGHT = 0.25
-"""Vote of the defect head beside that of the two residual levels."""
+REPAIR_WEIGHT = 0.25
+"""Share of the repair VAEs, on the shown map, in the one vote of the two residual levels."""
+
+HEAD_WEIGHT = 1.0
+"""Vote of the defect head, on the shown map, beside that of the two residual levels."""
 
 _NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
 
@@ -69,6 +74,12 @@ class NetworkSpec:
         are "conv".
     backbone : BackboneSpec, optional
         The user's module in the place of the fixed bank.
+    repair_weight, head_weight : float
+        Votes of repair VAEs and defect heads on the shown map. Models saved before they were
+        written down have a half and a quarter.
+    scored : {"shown", "linear"}
+        Map that becomes the image score: the shown one, as always in earlier models, or that of
+        the linear level.
     """
 
     kind: str
@@ -79,6 +90,9 @@ class NetworkSpec:
     width: int = 48
     description: ModelDescription | None = None
     backbone: BackboneSpec | None = None
+    repair_weight: float = 0.5
+    head_weight: float = 0.25
+    scored: str = "shown"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
@@ -103,7 +117,9 @@ class Inspection:
     Attributes
     ----------
     heat : Tensor of shape (N, G, G), float32
-        In sd of held-out normals; higher = more anomalous.
+        The shown map, in sd of held-out normals; higher = more anomalous.
+    scored : Tensor of shape (N, G, G), float32
+        The map that is pooled into the image score, in the same unit; often the shown one.
     statistics : Tensor of shape (N, S), float32
         Whole-picture numbers of the bank.
     nll, kl : Tensor of shape (N,), nats
@@ -116,6 +132,7 @@ class Inspection:
     """
 
     heat: Tensor
+    scored: Tensor
     statistics: Tensor
     nll: Tensor
     kl: Tensor
@@ -218,15 +235,14 @@ class RepairMember(nn.Module):
         return self.repair_scale(energy), self.head_scale(logit), output
 
 
-def combine_maps(linear: Tensor, repair: Tensor | None, head: Tensor | None) -> Tensor:
-    """Add the maps: both levels share one vote, the head has a quarter of one.
-
-    The head finds what synthetic defects taught it, and little else: a full vote costs thin cracks
-    on textures, none costs chips on parts that lie any way round.
-    """
+def combine_maps(
+    linear: Tensor, repair: Tensor | None, head: Tensor | None, spec: NetworkSpec
+) -> Tensor:
+    """Add the maps to the shown one: both levels share one vote, the head has its own."""
     if repair is None or head is None:
         return linear
-    return 0.5 * (linear + repair) + HEAD_WEIGHT * head
+    share = spec.repair_weight
+    return (1.0 - share) * linear + share * repair + spec.head_weight * head
 
 
 class BankNetwork(nn.Module):
@@ -276,8 +292,10 @@ class BankNetwork(nn.Module):
         nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
         assert nll is not None  # noqa: S101 - terms is never empty
         assert kl is not None  # noqa: S101
+        heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec))
         return Inspection(
-            heat=self.heat_scale(combine_maps(linear_map, repair, head)),
+            heat=heat,
+            scored=linear_map if self.spec.scored == "linear" else heat,
             statistics=features.statistics,
             nll=nll,
             kl=kl,

@@ -119,6 +119,7 @@ def fit_pixel_network(
         network,
         np.flatnonzero(held_out),
         heat.numpy(),
+        heat.numpy(),
         history,
         metrics,
         statistics.numpy(),

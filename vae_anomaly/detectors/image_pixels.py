@@ -74,7 +74,7 @@ class PixelNetwork(nn.Module):
         nll_map, output = self.raw_map(images, condition)
         heat, statistics = self.on_scale(nll_map, self.bank(images).statistics, condition)
         zeros = torch.zeros_like(output.nll)
-        return Inspection(heat, statistics, output.nll, output.kl, zeros, condition)
+        return Inspection(heat, heat, statistics, output.nll, output.kl, zeros, condition)
 
     def on_scale(
         self, nll_map: Tensor, statistics: Tensor, condition: Tensor | None

@@ -87,10 +87,13 @@ def masked(heat: Heat, foreground: Foreground | None) -> Heat:
 
 
 def masked_inspection(said: Inspection, foreground: Foreground | None) -> Inspection:
-    """Return what a network says, its heat 0 outside of the foreground."""
+    """Return what a network says, its maps 0 outside of the foreground."""
     if foreground is None:
         return said
-    return replace(said, heat=torch.from_numpy(masked(said.heat.numpy(), foreground)))
+    heat, scored = (
+        torch.from_numpy(masked(maps.numpy(), foreground)) for maps in (said.heat, said.scored)
+    )
+    return replace(said, heat=heat, scored=scored)
 
 
 def moved_back(heat: Heat, pictures: Pictures) -> Heat:

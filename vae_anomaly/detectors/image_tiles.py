@@ -338,6 +338,7 @@ def _judged(
         anomaly_score=detector.calibration_.anomaly_score(raw),
         p_value=detector.calibration_.p_value(raw),
         heat=heat,
+        scored=heat,
         evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
     )
 

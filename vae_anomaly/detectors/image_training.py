@@ -33,6 +33,8 @@ from torch import Tensor
 from vae_anomaly.corruption.defects import add_defects, cell_mask
 from vae_anomaly.detectors.image_linear import fit_linear_level
 from vae_anomaly.detectors.image_network import (
+    HEAD_WEIGHT,
+    REPAIR_WEIGHT,
     RESIDUAL_BOUND,
     BankNetwork,
     LinearLevel,
@@ -156,7 +158,9 @@ class FittedNetwork:
     held_out : ndarray of shape (m,)
         Normals that calibrate.
     heat : ndarray of shape (m, G, G)
-        Their maps, by networks that have not seen them.
+        Their shown maps, by networks that have not seen them.
+    scored : ndarray of shape (m, G, G)
+        Their maps that become image scores, likewise.
     history : History
     metrics : dict of str to float
     statistics : ndarray of shape (n, S)
@@ -170,6 +174,7 @@ class FittedNetwork:
     network: BankNetwork | PixelNetwork
     held_out: Ints
     heat: Arrays
+    scored: Arrays
     history: History
     metrics: dict[str, float]
     statistics: Arrays
@@ -282,7 +287,13 @@ def fit_bank_network(
         progress=progress,
     )
     level, z, spoiled = fitted_level.level, fitted_level.z, fitted_level.spoiled
-    spec = replace(spec, latent_dim=level.vae.latent_dim)
+    spec = replace(
+        spec,
+        latent_dim=level.vae.latent_dim,
+        repair_weight=REPAIR_WEIGHT,
+        head_weight=HEAD_WEIGHT,
+        scored="linear" if spec.n_networks else "shown",
+    )
     network = BankNetwork(replace(spec, n_networks=0), bank)
     network.spec, network.linear = spec, level
     linear_map = energy_map(z)
@@ -299,22 +310,26 @@ def fit_bank_network(
             _numbered(progress, member, spec.n_networks),
         )
         network.members.append(fitted)
-        maps.judge(fitted, z, spoiled[0], parts == member)
+        maps.judge(fitted, z, parts == member)
     held_out = np.flatnonzero(parts < spec.n_networks) if spec.n_networks else np.arange(len(z))
-    heat, spoiled_heat = (part[held_out] for part in maps.combined())
+    heat = maps.combined(spec)[held_out]
     network.heat_scale = MapScale.fit(heat)
-    heat, spoiled_heat = network.heat_scale(heat), network.heat_scale(spoiled_heat)
+    heat = network.heat_scale(heat)
+    scored, spoiled_scored = (part[held_out] for part in maps.linear)
+    if spec.scored == "shown":
+        scored, spoiled_scored = network.heat_scale(scored), network.heat_scale(spoiled_scored)
     metrics = {
         **training_metrics(history),
         "latent_dim": float(spec.latent_dim),
         "poses": float(len(fitted_level.poses)),
     }
-    metrics["self_test_auroc"] = self_test(heat, spoiled_heat)
+    metrics["self_test_auroc"] = self_test(scored, spoiled_scored)
     metrics |= _linear_units(level)
     return FittedNetwork(
         network.eval(),
         held_out,
         heat.numpy(),
+        scored.numpy(),
         history,
         metrics,
         data.statistics.numpy(),
@@ -335,7 +350,7 @@ def _linear_units(level: LinearLevel) -> dict[str, float]:
     return {"active_units": float(active), "latents": float(len(explained))}
 
 
-def self_test(heat: Tensor, spoiled_heat: Tensor) -> float:
+def self_test(scored: Tensor, spoiled: Tensor) -> float:
     """Return how well held-out normals are told from their copies with synthetic defects.
 
     Returns
@@ -343,8 +358,8 @@ def self_test(heat: Tensor, spoiled_heat: Tensor) -> float:
     float in [0, 1]
         AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
     """
-    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (heat, spoiled_heat)])
-    return auroc(np.repeat([0, 1], len(heat)), scores)
+    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (scored, spoiled)])
+    return auroc(np.repeat([0, 1], len(scored)), scores)
 
 
 @dataclass(frozen=True)
@@ -372,31 +387,24 @@ class _Lesson:
 
 
 class _Held:
-    """Maps of held-out normals and of their corrupted copies, filled part by part."""
+    """Maps of held-out normals, filled part by part; the linear ones of corrupted copies too."""
 
     def __init__(self, linear: Tensor, spoiled_linear: Tensor) -> None:
         self.linear = (linear, spoiled_linear)
-        self.repair = tuple(torch.zeros_like(part) for part in self.linear)
-        self.head = tuple(torch.zeros_like(part) for part in self.linear)
+        self.repair, self.head = torch.zeros_like(linear), torch.zeros_like(linear)
         self.has_members = False
 
-    def judge(self, member: RepairMember, z: Tensor, spoiled: Tensor, part: NDArray[Any]) -> None:
+    def judge(self, member: RepairMember, z: Tensor, part: NDArray[Any]) -> None:
         """Fill in the part that a member has not seen, and set the member's scales by it."""
         with torch.no_grad():
-            self.repair[0][part], self.head[0][part] = member.calibrate(z[part])
-            answers = [member(piece)[:2] for piece in torch.split(spoiled[part], 64)]
-        self.repair[1][part] = torch.cat([answer[0] for answer in answers])
-        self.head[1][part] = torch.cat([answer[1] for answer in answers])
+            self.repair[part], self.head[part] = member.calibrate(z[part])
         self.has_members = True
 
-    def combined(self) -> tuple[Tensor, Tensor]:
-        """Return the joined maps of normals and of corrupted copies, (n, G, G) each."""
+    def combined(self, spec: NetworkSpec) -> Tensor:
+        """Return the joined maps of normals, (n, G, G)."""
         if not self.has_members:
-            return self.linear
-        clean, spoiled = (
-            combine_maps(*maps) for maps in zip(self.linear, self.repair, self.head, strict=True)
-        )
-        return clean, spoiled
+            return self.linear[0]
+        return combine_maps(self.linear[0], self.repair, self.head, spec)
 
 
 def _fit_member(
