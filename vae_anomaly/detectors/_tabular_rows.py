@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = ["Fold", "group_codes", "only_used", "plan_rows", "weighted_rows"]
+__all__ = ["Fold", "group_codes", "held_out_groups", "only_used", "plan_rows", "weighted_rows"]
 
 Rows = NDArray[np.int64]
 
@@ -176,6 +176,12 @@ def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
     return kept, [
         Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out)) for f in folds
     ]
+
+
+def held_out_groups(groups: Rows, folds: list[Fold]) -> Rows:
+    """Return the groups of all held-out rows, fold after fold."""
+    held_out: Rows = np.concatenate([fold.held_out for fold in folds])
+    return np.asarray(groups[held_out], dtype=np.int64)
 
 
 def _fold(

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.evaluation.items import ScoredItems
-from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
+from vae_anomaly.metrics import (
+    Interval,
+    checked_labels,
+    checked_scores,
+    grouped_interval,
+    proportion_interval,
+)
 from vae_anomaly.thresholds import Threshold
 
 __all__ = ["Comparison", "compare", "require_same_scale"]
@@ -184,7 +190,9 @@ def _shares(
 ) -> tuple[Interval, Interval, Interval]:
     """Return the share flagged by each and their difference: exact, or by resampled groups."""
     if resampled.grouped:
-        return _ratios([(f & of, of) for f in flags], resampled)
+        _, _, differ = _ratios([(f & of, of) for f in flags], resampled)
+        one, other = (grouped_interval(f & of, of, resampled.unit) for f in flags)
+        return one, other, differ
     n, counts = float(of.sum()), [float((f & of).sum()) for f in flags]
     between = proportion_interval(abs(counts[1] - counts[0]), n)  # flags of one contain the other's
     rises = counts[1] >= counts[0]
