@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +17,11 @@ import click
 
 from vae_anomaly.progress import Progress
 
-__all__ = ["emit", "print_table", "show_progress"]
+__all__ = ["emit", "fits_the_screen", "print_table", "print_words", "screen_width", "show_progress"]
 
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
+GAP = 3  # between columns
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
@@ -36,12 +40,33 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def screen_width() -> int | None:
+    """Return the columns of the terminal, or of the variable COLUMNS; None in a pipe without it."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def fits_the_screen(rows: Sequence[Sequence[str]], header: Sequence[str]) -> bool:
+    """Tell whether `print_table` can write each row on one line."""
+    columns = zip(header, *rows, strict=True)
+    widths = [max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
+    return sum(widths) + GAP * len(widths) <= (screen_width() or PIPE_WIDTH)
+
+
+def print_words(text: str) -> None:
+    """Print a paragraph, broken between words where the screen ends; a pipe gets one line."""
+    width = screen_width()
+    click.echo(text if width is None else textwrap.fill(text, width, break_on_hyphens=False))
+
+
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
     """Print aligned columns; text stays what it is, numbers stand to the right.
 
     Parameters
     ----------
     rows : sequence of sequence of str
+        Cells may have several lines.
     header : sequence of str
         One name per column; the last column may wrap.
     title : str
@@ -51,9 +76,10 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    tight = not fits_the_screen(rows, header)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight)
     for place, name in enumerate(header):
-        numeric = all(NUMBER.match(row[place]) for row in rows)
+        numeric = all(NUMBER.match(row[place].partition("\n")[0]) for row in rows)
         table.add_column(
             name,
             justify="right" if numeric and place else "left",
@@ -62,10 +88,12 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
         )
     for row in rows:
         table.add_row(*map(Text, row))
-    if title:
-        click.echo(f"\n{title}", nl=False)
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    width = screen_width() or PIPE_WIDTH
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    click.echo("\n".join(["", title, *lines[1:]] if title else lines))
 
 
 @contextmanager
