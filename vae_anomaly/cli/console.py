@@ -22,6 +22,7 @@ __all__ = ["emit", "fits_the_screen", "print_table", "print_words", "screen_widt
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
 GAP = 3  # between columns
+LEAST_WIDTH = 12  # of a column that wraps
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
@@ -49,9 +50,13 @@ def screen_width() -> int | None:
 
 def fits_the_screen(rows: Sequence[Sequence[str]], header: Sequence[str]) -> bool:
     """Tell whether `print_table` can write each row on one line."""
-    columns = zip(header, *rows, strict=True)
-    widths = [max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
+    widths = _widths(rows, header)
     return sum(widths) + GAP * len(widths) <= (screen_width() or PIPE_WIDTH)
+
+
+def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
+    columns = zip(header, *rows, strict=True)
+    return [max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
 
 
 def print_words(text: str) -> None:
@@ -62,6 +67,9 @@ def print_words(text: str) -> None:
 
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
     """Print aligned columns; text stays what it is, numbers stand to the right.
+
+    Where the screen is too narrow even with the last column wrapped, each row becomes a block
+    with a line for each column, so that nothing is cut off.
 
     Parameters
     ----------
@@ -76,6 +84,11 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     from rich.table import Table
     from rich.text import Text
 
+    width, widths = screen_width() or PIPE_WIDTH, _widths(rows, header)
+    least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (GAP - 1) * len(widths)
+    if least > width and len(widths) > 2:
+        _print_blocks(rows, header, title)
+        return
     tight = not fits_the_screen(rows, header)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight)
     for place, name in enumerate(header):
@@ -88,12 +101,25 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
         )
     for row in rows:
         table.add_row(*map(Text, row))
-    width = screen_width() or PIPE_WIDTH
     console = Console(file=sys.stdout, width=width, highlight=False)
     with console.capture() as drawn:
         console.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]
     click.echo("\n".join(["", title, *lines[1:]] if title else lines))
+
+
+def _print_blocks(rows: Sequence[Sequence[str]], header: Sequence[str], title: str) -> None:
+    """Print each row as lines ``column  value``; text wraps under its own beginning."""
+    indent = max(map(len, header)) + 4
+    width = max(screen_width() or PIPE_WIDTH, indent + LEAST_WIDTH)
+    if title:
+        click.echo(f"\n{title}")
+    for row in rows:
+        click.echo()
+        for name, cell in zip(header, row, strict=True):
+            lines = textwrap.wrap(cell.strip(), width - indent, break_on_hyphens=False) or [""]
+            click.echo(f"  {name:<{indent - 2}}" + f"\n{'':{indent}}".join(lines))
+    click.echo()
 
 
 @contextmanager

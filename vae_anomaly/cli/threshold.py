@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.cli.threshold_compare import compare
 from vae_anomaly.cli.threshold_history import history
@@ -145,7 +145,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     said = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
     if emit(said, as_json=as_json):
         return
-    click.echo(f"{resolved.label}: {words}")
+    print_words(f"{resolved.label}: {words}")
     facts = {
         "policy": current.policy,
         "normals behind it": f"{current.n_normals:,}",

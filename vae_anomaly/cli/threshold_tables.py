@@ -19,7 +19,7 @@ __all__ = ["TITLES", "figure_text", "interval_text", "nested_record", "print_tun
 ENDS = ("", "_low", "_high")
 TITLES = {
     "fpr": "FPR",
-    "alarms_per_day": "alarms in 1,000",
+    "alarms_per_day": "false alarms in 1,000",
     "precision": "precision",
     "recall": "recall",
     "cost": "cost an item",
@@ -42,7 +42,7 @@ def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     header = ["policy", "score above", *(titles[name] for name in shown)]
     rows = [_row(point, shown) for point in points]
     if not fits_the_screen(rows, header):
-        header = [title.replace(" ", "\n", 1) for title in header]
+        header = [title.replace(" a", "\na").replace(" in", "\nin") for title in header]
         rows = [_stacked(point, shown) for point in points]
     print_table(rows, header, "Operating points, strictest first; > is chosen; 95 % intervals")
     if tuned.threshold.is_nested:
@@ -77,12 +77,12 @@ def _print_nested(tuned: Tuned, titles: dict[str, str]) -> None:
         "each time without the items that judged it):"
     )
     for name, figure in nested_estimate(tuned).items():
-        click.echo(f"    {titles[name]:<16}{interval_text(name, figure)}")
+        click.echo(f"    {titles[name]:<24}{interval_text(name, figure)}")
     click.echo()
 
 
 def _titles(daily: bool) -> dict[str, str]:
-    return TITLES | ({"alarms_per_day": "alarms a day"} if daily else {})
+    return TITLES | ({"alarms_per_day": "false alarms a day"} if daily else {})
 
 
 def _row(point: dict[Any, Any], shown: list[str]) -> list[str]:

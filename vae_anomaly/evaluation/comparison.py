@@ -103,7 +103,7 @@ def compare(
         figures["alarms_per_day"] = _scaled(figures["fpr"], volume)
     if y is not None:
         figures["recall"] = _shares(flags, y, resampled)
-        figures["precision"] = _ratios([(f & y, f) for f in flags], resampled)
+        figures["precision"] = _precision(flags, y, resampled)
         if costs is not None:
             wrong = [costs * (f != y) for f in flags]
             figures["cost"] = _ratios([(w, np.ones(s.size)) for w in wrong], resampled)
@@ -200,6 +200,22 @@ def _shares(
         between = Interval(0.0, 0.0, 0.0)
     differ = between if rises else Interval(-between.estimate, -between.high, -between.low)
     return proportion_interval(counts[0], n), proportion_interval(counts[1], n), differ
+
+
+def _precision(
+    flags: tuple[Flags, Flags], odd: Flags, resampled: _Resampled
+) -> tuple[Interval, Interval, Interval]:
+    """Return the precision of each, exact or by groups, and their difference by resampling."""
+    one, other, differ = _ratios([(f & odd, f) for f in flags], resampled)
+    sides = [
+        point
+        if not f.any()
+        else grouped_interval(f & odd, f, resampled.unit)
+        if resampled.grouped
+        else proportion_interval(float((f & odd).sum()), float(f.sum()))
+        for f, point in zip(flags, (one, other), strict=True)
+    ]
+    return sides[0], sides[1], differ
 
 
 def _scaled(

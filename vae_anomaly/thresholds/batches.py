@@ -8,6 +8,7 @@ below what was counted, and where they differ the threshold says so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,17 +124,22 @@ def _passed(rising: FloatArray, fdr: float) -> int:
     return int(passed[-1]) + 1 if passed.size else 0
 
 
-def describe_discoveries(cut: DiscoveryCut, p: PValues, groups: ArrayLike | None) -> str:
+def describe_discoveries(
+    cut: DiscoveryCut, p: PValues, fdr: float, groups: ArrayLike | None
+) -> str:
     """Say what was flagged, and on what that rests.
 
     Parameters
     ----------
     cut : DiscoveryCut
     p : PValues
+    fdr : float
+        What was asked for.
     groups : array-like of shape (N,), optional
         Of the batch.
     """
-    said = [f"Made for one batch of {p.values.size:,} items: {cut.flagged:,} flagged."]
+    found = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
+    said = [f"Made for one batch of {p.values.size:,} items: {found}."]
     if cut.flagged and groups is not None:
         names = np.asarray(groups).reshape(-1)
         held = np.unique(names[np.argsort(p.values, kind="stable")[: cut.flagged]]).size
@@ -142,17 +148,19 @@ def describe_discoveries(cut: DiscoveryCut, p: PValues, groups: ArrayLike | None
             "right or wrong together, so single batches stray further from the share."
         )
     if p.basis and cut.flagged:
-        said.append(_on_what_it_rests(cut, p))
+        said.append(_on_what_it_rests(cut, p, fdr))
     return " ".join(said)
 
 
-def _on_what_it_rests(cut: DiscoveryCut, p: PValues) -> str:
+def _on_what_it_rests(cut: DiscoveryCut, p: PValues, fdr: float) -> str:
     least = f"the smallest p-value that {p.basis} can show, {p.floor:.2g}"
     if cut.counted == cut.flagged:
         return f"All flags hold with counted p-values: none has to be below {least}."
+    fewest = math.ceil(p.floor * p.values.size / fdr * (1 - 1e-9))
     return (
         f"EXTRAPOLATED: {cut.beyond:,} of them have a p-value below {least}; the fitted tail says "
-        f"it, not a count. With counted p-values {cut.counted or 'none'} would be flagged."
+        f"it, not a count. With counted p-values {cut.counted or 'none'} would be flagged: they "
+        f"can flag no fewer than {fewest:,} items of such a batch."
     )
 
 

@@ -316,7 +316,7 @@ class Threshold(ThresholdRecord):
             n_normals=0 if normals is None else np.size(normals),
             data_hash=_hash(checked_scores(scores)),
             extrapolated=bool(p.basis) and cut.counted < cut.flagged,
-            note=batches.describe_discoveries(cut, p, groups),
+            note=batches.describe_discoveries(cut, p, fdr, groups),
         )
 
     @classmethod
