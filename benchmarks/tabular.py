@@ -42,6 +42,21 @@ LOCAL_WEIGHT = 0.5  # of the local term in the composite
 
 def split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Return at most ``limit`` training rows, test rows and labels, standardised by the former."""
+    train, test, y = raw_split(path, seed, limit)
+    return *standardised(train, test), y
+
+
+def standardised(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """Return both in standard deviations of the training rows."""
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    scale[scale == 0.0] = 1.0
+    return (train - mean) / scale, (test - mean) / scale
+
+
+def raw_split(
+    path: Path, seed: int, limit: int = LIMIT
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return at most ``limit`` training rows, test rows and test labels as they are."""
     with np.load(path, allow_pickle=False) as file:
         X, y = file["X"].astype(np.float64), file["y"].astype(np.int64).ravel()
     rng = np.random.default_rng(seed)
@@ -54,9 +69,7 @@ def split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, ND
         kept = min(len(odd), max(MIN_ANOMALIES, round(LIMIT * len(odd) / n)))
         odd, rest = odd[:kept], rest[: LIMIT - kept]
     test = np.concatenate([rest, odd])
-    mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
-    scale[scale == 0.0] = 1.0
-    return (X[train] - mean) / scale, (X[test] - mean) / scale, y[test]
+    return X[train], X[test], y[test]
 
 
 def measure_ours(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
@@ -171,3 +173,82 @@ def test_the_output_of_a_scoring_job_can_be_tuned_on(call_json, table_model, tmp
     )  # fmt: skip
     assert said["threshold"]["n_normals"] == 138
     assert said["threshold"]["expected_recall"]["estimate"] >= 0.8
+
+
+def test_fdr_tells_of_extrapolated_flags_in_table_words_json_and_file(call, table_model, tmp_path):
+    scores = [*load_detector(table_model).calibration_.reference_scores(), 9.0]
+    pd.DataFrame({"id": range(len(scores)), "score": scores}).to_csv(
+        tmp_path / "scores.csv", index=False
+    )
+    args = ("threshold", "tune", table_model, "--scores", "scores.csv", "--fdr", 0.1)
+    code, out, _ = call(*args)
+    assert code == 0
+    assert "fdr 0.1 (extrapolated)" in out
+    assert "EXTRAPOLATED: 1 of them" in out
+    said = json.loads(call(*args, "--json")[1])
+    assert said["threshold"]["extrapolated"]
+    assert said["threshold"]["parameters"]["flagged_counted"] == 0
+    assert [row["extrapolated"] for row in said["candidates"] if row["chosen"]] == [True]
+    kept = json.loads((tmp_path / "threshold.json").read_text())
+    assert kept["extrapolated"]
+    assert "With counted p-values none would be flagged" in kept["note"]
+
+
+def test_fdr_of_the_held_out_normals_is_refused(call, table_model):
+    code, _, err = call("threshold", "tune", table_model, "--fdr", 0.1)
+    assert code == 2
+    assert "Add --scores FILE or --input PATH" in err
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120])
+def test_the_table_of_points_fits_the_screen_with_every_interval(
+    call, table_model, labelled, monkeypatch, columns
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, _ = call(
+        "threshold", "tune", table_model, "--input", labelled, "--labels", "is_fraud",
+        "--volume", 9500, "--cost-fp", 1, "--cost-fn", 50,
+    )  # fmt: skip
+    shown = out[out.index("Operating points") : out.index("Next:")]
+    table = out[out.index("Operating points") : out.index("The table counts")]
+    assert code == 0
+    assert max(map(len, shown.splitlines())) <= columns
+    figures = [line for line in table.splitlines() if "%" in line][1:]
+    intervals = re.findall(r"\d-\d", table)
+    assert len(intervals) == 5 * len(figures)  # FPR, alarms, precision, recall, cost
+    assert "cost" in table
+
+
+def test_a_nested_estimate_stands_apart_from_figures_counted_on_the_same_items(
+    call, call_json, table_model, labelled
+):
+    args = ("threshold", "tune", table_model, "--input", labelled, "--labels", "is_fraud",
+            "--youden")  # fmt: skip
+    said = call_json(*args)
+    assert said["threshold"]["policy"] == "youden"
+    stored = said["threshold"]["expected_recall"]
+    assert said["nested_estimate"]["recall"]["estimate"] == stored["estimate"]
+    rows = said["candidates"]  # strictest first: on the same items recall and FPR only rise
+    for figure in ("recall", "fpr"):
+        found = [row[figure] for row in rows]
+        assert found == sorted(found)
+    code, out, _ = call(*args)
+    assert code == 0
+    assert "> youden" in out
+    assert "NESTED ESTIMATE, what to expect of it on new items" in out
+
+
+def test_a_threshold_from_normals_alone_has_no_nested_estimate(call_json, table_model):
+    assert call_json("threshold", "tune", table_model)["nested_estimate"] == {}
+
+
+def test_the_group_column_is_respected_by_capacity(call_json, table_model, tmp_path):
+    rows = labelled_transactions()
+    rows["machine"] = np.arange(len(rows)) // 10
+    rows.to_parquet(tmp_path / "rows.parquet")
+    said = call_json(
+        "threshold", "tune", table_model, "--input", "rows.parquet", "--group", "machine",
+        "--capacity", 15,
+    )  # fmt: skip
+    assert said["threshold"]["parameters"]["groups"] == 15
+    assert "as 15 groups tell it" in said["words"]

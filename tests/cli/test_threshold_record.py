@@ -108,3 +108,20 @@ def test_the_history_says_who_when_from_to_and_on_what_evidence(
 
 def test_the_history_of_an_unknown_model_is_refused(call, store):
     assert call("threshold", "history", "nobody", "--tracking-uri", store)[0] == 5
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_history_too_wide_for_the_screen_loses_nothing(
+    call, table_model, store, monkeypatch, columns
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    log_training(load_detector(table_model), name="cards", uri=store, alias="champion")
+    at, why = ("--tracking-uri", store), "customers asked for more recall until the new year"
+    call("threshold", "tune", "models:/cards@champion", "--target-fpr", 0.2, *at)
+    call("threshold", "apply", "models:/cards@champion", "threshold.json", *at, "--who", "Ada",
+         "--reason", why)  # fmt: skip
+    code, out, _ = call("threshold", "history", "cards", *at)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= columns
+    for word in ("Ada", "fpr 0.2", "of cards/1", why):
+        assert word in " ".join(out.split())

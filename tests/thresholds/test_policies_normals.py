@@ -217,3 +217,37 @@ def test_capacity_is_never_exceeded(scores, capacity):
 def test_capacity_of_a_gaussian_is_its_quantile():
     threshold = Threshold.from_capacity(GRID, 50, volume=1000)
     assert threshold.value == pytest.approx(stats.norm.isf(0.05), abs=0.01)
+
+
+NORMALS = -np.log10(np.arange(1, 200) / 200.0)  # 199 held-out normals: nothing below p = 0.005
+
+
+def test_fdr_says_when_its_flags_rest_on_extrapolated_p_values():
+    batch = np.r_[np.full(3, 4.0), -np.log10((np.arange(97) + 0.9) / 97)]
+    threshold = Threshold.from_fdr(batch, 0.1, normals=NORMALS)
+    assert (threshold.flag(batch).sum(), threshold.extrapolated) == (3, True)
+    assert "EXTRAPOLATED: 3 of them have a p-value below" in threshold.note
+    assert "With counted p-values none would be flagged" in threshold.note
+    assert threshold.parameters["smallest_p"] == pytest.approx(1 / 200)
+    assert threshold.parameters["flagged_counted"] == 0
+    assert Threshold.from_dict(threshold.to_dict()) == threshold
+
+
+def test_fdr_says_when_its_flags_hold_with_counted_p_values():
+    """10 of 100 at p = 0.001: counted as 0.005 each they pass 0.1 * 10 / 100 as well."""
+    batch = np.r_[np.full(10, 3.0), np.linspace(0.0, 0.3, 90)]
+    threshold = Threshold.from_fdr(batch, 0.1, normals=NORMALS)
+    assert (threshold.flag(batch).sum(), threshold.extrapolated) == (10, False)
+    assert "All flags hold with counted p-values" in threshold.note
+
+
+def test_the_scores_of_counted_p_values_are_not_taken_for_extrapolated():
+    batch = np.r_[np.full(10, NORMALS.max()), np.linspace(0.0, 0.3, 90)]
+    threshold = Threshold.from_fdr(batch, 0.1, normals=NORMALS)
+    assert (threshold.flag(batch).sum(), threshold.parameters["flagged_beyond"]) == (10, 0)
+
+
+def test_fdr_of_scores_alone_does_not_claim_to_know_what_was_counted():
+    threshold = Threshold.from_fdr(np.r_[np.full(3, 6.0), np.linspace(0.0, 0.3, 97)], 0.1)
+    assert not threshold.extrapolated
+    assert "counted" not in threshold.note

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +17,12 @@ import click
 
 from vae_anomaly.progress import Progress
 
-__all__ = ["emit", "print_table", "show_progress"]
+__all__ = ["emit", "fits_the_screen", "print_table", "print_words", "screen_width", "show_progress"]
 
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
+GAP = 3  # between columns
+LEAST_WIDTH = 12  # of a column that wraps
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
@@ -36,12 +41,40 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def screen_width() -> int | None:
+    """Return the columns of the terminal, or of the variable COLUMNS; None in a pipe without it."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def fits_the_screen(rows: Sequence[Sequence[str]], header: Sequence[str]) -> bool:
+    """Tell whether `print_table` can write each row on one line."""
+    widths = _widths(rows, header)
+    return sum(widths) + GAP * len(widths) <= (screen_width() or PIPE_WIDTH)
+
+
+def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
+    columns = zip(header, *rows, strict=True)
+    return [max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
+
+
+def print_words(text: str) -> None:
+    """Print a paragraph, broken between words where the screen ends; a pipe gets one line."""
+    width = screen_width()
+    click.echo(text if width is None else textwrap.fill(text, width, break_on_hyphens=False))
+
+
 def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
     """Print aligned columns; text stays what it is, numbers stand to the right.
+
+    Where the screen is too narrow even with the last column wrapped, each row becomes a block
+    with a line for each column, so that nothing is cut off.
 
     Parameters
     ----------
     rows : sequence of sequence of str
+        Cells may have several lines.
     header : sequence of str
         One name per column; the last column may wrap.
     title : str
@@ -51,9 +84,15 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    width, widths = screen_width() or PIPE_WIDTH, _widths(rows, header)
+    least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (GAP - 1) * len(widths)
+    if least > width and len(widths) > 2:
+        _print_blocks(rows, header, title)
+        return
+    tight = not fits_the_screen(rows, header)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight)
     for place, name in enumerate(header):
-        numeric = all(NUMBER.match(row[place]) for row in rows)
+        numeric = all(NUMBER.match(row[place].partition("\n")[0]) for row in rows)
         table.add_column(
             name,
             justify="right" if numeric and place else "left",
@@ -62,10 +101,25 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
         )
     for row in rows:
         table.add_row(*map(Text, row))
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    click.echo("\n".join(["", title, *lines[1:]] if title else lines))
+
+
+def _print_blocks(rows: Sequence[Sequence[str]], header: Sequence[str], title: str) -> None:
+    """Print each row as lines ``column  value``; text wraps under its own beginning."""
+    indent = max(map(len, header)) + 4
+    width = max(screen_width() or PIPE_WIDTH, indent + LEAST_WIDTH)
     if title:
-        click.echo(f"\n{title}", nl=False)
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+        click.echo(f"\n{title}")
+    for row in rows:
+        click.echo()
+        for name, cell in zip(header, row, strict=True):
+            lines = textwrap.wrap(cell.strip(), width - indent, break_on_hyphens=False) or [""]
+            click.echo(f"  {name:<{indent - 2}}" + f"\n{'':{indent}}".join(lines))
+    click.echo()
 
 
 @contextmanager

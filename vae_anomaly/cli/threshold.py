@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.cli.threshold_compare import compare
 from vae_anomaly.cli.threshold_history import history
 from vae_anomaly.cli.threshold_items import NON_NEGATIVE, POSITIVE, find_items, items_options
-from vae_anomaly.cli.threshold_tables import print_tuned, records
+from vae_anomaly.cli.threshold_tables import nested_record, print_tuned, records
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems
@@ -117,7 +117,8 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
     write_json(bound.to_dict(), out)
     files = write_figures(items.scores, items.labels, bound.value, figures) if figures else []
     said = {"model": resolved.label, "threshold": bound.to_dict(), "words": tuned.words,
-            "candidates": records(tuned), "written": out}  # fmt: skip
+            "nested_estimate": nested_record(tuned), "candidates": records(tuned),
+            "written": out}  # fmt: skip
     if not emit(said, as_json=as_json):
         print_tuned(tuned, items, volume is not None)
         click.echo("".join(f"wrote {file}\n" for file in [out, *files]), nl=False)
@@ -144,7 +145,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     said = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
     if emit(said, as_json=as_json):
         return
-    click.echo(f"{resolved.label}: {words}")
+    print_words(f"{resolved.label}: {words}")
     facts = {
         "policy": current.policy,
         "normals behind it": f"{current.n_normals:,}",

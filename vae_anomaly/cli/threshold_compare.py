@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.cli.threshold_items import NON_NEGATIVE, find_items, items_options
 from vae_anomaly.cli.threshold_tables import TITLES, interval_text
@@ -100,7 +100,7 @@ def _items(
 
 
 def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> Any:
-    from vae_anomaly.thresholds.policies import checked_costs
+    from vae_anomaly.thresholds.costs import checked_costs
 
     if (cost_fp is None) != (cost_fn is None):
         raise click.UsageError("A cost has two sides. Give both --cost-fp and --cost-fn.")
@@ -118,7 +118,7 @@ def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
     click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {said}")
     rows = [["score above", f"{found.a.value:.3f}", f"{found.b.value:.3f}",
              f"{found.b.value - found.a.value:+.3f}"]]  # fmt: skip
-    titles = TITLES | {"alarms_per_day": "alarms a day"}
+    titles = TITLES | {"alarms_per_day": "false alarms a day"}
     for name, three in found.figures.items():
         between = interval_text(name, three[2], between=" to ", sign="+")
         rows.append([titles[name], *(interval_text(name, f) for f in three[:2]), between])
@@ -131,5 +131,5 @@ def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
     what = ""
     if items.labels is not None:
         what = f" ({found.moved['normal']:,} normal, {found.moved['anomaly']:,} anomalous)"
-    click.echo(f"{n:,} items change side{what}: {way}; {found.both:,} are flagged by both.")
-    click.echo(f"For example {', '.join(found.examples)}.")
+    print_words(f"{n:,} items change side{what}: {way}; {found.both:,} are flagged by both.")
+    print_words(f"For example {', '.join(found.examples)}.")

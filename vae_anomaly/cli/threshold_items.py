@@ -51,7 +51,13 @@ def find_items(
     state: str | None,
 ) -> ScoredItems:
     """Return the items that the options name; without any, the held-out normals."""
-    from vae_anomaly.evaluation import held_out_normals, read_scores, require_scores_of, score_items
+    from vae_anomaly.evaluation import (
+        held_out_normals,
+        read_scores,
+        require_scores_of,
+        score_items,
+        with_held_out,
+    )
 
     if scores and input_:
         raise click.UsageError("--scores and --input exclude each other: keep one.")
@@ -61,10 +67,11 @@ def find_items(
             scores, labels=labels, groups=group, amounts=amount, id_column=column
         )
         require_scores_of(model, versions, uri)
-        return items
+        return with_held_out(items, detector)
     if input_:
-        return score_items(detector, input_, labels=labels, groups=group, amounts=amount,
-                           state=state, progress=progress)  # fmt: skip
+        items = score_items(detector, input_, labels=labels, groups=group, amounts=amount,
+                            state=state, progress=progress)  # fmt: skip
+        return with_held_out(items, detector)
     if labels or group or amount:
         raise click.UsageError("--labels, --group and --amount need --scores FILE or --input PATH.")
     return held_out_normals(detector)

@@ -109,7 +109,7 @@ def _figures(mover: Mover, start: Threshold) -> Table:
 
     from vae_anomaly.thresholds.candidates import policy_name
 
-    titles = TITLES | ({"alarms_per_day": "alarms a day"} if mover.bench.volume else {})
+    titles = TITLES | ({"alarms_per_day": "false alarms a day"} if mover.bench.volume else {})
     now, table = mover.threshold, Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("", f"here ({policy_name(now)})", f"at first ({policy_name(start)})"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True, min_width=16)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.console import print_table
+from vae_anomaly.cli.console import fits_the_screen, print_table, print_words
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems, Tuned
     from vae_anomaly.metrics import Interval
 
-__all__ = ["TITLES", "figure_text", "interval_text", "print_tuned", "records"]
+__all__ = ["TITLES", "figure_text", "interval_text", "nested_record", "print_tuned", "records"]
 
+ENDS = ("", "_low", "_high")
 TITLES = {
     "fpr": "FPR",
-    "alarms_per_day": "alarms in 1,000",
+    "alarms_per_day": "false alarms in 1,000",
     "precision": "precision",
     "recall": "recall",
     "cost": "cost an item",
@@ -33,16 +36,73 @@ def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     """Print the table of operating points and what the chosen one means."""
     left = "".join(f"; {n:,} left out ({why})" for why, n in items.left_out.items())
     click.echo(f"From {items.source}: {len(items):,} scores{left}")
-    titles = TITLES | ({"alarms_per_day": "alarms a day"} if daily else {})
+    titles = _titles(daily)
     shown = [name for name in titles if tuned.table[name].notna().any()]
-    rows = [
-        [("> " if r["chosen"] else "  ") + r["policy"], f"{r['threshold']:.3f}",
-         *(figure_text(name, *(r[name + end] for end in ("", "_low", "_high"))) for name in shown)]
-        for r in tuned.table.to_dict("records")
-    ]  # fmt: skip
+    points = tuned.table.to_dict("records")
     header = ["policy", "score above", *(titles[name] for name in shown)]
-    print_table(rows, header, "Operating points, strictest first (95 % intervals); > is chosen")
-    click.echo(tuned.words)
+    rows = [_row(point, shown) for point in points]
+    if not fits_the_screen(rows, header):
+        header = [title.replace(" a", "\na").replace(" in", "\nin") for title in header]
+        rows = [_stacked(point, shown) for point in points]
+    print_table(rows, header, "Operating points, strictest first; > is chosen; 95 % intervals")
+    if tuned.threshold.is_nested:
+        _print_nested(tuned, titles)
+    print_words(tuned.words)
+
+
+def nested_record(tuned: Tuned) -> dict[str, Any]:
+    """Return `nested_estimate` as plain values."""
+    return {name: asdict(figure) for name, figure in nested_estimate(tuned).items()}
+
+
+def nested_estimate(tuned: Tuned) -> dict[str, Interval]:
+    """Return what a threshold tuned on labels is worth on items that did not choose it."""
+    if not tuned.threshold.is_nested:
+        return {}
+    t = tuned.threshold
+    figures = {
+        "fpr": t.expected_fpr,
+        "alarms_per_day": t.alarms_per_day(tuned.volume),
+        "precision": t.expected_precision,
+        "recall": t.expected_recall,
+        "cost": t.expected_cost,
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _print_nested(tuned: Tuned, titles: dict[str, str]) -> None:
+    print_words(
+        "The table counts each point on the very items that chose it, which flatters the chosen "
+        "one. NESTED ESTIMATE, what to expect of it on new items (it was chosen again 5 times, "
+        "each time without the items that judged it):"
+    )
+    for name, figure in nested_estimate(tuned).items():
+        click.echo(f"    {titles[name]:<24}{interval_text(name, figure)}")
+    click.echo()
+
+
+def _titles(daily: bool) -> dict[str, str]:
+    return TITLES | ({"alarms_per_day": "false alarms a day"} if daily else {})
+
+
+def _row(point: dict[Any, Any], shown: list[str]) -> list[str]:
+    """Return a point on one line."""
+    mark = "> " if point["chosen"] else "  "
+    policy = mark + point["policy"] + (" (extrapolated)" if point["extrapolated"] else "")
+    figures = [figure_text(name, *(point[name + end] for end in ENDS)) for name in shown]
+    return [policy, f"{point['threshold']:.3f}", *figures]
+
+
+def _stacked(point: dict[Any, Any], shown: list[str]) -> list[str]:
+    """Return a point with what was asked, and each interval, on a line below."""
+    policy, *figures = _row(point, shown)
+    lines = re.sub(r" (?=[\d(])", "\n  ", policy)  # what was asked for, and (extrapolated)
+    return [lines, figures[0], *map(_interval_below, figures[1:])]
+
+
+def _interval_below(figure: str) -> str:
+    estimate, _, ends = figure.partition(" (")
+    return f"{estimate}\n{ends[:-1]}" if ends else figure
 
 
 def figure_text(

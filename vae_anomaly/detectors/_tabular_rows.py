@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = ["Fold", "draw_rows", "group_codes", "only_used", "plan_rows", "weighted_rows"]
+__all__ = [
+    "Fold", "draw_rows", "group_codes", "held_out_groups", "only_used", "plan_rows",
+    "weighted_rows",
+]  # fmt: skip
 
 Rows = NDArray[np.int64]
 
@@ -186,6 +189,12 @@ def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
         Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out), renumber(f.more))
         for f in folds
     ]
+
+
+def held_out_groups(groups: Rows, folds: list[Fold]) -> Rows:
+    """Return the groups of all held-out rows, fold after fold."""
+    held_out: Rows = np.concatenate([fold.held_out for fold in folds])
+    return np.asarray(groups[held_out], dtype=np.int64)
 
 
 def _fold(

@@ -2,7 +2,8 @@
 
 ::
 
-    reference    raw scores of held-out normals
+    reference    raw scores of held-out normals, ascending
+    reference_groups  their groups, where it was fitted with groups
     scorer.*     memories and marginals
     scale.*      the same scores with their conditions, where there is a condition
     entities.*   the entities' histories; their columns are in the header
@@ -37,6 +38,7 @@ def entity_header(entities: EntityHistories | None) -> dict[str, Any]:
 
 def calibration_arrays(
     reference: NDArray[Any],
+    groups: NDArray[Any] | None,
     scorer: Arrays,
     scale: ConditionalScale | None,
     entities: EntityHistories | None,
@@ -48,7 +50,8 @@ def calibration_arrays(
         KEY: {} if entities is None else entities.arrays(),
     }
     named = {f"{start}.{k}": array for start, part in parts.items() for k, array in part.items()}
-    return {**named, "reference": reference}
+    own = {} if groups is None else {"reference_groups": groups}
+    return {**named, **own, "reference": reference}
 
 
 def arrays_under(start: str, calibration: Mapping[str, NDArray[Any]]) -> Arrays:

@@ -35,10 +35,11 @@ from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.calibration import ConformalCalibration
 from vae_anomaly.scoring.probability import ScoreProbability
-from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds import Threshold, smallest_fpr
+from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.training import History
 
-__all__ = ["BaseVAEDetector"]
+__all__ = ["BaseVAEDetector", "groups_of"]
 
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     ----------
     calibration_ : ConformalCalibration
         Raw scores of normals that nothing was fitted on, with their tail.
+    calibration_groups_ : ndarray of shape (n,), int64, optional
+        Group of each of them, ascending by score; there only where tables were fitted with groups.
     threshold_ : Threshold
         The operating point: an item is flagged when its anomaly score lies above
         ``threshold_.value``.
@@ -80,6 +83,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     kind: str
     target_fpr: float
     calibration_: ConformalCalibration
+    calibration_groups_: NDArray[Any]
     threshold_: Threshold
     history_: History
     metrics_: dict[str, float]
@@ -235,16 +239,32 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """Take back what was saved."""
         return self.set_probability(None if fields is None else ScoreProbability.from_dict(fields))
 
-    def _calibrate(self, held_out_scores: Floats) -> None:
+    def _calibrate(self, held_out_scores: Floats, groups: NDArray[Any] | None = None) -> None:
         """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)
-        self.threshold_ = default_threshold(self.calibration_, self.target_fpr)
+        self.__dict__.pop("calibration_groups_", None)
+        if groups is not None:
+            self.calibration_groups_ = groups[np.argsort(held_out_scores, kind="stable")]
+        self.threshold_ = default_threshold(self.calibration_, self.target_fpr, groups_of(self))
         self.__dict__.pop("probability_", None)  # made for other scores
 
 
-def default_threshold(calibration: ConformalCalibration, target_fpr: float) -> Threshold:
-    """Choose the threshold at ``target_fpr``, or at the smallest rate that the normals support."""
+def groups_of(detector: BaseVAEDetector) -> NDArray[Any] | None:
+    """Return the groups of the held-out normals, in the order of their scores, where kept."""
+    return getattr(detector, "calibration_groups_", None)
+
+
+def default_threshold(
+    calibration: ConformalCalibration, target_fpr: float, groups: NDArray[Any] | None = None
+) -> Threshold:
+    """Choose the threshold at ``target_fpr``, or at the smallest rate that the normals support.
+
+    Groups that are too few for the rate leave the threshold where single normals put it; its note
+    and its interval then say what that means for an item of a new group.
+    """
     scores = calibration.reference_scores()
+    if groups is not None:
+        return _threshold_by_groups(scores, target_fpr, groups, calibration)
     try:
         return Threshold.from_fpr(scores, target_fpr)
     except CalibrationError:
@@ -256,3 +276,20 @@ def default_threshold(calibration: ConformalCalibration, target_fpr: float) -> T
         )
         logger.warning(note)
         return Threshold.from_fpr(scores, smallest).model_copy(update={"note": note})
+
+
+def _threshold_by_groups(
+    scores: Floats, target_fpr: float, groups: NDArray[Any], calibration: ConformalCalibration
+) -> Threshold:
+    try:
+        return Threshold.from_fpr(scores, target_fpr, groups=groups)
+    except CalibrationError:
+        single = default_threshold(calibration, target_fpr)
+    count = len(np.unique(groups))
+    note = (
+        f"{target_fpr:g} is counted over items: {count} groups of held-out normals promise "
+        f"{smallest_fpr(count):.2g} at best for an item of a new group. Train on more groups."
+    )
+    logger.warning(note)
+    rate = rate_above(scores, single.value, groups)
+    return single.model_copy(update={"expected_fpr": rate, "note": f"{single.note} {note}".strip()})

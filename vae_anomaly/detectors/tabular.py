@@ -54,7 +54,7 @@ from vae_anomaly.detectors._tabular_parameters import (
     fit_options,
 )
 from vae_anomaly.detectors._tabular_reasons import reasons_for
-from vae_anomaly.detectors._tabular_rows import only_used, plan_rows
+from vae_anomaly.detectors._tabular_rows import held_out_groups, only_used, plan_rows
 from vae_anomaly.detectors._tabular_saved import (
     arrays_under,
     calibration_arrays,
@@ -65,7 +65,7 @@ from vae_anomaly.detectors._tabular_saved import (
 from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors._tabular_trimming import usual_scores
-from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.base import BaseVAEDetector, groups_of
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
 from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import SchemaError
@@ -293,7 +293,8 @@ class TabularVAEDetector(
                 (scorer, scorer.encoder.transform(used.iloc[fold.held_out]))
                 for scorer, fold in zip(scorers, folds, strict=True)
                 if len(fold.held_out)
-            ]
+            ],
+            None if groups is None or codes is None else held_out_groups(codes, folds),
         )
         self.fingerprint_ = fingerprint(frame)
         self.metrics_ = training_metrics(self, len(frame), used.iloc[fitted[0].fit])
@@ -469,7 +470,11 @@ class TabularVAEDetector(
             return raw
         return self._scale(raw, self._scorer.condition_codes(table))
 
-    def _calibrate_on(self, held_out: list[tuple[RowScorer, EncodedTable]]) -> None:
+    def _calibrate_on(
+        self,
+        held_out: list[tuple[RowScorer, EncodedTable]],
+        groups: NDArray[np.int64] | None = None,
+    ) -> None:
         """Calibrate on rows that nothing of their scorer was fitted on."""
         raw = np.concatenate([self._score_table(scorer, table) for scorer, table in held_out])
         self._scale = None
@@ -481,8 +486,9 @@ class TabularVAEDetector(
             self._scale = ConditionalScale(raw, codes)
             raw = self._scale(raw, codes)
         else:
-            raw = raw[usual_scores(raw, self.contamination)]
-        self._calibrate(raw)
+            kept = usual_scores(raw, self.contamination)
+            raw = raw[kept]
+        self._calibrate(raw, None if groups is None else groups[kept])
 
     def _tell_trimmed(self, n_trimmed: int, n_held_out: int) -> None:
         """Say how many rows were left out of memories and calibration as possible anomalies."""
@@ -582,7 +588,7 @@ class TabularVAEDetector(
             },
             weights=weights,
             calibration=calibration_arrays(
-                self.calibration_.reference, rest, self._scale, self.entities_
+                self.calibration_.reference, groups_of(self), rest, self._scale, self.entities_
             ),
             threshold=self.threshold_.to_dict(),
             fingerprint=self.fingerprint_,
@@ -602,6 +608,8 @@ class TabularVAEDetector(
         detector._scale = scale_from_state(state.calibration)
         detector.entities_ = entities_from_state(made, state.calibration)
         detector.calibration_ = ConformalCalibration(state.calibration["reference"])
+        if "reference_groups" in state.calibration:
+            detector.calibration_groups_ = state.calibration["reference_groups"]
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector

@@ -22,7 +22,7 @@ from vae_anomaly.evaluation.application import (
 from vae_anomaly.evaluation.comparison import Comparison, compare, require_same_scale
 from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
-from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items
+from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items, with_held_out
 from vae_anomaly.evaluation.probabilities import (
     AppliedProbability,
     apply_probability,
@@ -72,4 +72,5 @@ __all__ = [
     "score_scale",
     "tune",
     "tuned_at",
+    "with_held_out",
 ]

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.evaluation.items import ScoredItems
-from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
+from vae_anomaly.metrics import (
+    Interval,
+    checked_labels,
+    checked_scores,
+    grouped_interval,
+    proportion_interval,
+)
 from vae_anomaly.thresholds import Threshold
 
 __all__ = ["Comparison", "compare", "require_same_scale"]
@@ -97,7 +103,7 @@ def compare(
         figures["alarms_per_day"] = _scaled(figures["fpr"], volume)
     if y is not None:
         figures["recall"] = _shares(flags, y, resampled)
-        figures["precision"] = _ratios([(f & y, f) for f in flags], resampled)
+        figures["precision"] = _precision(flags, y, resampled)
         if costs is not None:
             wrong = [costs * (f != y) for f in flags]
             figures["cost"] = _ratios([(w, np.ones(s.size)) for w in wrong], resampled)
@@ -184,7 +190,9 @@ def _shares(
 ) -> tuple[Interval, Interval, Interval]:
     """Return the share flagged by each and their difference: exact, or by resampled groups."""
     if resampled.grouped:
-        return _ratios([(f & of, of) for f in flags], resampled)
+        _, _, differ = _ratios([(f & of, of) for f in flags], resampled)
+        one, other = (grouped_interval(f & of, of, resampled.unit) for f in flags)
+        return one, other, differ
     n, counts = float(of.sum()), [float((f & of).sum()) for f in flags]
     between = proportion_interval(abs(counts[1] - counts[0]), n)  # flags of one contain the other's
     rises = counts[1] >= counts[0]
@@ -192,6 +200,22 @@ def _shares(
         between = Interval(0.0, 0.0, 0.0)
     differ = between if rises else Interval(-between.estimate, -between.high, -between.low)
     return proportion_interval(counts[0], n), proportion_interval(counts[1], n), differ
+
+
+def _precision(
+    flags: tuple[Flags, Flags], odd: Flags, resampled: _Resampled
+) -> tuple[Interval, Interval, Interval]:
+    """Return the precision of each, exact or by groups, and their difference by resampling."""
+    one, other, differ = _ratios([(f & odd, f) for f in flags], resampled)
+    sides = [
+        point
+        if not f.any()
+        else grouped_interval(f & odd, f, resampled.unit)
+        if resampled.grouped
+        else proportion_interval(float((f & odd).sum()), float(f.sum()))
+        for f, point in zip(flags, (one, other), strict=True)
+    ]
+    return sides[0], sides[1], differ
 
 
 def _scaled(

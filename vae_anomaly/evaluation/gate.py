@@ -20,7 +20,7 @@ from vae_anomaly.data.kinds import did_you_mean
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation.items import ScoredItems, score_items
 from vae_anomaly.evaluation.report import evaluate
-from vae_anomaly.metrics import Interval, proportion_interval
+from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
 from vae_anomaly.progress import Progress
 from vae_anomaly.thresholds import Threshold
 
@@ -171,12 +171,7 @@ def gate_figures(items: ScoredItems, threshold: Threshold) -> dict[str, Interval
     only = "recall" if items.labels is not None and items.labels.all() else "fpr"
     if items.groups is None:
         return {only: proportion_interval(float(flags.sum()), float(flags.size))}
-    _, unit = np.unique(items.groups.astype(str), return_inverse=True)
-    sums = np.stack([np.bincount(unit, flags), np.bincount(unit)])  # (2, K)
-    drawn = np.random.default_rng(0).integers(0, sums.shape[1], (400, sums.shape[1]))
-    shares = sums[0][drawn].sum(axis=1) / sums[1][drawn].sum(axis=1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return {only: Interval(float(flags.mean()), float(low), float(high))}
+    return {only: grouped_interval(flags, np.ones(flags.size), items.groups.astype(str))}
 
 
 def run_gate(

@@ -24,7 +24,7 @@ from vae_anomaly.progress import Progress, null_progress
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ScoredItems", "held_out_normals", "score_items"]
+__all__ = ["ScoredItems", "held_out_normals", "score_items", "with_held_out"]
 
 Floats = NDArray[np.float64]
 Masks = tuple[NDArray[np.bool_], ...]
@@ -62,6 +62,10 @@ class ScoredItems:
         Of pictures whose defects are outlined, and of good ones.
     source : str
         Where the scores are from, in words.
+    held_out : ndarray of shape (M,), float64, optional
+        Scores of the normals that the model was calibrated on.
+    held_out_groups : ndarray of shape (M,), optional
+        Their groups, where the model was trained with groups and kept them.
     """
 
     ids: NDArray[np.object_]
@@ -76,6 +80,8 @@ class ScoredItems:
     masks: Masks = ()
     heat: Heat = ()
     source: str = ""
+    held_out: Floats | None = None
+    held_out_groups: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -93,8 +99,20 @@ class ScoredItems:
 def held_out_normals(detector: Any) -> ScoredItems:
     """Return the normals that the model held out of its own training, as scored items."""
     scores = detector.calibration_.reference_scores()
+    groups = getattr(detector, "calibration_groups_", None)
     ids = np.array([f"held-out {i + 1}" for i in range(len(scores))], dtype=object)
-    return ScoredItems(ids, scores, source=f"{len(scores):,} normals held out of training")
+    counted = "" if groups is None else f" in {len(np.unique(groups)):,} groups"
+    source = f"{len(scores):,} normals{counted} held out of training"
+    return with_held_out(ScoredItems(ids, scores, groups=groups, source=source), detector)
+
+
+def with_held_out(items: ScoredItems, detector: Any) -> ScoredItems:
+    """Add what the scores were calibrated on, for policies that count p-values."""
+    return replace(
+        items,
+        held_out=detector.calibration_.reference_scores(),
+        held_out_groups=getattr(detector, "calibration_groups_", None),
+    )
 
 
 def score_items(

@@ -18,8 +18,9 @@ from vae_anomaly.thresholds import (
     candidate_table,
     threshold_from_reviews,
 )
+from vae_anomaly.thresholds.costs import checked_costs
 from vae_anomaly.thresholds.mover import Bench
-from vae_anomaly.thresholds.policies import checked_costs
+from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,6 @@ __all__ = ["POLICIES", "Tuned", "bench", "tune", "tuned_at"]
 
 Ask = Mapping[str, float]
 PER_THOUSAND = 1000.0
-_RULES = {"f_beta", "youden", "cost", "min_precision", "min_recall"}  # they need labels
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _by_reviews(
 ) -> Threshold:
     """Choose by verdicts; a policy that needs no labels takes what is not confirmed as normal."""
     policy, plain = _policy_of(wish), replace(items, labels=None)
-    if policy in _RULES:
+    if policy in LABEL_POLICIES:
         return threshold_from_reviews(
             reviews,
             f"f{wish['f_beta']:g}" if policy == "f_beta" else policy,
@@ -222,15 +222,28 @@ def _quantile(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
 
 
 def _tail(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_tail(items.normals, ask["tail_fpr"])
+    return Threshold.from_tail(items.normals, ask["tail_fpr"], groups=_normal_groups(items))
 
 
 def _fdr(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_fdr(items.scores, ask["fdr"])
+    if items.held_out is not None and np.array_equal(items.scores, items.held_out):
+        raise ConfigError(
+            "--fdr flags one batch of new items; the held-out normals are none. Add --scores FILE "
+            "or --input PATH."
+        )
+    return Threshold.from_fdr(
+        items.scores,
+        ask["fdr"],
+        normals=items.held_out,
+        normal_groups=items.held_out_groups,
+        groups=items.groups,
+    )
 
 
 def _capacity(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_capacity(items.scores, ask["capacity"], volume=volume)
+    return Threshold.from_capacity(
+        items.scores, ask["capacity"], volume=volume, groups=items.groups
+    )
 
 
 def _f_beta(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:

@@ -175,12 +175,16 @@ def reviewed_items(
     ids = pd.Index([str(name) for name in items.ids])
     found = verdicts.set_index("item").reindex(ids)
     seen = found["is_anomaly"].astype("float64").to_numpy()
+    if not len(verdicts):
+        raise DataError(
+            "No verdicts are stored with this model. Draw a sheet for the reviewers: vae-anomaly "
+            "feedback sample; then store it: vae-anomaly feedback import."
+        )
     if not np.isfinite(seen).any():
-        example = f"like {verdicts['item'].iloc[0]!r}" if len(verdicts) else "none at all"
         raise DataError(
             f"None of the {len(items):,} items of {items.source} has a verdict; verdicts are on "
-            f"items {example}, the scores on items like {ids[0]!r}. Import the verdicts on these "
-            "items: vae-anomaly feedback import."
+            f"items like {verdicts['item'].iloc[0]!r}, the scores on items like {ids[0]!r}. "
+            "Import the verdicts on these items: vae-anomaly feedback import."
         )
     return ReviewedSample.of(
         items.scores,

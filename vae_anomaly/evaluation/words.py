@@ -21,8 +21,8 @@ def in_words(threshold: Threshold, volume: float | None = None) -> str:
         Items a day.
     """
     said = [
-        f"An item is flagged when its anomaly score is above {threshold.value:.4g}: "
-        f"at most {one_in(threshold.value)} normal items is that strange."
+        f"An item is flagged when its anomaly score is above {threshold.value:.4g}: by the model's "
+        f"own calibration at most {one_in(threshold.value)} normal items is that strange."
     ]
     rate = threshold.expected_fpr
     if rate is not None:

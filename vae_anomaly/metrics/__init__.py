@@ -17,7 +17,12 @@ from vae_anomaly.metrics.figures import (
     partial_auroc,
     recall_by_kind,
 )
-from vae_anomaly.metrics.intervals import Interval, proportion_interval
+from vae_anomaly.metrics.intervals import (
+    Interval,
+    effective_items,
+    grouped_interval,
+    proportion_interval,
+)
 from vae_anomaly.metrics.pixels import pixel_figures
 
 __all__ = [
@@ -29,7 +34,9 @@ __all__ = [
     "bootstrap_interval",
     "checked_labels",
     "checked_scores",
+    "effective_items",
     "fpr_at_tpr",
+    "grouped_interval",
     "partial_auroc",
     "pixel_figures",
     "proportion_interval",

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
-from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr
+from vae_anomaly.metrics import Interval, checked_labels, checked_scores
+from vae_anomaly.thresholds.conformal import calibration_units, rate_above, smallest_fpr
 from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
 __all__ = ["candidate_table", "policy_name"]
 
@@ -70,8 +71,10 @@ def candidate_table(
     Returns
     -------
     table : DataFrame
-        One row per point, strictest first: ``policy, threshold, p_value, fpr, alarms_per_day,
-        precision, recall, cost`` each with ``_low`` and ``_high``, ``chosen``.
+        Figures of each bound as it stands, on these items, so that rows can be compared: nested
+        figures of labelled policies (`Threshold.from_labels`) stay with the threshold itself.
+        One row per point, strictest first: ``policy, threshold, p_value, extrapolated, chosen``
+        and ``fpr, alarms_per_day, precision, recall, cost``, each with ``_low`` and ``_high``.
 
     Raises
     ------
@@ -87,9 +90,10 @@ def candidate_table(
     made = [Threshold.from_fpr(s[normal], fpr, groups=inner) for fpr in targets if fpr >= supported]
     if y is not None:
         made += [Threshold.from_labels(s, y, rule, groups=members) for rule in ("f1", "youden")]
-    made += [_with_rate(t, s[normal]) for t in (*others, *([chosen] if chosen else []))]
+    made += [*others, *([chosen] if chosen else [])]
+    made = [_with_rate(_as_it_stands(t), s[normal], inner) for t in made]
     if measure is not None:
-        made = [t if t is chosen or t.expected_recall else measure(t) for t in made]
+        made = [t if t.expected_recall else measure(t) for t in made]
     elif y is not None:
         made = [_measured(t, s, y, members, costs) for t in made]
     rows = [_row(t, volume) for t in made]
@@ -99,11 +103,19 @@ def candidate_table(
     return table.sort_values("threshold", ascending=False, ignore_index=True, kind="stable")
 
 
-def _with_rate(threshold: Threshold, normals: FloatArray) -> Threshold:
+def _as_it_stands(threshold: Threshold) -> Threshold:
+    """Forget figures that were measured on other bounds than this one."""
+    if threshold.policy not in LABEL_POLICIES:
+        return threshold
+    unknown = {f"expected_{name}": None for name in ("fpr", "recall", "precision", "cost")}
+    return threshold.model_copy(update=unknown)
+
+
+def _with_rate(threshold: Threshold, normals: FloatArray, groups: NDArray[Any] | None) -> Threshold:
     """Fill in the false-positive rate of a policy that does not set it."""
     if threshold.expected_fpr is not None:
         return threshold
-    rate = proportion_interval(float(np.sum(normals > threshold.value)), float(normals.size))
+    rate = rate_above(normals, threshold.value, groups)  # as `from_fpr`: rows can be compared
     return threshold.model_copy(update={"expected_fpr": rate, "n_normals": normals.size})
 
 
@@ -138,6 +150,7 @@ def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
         "policy": policy_name(threshold),
         "threshold": threshold.value,
         "p_value": threshold.p_value,
+        "extrapolated": threshold.extrapolated,
     }
     figures = {
         "fpr": threshold.expected_fpr,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.metrics import Interval, checked_scores, proportion_interval
+from vae_anomaly.metrics import Interval, checked_scores, effective_items, proportion_interval
 
 __all__ = [
     "CalibrationUnits",
@@ -49,12 +49,15 @@ class CalibrationUnits:
         Weight of each normal; every unit weighs ``1 / (count + 1)``.
     count : int
         Number of normals or of groups.
+    unit : ndarray of shape (N,), int64
+        Unit of each normal, from 0.
     noun : str
         ``"scores"`` or ``"groups"``, for messages.
     """
 
     share: FloatArray
     count: int
+    unit: NDArray[np.intp]
     noun: str
 
 
@@ -67,15 +70,15 @@ def calibration_units(n: int, groups: ArrayLike | None) -> CalibrationUnits:
         If the groups are not one for each normal.
     """
     if groups is None:
-        return CalibrationUnits(np.full(n, 1.0 / (n + 1)), n, "scores")
+        return CalibrationUnits(np.full(n, 1.0 / (n + 1)), n, np.arange(n), "scores")
     names = np.asarray(groups).reshape(-1)
     if names.size != n:
         raise CalibrationError(
             f"Each score needs one group; got {n} scores and {names.size} groups. "
             "Give groups in the order of the scores."
         )
-    _, inverse, sizes = np.unique(names, return_inverse=True, return_counts=True)
-    return CalibrationUnits(1.0 / (sizes[inverse] * (sizes.size + 1)), int(sizes.size), "groups")
+    _, unit, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    return CalibrationUnits(1.0 / (sizes[unit] * (sizes.size + 1)), int(sizes.size), unit, "groups")
 
 
 def conformal_bound(scores: FloatArray, fpr: float, units: CalibrationUnits) -> float:
@@ -104,10 +107,11 @@ def conformal_bound(scores: FloatArray, fpr: float, units: CalibrationUnits) -> 
     """
     unit = 1.0 / (units.count + 1)
     if fpr < unit * (1 - 1e-9):
+        more = "more normal items" if units.noun == "scores" else "normal items of more groups"
         raise CalibrationError(
             f"A false-positive rate of {fpr:g} needs at least {math.ceil(1 / fpr - 1e-9) - 1} "
             f"normal {units.noun}; got {units.count}, which support {unit:.2g} at best. "
-            "Score more normal items, raise the rate, or extrapolate with the tail policy."
+            f"Score {more}, raise the rate, or extrapolate with the tail policy."
         )
     order = np.argsort(-scores, kind="stable")
     falling = scores[order]
@@ -128,17 +132,19 @@ def rate_above(scores: FloatArray, value: float, groups: ArrayLike | None = None
     value : float
         One of them.
     groups : array-like of shape (N,), optional
-        Interval by resampling whole groups.
+        Every group weighs the same.
 
     Returns
     -------
     rate : Interval in [0, 1]
         Mean over calibration sets, and where the rate of this very bound lies: for the k-th
-        largest of n continuous scores it follows Beta(k, n + 1 - k).
+        largest of n continuous scores it follows Beta(k, n + 1 - k). With groups n is the number
+        of independent items that would scatter like these groups.
 
     References
     ----------
-    Vovk, Conditional validity of inductive conformal predictors, 2012.
+    Vovk, Conditional validity of inductive conformal predictors, 2012. Groups: Korn and Graubard
+    1998, as `vae_anomaly.metrics.grouped_interval`.
     """
     above = scores > value
     n, k = scores.size, int(above.sum()) + 1
@@ -153,11 +159,15 @@ def rate_above(scores: FloatArray, value: float, groups: ArrayLike | None = None
 
 
 def _group_rate(above: BoolArray, groups: NDArray[Any]) -> Interval:
+    """Return the Beta law of `rate_above` of as many items as these groups are worth."""
     _, inverse = np.unique(groups, return_inverse=True)
-    rate = np.bincount(inverse, above) / np.bincount(inverse)  # (K,)
-    drawn = np.random.default_rng(0).integers(0, rate.size, (400, rate.size))
-    low, high = np.quantile(rate[drawn].mean(axis=1), [0.025, 0.975])
-    estimate = float((rate.sum() + 1) / (rate.size + 1))
+    each = 1.0 / np.bincount(inverse)[inverse]  # every group weighs 1
+    share, count = float(np.sum(above * each) / each.sum()), float(each.sum())
+    estimate = (share * count + 1) / (count + 1)
+    if count < 2:
+        return Interval(estimate, 0.0, 1.0)
+    n = effective_items(above * each, each, inverse)
+    low, high = (stats.beta.ppf(q, share * n + 1, n * (1 - share)) for q in (0.025, 0.975))
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.metrics import checked_scores, proportion_interval
+from vae_anomaly.metrics import checked_scores
+from vae_anomaly.thresholds.batches import flagged_share
 from vae_anomaly.thresholds.policies import Threshold
 
 __all__ = ["Bench", "Mover"]
@@ -61,7 +62,7 @@ class Bench:
 
     def at(self, value: float) -> Threshold:
         """Return a threshold set by hand, with its figures on these scores."""
-        rate = proportion_interval(float(np.sum(self.normals > value)), float(self.normals.size))
+        rate, _ = flagged_share(self.normals > value, self.groups)
         made = Threshold(
             value=value,
             parameters={} if self.volume is None else {"volume": self.volume},

@@ -15,9 +15,8 @@ from vae_anomaly.metrics import (
     RankingCurve,
     checked_labels,
     checked_scores,
-    proportion_interval,
 )
-from vae_anomaly.thresholds import rules
+from vae_anomaly.thresholds import batches, rules
 from vae_anomaly.thresholds.conformal import (
     calibration_units,
     check_rate,
@@ -28,10 +27,11 @@ from vae_anomaly.thresholds.conformal import (
     tie_note,
     varied_scores,
 )
+from vae_anomaly.thresholds.costs import checked_costs
 from vae_anomaly.thresholds.record import ThresholdRecord
 from vae_anomaly.thresholds.tails import fit_tail
 
-__all__ = ["Threshold", "checked_costs"]
+__all__ = ["Threshold"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -190,7 +190,14 @@ class Threshold(ThresholdRecord):
         )
 
     @classmethod
-    def from_tail(cls, scores: ArrayLike, fpr: float, *, tail_share: float = 0.1) -> Self:
+    def from_tail(
+        cls,
+        scores: ArrayLike,
+        fpr: float,
+        *,
+        tail_share: float = 0.1,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Reach rates below 1/(n + 1) with a generalised Pareto tail; marked as extrapolation.
 
         Parameters
@@ -201,6 +208,9 @@ class Threshold(ThresholdRecord):
             Below ``tail_share``.
         tail_share : float in (0, 1)
             Share of the largest scores that the tail is fitted to.
+        groups : array-like of shape (N,), optional
+            Every group weighs the same, and the rate is that of an item of a new group; interval
+            by resampling whole groups.
 
         Returns
         -------
@@ -211,7 +221,8 @@ class Threshold(ThresholdRecord):
         Raises
         ------
         CalibrationError
-            If fewer than 25 scores form the tail, or the rate is not below ``tail_share``.
+            If fewer than 25 scores (or groups' worth of them) form the tail, or the rate is
+            not below ``tail_share``.
 
         References
         ----------
@@ -220,7 +231,8 @@ class Threshold(ThresholdRecord):
         """
         s = varied_scores(scores)
         check_rate("false-positive rate", fpr)
-        tail = fit_tail(s, tail_share)
+        units = calibration_units(s.size, groups)
+        tail = fit_tail(s, tail_share, groups)
         if fpr >= tail.share:
             raise CalibrationError(
                 f"A false-positive rate of {fpr:g} lies inside the scores, not in their tail "
@@ -232,16 +244,30 @@ class Threshold(ThresholdRecord):
         return cls(
             value=value,
             policy="tail",
-            parameters={"fpr": fpr, "tail_share": tail_share, **fit, "fit_p": tail.fit_p},
-            expected_fpr=Interval(fpr, low, high),
+            parameters={
+                "fpr": fpr,
+                "tail_share": tail_share,
+                **fit,
+                "fit_p": tail.fit_p,
+                "groups": units.count if groups is not None else None,
+            },
+            expected_fpr=Interval(fpr, min(low, fpr), max(high, fpr)),
             n_normals=s.size,
             data_hash=_hash(s),
-            extrapolated=fpr < smallest_fpr(s.size),
+            extrapolated=fpr < smallest_fpr(units.count),
             note=tail.describe(),
         )
 
     @classmethod
-    def from_fdr(cls, scores: ArrayLike, fdr: float) -> Self:
+    def from_fdr(
+        cls,
+        scores: ArrayLike,
+        fdr: float,
+        *,
+        normals: ArrayLike | None = None,
+        normal_groups: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Keep the share of false alarms among a batch's flags below this (Benjamini-Hochberg).
 
         Parameters
@@ -249,11 +275,20 @@ class Threshold(ThresholdRecord):
         scores : array-like of shape (N,)
             Anomaly scores, -log10 p, of the whole batch to be flagged: normals and anomalies.
         fdr : float in (0, 1)
+        normals : array-like of shape (M,), optional
+            Scores of the held-out normals that the scores were calibrated on. They tell which
+            p-values were counted and which are extrapolated.
+        normal_groups : array-like of shape (M,), optional
+            Of the normals: p-values are then those of an item of a new group.
+        groups : array-like of shape (N,), optional
+            Of the batch; the note says from how many the flags come.
 
         Returns
         -------
         threshold : Threshold
-            For this batch; flags nothing where nothing stands out.
+            For this batch; flags nothing where nothing stands out. ``extrapolated`` where fewer
+            would be flagged without p-values below what the normals can show; ``parameters`` hold
+            how many (``flagged_counted``) and that bound (``smallest_p``).
 
         Raises
         ------
@@ -263,24 +298,35 @@ class Threshold(ThresholdRecord):
         References
         ----------
         Benjamini and Hochberg 1995; for conformal p-values Bates et al., Testing for outliers
-        with conformal p-values, 2023.
+        with conformal p-values, 2023 (proven for single normals; with groups it is tested here).
         """
-        s = _batch(scores)
+        s = batches.falling_batch(scores)
         check_rate("false-discovery rate", fdr)
-        rank = np.arange(1, s.size + 1)
-        passed = np.flatnonzero(10.0**-s <= fdr * rank / s.size)
-        n_flagged = int(passed[-1]) + 1 if passed.size else 0
+        p = batches.p_values(checked_scores(scores), normals, normal_groups)
+        cut = batches.discovery_cut(p, fdr)
+        found: dict[str, int | float | str | None] = {"fdr": fdr, "batch": s.size}
+        found["flagged"] = cut.flagged
+        if p.basis:
+            found |= {"flagged_counted": cut.counted, "flagged_beyond": cut.beyond}
+            found["smallest_p"] = p.floor
         return cls(
-            value=just_below(s, n_flagged),
+            value=just_below(s, cut.flagged),
             policy="fdr",
-            parameters={"fdr": fdr, "batch": s.size, "flagged": n_flagged},
+            parameters=found,
+            n_normals=0 if normals is None else np.size(normals),
             data_hash=_hash(checked_scores(scores)),
-            note=f"Made for one batch of {s.size} items: {n_flagged} flagged.",
+            extrapolated=bool(p.basis) and cut.counted < cut.flagged,
+            note=batches.describe_discoveries(cut, p, fdr, groups),
         )
 
     @classmethod
     def from_capacity(
-        cls, scores: ArrayLike, capacity: float, *, volume: float | None = None
+        cls,
+        scores: ArrayLike,
+        capacity: float,
+        *,
+        volume: float | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Flag no more items than can be reviewed.
 
@@ -292,18 +338,22 @@ class Threshold(ThresholdRecord):
             Items that can be reviewed a day (or among these scores).
         volume : float, optional
             Items a day; default: these scores are one day.
+        groups : array-like of shape (N,), optional
+            The interval of the flagged share is then that of other groups.
 
         Returns
         -------
         threshold : Threshold
-            Ties at the bound are left unflagged, so the capacity is never exceeded here.
+            Ties at the bound are left unflagged, so the capacity is never exceeded here. How far
+            other days may stray from it is in the note and in ``parameters``: ``flagged_share``
+            with ``_low`` and ``_high``.
 
         Raises
         ------
         CalibrationError
             If a score is not finite.
         """
-        s = _batch(scores)
+        s = batches.falling_batch(scores)
         day = float(s.size if volume is None else volume)
         if not 0 < capacity <= day:
             raise ConfigError(
@@ -312,14 +362,22 @@ class Threshold(ThresholdRecord):
             )
         wanted = math.floor(capacity / day * s.size + 1e-9)
         value = just_below(s, wanted)
-        share = proportion_interval(float(np.sum(s > value)), float(s.size))
+        flags = checked_scores(scores) > value
+        share, n_groups = batches.flagged_share(flags, groups)
         return cls(
             value=value,
             policy="capacity",
-            parameters={"capacity": capacity, "volume": day, "flagged_share": share.estimate},
+            parameters={
+                "capacity": capacity,
+                "volume": day,
+                "flagged_share": share.estimate,
+                "flagged_share_low": share.low,
+                "flagged_share_high": share.high,
+                "groups": n_groups,
+            },
             data_hash=_hash(checked_scores(scores)),
-            note=f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}]."
-            + (f" {_left_unflagged(s, value)}" if int(np.sum(s > value)) < wanted else ""),
+            note=batches.describe_share(share, volume, n_groups)
+            + (f" {batches.left_unflagged(s, value)}" if flags.sum() < wanted else ""),
         )
 
     # --- with labels ----------------------------------------------------------------------------
@@ -434,9 +492,9 @@ class Threshold(ThresholdRecord):
         flags = rules.nested_flags(
             rule, y, s, weights=weights, groups=members, random_state=random_state
         )
-        note = "Figures are from items that did not choose the threshold (5-fold)."
+        note, folds = rules.NESTED_NOTE, rules.N_FOLDS
         if flags is None:
-            flags = s > value
+            flags, folds = s > value, 0
             note = (
                 "Too few labels to divide: figures are from the items that chose it (optimistic)."
             )
@@ -446,7 +504,7 @@ class Threshold(ThresholdRecord):
         return cls(
             value=value,
             policy=policy,
-            parameters=parameters,
+            parameters=parameters | {"nested_folds": folds},
             expected_fpr=quality.fpr,
             expected_recall=quality.recall,
             expected_precision=quality.precision,
@@ -456,23 +514,6 @@ class Threshold(ThresholdRecord):
             data_hash=_hash(s, y),
             note=note,
         )
-
-
-def _batch(scores: ArrayLike) -> FloatArray:
-    """Return the scores of a batch, falling, or say why they give no order to cut."""
-    s = np.sort(checked_scores(scores))[::-1]
-    if s.size > 1 and s[0] == s[-1]:
-        raise CalibrationError(
-            f"All {s.size} scores are equal ({s[0]:g}): they give no order to cut. "
-            "Check the model and its input."
-        )
-    return s
-
-
-def _left_unflagged(scores: FloatArray, value: float) -> str:
-    """Say that a tie at the bound was not split."""
-    tied = int(np.sum(scores == value))
-    return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
 
 
 def _require_order(scores: FloatArray, labels: BoolArray) -> None:
@@ -486,43 +527,3 @@ def _require_order(scores: FloatArray, labels: BoolArray) -> None:
         raise CalibrationError(
             "A threshold needs at least 2 normal items to be measured on; got 1. Label more."
         )
-
-
-def checked_costs(
-    cost_fp: float, cost_fn: float, labels: BoolArray, amounts: ArrayLike | None = None
-) -> FloatArray:
-    """Return what a mistake on each item costs.
-
-    Parameters
-    ----------
-    cost_fp, cost_fn : float >= 0
-        Of a false alarm, and of a miss (per unit of amount).
-    labels : ndarray of shape (N,), bool
-    amounts : array-like of shape (N,), optional
-
-    Returns
-    -------
-    costs : ndarray of shape (N,), float64
-
-    Raises
-    ------
-    ConfigError
-        If a cost or an amount is negative or not finite, or both costs are 0.
-    """
-    if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
-        raise ConfigError(
-            f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
-            f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
-        )
-    stake = np.ones(labels.size) if amounts is None else _checked_amounts(amounts, labels.size)
-    return np.where(labels, cost_fn * stake, cost_fp)
-
-
-def _checked_amounts(amounts: ArrayLike, n: int) -> FloatArray:
-    stake = np.asarray(amounts, dtype=np.float64).reshape(-1)
-    if stake.size != n or not np.isfinite(stake).all() or stake.min() < 0:
-        raise ConfigError(
-            f"Each of {n} items needs an amount of 0 or more; got {stake.size} amounts, "
-            f"{int(np.sum(~(stake >= 0)))} of them negative or missing. Clean the column."
-        )
-    return stake

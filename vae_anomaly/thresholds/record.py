@@ -77,6 +77,11 @@ class ThresholdRecord(JsonRecord):
         """The same bound as a p-value, where scores are -log10 p: flag when ``p < p_value``."""
         return float(min(1.0, 10.0**-self.value))
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether its figures come from items that did not choose it (labelled policies)."""
+        return bool(self.parameters.get("nested_folds"))
+
     def flag(self, scores: ArrayLike) -> BoolArray:
         """Say which scores are anomalies.
 

@@ -18,9 +18,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
-from vae_anomaly.thresholds.policies import Threshold, checked_costs
+from vae_anomaly.thresholds.costs import checked_costs
+from vae_anomaly.thresholds.policies import Threshold
 from vae_anomaly.thresholds.reviewed import ReviewedQuality, reviewed_quality
-from vae_anomaly.thresholds.rules import Rule, label_rule, least_cost, nested_flags
+from vae_anomaly.thresholds.rules import (
+    N_FOLDS,
+    NESTED_NOTE,
+    Rule,
+    label_rule,
+    least_cost,
+    nested_flags,
+)
 
 __all__ = ["ReviewedSample", "threshold_from_reviews"]
 
@@ -269,13 +277,19 @@ def threshold_from_reviews(
     if not sample.is_audited:
         value = max(value, sample.bound)
     quality = sample.quality(value, flags, cost_fp, cost_fn)
-    how = "Figures are from items that did not choose the threshold (5-fold)."
+    how, folds = NESTED_NOTE, N_FOLDS
     if flags is None:
+        folds = 0
         how = "Too few verdicts to divide: figures are from the items that chose it (optimistic)."
     return Threshold(
         value=value,
         policy=name,
-        parameters={**parameters, "reviewed": sample.scores.size, "audited": sample.n_audited},
+        parameters={
+            **parameters,
+            "reviewed": sample.scores.size,
+            "audited": sample.n_audited,
+            "nested_folds": folds,
+        },
         expected_fpr=quality.fpr,
         expected_recall=quality.recall,
         expected_precision=quality.precision,

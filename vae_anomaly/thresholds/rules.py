@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.metrics import Interval, RankingCurve, proportion_interval
+from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, proportion_interval
 
 __all__ = [
+    "LABEL_POLICIES",
+    "NESTED_NOTE",
+    "N_FOLDS",
     "FlagQuality",
     "Rule",
     "best_f_beta",
@@ -34,7 +37,9 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Rule = Callable[[RankingCurve], int]
 
-_N_FOLDS = 5
+N_FOLDS = 5
+NESTED_NOTE = "Figures are from items that did not choose the threshold (5-fold)."
+LABEL_POLICIES = frozenset({"f_beta", "youden", "cost", "min_precision", "min_recall"})
 _N_RESAMPLES = 400
 
 
@@ -155,7 +160,7 @@ def nested_flags(
     if least < 2:
         return None
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(_N_FOLDS, least), shuffle=True, random_state=random_state)
+    folds = splitter(min(N_FOLDS, least), shuffle=True, random_state=random_state)
     flags = np.zeros(labels.size, dtype=np.bool_)
     for train, test in folds.split(scores[:, None], labels, groups):
         if labels[train].all() or not labels[train].any():
@@ -196,7 +201,8 @@ def flag_quality(
     weights : ndarray of shape (N,), optional
         Cost of a mistake on each item; gives the cost per item.
     groups : ndarray of shape (N,), optional
-        Intervals by resampling whole groups; without, exact binomial ones.
+        Intervals for new groups: `grouped_interval`, and of the cost by resampling whole groups;
+        without, exact binomial ones.
     level : float in (0, 1)
     random_state : int
 
@@ -210,7 +216,7 @@ def flag_quality(
 
     def share(hit: BoolArray, of: BoolArray) -> Interval:
         if groups is not None:
-            return ratio(hit, of)
+            return grouped_interval(hit, of, groups, level)
         return proportion_interval(float(hit.sum()), float(of.sum()), level)
 
     everything = np.ones_like(labels)

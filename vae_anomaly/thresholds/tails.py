@@ -2,6 +2,11 @@
 
 Probability-weighted moments need no optimiser, so the fit is deterministic and fast enough to be
 repeated hundreds of times for its interval and its goodness of fit.
+
+Exceedances of one group (part, customer, camera) come in clusters. Instead of keeping one of each
+cluster (declustering: Davison and Smith, Models for exceedances over high thresholds, 1990), every
+item stays and every *group* weighs the same, so that the tail is that of an item of a new group;
+the interval resamples whole groups, and groups, not items, count as evidence for the fit.
 """
 
 from __future__ import annotations
@@ -9,25 +14,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from vae_anomaly.errors import CalibrationError
+from vae_anomaly.thresholds.conformal import CalibrationUnits, calibration_units
 
-__all__ = ["ParetoTail", "fit_tail", "moments_fit"]
+__all__ = ["ParetoTail", "TailGroups", "fit_tail", "moments_fit"]
 
 FloatArray = NDArray[np.float64]
 
 _MIN_EXCESSES = 25
 _N_RESAMPLES = 400
+_LEAST_RATE = 0.01  # a resampled tail that ends before a score counts as this share of its rate
 
 
-def moments_fit(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
+def moments_fit(
+    excess: FloatArray, weights: FloatArray | None = None, count: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
     """Fit a generalised Pareto law by probability-weighted moments.
 
     Parameters
     ----------
     excess : ndarray of shape (..., n), float64, sorted
         By how much scores exceed the start of the tail.
+    weights : ndarray of shape (..., n), float64, optional
+        Of the excesses; default: all the same.
+    count : float, optional
+        With weights, how many independent excesses these are.
 
     Returns
     -------
@@ -39,9 +53,15 @@ def moments_fit(excess: FloatArray) -> tuple[FloatArray, FloatArray]:
     Technometrics 29, 1987, section 3.
     """
     n = excess.shape[-1]
-    plotting = (np.arange(1, n + 1) - 0.35) / n
-    a0 = excess.mean(axis=-1)
-    a1 = (excess * (1 - plotting)).mean(axis=-1)
+    if weights is None:
+        plotting = (np.arange(1, n + 1) - 0.35) / n
+        a0 = excess.mean(axis=-1)
+        a1 = (excess * (1 - plotting)).mean(axis=-1)
+    else:
+        share = weights / weights.sum(axis=-1, keepdims=True)
+        plotting = np.cumsum(share, axis=-1) - share / 2 + 0.15 / count  # the same, of equal shares
+        a0 = (excess * share).sum(axis=-1)
+        a1 = (excess * share * (1 - plotting)).sum(axis=-1)
     gap = np.maximum(a0 - 2 * a1, 1e-12 * a0)
     return 2 - a0 / gap, 2 * a0 * a1 / gap
 
@@ -62,6 +82,54 @@ def _distance(excess: FloatArray, shape: FloatArray, scale: FloatArray) -> Float
     return np.asarray(np.maximum(cdf - grid, grid + 1 / n - cdf).max(axis=-1))
 
 
+def _weighted_distance(
+    excess: FloatArray, shape: FloatArray, scale: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Kolmogorov distance between weighted, sorted excesses and their fit."""
+    reached = np.cumsum(weights) / weights.sum()
+    cdf = 1 - _survival(excess, shape, scale)
+    last = np.unique(excess[::-1], return_index=True)[1]  # of equal excesses the last counts
+    at = excess.size - 1 - last
+    before = np.append(0.0, reached[at][:-1])
+    return np.asarray(np.maximum(cdf[at] - before, reached[at] - cdf[at]).max())
+
+
+@dataclass(frozen=True)
+class TailGroups:
+    """To which groups the excesses of a tail belong.
+
+    Parameters
+    ----------
+    unit : ndarray of shape (n,), int64
+        Group of each excess.
+    weight : ndarray of shape (n,), float64
+        Share of the group's items that each excess is.
+    n_groups : int
+        Groups in all, most of them without an excess.
+    count : float
+        Groups that the tail is worth: fewer than those with an excess where some have more of it
+        than others (Kish 1965).
+    """
+
+    unit: NDArray[np.intp]
+    weight: FloatArray
+    n_groups: int
+    count: float
+
+    @classmethod
+    def of(cls, units: CalibrationUnits, place: NDArray[np.intp]) -> TailGroups:
+        """Describe the groups of the excesses at these places among the normals."""
+        weight = units.share[place] * (units.count + 1)
+        total = np.bincount(units.unit[place], weight)
+        count = float(total.sum() ** 2 / np.sum(total**2)) if place.size else 0.0
+        return cls(units.unit[place], weight, units.count, count)
+
+    def resampled(self, n: int, generator: np.random.Generator) -> FloatArray:
+        """Return weights of the excesses in n resamples of whole groups, (n, excesses)."""
+        even = np.full(self.n_groups, 1 / self.n_groups)
+        return np.asarray(generator.multinomial(self.n_groups, even, n)[:, self.unit] * self.weight)
+
+
 @dataclass(frozen=True)
 class ParetoTail:
     """P(score > start + x) = share * (1 + shape * x / scale) ** (-1 / shape).
@@ -71,7 +139,7 @@ class ParetoTail:
     start : float
         Score where the tail begins.
     share : float in (0, 1)
-        Share of scores above it.
+        Share of scores above it; with groups the mean of the groups' shares.
     shape : float
         Above 0: heavier than exponential; below 0: the tail ends.
     scale : float > 0
@@ -79,6 +147,7 @@ class ParetoTail:
         Share of tails drawn from this fit that fit worse than the data; below 0.05 = poor fit.
     excess : ndarray of shape (n,), float64, sorted
         What was fitted.
+    groups : TailGroups, optional
     """
 
     start: float
@@ -87,6 +156,7 @@ class ParetoTail:
     scale: float
     fit_p: float
     excess: FloatArray
+    groups: TailGroups | None = None
 
     def score_at(self, rate: float) -> float:
         """Return the score exceeded with this probability, which is below ``share``."""
@@ -96,27 +166,55 @@ class ParetoTail:
         return float(self.start + self.scale * np.expm1(self.shape * log_ratio) / self.shape)
 
     def fpr_interval(self, score: float, level: float = 0.95) -> tuple[float, float]:
-        """Return the bootstrap interval of the probability to exceed a score in the tail."""
-        generator = np.random.default_rng(0)
-        n = self.excess.size
-        drawn = np.sort(self.excess[generator.integers(0, n, (_N_RESAMPLES, n))], axis=1)
-        shape, scale = moments_fit(drawn)
-        total = round(n / self.share)
-        share = generator.binomial(total, self.share, _N_RESAMPLES) / total
+        """Return the interval of the probability to exceed a score in the tail.
+
+        Normal on the logarithmic scale, with the bootstrap's standard error, because rates are
+        skewed: percentiles of the bootstrap hold the true rate of a known tail 76 to 89 times in
+        100, this interval 95 to 99 times.
+        """
+        share, shape, scale = self._refitted(np.random.default_rng(0))
         rates = share * _survival(np.asarray(score - self.start), shape, scale)
-        low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        own = self.share * _survival(np.asarray(score - self.start), *self._law)
+        spread = np.log(np.maximum(rates, _LEAST_RATE * own)).std()
+        factor = np.exp(stats.norm.ppf((1 + level) / 2) * spread)
+        return float(own / factor), float(min(own * factor, self.share))
+
+    @property
+    def _law(self) -> tuple[FloatArray, FloatArray]:
+        return np.asarray(self.shape), np.asarray(self.scale)
+
+    def _refitted(self, generator: np.random.Generator) -> tuple[FloatArray, ...]:
+        """Return share, shape and scale of resampled tails, each of shape (R,)."""
+        n = self.excess.size
+        if self.groups is None:
+            drawn = np.sort(self.excess[generator.integers(0, n, (_N_RESAMPLES, n))], axis=1)
+            total = round(n / self.share)
+            return generator.binomial(total, self.share, _N_RESAMPLES) / total, *moments_fit(drawn)
+        weights = self.groups.resampled(_N_RESAMPLES, generator)
+        weights = weights[weights.sum(axis=1) > 0]
+        fits = moments_fit(self.excess, weights, self.groups.count)
+        return weights.sum(axis=1) / self.groups.n_groups, *fits
 
     def describe(self) -> str:
         """Say how far the tail can be trusted."""
         verdict = "fits" if self.fit_p >= 0.05 else "does NOT fit: do not rely on this rate"
+        of = ""
+        if self.groups is not None:
+            held = np.unique(self.groups.unit).size
+            of = (
+                f" in {held} of {self.groups.n_groups} groups, worth {self.groups.count:.0f} "
+                "independent scores"
+            )
         return (
-            f"Tail of {self.excess.size} scores above {self.start:.4g}: shape {self.shape:.3g}, "
-            f"scale {self.scale:.3g}; it {verdict} (goodness-of-fit p = {self.fit_p:.2g})."
+            f"Tail of {self.excess.size} scores above {self.start:.4g}{of}: shape "
+            f"{self.shape:.3g}, scale {self.scale:.3g}; it {verdict} "
+            f"(goodness-of-fit p = {self.fit_p:.2g})."
         )
 
 
-def fit_tail(scores: FloatArray, tail_share: float = 0.1) -> ParetoTail:
+def fit_tail(
+    scores: FloatArray, tail_share: float = 0.1, groups: ArrayLike | None = None
+) -> ParetoTail:
     """Fit a generalised Pareto tail to the largest scores.
 
     Parameters
@@ -124,6 +222,8 @@ def fit_tail(scores: FloatArray, tail_share: float = 0.1) -> ParetoTail:
     scores : ndarray of shape (N,), float64, finite
     tail_share : float in (0, 1)
         Share of the scores that form the tail.
+    groups : array-like of shape (N,), optional
+        Every group weighs the same; the tail is that of an item of a new group.
 
     Returns
     -------
@@ -132,24 +232,56 @@ def fit_tail(scores: FloatArray, tail_share: float = 0.1) -> ParetoTail:
     Raises
     ------
     CalibrationError
-        If fewer than 25 distinct-enough scores form the tail.
+        If fewer than 25 distinct-enough scores form the tail, or they are worth fewer than 25
+        groups.
 
     References
     ----------
     Hosking and Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
     Technometrics 1987. Goodness of fit by parametric bootstrap (Stute et al. 1993).
     """
-    start = float(np.quantile(scores, 1 - tail_share, method="inverted_cdf"))
-    excess = np.sort(scores[scores > start]) - start
-    if excess.size < _MIN_EXCESSES:
-        raise CalibrationError(
-            f"A tail needs at least {_MIN_EXCESSES} scores above its start; got {excess.size} of "
-            f"{scores.size}. Score more normal items or widen the tail."
-        )
-    shape, scale = moments_fit(excess)
-    observed = _distance(excess, shape, scale)
-    uniform = np.random.default_rng(0).random((_N_RESAMPLES, excess.size))
+    units = None if groups is None else calibration_units(scores.size, groups)
+    start = _start(scores, tail_share, units)
+    place = np.flatnonzero(scores > start)
+    place = place[np.argsort(scores[place], kind="stable")]
+    excess = scores[place] - start
+    own = None if units is None else TailGroups.of(units, place)
+    _require_tail(excess.size, scores.size, own)
+    if own is None:
+        shape, scale = moments_fit(excess)
+        observed, n, share = _distance(excess, shape, scale), excess.size, excess.size / scores.size
+    else:
+        shape, scale = moments_fit(excess, own.weight, own.count)
+        observed = _weighted_distance(excess, shape, scale, own.weight)
+        n, share = round(own.count), float(own.weight.sum()) / own.n_groups
+    fit_p = _fit_p(observed, n, shape, scale)
+    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, own)
+
+
+def _start(scores: FloatArray, tail_share: float, units: CalibrationUnits | None) -> float:
+    if units is None:
+        return float(np.quantile(scores, 1 - tail_share, method="inverted_cdf"))
+    order = np.argsort(scores, kind="stable")
+    reached = np.cumsum(units.share[order]) / units.share.sum()
+    return float(scores[order][np.searchsorted(reached, 1 - tail_share - 1e-12)])
+
+
+def _fit_p(observed: FloatArray, n: int, shape: FloatArray, scale: FloatArray) -> float:
+    """Return how often a tail of n independent scores drawn from the fit fits worse."""
+    uniform = np.random.default_rng(0).random((_N_RESAMPLES, n))
     drawn = np.sort(np.expm1(-shape * np.log(uniform)) / shape * scale, axis=1)
-    fit_p = float(np.mean(_distance(drawn, *moments_fit(drawn)) >= observed))
-    share = excess.size / scores.size
-    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess)
+    return float(np.mean(_distance(drawn, *moments_fit(drawn)) >= observed))
+
+
+def _require_tail(n: int, n_scores: int, groups: TailGroups | None) -> None:
+    if n < _MIN_EXCESSES:
+        raise CalibrationError(
+            f"A tail needs at least {_MIN_EXCESSES} scores above its start; got {n} of "
+            f"{n_scores}. Score more normal items or widen the tail."
+        )
+    if groups is not None and groups.count < _MIN_EXCESSES:
+        raise CalibrationError(
+            f"A tail needs scores of at least {_MIN_EXCESSES} groups above its start; got {n} "
+            f"scores of {np.unique(groups.unit).size} groups (of {groups.n_groups}), worth "
+            f"{groups.count:.0f}. Score normal items of more groups, or widen the tail."
+        )

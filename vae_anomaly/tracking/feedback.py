@@ -61,7 +61,7 @@ def registered_name(model: str) -> str:
     Raises
     ------
     ConfigError
-        If it is a folder: verdicts are kept in the registry.
+        If it is a model folder: verdicts are kept in the registry.
 
     Examples
     --------
@@ -73,10 +73,10 @@ def registered_name(model: str) -> str:
     match = re.fullmatch(r"models:/(?P<name>[^/@:]+)([@/][\w-]+)?", model)
     if match:
         return match["name"]
-    if "/" in model or Path(model).is_dir():
+    if "/" in model or (Path(model) / "detector.json").is_file():  # pictures may be named so, too
         raise ConfigError(
-            f"{model!r} is a folder; verdicts are kept with a registered model. Train with --name "
-            "NAME, then give NAME or models:/NAME@champion."
+            f"{model!r} is a folder; verdicts and the history of thresholds are kept with a "
+            "registered model. Train with --name NAME, then give NAME or models:/NAME@champion."
         )
     return model
 
