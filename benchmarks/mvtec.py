@@ -22,15 +22,20 @@ LAYOUT = "<category>/train/good, <category>/test/<kind>"
 
 
 def categories(root: Path) -> list[str]:
-    """Return the categories of a folder; "." where it is one itself."""
-    if (root / "train" / "good").is_dir():
-        return ["."]
+    """Return the categories of a folder; its own name where it is one itself."""
+    if is_category(root):
+        return [root.resolve().name]
     return sorted(path.parent.parent.name for path in root.glob("*/train/good"))
 
 
 def read(root: Path, category: str) -> Split:
     """Return the split of a category."""
-    return folder_split(root / category)
+    return folder_split(root if is_category(root) else root / category)
+
+
+def is_category(folder: Path) -> bool:
+    """Tell whether a folder is one category."""
+    return (folder / "train" / "good").is_dir()
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -112,6 +112,12 @@ def test_an_ended_run_goes_on_with_what_is_missing(script, mvtec_folder, tmp_pat
     assert "12.5" in capsys.readouterr().out
 
 
+def test_a_single_category_is_known_by_its_own_name(script, mvtec_folder) -> None:
+    mvtec = script("mvtec")
+    assert mvtec.categories(mvtec_folder / "cap") == ["cap"]
+    assert len(mvtec.read(mvtec_folder / "cap", "cap").test) == 4
+
+
 def test_visa_follows_the_official_split_and_masks_of_ones(
     script, visa_folder, tmp_path, capsys
 ) -> None:
