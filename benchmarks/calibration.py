@@ -50,8 +50,9 @@ import tables
 import torch
 from encoded import encoded_numbers
 from numpy.typing import NDArray
+from results_file import load
 from scipy import stats
-from tabular import LIMIT, load, raw_split, standardised
+from tabular import LIMIT, raw_split, standardised
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, Threshold
 from vae_anomaly.data.folders import list_images

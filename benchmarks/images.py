@@ -1,70 +1,40 @@
-"""Measure `ImageVAEDetector` on folders in the MVTec layout, beside floors and simple peers.
+"""Measure `ImageVAEDetector` on folders in the MVTec layout, beside floors, peers and members.
 
     python benchmarks/images.py DIR --protocol tiles-folds      five tile-disjoint folds
     python benchmarks/images.py DIR --protocol fold0            the folder tree as it lies
     python benchmarks/images.py DIR --protocol published        the split of the literature (leaks)
     python benchmarks/images.py --bottle DIR                    also turned, tinted, dark, bright
+    python benchmarks/images.py DIR --peers --members --speed   all that the marks ask for
 
 The tiles protocols need ``groups.csv`` (path, kind, tile, fold, differnet_train) in DIR: the same
-tile is photographed several times, and a split that puts it on both sides measures memory. Floors:
-the nearest neighbour among 48-pixel thumbnails, the residual of PCA on 64-pixel pictures, and mean
-brightness. ``--pixel-vae`` adds the plain convolutional VAE. Figures are printed as measured, in
-percent; ``--out`` appends each as a line of JSON. Seconds are those of the processor, so that other
-work on the machine does not count; images/s starts from decoded pictures. Set OMP_NUM_THREADS=1.
+tile is photographed several times, and a split that puts it on both sides measures memory. Floors
+(``image_methods.py``) stand in every table. ``--peers`` adds the tutorials' VAE and PyOD's
+networks, ``--members`` our own autoencoder and convolutional VAE on pixels (``image_peers.py``),
+``--speed`` the share of decoding and resizing in scoring from JPEG files (``speed_images.py``).
+Figures are printed as measured, in percent; ``--out`` appends each as a line of JSON. Seconds are
+those of the processor, so that other work on the machine does not count; images/s starts from
+decoded pictures. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import speed_images
+import torch
+from image_methods import Method, Split, figures, floors, folder_split, ours
+from image_peers import image_peers, members
 from numpy.typing import NDArray
+from results_file import keep
 from scipy import ndimage
 
-from vae_anomaly import ImageVAEDetector
 from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.images import decode_image, load_images
-from vae_anomaly.data.resizing import resize_image
-from vae_anomaly.metrics import aupro, auroc
-from vae_anomaly.scoring.heatmaps import enlarge
-
-GRID = 128  # side on which pixel figures are measured
-Pictures = list[Path] | list[NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training pictures and labelled test pictures."""
-
-    name: str
-    train: Pictures
-    groups: NDArray[Any] | None
-    test: Pictures
-    kinds: NDArray[Any]
-    masks: list[Path | None] = field(default_factory=list)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """1 = defective, for each test picture."""
-        return (self.kinds != "good").astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a method says about the test pictures."""
-
-    scores: NDArray[np.float64]
-    heat: NDArray[np.float32] | None
-    fit_s: float
-    images_per_s: float
-    extra: dict[str, float] = field(default_factory=dict)
+from vae_anomaly.data.images import decode_image
 
 
 def tile_splits(root: Path, protocol: str) -> Iterator[Split]:
@@ -84,14 +54,6 @@ def tile_splits(root: Path, protocol: str) -> Iterator[Split]:
             kinds=test["kind"].to_numpy(str),
             masks=[masks.get(path) for path in test["path"]],
         )
-
-
-def folder_split(root: Path) -> Split:
-    """Return the split of a folder in the MVTec layout."""
-    train = [item.path for item in list_images(root, split="train") if not item.is_anomaly]
-    test = list_images(root, split="test")
-    kinds = np.array([item.kind for item in test])
-    return Split(root.name, train, None, [i.path for i in test], kinds, [i.mask for i in test])
 
 
 def bottle_splits(root: Path) -> Iterator[Split]:
@@ -135,110 +97,14 @@ def _gain(factor: float) -> Callable[[NDArray[Any], int], NDArray[np.uint8]]:
 CHANGES = {"tint": _tinted, "gain 0.7": _gain(0.7), "gain 1.3": _gain(1.3)}
 
 
-def measure_ours(split: Split, **parameters: Any) -> Verdict:
-    """Fit our detector and score the test pictures."""
-    began = time.process_time()
-    detector = ImageVAEDetector(random_state=0, **parameters)
-    detector.fit(split.train, groups=split.groups)
-    fit_s = time.process_time() - began
-    pictures = [decode_image(p) if isinstance(p, Path) else p for p in split.test]
-    began = time.process_time()
-    said = detector.examine(pictures)
-    seconds = time.process_time() - began
-    p = said.p_value[split.labels == 0]
-    extra = {
-        "fpr_at_0.01": 100 * float((p <= 0.01).mean()),
-        "fpr_at_0.05": 100 * float((p <= 0.05).mean()),
-        "self_test": 100 * detector.metrics_.get("self_test_auroc", float("nan")),
-        "poses": detector.metrics_.get("poses", float("nan")),
-    }
-    return Verdict(said.raw_score, said.heat, fit_s, len(split.test) / seconds, extra)
-
-
-def measure_floor(score: Callable[..., tuple[Any, Any]], size: int, split: Split) -> Verdict:
-    """Score with a floor that sees small grey pictures."""
-    began = time.process_time()
-    train, test = (_small(pictures, size) for pictures in (split.train, split.test))
-    scores, heat = score(train, test)
-    return Verdict(scores, heat, time.process_time() - began, float("nan"))
-
-
-def _small(pictures: Pictures, size: int) -> NDArray[np.float32]:
-    if isinstance(pictures[0], Path):
-        return load_images([p for p in pictures if isinstance(p, Path)], size, 1)[..., 0]
-    small = [resize_image(p, (size, size)) for p in pictures]
-    return np.stack([p if p.ndim == 2 else p @ np.float32([0.299, 0.587, 0.114]) for p in small])
-
-
-def nearest_neighbour(train: Any, test: Any) -> tuple[Any, Any]:
-    """Return the distance to the nearest training thumbnail."""
-    a, b = train.reshape(len(train), -1), test.reshape(len(test), -1)
-    squared = (b**2).sum(1)[:, None] - 2 * b @ a.T + (a**2).sum(1)
-    nearest = train[squared.argmin(1)]
-    return np.sqrt(np.maximum(squared.min(1), 0)), np.abs(test - nearest)
-
-
-def pca_residual(train: Any, test: Any) -> tuple[Any, Any]:
-    """Return what 64 principal components of training pictures leave."""
-    a, b = train.reshape(len(train), -1), test.reshape(len(test), -1)
-    mean = a.mean(0)
-    axes = np.linalg.svd(a - mean, full_matrices=False)[2][: min(64, len(a) - 1)]
-    rest = (b - mean) - (b - mean) @ axes.T @ axes
-    return (rest**2).mean(1), (rest**2).reshape(test.shape)
-
-
-def brightness(train: Any, test: Any) -> tuple[Any, Any]:
-    """Return how far the mean brightness is from that of training pictures."""
-    levels = train.mean((1, 2))
-    return np.abs(test.mean((1, 2)) - levels.mean()) / levels.std(), None
-
-
-FLOORS: dict[str, tuple[Callable[..., tuple[Any, Any]], int]] = {
-    "1-NN, 48 px": (nearest_neighbour, 48),
-    "PCA residual, 64 px": (pca_residual, 64),
-    "brightness": (brightness, 64),
-}
-
-
-def figures(split: Split, verdict: Verdict) -> dict[str, float]:
-    """Return image AUROC, by kind and on pixels where there are masks, in percent."""
-    y, scores = split.labels, verdict.scores
-    row = {"image": 100 * auroc(y, scores)}
-    for kind in sorted(set(split.kinds) - {"good"}):
-        chosen = (split.kinds == kind) | (y == 0)
-        row[kind] = 100 * auroc(y[chosen], scores[chosen])
-    if verdict.heat is not None and any(split.masks):
-        heat, masks = enlarge(verdict.heat, (GRID, GRID)), _masks(split)
-        row["pixel"] = 100 * auroc(masks.ravel(), heat.ravel())
-        row["aupro"] = 100 * aupro(masks, heat)
-    row |= {"fit CPU s": verdict.fit_s, "images/s": verdict.images_per_s, **verdict.extra}
-    return row
-
-
-def _masks(split: Split) -> NDArray[np.bool_]:
-    """Return where pictures are defective on the common grid: cells more than half inside."""
-    masks = np.zeros((len(split.test), GRID, GRID), bool)
-    for i, path in enumerate(split.masks):
-        if path is not None:
-            mask = decode_image(path)
-            masks[i] = resize_image(mask if mask.ndim == 2 else mask[..., 0], (GRID, GRID)) > 0.5
-    return masks
-
-
-def methods(args: argparse.Namespace) -> dict[str, Callable[[Split], Verdict]]:
+def methods(args: argparse.Namespace) -> dict[str, Method]:
     """Return what is compared."""
-    chosen: dict[str, Callable[[Split], Verdict]] = {
-        f"vae-anomaly {preset}": lambda s, preset=preset: measure_ours(
-            s, preset=preset, image_size=args.image_size
-        )
-        for preset in args.presets
-    }
-    if args.pixel_vae:
-        chosen["conv VAE, 64 px"] = lambda s: measure_ours(s, model="conv", preset="thorough")
-    if not args.no_floors:
-        for name, (score, size) in FLOORS.items():
-            chosen[name] = lambda s, score=score, size=size: measure_floor(score, size, s)
-    return chosen
+    return (
+        ours(args.presets, args.image_size)
+        | (members() if args.members else {})
+        | (image_peers() if args.peers else {})
+        | ({} if args.no_floors else floors())
+    )
 
 
 def run(args: argparse.Namespace) -> pd.DataFrame:
@@ -246,15 +112,15 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
     rows = []
     splits = list(tile_splits(args.folder, args.protocol)) if args.folder else []
     splits += list(bottle_splits(args.bottle)) if args.bottle else []
+    chosen = methods(args)
     for split in splits:
         print(f"{split.name}: {len(split.train)} train, {len(split.test)} test", flush=True)
-        for name, measure in methods(args).items():
+        for name, measure in chosen.items():
             row = {"split": split.name, "method": name, **figures(split, measure(split))}
             rows.append(row)
             print(pd.DataFrame([row]).round(1).to_string(index=False), flush=True)
             if args.out:
-                with args.out.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                keep(args.out, row)
     return pd.DataFrame(rows)
 
 
@@ -266,16 +132,23 @@ def main() -> None:
     parser.add_argument("--bottle", type=Path, help="the bottle, in the MVTec layout")
     parser.add_argument("--presets", nargs="+", default=["default"])
     parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--pixel-vae", action="store_true")
+    parser.add_argument("--peers", action="store_true", help="tutorials' VAE, PyOD's networks")
+    parser.add_argument("--members", action="store_true", help="our own models on pixels")
+    parser.add_argument("--speed", action="store_true", help="scoring from JPEG files")
     parser.add_argument("--no-floors", action="store_true")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    torch.set_num_threads(1)
     table = run(args)
     numbers = table.drop(columns="split").groupby("method", sort=False).mean(numeric_only=True)
     tiles = table["split"].str.startswith("tiles")
     if tiles.sum() > len(numbers):
         means = table[tiles].drop(columns="split").groupby("method", sort=False).mean()
         print("\nMean over the tile splits\n" + means.round(1).to_string())
+    for folder in (args.folder, args.bottle) if args.speed else ():
+        if folder:
+            seconds = speed_images.measure(folder, args.presets, image_size=args.image_size)
+            print("\n" + speed_images.report(seconds, args.presets))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ slow: ``--slow-seeds`` says how many seeds they get.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from peers import PEERS, SLOW
+from results_file import keep, load
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vae_anomaly import TabularVAEDetector
@@ -154,24 +154,11 @@ def measure_set(path: Path, seed: int, methods: list[str], preset: str, out: Pat
             results = list(measure_ours(train, test, y, seed, preset))
         else:
             results = [measure_peer(method, train, test, y, seed)]
-        with out.open("a") as file:
-            for result in results:
-                file.write(json.dumps({**facts, **result}) + "\n")
+        keep(out, *({**facts, **result} for result in results))
         first = results[0]
         print(
             f"{path.stem} seed {seed} {method}: {first['auroc']:.4f} {first['ap']:.4f}", flush=True
         )
-
-
-def load(out: Path) -> pd.DataFrame:
-    """Return the results of a file; half a line at its end, from a killed run, is left out."""
-    rows = []
-    for line in out.read_text().splitlines() if out.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return pd.DataFrame(rows)
 
 
 def chosen_sets(args: argparse.Namespace) -> list[Path]:

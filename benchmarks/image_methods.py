@@ -1,0 +1,194 @@
+"""What the image benchmarks share: splits, our detector, the floors, and the figures of both.
+
+A method takes a `Split` and returns a `Verdict`: scores and maps, higher = more anomalous. Floors
+see small grey pictures: the nearest neighbour among 48-pixel thumbnails, the residual of PCA on
+64-pixel pictures, and how far the mean brightness is from the usual one. Seconds are those of the
+processor, so that other work on the machine does not count; images/s starts from decoded pictures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly import ImageVAEDetector
+from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.images import decode_image, load_images
+from vae_anomaly.data.resizing import resize_image
+from vae_anomaly.metrics import aupro, auroc
+from vae_anomaly.scoring.heatmaps import enlarge
+
+GRID = 128  # side on which pixel figures are measured
+PORTION = 64  # decoded pictures held at once while scoring
+Pictures = list[Path] | list[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training pictures and labelled test pictures."""
+
+    name: str
+    train: Pictures
+    groups: NDArray[Any] | None
+    test: Pictures
+    kinds: NDArray[Any]
+    masks: list[Path | None] = field(default_factory=list)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """1 = defective, for each test picture."""
+        return (self.kinds != "good").astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a method says about the test pictures."""
+
+    scores: NDArray[np.float64]
+    heat: NDArray[np.float32] | None
+    fit_s: float
+    images_per_s: float
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+Method = Callable[[Split], Verdict]
+
+
+def folder_split(root: Path) -> Split:
+    """Return the split of a folder in the MVTec layout."""
+    train = [item.path for item in list_images(root, split="train") if not item.is_anomaly]
+    test = list_images(root, split="test")
+    kinds = np.array([item.kind for item in test])
+    return Split(root.name, train, None, [i.path for i in test], kinds, [i.mask for i in test])
+
+
+def measure_ours(split: Split, **parameters: Any) -> Verdict:
+    """Fit our detector and score the test pictures."""
+    began = time.process_time()
+    detector = ImageVAEDetector(random_state=0, **parameters)
+    detector.fit(split.train, groups=split.groups)
+    fit_s = time.process_time() - began
+    scores, heat, p_value, seconds = [], [], [], 0.0
+    for pictures in decoded(split.test):
+        began = time.process_time()
+        said = detector.examine(pictures)
+        seconds += time.process_time() - began
+        scores.append(said.raw_score)
+        heat.append(said.heat)
+        p_value.append(said.p_value)
+    p = np.concatenate(p_value)[split.labels == 0]
+    extra = {
+        "fpr_at_0.01": 100 * float((p <= 0.01).mean()),
+        "fpr_at_0.05": 100 * float((p <= 0.05).mean()),
+        "self_test": 100 * detector.metrics_.get("self_test_auroc", float("nan")),
+        "poses": detector.metrics_.get("poses", float("nan")),
+    }
+    speed = len(split.test) / seconds
+    return Verdict(np.concatenate(scores), np.concatenate(heat), fit_s, speed, extra)
+
+
+def decoded(pictures: Pictures) -> Iterator[list[NDArray[Any]]]:
+    """Yield decoded pictures, a portion at a time."""
+    for start in range(0, len(pictures), PORTION):
+        portion = pictures[start : start + PORTION]
+        yield [decode_image(p) if isinstance(p, Path) else p for p in portion]
+
+
+def measure_floor(score: Callable[..., tuple[Any, Any]], size: int, split: Split) -> Verdict:
+    """Score with a method that sees small grey pictures."""
+    began = time.process_time()
+    train, test = (small_grey(pictures, size) for pictures in (split.train, split.test))
+    scores, heat = score(train, test)
+    return Verdict(scores, heat, time.process_time() - began, float("nan"))
+
+
+def small_grey(pictures: Pictures, size: int) -> NDArray[np.float32]:
+    """Return pictures as (N, size, size), grey, in [0, 1]."""
+    if isinstance(pictures[0], Path):
+        return load_images([p for p in pictures if isinstance(p, Path)], size, 1)[..., 0]
+    small = [resize_image(p, (size, size)) for p in pictures]
+    return np.stack([p if p.ndim == 2 else p @ np.float32([0.299, 0.587, 0.114]) for p in small])
+
+
+def nearest_neighbour(train: Any, test: Any) -> tuple[Any, Any]:
+    """Return the distance to the nearest training thumbnail."""
+    a, b = train.reshape(len(train), -1), test.reshape(len(test), -1)
+    squared = (b**2).sum(1)[:, None] - 2 * b @ a.T + (a**2).sum(1)
+    nearest = train[squared.argmin(1)]
+    return np.sqrt(np.maximum(squared.min(1), 0)), np.abs(test - nearest)
+
+
+def pca_residual(train: Any, test: Any) -> tuple[Any, Any]:
+    """Return what 64 principal components of training pictures leave."""
+    a, b = train.reshape(len(train), -1), test.reshape(len(test), -1)
+    mean = a.mean(0)
+    axes = np.linalg.svd(a - mean, full_matrices=False)[2][: min(64, len(a) - 1)]
+    rest = (b - mean) - (b - mean) @ axes.T @ axes
+    return (rest**2).mean(1), (rest**2).reshape(test.shape)
+
+
+def brightness(train: Any, test: Any) -> tuple[Any, Any]:
+    """Return how far the mean brightness is from that of training pictures."""
+    levels = train.mean((1, 2))
+    return np.abs(test.mean((1, 2)) - levels.mean()) / levels.std(), None
+
+
+FLOORS: dict[str, tuple[Callable[..., tuple[Any, Any]], int]] = {
+    "1-NN, 48 px": (nearest_neighbour, 48),
+    "PCA residual, 64 px": (pca_residual, 64),
+    "brightness": (brightness, 64),
+}
+
+
+def ours(presets: list[str], image_size: int) -> dict[str, Method]:
+    """Return our detector with each preset."""
+    return {
+        f"vae-anomaly {preset}": lambda s, preset=preset: measure_ours(
+            s, preset=preset, image_size=image_size
+        )
+        for preset in presets
+    }
+
+
+def floors() -> dict[str, Method]:
+    """Return what a detector must beat."""
+    return {
+        name: lambda s, score=score, size=size: measure_floor(score, size, s)
+        for name, (score, size) in FLOORS.items()
+    }
+
+
+def figures(split: Split, verdict: Verdict, grid: int = GRID) -> dict[str, float]:
+    """Return image AUROC, by kind and on pixels where there are masks, in percent."""
+    y, scores = split.labels, verdict.scores
+    row = {"image": 100 * auroc(y, scores)}
+    for kind in sorted(set(split.kinds) - {"good"}):
+        chosen = (split.kinds == kind) | (y == 0)
+        row[kind] = 100 * auroc(y[chosen], scores[chosen])
+    if verdict.heat is not None and any(split.masks):
+        row |= pixel_figures(split, verdict.heat, grid)
+    row |= {"fit CPU s": verdict.fit_s, "images/s": verdict.images_per_s, **verdict.extra}
+    return row
+
+
+def pixel_figures(split: Split, heat: NDArray[np.float32], grid: int) -> dict[str, float]:
+    """Return pixel AUROC and AUPRO over good pictures and defective ones whose mask is known."""
+    known = [i for i, y in enumerate(split.labels) if y == 0 or split.masks[i] is not None]
+    large = enlarge(heat[known], (grid, grid))
+    masks = np.stack([grid_mask(split.masks[i], grid) for i in known])
+    return {"pixel": 100 * auroc(masks.ravel(), large.ravel()), "aupro": 100 * aupro(masks, large)}
+
+
+def grid_mask(path: Path | None, grid: int) -> NDArray[np.bool_]:
+    """Return where a picture is defective: cells more than half inside, at least the fullest."""
+    if path is None:
+        return np.zeros((grid, grid), bool)
+    mask = decode_image(path)
+    share = resize_image((mask if mask.ndim == 2 else mask.max(axis=2)) > 0, (grid, grid))
+    return np.asarray(share > min(0.5, 0.999 * float(share.max())))
