@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from tabular import LIMIT, load, quality, split
+from results_file import load
+from tabular import LIMIT, quality, split
 
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.detectors import _tabular_memory
