@@ -424,3 +424,16 @@ def test_self_test_warns_when_defects_cannot_be_seen(caplog):
         detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(chaos)
     visible = detector.metrics_["self_test_auroc"] >= 0.60
     assert visible != ("cannot see defects on your parts" in caplog.text)
+
+
+@pytest.mark.parametrize("preset", ["fast", "default"])
+def test_the_quick_way_to_a_score_gives_the_score_of_the_whole_examination(preset):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(90, 110, (24, 64, 64), dtype=np.uint8)
+    detector = ImageVAEDetector(image_size=64, preset=preset, max_steps=5, random_state=0)
+    detector.fit(pictures)
+    broken = pictures[:9].copy()
+    broken[:4, 20:40, 20:40] = 0
+    np.testing.assert_array_equal(
+        detector.anomaly_score(broken), detector.examine(broken).anomaly_score
+    )

@@ -421,7 +421,15 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         return replace(seen, heat=heat, scored=scored)
 
     def _raw_score(self, X: Any) -> Floats:
-        return self.examine(X).raw_score
+        check_is_fitted(self, "network_")
+        if not isinstance(self.network_, BankNetwork):
+            return self.examine(X).raw_score
+        parts = []
+        for images, _, n in full_batches(self, self._open(X)):
+            scored, statistics = self.network_.score_map(images)
+            maps = masked(scored[:n].numpy(), self.foreground_)
+            parts.append(self.image_score_(maps, statistics[:n].numpy()).raw_score)
+        return np.concatenate([np.empty(0), *parts])
 
     def evidence(self, X: Any) -> pd.DataFrame:
         """Return what speaks against each picture, in nats, higher = more anomalous.

@@ -281,10 +281,7 @@ class BankNetwork(nn.Module):
 
     def inspect(self, features: BankOutput) -> Inspection:
         """Inspect pictures of which the bank's maps are known."""
-        standard = self.linear.standardise(features.maps)
-        plane, log_prob = self.linear.vae.project_and_log_prob(standard)
-        z = self.linear.scale(standard - plane)
-        linear_map = self.linear_scale(energy_map(z))
+        standard, log_prob, z, linear_map = self._linear(features)
         answers = [member(z) for member in self.members]
         repair = _mean([answer[0] for answer in answers])
         head = _mean([answer[1] for answer in answers])
@@ -301,6 +298,24 @@ class BankNetwork(nn.Module):
             kl=kl,
             linear_nll=-log_prob,
         )
+
+    def score_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return only what the score is made of: its map (N, G, G) and the statistics.
+
+        Where the linear level is scored alone, repair VAEs and heads are not asked.
+        """
+        features = self.bank(images)
+        if self.spec.scored != "linear":
+            said = self.inspect(features)
+            return said.scored, said.statistics
+        return self._linear(features)[-1], features.statistics
+
+    def _linear(self, features: BankOutput) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return standardised maps, their log density, what the level leaves, and its map."""
+        standard = self.linear.standardise(features.maps)
+        plane, log_prob = self.linear.vae.project_and_log_prob(standard)
+        z = self.linear.scale(standard - plane)
+        return standard, log_prob, z, self.linear_scale(energy_map(z))
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the coarse picture that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
