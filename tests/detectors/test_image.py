@@ -22,6 +22,7 @@ from vae_anomaly.errors import (
     NotEnoughDataError,
 )
 from vae_anomaly.persistence import read_model, write_model
+from vae_anomaly.thresholds import Threshold
 
 SIZE = 64
 
@@ -437,3 +438,20 @@ def test_the_quick_way_to_a_score_gives_the_score_of_the_whole_examination(prese
     np.testing.assert_array_equal(
         detector.anomaly_score(broken), detector.examine(broken).anomaly_score
     )
+
+
+def test_pictures_of_one_part_count_once_in_the_threshold_also_after_reload(tmp_path):
+    rng = np.random.default_rng(0)
+    parts = np.repeat(np.arange(60), 4)
+    pictures = rng.integers(90, 110, (240, 64, 64), dtype=np.uint8)
+    settings = {"image_size": 64, "preset": "fast", "random_state": 0, "target_fpr": 0.05}
+    detector = ImageVAEDetector(**settings).fit(pictures, groups=parts)
+    assert len(np.unique(detector.calibration_groups_)) == 60
+    scores = detector.calibration_.reference_scores()
+    by_parts = Threshold.from_fpr(scores, 0.05, groups=detector.calibration_groups_)
+    assert detector.threshold_.value == by_parts.value
+    alone = ImageVAEDetector(**settings).fit(pictures)
+    assert not hasattr(alone, "calibration_groups_")
+    detector.save(tmp_path / "model")
+    again = load_detector(tmp_path / "model")
+    np.testing.assert_array_equal(again.calibration_groups_, detector.calibration_groups_)

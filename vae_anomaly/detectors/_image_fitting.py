@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["choose_folds", "fit_network", "group_names"]
+__all__ = ["choose_folds", "fit_network", "group_names", "shared_groups"]
 
 
 @torch.no_grad()
@@ -97,6 +97,12 @@ def choose_folds(groups: NDArray[Any], codes: Ints | None, random_state: int) ->
         if len(np.unique(groups[own])) > 1:
             folds[own] = assign_folds(groups[own], N_FOLDS, random_state)
     return folds
+
+
+def shared_groups(parts: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return a code for each picture's group, or None where each is a group of its own."""
+    names, codes = np.unique(parts, return_inverse=True)
+    return None if len(names) == len(parts) else codes.astype(np.int64)
 
 
 def group_names(groups: Any, pictures: Pictures) -> NDArray[Any]:

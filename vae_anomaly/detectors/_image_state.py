@@ -11,6 +11,7 @@ import torch
 from vae_anomaly.data.depth import FULL_SCALE
 from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import RESIZER
+from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.detectors.image_features import (
     refuse_needless,
     restore_plugged,
@@ -49,6 +50,9 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         "heat_level": np.array([detector.heat_level_]),
         **detector.image_score_.state(),
     }
+    groups = groups_of(detector)
+    if groups is not None:
+        calibration["reference_groups"] = groups
     if detector.registration_ is not None:
         calibration["registration"] = detector.registration_.reference
     if detector.foreground_ is not None:
@@ -94,6 +98,7 @@ def fill_detector(
         arrays: dict[str, Any] = dict(state.calibration)
         raw_scores, level = arrays.pop("raw_scores"), arrays.pop("heat_level")
         detector.latents_ = arrays.pop("latents", None)  # older models have none
+        groups = arrays.pop("reference_groups", None)
         reference, mask = arrays.pop("registration", None), arrays.pop("foreground", None)
         detector.registration_ = None if reference is None else Registration(reference)
         detector.foreground_ = None if mask is None else Foreground(mask.astype(bool))
@@ -106,6 +111,8 @@ def fill_detector(
     detector.white_ = int(state.preprocessing.get("white", FULL_SCALE))  # older models have none
     detector.random_state_ = int(state.preprocessing["random_state"])
     detector.calibration_ = ConformalCalibration.fit(raw_scores)
+    if groups is not None:
+        detector.calibration_groups_ = groups
     detector.heat_level_ = float(level[0])
     detector.threshold_ = Threshold.from_dict(state.threshold or {})
     detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics

@@ -21,7 +21,12 @@ from vae_anomaly.detectors._image_examination import (
     full_batches,
     judge,
 )
-from vae_anomaly.detectors._image_fitting import choose_folds, fit_network, group_names
+from vae_anomaly.detectors._image_fitting import (
+    choose_folds,
+    fit_network,
+    group_names,
+    shared_groups,
+)
 from vae_anomaly.detectors._image_masks import ImageMasksMixin
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors._image_reasons import region_table, scored_reason, words
@@ -299,17 +304,19 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         folds = choose_folds(parts, codes, self.random_state_)
         tell = progress or null_progress
         if self.tile_size is not None:
-            self._take(fit_tiles(self, pictures, parts, tell), folds)
+            self._take(fit_tiles(self, pictures, parts, tell), folds, parts)
             return self
         fitted = fit_network(self, name, pictures, parts, folds, codes, tell)
         heat, scored = (masked(maps, self.foreground_) for maps in (fitted.heat, fitted.scored))
         fitted = replace(fitted, heat=heat, scored=scored)
-        self._take(fitted, folds)
+        self._take(fitted, folds, parts)
         if codes is not None:
             self._warn_of_few(codes, fitted)
         return self
 
-    def _take(self, fitted: FittedNetwork | FittedTiles, folds: NDArray[Any]) -> None:
+    def _take(
+        self, fitted: FittedNetwork | FittedTiles, folds: NDArray[Any], parts: NDArray[Any]
+    ) -> None:
         """Keep the network and calibrate it on the normals that it has not seen."""
         self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
         self.latents_ = fitted.latents
@@ -319,7 +326,7 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         )
         self._take_network(fitted.network)
         self.heat_level_ = region_level(fitted.heat, max(self.target_fpr, 0.05))
-        self._calibrate(raw)
+        self._calibrate(raw, shared_groups(parts[fitted.held_out]))
         self.metrics_ = {
             **fitted.metrics,
             "n_pictures": float(len(fitted.statistics)),
