@@ -23,6 +23,12 @@ from tracking.real_models import (  # noqa: F401 - fixtures
 from vae_anomaly.tracking import register_directory
 
 
+@pytest.fixture(autouse=True)
+def _output_goes_into_a_pipe(monkeypatch):
+    """Whatever terminal the tests run in, commands see none; a test may set COLUMNS itself."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def filled_store(migrated_store: Path, table_model: Path, tmp_path_factory) -> Path:  # noqa: F811
     """A store with versions 1 (champion) and 2 of the model cards; not to be written to."""
