@@ -6,10 +6,10 @@
 DIR holds the archive as it is unpacked: ``<category>/Data/Images/{Normal,Anomaly}``,
 ``<category>/Data/Masks/Anomaly`` and ``split_csv/1cls.csv`` (object, split, label, image, mask;
 paths relative to DIR), the official one-class split, which ``--split`` names where it lies
-elsewhere. The set is not ours to ship (CC BY 4.0). One configuration serves all categories, and no
-label chooses anything. Floors stand in the same tables. A mask is a picture that is not zero where
-the defect is; pixel figures are measured on a grid of 256 x 256. Results are kept in ``--out`` one
-by one: a run that was ended continues.
+elsewhere. The set is not ours to ship; its owner states the licence. One configuration serves all
+categories, and no label chooses anything. Floors stand in the same tables. A mask is a picture that
+is not zero where the defect is; pixel figures are measured on a grid of 256 x 256. Results are
+kept in ``--out`` one by one: a run that was ended continues.
 """
 
 from __future__ import annotations
