@@ -24,9 +24,9 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
+from vae_anomaly.data.fingerprints import fingerprint
 from vae_anomaly.data.histories import EntityHistories
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import fingerprint
 from vae_anomaly.detectors._tabular_augment import augment_rows, only_real
 from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
 from vae_anomaly.detectors._tabular_explain import contributions
