@@ -9,16 +9,12 @@ import torch
 
 from vae_anomaly.detectors._image_parameters import chosen_preset
 from vae_anomaly.detectors.image_features import plug_in
+from vae_anomaly.detectors.image_folds import N_FOLDS, assign_folds
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, PIXEL_SIZE
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
-from vae_anomaly.detectors.image_training import (
-    N_FOLDS,
-    FittedNetwork,
-    assign_folds,
-    fit_bank_network,
-    read_training_maps,
-)
+from vae_anomaly.detectors.image_training import FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.image_training_maps import read_training_maps
 from vae_anomaly.errors import DataError
 from vae_anomaly.features import FilterBank
 

@@ -57,10 +57,7 @@ from vae_anomaly.detectors.image_source import (
 )
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
 from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
-from vae_anomaly.detectors.image_training import (
-    MIN_PICTURES,
-    FittedNetwork,
-)
+from vae_anomaly.detectors.image_training import MIN_PICTURES, FittedNetwork
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.persistence import DetectorState
