@@ -12,12 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.detectors._image_examination import (
-    ImageExamination,
-    first,
-    full_batches,
-    judge,
-)
+from vae_anomaly.detectors._image_examination import ImageExamination, first, full_batches, judge
 from vae_anomaly.detectors._image_fitting import (
     choose_folds,
     fit_network,
@@ -32,10 +27,7 @@ from vae_anomaly.detectors._image_maps import ImageMapsMixin
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors._image_state import fill_detector, state_of
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.image_conditions import (
-    condition_codes,
-    learn_conditions,
-)
+from vae_anomaly.detectors.image_conditions import condition_codes, learn_conditions
 from vae_anomaly.detectors.image_members import PIXEL_SIZE
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
