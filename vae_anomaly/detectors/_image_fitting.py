@@ -1,24 +1,23 @@
-"""From the detector's parameters to a fitted network of the kind asked for."""
+"""From the detector's parameters to a fitted network, and what is to be said of the fit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 from vae_anomaly.detectors._image_parameters import chosen_preset
+from vae_anomaly.detectors.image_conditions import few_pictures
 from vae_anomaly.detectors.image_features import plug_in
+from vae_anomaly.detectors.image_folds import N_FOLDS, assign_folds
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, PIXEL_SIZE
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
-from vae_anomaly.detectors.image_training import (
-    N_FOLDS,
-    FittedNetwork,
-    assign_folds,
-    fit_bank_network,
-    read_training_maps,
-)
+from vae_anomaly.detectors.image_training import FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.image_training_maps import read_training_maps
 from vae_anomaly.errors import DataError
 from vae_anomaly.features import FilterBank
 
@@ -31,7 +30,19 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["choose_folds", "fit_network", "group_names", "shared_groups"]
+__all__ = [
+    "choose_folds",
+    "fit_network",
+    "group_names",
+    "placing",
+    "shared_groups",
+    "warn_of_blindness",
+    "warn_of_few",
+]
+
+logger = logging.getLogger(__name__)
+
+_SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen
 
 
 @torch.no_grad()
@@ -122,3 +133,37 @@ def group_names(groups: Any, pictures: Pictures) -> NDArray[Any]:
             "pictures. Give them in the order of the pictures (a folder is sorted by name)."
         )
     return names.astype(str)
+
+
+def placing(detector: ImageVAEDetector) -> dict[str, float]:
+    """Say what was made of ``register`` and ``foreground``, where they were asked for."""
+    said = {}
+    if detector.register != "off":
+        said["registered"] = float(detector.registration_ is not None)
+    if detector.foreground != "off":
+        found = detector.foreground_
+        said["foreground_share"] = 1.0 if found is None else found.share
+    return said
+
+
+def warn_of_few(conditions: tuple[str, ...], codes: Ints, held_out: Ints) -> None:
+    """Warn of conditions with few pictures, of which the numbers ``held_out`` calibrate."""
+    few = few_pictures(conditions, codes, np.isin(np.arange(len(codes)), held_out))
+    if few:
+        logger.warning(
+            "Few pictures of %s: what is usual for them is hardly known, so expect more "
+            "alarms there. Give 25 and more of every product.",
+            ", ".join(few),
+        )
+
+
+def warn_of_blindness(metrics: Mapping[str, float]) -> None:
+    """Warn where held-out normals are hardly told from their copies with synthetic defects."""
+    visible = metrics.get("self_test_auroc", 1.0)
+    if visible < _SELF_TEST_WARNING:
+        logger.warning(
+            "Self-test: this model cannot see defects on your parts: synthetic ones rank above "
+            "good pictures only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
+            "larger image_size, steadier pictures, or more of them.",
+            100.0 * visible, 100.0 * _SELF_TEST_WARNING,
+        )  # fmt: skip

@@ -9,7 +9,7 @@ from vae_anomaly.detectors.image_features import check_features
 from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.image_placing import FOREGROUND_CHOICES, REGISTER_CHOICES
-from vae_anomaly.detectors.image_training import PRESETS, Preset
+from vae_anomaly.detectors.image_presets import PRESETS, Preset
 from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:

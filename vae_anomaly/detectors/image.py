@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.detectors._image_examination import (
-    ImageExamination,
-    as_pictures,
-    first,
-    full_batches,
-    judge,
-)
+from vae_anomaly.detectors._image_examination import ImageExamination, first, full_batches, judge
 from vae_anomaly.detectors._image_fitting import (
     choose_folds,
     fit_network,
     group_names,
+    placing,
     shared_groups,
+    warn_of_blindness,
+    warn_of_few,
 )
-from vae_anomaly.detectors._image_masks import ImageMasksMixin
+from vae_anomaly.detectors._image_latents import ImageLatentsMixin
+from vae_anomaly.detectors._image_maps import ImageMapsMixin
 from vae_anomaly.detectors._image_parameters import check_conditions_wanted, check_parameters
-from vae_anomaly.detectors._image_reasons import region_table, scored_reason, words
 from vae_anomaly.detectors._image_state import fill_detector, state_of
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.image_conditions import (
-    condition_codes,
-    few_pictures,
-    known_codes,
-    learn_conditions,
-    unseen_reason,
-)
+from vae_anomaly.detectors.image_conditions import condition_codes, learn_conditions
 from vae_anomaly.detectors.image_members import PIXEL_SIZE
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
@@ -57,15 +46,11 @@ from vae_anomaly.detectors.image_source import (
 )
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
 from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
-from vae_anomaly.detectors.image_training import (
-    MIN_PICTURES,
-    FittedNetwork,
-)
-from vae_anomaly.detectors.latent_space import LatentSpaceMixin
+from vae_anomaly.detectors.image_training import MIN_PICTURES, FittedNetwork
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.scoring.heatmaps import Region, enlarge, find_regions, region_level
+from vae_anomaly.scoring.heatmaps import region_level
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.scoring.pooling import pool_maps
 
@@ -76,12 +61,9 @@ __all__ = ["ImageExamination", "ImageVAEDetector"]
 
 Floats = NDArray[np.float64]
 Heat = NDArray[np.float32]
-logger = logging.getLogger(__name__)
-
-_SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen
 
 
-class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector):
+class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.
 
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
@@ -311,7 +293,7 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
         fitted = replace(fitted, heat=heat, scored=scored)
         self._take(fitted, folds, parts)
         if codes is not None:
-            self._warn_of_few(codes, fitted)
+            warn_of_few(self.conditions_, codes, fitted.held_out)
         return self
 
     def _take(
@@ -331,37 +313,10 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
             **fitted.metrics,
             "n_pictures": float(len(fitted.statistics)),
             "n_held_out": float(len(raw)),
-            **self._placing(),
+            **placing(self),
             "held_out_raw_score_mean": float(raw.mean()),
         }
-        visible = fitted.metrics.get("self_test_auroc", 1.0)
-        if visible < _SELF_TEST_WARNING:
-            logger.warning(
-                "Self-test: this model cannot see defects on your parts: synthetic ones rank above "
-                "good pictures only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
-                "larger image_size, steadier pictures, or more of them.",
-                100.0 * visible, 100.0 * _SELF_TEST_WARNING,
-            )  # fmt: skip
-
-    def _placing(self) -> dict[str, float]:
-        """Say what was made of ``register`` and ``foreground``, where they were asked for."""
-        said = {}
-        if self.register != "off":
-            said["registered"] = float(self.registration_ is not None)
-        if self.foreground != "off":
-            found = self.foreground_
-            said["foreground_share"] = 1.0 if found is None else found.share
-        return said
-
-    def _warn_of_few(self, codes: NDArray[np.int64], fitted: FittedNetwork) -> None:
-        held_out = np.isin(np.arange(len(codes)), fitted.held_out)
-        few = few_pictures(self.conditions_, codes, held_out)
-        if few:
-            logger.warning(
-                "Few pictures of %s: what is usual for them is hardly known, so expect more "
-                "alarms there. Give 25 and more of every product.",
-                ", ".join(few),
-            )
+        warn_of_blindness(fitted.metrics)
 
     def _take_network(self, network: BankNetwork | PixelNetwork | TiledNetwork) -> None:
         """Keep a network; what it draws from latents is lit as the training pictures were."""
@@ -453,138 +408,6 @@ class ImageVAEDetector(ImageMasksMixin, LatentSpaceMixin[Heat], BaseVAEDetector)
             calibrated.
         """
         return self.examine(X).evidence
-
-    def heatmap(self, X: Any, *, size: tuple[int, int] | None = None) -> Heat:
-        """Return where pictures differ from good ones, on one scale for all pictures.
-
-        Parameters
-        ----------
-        X : as `examine`
-        size : (height, width), optional
-            Defaults to the model's ``image_size``; with tiles to the map's own grid of 8-pixel
-            cells, that of the first training picture.
-
-        Returns
-        -------
-        ndarray of shape (N, H, W), float32
-            In sd of held-out normals: 0 is usual, higher = more anomalous.
-        """
-        heat, side = self.examine(X).heat, self.image_size
-        own = (side, side) if self.tile_size is None else heat.shape[1:]
-        return enlarge(heat, size or own)
-
-    def regions(self, X: Any, *, level: float | None = None) -> list[list[Region]]:
-        """Return boxes of what is too hot, in pixels of each picture itself, hottest first.
-
-        Parameters
-        ----------
-        X : as `examine`
-        level : float, optional
-            In sd of held-out normals; ``heat_level_`` by default.
-        """
-        pictures = self._open(X)
-        return self._regions(pictures, self.examine(pictures).heat, level)
-
-    def _regions(
-        self, pictures: Pictures, heat: Heat, level: float | None = None
-    ) -> list[list[Region]]:
-        bound = self.heat_level_ if level is None else level
-        return [
-            find_regions(enlarge(heat[i : i + 1], pictures.shape(i))[0], bound)
-            for i in range(len(pictures))
-        ]
-
-    def explain(self, X: Any, *, level: float | None = None) -> pd.DataFrame:
-        """Return one row for each region that is too hot.
-
-        Returns
-        -------
-        DataFrame
-            ``id, rank, top, left, bottom, right`` in pixels of the picture itself, ``area_share``
-            of the picture, ``peak`` and ``mean`` heat in sd of held-out normals. A picture without
-            such a region has no row.
-        """
-        pictures = self._open(X)
-        return region_table(pictures.ids, self.regions(pictures, level=level))
-
-    def reasons(self, X: Any, top: int = 3) -> list[list[str]]:
-        """Say in words what is strange about each picture, the strongest first.
-
-        Returns
-        -------
-        list of N lists of at most ``top`` str
-            Empty for a picture of which nothing exceeds what held-out normals show; a flagged one
-            always has a reason. A condition that training has not seen comes first.
-        """
-        pictures = self._open(X)
-        seen = self.examine(pictures)
-        unseen = [
-            [] if told in self.conditions_ else [unseen_reason(told, taken)]
-            for told, taken in zip(pictures.conditions, seen.judged_as, strict=False)
-        ] or [[]] * len(pictures)
-        regions = self._regions(pictures, seen.heat)
-        cool = [
-            scored_reason(seen, i, pictures.shape(i)) if flagged and not regions[i] else []
-            for i, flagged in enumerate(seen.anomaly_score > self.threshold_.value)
-        ]
-        said = words(seen.evidence, regions, unseen, cool)
-        return [reasons[:top] for reasons in said]
-
-    def reconstruct(self, X: Any) -> Heat:
-        """Return what the VAE expects in place of each picture.
-
-        Returns
-        -------
-        ndarray of shape (N, s, s), or (N, s, s, 3) for the plain VAE in colour, float32 in [0, 1]
-            For ``model="bank"`` a preview of brightness at a quarter of the resolution: the model
-            explains log-energies of filters, of which only the level can be shown as a picture.
-        """
-        check_is_fitted(self, "network_")
-        parts = [
-            self.network_.preview(images, codes)[:n]
-            for images, codes, n in full_batches(self, self._open(X))
-        ]
-        return as_pictures(torch.cat(parts))
-
-    def transform(self, X: Any) -> Heat:
-        """Return where pictures lie among the latents.
-
-        Returns
-        -------
-        ndarray of shape (N, Z), float32
-            Posterior means: of the linear level for ``model="bank"``, of the VAE on pixels else;
-            of ``vq`` the chosen codes, one position after another.
-        """
-        check_is_fitted(self, "network_")
-        parts = [
-            self.network_.latents(images, codes)[:n]
-            for images, codes, n in full_batches(self, self._open(X))
-        ]
-        return torch.cat(parts).numpy()
-
-    def _decode(self, z: Heat, conditions: Any = None) -> Heat:
-        """Return the pictures of latents (N, Z), by default under the first condition there is."""
-        latents, codes = torch.from_numpy(z), None
-        if self.conditions_:
-            chosen = self.conditions_[0] if conditions is None else conditions
-            codes = torch.from_numpy(known_codes(self.conditions_, chosen, len(z)))
-        with torch.inference_mode():
-            return as_pictures(self.network_.decode(latents, codes))
-
-    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        with torch.inference_mode():
-            return self.network_.draw_prior(n, generator)
-
-    def _latent_reference(self) -> Heat | None:
-        check_is_fitted(self, "network_")
-        return self.latents_
-
-    def _one(self, item: Any) -> Any:
-        """Return a single picture, given as a path or an array with or without a batch axis."""
-        if not isinstance(item, np.ndarray):
-            return item
-        single = item.ndim == 2 or (item.ndim == 3 and item.shape[2] in (3, 4))
-        return item[None] if single else item
 
     # ------------------------------------------------------------------ saving
 

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from vae_anomaly.detectors.image_backbone import BackboneBank, BackboneSpec, weights_digest
+from vae_anomaly.detectors.image_folds import evenly
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_timm import PREFIX, build_timm, read_timm
+from vae_anomaly.detectors.image_training_maps import as_tensor
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 
 if TYPE_CHECKING:
@@ -170,8 +172,6 @@ def _the_same(backbone: BackboneSpec, features: nn.Module | None) -> nn.Module:
 
 def _few(pictures: Pictures, size: int, channels: int) -> Iterator[Tensor]:
     """Yield some training pictures, spread over all."""
-    from vae_anomaly.detectors.image_training import as_tensor, evenly
-
     chosen = pictures.take(evenly(len(pictures), _LOOKED_AT))
     for _, images in chosen.chunks(size, channels):
         yield as_tensor(images)

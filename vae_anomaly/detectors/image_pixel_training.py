@@ -15,19 +15,14 @@ import torch
 from torch import Tensor
 
 from vae_anomaly.detectors.image_conditions import keep_each_condition, scale_rows
+from vae_anomaly.detectors.image_folds import evenly, validation_split
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixels import PixelNetwork
+from vae_anomaly.detectors.image_presets import Preset, training_config
 from vae_anomaly.detectors.image_source import Pictures, new_digest
-from vae_anomaly.detectors.image_training import (
-    FittedNetwork,
-    Preset,
-    as_tensor,
-    evenly,
-    training_config,
-    training_metrics,
-    validation_split,
-)
+from vae_anomaly.detectors.image_training import FittedNetwork, training_metrics
+from vae_anomaly.detectors.image_training_maps import as_tensor
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.diagnostics import ACTIVE_SHARE, active_units, predict_collapse
 from vae_anomaly.errors import NotEnoughDataError

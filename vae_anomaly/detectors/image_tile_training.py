@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vae_anomaly.detectors._image_parameters import chosen_preset
+from vae_anomaly.detectors.image_folds import N_FOLDS, assign_folds
 from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_source import Pictures, new_digest, refuse_faults
 from vae_anomaly.detectors.image_tiles import (
@@ -29,14 +30,8 @@ from vae_anomaly.detectors.image_tiles import (
     inspect_tiles,
     tile_chunks,
 )
-from vae_anomaly.detectors.image_training import (
-    N_FOLDS,
-    FittedNetwork,
-    TrainingMaps,
-    assign_folds,
-    fit_bank_network,
-    read_training_maps,
-)
+from vae_anomaly.detectors.image_training import FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.image_training_maps import TrainingMaps, read_training_maps
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.features import FilterBank, blur
 

@@ -22,7 +22,6 @@ Vovk, Cross-conformal predictors, 2015.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_anomaly.corruption.defects import add_defects, cell_mask
+from vae_anomaly.detectors.image_folds import evenly, network_parts, validation_split
 from vae_anomaly.detectors.image_linear import fit_linear_level
 from vae_anomaly.detectors.image_network import (
     HEAD_WEIGHT,
@@ -42,18 +41,17 @@ from vae_anomaly.detectors.image_network import (
     RepairMember,
     combine_maps,
 )
-from vae_anomaly.detectors.image_source import Pictures, new_digest
+from vae_anomaly.detectors.image_presets import Preset, training_config
+from vae_anomaly.detectors.image_training_maps import TrainingMaps
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.diagnostics import ACTIVE_VARIANCE
-from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.features import CELL, FilterBank
 from vae_anomaly.metrics import auroc
 from vae_anomaly.models.networks import seeded
 from vae_anomaly.models.repair import RepairVAE
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.pooling import pool_maps
 from vae_anomaly.scoring.residuals import MapScale, energy_map
-from vae_anomaly.training import History, TrainingConfig, fit_vae
+from vae_anomaly.training import History, fit_vae
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,88 +62,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Arrays = NDArray[np.float32]
 
-__all__ = [
-    "MIN_PICTURES",
-    "PRESETS",
-    "FittedNetwork",
-    "Preset",
-    "TrainingMaps",
-    "as_tensor",
-    "assign_folds",
-    "evenly",
-    "fit_bank_network",
-    "read_training_maps",
-    "training_config",
-    "training_metrics",
-    "validation_split",
-]
-
-logger = logging.getLogger(__name__)
+__all__ = ["MIN_PICTURES", "FittedNetwork", "fit_bank_network", "training_metrics"]
 
 MIN_PICTURES: Final = 8
-N_FOLDS: Final = 5
-_VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How much work training is.
-
-    Parameters
-    ----------
-    n_networks : int
-        Repair VAEs, cross-fitted; 0 leaves the linear level alone.
-    copies : int
-        Corrupted copies of each picture.
-    passes : float
-        How often each picture is seen, clean or corrupted, by each network.
-    min_steps, max_steps : int
-        Bounds for the number of optimisation steps of each network.
-    batch_size : int
-    width : int
-        Channels of the repair VAEs.
-    """
-
-    n_networks: int = 2
-    copies: int = 3
-    passes: float = 36.0
-    min_steps: int = 120
-    max_steps: int = 1000
-    batch_size: int = 32
-    width: int = 48
-
-    def steps(self, n_pictures: int) -> int:
-        """Return the optimisation steps for so many pictures."""
-        wanted = int(self.passes * n_pictures / self.batch_size)
-        return int(np.clip(wanted, self.min_steps, self.max_steps))
-
-
-PRESETS: Final = {
-    "fast": Preset(n_networks=0, copies=1),
-    "default": Preset(),
-    "thorough": Preset(n_networks=4, copies=3, passes=60.0, min_steps=400, max_steps=2000),
-}
-
-
-@dataclass(frozen=True)
-class TrainingMaps:
-    """Good pictures and their corrupted copies, as the bank sees them.
-
-    Attributes
-    ----------
-    maps : Tensor of shape (n, C, G, G)
-    statistics : Tensor of shape (n, S)
-    corrupted : Tensor of shape (copies, n, C, G, G)
-    masks : Tensor of shape (copies, n, G, G)
-        How visible the synthetic defect is in each cell, in [0, 1].
-    fingerprint : dict
-    """
-
-    maps: Tensor
-    statistics: Tensor
-    corrupted: Tensor
-    masks: Tensor
-    fingerprint: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -180,67 +99,6 @@ class FittedNetwork:
     statistics: Arrays
     fingerprint: dict[str, Any]
     latents: Arrays
-
-
-def read_training_maps(
-    pictures: Pictures,
-    bank: FilterBank | BackboneBank,
-    copies: int,
-    random_state: int,
-    progress: Progress = null_progress,
-) -> TrainingMaps:
-    """Decode each picture once, corrupt it, and keep only the bank's maps.
-
-    Raises
-    ------
-    ImageError
-        If pictures cannot be read; names them.
-    """
-    digest, size = new_digest(), bank.image_size
-    clean, statistics, corrupted, masks = [], [], [], []
-    for where, images in pictures.chunks(size, bank.channels, digest):
-        features = bank(as_tensor(images))
-        clean.append(features.maps)
-        statistics.append(features.statistics)
-        for copy in range(copies):
-            spoiled, spots = _corrupt(images, where.start, copy, random_state)
-            corrupted.append(bank(as_tensor(spoiled)).maps)
-            masks.append(torch.from_numpy(spots))
-        progress("features", where.stop, len(pictures))
-    return TrainingMaps(
-        torch.cat(clean),
-        torch.cat(statistics),
-        _by_copy(corrupted, copies),
-        _by_copy(masks, copies),
-        pictures.fingerprint(digest),
-    )
-
-
-def assign_folds(groups: NDArray[Any], n_folds: int, random_state: int) -> Ints:
-    """Return a fold for each picture, (n,) int64; a group is never split.
-
-    Groups are shuffled and each goes to the fold with the fewest pictures so far.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If there is only one group.
-    """
-    names, members = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise NotEnoughDataError(
-            f"Calibration holds out whole groups and needs at least 2; got {len(names)} "
-            f"({names[0]!r}). Give a finer groups=, or none."
-        )
-    sizes = np.bincount(members)
-    order = np.random.default_rng(random_state).permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    load = np.zeros(min(n_folds, len(names)))
-    fold_of = np.zeros(len(names), np.int64)
-    for group in order:
-        fold_of[group] = int(np.argmin(load))
-        load[fold_of[group]] += sizes[group]
-    return fold_of[members]
 
 
 def fit_bank_network(
@@ -300,7 +158,7 @@ def fit_bank_network(
     network.linear_scale = MapScale.fit(linear_map)
     maps = _Held(network.linear_scale(linear_map), network.linear_scale(energy_map(spoiled[0])))
     history = History()
-    parts = _parts(groups, spec.n_networks, random_state)
+    parts = network_parts(groups, spec.n_networks, random_state)
     for member in range(spec.n_networks):
         fitted, history = _fit_member(
             _Lesson(z, spoiled, data.masks, groups),
@@ -336,11 +194,6 @@ def fit_bank_network(
         data.fingerprint,
         network.map_latents(data.maps[evenly(len(z), MAX_REFERENCE)]).numpy(),
     )
-
-
-def evenly(n: int, most: int) -> Ints:
-    """Return at most ``most`` numbers of 0 .. n - 1, at equal distances."""
-    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
 
 
 def _linear_units(level: LinearLevel) -> dict[str, float]:
@@ -434,67 +287,6 @@ def _fit_member(
             vae, x, target=target, extras={"mask": mask}, config=config, progress=progress, **held
         )
     return RepairMember(vae.eval()), history
-
-
-def training_config(
-    preset: Preset, n_pictures: int, random_state: int, decay: float | None = 0.99
-) -> TrainingConfig:
-    """Return how a network is trained on so many pictures."""
-    steps = preset.steps(n_pictures)
-    return TrainingConfig(
-        max_steps=steps,
-        batch_size=preset.batch_size,
-        lr=2e-3,
-        weight_decay=1e-3,
-        lr_schedule="cosine",
-        kl_schedule="linear",
-        kl_warmup_steps=steps // 4,
-        clip_norm=5.0,
-        ema_decay=decay,
-        patience=4,
-        eval_every=max(20, steps // 10),
-        random_state=random_state,
-    )
-
-
-def validation_split(
-    groups: NDArray[Any], seen: NDArray[np.bool_], random_state: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Split what a network may see into training and stopping pictures, by group."""
-    inside = np.flatnonzero(seen)
-    stop = np.zeros(len(seen), bool)
-    if len(np.unique(groups[inside])) >= 2 * _VALIDATION_SHARE:
-        stop[inside[assign_folds(groups[inside], _VALIDATION_SHARE, random_state) == 0]] = True
-    return seen & ~stop, stop
-
-
-def _parts(groups: NDArray[Any], n_networks: int, random_state: int) -> Ints:
-    """Return which network does not see each picture; a single network sees four fifths."""
-    return assign_folds(groups, n_networks if n_networks > 1 else N_FOLDS, random_state + 1)
-
-
-def _corrupt(images: Arrays, first: int, copy: int, random_state: int) -> tuple[Arrays, Arrays]:
-    """Return corrupted copies of a chunk and the cells where they differ."""
-    spoiled, spots = [], []
-    for i, image in enumerate(images):
-        generator = np.random.default_rng([random_state, copy, first + i])
-        donor = images[(i + 1 + copy) % len(images)]
-        broken, mask = add_defects(image, generator, donor=donor)
-        spoiled.append(broken)
-        spots.append(cell_mask(mask, CELL))
-    return np.stack(spoiled), np.stack(spots)
-
-
-def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
-    """Sort chunks that alternate between copies, (copies, n, ...)."""
-    if copies == 0:
-        return torch.empty(0)
-    return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
-
-
-def as_tensor(images: Arrays) -> Tensor:
-    """Return pictures (n, S, S, C) as a tensor (n, C, S, S)."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 def _numbered(progress: Progress, member: int, n_networks: int) -> Progress:

@@ -18,24 +18,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
+from vae_anomaly.data.fingerprints import fingerprint
 from vae_anomaly.data.histories import EntityHistories
 from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import fingerprint
-from vae_anomaly.detectors._tabular_augment import augment_rows, only_real
-from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
-from vae_anomaly.detectors._tabular_explain import contributions
-from vae_anomaly.detectors._tabular_generate import (
-    commonest_condition,
-    decoded,
-    drawn,
-    usual_conditions,
-)
+from vae_anomaly.detectors._tabular_augment import only_real
+from vae_anomaly.detectors._tabular_evidence import IW_DRAWS, TabularEvidenceMixin
 from vae_anomaly.detectors._tabular_health import training_metrics
 from vae_anomaly.detectors._tabular_input import (
     counted_rows,
@@ -43,37 +34,22 @@ from vae_anomaly.detectors._tabular_input import (
     infer_schema,
     plain_numbers,
     read_frame,
-    single_row,
 )
-from vae_anomaly.detectors._tabular_members import MEMBERS
+from vae_anomaly.detectors._tabular_latents import TabularLatentsMixin
 from vae_anomaly.detectors._tabular_memory import max_memory_rows
-from vae_anomaly.detectors._tabular_parameters import (
-    PRESETS,
-    SCORES,
-    check_parameters,
-    fit_options,
-)
-from vae_anomaly.detectors._tabular_reasons import reasons_for
+from vae_anomaly.detectors._tabular_parameters import PRESETS, SCORES, check_parameters, fit_options
 from vae_anomaly.detectors._tabular_rows import held_out_groups, only_used, plan_rows
-from vae_anomaly.detectors._tabular_saved import (
-    arrays_under,
-    calibration_arrays,
-    entities_from_state,
-    entity_header,
-    scale_from_state,
-)
-from vae_anomaly.detectors._tabular_scorer import RowScorer, encode
+from vae_anomaly.detectors._tabular_saved import fill_detector, state_of
+from vae_anomaly.detectors._tabular_scorer import RowScorer
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors._tabular_trimming import usual_scores
-from vae_anomaly.detectors.base import BaseVAEDetector, groups_of
-from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
+from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration
+from vae_anomaly.scoring.calibration import ConditionalScale
 from vae_anomaly.scoring.fusion import fuse
-from vae_anomaly.thresholds import Threshold
 
 __all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 
@@ -87,15 +63,10 @@ logger = logging.getLogger(__name__)
 
 MAX_FIT_ROWS = 10_000
 WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
-IW_DRAWS = 64
 BLOCK = 16_384  # rows held as features at a time
 
 
-class TabularVAEDetector(
-    LatentSpaceMixin[pd.DataFrame],
-    TransformerMixin,  # type: ignore[misc]  # sklearn is untyped
-    BaseVAEDetector,
-):
+class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetector):
     """Detect anomalous rows of a table with a VAE trained on normal rows only.
 
     Parameters
@@ -305,150 +276,6 @@ class TabularVAEDetector(
             logger.warning("%s.", warning)
         return self
 
-    def evidence(self, X: Any) -> pd.DataFrame:
-        """Return what each kind of evidence says, in nats; higher = more anomalous.
-
-        Returns
-        -------
-        evidence : DataFrame of N rows
-            ``reconstruction_nll`` and ``kl``, and their sum ``negative_elbo``; ``iw_nll``, the
-            importance-weighted estimate of -log p (64 draws, the same for every row); and the
-            surprise -log p of each term of the fused score, with ``fused`` itself. The KL is that
-            to the model's own prior. An autoencoder has no prior, hence none of ``kl``,
-            ``negative_elbo`` and ``iw_nll``.
-        """
-        frame, table = self._encoded(X)
-        has_prior = MEMBERS[self.model].has_prior
-        evidence = self._scorer.evidence(table, iw_draws=IW_DRAWS if has_prior else 0)
-        terms = self._scorer.terms(table)
-        columns = {"reconstruction_nll": evidence.reconstruction_nll}
-        if evidence.iw_nll is not None:
-            columns |= {
-                "kl": evidence.kl,
-                "negative_elbo": -evidence.elbo,
-                "iw_nll": evidence.iw_nll,
-            }
-        columns |= {f"{name}_surprise": surprise for name, surprise in terms.items()}
-        columns["fused"] = fuse(terms, self._scorer.weights, self._scorer.power)
-        return pd.DataFrame(columns, index=frame.index)
-
-    def explain(self, X: Any) -> pd.DataFrame:
-        """Return what each column adds to the raw score of each row.
-
-        Returns
-        -------
-        contributions : DataFrame of shape (N, columns), nats
-            One column per column that the model reads; they sum to ``assess(X)["raw_score"]``.
-            Negative parts speak for the row.
-        """
-        frame, table = self._encoded(X)
-        parts = self._contributions(table)
-        return pd.DataFrame(parts, index=frame.index, columns=list(self._scorer.encoder.names))
-
-    def reasons(self, X: Any, top: int = 3) -> list[list[str]]:
-        """Say in words what is unusual about each row, the most important first.
-
-        Parameters
-        ----------
-        X : table of N rows
-        top : int
-            Most reasons per row.
-
-        Returns
-        -------
-        reasons : list of N lists of str
-            Such as ``"amount 4,310 where 20-180 is typical"``.
-        """
-        frame, table = self._encoded(X)
-        if len(frame) == 0:
-            return []
-        parts = self._contributions(table)
-        return reasons_for(self._scorer, frame, table, parts, top, entity_phrases(self.entities_))
-
-    def missing_cells(self, X: Any) -> NDArray[np.int64]:
-        """Return how many cells of each row were empty and had to be filled, shape (N,)."""
-        _, table = self._encoded(X)
-        return np.asarray(table.missing.sum(axis=1), dtype=np.int64)
-
-    def transform(self, X: Any) -> NDArray[np.float32]:
-        """Return the posterior means of the rows, shape (N, Z), float32."""
-        _, table = self._encoded(X)
-        main = self._scorer.main
-        return encode(main.vae, main.look(table.numbers))[0]
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the latents that `transform` gives."""
-        check_is_fitted(self, "calibration_")
-        n = self._scorer.main.vae.latent_dim
-        return np.array([f"latent{i}" for i in range(n)], dtype=object)
-
-    def reconstruct(self, X: Any) -> pd.DataFrame:
-        """Return what the decoder expects at the posterior mean of each row.
-
-        Returns
-        -------
-        expected : DataFrame of shape (N, columns)
-            The likelihood's mean of numbers, the likeliest category, weekday and hour of times.
-        """
-        frame, table = self._encoded(X)
-        rows = self._scorer.main.look(table.numbers)
-        mean, _ = encode(self._scorer.main.vae, rows)
-        return decoded(self._scorer, mean, rows).set_index(frame.index)
-
-    def augment(
-        self,
-        rows: Any,
-        n: int,
-        *,
-        sampler: Literal["normal", "gmm"] = "normal",
-        random_state: int | None = None,
-    ) -> pd.DataFrame:
-        """Add generated rows that resemble the given ones, for example of a rare class.
-
-        Parameters
-        ----------
-        rows : table of 2 or more rows
-        n : int
-            Rows to generate.
-        sampler : {"normal", "gmm"}
-            What is fitted to the rows' latents.
-        random_state : int, optional
-            The same number gives the same rows.
-
-        Returns
-        -------
-        augmented : DataFrame of len(rows) + n rows
-            The given rows first. The column ``synthetic`` is True for generated rows: `fit`,
-            ``evaluate`` and ``threshold tune`` leave them out, and so should your own tests. A
-            column that the model does not read has one value (a label) or none (an id) in them.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there is a single row.
-        ConfigError
-            If ``n`` or ``sampler`` is not as above, or the model reads a column ``synthetic``.
-        """
-        return augment_rows(self, self._named(rows), n, sampler, random_state)
-
-    def _decode(self, z: NDArray[np.float32]) -> pd.DataFrame:
-        return decoded(self._scorer, z, commonest_condition(self._scorer, len(z)))
-
-    def _generate(self, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
-        like = usual_conditions(self._scorer, len(z), generator)
-        return drawn(self._scorer, z, like, generator)
-
-    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        return self._scorer.main.vae.draw_prior(n, generator)
-
-    def _latent_reference(self) -> NDArray[np.float32]:
-        main = self._scorer.main
-        exemplars = main.latents.even[:MAX_REFERENCE]
-        return np.asarray(exemplars * main.spread, dtype=np.float32)
-
-    def _one(self, item: Any) -> Any:
-        return single_row(item)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -512,15 +339,6 @@ class TabularVAEDetector(
         kinds = {"reconstruction": evidence.reconstruction_nll, "kl": evidence.kl}
         return kinds.get(self.score, -evidence.elbo)
 
-    def _contributions(self, table: EncodedTable) -> Floats:
-        raw = self._score_table(self._scorer, table)
-        parts = contributions(self._scorer, table, self.score, raw)
-        if self._scale is None:
-            return parts
-        scaled = self._scaled_score(table)
-        rate = np.divide(scaled, raw, out=np.ones_like(raw), where=raw != 0.0)
-        return np.asarray(parts * rate[:, None])
-
     def _encoded(self, X: Any) -> tuple[pd.DataFrame, EncodedTable]:
         frame = self._typed(X)
         return frame, self._scorer.encoder.transform(frame)
@@ -571,45 +389,10 @@ class TabularVAEDetector(
         return {*known, *(self.column_kinds or {})}
 
     def _state(self) -> DetectorState:
-        header, weights, rest = self._scorer.state()
-        config = self.get_params(deep=False) | {"schema": None}
-        if self.column_kinds is not None:
-            config["column_kinds"] = dict(self.column_kinds)
-        names = getattr(self, "feature_names_in_", None)
-        return DetectorState(
-            kind=self.kind,
-            config=config,
-            schema=self.schema_.to_dict(),
-            preprocessing={
-                **header,
-                "n_features_in": self.n_features_in_,
-                "feature_names_in": None if names is None else [str(name) for name in names],
-                **entity_header(self.entities_),
-            },
-            weights=weights,
-            calibration=calibration_arrays(
-                self.calibration_.reference, groups_of(self), rest, self._scale, self.entities_
-            ),
-            threshold=self.threshold_.to_dict(),
-            fingerprint=self.fingerprint_,
-            metrics=self.metrics_,
-        )
+        return state_of(self)
 
     @classmethod
     def _from_state(cls, state: DetectorState) -> Self:
         detector = cls(**state.config)
-        detector.schema_ = Schema.from_dict(state.schema or {})
-        made = state.preprocessing
-        detector.n_features_in_ = int(made["n_features_in"])
-        if made["feature_names_in"] is not None:
-            detector.feature_names_in_ = np.array(made["feature_names_in"], dtype=object)
-        rest = arrays_under("scorer", state.calibration)
-        detector._scorer = RowScorer.from_state(made, state.weights, rest)
-        detector._scale = scale_from_state(state.calibration)
-        detector.entities_ = entities_from_state(made, state.calibration)
-        detector.calibration_ = ConformalCalibration(state.calibration["reference"])
-        if "reference_groups" in state.calibration:
-            detector.calibration_groups_ = state.calibration["reference_groups"]
-        detector.threshold_ = Threshold.from_dict(state.threshold or {})
-        detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
+        fill_detector(detector, state)
         return detector

@@ -17,13 +17,13 @@ from vae_anomaly.data.folders import list_images
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.data.views import StandardView
+from vae_anomaly.detectors.image_folds import assign_folds
 from vae_anomaly.detectors.image_source import (
     Pictures,
     decide_channels,
     decide_white,
     open_pictures,
 )
-from vae_anomaly.detectors.image_training import assign_folds
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.jobs.images import groups_of
 from vae_anomaly.jobs.reading import read_training_rows
