@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from vae_anomaly.detectors.image_conditions import condition_codes
 from vae_anomaly.detectors.image_network import Inspection
 from vae_anomaly.detectors.image_source import CHUNK, Pictures
+from vae_anomaly.scoring.image_score import PoolEvidence
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
 
-__all__ = ["ImageExamination", "as_pictures", "filled_up", "first", "full_batches", "judge"]
+__all__ = [
+    "ImageExamination", "as_pictures", "examination", "filled_up", "first", "full_batches", "judge"
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Heat = NDArray[np.float32]
@@ -92,26 +95,45 @@ def judge(
         torch.cat([getattr(part, name) for part in parts]).numpy()
         for name in ("heat", "scored", "statistics", "nll", "kl", "linear_nll")
     )
-    said = detector.image_score_(scored, statistics)
-    nll, kl, linear_nll = (terms.astype(np.float64) for terms in (nll, kl, linear_nll))
+    told = [part.condition for part in parts if part.condition is not None]
+    return examination(
+        detector,
+        ids,
+        detector.image_score_(scored, statistics),
+        (nll.astype(np.float64), kl.astype(np.float64), linear_nll.astype(np.float64)),
+        (heat, scored),
+        tuple(detector.conditions_[code] for part in told for code in part.tolist()),
+    )
+
+
+def examination(
+    detector: ImageVAEDetector,
+    ids: tuple[str, ...],
+    said: PoolEvidence,
+    terms: tuple[Floats, Floats, Floats],
+    maps: tuple[Heat, Heat],
+    judged_as: tuple[str, ...] = (),
+) -> ImageExamination:
+    """Put evidence, its terms (nll, kl, linear nll) and maps (shown, scored) together."""
+    nll, kl, linear_nll = terms
+    raw = said.raw_score
     columns = {
         "reconstruction_nll": nll,
         "kl": kl,
         "negative_elbo": nll + kl,
         "linear_nll": linear_nll,
         **said.columns(),
-        "raw_score": said.raw_score,
+        "raw_score": raw,
     }
-    raw, told = said.raw_score, [p.condition for p in parts if p.condition is not None]
     return ImageExamination(
         ids=ids,
         raw_score=raw,
         anomaly_score=detector.calibration_.anomaly_score(raw),
         p_value=detector.calibration_.p_value(raw),
-        heat=heat,
-        scored=scored,
+        heat=maps[0],
+        scored=maps[1],
         evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
-        judged_as=tuple(detector.conditions_[code] for part in told for code in part.tolist()),
+        judged_as=judged_as,
     )
 
 

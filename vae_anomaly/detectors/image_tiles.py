@@ -16,13 +16,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vae_anomaly.data.tiling import TileGrid
-from vae_anomaly.detectors._image_examination import ImageExamination, filled_up
+from vae_anomaly.detectors._image_examination import ImageExamination, examination, filled_up
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_source import CHUNK, Pictures, refuse_faults
 from vae_anomaly.errors import ConfigError, ImageError
@@ -323,24 +322,8 @@ def _judged(
 ) -> ImageExamination:
     pooled, statistics, terms = said
     evidence = detector.image_score_.of_pools(pooled, statistics)
-    raw = evidence.raw_score
-    columns = {
-        "reconstruction_nll": terms[:, 0],
-        "kl": terms[:, 1],
-        "negative_elbo": terms[:, 0] + terms[:, 1],
-        "linear_nll": terms[:, 2],
-        **evidence.columns(),
-        "raw_score": raw,
-    }
-    return ImageExamination(
-        ids=ids,
-        raw_score=raw,
-        anomaly_score=detector.calibration_.anomaly_score(raw),
-        p_value=detector.calibration_.p_value(raw),
-        heat=heat,
-        scored=heat,
-        evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
-    )
+    nll, kl, linear_nll = terms.T
+    return examination(detector, ids, evidence, (nll, kl, linear_nll), (heat, heat))
 
 
 def _no_latents() -> ConfigError:
