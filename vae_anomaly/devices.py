@@ -73,12 +73,7 @@ def torch_device(device: object) -> torch.device:
     ConfigError
         As `device_name`.
     """
-    import torch
-
-    name = device_name(device)
-    return (
-        torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else torch.device(name)
-    )
+    return _opened(device_name(device))
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -169,6 +164,15 @@ def _check_gpu(name: str, count: int) -> None:
             f"device={name!r} was asked for, but there are {count} GPUs, numbered from 0. Take one "
             f"of cuda:0 to cuda:{count - 1}."
         )
+
+
+def _opened(name: str) -> torch.device:
+    """Return the device of a name that `device_name` found; "cuda" gets its number."""
+    import torch
+
+    if name == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device(name)
 
 
 def _n_gpus() -> int:

@@ -64,7 +64,8 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
         detector = cast("ImageVAEDetector", self)
         latents, codes = torch.from_numpy(z), None
         if detector.conditions_:
-            chosen = detector.conditions_[0] if conditions is None else conditions
+            first = detector.conditions_[:1]
+            chosen = first * len(z) if conditions is None else conditions
             codes = torch.from_numpy(known_codes(detector.conditions_, chosen, len(z)))
         place = settled(detector)
         told = None if codes is None else codes.to(place)
@@ -74,8 +75,9 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
     def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw on the processor, so that a seed means the same latents everywhere."""
         detector = cast("ImageVAEDetector", self)
+        network = detector.network_.cpu()
         with torch.inference_mode():
-            return detector.network_.cpu().draw_prior(n, generator)
+            return network.draw_prior(n, generator)
 
     def _latent_reference(self) -> Heat | None:
         detector = cast("ImageVAEDetector", self)
