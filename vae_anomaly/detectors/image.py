@@ -168,7 +168,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     picture; nats in `evidence` are means over tiles. See `detectors.image_tile_training`.
 
     The same picture gets the same score alone, in any batch and after reload, to 1e-4 in the raw
-    score on one machine; across machines and thread counts rounding differs by about as much.
+    score on one machine; across machines and thread counts rounding differs by about as much,
+    between processor and GPU by up to 1e-3 (relative to raw scores above 1).
 
     Examples
     --------
