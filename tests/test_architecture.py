@@ -17,7 +17,7 @@ PACKAGE = Path(vae_anomaly.__file__).parent
 # Lowest layer first. A module may import from its own layer and from those above it in this list.
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "progress"),
-    ("records",),
+    ("records", "devices"),
     ("metrics",),
     ("likelihoods", "objectives", "priors", "thresholds", "data"),
     ("models", "features", "corruption"),

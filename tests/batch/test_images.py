@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
@@ -24,7 +25,7 @@ from vae_anomaly.batch import (
 )
 from vae_anomaly.batch.failpoints import VARIABLE
 from vae_anomaly.batch.overlay import render_overlay
-from vae_anomaly.errors import DataError, ModelRefusedError, TooManyBadItemsError
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
 
 
 def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):
@@ -37,6 +38,31 @@ def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):
     np.testing.assert_allclose(results["score"], expected, rtol=1e-4)
     assert results["is_anomaly"].to_numpy().nonzero()[0].tolist() == [4, 9]
     assert (summary.rows_in, summary.flagged, summary.quarantined) == (12, 2, 0)
+
+
+def test_the_device_is_chosen_for_the_run_and_makes_no_result_out_of_date(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 4)
+    first = score_images(image_model, night, tmp_path / "out", device="auto")
+    again = score_images(image_model, night, tmp_path / "out", device="cpu")
+    assert (first.skipped, again.skipped) == (0, 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 4)
+    with pytest.raises(ConfigError, match="device='cuda' was asked for"):
+        score_images(image_model, night, tmp_path / "out", device="cuda", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
+def test_two_workers_share_a_gpu(image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 12, holes=(4, 9))
+    options = {"images_per_partition": 6, "heatmaps": "none", "masks": "none"}
+    score_images(image_model, night, tmp_path / "out", device="cuda", workers=2, **options)
+    expected = load_detector(image_model).anomaly_score(sorted(night.iterdir()))
+    found = read_results(tmp_path / "out").sort_values("id")["score"]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

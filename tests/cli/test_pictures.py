@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import write_labelled_surfaces
 
@@ -101,3 +102,24 @@ def test_pictures_are_evaluated_by_machine_and_logged(call, call_json, model, la
     said = call_json("evaluate", model, labelled, "--by", "machine", "--log")
     assert {row["value"] for row in said["by"]["machine"]} == {"press-0", "press-1", "press-2"}
     assert len(said["run"]) == 32
+
+
+def test_pictures_are_scored_evaluated_and_inspected_on_the_device_asked_for(
+    call, call_json, model, labelled
+):
+    said = call_json("score", "images", model, labelled, "--out", "flags", "--device", "auto")
+    assert said["rows_out"] == 22
+    assert call("evaluate", model, labelled, "--device", "auto")[0] == 0
+    code, out, _ = call("inspect", model, pd.read_csv(labelled)["path"][0], "--device", "tpu")
+    assert (code, out) == (2, "")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize(
+    "command", [("score", "images", "MODEL", "PICTURES"), ("evaluate", "MODEL", "PICTURES")]
+)
+def test_a_gpu_that_is_not_there_ends_with_the_remedy(call, model, labelled, command):
+    named = {"MODEL": model, "PICTURES": labelled}
+    rest = ["--out", "flags", "--device", "cuda"]
+    code, _, err = call(*(named.get(word, word) for word in command), *rest)
+    assert (code, "--device" in err or "device='auto'" in err or "'auto'" in err) == (2, True)

@@ -252,6 +252,13 @@ def test_products_are_told_by_their_folders(call_json, call, parts):
     assert (code, "condition='folder'" in err) == (2, True)
 
 
+def test_images_are_trained_on_the_device_and_in_the_arithmetic_asked_for(call_json, parts):
+    chosen = ("--device", "auto", "--precision", "bf16", "--preset", "default", "--max-steps", 2)
+    call_json("train", "images", parts, "--size", 64, "--out", "model", "--no-register", *chosen)
+    again = load_detector("model")
+    assert (again.device, again.precision) == ("cpu", "bf16")
+
+
 def test_groups_must_name_every_picture(parts, groups):
     table = pd.read_csv(groups)
     table.iloc[1:].to_csv(groups, index=False)

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.partition import score_partition
@@ -44,11 +45,12 @@ def many_processes(
 ) -> Iterator[tuple[Partition, Outcome]]:
     """Score in several processes, each with its own copy of the model, in any order."""
     threads = max(1, (os.cpu_count() or 1) // workers)
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         min(workers, len(todo)),
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=_prepare_worker,
-        initargs=(threads,),
+        initargs=(threads, model.device, context.Value("i", 0)),
     ) as pool:
         waiting = {pool.submit(_attempt, one, model, output): one for one in todo}
         try:
@@ -73,11 +75,17 @@ def _attempt(
         return str(err)
 
 
-def _prepare_worker(threads: int) -> None:
+def _prepare_worker(threads: int, device: str, started: Any) -> None:
+    """Set a new process up; ``started`` counts them, and "cuda" shares them out to the GPUs."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     torch.set_num_threads(threads)
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    if device == "cuda":
+        torch.cuda.set_device(number % torch.cuda.device_count())
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.state import Chain
 from vae_anomaly.batch.table_partition import check_table
+from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress
@@ -107,6 +109,7 @@ def score_images(
     images_per_partition: int = 1000,
     max_bad_fraction: float = 0.05,
     workers: int = 1,
+    device: str = "cpu",
     uri: str | Path | None = None,
     use_cached: bool = False,
     progress: Progress | None = None,
@@ -125,6 +128,9 @@ def score_images(
         Which pictures get one.
     images_per_partition : int
         Pictures in one output file.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+        Where networks compute. Up to 8 workers may share a GPU: they prepare pictures for it. With
+        "cuda" they take turns at all the GPUs there are.
     max_bad_fraction, workers, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
 
@@ -136,9 +142,14 @@ def score_images(
     ------
     DataError, ModelRefusedError, TooManyBadItemsError, LockedError, StorageError
         As for `score_tables`.
+    ConfigError
+        If there is no such device here, or too many workers would share a GPU.
     """
     options = Options(heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition)
+    place = device_name(device)
+    check_workers(place, workers)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
+    model = replace(model, device=place)
     condition = loaded_detector(model).condition
     plan = plan_images(input, per_partition=images_per_partition, condition=condition)
     return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)

@@ -37,6 +37,8 @@ class ScoringModel:
         What to write into the results: ``cards/3``, or ``folder:`` and the digest's beginning.
     threshold : float
         Flag when the anomaly score is above.
+    device : str
+        Where it computes. No part of what makes a result out of date: scores agree.
     """
 
     path: str
@@ -44,6 +46,7 @@ class ScoringModel:
     kind: str
     version: str
     threshold: float
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -120,4 +123,4 @@ def loaded_detector(model: ScoringModel) -> Any:
             f"The model in {model.path} was replaced while it was used: digest {found[:12]}, was "
             f"{model.digest[:12]}. Start again."
         )
-    return load_detector(model.path)
+    return load_detector(model.path, device=model.device)

@@ -9,7 +9,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import device_option, json_option, tracking_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,7 @@ MAX_VALUES_SHOWN = 20
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
 @click.option("--log", is_flag=True, help="Log figures and pictures as a run in MLflow.")
 @state_option
+@device_option
 @tracking_option
 @json_option
 def evaluate(
@@ -58,6 +59,7 @@ def evaluate(
     out: str | None,
     log: bool,
     state: str | None,
+    device: str,
     uri: str | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +79,7 @@ def evaluate(
     from vae_anomaly.reports import write_evaluation
     from vae_anomaly.tracking import load
 
-    detector, resolved = load(model, uri)
+    detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         items = score_items(
             detector, input_, labels=labels, groups=group, by=by, state=state, progress=progress

@@ -9,7 +9,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import device_option, json_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import Inspection
@@ -38,6 +38,7 @@ EVIDENCE = {  # the rest is in --json
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
               help="Folder for the cards of pictures.")  # fmt: skip
 @state_option
+@device_option
 @tracking_option
 @json_option
 def inspect_(
@@ -48,6 +49,7 @@ def inspect_(
     top: int,
     out: str,
     state: str | None,
+    device: str,
     uri: str | None,
     as_json: bool,
 ) -> None:
@@ -65,7 +67,7 @@ def inspect_(
     from vae_anomaly.evaluation import inspect_images
     from vae_anomaly.tracking import load
 
-    detector, resolved = load(model, uri)
+    detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         if detector.kind == "image":
             _refuse_rows(row, identifier)

@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["json_option", "kinds_of", "seed_option", "table_options", "tracking_option"]
+__all__ = [
+    "device_option",
+    "json_option",
+    "kinds_of",
+    "seed_option",
+    "table_options",
+    "tracking_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,6 +31,18 @@ def tracking_option(command: Command) -> Command:
         "uri",
         metavar="URI",
         help="MLflow store.  [default: MLFLOW_TRACKING_URI, else ./vae-anomaly-store]",
+    )(command)
+
+
+def device_option(command: Command) -> Command:
+    """Add ``--device``: where networks compute; models of tables stay on the processor."""
+    return click.option(
+        "--device",
+        metavar="WHERE",
+        default="cpu",
+        show_default=True,
+        help="Where a model of pictures computes: cpu, cuda, cuda:N, or auto, a GPU where there "
+        "is one.",
     )(command)
 
 

@@ -14,7 +14,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import device_option, json_option, tracking_option
 from vae_anomaly.errors import GateFailedError
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def scoring_options(command: Command) -> Command:
               show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which pictures get a mask (255 = too hot).")  # fmt: skip
+@device_option
 @scoring_options
-def images(model: str, source: str, out: str, **options: Any) -> None:
+def images(model: str, source: str, out: str, device: str, **options: Any) -> None:
     """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
 
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
@@ -80,13 +81,14 @@ def images(model: str, source: str, out: str, **options: Any) -> None:
       vae-anomaly score images models:/tiles@champion tonight/ --out flags/
       vae-anomaly score images model/ tonight/ --out flags/ --heatmaps all --fail-on-anomaly
       vae-anomaly score images model/ tonight/ --out flags/ --masks all --heatmaps none
+      vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
     """
     from vae_anomaly.batch import plan_images, score_images
 
     with _told(options) as progress:
         summary = score_images(
             model, source, out, heatmaps=options["heatmaps"], masks=options["masks"],
-            progress=progress, **_run_options(options),
+            device=device, progress=progress, **_run_options(options),
         )  # fmt: skip
     _finish(summary, plan_images(source), model, "pictures", options)
 

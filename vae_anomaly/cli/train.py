@@ -11,6 +11,7 @@ import click
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.entities import declared_entities, entity_options
 from vae_anomaly.cli.options import (
+    device_option,
     json_option,
     kinds_of,
     seed_option,
@@ -31,7 +32,7 @@ IMAGE_MODELS = (
 )  # fmt: skip  # of detectors.image_members, which takes torch to import
 IMAGE_CHOICES = (
     "model", "pose", "register", "foreground", "condition", "beta", "latent_dim", "features",
-    "features_weights", "tile_size", "tile_overlap",
+    "features_weights", "tile_size", "tile_overlap", "device", "precision",
 )  # fmt: skip
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -102,6 +103,9 @@ def training_options(command: Command) -> Command:
               "them; a multiple of 16.")  # fmt: skip
 @click.option("--tile-overlap", type=click.FloatRange(0, 0.5), default=0.25, show_default=True,
               help="Share of a tile's side that the next one shares.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["float32", "bf16"]), default="float32",
+              show_default=True, help="Arithmetic of training; scores are float32.")  # fmt: skip
+@device_option
 @training_options
 def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     """Train on pictures of good parts in DIR.
@@ -117,6 +121,7 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images caps/ --name caps --register auto --foreground auto
+      vae-anomaly train images tiles/ --name tiles --device auto
       vae-anomaly train images tiles/ --out model/ --no-register
       vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
           --features-weights resnet18.safetensors

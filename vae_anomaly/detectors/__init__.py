@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
 
@@ -33,7 +34,9 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOME[name]), name)
 
 
-def load_detector(path: str | Path, *, features: Any = None) -> BaseVAEDetector:
+def load_detector(
+    path: str | Path, *, features: Any = None, device: str = "cpu"
+) -> BaseVAEDetector:
     """Read a fitted detector back from its model directory.
 
     Parameters
@@ -43,6 +46,9 @@ def load_detector(path: str | Path, *, features: Any = None) -> BaseVAEDetector:
     features : torch.nn.Module, optional
         The module that `ImageVAEDetector` was trained with; its code is never stored. Its weights
         must be the same.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+        Where a model of pictures scores, wherever it was trained; "auto" is a GPU where there is
+        one. Models of tables compute on the processor.
 
     Returns
     -------
@@ -55,8 +61,9 @@ def load_detector(path: str | Path, *, features: Any = None) -> BaseVAEDetector:
         If the directory is missing, incomplete, damaged, or of an unknown kind or format version,
         or was trained with another module for ``features``.
     ConfigError
-        If ``features`` are given to a model of tables.
+        If ``features`` or a GPU are given to a model of tables, or there is no such device here.
     """
+    place = device_name(device)
     state = read_model(path)
     if state.kind not in _KINDS:
         raise ModelRefusedError(
@@ -66,8 +73,15 @@ def load_detector(path: str | Path, *, features: Any = None) -> BaseVAEDetector:
         )
     detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
     given = {} if features is None else {"features": features}
-    if given and state.kind != "image":
+    if state.kind == "image":
+        given["device"] = device
+    elif given:
         raise ConfigError(f"features= belongs to models of pictures; {path} is {state.kind}.")
+    elif place != "cpu" and device != "auto":
+        raise ConfigError(
+            f"Models of tables compute on the processor; got device={device!r} for {path}. Leave "
+            "it out, or take device='auto'."
+        )
     try:
         return detector_class._from_state(state, **given)._with_probability(state.probability)
     except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents

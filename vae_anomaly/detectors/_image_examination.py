@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from vae_anomaly.detectors.image_conditions import condition_codes
 from vae_anomaly.detectors.image_network import Inspection
-from vae_anomaly.detectors.image_source import CHUNK, Pictures
+from vae_anomaly.detectors.image_source import CHUNK, GPU_CHUNK, Pictures
+from vae_anomaly.devices import device_of, exact_float32, torch_device
 from vae_anomaly.scoring.image_score import PoolEvidence
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
 
 __all__ = [
-    "ImageExamination", "as_pictures", "examination", "filled_up", "first", "full_batches", "judge"
+    "ImageExamination", "as_pictures", "chunk_on", "examination", "filled_up", "first",
+    "full_batches", "judge", "settled",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -65,25 +67,50 @@ class ImageExamination:
 def full_batches(
     detector: ImageVAEDetector, pictures: Pictures
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None, int]]:
-    """Yield full chunks (8, C, S, S), their conditions, and how many of their pictures are real."""
+    """Yield full chunks (8, C, S, S), their conditions, and how many of their pictures are real.
+
+    All of it lies on the detector's device, and so does its network then; a GPU gets 32 at once.
+    """
     codes = _codes(detector.conditions_, pictures)
     size, channels = detector.network_.spec.image_size, detector.channels_
-    with torch.inference_mode():
-        for where, images in pictures.chunks(size, channels):
-            full = filled_up(images.transpose(0, 3, 1, 2))
-            yield full, None if codes is None else filled_up(codes[where]), len(images)
+    place = settled(detector)
+    n = chunk_on(place)
+    with torch.inference_mode(), exact_float32(place):
+        for where, images in pictures.chunks(size, channels, n_at_once=n):
+            full = filled_up(images.transpose(0, 3, 1, 2), n).to(place)
+            told = None if codes is None else filled_up(codes[where], n).to(place)
+            yield full, told, len(images)
+
+
+def settled(detector: ImageVAEDetector) -> torch.device:
+    """Bring the network to the device that the detector is to compute on, and return that.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device here.
+    """
+    place = torch_device(detector.device)
+    if device_of(detector.network_) != place:
+        detector.network_.to(place)
+    return place
+
+
+def chunk_on(place: torch.device) -> int:
+    """Return how many pictures a device is given at once."""
+    return CHUNK if place.type == "cpu" else GPU_CHUNK
 
 
 def first(said: Inspection, n: int) -> Inspection:
-    """Return what is said of the first n pictures; the others only fill the chunk up."""
+    """Return, on the processor, what is said of the first n pictures; others fill the chunk up."""
     return Inspection(
-        said.heat[:n],
-        said.scored[:n],
-        said.statistics[:n],
-        said.nll[:n],
-        said.kl[:n],
-        said.linear_nll[:n],
-        None if said.condition is None else said.condition[:n],
+        said.heat[:n].cpu(),
+        said.scored[:n].cpu(),
+        said.statistics[:n].cpu(),
+        said.nll[:n].cpu(),
+        said.kl[:n].cpu(),
+        said.linear_nll[:n].cpu(),
+        None if said.condition is None else said.condition[:n].cpu(),
     )
 
 
@@ -139,7 +166,7 @@ def examination(
 
 def as_pictures(batch: torch.Tensor) -> Heat:
     """Return (N, C, s, s) as pictures (N, s, s), or (N, s, s, 3) in colour."""
-    pictures: Heat = batch.permute(0, 2, 3, 1).numpy()
+    pictures: Heat = batch.permute(0, 2, 3, 1).numpy(force=True)
     return pictures[..., 0] if pictures.shape[3] == 1 else pictures
 
 
@@ -159,7 +186,7 @@ def _codes(names: tuple[str, ...], pictures: Pictures) -> NDArray[np.int64] | No
     return codes
 
 
-def filled_up(rows: NDArray[np.generic]) -> torch.Tensor:
-    """Repeat the last row until the chunk is full."""
-    full = np.concatenate([rows, np.repeat(rows[-1:], CHUNK - len(rows), axis=0)])
+def filled_up(rows: NDArray[np.generic], n: int = CHUNK) -> torch.Tensor:
+    """Repeat the last row until the chunk of n is full."""
+    full = np.concatenate([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])
     return torch.from_numpy(np.ascontiguousarray(full))

@@ -18,6 +18,7 @@ from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_pixel_training import PixelTask, fit_pixel_network
 from vae_anomaly.detectors.image_training import FittedNetwork, fit_bank_network
 from vae_anomaly.detectors.image_training_maps import read_training_maps
+from vae_anomaly.devices import torch_device
 from vae_anomaly.errors import DataError
 from vae_anomaly.features import FilterBank
 
@@ -57,6 +58,7 @@ def fit_network(
 ) -> FittedNetwork:
     """Fit the model called ``name`` to pictures; `FittedNetwork` says what saw what."""
     preset, seed = chosen_preset(detector), detector.random_state_
+    device = torch_device(detector.device)
     if name == "bank":
         spec = NetworkSpec(
             name, detector.image_size, detector.channels_, detector.latent_dim or 0,
@@ -64,16 +66,18 @@ def fit_network(
         )  # fmt: skip
         if detector.features is not None:
             spec, own = plug_in(detector.features, detector.features_weights, spec, pictures)
-            data = read_training_maps(pictures, own, preset.copies, seed, progress)
+            data = read_training_maps(pictures, own.to(device), preset.copies, seed, progress)
             return fit_bank_network(  # turning the maps of a module is not turning the picture
-                data, groups, folds, spec, preset, seed, progress, pose="fixed", bank=own
-            )
-        bank = FilterBank(spec.image_size, spec.channels)
+                data, groups, folds, spec, preset, seed, progress,
+                pose="fixed", bank=own.cpu(), device=device,
+            )  # fmt: skip
+        bank = FilterBank(spec.image_size, spec.channels).to(device)
         data = read_training_maps(pictures, bank, preset.copies, seed, progress)
         return fit_bank_network(
-            data, groups, folds, spec, preset, seed, progress, pose=detector.pose
+            data, groups, folds, spec, preset, seed, progress, pose=detector.pose, device=device
         )
-    task = PixelTask(_pixel_spec(detector, name, len(pictures)), preset, seed, detector.beta)
+    spec = _pixel_spec(detector, name, len(pictures))
+    task = PixelTask(spec, preset, seed, detector.beta, device)
     return fit_pixel_network(pictures, groups, folds, task, codes, progress)
 
 

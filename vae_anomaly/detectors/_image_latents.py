@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.detectors._image_examination import as_pictures, full_batches
+from vae_anomaly.detectors._image_examination import as_pictures, full_batches, settled
 from vae_anomaly.detectors.image_conditions import known_codes
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
+from vae_anomaly.devices import exact_float32
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
@@ -56,22 +57,27 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
             detector.network_.latents(images, codes)[:n]
             for images, codes, n in full_batches(detector, detector._open(X))
         ]
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).numpy(force=True)
 
     def _decode(self, z: Heat, conditions: Any = None) -> Heat:
         """Return the pictures of latents (N, Z), by default under the first condition there is."""
         detector = cast("ImageVAEDetector", self)
         latents, codes = torch.from_numpy(z), None
         if detector.conditions_:
-            chosen = detector.conditions_[0] if conditions is None else conditions
+            first = detector.conditions_[:1]
+            chosen = first * len(z) if conditions is None else conditions
             codes = torch.from_numpy(known_codes(detector.conditions_, chosen, len(z)))
-        with torch.inference_mode():
-            return as_pictures(detector.network_.decode(latents, codes))
+        place = settled(detector)
+        told = None if codes is None else codes.to(place)
+        with torch.inference_mode(), exact_float32(place):
+            return as_pictures(detector.network_.decode(latents.to(place), told))
 
     def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw on the processor, so that a seed means the same latents everywhere."""
         detector = cast("ImageVAEDetector", self)
+        network = detector.network_.cpu()
         with torch.inference_mode():
-            return detector.network_.draw_prior(n, generator)
+            return network.draw_prior(n, generator)
 
     def _latent_reference(self) -> Heat | None:
         detector = cast("ImageVAEDetector", self)

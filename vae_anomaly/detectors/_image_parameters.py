@@ -10,6 +10,7 @@ from vae_anomaly.detectors.image_linear import POSE_CHOICES
 from vae_anomaly.detectors.image_members import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.image_placing import FOREGROUND_CHOICES, REGISTER_CHOICES
 from vae_anomaly.detectors.image_presets import PRESETS, Preset
+from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def check_parameters(detector: ImageVAEDetector) -> str:
     _check_choice("register", detector.register, REGISTER_CHOICES)
     _check_choice("foreground", detector.foreground, FOREGROUND_CHOICES)
     _check_choice("channels", detector.channels, (None, 1, 3))
+    _check_choice("precision", detector.precision, ("float32", "bf16"))
+    device_name(detector.device)
     if detector.image_size < 64 or detector.image_size % 16:
         raise ConfigError(
             "The 'image_size' parameter of ImageVAEDetector must be a multiple of 16 of at "
@@ -76,8 +79,8 @@ def check_conditions_wanted(detector: ImageVAEDetector, conditions: Any) -> None
 
 
 def chosen_preset(detector: ImageVAEDetector) -> Preset:
-    """Return how much work training is, bounded by ``max_steps``."""
-    preset = PRESETS[detector.preset]
+    """Return how much work training is, bounded by ``max_steps``, and in which arithmetic."""
+    preset = replace(PRESETS[detector.preset], precision=detector.precision)
     if detector.max_steps is None:
         return preset
     return replace(

@@ -166,7 +166,7 @@ class BackboneBank(nn.Module):
         shape = (1, self.channels, self.image_size, self.image_size)
         picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            maps = self(picture).maps[0].flatten(1)
+            maps = self(picture.to(self.echo.device)).maps[0].flatten(1)
         return torch.stack((maps.mean(1), maps.std(1)))
 
     def check_answer(self, name: str) -> None:

@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.image_graph import OUTPUTS, ScoringGraph
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork
+from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ def export_onnx(
     if channels not in (1, 3):
         raise ConfigError(f"Pictures have 1 or 3 channels; got picture_channels={channels!r}.")
     _refuse_what_has_no_graph(detector)
+    if device_name(detector.device) != "cpu":
+        detector = deepcopy(detector).set_params(device="cpu")
     runtime = _required_extra()
     batches = _probes(detector.image_size, channels)
     wanted = [_said_by(detector, pictures) for pictures in batches]  # fills caches too

@@ -94,9 +94,10 @@ def plug_in(
 
 
 def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the constructor's parameters as JSON-able values: a module is left out."""
+    """Return the constructor's parameters as JSON-able values: no module, and no device."""
+    kept = {name: value for name, value in parameters.items() if name != "device"}
     is_module = isinstance(parameters["features"], nn.Module)
-    return {**parameters, "features": None} if is_module else dict(parameters)
+    return {**kept, "features": None} if is_module else kept
 
 
 def storable_weights(network: nn.Module) -> Arrays:

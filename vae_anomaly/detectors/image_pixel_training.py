@@ -58,12 +58,15 @@ class PixelTask:
     random_state : int
     beta : float, optional
         Weight of the KL, instead of the member's.
+    device : torch.device, optional
+        Where the member is trained; before and after that it lies on the processor.
     """
 
     spec: NetworkSpec
     preset: Preset
     random_state: int
     beta: float | None = None
+    device: torch.device | None = None
 
     @property
     def kl_weight(self) -> float:
@@ -169,6 +172,7 @@ def _train(
     _start_prior(network, x[train])
     metrics = _forecast(network, x[train], task)
     config = training_config(task.preset, int(train.sum()), task.random_state, decay=None)
+    network.to(task.device)
     with torch.enable_grad():
         history = fit_vae(
             network.vae,
@@ -180,7 +184,7 @@ def _train(
             validation_extras=seen.extras(stop),
             progress=progress,
         )
-    network.eval()
+    network.cpu().eval()
     return history, metrics
 
 

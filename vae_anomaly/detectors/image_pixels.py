@@ -90,7 +90,7 @@ class PixelNetwork(nn.Module):
         if self.levels is None:
             return None
         if condition is None:
-            condition = torch.full((len(images),), -1)
+            condition = torch.full((len(images),), -1, device=images.device)
         unknown = condition < 0
         if not unknown.any():
             return condition

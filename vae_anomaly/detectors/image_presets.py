@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Preset:
     batch_size : int
     width : int
         Channels of the repair VAEs.
+    precision : {"float32", "bf16"}
+        Of training.
     """
 
     n_networks: int = 2
@@ -38,6 +40,7 @@ class Preset:
     max_steps: int = 1000
     batch_size: int = 32
     width: int = 48
+    precision: Literal["float32", "bf16"] = "float32"
 
     def steps(self, n_pictures: int) -> int:
         """Return the optimisation steps for so many pictures."""
@@ -70,4 +73,5 @@ def training_config(
         patience=4,
         eval_every=max(20, steps // 10),
         random_state=random_state,
+        precision=preset.precision,
     )

@@ -21,11 +21,15 @@ from vae_anomaly.errors import DataError, ImageError
 from vae_anomaly.scoring.foreground import Foreground
 
 __all__ = [
-    "CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures", "refuse_faults"
+    "CHUNK", "GPU_CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures",
+    "refuse_faults",
 ]  # fmt: skip
 
 CHUNK: Final = 8
 """Pictures that go through the network at once, always: the last chunk is filled up."""
+
+GPU_CHUNK: Final = 32
+"""The same on a GPU, which is idle with fewer."""
 
 _PROBES: Final = 32
 _COLOURFUL: Final = 2.0 / 255.0
@@ -110,9 +114,9 @@ class Pictures:
         return height, width
 
     def chunks(
-        self, size: int, channels: int, digest: Any = None
+        self, size: int, channels: int, digest: Any = None, n_at_once: int = CHUNK
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield which pictures, and their pixels (n, size, size, channels), n up to `CHUNK`.
+        """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
         Parameters
         ----------
@@ -120,6 +124,7 @@ class Pictures:
         channels : {1, 3}
         digest : hashlib object, optional
             Updated with ids and pixels.
+        n_at_once : int
 
         Raises
         ------
@@ -127,8 +132,8 @@ class Pictures:
             After all were tried: names the first pictures that cannot be read.
         """
         faults: list[ImageError] = []
-        for start in range(0, len(self), CHUNK):
-            where = slice(start, min(start + CHUNK, len(self)))
+        for start in range(0, len(self), n_at_once):
+            where = slice(start, min(start + n_at_once, len(self)))
             rows = []
             for i in range(where.start, where.stop):
                 try:

@@ -32,6 +32,7 @@ from vae_anomaly.detectors.image_tiles import (
 )
 from vae_anomaly.detectors.image_training import FittedNetwork, fit_bank_network
 from vae_anomaly.detectors.image_training_maps import TrainingMaps, read_training_maps
+from vae_anomaly.devices import torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.features import FilterBank, blur
 
@@ -116,6 +117,7 @@ def fit_tiles(
         network.halves[k] = fit.network
         if cuts.layout.aligned:
             network.positions[k] = cuts.moments[k].positions()
+    network.to(torch_device(detector.device))
     return _judged(network.eval(), pictures, halves, cuts, fits, progress)
 
 
@@ -295,14 +297,17 @@ def _fit_half(
     )  # fmt: skip
     rows = np.flatnonzero(cuts.halves[cuts.owner] == k)
     report = _half_of(progress, k)
-    bank = FilterBank(spec.image_size, spec.channels)
+    device = torch_device(detector.device)
+    bank = FilterBank(spec.image_size, spec.channels).to(device)
     data = read_training_maps(cuts.tiles.take(rows), bank, preset.copies, seed + k, report)
     if cuts.layout.aligned:
         data = _placed(data, cuts.moments[k], torch.from_numpy(cuts.numbers[rows]))
     own = groups[cuts.owner[rows]]
     pose = "fixed" if cuts.layout.aligned else detector.pose
     folds = assign_folds(own, N_FOLDS, seed + k)
-    return fit_bank_network(data, own, folds, spec, preset, seed + 10 * k, report, pose=pose)
+    return fit_bank_network(
+        data, own, folds, spec, preset, seed + 10 * k, report, pose=pose, device=device
+    )
 
 
 def _placed(data: TrainingMaps, moments: PlaceMoments, numbers: Tensor) -> TrainingMaps:

@@ -21,9 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vae_anomaly.data.tiling import TileGrid
-from vae_anomaly.detectors._image_examination import ImageExamination, examination, filled_up
+from vae_anomaly.detectors._image_examination import (
+    ImageExamination,
+    examination,
+    filled_up,
+    settled,
+)
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_source import CHUNK, Pictures, refuse_faults
+from vae_anomaly.devices import device_of, exact_float32
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.features import CELL, BankOutput
 from vae_anomaly.scoring.residuals import MapScale
@@ -278,14 +284,15 @@ def inspect_tiles(
     ImageError
         If its size or its pixels cannot be used; names it.
     """
-    grid = network.layout.grid_of(name, pixels)
+    grid, place = network.layout.grid_of(name, pixels), device_of(network)
     blend, statistics, terms = TileBlend(grid), [], []
-    with torch.inference_mode():
+    with torch.inference_mode(), exact_float32(place):
         for images, numbers, n in tile_chunks(name, pixels, grid, network.spec.channels):
-            heat, numbers_said, terms_said = network(images, numbers, halves)
-            blend.add(int(numbers[0]), heat[:n].numpy())
-            statistics.append(numbers_said[:n].double().numpy())
-            terms.append(terms_said[:n].double().numpy())
+            said = network(images.to(place), numbers.to(place), halves)
+            heat, numbers_said, terms_said = (part[:n].cpu() for part in said)
+            blend.add(int(numbers[0]), heat.numpy())
+            statistics.append(numbers_said.double().numpy())
+            terms.append(terms_said.double().numpy())
     means = (np.concatenate(parts).mean(axis=0) for parts in (statistics, terms))
     return TiledPicture(grid, blend.map(), *means)
 
@@ -301,6 +308,7 @@ def examine_tiles(
         After all were tried: names the first pictures that cannot be used.
     """
     network = cast("TiledNetwork", detector.network_)
+    settled(detector)
     cells, faults, said = network.layout.grid().cells, [], []
     for i, name in enumerate(pictures.ids):
         try:

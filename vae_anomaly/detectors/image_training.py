@@ -44,6 +44,7 @@ from vae_anomaly.detectors.image_network import (
 from vae_anomaly.detectors.image_presets import Preset, training_config
 from vae_anomaly.detectors.image_training_maps import TrainingMaps
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.devices import device_of
 from vae_anomaly.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.metrics import auroc
 from vae_anomaly.models.networks import seeded
@@ -112,6 +113,7 @@ def fit_bank_network(
     *,
     pose: str = "auto",
     bank: BackboneBank | None = None,
+    device: torch.device | None = None,
 ) -> FittedNetwork:
     """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
 
@@ -130,6 +132,8 @@ def fit_bank_network(
         As `fit_linear_level`.
     bank : BackboneBank, optional
         In the place of the fixed bank.
+    device : torch.device, optional
+        Where the repair VAEs are trained; all else, and the network returned, is on the processor.
 
     Returns
     -------
@@ -166,9 +170,10 @@ def fit_bank_network(
             preset,
             random_state + member,
             _numbered(progress, member, spec.n_networks),
+            device,
         )
-        network.members.append(fitted)
         maps.judge(fitted, z, parts == member)
+        network.members.append(fitted.cpu())
     held_out = np.flatnonzero(parts < spec.n_networks) if spec.n_networks else np.arange(len(z))
     heat = maps.combined(spec)[held_out]
     network.heat_scale = MapScale.fit(heat)
@@ -250,7 +255,8 @@ class _Held:
     def judge(self, member: RepairMember, z: Tensor, part: NDArray[Any]) -> None:
         """Fill in the part that a member has not seen, and set the member's scales by it."""
         with torch.no_grad():
-            self.repair[part], self.head[part] = member.calibrate(z[part])
+            repair, head = member.calibrate(z[part].to(device_of(member)))
+        self.repair[part], self.head[part] = repair.cpu(), head.cpu()
         self.has_members = True
 
     def combined(self, spec: NetworkSpec) -> Tensor:
@@ -266,11 +272,12 @@ def _fit_member(
     preset: Preset,
     random_state: int,
     progress: Progress,
+    device: torch.device | None = None,
 ) -> tuple[RepairMember, History]:
     """Train one repair VAE with its head on the pictures that it may see."""
     with seeded(random_state):
         vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=preset.width)
-    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU
+    vae.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
     train, stop = validation_split(lesson.groups, seen, random_state)
     x, target, mask = lesson.pairs(train)
     config = training_config(preset, int(train.sum()), random_state)

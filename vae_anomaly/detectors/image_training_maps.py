@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vae_anomaly.corruption.defects import add_defects, cell_mask
 from vae_anomaly.detectors.image_source import Pictures, new_digest
+from vae_anomaly.devices import device_of
 from vae_anomaly.features import CELL, FilterBank
 from vae_anomaly.progress import Progress, null_progress
 
@@ -52,22 +53,24 @@ def read_training_maps(
     random_state: int,
     progress: Progress = null_progress,
 ) -> TrainingMaps:
-    """Decode each picture once, corrupt it, and keep only the bank's maps.
+    """Decode each picture once, corrupt it, and keep only the bank's maps, on the processor.
+
+    The bank computes where it lies.
 
     Raises
     ------
     ImageError
         If pictures cannot be read; names them.
     """
-    digest, size = new_digest(), bank.image_size
+    digest, size, place = new_digest(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
     for where, images in pictures.chunks(size, bank.channels, digest):
-        features = bank(as_tensor(images))
-        clean.append(features.maps)
-        statistics.append(features.statistics)
+        features = bank(as_tensor(images).to(place))
+        clean.append(features.maps.cpu())
+        statistics.append(features.statistics.cpu())
         for copy in range(copies):
             spoiled, spots = _corrupt(images, where.start, copy, random_state)
-            corrupted.append(bank(as_tensor(spoiled)).maps)
+            corrupted.append(bank(as_tensor(spoiled).to(place)).maps.cpu())
             masks.append(torch.from_numpy(spots))
         progress("features", where.stop, len(pictures))
     return TrainingMaps(

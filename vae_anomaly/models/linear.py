@@ -207,4 +207,4 @@ def _fix_signs(vectors: Tensor) -> Tensor:
     if vectors.shape[1] == 0:
         return vectors
     rows = vectors.abs().argmax(0)
-    return vectors * vectors[rows, torch.arange(vectors.shape[1])].sign()
+    return vectors * vectors[rows, torch.arange(vectors.shape[1], device=vectors.device)].sign()

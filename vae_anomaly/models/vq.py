@@ -7,9 +7,10 @@ it is kept, so that the ELBO is a bound on log p(x) that can be compared with th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
@@ -130,6 +131,10 @@ class VQVAE(VAE):
     ) -> Latents:
         """Replace each position by its nearest code; there is nothing to draw."""
         h, shape = self.positions(x)
+        with _float32(h):
+            return self._quantised(h, shape, generator)
+
+    def _quantised(self, h: Tensor, shape: torch.Size, generator: Generator | None) -> Latents:
         if self.training and not self.started:
             self._start(h.detach(), generator)
         indices = self.nearest(h)
@@ -222,6 +227,14 @@ class VQVAE(VAE):
         flat = h.reshape(-1, self.code_dim)
         rows = torch.randint(len(flat), (n,), generator=generator, device=flat.device)
         return flat[rows]
+
+
+def _float32(x: Tensor) -> AbstractContextManager[Any]:
+    """Choose codes and follow them in float32, where the rest of the network is in bfloat16."""
+    kind = x.device.type
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 class CodeMapEncoder(nn.Module):

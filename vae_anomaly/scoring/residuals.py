@@ -59,7 +59,7 @@ class Standardiser(nn.Module):
             If there are fewer than two pictures.
         """
         _need(maps, 2)
-        model = cls(tuple(maps.shape[1:]))
+        model = cls(tuple(maps.shape[1:])).to(maps.device)
         variance = blur(maps.var(0, correction=0)[None], 1.0)[0]
         model.mean.copy_(maps.mean(0))
         model.spread.copy_((variance + _VARIANCE_FLOOR).sqrt())
@@ -98,7 +98,7 @@ class ResidualScale(nn.Module):
             If there is no picture.
         """
         _need(residuals, 1)
-        model = cls(tuple(residuals.shape[1:]))
+        model = cls(tuple(residuals.shape[1:])).to(residuals.device)
         power = blur(residuals.square().mean(0)[None], 1.0)[0]
         model.spread.copy_((power + _VARIANCE_FLOOR).sqrt())
         return model
@@ -129,7 +129,7 @@ class MapScale(nn.Module):
             If there is no picture.
         """
         _need(maps, 1)
-        model = cls()
+        model = cls().to(maps.device)
         model.mean.copy_(maps.double().mean())
         model.spread.copy_(maps.double().std(correction=0).clamp(min=1e-6))
         return model

@@ -116,9 +116,20 @@ def resolve(
 
 
 def load(
-    ref: str | Path, uri: str | Path | None = None, *, use_cached: bool = False
+    ref: str | Path,
+    uri: str | Path | None = None,
+    *,
+    use_cached: bool = False,
+    device: str = "cpu",
 ) -> tuple[Any, ResolvedModel]:
     """Resolve a reference and load the detector from its verified copy.
+
+    Parameters
+    ----------
+    ref, uri, use_cached
+        As `resolve`.
+    device : str
+        As `vae_anomaly.load_detector`.
 
     Returns
     -------
@@ -134,7 +145,7 @@ def load(
     from vae_anomaly.detectors import load_detector
 
     model = resolve(ref, uri, use_cached=use_cached)
-    return load_detector(model.path), model
+    return load_detector(model.path, device=device), model
 
 
 def verify(ref: str | Path, uri: str | Path | None = None) -> ResolvedModel:
