@@ -44,8 +44,9 @@ from vae_anomaly.detectors.image_source import (
     decide_white,
     open_pictures,
 )
+from vae_anomaly.detectors.image_tile_placing import choose_refinement
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
-from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
+from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles, raw_scores
 from vae_anomaly.detectors.image_training import MIN_PICTURES, FittedNetwork
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.persistence import DetectorState
@@ -134,6 +135,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     channels_ : {1, 3}
     registration_ : Registration or None
         The reference that pictures are moved to; None where they are not.
+    refinement_ : Refinement or None
+        Of large pictures that are moved: the window that tells their shift to the pixel.
     foreground_ : Foreground or None
         The pixels that count; None where all do.
     white_ : int
@@ -275,6 +278,10 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         side = self.image_size if name == "bank" else PIXEL_SIZE
         self.registration_ = choose_registration(pictures, side, self.channels_, self.register)
         pictures = replace(pictures, registration=self.registration_)
+        tiled = self.tile_size is not None
+        self.refinement_ = (
+            choose_refinement(pictures, self.registration_, self.channels_) if tiled else None
+        )
         self.foreground_ = choose_foreground(pictures, side, self.channels_, self.foreground)
         pictures = replace(pictures, foreground=self.foreground_)
         self.conditions_: tuple[str, ...] = ()
@@ -384,6 +391,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
 
     def _raw_score(self, X: Any) -> Floats:
         check_is_fitted(self, "network_")
+        if isinstance(self.network_, TiledNetwork):
+            return raw_scores(self, self._open(X))
         if not isinstance(self.network_, BankNetwork):
             return self.examine(X).raw_score
         parts = []
