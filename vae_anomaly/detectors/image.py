@@ -117,8 +117,9 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         Bound on the optimisation steps of each network, instead of the preset's.
     tile_size : int, optional, pixels
         For ``bank``: pictures are not resized but cut into overlapping tiles of this side, a
-        multiple of 16, so that fine defects of large pictures stay; ``image_size`` has no meaning
-        then. Memory does not grow with the number of pictures. None takes pictures as a whole.
+        multiple of 16, so that fine defects of large pictures stay; ``image_size`` is then only
+        the size on which ``register`` and ``foreground`` are found. Memory does not grow with the
+        number of pictures. None takes pictures as a whole.
     tile_overlap : float in [0, 0.5]
         Share of a tile's side that it has in common with the next one, at least.
     random_state : int, optional
