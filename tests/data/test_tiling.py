@@ -53,14 +53,14 @@ def test_blending_tiles_of_one_map_gives_that_map():
     grid = TileGrid(200, 264, 64, 0.25, 8)
     whole = np.random.default_rng(0).normal(size=grid.cells)
     blend = TileBlend(grid)
-    blend.add(0, np.stack([whole[grid.window(k)] for k in range(len(grid))]))
+    blend.add(range(len(grid)), np.stack([whole[grid.window(k)] for k in range(len(grid))]))
     np.testing.assert_allclose(blend.map(), whole, atol=1e-6)
 
 
 def test_where_two_tiles_disagree_the_map_goes_from_one_to_the_other_without_a_step():
     grid = TileGrid(64, 96, 64, 0.5, 8)
     blend = TileBlend(grid)
-    blend.add(0, np.stack([np.zeros((8, 8)), np.ones((8, 8))]))
+    blend.add([0, 1], np.stack([np.zeros((8, 8)), np.ones((8, 8))]))
     steps = np.diff(blend.map()[4])
     assert (steps >= 0).all()
     assert steps.max() <= 0.35

@@ -240,3 +240,49 @@ def test_a_pickle_of_weights_is_not_opened(timm_weights, tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "weights.pth")
     with pytest.raises(ConfigError, match="no safetensors file"):
         fitted("timm:resnet10t", features_weights=str(tmp_path / "weights.pth"))
+
+
+LARGE = {"tile_size": SIZE, "max_steps": 10, "target_fpr": 0.1}
+
+
+@pytest.fixture(scope="module")
+def tiled() -> ImageVAEDetector:
+    return fitted(Layers(), preset="default", **LARGE)
+
+
+def test_large_pictures_are_seen_through_a_module_tile_by_tile(tiled):
+    fresh = plates(20, 5)
+    scores = tiled.anomaly_score(np.concatenate([fresh, holed(fresh)]))
+    assert roc_auc_score(np.repeat([0, 1], 20), scores) > 0.9
+    assert tiled.heatmap(fresh[:2]).shape == (2, 10, 10)
+    assert tiled.network_.spec.backbone.widths == (12, 24)
+    one, other = tiled.network_.halves
+    assert one.bank is other.bank  # a tile goes through the module once
+
+
+def test_a_tiled_model_needs_its_module_to_come_back_and_stores_no_weight_of_it(tiled, tmp_path):
+    path = tiled.save(tmp_path / "model")
+    with pytest.raises(ModelRefusedError, match="load_detector\\(path, features=module\\)"):
+        load_detector(path)
+    with pytest.raises(ModelRefusedError, match="another module"):
+        load_detector(path, features=Layers(seed=1))
+    seen = load_detector(path, features=Layers()).examine(plates(3, 7))
+    np.testing.assert_allclose(seen.raw_score, tiled.examine(plates(3, 7)).raw_score, atol=1e-4)
+    from safetensors.numpy import load_file
+
+    names = list(load_file(path / "weights.safetensors"))
+    assert not [name for name in names if "backbone" in name or name.startswith("halves.1.bank")]
+
+
+def test_a_tiled_timm_model_is_stored_once_and_comes_back_without_its_file(timm_weights, tmp_path):
+    detector = fitted("timm:resnet10t", features_weights=str(timm_weights), tile_size=SIZE)
+    path, pictures = detector.save(tmp_path / "model"), plates(3, 5)
+    assert (path / "weights.safetensors").stat().st_size < 1.3 * timm_weights.stat().st_size
+    scores = load_detector(path).anomaly_score(pictures)
+    np.testing.assert_allclose(scores, detector.anomaly_score(pictures), atol=1e-5)
+
+
+def test_a_module_on_tiles_may_be_joined_by_registration_and_foreground():
+    detector = fitted(Layers(), tile_size=SIZE, register="shift", foreground="auto")
+    assert detector.metrics_["registered"] == 1.0
+    assert np.isfinite(detector.anomaly_score(plates(2, 5))).all()

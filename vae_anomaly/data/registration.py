@@ -85,6 +85,24 @@ class Registration:
         """Return the shift of a picture; (0, 0) where none is convincing."""
         return self._shift(_details(picture))
 
+    def busiest(self, shares: tuple[float, float]) -> tuple[float, float]:
+        """Return the centre, as shares of the side, of the window with most details.
+
+        Parameters
+        ----------
+        shares : (float, float)
+            Height and width of the window as shares of the side, at most 1 - 2 `BOUND`. It stays
+            that far from the border, so that it is in sight however the part has moved.
+        """
+        n = len(self.reference)
+        half = [max(1, round(share * n / 2)) for share in shares]
+        power = np.square(_details(self.reference))
+        seen = ndimage.uniform_filter(power, [2 * h for h in half], mode="constant")
+        near = [min(h + int(BOUND * n), (n - 1) // 2) for h in half]
+        inner = seen[near[0] : n - near[0], near[1] : n - near[1]]
+        y, x = divmod(int(inner.argmax()), inner.shape[1])
+        return (y + near[0]) / n, (x + near[1]) / n
+
     def is_worthwhile(self, pictures: Floats) -> bool:
         """Tell whether moving pictures (n, S, S) helps, by the pictures alone.
 

@@ -48,7 +48,6 @@ def check_parameters(detector: ImageVAEDetector) -> str:
         _check_beta(name, detector.beta)
     if detector.tile_size is not None:
         _check_tiles(name, detector.tile_size, detector.tile_overlap)
-        _check_goes_with_tiles(detector)
     if detector.pose != "auto" and name != "bank":
         raise ConfigError(
             "The 'pose' parameter of ImageVAEDetector belongs to model='bank'. Got "
@@ -114,17 +113,6 @@ def _check_tiles(name: str, size: int, overlap: float) -> None:
             "The 'tile_overlap' parameter of ImageVAEDetector must be a share from 0 to 0.5. Got "
             f"{overlap!r}."
         )
-
-
-def _check_goes_with_tiles(detector: ImageVAEDetector) -> None:
-    """Refuse what looks at whole pictures, or replaces the bank that tiles are made for."""
-    alone = {"features": None, "register": "off", "foreground": "off"}
-    for parameter, silent in alone.items():
-        if getattr(detector, parameter) != silent:
-            raise ConfigError(
-                f"The {parameter!r} parameter of ImageVAEDetector does not go with tile_size, "
-                "which cuts pictures into tiles of the fixed bank: leave one of them out."
-            )
 
 
 def _check_beta(name: str, beta: float) -> None:

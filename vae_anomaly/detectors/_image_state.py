@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 
 from vae_anomaly.data.depth import FULL_SCALE
+from vae_anomaly.data.refinement import Refinement
 from vae_anomaly.data.registration import Registration
 from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.base import groups_of
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vae_anomaly.detectors.image import ImageVAEDetector
+    from vae_anomaly.detectors.image_backbone import BackboneBank
 
 __all__ = ["BANK_REVISION", "fill_detector", "state_of"]
 
@@ -55,6 +58,8 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         calibration["reference_groups"] = groups
     if detector.registration_ is not None:
         calibration["registration"] = detector.registration_.reference
+    if detector.refinement_ is not None:
+        calibration |= detector.refinement_.state()
     if detector.foreground_ is not None:
         calibration["foreground"] = detector.foreground_.mask.astype(np.uint8)
     if detector.latents_ is not None:
@@ -101,6 +106,7 @@ def fill_detector(
         groups = arrays.pop("reference_groups", None)
         reference, mask = arrays.pop("registration", None), arrays.pop("foreground", None)
         detector.registration_ = None if reference is None else Registration(reference)
+        detector.refinement_ = Refinement.from_state(arrays)
         detector.foreground_ = None if mask is None else Foreground(mask.astype(bool))
         detector.image_score_ = ImageScore.from_state(arrays)
     except (KeyError, TypeError, RuntimeError, ConfigError) as err:
@@ -126,18 +132,21 @@ def _network(
     """Build the network and fill in its weights."""
     spec = NetworkSpec.from_dict(state.preprocessing["network"])
     if spec.backbone is not None:
-        return restore_plugged(spec, spec.backbone, state.weights, features)
+        build = partial(_empty_network, state.preprocessing)
+        return restore_plugged(spec, spec.backbone, state.weights, features, build)
     refuse_needless(features)
     network = _empty_network(state.preprocessing)
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.weights.items()})
     return network.eval()
 
 
-def _empty_network(preprocessing: Mapping[str, Any]) -> BankNetwork | PixelNetwork | TiledNetwork:
+def _empty_network(
+    preprocessing: Mapping[str, Any], bank: BackboneBank | None = None
+) -> BankNetwork | PixelNetwork | TiledNetwork:
     if "tiles" in preprocessing:
-        return TiledNetwork.from_dict(preprocessing["tiles"])
+        return TiledNetwork.from_dict(preprocessing["tiles"], bank)
     spec = NetworkSpec.from_dict(preprocessing["network"])
-    return BankNetwork(spec) if spec.kind == "bank" else PixelNetwork(spec)
+    return BankNetwork(spec, bank) if spec.kind == "bank" else PixelNetwork(spec)
 
 
 def _check_preprocessing(state: DetectorState) -> None:

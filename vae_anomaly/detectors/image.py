@@ -45,8 +45,9 @@ from vae_anomaly.detectors.image_source import (
     decide_white,
     open_pictures,
 )
+from vae_anomaly.detectors.image_tile_placing import choose_refinement
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
-from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
+from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles, raw_scores
 from vae_anomaly.detectors.image_training import MIN_PICTURES, FittedNetwork
 from vae_anomaly.devices import device_of, exact_float32, torch_device
 from vae_anomaly.errors import NotEnoughDataError
@@ -118,8 +119,9 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         Bound on the optimisation steps of each network, instead of the preset's.
     tile_size : int, optional, pixels
         For ``bank``: pictures are not resized but cut into overlapping tiles of this side, a
-        multiple of 16, so that fine defects of large pictures stay; ``image_size`` has no meaning
-        then. Memory does not grow with the number of pictures. None takes pictures as a whole.
+        multiple of 16, so that fine defects of large pictures stay; ``image_size`` is then only
+        the size on which ``register`` and ``foreground`` are found. Memory does not grow with the
+        number of pictures. None takes pictures as a whole.
     tile_overlap : float in [0, 0.5]
         Share of a tile's side that it has in common with the next one, at least.
     device : {"cpu", "cuda", "cuda:N", "auto"}
@@ -142,6 +144,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     channels_ : {1, 3}
     registration_ : Registration or None
         The reference that pictures are moved to; None where they are not.
+    refinement_ : Refinement or None
+        Of large pictures that are moved: the window that tells their shift to the pixel.
     foreground_ : Foreground or None
         The pixels that count; None where all do.
     white_ : int
@@ -288,6 +292,10 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         side = self.image_size if name == "bank" else PIXEL_SIZE
         self.registration_ = choose_registration(pictures, side, self.channels_, self.register)
         pictures = replace(pictures, registration=self.registration_)
+        tiled = self.tile_size is not None
+        self.refinement_ = (
+            choose_refinement(pictures, self.registration_, self.channels_) if tiled else None
+        )
         self.foreground_ = choose_foreground(pictures, side, self.channels_, self.foreground)
         pictures = replace(pictures, foreground=self.foreground_)
         self.conditions_: tuple[str, ...] = ()
@@ -398,6 +406,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
 
     def _raw_score(self, X: Any) -> Floats:
         check_is_fitted(self, "network_")
+        if isinstance(self.network_, TiledNetwork):
+            return raw_scores(self, self._open(X))
         if not isinstance(self.network_, BankNetwork):
             return self.examine(X).raw_score
         parts = []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vae_anomaly.detectors.image_backbone import BackboneBank, BackboneSpec, weights_digest
 from vae_anomaly.detectors.image_folds import evenly
-from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
+from vae_anomaly.detectors.image_network import NetworkSpec
 from vae_anomaly.detectors.image_timm import PREFIX, build_timm, read_timm
 from vae_anomaly.detectors.image_training_maps import as_tensor
 from vae_anomaly.errors import ConfigError, ModelRefusedError
@@ -32,7 +32,10 @@ __all__ = [
     "storable_weights",
 ]
 
-_MODULE_WEIGHTS: Final = "bank.backbone."
+_MODULE: Final = ".bank.backbone."
+_TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
+Network = TypeVar("Network", bound=nn.Module)
+
 _LOOKED_AT: Final = 32  # training pictures that tell how wide the maps are and how they vary
 
 
@@ -107,14 +110,20 @@ def storable_weights(network: nn.Module) -> Arrays:
     return {
         name: value.numpy(force=True)
         for name, value in network.state_dict().items()
-        if not (apart and name.startswith(_MODULE_WEIGHTS))
+        if not (apart and _is_modules(name)) and not (spec and name.startswith(_TWICE[1]))
     }
 
 
 def restore_plugged(
-    spec: NetworkSpec, backbone: BackboneSpec, weights: Arrays, features: nn.Module | None
-) -> BankNetwork:
+    spec: NetworkSpec,
+    backbone: BackboneSpec,
+    weights: Arrays,
+    features: nn.Module | None,
+    build: Callable[[BackboneBank], Network],
+) -> Network:
     """Build the network around the module that it was trained with.
+
+    ``build`` makes an empty one around a bank.
 
     Raises
     ------
@@ -127,10 +136,13 @@ def restore_plugged(
     else:
         module = _the_same(backbone, features)
     bank = BackboneBank(module, spec.image_size, spec.channels, backbone.widths)
-    network = BankNetwork(spec, bank)
+    network = build(bank)
     own = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
-    lent = {} if backbone.is_stored else _prefixed(bank.backbone)
-    network.load_state_dict({**own, **lent})
+    for name in [name for name in own if name.startswith(_TWICE[0])]:
+        own[_TWICE[1] + name.removeprefix(_TWICE[0])] = own[name]
+    if not backbone.is_stored:
+        own |= {name: v for name, v in network.state_dict().items() if _is_modules(name)}
+    network.load_state_dict(own)
     bank.check_answer(backbone.name)
     return network.eval()
 
@@ -178,8 +190,9 @@ def _few(pictures: Pictures, size: int, channels: int) -> Iterator[Tensor]:
         yield as_tensor(images)
 
 
-def _prefixed(module: nn.Module) -> dict[str, Tensor]:
-    return {_MODULE_WEIGHTS + name: value for name, value in module.state_dict().items()}
+def _is_modules(name: str) -> bool:
+    """Tell whether a weight is one of the user's module."""
+    return _MODULE in f".{name}"
 
 
 def _class_name(module: nn.Module) -> str:

@@ -305,10 +305,13 @@ class BankNetwork(nn.Module):
         Where the linear level is scored alone, repair VAEs and heads are not asked.
         """
         features = self.bank(images)
+        return self.scored_map(features), features.statistics
+
+    def scored_map(self, features: BankOutput) -> Tensor:
+        """Return the map (N, G, G) that is scored, of pictures of which the bank's are known."""
         if self.spec.scored != "linear":
-            said = self.inspect(features)
-            return said.scored, said.statistics
-        return self._linear(features)[-1], features.statistics
+            return self.inspect(features).scored
+        return self._linear(features)[-1]
 
     def _linear(self, features: BankOutput) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return standardised maps, their log density, what the level leaves, and its map."""

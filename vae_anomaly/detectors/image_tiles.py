@@ -11,9 +11,9 @@ No more than eight tiles are held as networks see them, and one picture as it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 import numpy as np
 import torch
@@ -29,9 +29,11 @@ from vae_anomaly.detectors._image_examination import (
 )
 from vae_anomaly.detectors.image_network import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.image_source import CHUNK, Pictures, refuse_faults
+from vae_anomaly.detectors.image_tile_placing import PlacedPicture, TilePlacing
 from vae_anomaly.devices import device_of, exact_float32
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.features import CELL, BankOutput
+from vae_anomaly.progress import null_progress
 from vae_anomaly.scoring.residuals import MapScale
 from vae_anomaly.scoring.tiles import TileBlend, pool_tiles
 
@@ -39,11 +41,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vae_anomaly.detectors.image import ImageVAEDetector
+    from vae_anomaly.detectors.image_backbone import BackboneBank
     from vae_anomaly.progress import Progress
 
     Floats = NDArray[np.float64]
+    Heat = NDArray[np.float32]
 
-__all__ = ["TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles"]
+__all__ = [
+    "TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles", "raw_scores"
+]  # fmt: skip
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,26 @@ class TilePositions(nn.Module):
         return (maps - self.mean[numbers]) / self.spread[numbers]
 
 
+class TilesSaid(NamedTuple):
+    """What is said of tiles.
+
+    Attributes
+    ----------
+    heat : Tensor of shape (N, g, g)
+        The shown map: mean over the halves asked for, in sd of held-out normals.
+    scored : Tensor of shape (N, g, g)
+        The map that is scored, likewise; often the shown one.
+    statistics : Tensor of shape (N, S)
+    terms : Tensor of shape (N, 3), nats
+        Reconstruction term, KL and the linear level's -log p; mean over the halves.
+    """
+
+    heat: Tensor
+    scored: Tensor
+    statistics: Tensor
+    terms: Tensor
+
+
 class TiledNetwork(nn.Module):
     """Two networks on tiles, what is usual at each place, and the scale of their maps.
 
@@ -129,6 +157,10 @@ class TiledNetwork(nn.Module):
     ----------
     specs : sequence of two NetworkSpec
     layout : TileLayout
+    scored : str
+        As `NetworkSpec.scored`: "shown" of models saved before the linear level was scored alone.
+    bank : BackboneBank, optional
+        Of both halves, in the place of the fixed bank.
 
     Attributes
     ----------
@@ -136,37 +168,53 @@ class TiledNetwork(nn.Module):
         Each has seen the pictures of its own half, and is calibrated on those of the other.
     """
 
-    def __init__(self, specs: Sequence[NetworkSpec], layout: TileLayout) -> None:
+    def __init__(
+        self,
+        specs: Sequence[NetworkSpec],
+        layout: TileLayout,
+        scored: str = "shown",
+        bank: BackboneBank | None = None,
+    ) -> None:
         super().__init__()
         self.layout = layout
-        self.halves = nn.ModuleList(BankNetwork(spec) for spec in specs)
-        bank = self._half(0).bank
-        shape = (len(layout.grid()), bank.n_channels, bank.grid, bank.grid)
+        self.scored = scored
+        self.halves = nn.ModuleList(BankNetwork(spec, bank) for spec in specs)
+        seen = self._half(0).bank
+        shape = (len(layout.grid()), seen.n_channels, seen.grid, seen.grid)
         n_positions = len(specs) if layout.aligned else 0
         self.positions = nn.ModuleList(TilePositions(shape) for _ in range(n_positions))
         self.scales = nn.ModuleList(MapScale() for _ in specs)
+        n_scored = 0 if scored == "shown" else len(specs)
+        self.scored_scales = nn.ModuleList(MapScale() for _ in range(n_scored))
 
     @property
     def spec(self) -> NetworkSpec:
-        """Shapes of the first network."""
-        return self._half(0).spec
+        """Shapes of the first network, and which map is scored."""
+        return replace(self._half(0).spec, scored=self.scored)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` builds an empty network of the same shape from."""
         specs = [self._half(k).spec.to_dict() for k in range(len(self.halves))]
-        return {"layout": asdict(self.layout), "halves": specs}
+        return {"layout": asdict(self.layout), "halves": specs, "scored": self.scored}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TiledNetwork:
+    def from_dict(cls, values: Mapping[str, Any], bank: BackboneBank | None = None) -> TiledNetwork:
         """Build an empty network."""
         specs = [NetworkSpec.from_dict(spec) for spec in values["halves"]]
-        return cls(specs, TileLayout(**values["layout"]))
+        return cls(specs, TileLayout(**values["layout"]), values.get("scored", "shown"), bank)
 
-    def set_scales(self, means: Sequence[float], spreads: Sequence[float]) -> None:
-        """Put each half's maps on the scale of the held-out normals that it judged."""
-        for scale, mean, spread in zip(self.scales, means, spreads, strict=True):
-            cast("MapScale", scale).mean.fill_(mean)
-            cast("MapScale", scale).spread.fill_(spread)
+    def set_scales(self, shown: NDArray[np.floating], scored: NDArray[np.floating]) -> None:
+        """Put each half's maps on the scale of the held-out normals that it judged.
+
+        Parameters
+        ----------
+        shown, scored : ndarray of shape (K, 2)
+            Mean and sd of each half's maps; ``scored`` is left out where there is one map only.
+        """
+        for scales, values in ((self.scales, shown), (self.scored_scales, scored)):
+            for scale, (mean, spread) in zip(scales, values.tolist(), strict=False):
+                cast("MapScale", scale).mean.fill_(mean)
+                cast("MapScale", scale).spread.fill_(spread)
 
     def standardised(self, half: int, maps: Tensor, numbers: Tensor) -> Tensor:
         """Return the bank's maps of tiles as a half's network takes them."""
@@ -175,27 +223,45 @@ class TiledNetwork(nn.Module):
         standard: Tensor = self.positions[half](maps, numbers)
         return standard
 
-    def forward(
-        self, images: Tensor, numbers: Tensor, halves: Sequence[int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Inspect tiles (N, C, T, T) that lie at the places ``numbers``.
-
-        Returns
-        -------
-        heat : Tensor of shape (N, g, g)
-            Mean over the halves asked for, in sd of held-out normals.
-        statistics : Tensor of shape (N, S)
-        terms : Tensor of shape (N, 3), nats
-            Reconstruction term, KL and the linear level's -log p; mean over the halves.
-        """
+    def forward(self, images: Tensor, numbers: Tensor, halves: Sequence[int]) -> TilesSaid:
+        """Inspect tiles (N, C, T, T) that lie at the places ``numbers``."""
         features = self._half(0).bank(images)
-        heat, terms = [], []
+        heat, scored, terms = [], [], []
         for k in halves:
-            maps = self.standardised(k, features.maps, numbers)
-            said = self._half(k).inspect(BankOutput(maps, features.statistics))
+            said = self._half(k).inspect(self._placed(k, features, numbers))
             heat.append(self.scales[k](said.heat))
+            if self.scored != "shown":
+                scored.append(self.scored_scales[k](said.scored))
             terms.append(torch.stack((said.nll, said.kl, said.linear_nll), 1))
-        return torch.stack(heat).mean(0), features.statistics, torch.stack(terms).mean(0)
+        shown = torch.stack(heat).mean(0)
+        return TilesSaid(
+            shown,
+            torch.stack(scored).mean(0) if scored else shown,
+            features.statistics,
+            torch.stack(terms).mean(0),
+        )
+
+    def score_map(
+        self, images: Tensor, numbers: Tensor, halves: Sequence[int] = (0, 1)
+    ) -> tuple[Tensor, Tensor]:
+        """Return only what the score is made of: its map (N, g, g) and the statistics.
+
+        Where the linear level is scored alone, repair VAEs and heads are not asked.
+        """
+        if self.scored == "shown":
+            said = self(images, numbers, halves)
+            return said.scored, said.statistics
+        features = self._half(0).bank(images)
+        maps = [
+            self.scored_scales[k](self._half(k).scored_map(self._placed(k, features, numbers)))
+            for k in halves
+        ]
+        return torch.stack(maps).mean(0), features.statistics
+
+    def ground(self, halves: Sequence[int] = (0, 1)) -> float:
+        """Return what the scored map has where nothing is looked at: what a network calls usual."""
+        scales = self.scales if self.scored == "shown" else self.scored_scales
+        return float(np.mean([float(scales[k](torch.zeros(()))) for k in halves]))
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> NoReturn:
         """Refuse: there is no one latent vector of a large picture."""
@@ -216,6 +282,9 @@ class TiledNetwork(nn.Module):
     def _half(self, k: int) -> BankNetwork:
         return cast("BankNetwork", self.halves[k])
 
+    def _placed(self, k: int, features: BankOutput, numbers: Tensor) -> BankOutput:
+        return BankOutput(self.standardised(k, features.maps, numbers), features.statistics)
+
 
 @dataclass(frozen=True)
 class TiledPicture:
@@ -223,46 +292,71 @@ class TiledPicture:
 
     Attributes
     ----------
+    placed : PlacedPicture
     grid : TileGrid
-    heat : ndarray of shape (gh, gw), float32
-        In sd of held-out normals.
+    heat, scored : ndarray of shape (gh, gw), float32
+        The shown map and the scored one, in sd of held-out normals, where the others lie; often
+        one and the same.
     statistics : ndarray of shape (S,), float64
         Mean over tiles.
     terms : ndarray of shape (3,), float64, nats
         Reconstruction term, KL and the linear level's -log p; mean over tiles.
     """
 
+    placed: PlacedPicture
     grid: TileGrid
-    heat: NDArray[np.float32]
+    heat: Heat
+    scored: Heat
     statistics: Floats
     terms: Floats
 
     @property
-    def pooled(self) -> Floats:
-        """The map's poolings, (P,)."""
-        return pool_tiles(self.heat, self.grid)
+    def inside(self) -> NDArray[np.bool_]:
+        """Cells that are looked at, (gh, gw)."""
+        return self.placed.inside(self.grid)
 
-    def on(self, cells: tuple[int, int]) -> NDArray[np.float32]:
-        """Return the map on a grid of other cells: the hottest of what falls into each."""
-        if cells == self.heat.shape:
-            return self.heat
-        pooled = functional.adaptive_max_pool2d(torch.from_numpy(self.heat)[None], cells)
+    def maps(self, cells: tuple[int, int]) -> tuple[Heat, Heat]:
+        """Return the shown map and the scored one as `on` does."""
+        shown = self.on(self.heat, cells)
+        return shown, shown if self.scored is self.heat else self.on(self.scored, cells)
+
+    def on(self, heat: Heat, cells: tuple[int, int]) -> Heat:
+        """Return a map where the picture came, 0 where nothing is looked at.
+
+        On a grid of other cells it is the hottest of what falls into each.
+        """
+        seen = np.where(self.inside, heat, np.float32(0.0))
+        back = self.placed.moved_back(seen, self.grid)
+        if cells == back.shape:
+            return back
+        pooled = functional.adaptive_max_pool2d(torch.from_numpy(back)[None], cells)
         return np.asarray(pooled[0].numpy(), np.float32)
 
 
+def pooled_map(scored: Heat, placed: PlacedPicture, grid: TileGrid, ground: float) -> Floats:
+    """Return the poolings (P,) of what is looked at; the rest of the map counts as ``ground``."""
+    inside = placed.inside(grid)
+    if inside.all():
+        return pool_tiles(scored, grid)
+    return pool_tiles(np.where(inside, scored, ground), grid, inside)
+
+
 def tile_chunks(
-    name: str, pixels: NDArray[Any], grid: TileGrid, channels: int
+    placed: PlacedPicture, grid: TileGrid, channels: int
 ) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Yield eight tiles at a time, (8, C, T, T), their numbers, and how many of them are new.
+
+    Tiles that show nothing but background are left out.
 
     Raises
     ------
     ImageError
         If pixels have no meaning; names the picture.
     """
-    for start in range(0, len(grid), CHUNK):
-        numbers = np.arange(start, min(start + CHUNK, len(grid)))
-        crops = tile_pictures(name, [grid.cut(pixels, k) for k in numbers.tolist()])
+    every = placed.tiles(grid)
+    for start in range(0, len(every), CHUNK):
+        numbers = every[start : start + CHUNK]
+        crops = tile_pictures(placed.name, [grid.cut(placed.pixels, k) for k in numbers.tolist()])
         rows = [crops.prepared(k, grid.tile, channels) for k in range(len(crops))]
         images = np.stack(rows).transpose(0, 3, 1, 2)
         yield filled_up(images), filled_up(numbers), len(numbers)
@@ -275,7 +369,7 @@ def tile_pictures(name: str, crops: Sequence[NDArray[Any]]) -> Pictures:
 
 
 def inspect_tiles(
-    network: TiledNetwork, name: str, pixels: NDArray[Any], halves: Sequence[int] = (0, 1)
+    network: TiledNetwork, placed: PlacedPicture, halves: Sequence[int] = (0, 1)
 ) -> TiledPicture:
     """Inspect one large picture, eight tiles at a time.
 
@@ -284,17 +378,40 @@ def inspect_tiles(
     ImageError
         If its size or its pixels cannot be used; names it.
     """
-    grid, place = network.layout.grid_of(name, pixels), device_of(network)
-    blend, statistics, terms = TileBlend(grid), [], []
+    grid, place = network.layout.grid_of(placed.name, placed.pixels), device_of(network)
+    shown, scored, statistics, terms = TileBlend(grid), TileBlend(grid), [], []
     with torch.inference_mode(), exact_float32(place):
-        for images, numbers, n in tile_chunks(name, pixels, grid, network.spec.channels):
-            said = network(images.to(place), numbers.to(place), halves)
-            heat, numbers_said, terms_said = (part[:n].cpu() for part in said)
-            blend.add(int(numbers[0]), heat.numpy())
-            statistics.append(numbers_said.double().numpy())
-            terms.append(terms_said.double().numpy())
+        for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
+            said, own = network(images.to(place), numbers.to(place), halves), numbers[:n].tolist()
+            shown.add(own, said.heat[:n].cpu().numpy())
+            if network.scored != "shown":
+                scored.add(own, said.scored[:n].cpu().numpy())
+            statistics.append(said.statistics[:n].cpu().double().numpy())
+            terms.append(said.terms[:n].cpu().double().numpy())
+    heat = shown.map()
     means = (np.concatenate(parts).mean(axis=0) for parts in (statistics, terms))
-    return TiledPicture(grid, blend.map(), *means)
+    return TiledPicture(
+        placed, grid, heat, heat if network.scored == "shown" else scored.map(), *means
+    )
+
+
+def score_tiles(network: TiledNetwork, placed: PlacedPicture) -> tuple[Floats, Floats]:
+    """Return only what one large picture's score is made of: poolings (P,), statistics (S,).
+
+    Raises
+    ------
+    ImageError
+        If its size or its pixels cannot be used; names it.
+    """
+    grid, place = network.layout.grid_of(placed.name, placed.pixels), device_of(network)
+    blend, statistics = TileBlend(grid), []
+    with torch.inference_mode(), exact_float32(place):
+        for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
+            scored, said = network.score_map(images.to(place), numbers.to(place))
+            blend.add(numbers[:n].tolist(), scored[:n].cpu().numpy())
+            statistics.append(said[:n].cpu().double().numpy())
+    pooled = pooled_map(blend.map(), placed, grid, network.ground())
+    return pooled, np.concatenate(statistics).mean(axis=0)
 
 
 def examine_tiles(
@@ -308,30 +425,48 @@ def examine_tiles(
         After all were tried: names the first pictures that cannot be used.
     """
     network = cast("TiledNetwork", detector.network_)
+    cells, ground = network.layout.grid().cells, network.ground()
+
+    def look(placed: PlacedPicture) -> tuple[Floats, Floats, Floats, Heat, Heat]:
+        seen = inspect_tiles(network, placed)
+        pooled = pooled_map(seen.scored, placed, seen.grid, ground)
+        return (pooled, seen.statistics, seen.terms, *seen.maps(cells))
+
+    said = _each(detector, pictures, look, progress)
+    heat = np.stack([one[3] for one in said])
+    scored = heat if network.scored == "shown" else np.stack([one[4] for one in said])
+    evidence = detector.image_score_.of_pools(
+        np.stack([one[0] for one in said]), np.stack([one[1] for one in said])
+    )
+    nll, kl, linear_nll = np.stack([one[2] for one in said]).T
+    return examination(detector, pictures.ids, evidence, (nll, kl, linear_nll), (heat, scored))
+
+
+def raw_scores(detector: ImageVAEDetector, pictures: Pictures) -> Floats:
+    """Return only the raw scores (N,) of large pictures; raises as `examine_tiles`."""
+    network = cast("TiledNetwork", detector.network_)
+    said = _each(detector, pictures, lambda placed: score_tiles(network, placed), null_progress)
+    pooled, statistics = (np.stack(parts) for parts in zip(*said, strict=True))
+    return detector.image_score_.of_pools(pooled, statistics).raw_score
+
+
+def _each(
+    detector: ImageVAEDetector,
+    pictures: Pictures,
+    look: Callable[[PlacedPicture], Said],
+    progress: Progress,
+) -> list[Said]:
+    """Return what a look at each picture says, one at a time."""
     settled(detector)
-    cells, faults, said = network.layout.grid().cells, [], []
+    placing, faults, said = TilePlacing.of(detector), [], []
     for i, name in enumerate(pictures.ids):
         try:
-            seen = inspect_tiles(network, name, pictures.pixels(i))
-            said.append((seen.pooled, seen.statistics, seen.terms, seen.on(cells)))
+            said.append(look(placing(name, pictures.pixels(i))))
         except ImageError as err:
             faults.append(err)
         progress("score", i + 1, len(pictures))
     refuse_faults(faults, len(pictures))
-    pooled, statistics, terms, heat = (np.stack(parts) for parts in zip(*said, strict=True))
-    return _judged(detector, pictures.ids, (pooled, statistics, terms), heat)
-
-
-def _judged(
-    detector: ImageVAEDetector,
-    ids: tuple[str, ...],
-    said: tuple[Floats, Floats, Floats],
-    heat: NDArray[np.float32],
-) -> ImageExamination:
-    pooled, statistics, terms = said
-    evidence = detector.image_score_.of_pools(pooled, statistics)
-    nll, kl, linear_nll = terms.T
-    return examination(detector, ids, evidence, (nll, kl, linear_nll), (heat, heat))
+    return said
 
 
 def _no_latents() -> ConfigError:

@@ -60,9 +60,20 @@ class Foreground:
 
     def cells(self, grid: int) -> Mask:
         """Return the cells that show any of the mask, (grid, grid)."""
-        edges = np.linspace(0, len(self.mask), grid + 1).astype(int)[:-1]
-        rows = np.logical_or.reduceat(self.mask, edges, axis=0)
-        return np.asarray(np.logical_or.reduceat(rows, edges, axis=1))
+        return self.on((grid, grid))
+
+    def on(self, shape: tuple[int, int]) -> Mask:
+        """Return the cells that show any of the mask, on a grid of any height and width."""
+        down, right = (np.linspace(0, len(self.mask), n + 1).astype(int)[:-1] for n in shape)
+        rows = np.logical_or.reduceat(self.mask, down, axis=0)
+        return np.asarray(np.logical_or.reduceat(rows, right, axis=1))
+
+    def paint(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Paint a picture of any size and type (H, W) or (H, W, C) as a call does a reduced one."""
+        height, width = pixels.shape[:2]
+        part = self.on((height, width)).reshape(height, width, *[1] * (pixels.ndim - 2))
+        level = np.median(_border(pixels), axis=0).astype(pixels.dtype)
+        return np.where(part, pixels, level)
 
 
 def find_foreground(pictures: Floats) -> Foreground | None:

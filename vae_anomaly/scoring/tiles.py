@@ -14,6 +14,8 @@ import numpy as np
 from vae_anomaly.scoring.pooling import POOL_SHARES, pool_maps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from vae_anomaly.data.tiling import TileGrid
@@ -34,7 +36,7 @@ class TileBlend:
     --------
     >>> from vae_anomaly.data.tiling import TileGrid
     >>> blend = TileBlend(TileGrid(64, 96, tile=64, overlap=0.25, cell=8))
-    >>> blend.add(0, np.ones((2, 8, 8)))
+    >>> blend.add([0, 1], np.ones((2, 8, 8)))
     >>> blend.map().shape, float(blend.map().min()), float(blend.map().max())
     ((8, 12), 1.0, 1.0)
     """
@@ -45,19 +47,22 @@ class TileBlend:
         self._sum = np.zeros(grid.cells)
         self._total = np.zeros(grid.cells)
 
-    def add(self, first: int, maps: NDArray[np.floating]) -> None:
-        """Add the maps (n, g, g) of the tiles first, first + 1, ..."""
-        for number, tile in enumerate(maps, start=first):
+    def add(self, numbers: Iterable[int], maps: NDArray[np.floating]) -> None:
+        """Add the maps (n, g, g) of n tiles."""
+        for number, tile in zip(numbers, maps, strict=True):
             window = self.grid.window(number)
             self._sum[window] += self._weight * tile
             self._total[window] += self._weight
 
     def map(self) -> NDArray[np.float32]:
-        """Return the picture's map (gh, gw) when every tile was added."""
-        return np.asarray(self._sum / self._total, np.float32)
+        """Return the picture's map (gh, gw); 0 where no tile was added."""
+        joined = np.divide(self._sum, self._total, out=self._sum.copy(), where=self._total > 0)
+        return np.asarray(joined, np.float32)
 
 
-def pool_tiles(heat: NDArray[np.floating], grid: TileGrid) -> Floats:
+def pool_tiles(
+    heat: NDArray[np.floating], grid: TileGrid, inside: NDArray[np.bool_] | None = None
+) -> Floats:
     """Pool a picture's map so that one hot tile among many cold ones is found.
 
     Parameters
@@ -65,6 +70,9 @@ def pool_tiles(heat: NDArray[np.floating], grid: TileGrid) -> Floats:
     heat : ndarray of shape (gh, gw)
         The joined map of the picture.
     grid : TileGrid
+    inside : ndarray of shape (gh, gw), bool, optional
+        Cells whose mean is that of the picture; all by default. What the others hold should be
+        what is usual.
 
     Returns
     -------
@@ -74,7 +82,9 @@ def pool_tiles(heat: NDArray[np.floating], grid: TileGrid) -> Floats:
     """
     tiles = np.stack([heat[grid.window(number)] for number in range(len(grid))])
     pooled: Floats = pool_maps(tiles).max(axis=0)
-    pooled[[share == 1.0 for share in POOL_SHARES]] = float(np.mean(heat, dtype=np.float64))
+    pooled[[share == 1.0 for share in POOL_SHARES]] = float(
+        np.mean(heat if inside is None else heat[inside], dtype=np.float64)
+    )
     return pooled
 
 

@@ -1,0 +1,99 @@
+"""Of large pictures the linear level's map is scored, the shown one is for people to look at."""
+
+from __future__ import annotations
+
+import re
+from copy import copy
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from vae_anomaly.detectors import ImageVAEDetector, load_detector
+from vae_anomaly.persistence import read_model, write_model
+
+SIZE, HOLE = 144, 14
+CORNERS = [(10, 100), (60, 60), (120, 20), (90, 118)]
+
+
+def fabrics(n: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(n, SIZE, SIZE))
+    threads = 72.0 * ndimage.uniform_filter1d(noise, 9, axis=2, mode="wrap")
+    return list(np.clip(120 + rng.uniform(-8, 8, (n, 1, 1)) + threads, 0, 255).astype("u1"))
+
+
+def darker(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    broken = [picture.copy() for picture in pictures]
+    for picture, (y, x) in zip(broken, CORNERS, strict=True):
+        picture[y : y + HOLE, x : x + HOLE] //= 2
+    return broken
+
+
+def make(**parameters) -> ImageVAEDetector:
+    settings = {"tile_size": 64, "pose": "fixed", "random_state": 0, "target_fpr": 0.1}
+    return ImageVAEDetector(**{**settings, **parameters}).fit(fabrics(24, 1))
+
+
+@pytest.fixture(scope="module")
+def fast() -> ImageVAEDetector:
+    return make(preset="fast")
+
+
+@pytest.fixture(scope="module")
+def full() -> ImageVAEDetector:
+    return make(max_steps=10)
+
+
+@pytest.fixture(scope="module")
+def broken() -> list[np.ndarray]:
+    return darker(fabrics(4, 2))
+
+
+def test_large_pictures_are_scored_by_the_linear_level_and_shown_with_the_heads(fast, full, broken):
+    one, two = fast.examine(broken), full.examine(broken)
+    np.testing.assert_array_equal(one.scored, one.heat)
+    assert np.abs(two.scored - two.heat).max() > 0.5
+    np.testing.assert_allclose(two.scored, one.scored, atol=1e-3)
+    np.testing.assert_allclose(two.raw_score, one.raw_score, rtol=1e-3)
+    np.testing.assert_allclose(full.calibration_.reference, fast.calibration_.reference, rtol=1e-2)
+
+
+def test_scores_alone_are_those_of_the_examination(fast, full, broken):
+    for detector in (fast, full):
+        quick, seen = detector.anomaly_score(broken), detector.examine(broken)
+        np.testing.assert_allclose(quick, seen.anomaly_score, rtol=1e-5)
+        assert (detector.anomaly_score(broken[2:3]) == quick[2:3]).all()
+
+
+def test_a_flagged_picture_whose_heat_map_stays_cool_says_where_the_scored_map_is_hottest(
+    full, broken
+):
+    assert (full.predict(broken) == -1).all()
+    cool = copy(full)
+    cool.heat_level_ = np.inf
+    said = [reasons[0] for reasons in cool.reasons(broken)]
+    for reason, (y, x) in zip(said, CORNERS, strict=True):
+        left, right, top, bottom = map(int, re.findall(r"\d+", reason)[:4])
+        assert "where the scored map reaches" in reason
+        assert abs((left + right) / 2 - x - HOLE / 2) < 16
+        assert abs((top + bottom) / 2 - y - HOLE / 2) < 16
+
+
+def test_a_model_saved_when_tiles_had_one_map_scores_by_the_one_it_shows(full, broken, tmp_path):
+    state = read_model(full.save(tmp_path / "model"))
+    del state.preprocessing["tiles"]["scored"]
+    for name in [name for name in state.weights if name.startswith("scored_scales")]:
+        del state.weights[name]
+    old = load_detector(write_model(state, tmp_path / "old"))
+    seen = old.examine(broken)
+    assert old.network_.spec.scored == "shown"
+    np.testing.assert_array_equal(seen.scored, seen.heat)
+    np.testing.assert_allclose(seen.heat, full.examine(broken).heat, atol=1e-4)
+    np.testing.assert_array_equal(old.anomaly_score(broken), seen.anomaly_score)
+
+
+def test_a_reloaded_model_scores_by_the_same_map(full, broken, tmp_path):
+    again = load_detector(full.save(tmp_path / "model"))
+    np.testing.assert_array_equal(again.examine(broken).scored, full.examine(broken).scored)
+    np.testing.assert_array_equal(again.anomaly_score(broken), full.anomaly_score(broken))
