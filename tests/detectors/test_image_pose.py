@@ -8,8 +8,9 @@ import torch
 from scipy import ndimage
 
 from vae_anomaly.detectors.image_linear import fit_linear_level
-from vae_anomaly.detectors.image_pose import POSES, augment, symmetry_group
+from vae_anomaly.detectors.image_pose import AS_IS, augment, n_copies, symmetry_group
 from vae_anomaly.features import FilterBank, dihedral_maps
+from vae_anomaly.scoring.residuals import energy_map
 
 SIZE = 64
 
@@ -94,9 +95,46 @@ def test_copies_are_members_of_the_group_shifted_by_at_most_a_cell(rng):
         for dx in (-1, 0, 1)
     ]
     for i in range(3, 15):
-        assert any(torch.equal(found[i], candidate[i % 3]) for candidate in candidates)
+        assert any(torch.equal(found[i], one) for candidate in candidates for one in candidate)
 
 
-def test_without_a_symmetry_nothing_is_added(rng):
-    maps = maps_of(parts(2, turned=False))
-    assert augment(maps, POSES[:1], rng) is maps
+def test_copies_are_a_thousand_at_most(rng):
+    assert [n_copies(n) for n in (8, 250, 251, 5000)] == [32, 1000, 1000, 1000]
+    maps = torch.zeros(300, 2, 4, 4)
+    assert len(augment(maps, AS_IS, rng)) == 1300
+
+
+def shaded(n: int, side: int, seed: int) -> np.ndarray:
+    """Parts that lie one way, whose ground is more or less shaded on the left (0) or right (1)."""
+    pictures = parts(n, turned=False, seed=seed)
+    depth = np.random.default_rng(seed + 1).uniform(0.0, 0.5, (n, 1, 1))
+    band = slice(2, 10) if side == 0 else slice(54, 62)
+    pictures[:, 8:56, band] *= 1.0 - depth
+    return pictures
+
+
+def heat_of(found, pictures: np.ndarray) -> np.ndarray:
+    return energy_map(found.level(maps_of(pictures))).numpy().mean(axis=(1, 2))
+
+
+def test_what_varies_on_one_side_may_vary_on_the_other():
+    elsewhere = shaded(20, side=1, seed=7)
+    heat = {
+        pose: heat_of(fitted(shaded(40, side=0, seed=0), pose), elsewhere)
+        for pose in ("fixed", "auto")
+    }
+    assert heat["auto"].mean() < heat["fixed"].mean()
+
+
+def test_a_part_the_wrong_way_round_is_noticed_where_parts_lie_one_way():
+    found = fitted(parts(40, turned=False), "auto")
+    right = heat_of(found, parts(20, turned=False, seed=5))
+    for wrong in (parts(20, turned=False, seed=6)[:, :, ::-1], parts(20, turned=False)[:, ::-1]):
+        assert heat_of(found, wrong).min() > right.max()
+
+
+@pytest.mark.parametrize("n_channels", [6, 13])
+def test_the_maps_of_any_bank_are_shifted_where_the_pose_is_fixed(n_channels):
+    maps = torch.randn(16, n_channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = fit_linear_level(maps, maps[None], np.arange(16) % 4, pose="fixed")
+    assert found.level.vae.latent_dim == (16 + 64) // 6

@@ -7,14 +7,24 @@ pictures that the level has not seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
 from vae_anomaly.detectors.image_network import LinearLevel
-from vae_anomaly.detectors.image_pose import POSES, Pose, augment, pose_scores, symmetry_group
+from vae_anomaly.detectors.image_pose import (
+    AS_IS,
+    MIRRORS,
+    POSES,
+    Pose,
+    augment,
+    n_copies,
+    pose_scores,
+    symmetry_group,
+)
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.residuals import ResidualScale, energy_map
 
@@ -27,7 +37,6 @@ __all__ = ["POSE_CHOICES", "OutOfFold", "fit_linear_level"]
 POSE_CHOICES: Final = ("auto", "fixed", "any")
 _MOST_LATENTS: Final = 120
 _ROWS_PER_LATENT: Final = 6
-_IDENTITY: Final[tuple[Pose, ...]] = ((0, False),)
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ def fit_linear_level(
         0 takes a sixth of the rows, at most 120.
     pose : {"auto", "fixed", "any"}
         Ask the pictures; parts always lie as in training; or any quarter turn and mirror image.
+        Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
+        with "auto" also mirrored.
     random_state : int
     progress : callable, optional
 
@@ -81,15 +92,15 @@ def fit_linear_level(
     OutOfFold
     """
     fits = _Fits(maps, folds, latent_dim, random_state, progress)
-    poses = POSES if pose == "any" else _IDENTITY
+    poses = POSES if pose == "any" else AS_IS
     levels = fits.without_each(poses)
     first = ResidualScale.fit(fits.residuals(levels, maps))
     if pose == "auto":
         poses = _found_poses(fits, levels, first)
-    # where parts lie any way round, a weight per position would be chance
-    weigh = first.spread if len(poses) == 1 else None
-    levels = fits.without_each(poses, weigh)
-    level = fits.on(slice(None), poses, weigh)
+    if len(poses) == 1:
+        fits = replace(fits, weigh=first.spread, varied=AS_IS if pose == "fixed" else MIRRORS)
+    levels = fits.without_each(poses)
+    level = fits.on(slice(None), poses)
     level.scale = ResidualScale.fit(fits.residuals(levels, maps))
     scale = level.scale
     progress("linear", 1, 1)
@@ -102,30 +113,38 @@ def fit_linear_level(
 
 @dataclass(frozen=True)
 class _Fits:
-    """Fits of the level to parts of the pictures."""
+    """Fits of the level to parts of the pictures.
+
+    ``weigh`` (C, G, G) is the sd that earlier fits left out of fold; deviations from the mean are
+    learned in the poses ``varied`` as well. Where parts lie any way round both would be chance.
+    """
 
     maps: Tensor
     folds: NDArray[np.int64]
     latent_dim: int
     random_state: int
     progress: Progress
+    weigh: Tensor | None = None
+    varied: Sequence[Pose] = ()
 
-    def on(
-        self, rows: slice | NDArray[np.bool_], poses: Sequence[Pose], weigh: Tensor | None = None
-    ) -> LinearLevel:
+    def on(self, rows: slice | NDArray[np.bool_], poses: Sequence[Pose]) -> LinearLevel:
         """Fit one level to some pictures and their copies in other poses."""
         chosen = torch.as_tensor(rows) if isinstance(rows, np.ndarray) else rows
         generator = np.random.default_rng([self.random_state, 2])
-        x = augment(self.maps[chosen], poses, generator)
-        latents = max(1, min(_MOST_LATENTS, len(x) // _ROWS_PER_LATENT))
-        return LinearLevel.fit(x, self.latent_dim or latents, weigh)
+        x = self.maps[chosen]
+        n_rows = len(x) + (n_copies(len(x)) if self.varied or len(poses) > 1 else 0)
+        latents = self.latent_dim or max(1, min(_MOST_LATENTS, n_rows // _ROWS_PER_LATENT))
+        if len(poses) > 1:
+            x = augment(x, poses, generator)
+        vary = partial(augment, group=self.varied, generator=generator) if self.varied else None
+        return LinearLevel.fit(x, latents, self.weigh, vary)
 
-    def without_each(self, poses: Sequence[Pose], weigh: Tensor | None = None) -> list[LinearLevel]:
+    def without_each(self, poses: Sequence[Pose]) -> list[LinearLevel]:
         """Fit a level without each fold."""
         names = np.unique(self.folds)
         levels = []
         for done, fold in enumerate(names):
-            levels.append(self.on(self.folds != fold, poses, weigh))
+            levels.append(self.on(self.folds != fold, poses))
             self.progress("linear", done + 1, len(names) + 1)
         return levels
 

@@ -13,7 +13,7 @@ the right place more often, but what they have not been taught, such as thin cra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -176,16 +176,24 @@ class LinearLevel(nn.Module):
         self.scale = ResidualScale(shape)
 
     @classmethod
-    def fit(cls, maps: Tensor, latent_dim: int, weigh: Tensor | None = None) -> LinearLevel:
+    def fit(
+        cls,
+        maps: Tensor,
+        latent_dim: int,
+        weigh: Tensor | None = None,
+        vary: Callable[[Tensor], Tensor] | None = None,
+    ) -> LinearLevel:
         """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1.
 
         With ``weigh`` (C, G, G), the sd that an earlier fit left out of fold, the VAE sees maps in
-        units of it: its isotropic noise is then true, a step towards factor analysis.
+        units of it: its isotropic noise is then true, a step towards factor analysis. ``vary`` adds
+        to the standardised maps others that the VAE is to explain as well.
         """
         standardise = Standardiser.fit(maps)
         if weigh is not None:
             standardise.spread.mul_(weigh)
-        vae = LinearVAE.fit(standardise(maps), latent_dim)
+        standard = standardise(maps)
+        vae = LinearVAE.fit(standard if vary is None else vary(standard), latent_dim)
         level = cls(tuple(maps.shape[1:]), vae.latent_dim)
         level.standardise, level.vae = standardise, vae
         return level

@@ -5,6 +5,11 @@ higher, the set has that symmetry: parts lie any way round, or the texture has n
 turned and slightly shifted copies of the maps join the training of the linear level, which
 otherwise would have to see every pose. No picture is read again: turning the maps equals turning
 the picture.
+
+Where the pose matters, the *mean* must not be turned, but how parts vary around it may be: what
+differs on the left of one part can differ on the right of the next. So there the copies are of
+deviations from the mean, mirrored and shifted. A part that lies the wrong way round still differs
+from the mean.
 """
 
 from __future__ import annotations
@@ -22,17 +27,24 @@ from vae_anomaly.scoring.pooling import pool_maps
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["POSES", "Pose", "augment", "pose_scores", "symmetry_group"]
+__all__ = [
+    "AS_IS", "MIRRORS", "POSES", "Pose", "augment", "n_copies", "pose_scores", "symmetry_group",
+]  # fmt: skip
 
 Pose = tuple[int, bool]
 """Quarter turns counter-clockwise, after a left-right mirror or not."""
 
 POSES: Final[tuple[Pose, ...]] = tuple((turns, m) for m in (False, True) for turns in range(4))
 
+AS_IS: Final[tuple[Pose, ...]] = ((0, False),)
+
+MIRRORS: Final[tuple[Pose, ...]] = ((0, False), (2, False), (0, True), (2, True))
+"""Mirror images, and both at once: the poses that keep the sides of a rectangle."""
+
 _TOLERANCE: Final = 0.10
 _SIGMAS: Final = 2.0
-_MOST_COPIES: Final = 4
-_MOST_ROWS: Final = 1500
+_COPIES: Final = 4
+_MOST_COPIES: Final = 1000
 
 # every subgroup of the square's symmetries that is worth having, the largest first
 _GROUPS: Final[tuple[frozenset[Pose], ...]] = tuple(
@@ -102,25 +114,29 @@ def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator)
     Parameters
     ----------
     maps : Tensor of shape (n, C, G, G)
+        Of pictures, or their deviations from the mean.
     group : sequence of Pose
-        With the identity alone nothing is added.
     generator : numpy.random.Generator
 
     Returns
     -------
-    Tensor of shape ((1 + copies) * n, C, G, G)
-        At most 4 copies, and about 1,500 rows at most where that leaves one copy.
+    Tensor of shape (n + copies, C, G, G)
+        Followed by `n_copies`.
     """
-    if len(group) == 1:
-        return maps
-    copies = max(1, min(_MOST_COPIES, _MOST_ROWS // len(maps)))
-    parts = [maps]
-    for _ in range(copies):
-        copy = torch.empty_like(maps)
-        for i in range(len(maps)):
-            turns, mirror = group[int(generator.integers(len(group)))]
-            shift = tuple(int(s) for s in generator.integers(-1, 2, 2))
-            turned = dihedral_maps(maps[i : i + 1], turns, mirror=mirror)
-            copy[i] = torch.roll(turned, shift, (2, 3))[0]
-        parts.append(copy)
-    return torch.cat(parts)
+    rounds = [generator.permutation(len(maps)) for _ in range(_COPIES)]
+    copies = []
+    for row in np.concatenate(rounds)[: n_copies(len(maps))]:
+        turned = _turned(maps[row : row + 1], group[int(generator.integers(len(group)))])
+        copies.append(torch.roll(turned, tuple(generator.integers(-1, 2, 2).tolist()), (2, 3)))
+    return torch.cat((maps, *copies))
+
+
+def n_copies(n: int) -> int:
+    """Return how many copies `augment` adds to n pictures: four of each, but 1,000 at most."""
+    return min(_COPIES * n, _MOST_COPIES)
+
+
+def _turned(maps: Tensor, pose: Pose) -> Tensor:
+    """Return maps in another pose; as they are they may be those of any bank."""
+    turns, mirror = pose
+    return maps if pose == AS_IS[0] else dihedral_maps(maps, turns, mirror=mirror)

@@ -193,13 +193,26 @@ def _principal_axes(centred: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
     n, d = centred.shape
     wide = d > n
     product = (centred @ centred.T if wide else centred.T @ centred).double() / n
-    values, vectors = torch.linalg.eigh(product)
-    values = values.flip(0)[:n_axes].clamp(min=0.0)
-    vectors = vectors.flip(1)[:, :n_axes]
+    values, vectors = _greatest(product, n_axes)
     if wide:
         vectors = (centred.T @ vectors.to(centred)).double()
         vectors = vectors / vectors.norm(dim=0).clamp(min=1e-12)
     return values, _fix_signs(vectors)
+
+
+def _greatest(product: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the n greatest eigenvalues, falling, and their vectors in columns.
+
+    Where few of many are wanted LAPACK finds them in a third of the time that all take.
+    """
+    from scipy.linalg import eigh
+
+    size = len(product)
+    if n == 0:
+        return product.new_zeros(0), product.new_zeros(size, 0)
+    values, vectors = eigh(product.cpu().numpy(), subset_by_index=(size - n, size - 1))
+    falling = torch.from_numpy(vectors[:, ::-1].copy()).to(product)
+    return torch.from_numpy(values[::-1].copy()).to(product).clamp(min=0.0), falling
 
 
 def _fix_signs(vectors: Tensor) -> Tensor:
