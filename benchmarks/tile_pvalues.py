@@ -25,9 +25,8 @@ from scipy import ndimage
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.image_folds import assign_folds
 from vae_anomaly.detectors.image_tile_placing import TilePlacing
-from vae_anomaly.detectors.image_tiles import tile_chunks
+from vae_anomaly.detectors.image_tiles import inspect_tiles
 from vae_anomaly.metrics import auroc
-from vae_anomaly.scoring.tiles import TileBlend, pool_tiles
 
 SIZE, TILE, SQUARE = 128, 64, 14
 STATED = (0.01, 0.05, 0.10)
@@ -73,21 +72,14 @@ def brighter(pictures: np.ndarray, by: int, seed: int) -> np.ndarray:
 def raw_scores(detector: ImageVAEDetector, pictures: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the raw scores (N,) by each network's map, and by the mean of both."""
     network, placing = detector.network_, TilePlacing.of(detector)
-    grid, pooled, statistics = network.layout.grid(), [[], [], []], []
-    for picture in pictures:
-        blends, seen = [TileBlend(grid) for _ in range(3)], []
-        with torch.inference_mode():
-            for images, numbers, n in tile_chunks(placing("", picture), grid, 1):
-                own = numbers[:n].tolist()
-                for blend, halves in zip(blends, ((0,), (1,), (0, 1)), strict=True):
-                    scored, said = network.score_map(images, numbers, halves)
-                    blend.add(own, scored[:n].numpy())
-                seen.append(said[:n].double().numpy())
-        statistics.append(np.concatenate(seen).mean(axis=0))
-        for values, blend in zip(pooled, blends, strict=True):
-            values.append(pool_tiles(blend.map(), grid))
-    score = detector.image_score_
-    return tuple(score.of_pools(np.stack(p), np.stack(statistics)).raw_score for p in pooled)
+
+    def by(halves: tuple[int, ...]) -> np.ndarray:
+        said = [inspect_tiles(network, placing("", picture), halves) for picture in pictures]
+        pooled = np.stack([one.pooled(network.grounds(halves)) for one in said])
+        statistics = np.stack([one.statistics for one in said])
+        return detector.image_score_.of_pools(pooled, statistics).raw_score
+
+    return by((0,)), by((1,)), by((0, 1))
 
 
 def p_values(

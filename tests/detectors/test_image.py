@@ -144,12 +144,14 @@ def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
     assert len(fast.reasons(np.concatenate([broken, dark]), top=1)) == 2
 
 
-def test_pictures_are_scored_by_the_linear_level_and_shown_with_the_heads(fast, full, fresh):
+def test_pictures_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
     broken, _ = with_holes(fresh)
     one, two = fast.examine(broken), full.examine(broken)
     np.testing.assert_array_equal(one.scored, one.heat)
     assert np.abs(two.scored - two.heat).max() > 0.5
-    np.testing.assert_allclose(two.raw_score, one.raw_score, rtol=1e-4)
+    added = 2.0 * np.maximum(two.evidence["shown_top_0.2pct"].to_numpy() - 2.3, 0.0)
+    assert added.max() > 0.0
+    np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-4)
 
 
 def test_every_flagged_picture_has_a_reason_though_its_heat_map_may_be_cool(full, fresh):
@@ -186,7 +188,8 @@ def test_evidence_is_finite_and_adds_up(detector, fresh):
     )
     pools = evidence.filter(like="heat_top").sum(axis=1)
     whole = np.maximum(evidence["whole_picture"] - 4.6, 0.0)
-    np.testing.assert_allclose(evidence["raw_score"], pools + whole)
+    shown = 2.0 * np.maximum(evidence.filter(like="shown_top") - 2.3, 0.0).sum(axis=1)
+    np.testing.assert_allclose(evidence["raw_score"], pools + whole + shown)
     assert (evidence["kl"] > 0).all()
 
 

@@ -31,11 +31,13 @@ def test_the_graph_of_a_calibration_is_exact_inside_and_far_outside(rng, n, heav
     np.testing.assert_array_equal(p_value.numpy(), calibration.p_value(raw))
 
 
-def test_the_graph_of_an_image_score_pools_and_adds_as_it_does(rng):
-    heat = rng.normal(size=(30, 16, 16)).astype(np.float32)
+@pytest.mark.parametrize("two_maps", [False, True])
+def test_the_graph_of_an_image_score_pools_and_adds_as_it_does(rng, two_maps):
+    heat, other = rng.normal(size=(2, 30, 16, 16)).astype(np.float32)
     statistics = rng.normal(size=(30, 11)).astype(np.float32)
-    score, _ = ImageScore.fit(heat, statistics, np.arange(30) % 5, np.arange(30))
-    new = rng.normal(1.0, 4.0, (20, 16, 16)).astype(np.float32)
+    rows = np.arange(30)
+    score, _ = ImageScore.fit(heat, statistics, rows % 5, rows, other if two_maps else None)
+    new, shown = rng.normal(1.0, 4.0, (2, 20, 16, 16)).astype(np.float32)
     seen = rng.normal(0.0, 3.0, (20, 11)).astype(np.float32)
-    found = ImageScoreGraph(score)(torch.from_numpy(new), torch.from_numpy(seen))
-    np.testing.assert_allclose(found.numpy(), score(new, seen).raw_score, rtol=1e-9)
+    found = ImageScoreGraph(score)(*map(torch.from_numpy, (new, seen, shown)))
+    np.testing.assert_allclose(found.numpy(), score(new, seen, shown).raw_score, rtol=1e-9)

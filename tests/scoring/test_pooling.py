@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.image_score import GLOBAL_FROM, ImageScore, PoolEvidence
+from vae_anomaly.scoring.image_score import (
+    GLOBAL_FROM,
+    SHOWN_FROM,
+    SHOWN_VOTES,
+    ImageScore,
+    PoolEvidence,
+)
 from vae_anomaly.scoring.pooling import GlobalDistance, Surprise, TailPooling, pool_maps
 
 
@@ -89,8 +95,30 @@ def test_global_distance_is_the_shrunk_mahalanobis_distance(rng):
 
 
 def test_whole_picture_counts_only_beyond_one_in_a_hundred():
-    evidence = PoolEvidence(np.ones((2, 4)), np.array([GLOBAL_FROM - 0.1, GLOBAL_FROM + 3.0]))
+    whole = np.array([GLOBAL_FROM - 0.1, GLOBAL_FROM + 3.0])
+    evidence = PoolEvidence(np.ones((2, 4)), whole, np.zeros((2, 0)))
     np.testing.assert_allclose(evidence.raw_score, [4.0, 7.0])
+
+
+def test_the_shown_map_counts_only_beyond_one_in_ten():
+    shown = np.array([[SHOWN_FROM - 0.1], [SHOWN_FROM + 1.0]])
+    evidence = PoolEvidence(np.ones((2, 4)), np.zeros(2), shown)
+    np.testing.assert_allclose(evidence.raw_score, [4.0, 4.0 + SHOWN_VOTES])
+
+
+def test_a_hot_spot_of_the_shown_map_raises_the_score_and_a_cool_map_does_not_lower_it(rng):
+    scored, shown = rng.normal(size=(2, 40, 8, 8))
+    statistics, rows = rng.normal(size=(40, 5)), np.arange(40)
+    alone, _ = ImageScore.fit(scored, statistics, rows % 4, rows)
+    both, raw = ImageScore.fit(scored, statistics, rows % 4, rows, shown)
+    new, cool = rng.normal(size=(2, 1, 8, 8))
+    usual = alone(new, statistics[:1]).raw_score[0]
+    assert both(new, statistics[:1], cool - 9.0).raw_score[0] == pytest.approx(usual)
+    hot = cool.copy()
+    hot[0, 3, 3] = 20.0
+    assert both(new, statistics[:1], hot).raw_score[0] > max(usual + 5.0, raw.max())
+    assert "shown_top_0.2pct" in both(new, statistics[:1], hot).columns()
+    assert alone(new, statistics[:1], hot).raw_score[0] == usual  # it knows one map only
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def judge(
     return examination(
         detector,
         ids,
-        detector.image_score_(scored, statistics),
+        detector.image_score_(scored, statistics, heat),
         (nll.astype(np.float64), kl.astype(np.float64), linear_nll.astype(np.float64)),
         (heat, scored),
         tuple(detector.conditions_[code] for part in told for code in part.tolist()),

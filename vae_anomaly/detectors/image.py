@@ -47,7 +47,7 @@ from vae_anomaly.detectors.image_source import (
 )
 from vae_anomaly.detectors.image_tile_placing import choose_refinement
 from vae_anomaly.detectors.image_tile_training import FittedTiles, fit_tiles
-from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles, raw_scores
+from vae_anomaly.detectors.image_tiles import TiledNetwork, examine_tiles
 from vae_anomaly.detectors.image_training import MIN_PICTURES, FittedNetwork
 from vae_anomaly.devices import device_of, exact_float32, torch_device
 from vae_anomaly.errors import NotEnoughDataError
@@ -55,7 +55,6 @@ from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.heatmaps import region_level
 from vae_anomaly.scoring.image_score import ImageScore
-from vae_anomaly.scoring.pooling import pool_maps
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image_export import OnnxExport
@@ -324,9 +323,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         """Keep the network and calibrate it on the normals that it has not seen."""
         self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
         self.latents_ = fitted.latents
-        pooled = fitted.pooled if isinstance(fitted, FittedTiles) else pool_maps(fitted.scored)
         self.image_score_, raw = ImageScore.fit_pools(
-            pooled, fitted.statistics, folds, fitted.held_out
+            fitted.pooled, fitted.statistics, folds, fitted.held_out
         )
         self._take_network(fitted.network)
         self.heat_level_ = region_level(fitted.heat, max(self.target_fpr, 0.05))
@@ -405,17 +403,7 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         return replace(seen, heat=heat, scored=scored)
 
     def _raw_score(self, X: Any) -> Floats:
-        check_is_fitted(self, "network_")
-        if isinstance(self.network_, TiledNetwork):
-            return raw_scores(self, self._open(X))
-        if not isinstance(self.network_, BankNetwork):
-            return self.examine(X).raw_score
-        parts = []
-        for images, _, n in full_batches(self, self._open(X)):
-            scored, statistics = self.network_.score_map(images)
-            maps = masked(scored[:n].numpy(force=True), self.foreground_)
-            parts.append(self.image_score_(maps, statistics[:n].numpy(force=True)).raw_score)
-        return np.concatenate([np.empty(0), *parts])
+        return self.examine(X).raw_score
 
     def evidence(self, X: Any) -> pd.DataFrame:
         """Return what speaks against each picture, in nats, higher = more anomalous.

@@ -94,7 +94,7 @@ class ScoringGraph(nn.Module):
             As `ImageVAEDetector.heatmap`: in sd of held-out normals.
         """
         said = self.network(self.prepare(pictures))
-        raw = self.score(said.scored, said.statistics)
+        raw = self.score(said.scored, said.statistics, said.heat)
         size = (self.side, self.side)
         large = functional.interpolate(said.heat[:, None], size, mode="bilinear")
         return (raw, *self.calibration(raw), large[:, 0])

@@ -7,8 +7,9 @@
                                             defect heads, which see z and r ┴─ logit ──┘
 
 Each map is put on the scale of held-out normals before they are added, and the sum again. *Whether*
-a picture is strange is asked of the linear level alone, *where* of all three: the heads point at
+a picture is strange is asked of the linear level first, *where* of all three: the heads point at
 the right place more often, but what they have not been taught, such as thin cracks, they talk down.
+So the score takes the whole of the scored map, and of the shown one what is hot in it.
 """
 
 from __future__ import annotations
@@ -306,20 +307,6 @@ class BankNetwork(nn.Module):
             kl=kl,
             linear_nll=-log_prob,
         )
-
-    def score_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return only what the score is made of: its map (N, G, G) and the statistics.
-
-        Where the linear level is scored alone, repair VAEs and heads are not asked.
-        """
-        features = self.bank(images)
-        return self.scored_map(features), features.statistics
-
-    def scored_map(self, features: BankOutput) -> Tensor:
-        """Return the map (N, G, G) that is scored, of pictures of which the bank's are known."""
-        if self.spec.scored != "linear":
-            return self.inspect(features).scored
-        return self._linear(features)[-1]
 
     def _linear(self, features: BankOutput) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return standardised maps, their log density, what the level leaves, and its map."""

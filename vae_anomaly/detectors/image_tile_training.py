@@ -32,7 +32,6 @@ from vae_anomaly.detectors.image_tiles import (
     TileLayout,
     TilePositions,
     inspect_tiles,
-    pooled_map,
     tile_chunks,
     tile_pictures,
 )
@@ -41,6 +40,7 @@ from vae_anomaly.detectors.image_training_maps import TrainingMaps, read_trainin
 from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.features import FilterBank, blur
+from vae_anomaly.scoring.pooling import POOL_SHARES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -408,13 +408,16 @@ def _judge(
         heat, inside = seen.heat, seen.inside
         shown.add(judge, heat[inside])
         scored.add(judge, seen.scored[inside])
-        pooled = pooled_map(seen.scored, seen.placed, seen.grid, network.ground((judge,)))
+        pooled = seen.pooled(network.grounds((judge,)))
         rows.append((pooled, heat[inside].max(keepdims=True), seen.statistics))
         progress("calibrate", i + 1, len(pictures))
     pooled, peaks, statistics = (np.stack(parts) for parts in zip(*rows, strict=True))
     network.set_scales(shown.values, scored.values)
     heat = shown.standard(peaks, 1 - halves)[:, :, None].astype(np.float32)
-    pooled = scored.standard(pooled, 1 - halves)
+    of_scored, of_shown = np.split(pooled, [len(POOL_SHARES)], axis=1)
+    pooled = np.hstack(
+        [scored.standard(of_scored, 1 - halves), shown.standard(of_shown, 1 - halves)]
+    )
     return {"pooled": pooled, "heat": heat, "statistics": statistics}
 
 

@@ -33,7 +33,6 @@ from vae_anomaly.detectors.image_tile_placing import PlacedPicture, TilePlacing
 from vae_anomaly.devices import device_of, exact_float32
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.features import CELL, BankOutput
-from vae_anomaly.progress import null_progress
 from vae_anomaly.scoring.residuals import MapScale
 from vae_anomaly.scoring.tiles import TileBlend, pool_tiles
 
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     Heat = NDArray[np.float32]
 
 __all__ = [
-    "TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles", "raw_scores"
+    "TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles"
 ]  # fmt: skip
 
 Said = TypeVar("Said")
@@ -241,27 +240,13 @@ class TiledNetwork(nn.Module):
             torch.stack(terms).mean(0),
         )
 
-    def score_map(
-        self, images: Tensor, numbers: Tensor, halves: Sequence[int] = (0, 1)
-    ) -> tuple[Tensor, Tensor]:
-        """Return only what the score is made of: its map (N, g, g) and the statistics.
-
-        Where the linear level is scored alone, repair VAEs and heads are not asked.
-        """
-        if self.scored == "shown":
-            said = self(images, numbers, halves)
-            return said.scored, said.statistics
-        features = self._half(0).bank(images)
-        maps = [
-            self.scored_scales[k](self._half(k).scored_map(self._placed(k, features, numbers)))
-            for k in halves
-        ]
-        return torch.stack(maps).mean(0), features.statistics
-
-    def ground(self, halves: Sequence[int] = (0, 1)) -> float:
-        """Return what the scored map has where nothing is looked at: what a network calls usual."""
-        scales = self.scales if self.scored == "shown" else self.scored_scales
-        return float(np.mean([float(scales[k](torch.zeros(()))) for k in halves]))
+    def grounds(self, halves: Sequence[int] = (0, 1)) -> tuple[float, float]:
+        """Return what shown and scored map have where nothing is looked at: the usual."""
+        both = (self.scales, self.scales if self.scored == "shown" else self.scored_scales)
+        shown, scored = (
+            float(np.mean([float(scales[k](torch.zeros(()))) for k in halves])) for scales in both
+        )
+        return shown, scored
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> NoReturn:
         """Refuse: there is no one latent vector of a large picture."""
@@ -315,6 +300,22 @@ class TiledPicture:
         """Cells that are looked at, (gh, gw)."""
         return self.placed.inside(self.grid)
 
+    def pooled(self, grounds: tuple[float, float]) -> Floats:
+        """Return what the score is made of, (P or P + 1,), as `pool_pictures` of whole pictures.
+
+        What is not looked at counts as the ``grounds`` of the shown and the scored map.
+        """
+        scored = self._pools(self.scored, grounds[1])
+        if self.scored is self.heat:
+            return scored
+        return np.append(scored, self._pools(self.heat, grounds[0])[0])
+
+    def _pools(self, maps: Heat, ground: float) -> Floats:
+        inside = self.inside
+        if inside.all():
+            return pool_tiles(maps, self.grid)
+        return pool_tiles(np.where(inside, maps, ground), self.grid, inside)
+
     def maps(self, cells: tuple[int, int]) -> tuple[Heat, Heat]:
         """Return the shown map and the scored one as `on` does."""
         shown = self.on(self.heat, cells)
@@ -331,14 +332,6 @@ class TiledPicture:
             return back
         pooled = functional.adaptive_max_pool2d(torch.from_numpy(back)[None], cells)
         return np.asarray(pooled[0].numpy(), np.float32)
-
-
-def pooled_map(scored: Heat, placed: PlacedPicture, grid: TileGrid, ground: float) -> Floats:
-    """Return the poolings (P,) of what is looked at; the rest of the map counts as ``ground``."""
-    inside = placed.inside(grid)
-    if inside.all():
-        return pool_tiles(scored, grid)
-    return pool_tiles(np.where(inside, scored, ground), grid, inside)
 
 
 def tile_chunks(
@@ -395,25 +388,6 @@ def inspect_tiles(
     )
 
 
-def score_tiles(network: TiledNetwork, placed: PlacedPicture) -> tuple[Floats, Floats]:
-    """Return only what one large picture's score is made of: poolings (P,), statistics (S,).
-
-    Raises
-    ------
-    ImageError
-        If its size or its pixels cannot be used; names it.
-    """
-    grid, place = network.layout.grid_of(placed.name, placed.pixels), device_of(network)
-    blend, statistics = TileBlend(grid), []
-    with torch.inference_mode(), exact_float32(place):
-        for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
-            scored, said = network.score_map(images.to(place), numbers.to(place))
-            blend.add(numbers[:n].tolist(), scored[:n].cpu().numpy())
-            statistics.append(said[:n].cpu().double().numpy())
-    pooled = pooled_map(blend.map(), placed, grid, network.ground())
-    return pooled, np.concatenate(statistics).mean(axis=0)
-
-
 def examine_tiles(
     detector: ImageVAEDetector, pictures: Pictures, progress: Progress
 ) -> ImageExamination:
@@ -425,12 +399,11 @@ def examine_tiles(
         After all were tried: names the first pictures that cannot be used.
     """
     network = cast("TiledNetwork", detector.network_)
-    cells, ground = network.layout.grid().cells, network.ground()
+    cells, grounds = network.layout.grid().cells, network.grounds()
 
     def look(placed: PlacedPicture) -> tuple[Floats, Floats, Floats, Heat, Heat]:
         seen = inspect_tiles(network, placed)
-        pooled = pooled_map(seen.scored, placed, seen.grid, ground)
-        return (pooled, seen.statistics, seen.terms, *seen.maps(cells))
+        return (seen.pooled(grounds), seen.statistics, seen.terms, *seen.maps(cells))
 
     said = _each(detector, pictures, look, progress)
     heat = np.stack([one[3] for one in said])
@@ -440,14 +413,6 @@ def examine_tiles(
     )
     nll, kl, linear_nll = np.stack([one[2] for one in said]).T
     return examination(detector, pictures.ids, evidence, (nll, kl, linear_nll), (heat, scored))
-
-
-def raw_scores(detector: ImageVAEDetector, pictures: Pictures) -> Floats:
-    """Return only the raw scores (N,) of large pictures; raises as `examine_tiles`."""
-    network = cast("TiledNetwork", detector.network_)
-    said = _each(detector, pictures, lambda placed: score_tiles(network, placed), null_progress)
-    pooled, statistics = (np.stack(parts) for parts in zip(*said, strict=True))
-    return detector.image_score_.of_pools(pooled, statistics).raw_score
 
 
 def _each(

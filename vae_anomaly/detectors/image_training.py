@@ -50,6 +50,7 @@ from vae_anomaly.metrics import auroc
 from vae_anomaly.models.networks import seeded
 from vae_anomaly.models.repair import RepairVAE
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.image_score import pool_pictures
 from vae_anomaly.scoring.pooling import pool_maps
 from vae_anomaly.scoring.residuals import MapScale, energy_map
 from vae_anomaly.training import History, fit_vae
@@ -100,6 +101,12 @@ class FittedNetwork:
     statistics: Arrays
     fingerprint: dict[str, Any]
     latents: Arrays
+
+    @property
+    def pooled(self) -> NDArray[np.float64]:
+        """What the image score is made of, (m, P or P + 1); see `pool_pictures`."""
+        two = self.network.spec.scored != "shown"
+        return pool_pictures(self.scored, self.heat if two else None)
 
 
 def fit_bank_network(

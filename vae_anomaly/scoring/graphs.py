@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vae_anomaly.scoring.image_score import GLOBAL_FROM, ImageScore
+from vae_anomaly.scoring.image_score import GLOBAL_FROM, SHOWN_FROM, SHOWN_VOTES, ImageScore
 from vae_anomaly.scoring.pooling import POOL_SHARES
 
 if TYPE_CHECKING:
@@ -87,13 +87,17 @@ class ImageScoreGraph(nn.Module):
         self.register_buffer("mean", torch.from_numpy(score.distance.mean))
         self.register_buffer("precision", torch.from_numpy(score.distance.precision))
 
-    def forward(self, heat: Tensor, statistics: Tensor) -> Tensor:
-        """Return the raw score (N,), float64, nats, of maps (N, G, G) and statistics (N, S)."""
-        flat = heat.flatten(1)
+    def forward(self, scored: Tensor, statistics: Tensor, shown: Tensor) -> Tensor:
+        """Return the raw score (N,), float64, nats.
+
+        Of scored and shown maps (N, G, G) and statistics (N, S); the shown ones may be the same.
+        """
         total = self._beyond(statistics)
-        for share, surprise in zip(POOL_SHARES, self.pools, strict=True):
-            count = max(1, round(share * flat.shape[1]))
-            total = total + surprise(flat.topk(count, 1).values.double().mean(1))
+        for share, surprise in zip(POOL_SHARES, self.pools, strict=False):
+            total = total + surprise(_hottest(scored, share))
+        for surprise in self.pools[len(POOL_SHARES) :]:
+            said = surprise(_hottest(shown, POOL_SHARES[0]))
+            total = total + SHOWN_VOTES * (said - SHOWN_FROM).clamp(min=0.0)
         return total
 
     def _beyond(self, statistics: Tensor) -> Tensor:
@@ -102,6 +106,12 @@ class ImageScoreGraph(nn.Module):
         squared = ((centred @ self.precision) * centred).sum(1)
         beyond: Tensor = (self.whole(squared.clamp(min=0.0).sqrt()) - GLOBAL_FROM).clamp(min=0.0)
         return beyond
+
+
+def _hottest(maps: Tensor, share: float) -> Tensor:
+    """Return the mean of the highest cells of each map, (N,), float64."""
+    flat = maps.flatten(1)
+    return flat.topk(max(1, round(share * flat.shape[1])), 1).values.double().mean(1)
 
 
 class CalibrationGraph(nn.Module):

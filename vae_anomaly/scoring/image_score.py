@@ -1,8 +1,15 @@
 """From heat maps and whole-picture statistics to the one number that is calibrated.
 
-``raw score = sum over four poolings of -log p + max(0, -log p_global - 4.6)``, in nats. The second
-term speaks only when exposure or colour is stranger than in 99 of 100 normals: exposures may vary
-much in training, and then it is rightly silent.
+::
+
+    raw score = sum over four poolings of the scored map of -log p
+              + max(0, -log p of exposure, contrast and colour - 4.6)
+              + 2 max(0, -log p of the hottest cells of the shown map - 2.3)
+
+in nats. The second term speaks only when exposure or colour is stranger than in 99 of 100 normals:
+exposures may vary much in training, and then it is rightly silent. The third, where the shown map
+is another one, lets the defect heads speak in the same way. In the sum they would talk down what
+they have not been taught; in the tail they can only add.
 """
 
 from __future__ import annotations
@@ -28,10 +35,23 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Arrays = Mapping[str, NDArray[np.generic]]
 
-__all__ = ["GLOBAL_FROM", "ImageScore", "PoolEvidence"]
+__all__ = [
+    "GLOBAL_FROM",
+    "SHOWN_FROM",
+    "SHOWN_VOTES",
+    "ImageScore",
+    "PoolEvidence",
+    "pool_pictures",
+]
 
 GLOBAL_FROM: Final = 4.6
 """Surprise, in nats, from which the whole-picture statistics count: p = 1 %."""
+
+SHOWN_FROM: Final = 2.3
+"""Surprise, in nats, from which the hottest cells of the shown map count: p = 10 %."""
+
+SHOWN_VOTES: Final = 2.0
+"""Vote of the shown map's hottest cells beyond that; each pooling of the scored map has one."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +61,38 @@ class PoolEvidence:
     Attributes
     ----------
     pools : ndarray of shape (N, P), float64, nats
-        Surprise of each pooling of the heat map.
+        Surprise of each pooling of the scored map.
     whole : ndarray of shape (N,), float64, nats
         Surprise of exposure, contrast and colour of the whole picture.
+    shown : ndarray of shape (N, 0 or 1), float64, nats
+        Surprise of the hottest cells of the shown map, where that is another one.
     """
 
     pools: Floats
     whole: Floats
+    shown: Floats
 
     @property
     def raw_score(self) -> Floats:
-        """Sum of the parts, (N,), nats, higher = more anomalous."""
-        total: Floats = self.pools.sum(axis=1) + np.maximum(self.whole - GLOBAL_FROM, 0.0)
+        """Sum of the parts, (N,), nats, higher = more anomalous.
+
+        What the linear level may be blind to speaks only when it has something to say: below
+        `GLOBAL_FROM` and `SHOWN_FROM` it would add the noise of good pictures.
+        """
+        beyond = np.maximum(self.shown - SHOWN_FROM, 0.0).sum(axis=1)
+        total: Floats = (
+            self.pools.sum(axis=1)
+            + np.maximum(self.whole - GLOBAL_FROM, 0.0)
+            + SHOWN_VOTES * beyond
+        )
         return total
 
     def columns(self) -> dict[str, Floats]:
         """Return the parts by name, for a table."""
         names = [f"heat_top_{100 * share:g}pct" for share in POOL_SHARES]
-        return {**dict(zip(names, self.pools.T, strict=True)), "whole_picture": self.whole}
+        shown = {f"shown_top_{100 * POOL_SHARES[0]:g}pct": column for column in self.shown.T}
+        pools = dict(zip(names, self.pools.T, strict=True))
+        return {**pools, **shown, "whole_picture": self.whole}
 
 
 class ImageScore:
@@ -67,6 +101,7 @@ class ImageScore:
     Parameters
     ----------
     pooling : TailPooling
+        Of the columns of `pool_pictures`.
     distance : GlobalDistance
     surprise : Surprise
         Of the distances of held-out normals.
@@ -80,16 +115,17 @@ class ImageScore:
     @classmethod
     def fit(
         cls,
-        heat: NDArray[np.floating],
+        scored: NDArray[np.floating],
         statistics: NDArray[np.floating],
         folds: NDArray[np.integer],
         held_out: NDArray[np.integer],
+        shown: NDArray[np.floating] | None = None,
     ) -> tuple[ImageScore, Floats]:
         """Learn from normals, and return the raw scores of those that are held out.
 
         Parameters
         ----------
-        heat : ndarray of shape (m, G, G)
+        scored : ndarray of shape (m, G, G)
             Maps of the held-out normals, by networks that have not seen them.
         statistics : ndarray of shape (n, S)
             Of all normals.
@@ -97,6 +133,8 @@ class ImageScore:
             Fold of each normal; its distance is measured from the other folds.
         held_out : ndarray of shape (m,)
             Which of the n normals the maps belong to.
+        shown : ndarray of shape (m, G, G), optional
+            The shown maps, where they are others.
 
         Returns
         -------
@@ -104,7 +142,7 @@ class ImageScore:
         raw : ndarray of shape (m,), float64, nats
             Each held-out normal judged among the others.
         """
-        return cls.fit_pools(pool_maps(heat), statistics, folds, held_out)
+        return cls.fit_pools(pool_pictures(scored, shown), statistics, folds, held_out)
 
     @classmethod
     def fit_pools(
@@ -114,26 +152,29 @@ class ImageScore:
         folds: NDArray[np.integer],
         held_out: NDArray[np.integer],
     ) -> tuple[ImageScore, Floats]:
-        """Learn as `fit` does from maps that were pooled before, (m, P): too large to be kept."""
+        """Learn as `fit` does from maps pooled by `pool_pictures`: too large to be kept."""
         distances = _out_of_fold_distances(statistics, folds)
         surprise = Surprise(distances[held_out])
         pooling = TailPooling(pooled)
         score = cls(pooling, GlobalDistance.fit(statistics), surprise)
         order = np.argsort(np.argsort(distances[held_out], kind="stable"), kind="stable")
-        evidence = PoolEvidence(pooling.leave_one_out(), surprise.leave_one_out()[order])
-        return score, evidence.raw_score
+        return score, _evidence(pooling.leave_one_out(), surprise.leave_one_out()[order]).raw_score
 
     def __call__(
-        self, heat: NDArray[np.floating], statistics: NDArray[np.floating]
+        self,
+        scored: NDArray[np.floating],
+        statistics: NDArray[np.floating],
+        shown: NDArray[np.floating] | None = None,
     ) -> PoolEvidence:
-        """Judge maps (N, G, G) and statistics (N, S)."""
-        return self.of_pools(pool_maps(heat), statistics)
+        """Judge scored maps (N, G, G), statistics (N, S), and shown maps where they are others."""
+        return self.of_pools(pool_pictures(scored, shown), statistics)
 
     def of_pools(
         self, pooled: NDArray[np.floating], statistics: NDArray[np.floating]
     ) -> PoolEvidence:
-        """Judge maps that were pooled before, (N, P), and statistics (N, S)."""
-        return PoolEvidence(self.pooling(pooled), self.surprise(self.distance(statistics)))
+        """Judge maps that `pool_pictures` pooled before, and statistics (N, S)."""
+        known = pooled[:, : len(self.pooling.surprises)]
+        return _evidence(self.pooling(known), self.surprise(self.distance(statistics)))
 
     def state(self) -> dict[str, Floats]:
         """Return all that `from_state` needs, as arrays."""
@@ -153,6 +194,26 @@ class ImageScore:
             GlobalDistance(arrays["global_mean"], arrays["global_precision"]),
             Surprise(arrays["global_reference"]),
         )
+
+
+def pool_pictures(
+    scored: NDArray[np.floating], shown: NDArray[np.floating] | None = None
+) -> Floats:
+    """Pool maps (N, G, G) as the score asks for.
+
+    Returns
+    -------
+    ndarray of shape (N, P or P + 1), float64
+        `pool_maps` of the scored maps; then the hottest cells of the shown ones, if given.
+    """
+    pools = pool_maps(scored)
+    return pools if shown is None else np.hstack([pools, pool_maps(shown, POOL_SHARES[:1])])
+
+
+def _evidence(surprises: Floats, whole: Floats) -> PoolEvidence:
+    """Divide the surprises of the columns of `pool_pictures` by the map that they are of."""
+    scored, shown = np.split(surprises, [len(POOL_SHARES)], axis=1)
+    return PoolEvidence(scored, whole, shown)
 
 
 def _out_of_fold_distances(statistics: NDArray[np.floating], folds: NDArray[np.integer]) -> Floats:
