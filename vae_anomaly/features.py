@@ -135,8 +135,8 @@ class FilterBank(nn.Module):
         BankOutput
         """
         log = torch.log(luminance(images) + self.offset)  # (N, 1, S, S)
-        half = functional.avg_pool2d(log, 2)
-        quarter = functional.avg_pool2d(half, 2)
+        half = _halved(log)
+        quarter = _halved(half)
         energy = self._energies((log, half, quarter))  # (N, 9, G, G)
         maps = [self._log_energy(blur(energy, 0.5)), _level_maps(quarter)]
         statistics = [
@@ -325,8 +325,14 @@ def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
     deep = functional.pixel_unshuffle(padded, block)
     response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
     squared = response.square_().permute(0, 2, 3, 1)  # (N, h, w, 3 * block**2), contiguous
-    pool = torch.eye(3).repeat_interleave(block**2, 0).to(squared) / block**2
-    return (squared @ pool).permute(0, 3, 1, 2)
+    energy = squared.unflatten(3, (3, block**2)).mean(4)  # faster than pooling, or a product
+    return energy.permute(0, 3, 1, 2)
+
+
+def _halved(image: Tensor) -> Tensor:
+    """Return the means of blocks of 2 x 2 pixels, at a quarter of the time of `avg_pool2d`."""
+    top, bottom = image[..., ::2, :], image[..., 1::2, :]
+    return (top[..., ::2] + top[..., 1::2] + bottom[..., ::2] + bottom[..., 1::2]) / 4
 
 
 def _level_maps(quarter: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Preset:
     min_steps: int = 120
     max_steps: int = 1000
     batch_size: int = 32
-    width: int = 48
+    width: int = 16
     precision: Literal["float32", "bf16"] = "float32"
 
     def steps(self, n_pictures: int) -> int:
@@ -51,7 +51,7 @@ class Preset:
 PRESETS: Final = {
     "fast": Preset(n_networks=0, copies=1),
     "default": Preset(),
-    "thorough": Preset(n_networks=4, copies=3, passes=60.0, min_steps=400, max_steps=2000),
+    "thorough": Preset(4, passes=60.0, min_steps=400, max_steps=2000, width=48),
 }
 
 

@@ -300,6 +300,7 @@ def _fit_member(
         history = fit_vae(
             vae, x, target=target, extras={"mask": mask}, config=config, progress=progress, **held
         )
+    vae.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as when loaded
     return RepairMember(vae.eval()), history
 
 

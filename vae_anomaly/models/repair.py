@@ -118,20 +118,12 @@ class RepairVAE(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return posterior mean and clamped log variance, each (N, Z), float32."""
-        hidden = self.down(self.stem(x) + self.position)
-        mean, logvar = self.posterior(hidden).float().chunk(2, 1)
-        return mean.flatten(1), logvar.flatten(1).clamp(*_LATENT_BOUNDS)
+        return self._encode(self.stem[0](x))
 
     def decode(self, z: Tensor) -> Tensor:
         """Return the expected good residuals (N, C, G, G) of latents (N, Z)."""
-        repaired: Tensor = self.shuffle(self.up(z.view(-1, *self.latent_shape))).float()
+        repaired: Tensor = self.shuffle(self._decode(z))
         return repaired
-
-    def locate(self, x: Tensor, repaired: Tensor) -> Tensor:
-        """Return the head's logit per cell, (N, G, G); higher = more like a defect."""
-        rest = (x - repaired).detach()
-        logit: Tensor = self.head(torch.cat((x, x.abs(), rest, rest.abs()), 1))
-        return logit.float()[:, 0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the repaired residuals at the posterior mean, (N, C, G, G); deterministic."""
@@ -165,11 +157,13 @@ class RepairVAE(nn.Module):
         -------
         RepairOutput
         """
-        mean, logvar = self.encode(x)
+        deep = self.stem[0](x)
+        mean, logvar = self._encode(deep)
         drawn = self.training if sample is None else sample
-        repaired = self.decode(draw_gaussian(mean, logvar, generator) if drawn else mean)
+        deep_repaired = self._decode(draw_gaussian(mean, logvar, generator) if drawn else mean)
+        repaired = self.shuffle(deep_repaired)
         nll = self.likelihood.nll(repaired, x if target is None else target)
-        logit = self.locate(x, repaired)
+        logit = self._locate(deep, deep_repaired)
         head_loss = (
             logit.new_zeros(logit.shape[0]) if mask is None else focal_cross_entropy(logit, mask)
         )
@@ -187,6 +181,26 @@ class RepairVAE(nn.Module):
         """Return -ELBO per dimension plus the weighted loss of the head, a scalar."""
         elbo = negative_elbo(output, beta, free_bits) / prod(self.shape)
         return elbo + self.head_weight * output.head_loss.mean()
+
+    def _encode(self, deep: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode residuals whose 2 x 2 cells are channels, (N, 4 C, G / 2, G / 2)."""
+        hidden = self.down(self.stem[1](deep) + self.position)
+        mean, logvar = self.posterior(hidden).float().chunk(2, 1)
+        return mean.flatten(1), logvar.flatten(1).clamp(*_LATENT_BOUNDS)
+
+    def _decode(self, z: Tensor) -> Tensor:
+        """Decode latents (N, Z) to such residuals."""
+        deep: Tensor = self.up(z.view(-1, *self.latent_shape)).float()
+        return deep
+
+    def _locate(self, deep: Tensor, deep_repaired: Tensor) -> Tensor:
+        """Return the head's logit per cell, (N, G, G); higher = more like a defect.
+
+        All is sorted by 2 x 2 cells already, which is what the head begins with.
+        """
+        rest = (deep - deep_repaired).detach()
+        logit: Tensor = self.head[1:](torch.cat((deep, deep.abs(), rest, rest.abs()), 1))
+        return logit.float()[:, 0]
 
     def _start(self) -> None:
         """Begin with no repair at all, small posteriors and a head that expects no defect."""
