@@ -325,7 +325,7 @@ def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
     deep = functional.pixel_unshuffle(padded, block)
     response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
     squared = response.square_().permute(0, 2, 3, 1)  # (N, h, w, 3 * block**2), contiguous
-    energy = squared.unflatten(3, (3, block**2)).mean(4)  # faster than pooling, or a product
+    energy = squared.view(*squared.shape[:3], 3, block**2).mean(4)  # faster than a product
     return energy.permute(0, 3, 1, 2)
 
 
