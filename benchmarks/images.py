@@ -4,6 +4,7 @@
     python benchmarks/images.py DIR --protocol fold0            the folder tree as it lies
     python benchmarks/images.py DIR --protocol published        the split of the literature (leaks)
     python benchmarks/images.py --bottle DIR                    also turned, tinted, dark, bright
+    python benchmarks/images.py DIR --few 24 48                 so many good pictures, three draws
     python benchmarks/images.py DIR --peers --members --speed   all that the marks ask for
 
 The tiles protocols need ``groups.csv`` (path, kind, tile, fold, differnet_train) in DIR: the same
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,17 @@ def bottle_splits(root: Path) -> Iterator[Split]:
         yield Split(f"bottle {name}", plain.train, None, [*good, *changed], kinds)
 
 
+def with_few(split: Split, n: int, draw: int) -> Split:
+    """Return a split with n of its good pictures to train on, whole groups but for the last."""
+    groups = np.arange(len(split.train)) if split.groups is None else split.groups
+    order = np.random.default_rng(draw).permutation(np.unique(groups))
+    rows = np.concatenate([np.flatnonzero(groups == group) for group in order])[:n]
+    rows.sort()
+    few = None if split.groups is None else split.groups[rows]
+    name = f"{split.name}, {n} good, draw {draw}"
+    return replace(split, name=name, train=[split.train[i] for i in rows], groups=few)
+
+
 def _turned(path: Path, seed: int) -> NDArray[np.uint8]:
     """Turn a picture by any angle and shift it by up to 5 %, edges repeated."""
     rng = np.random.default_rng(seed)
@@ -112,6 +125,8 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
     rows = []
     splits = list(tile_splits(args.folder, args.protocol)) if args.folder else []
     splits += list(bottle_splits(args.bottle)) if args.bottle else []
+    if args.few:
+        splits = [with_few(s, n, draw) for s in splits for n in args.few for draw in range(3)]
     chosen = methods(args)
     for split in splits:
         print(f"{split.name}: {len(split.train)} train, {len(split.test)} test", flush=True)
@@ -132,6 +147,7 @@ def main() -> None:
     parser.add_argument("--bottle", type=Path, help="the bottle, in the MVTec layout")
     parser.add_argument("--presets", nargs="+", default=["default"])
     parser.add_argument("--image-size", type=int, default=256)
+    parser.add_argument("--few", type=int, nargs="+", help="numbers of good pictures")
     parser.add_argument("--peers", action="store_true", help="tutorials' VAE, PyOD's networks")
     parser.add_argument("--members", action="store_true", help="our own models on pixels")
     parser.add_argument("--speed", action="store_true", help="scoring from JPEG files")

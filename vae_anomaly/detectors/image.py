@@ -71,8 +71,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
     VAEs, trained on the ELBO to take synthetic defects away, explain what it leaves. What neither
     can explain, and where small heads see a defect, is the heat map, in units of held-out normals.
-    The score is read from the tails of what the linear VAE alone leaves: it misses fewer defects,
-    while the heat map places them better.
+    The score is read from the tails of what the linear VAE leaves, which misses fewer defects, and
+    from the hottest cells of the heat map, which places them better.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         ``importance_weighted``, ``mixture``, ``vamp``.
     pose : {"auto", "fixed", "any"}
         For ``bank``: parts lie one way (``fixed``), any quarter turn or mirror image is as good
-        (``any``), or the pictures are asked: turned copies of held-out normals are scored.
+        (``any``), or the pictures are asked: turned copies of held-out normals are scored. Where
+        parts lie one way, ``auto`` learns their variation mirrored, too; ``fixed`` as it lies.
     register : {"off", "auto", "shift"}
         Parts that move by up to 10 % of the side are shifted to where the others lie: ``shift``;
         or only where the good pictures say that it helps: ``auto``. Maps and regions are those of
@@ -160,9 +161,10 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     -----
     The raw score is read from a map and the whole picture's exposure; KL and ELBO are in
     `evidence`. The map is the heat map, but for ``bank`` with repair VAEs: there it is that of the
-    linear level, `ImageExamination.scored`, and a picture may be flagged whose heat map stays cool.
-    Then `reasons` says where the scored map is hottest. Models saved before there were two maps
-    score by the heat map. A conditional model judges each picture by the usual exposure and
+    linear level, `ImageExamination.scored`, and of the heat map only the hottest cells count, where
+    they are hotter than on nine of ten good pictures. A picture may be flagged whose heat map stays
+    cool; then `reasons` says where the scored map is hottest. Models saved before there were two
+    maps score by the heat map. A conditional model judges each picture by the usual exposure and
     the heat of its own condition; p-values are counted over the held-out normals of all conditions
     together. A picture whose condition is unknown is judged as the condition with the smallest
     negative ELBO, and `reasons` says so.
