@@ -51,7 +51,7 @@ class Preset:
 PRESETS: Final = {
     "fast": Preset(n_networks=0, copies=1),
     "default": Preset(),
-    "thorough": Preset(4, passes=60.0, min_steps=400, max_steps=2000, width=48),
+    "thorough": Preset(4, copies=6, width=32),
 }
 
 
