@@ -80,7 +80,7 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         Pictures are resized to a square of this side; a multiple of 16. The smallest defect that
         can be found covers about two of these pixels.
     preset : {"fast", "default", "thorough"}
-        Work spent on training: closed form only, two repair VAEs, or four trained for longer.
+        Work spent on training: closed form only, two repair VAEs, or four wider ones.
     model : str
         ``bank``, or a member of the family on 64-pixel pictures: ``conv`` (or ``vae``), ``beta``,
         ``denoising``, ``autoencoder``, ``conditional``, ``vq``, ``ladder``,
