@@ -137,4 +137,4 @@ def test_a_part_the_wrong_way_round_is_noticed_where_parts_lie_one_way():
 def test_the_maps_of_any_bank_are_shifted_where_the_pose_is_fixed(n_channels):
     maps = torch.randn(16, n_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     found = fit_linear_level(maps, maps[None], np.arange(16) % 4, pose="fixed")
-    assert found.level.vae.latent_dim == (16 + 64) // 6
+    assert found.level.vae.latent_dim == (16 + 64) // 4

@@ -101,9 +101,9 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     target_fpr : float in (0, 1)
         Share of normals that the default threshold flags.
     latent_dim : int, optional
-        Latents of the linear level (default: a sixth of the pictures, at most 120) or of the
-        member on pixels (128; ``ladder`` 64 next to the picture, half as many in each layer
-        above; ``vq`` 16, the length of a code).
+        Latents of the linear level (default: a quarter of the pictures and their copies, at most
+        120) or of the member on pixels (128; ``ladder`` 64 next to the picture, half as many in
+        each layer above; ``vq`` 16, the length of a code).
     beta : float, optional
         Weight of the KL (default 1; ``beta`` 4), where the objective has one.
     condition : str, optional

@@ -36,7 +36,7 @@ __all__ = ["POSE_CHOICES", "OutOfFold", "fit_linear_level"]
 
 POSE_CHOICES: Final = ("auto", "fixed", "any")
 _MOST_LATENTS: Final = 120
-_ROWS_PER_LATENT: Final = 6
+_ROWS_PER_LATENT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def fit_linear_level(
     corrupted : Tensor of shape (copies, n, C, G, G)
     folds : ndarray of shape (n,)
     latent_dim : int
-        0 takes a sixth of the rows, at most 120.
+        0 takes a quarter of the rows, copies included, at most 120.
     pose : {"auto", "fixed", "any"}
         Ask the pictures; parts always lie as in training; or any quarter turn and mirror image.
         Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
