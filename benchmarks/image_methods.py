@@ -146,11 +146,11 @@ FLOORS: dict[str, tuple[Callable[..., tuple[Any, Any]], int]] = {
 }
 
 
-def ours(presets: list[str], image_size: int) -> dict[str, Method]:
+def ours(presets: list[str], image_size: int, register: str = "off") -> dict[str, Method]:
     """Return our detector with each preset."""
     return {
         f"vae-anomaly {preset}": lambda s, preset=preset: measure_ours(
-            s, preset=preset, image_size=image_size
+            s, preset=preset, image_size=image_size, register=register
         )
         for preset in presets
     }

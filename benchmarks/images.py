@@ -3,7 +3,7 @@
     python benchmarks/images.py DIR --protocol tiles-folds      five tile-disjoint folds
     python benchmarks/images.py DIR --protocol fold0            the folder tree as it lies
     python benchmarks/images.py DIR --protocol published        the split of the literature (leaks)
-    python benchmarks/images.py --bottle DIR                    also turned, tinted, dark, bright
+    python benchmarks/images.py --bottle DIR                    turned, moved, tinted, dark, bright
     python benchmarks/images.py DIR --few 24 48                 so many good pictures, three draws
     python benchmarks/images.py DIR --peers --members --speed   all that the marks ask for
 
@@ -59,12 +59,15 @@ def tile_splits(root: Path, protocol: str) -> Iterator[Split]:
 
 
 def bottle_splits(root: Path) -> Iterator[Split]:
-    """Yield the bottle as it is, turned and shifted, and good bottles changed as a whole."""
+    """Yield the bottle as it is, turned, only moved, and good bottles changed as a whole."""
     plain = folder_split(root)
     yield plain
     turned = [_turned(p, i) for i, p in enumerate(plain.train)]
     tested = [_turned(p, 10_000 + i) for i, p in enumerate(plain.test)]
     yield Split("bottle turned", turned, None, tested, plain.kinds)
+    moved = [_moved(decode_image(p), i) for i, p in enumerate(plain.train)]
+    tested = [_moved(decode_image(p), 10_000 + i) for i, p in enumerate(plain.test)]
+    yield Split("bottle moved", moved, None, tested, plain.kinds)
     good = [decode_image(p) for p, k in zip(plain.test, plain.kinds, strict=True) if k == "good"]
     for name, change in CHANGES.items():
         changed = [change(picture, i) for i, picture in enumerate(good)]
@@ -92,6 +95,12 @@ def _turned(path: Path, seed: int) -> NDArray[np.uint8]:
     return np.asarray(ndimage.shift(picture, (*shift, 0)[: picture.ndim], order=1, mode="nearest"))
 
 
+def _moved(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Shift a picture by up to 8 % of its sides, edges repeated."""
+    by = np.random.default_rng(seed).uniform(-0.08, 0.08, 2) * picture.shape[:2]
+    return np.asarray(ndimage.shift(picture, (*by, 0)[: picture.ndim], order=1, mode="nearest"))
+
+
 def _tinted(picture: NDArray[Any], seed: int) -> NDArray[np.uint8]:
     """Colour a spot of a good picture without changing its luma."""
     rng = np.random.default_rng(seed)
@@ -113,7 +122,7 @@ CHANGES = {"tint": _tinted, "gain 0.7": _gain(0.7), "gain 1.3": _gain(1.3)}
 def methods(args: argparse.Namespace) -> dict[str, Method]:
     """Return what is compared."""
     return (
-        ours(args.presets, args.image_size)
+        ours(args.presets, args.image_size, args.register)
         | (members() if args.members else {})
         | (image_peers() if args.peers else {})
         | ({} if args.no_floors else floors())
@@ -148,6 +157,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["default"])
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--few", type=int, nargs="+", help="numbers of good pictures")
+    parser.add_argument("--register", choices=["off", "auto", "shift"], default="off")
     parser.add_argument("--peers", action="store_true", help="tutorials' VAE, PyOD's networks")
     parser.add_argument("--members", action="store_true", help="our own models on pixels")
     parser.add_argument("--speed", action="store_true", help="scoring from JPEG files")
