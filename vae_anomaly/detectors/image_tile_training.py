@@ -7,7 +7,7 @@ map of every picture of the *other* half looks like. So each picture is judged b
 none of its tiles and of which no scale was fitted to it, save the last, two numbers for all.
 
 A new picture gets the mean of both networks' maps, steadier than the ones that calibrate, so the
-false-alarm rate errs to the low side: 1.4 and 2.6 % of good pictures at a stated 5 %
+false-alarm rate errs to the low side: 2.8 and 3.6 % of good pictures at a stated 5 %
 (``benchmarks/tile_pvalues.py``).
 """
 
