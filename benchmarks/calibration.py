@@ -322,7 +322,7 @@ def main() -> None:
     args = parser.parse_args()
     args.pyod = [] if args.pyod == "none" else args.pyod.split(",")
     try:
-        import pyod  # noqa: F401
+        import pyod  # noqa: F401  # asked whether it is there
     except ImportError:
         print("PyOD is not installed (pip install pyod): its thresholds are not compared.")
         args.pyod = []

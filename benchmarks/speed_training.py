@@ -43,7 +43,7 @@ def train_ours(likelihood: Likelihood) -> Contender:
 
 
 def train_pythae(x: torch.Tensor, epochs: int) -> None:
-    from pythae.models import VAE as PythaeVAE  # noqa: N811
+    from pythae.models import VAE as PythaeVAE  # noqa: N811  # three classes of one name
     from pythae.models import VAEConfig
     from pythae.pipelines import TrainingPipeline
     from pythae.trainers import BaseTrainerConfig
@@ -61,7 +61,7 @@ def train_pythae(x: torch.Tensor, epochs: int) -> None:
 
 
 def train_pyod(x: torch.Tensor, epochs: int) -> None:
-    from pyod.models.vae import VAE as PyODVAE  # noqa: N811
+    from pyod.models.vae import VAE as PyODVAE  # noqa: N811  # three classes of one name
 
     detector = PyODVAE(
         epoch_num=epochs,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.likelihoods import (

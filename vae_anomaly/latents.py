@@ -443,7 +443,7 @@ def balance(
         missing = int(counts.max()) - count
         if missing:
             latents = embed(model, X[y == label])
-            fitted = sampler.fit(latents)  # type: ignore[arg-type]
+            fitted = sampler.fit(latents)  # type: ignore[arg-type]  # a Tensor is an array to it
             drawn = sample(model, missing, sampler=fitted, generator=generator, noise=noise)
             made.append(drawn.to(X))
             labels.append(label.expand(missing))

@@ -22,7 +22,7 @@ from vae_anomaly.batch.commit import sha256_of
 
 
 @pytest.fixture(autouse=True)
-def _stand_in_a_folder_of_their_own(tmp_path, monkeypatch, own_cache):  # noqa: F811
+def _stand_in_a_folder_of_their_own(tmp_path, monkeypatch, own_cache):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 

@@ -30,7 +30,7 @@ def _output_goes_into_a_pipe(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def filled_store(migrated_store: Path, table_model: Path, tmp_path_factory) -> Path:  # noqa: F811
+def filled_store(migrated_store: Path, table_model: Path, tmp_path_factory) -> Path:
     """A store with versions 1 (champion) and 2 of the model cards; not to be written to."""
     folder = tmp_path_factory.mktemp("filled") / "store"
     shutil.copytree(migrated_store, folder)

@@ -54,7 +54,7 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch, own_cache) -> Call:  # noqa: F811
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch, own_cache) -> Call:
     """Run a command in an empty folder; return (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -41,7 +41,7 @@ def test_items_that_cannot_be_read_are_left_out_of_the_embedding_and_counted(
     (pictures / "broken.png").write_bytes(b"no picture")
     said = call_json("latent", "embed", image_model, pictures, "--out", "p.csv")
     assert (said["items"], said["left_out"]) == (24, {"unreadable": 1})
-    frame = transactions(5, seed=1)  # noqa: F405
+    frame = transactions(5, seed=1)
     frame.loc[2, "amount"] = np.inf
     frame.to_csv("day.csv", index=False)
     code, _, err = call("latent", "embed", table_model, "day.csv", "--out", "z.csv")
@@ -71,7 +71,7 @@ def test_generated_rows_are_marked_and_left_out_of_tests_and_thresholds(
     call_json("latent", "sample", table_model, "--n", 60, "--out", "made.parquet")
     made = pd.read_parquet("made.parquet")
     assert made["synthetic"].all()
-    real = labelled_transactions()  # noqa: F405
+    real = labelled_transactions()
     pd.concat([real, made.assign(is_fraud=1, online=True)]).to_parquet("mixed.parquet")
     said = call_json("evaluate", table_model, "mixed.parquet", "--labels", "is_fraud")
     assert said["left_out"] == {"synthetic": 60}
@@ -80,7 +80,7 @@ def test_generated_rows_are_marked_and_left_out_of_tests_and_thresholds(
 
 
 def test_training_tells_that_generated_rows_are_left_out(call_json, table_model):
-    made = load_detector(table_model).augment(transactions(60, seed=3), 30, random_state=0)  # noqa: F405
+    made = load_detector(table_model).augment(transactions(60, seed=3), 30, random_state=0)
     made.to_parquet("mixed.parquet")
     said = call_json(
         "train", "table", "mixed.parquet", "--out", "m", "--no-register", "--preset", "fast",

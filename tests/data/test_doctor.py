@@ -193,7 +193,7 @@ TABLE_FAULTS = [
 def test_each_fault_of_a_table_is_found(
     payments: pd.DataFrame, code: str, spoil: object, item: str
 ) -> None:
-    spoilt = spoil(payments)  # type: ignore[operator]
+    spoilt = spoil(payments)  # type: ignore[operator]  # a parameter of the test
     if code == "mixed_types":
         values = [f"{i % 40}.5" if i % 9 else "n.d." for i in range(len(payments))]
         spoilt, item = payments.assign(x=values), "x: 88.9% numbers"

@@ -41,7 +41,7 @@ def payments() -> pd.DataFrame:
 
 def kind_of(values: object, name: str = "x", **options: object) -> ColumnKind:
     frame = pd.DataFrame({name: values})
-    return Schema.infer(frame, **options)[name].kind  # type: ignore[arg-type]
+    return Schema.infer(frame, **options)[name].kind  # type: ignore[arg-type]  # options of mixed types
 
 
 def test_infer_finds_the_kind_of_each_column() -> None:
@@ -98,7 +98,7 @@ def test_label_is_no_column() -> None:
     ],
 )
 def test_infer_decides_by_values(values: object, kind: str) -> None:
-    assert kind_of(list(values)) == kind  # type: ignore[call-overload]
+    assert kind_of(list(values)) == kind  # type: ignore[call-overload]  # values of every kind
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_numbers_since_1970_are_times_where_declared() -> None:
 )
 def test_infer_refuses_what_does_not_exist(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Schema.infer(payments(), **options)  # type: ignore[arg-type]
+        Schema.infer(payments(), **options)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_infer_refuses_two_columns_of_one_name() -> None:
@@ -257,7 +257,7 @@ def test_bad_rows_names_row_column_and_value(name: str, value: object, code: str
     schema = Schema.infer(payments(), label="label")
     frame = payments().astype({name: object})
     frame.index = frame.index + 1000
-    frame.loc[1003, name] = value  # type: ignore[call-overload]
+    frame.loc[1003, name] = value  # type: ignore[call-overload]  # a cell of any kind
     bad = schema.bad_rows(frame).dropna()
     assert list(bad.index) == [1003]
     found_code, message = bad.iloc[0]
@@ -280,7 +280,7 @@ def test_cast_refuses_bad_cells_unless_told_otherwise() -> None:
 def test_missing_cells_are_data(name: str, cell: object) -> None:
     schema = Schema.infer(payments(), label="label")
     frame = payments().astype({name: object})
-    frame.loc[5, name] = cell  # type: ignore[call-overload]
+    frame.loc[5, name] = cell  # type: ignore[call-overload]  # a cell of any kind
     assert schema.bad_rows(frame).isna().all()
     assert pd.isna(schema.cast(frame).loc[5, name])
 

@@ -122,4 +122,4 @@ def test_written_folders_are_read_back_with_masks(tmp_path: Path) -> None:
 )
 def test_impossible_orders_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        render_surfaces(**options)  # type: ignore[arg-type]
+        render_surfaces(**options)  # type: ignore[arg-type]  # wrong on purpose

@@ -123,7 +123,7 @@ def test_a_folder_is_read_in_the_order_of_names(frame: pd.DataFrame, tmp_path: P
 )
 def test_no_table_is_an_error_with_the_place(tmp_path: Path, make: object, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        read_table(make(tmp_path))  # type: ignore[operator]
+        read_table(make(tmp_path))  # type: ignore[operator]  # a parameter of the test
     assert str(tmp_path) in str(caught.value)
 
 
@@ -241,7 +241,7 @@ def test_as_frame_refuses_what_is_no_table(value: object, message: str) -> None:
     ids=["value", "name", "order", "rows", "missing", "inf", "columns"],
 )
 def test_fingerprint_changes_with_the_content(frame: pd.DataFrame, change: object) -> None:
-    assert fingerprint(change(frame)) != fingerprint(frame)  # type: ignore[operator]
+    assert fingerprint(change(frame)) != fingerprint(frame)  # type: ignore[operator]  # a parameter of the test
 
 
 def test_fingerprint_does_not_change_with_the_storage(frame: pd.DataFrame) -> None:

@@ -13,8 +13,8 @@ CARDS = sorted((ROOT / "cards").glob("*.md"))
 PARTS = ("**Source.**", "**Licence.**", "**Hash.**", "**Loader.**", "**Mind.**")
 sys.path.insert(0, str(ROOT))
 
-from digest import digest_of, main  # noqa: E402
-from make_demo import make_demo  # noqa: E402
+from digest import digest_of, main  # noqa: E402  # after its folder is on the path
+from make_demo import make_demo  # noqa: E402  # after its folder is on the path
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
@@ -44,9 +44,9 @@ def test_no_data_lie_here() -> None:
 
 def test_the_same_seed_makes_the_same_demo(tmp_path: Path) -> None:
     small = {"pictures": (3, 2, 3), "rows": 1500, "days": 3}
-    first = make_demo(tmp_path / "a", 1, **small)  # type: ignore[arg-type]
-    assert make_demo(tmp_path / "b", 1, **small) == first  # type: ignore[arg-type]
-    assert make_demo(tmp_path / "c", 2, **small) != first  # type: ignore[arg-type]
+    first = make_demo(tmp_path / "a", 1, **small)  # type: ignore[arg-type]  # options of mixed types
+    assert make_demo(tmp_path / "b", 1, **small) == first  # type: ignore[arg-type]  # options of mixed types
+    assert make_demo(tmp_path / "c", 2, **small) != first  # type: ignore[arg-type]  # options of mixed types
     assert digest_of(tmp_path / "a") == digest_of(tmp_path / "b")
 
 

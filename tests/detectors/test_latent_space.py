@@ -29,7 +29,7 @@ def pictures(n: int, first: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def rows_detector(table_model) -> TabularVAEDetector:  # noqa: F811
+def rows_detector(table_model) -> TabularVAEDetector:
     return load_detector(table_model)
 
 

@@ -460,4 +460,4 @@ def _expected_failures(estimator):
 def test_scikit_learn_checks(estimator, check):
     state = np.random.get_state()  # noqa: NPY002 - some checks draw from the global state
     check(estimator)
-    np.random.set_state(state)  # noqa: NPY002
+    np.random.set_state(state)  # noqa: NPY002  # the global state is what is tested

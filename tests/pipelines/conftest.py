@@ -22,7 +22,7 @@ def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(demo_data: Path, migrated_store: Path, tmp_path: Path, own_cache: Path) -> Path:  # noqa: F811
+def site(demo_data: Path, migrated_store: Path, tmp_path: Path, own_cache: Path) -> Path:
     """A folder with the shipped TOML files beside the demo's data and an empty store."""
     shutil.copytree(demo_data, tmp_path / "vae-anomaly-demo")
     shutil.copytree(migrated_store, tmp_path / "vae-anomaly-demo" / "store")

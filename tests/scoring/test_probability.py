@@ -107,7 +107,7 @@ def test_it_survives_json_and_another_file_is_refused(tmp_path):
         ScoreProbability.load(tmp_path / "other.json")
 
 
-def test_a_detector_has_no_predict_proba_until_labels_calibrated_it(table_model, tmp_path):  # noqa: F811
+def test_a_detector_has_no_predict_proba_until_labels_calibrated_it(table_model, tmp_path):
     detector, rows = load_detector(table_model), labelled_transactions()
     assert not hasattr(detector, "predict_proba")
     with pytest.raises(AttributeError) as caught:
@@ -124,18 +124,18 @@ def test_a_detector_has_no_predict_proba_until_labels_calibrated_it(table_model,
     assert not hasattr(again.set_probability(None), "predict_proba")
 
 
-def test_a_new_fit_forgets_the_probability_of_the_old_scores(table_model):  # noqa: F811
+def test_a_new_fit_forgets_the_probability_of_the_old_scores(table_model):
     detector = load_detector(table_model)
     detector.set_probability(calibrate_probability(*two_gaussians(200, 20)))
     assert not hasattr(detector.fit(transactions(60, seed=1)), "predict_proba")
 
 
-def test_a_model_without_probability_is_saved_as_before(table_model, tmp_path):  # noqa: F811
+def test_a_model_without_probability_is_saved_as_before(table_model, tmp_path):
     saved = load_detector(table_model).save(tmp_path / "model")
     for name in ("detector.json", "SHA256SUMS"):
         assert (saved / name).read_bytes() == (table_model / name).read_bytes()
 
 
-def test_something_else_is_no_probability(table_model):  # noqa: F811
+def test_something_else_is_no_probability(table_model):
     with pytest.raises(ConfigError, match="takes a ScoreProbability"):
         load_detector(table_model).set_probability(0.5)

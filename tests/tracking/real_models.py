@@ -142,7 +142,7 @@ def _move(database: Path, old: str, new: str) -> None:
             ).fetchall():
                 if kind.startswith(("VARCHAR", "TEXT")):
                     connection.execute(
-                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) '  # noqa: S608
+                        f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) '  # noqa: S608  # names from the schema itself
                         f'WHERE instr("{column}", ?)',
                         (old, new, old),
                     )

@@ -286,7 +286,7 @@ class TestResume:
         straight = model(OptimalGaussianLikelihood())
         expected = fit_vae(straight, x[:200], **given)
 
-        class Killed(Exception):  # noqa: N818
+        class Killed(Exception):  # noqa: N818  # no error: a kill
             pass
 
         def kill(_stage: str, done: int, _total: int) -> None:

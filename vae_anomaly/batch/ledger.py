@@ -165,7 +165,7 @@ class Ledger:
     def rows(self) -> dict[str, LedgerRow]:
         """Return every partition that is done, by key, in the order of the keys."""
         names = [column.name for column in fields(LedgerRow)]
-        found = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608
+        found = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608  # names of our own fields
         rows = [dict(zip(names, values, strict=True)) for values in found]
         for row in rows:
             row |= {name: json.loads(row[name]) for name in _JSON}
@@ -177,7 +177,7 @@ class Ledger:
         values |= {name: json.dumps(values[name], sort_keys=True) for name in _JSON}
         marks = ", ".join(f":{name}" for name in values)
         self._execute(
-            f"INSERT OR REPLACE INTO partitions ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
+            f"INSERT OR REPLACE INTO partitions ({', '.join(values)}) VALUES ({marks})",  # noqa: S608  # names of our own fields
             values,
         )
         reach("ledger-written")

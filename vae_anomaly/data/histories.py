@@ -269,7 +269,7 @@ class EntityHistories:
             if int(arrays.pop("format")[0]) != FORMAT:
                 raise ValueError("another format")
             *entities, time, amount, form = map(str, arrays.pop("columns"))
-            columns = EntityColumns(tuple(entities), time, amount, form or None)  # type: ignore[arg-type]
+            columns = EntityColumns(tuple(entities), time, amount, form or None)  # type: ignore[arg-type]  # four strings were checked when it was written
             return cls.from_arrays(columns, arrays)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
             raise ModelRefusedError(

@@ -130,7 +130,7 @@ class FamilyNetwork(nn.Module):
 
     def sigma(self) -> Tensor:
         """Return the learned standard deviations of the features, (asked,)."""
-        log_sigma: Tensor = self.model.likelihood.log_sigma  # type: ignore[assignment]
+        log_sigma: Tensor = self.model.likelihood.log_sigma  # type: ignore[assignment]  # a Parameter of this likelihood
         return torch.exp(log_sigma)
 
     def draw_prior(self, n: int, generator: Generator) -> Tensor:

@@ -297,7 +297,7 @@ class BankNetwork(nn.Module):
         terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
         nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
         assert nll is not None  # noqa: S101 - terms is never empty
-        assert kl is not None  # noqa: S101
+        assert kl is not None  # noqa: S101  # nor is this
         heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec))
         return Inspection(
             heat=heat,

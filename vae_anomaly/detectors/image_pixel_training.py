@@ -226,7 +226,7 @@ def _forecast(network: PixelNetwork, x: Tensor, task: PixelTask) -> dict[str, fl
     """Warn, before training, of a KL that will leave too few latents alive."""
     if PIXEL_MEMBERS[task.spec.kind].beta is None or len(x) < 2:
         return {}
-    sigma2 = float(network.vae.likelihood.log_sigma.exp().square().mean())  # type: ignore[operator]
+    sigma2 = float(network.vae.likelihood.log_sigma.exp().square().mean())  # type: ignore[operator]  # members with beta have it
     n_latents = network.vae.latent_dim
     forecast = predict_collapse(x[:_MOST_PROBES], sigma2, task.kl_weight, n_latents)
     return {"expected_active_units": float(forecast.expected_active)}

@@ -151,7 +151,7 @@ class PixelNetwork(nn.Module):
         return codes.movedim(-1, 1).reshape(len(z), -1, *self._map_size())
 
     def _map_size(self) -> tuple[int, ...]:
-        size: tuple[int, ...] = self.vae.decoder.map_size  # type: ignore[assignment]
+        size: tuple[int, ...] = self.vae.decoder.map_size  # type: ignore[assignment]  # convolutional decoders have it
         return size
 
     def _n_positions(self) -> int:

@@ -53,7 +53,7 @@ class TimmFeatures(nn.Module):
         return self._maps((colour - self.mean) / self.std, self.places)
 
     def _maps(self, x: Tensor, places: list[int] | None) -> list[Tensor]:
-        maps: list[Tensor] = self.model.forward_intermediates(  # type: ignore[operator]
+        maps: list[Tensor] = self.model.forward_intermediates(  # type: ignore[operator]  # timm is not typed
             x, indices=places, intermediates_only=True
         )
         return maps

@@ -298,7 +298,7 @@ def _inspect_picture(
         "is_extrapolated": bool(detector.calibration_.is_extrapolated(seen.raw_score)[0]),
     }
     inspection = Inspection(
-        **_verdict(detector, verdict, "pictures"),  # type: ignore[arg-type]
+        **_verdict(detector, verdict, "pictures"),  # type: ignore[arg-type]  # fields of Inspection, by name
         id=name,
         evidence={str(k): float(v) for k, v in seen.evidence.iloc[0].items()},
         reasons=tuple(detector.reasons([path], top=top)[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.models.vae import VAE

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812  (everybody's name for it)
+from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.models.vae import VAEOutput, draw_gaussian

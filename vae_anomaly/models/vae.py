@@ -174,7 +174,7 @@ class VAE(nn.Module):
     @property
     def latent_dim(self) -> int:
         """Length of z, as encoder or decoder tell."""
-        return int(getattr(self.encoder, "latent_dim", None) or self.decoder.latent_dim)  # type: ignore[arg-type]
+        return int(getattr(self.encoder, "latent_dim", None) or self.decoder.latent_dim)  # type: ignore[arg-type]  # one of the two has it
 
     def infer(
         self, x: Tensor, *, drawn: bool, generator: Generator | None = None, **given: Tensor

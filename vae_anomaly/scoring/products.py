@@ -50,7 +50,7 @@ class ChunkProduct:
 @torch.inference_mode()
 def _packed(table: torch.Tensor, n_rows: int) -> torch.Tensor | None:
     """Return the table as oneDNN wants it, or None where it cannot be used."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch does not type it
         return None
     try:
         packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(table.T.contiguous(), n_rows)

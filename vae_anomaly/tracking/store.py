@@ -261,7 +261,7 @@ def _ping(uri: str) -> None:
     address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = Request(f"{address}/health", method="GET")  # noqa: S310  # http or https, see above
     try:
-        with urlopen(request, timeout=PING_TIMEOUT_S):  # noqa: S310
+        with urlopen(request, timeout=PING_TIMEOUT_S):  # noqa: S310  # as the line above
             return
     except HTTPError:
         return  # it answered; whether it lets us in is for MLflow to find out

@@ -89,7 +89,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping: it has no iterator
     except (SafetensorError, OSError) as err:
         raise ModelRefusedError(
             f"The checkpoint {path} cannot be read: {err}. Delete it to start training anew."

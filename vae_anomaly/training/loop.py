@@ -205,7 +205,7 @@ class _Run:
         value = loss.item()
         if not math.isfinite(value):
             self.refuse("loss", value, rows, batch, output)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
         if config.clip_norm is not None:
             norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm).item()
             if not math.isfinite(norm):
