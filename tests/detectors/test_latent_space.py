@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tracking.real_models import image_model, surface, table_model, transactions  # noqa: F401
+from tracking.real_models import image_model, surface, table_model, transactions  # noqa: F401  # fixtures
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, load_detector
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
