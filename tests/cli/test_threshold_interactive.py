@@ -45,11 +45,15 @@ def in_terminal(monkeypatch, args: list[str], keys: list[bytes]) -> tuple[int, s
     done = threading.Event()
 
     def read() -> None:
-        while not done.is_set():
+        """Read to the end: all that was shown comes before the sign that the terminal is closed."""
+        while True:
             try:
-                shown.append(os.read(master, 4096))
+                part = os.read(master, 4096)
             except OSError:
                 return
+            if not part:
+                return
+            shown.append(part)
 
     def type_keys() -> None:
         for key in keys:
@@ -74,8 +78,7 @@ def in_terminal(monkeypatch, args: list[str], keys: list[bytes]) -> tuple[int, s
                 main(args)
             done.set()
             threads[1].join(5)
-            os.write(terminal.fileno(), b"\n")  # wakes the reader
-            threads[0].join(5)
+    threads[0].join(5)
     os.close(master)
     return int(stop.value.code or 0), b"".join(shown).decode(errors="replace")
 
