@@ -77,7 +77,7 @@ def raw_scores(detector: ImageVAEDetector, pictures: np.ndarray) -> tuple[np.nda
         said = [inspect_tiles(network, placing("", picture), halves) for picture in pictures]
         pooled = np.stack([one.pooled(network.grounds(halves)) for one in said])
         statistics = np.stack([one.statistics for one in said])
-        return detector.image_score_.of_pools(pooled, statistics).raw_score
+        return detector.image_score_(pooled, statistics).raw_score
 
     return by((0,)), by((1,)), by((0, 1))
 

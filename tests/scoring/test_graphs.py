@@ -8,7 +8,7 @@ import torch
 
 from vae_anomaly.scoring.calibration import ConformalCalibration
 from vae_anomaly.scoring.graphs import CalibrationGraph, ImageScoreGraph, PiecewiseLinear
-from vae_anomaly.scoring.image_score import ImageScore
+from vae_anomaly.scoring.image_score import ImageScore, pool_pictures
 from vae_anomaly.scoring.pooling import Surprise
 
 
@@ -36,8 +36,10 @@ def test_the_graph_of_an_image_score_pools_and_adds_as_it_does(rng, two_maps):
     heat, other = rng.normal(size=(2, 30, 16, 16)).astype(np.float32)
     statistics = rng.normal(size=(30, 11)).astype(np.float32)
     rows = np.arange(30)
-    score, _ = ImageScore.fit(heat, statistics, rows % 5, rows, other if two_maps else None)
+    pooled = pool_pictures(heat, other if two_maps else None)
+    score, _ = ImageScore.fit(pooled, statistics, rows % 5, rows)
     new, shown = rng.normal(1.0, 4.0, (2, 20, 16, 16)).astype(np.float32)
     seen = rng.normal(0.0, 3.0, (20, 11)).astype(np.float32)
+    expected = score(pool_pictures(new, shown), seen).raw_score
     found = ImageScoreGraph(score)(*map(torch.from_numpy, (new, seen, shown)))
-    np.testing.assert_allclose(found.numpy(), score(new, seen, shown).raw_score, rtol=1e-9)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)

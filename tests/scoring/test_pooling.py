@@ -15,6 +15,7 @@ from vae_anomaly.scoring.image_score import (
     SHOWN_VOTES,
     ImageScore,
     PoolEvidence,
+    pool_pictures,
 )
 from vae_anomaly.scoring.pooling import GlobalDistance, Surprise, TailPooling, pool_maps
 
@@ -109,41 +110,43 @@ def test_the_shown_map_counts_only_beyond_one_in_ten():
 def test_a_hot_spot_of_the_shown_map_raises_the_score_and_a_cool_map_does_not_lower_it(rng):
     scored, shown = rng.normal(size=(2, 40, 8, 8))
     statistics, rows = rng.normal(size=(40, 5)), np.arange(40)
-    alone, _ = ImageScore.fit(scored, statistics, rows % 4, rows)
-    both, raw = ImageScore.fit(scored, statistics, rows % 4, rows, shown)
+    alone, _ = ImageScore.fit(pool_pictures(scored), statistics, rows % 4, rows)
+    both, raw = ImageScore.fit(pool_pictures(scored, shown), statistics, rows % 4, rows)
     new, cool = rng.normal(size=(2, 1, 8, 8))
-    usual = alone(new, statistics[:1]).raw_score[0]
-    assert both(new, statistics[:1], cool - 9.0).raw_score[0] == pytest.approx(usual)
+    usual = alone(pool_pictures(new), statistics[:1]).raw_score[0]
+    cooled = both(pool_pictures(new, cool - 9.0), statistics[:1])
+    assert cooled.raw_score[0] == pytest.approx(usual)
     hot = cool.copy()
     hot[0, 3, 3] = 20.0
-    assert both(new, statistics[:1], hot).raw_score[0] > max(usual + 5.0, raw.max())
-    assert "shown_top_0.2pct" in both(new, statistics[:1], hot).columns()
-    assert alone(new, statistics[:1], hot).raw_score[0] == usual  # it knows one map only
+    seen = pool_pictures(new, hot)
+    assert both(seen, statistics[:1]).raw_score[0] > max(usual + 5.0, raw.max())
+    assert "shown_top_0.2pct" in both(seen, statistics[:1]).columns()
+    assert alone(seen, statistics[:1]).raw_score[0] == usual  # it knows one map only
 
 
 @pytest.fixture
 def fitted(rng):
     heat, statistics = rng.normal(size=(30, 8, 8)), rng.normal(size=(40, 5))
     folds, held_out = np.arange(40) % 4, np.arange(30)
-    return ImageScore.fit(heat, statistics, folds, held_out)
+    return ImageScore.fit(pool_pictures(heat), statistics, folds, held_out)
 
 
 def test_image_score_rises_with_heat_and_with_strange_exposure(fitted, rng):
     score, raw = fitted
     heat, statistics = rng.normal(size=(1, 8, 8)), np.zeros((1, 5))
-    usual = score(heat, statistics).raw_score[0]
+    usual = score(pool_pictures(heat), statistics).raw_score[0]
     hot = heat.copy()
     hot[0, 2, 2] = 9.0
-    assert score(hot, statistics).raw_score[0] > usual + 5.0
-    assert score(heat, statistics + 30.0).raw_score[0] > usual + 5.0
+    assert score(pool_pictures(hot), statistics).raw_score[0] > usual + 5.0
+    assert score(pool_pictures(heat), statistics + 30.0).raw_score[0] > usual + 5.0
     assert raw.shape == (30,)
 
 
 def test_image_score_survives_its_state(fitted, rng):
     score, _ = fitted
-    heat, statistics = rng.normal(size=(4, 8, 8)), rng.normal(size=(4, 5))
+    pooled, statistics = pool_pictures(rng.normal(size=(4, 8, 8))), rng.normal(size=(4, 5))
     again = ImageScore.from_state(score.state())
     np.testing.assert_array_equal(
-        again(heat, statistics).raw_score, score(heat, statistics).raw_score
+        again(pooled, statistics).raw_score, score(pooled, statistics).raw_score
     )
-    assert list(again(heat, statistics).columns())[:2] == ["heat_top_0.2pct", "heat_top_1pct"]
+    assert list(again(pooled, statistics).columns())[:2] == ["heat_top_0.2pct", "heat_top_1pct"]

@@ -16,7 +16,7 @@ from vae_anomaly.detectors.image_conditions import condition_codes
 from vae_anomaly.detectors.image_network import Inspection
 from vae_anomaly.detectors.image_source import CHUNK, GPU_CHUNK, Pictures
 from vae_anomaly.devices import device_of, exact_float32, torch_device
-from vae_anomaly.scoring.image_score import PoolEvidence
+from vae_anomaly.scoring.image_score import PoolEvidence, pool_pictures
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.image import ImageVAEDetector
@@ -126,7 +126,7 @@ def judge(
     return examination(
         detector,
         ids,
-        detector.image_score_(scored, statistics, heat),
+        detector.image_score_(pool_pictures(scored, heat), statistics),
         (nll.astype(np.float64), kl.astype(np.float64), linear_nll.astype(np.float64)),
         (heat, scored),
         tuple(detector.conditions_[code] for part in told for code in part.tolist()),

@@ -325,7 +325,7 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         """Keep the network and calibrate it on the normals that it has not seen."""
         self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
         self.latents_ = fitted.latents
-        self.image_score_, raw = ImageScore.fit_pools(
+        self.image_score_, raw = ImageScore.fit(
             fitted.pooled, fitted.statistics, folds, fitted.held_out
         )
         self._take_network(fitted.network)

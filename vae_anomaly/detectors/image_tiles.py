@@ -408,7 +408,7 @@ def examine_tiles(
     said = _each(detector, pictures, look, progress)
     heat = np.stack([one[3] for one in said])
     scored = heat if network.scored == "shown" else np.stack([one[4] for one in said])
-    evidence = detector.image_score_.of_pools(
+    evidence = detector.image_score_(
         np.stack([one[0] for one in said]), np.stack([one[1] for one in said])
     )
     nll, kl, linear_nll = np.stack([one[2] for one in said]).T

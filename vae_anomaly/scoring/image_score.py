@@ -115,26 +115,24 @@ class ImageScore:
     @classmethod
     def fit(
         cls,
-        scored: NDArray[np.floating],
+        pooled: NDArray[np.floating],
         statistics: NDArray[np.floating],
         folds: NDArray[np.integer],
         held_out: NDArray[np.integer],
-        shown: NDArray[np.floating] | None = None,
     ) -> tuple[ImageScore, Floats]:
         """Learn from normals, and return the raw scores of those that are held out.
 
         Parameters
         ----------
-        scored : ndarray of shape (m, G, G)
-            Maps of the held-out normals, by networks that have not seen them.
+        pooled : ndarray of shape (m, P or P + 1)
+            From `pool_pictures`, of maps of the held-out normals by networks that have not seen
+            them.
         statistics : ndarray of shape (n, S)
             Of all normals.
         folds : ndarray of shape (n,)
             Fold of each normal; its distance is measured from the other folds.
         held_out : ndarray of shape (m,)
             Which of the n normals the maps belong to.
-        shown : ndarray of shape (m, G, G), optional
-            The shown maps, where they are others.
 
         Returns
         -------
@@ -142,17 +140,6 @@ class ImageScore:
         raw : ndarray of shape (m,), float64, nats
             Each held-out normal judged among the others.
         """
-        return cls.fit_pools(pool_pictures(scored, shown), statistics, folds, held_out)
-
-    @classmethod
-    def fit_pools(
-        cls,
-        pooled: NDArray[np.floating],
-        statistics: NDArray[np.floating],
-        folds: NDArray[np.integer],
-        held_out: NDArray[np.integer],
-    ) -> tuple[ImageScore, Floats]:
-        """Learn as `fit` does from maps pooled by `pool_pictures`: too large to be kept."""
         distances = _out_of_fold_distances(statistics, folds)
         surprise = Surprise(distances[held_out])
         pooling = TailPooling(pooled)
@@ -161,18 +148,12 @@ class ImageScore:
         return score, _evidence(pooling.leave_one_out(), surprise.leave_one_out()[order]).raw_score
 
     def __call__(
-        self,
-        scored: NDArray[np.floating],
-        statistics: NDArray[np.floating],
-        shown: NDArray[np.floating] | None = None,
-    ) -> PoolEvidence:
-        """Judge scored maps (N, G, G), statistics (N, S), and shown maps where they are others."""
-        return self.of_pools(pool_pictures(scored, shown), statistics)
-
-    def of_pools(
         self, pooled: NDArray[np.floating], statistics: NDArray[np.floating]
     ) -> PoolEvidence:
-        """Judge maps that `pool_pictures` pooled before, and statistics (N, S)."""
+        """Judge maps that `pool_pictures` pooled, (N, P or P + 1), and statistics (N, S).
+
+        What it was not fitted to, the shown map of earlier models, is left out.
+        """
         known = pooled[:, : len(self.pooling.surprises)]
         return _evidence(self.pooling(known), self.surprise(self.distance(statistics)))
 
