@@ -18,7 +18,7 @@ from tracking.real_models import (  # noqa: F401 - fixtures
     transactions,
 )
 
-from vae_anomaly.batch.commit import sha256_of
+from vae_anomaly.files import sha256_of
 
 
 @pytest.fixture(autouse=True)

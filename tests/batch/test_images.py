@@ -23,9 +23,9 @@ from vae_anomaly.batch import (
     read_results,
     score_images,
 )
-from vae_anomaly.batch.failpoints import VARIABLE
 from vae_anomaly.batch.overlay import render_overlay
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
+from vae_anomaly.failpoints import VARIABLE
 
 
 def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.overlay import render_mask, render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
@@ -21,6 +20,7 @@ from vae_anomaly.batch.settings import Output, ScoringModel, Which
 from vae_anomaly.data.depth import stretch
 from vae_anomaly.data.images import decode_image
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
+from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 
 __all__ = ["DRAWN", "IMAGE_SCHEMA", "score_images"]

@@ -14,9 +14,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from vae_anomaly.batch.commit import remove_stale
 from vae_anomaly.batch.engines import Outcome, many_processes, one_process
-from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
@@ -30,6 +28,8 @@ from vae_anomaly.errors import (
     StorageError,
     TooManyBadItemsError,
 )
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import remove_stale
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["RunSummary", "run_plan"]

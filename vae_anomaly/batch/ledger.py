@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from vae_anomaly import __version__
-from vae_anomaly.batch.commit import sha256_of
-from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.errors import StorageError
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import sha256_of
 
 __all__ = ["Ledger", "LedgerRow", "PartitionResult"]
 

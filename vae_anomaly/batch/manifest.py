@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from vae_anomaly.batch.commit import replace_file, sha256_of
-from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.errors import DataError
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import replace_file, sha256_of
 
 __all__ = ["MANIFEST", "build_manifest", "read_manifest", "read_results", "write_manifest"]
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vae_anomaly.batch.commit import sha256_of
-from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.quarantine import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.batch.state import State
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["score_partition"]

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import replace_file
 
 __all__ = [
     "BadItem",

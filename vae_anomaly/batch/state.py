@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.batch.commit import replace_file, sha256_of
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables import read_table
 from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.files import replace_file, sha256_of
 
 __all__ = ["Chain", "Night", "State", "latest_before", "load_state", "states_of"]
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
 from vae_anomaly.batch.repeats import find_repeats
@@ -21,6 +20,7 @@ from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.batch.state import Night, State
 from vae_anomaly.data.tables import iter_batches
 from vae_anomaly.errors import SchemaError
+from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 
 __all__ = ["TABLE_SCHEMA", "check_table", "score_table"]

@@ -80,8 +80,8 @@ def schema(
       vae-anomaly data schema days/2024-05-01.parquet
       vae-anomaly data schema 'days/*.parquet' --label is_fraud --out cards.schema.json
     """
-    from vae_anomaly.batch.commit import replace_file
     from vae_anomaly.data.tables import read_table
+    from vae_anomaly.files import replace_file
     from vae_anomaly.jobs import infer_schema_of
 
     found = infer_schema_of(read_table(path), label=label, id_column=id_column)
@@ -100,7 +100,7 @@ def _write_groups(report: Report, file: Path) -> None:
     """Write path and group of each picture; nothing where none are suggested."""
     import csv
 
-    from vae_anomaly.batch.commit import replace_file
+    from vae_anomaly.files import replace_file
 
     if not report.groups:
         click.echo(f"No groups are suggested: {file} is not written.", err=True)

@@ -193,7 +193,7 @@ def _finish(
 def _write(report: SweepReport, file: str) -> None:
     import json
 
-    from vae_anomaly.batch.commit import replace_file
+    from vae_anomaly.files import replace_file
 
     with replace_file(Path(file)) as temporary:
         temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")

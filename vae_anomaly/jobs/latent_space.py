@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.data.cells import read_text
 from vae_anomaly.data.folders import IMAGE_SUFFIXES, ImageItem, list_images
 from vae_anomaly.data.marks import mark_generated
@@ -20,6 +19,7 @@ from vae_anomaly.data.tables import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.evaluation.past import with_past
+from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import picture_grid, write_grid
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.batch.commit import replace_file
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.files import replace_file
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vae_anomaly.batch.failpoints import reach
 from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.failpoints import reach
 
 __all__ = ["remove_stale", "replace_file", "sha256_of"]
 
