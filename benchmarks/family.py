@@ -31,29 +31,29 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from vae_anomaly.corruption.noise import GaussianNoise
-from vae_anomaly.diagnostics import posterior_diagnostics
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import (
+from vae_anomaly.vae.autoencoder import AutoEncoder
+from vae_anomaly.vae.conditional import ConditionalVAE
+from vae_anomaly.vae.diagnostics import posterior_diagnostics
+from vae_anomaly.vae.ladder import LadderVAE
+from vae_anomaly.vae.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
     OptimalGaussianLikelihood,
 )
-from vae_anomaly.models.autoencoder import AutoEncoder
-from vae_anomaly.models.conditional import ConditionalVAE
-from vae_anomaly.models.ladder import LadderVAE
-from vae_anomaly.models.networks import (
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import (
     ConvDecoder,
     ConvEncoder,
     MLPDecoder,
     MLPEncoder,
     seeded,
 )
-from vae_anomaly.models.semi_supervised import SemiSupervisedVAE
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.models.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
-from vae_anomaly.priors import GaussianMixturePrior, VampPrior
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.noise import GaussianNoise
+from vae_anomaly.vae.priors import GaussianMixturePrior, VampPrior
+from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 Images = tuple[Tensor, Tensor, Tensor, Tensor]
 

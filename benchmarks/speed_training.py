@@ -22,11 +22,11 @@ from collections.abc import Callable
 
 import torch
 
-from vae_anomaly.likelihoods import BernoulliLikelihood, GaussianLikelihood, Likelihood
-from vae_anomaly.models.ensemble import EnsembleVAE, TargetLayout
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.likelihoods import BernoulliLikelihood, GaussianLikelihood, Likelihood
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.stacked import EnsembleVAE, TargetLayout
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 D, HIDDEN, Z, BATCH = 784, 512, 20, 128
 Contender = Callable[[torch.Tensor, int], None]

@@ -9,12 +9,12 @@ import torch
 from oracles.ppca import draw_data, make_ppca
 from torch import nn
 
-from vae_anomaly.diagnostics import posterior_diagnostics, predict_collapse
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.likelihoods import GaussianLikelihood
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.diagnostics import posterior_diagnostics, predict_collapse
+from vae_anomaly.vae.likelihoods import GaussianLikelihood
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 EIGENVALUES = torch.tensor([4.0, 2.0, 1.0, 0.5, 0.25, 0.12]) + 0.05
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.latents import (
+from vae_anomaly.vae.conditional import ConditionalVAE
+from vae_anomaly.vae.ladder import LadderVAE
+from vae_anomaly.vae.latents import (
     MixtureSampler,
     NormalSampler,
     attribute_direction,
@@ -16,11 +18,9 @@ from vae_anomaly.latents import (
     sample,
     traverse,
 )
-from vae_anomaly.likelihoods import GaussianLikelihood
-from vae_anomaly.models.conditional import ConditionalVAE
-from vae_anomaly.models.ladder import LadderVAE
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE
+from vae_anomaly.vae.likelihoods import GaussianLikelihood
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
 
 SHAPE, Z = (1, 3, 2), 4
 
@@ -60,7 +60,7 @@ def test_the_ends_of_an_interpolation_are_the_two_reconstructions(vae, mode):
 
 
 def test_a_spherical_way_keeps_its_distance_from_the_origin():
-    from vae_anomaly.latents import _slerp
+    from vae_anomaly.vae.latents import _slerp
 
     share = torch.linspace(0, 1, 11).unsqueeze(1)
     way = _slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0]), share)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import (
+from vae_anomaly.vae.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     DiscretizedLogisticLikelihood,

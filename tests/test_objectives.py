@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.objectives import (
+from vae_anomaly.vae.objectives import (
     KLSchedule,
     clamp_logvar,
     free_bits_kl,

@@ -12,11 +12,11 @@ from torch.distributions import (
 )
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import GaussianLikelihood
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.objectives import gaussian_kl, gaussian_log_prob
-from vae_anomaly.priors import (
+from vae_anomaly.vae.likelihoods import GaussianLikelihood
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob
+from vae_anomaly.vae.priors import (
     ExemplarPrior,
     GaussianMixturePrior,
     StandardNormalPrior,

@@ -13,7 +13,7 @@ from tracking.real_models import write_surfaces
 
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError, RegistryUnavailableError
 from vae_anomaly.jobs import sweep_table_job
-from vae_anomaly.sweep import SweepReport, SweepSettings
+from vae_anomaly.vae.sweep import SweepReport, SweepSettings
 
 DEAD = "http://127.0.0.1:9"
 SHORT = ("--steps", 3, "--no-track")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vae_anomaly.corruption.noise import Chain, GaussianNoise, MaskingNoise, SwapNoise
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.vae.noise import Chain, GaussianNoise, MaskingNoise, SwapNoise
 
 ALL = [
     GaussianNoise(0.3),

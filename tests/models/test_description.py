@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.family import LIKELIHOODS, MEMBERS, PRIORS, ModelDescription, build_model
+from vae_anomaly.vae.family import LIKELIHOODS, MEMBERS, PRIORS, ModelDescription, build_model
 
 SHAPE = (2, 6, 5)
 NEEDS = {

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.ensemble import (
+from vae_anomaly.vae.networks import seeded
+from vae_anomaly.vae.stacked import (
     EnsembleGroup,
     EnsembleVAE,
     StackedLinear,
     TargetLayout,
     TypedLikelihood,
 )
-from vae_anomaly.models.networks import seeded
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 
 def gaussian_rows(n: int, n_members: int, d: int, seed: int = 0) -> torch.Tensor:

@@ -10,12 +10,17 @@ from oracles.ppca import draw_data, exact_log_prob, make_ppca
 from torch import nn
 
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.likelihoods import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood
-from vae_anomaly.models.autoencoder import AutoEncoder
-from vae_anomaly.models.conditional import ConditionalVAE
-from vae_anomaly.models.importance_weighted import ImportanceWeightedVAE
-from vae_anomaly.models.ladder import LadderVAE
-from vae_anomaly.models.networks import (
+from vae_anomaly.vae.autoencoder import AutoEncoder
+from vae_anomaly.vae.conditional import ConditionalVAE
+from vae_anomaly.vae.importance_weighted import ImportanceWeightedVAE
+from vae_anomaly.vae.ladder import LadderVAE
+from vae_anomaly.vae.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    GaussianLikelihood,
+)
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import (
     ConvDecoder,
     ConvEncoder,
     MLPDecoder,
@@ -23,11 +28,10 @@ from vae_anomaly.models.networks import (
     mlp,
     seeded,
 )
-from vae_anomaly.models.semi_supervised import SemiSupervisedVAE
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.models.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
-from vae_anomaly.objectives import negative_elbo
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 D, Z = 8, 4
 
@@ -457,7 +461,7 @@ def test_a_number_that_makes_no_model_is_refused(make, parameter):
 
 
 def test_a_denoising_vae_removes_noise():
-    from vae_anomaly.corruption.noise import GaussianNoise
+    from vae_anomaly.vae.noise import GaussianNoise
 
     x, model = data(600), build("vae")
     config = TrainingConfig(max_steps=250, batch_size=64, lr=1e-2)

@@ -7,9 +7,9 @@ import torch
 from sklearn.decomposition import PCA
 
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.models.linear import LinearVAE
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.objectives import gaussian_kl
+from vae_anomaly.vae.linear import LinearVAE
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.objectives import gaussian_kl
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_forward_agrees_with_its_parts_and_is_deterministic_in_eval(model, data)
 
 def test_a_gradient_trained_linear_vae_does_not_beat_the_closed_form(data):
     """What `VAE` would have to learn has the same optimum: a step from it goes downhill."""
-    from vae_anomaly.likelihoods import GaussianLikelihood
-    from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-    from vae_anomaly.training import TrainingConfig, fit_vae
+    from vae_anomaly.vae.likelihoods import GaussianLikelihood
+    from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+    from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
     x = data.float()
     with seeded(0):

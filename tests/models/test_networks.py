@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import CategoricalLikelihood, GaussianLikelihood
-from vae_anomaly.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE
+from vae_anomaly.vae.likelihoods import CategoricalLikelihood, GaussianLikelihood
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
 
 SHAPES = [
     (1, 16),

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.networks import seeded
 from vae_anomaly.models.repair import RepairVAE, focal_cross_entropy
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.networks import seeded
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 C, G = 3, 8
 

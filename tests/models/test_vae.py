@@ -7,9 +7,13 @@ import torch
 from oracles.ppca import draw_data, exact_log_prob, make_ppca
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE, draw_gaussian
+from vae_anomaly.vae.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    GaussianLikelihood,
+)
+from vae_anomaly.vae.model import VAE, draw_gaussian
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
 
 SIGMA = 0.5
 

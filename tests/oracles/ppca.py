@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vae_anomaly.likelihoods import GaussianLikelihood
-from vae_anomaly.models.vae import VAE
+from vae_anomaly.vae.likelihoods import GaussianLikelihood
+from vae_anomaly.vae.model import VAE
 
 
 class ExactEncoder(nn.Module):

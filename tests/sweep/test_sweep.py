@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.sweep import SweepGrid, SweepReport, SweepSettings, sweep
+from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
 QUICK = SweepSettings(hidden=(32,), max_steps=300)
 NO_STEPS = SweepSettings(hidden=(8,), max_steps=2)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vae_anomaly.errors import DataError, RegistryUnavailableError
-from vae_anomaly.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 from vae_anomaly.tracking import log_sweep, log_sweep_record
+from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
 DEAD = "http://127.0.0.1:9"
 

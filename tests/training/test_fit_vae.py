@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from vae_anomaly.corruption.noise import GaussianNoise
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -16,11 +15,12 @@ from vae_anomaly.errors import (
     NotEnoughDataError,
     StorageError,
 )
-from vae_anomaly.likelihoods import GaussianLikelihood, OptimalGaussianLikelihood
-from vae_anomaly.models.networks import MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.vae import VAE, VAEOutput
-from vae_anomaly.objectives import negative_elbo
-from vae_anomaly.training import History, TrainingConfig, fit_vae
+from vae_anomaly.vae.likelihoods import GaussianLikelihood, OptimalGaussianLikelihood
+from vae_anomaly.vae.model import VAE, VAEOutput
+from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.noise import GaussianNoise
+from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.training import History, TrainingConfig, fit_vae
 
 
 def gen(seed: int = 0) -> torch.Generator:

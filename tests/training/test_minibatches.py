@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.training.minibatches import BatchStream
+from vae_anomaly.vae.training.steps import BatchStream
 
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 5))

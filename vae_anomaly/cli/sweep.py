@@ -21,8 +21,8 @@ from vae_anomaly.cli.options import (
 
 if TYPE_CHECKING:
     from vae_anomaly.errors import RegistryUnavailableError
-    from vae_anomaly.sweep import SweepCell, SweepReport, SweepSettings
     from vae_anomaly.tracking import LoggedSweep
+    from vae_anomaly.vae.sweep import SweepCell, SweepReport, SweepSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 HEADER = ["latent size", "model", "RMSE", "nll", "KL", "-ELBO", "-ELBO/dim", "active",
@@ -165,7 +165,7 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
 
 
 def _settings(options: dict[str, Any], batch_size: int = 128) -> SweepSettings:
-    from vae_anomaly.sweep import SweepSettings
+    from vae_anomaly.vae.sweep import SweepSettings
 
     return SweepSettings(
         sigma=options["sigma"],

@@ -29,7 +29,7 @@ from vae_anomaly.scoring.calibration import ConformalCalibration
 from vae_anomaly.scoring.foreground import Foreground
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.training import History
+from vae_anomaly.vae.training import History
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,10 +15,10 @@ from vae_anomaly.detectors._tabular_condition import Condition
 from vae_anomaly.detectors._tabular_family import FamilyNetwork
 from vae_anomaly.detectors._tabular_rows import Fold
 from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
-from vae_anomaly.models.family import ModelDescription
-from vae_anomaly.priors import VampPrior
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.training import History, fit_vae
+from vae_anomaly.vae.family import ModelDescription
+from vae_anomaly.vae.priors import VampPrior
+from vae_anomaly.vae.training import History, fit_vae
 
 __all__ = ["train_alone"]
 

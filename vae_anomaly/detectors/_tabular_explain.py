@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.detectors._tabular_scorer import RowScorer, ViewScorer
-from vae_anomaly.models.ensemble import TargetLayout
 from vae_anomaly.scoring.attribution import (
     distance_shares,
     excess_shares,
     integrated_gradients,
 )
 from vae_anomaly.scoring.fusion import term_contributions
+from vae_anomaly.vae.stacked import TargetLayout
 
 __all__ = ["contributions", "target_ownership"]
 

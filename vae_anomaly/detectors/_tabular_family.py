@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vae_anomaly.models.ensemble import TargetLayout
-from vae_anomaly.models.family import ModelDescription, build_model
-from vae_anomaly.objectives import negative_elbo
 from vae_anomaly.scoring.evidence import Evidence
+from vae_anomaly.vae.family import ModelDescription, build_model
+from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.stacked import TargetLayout
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.models.vae import Latents, VAEOutput
+    from vae_anomaly.vae.model import Latents, VAEOutput
 
 __all__ = ["FamilyNetwork"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
 from vae_anomaly.detectors._tabular_scorer import ViewScorer, encode
-from vae_anomaly.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
+from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular import TabularVAEDetector

@@ -32,7 +32,7 @@ class Member:
     Parameters
     ----------
     kind : str
-        As `vae_anomaly.models.family.ModelDescription` calls it.
+        As `vae_anomaly.vae.family.ModelDescription` calls it.
     beta : float or None
         Default weight of the KL in training; None where the loss has no such weight.
     prior : str
@@ -70,7 +70,7 @@ _NOT_FOR_TABLES = {
     "semi_supervised": (
         "It learns classes from labels, and this detector is fitted on normal rows without any. "
         "Use model='conditional' with condition= for a column that is always known, or train "
-        "vae_anomaly.models.semi_supervised yourself."
+        "vae_anomaly.vae.semi_supervised yourself."
     ),
     "vq": (
         "Its codes lie on a grid that convolutions make, and a row has no grid. "

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.models.ensemble import EnsembleVAE, TargetLayout
-from vae_anomaly.objectives import gaussian_kl
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
+from vae_anomaly.vae.objectives import gaussian_kl
+from vae_anomaly.vae.stacked import EnsembleVAE, TargetLayout
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -9,7 +9,7 @@ import torch
 
 from vae_anomaly.data.encoding import TableEncoder
 from vae_anomaly.detectors._tabular_members import MEMBERS, Member, beta_of
-from vae_anomaly.training import TrainingConfig
+from vae_anomaly.vae.training import TrainingConfig
 
 __all__ = ["ColumnMask", "FitOptions", "training_config"]
 

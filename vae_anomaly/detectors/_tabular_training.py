@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.corruption.noise import GaussianNoise
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.views import View, make_view
 from vae_anomaly.detectors._tabular_alone import train_alone
@@ -30,12 +29,13 @@ from vae_anomaly.detectors._tabular_scorer import (
 from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
 from vae_anomaly.detectors._tabular_trimming import NEAREST_IF_CONTAMINATED, strangeness, trim
 from vae_anomaly.detectors._tabular_trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
-from vae_anomaly.models.ensemble import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.scoring.memory import NEAREST
-from vae_anomaly.training import History, fit_vae
+from vae_anomaly.vae.noise import GaussianNoise
+from vae_anomaly.vae.stacked import EnsembleGroup, EnsembleVAE, TargetLayout
+from vae_anomaly.vae.training import History, fit_vae
 
 __all__ = ["fit_scorers", "uses_typed_elbo"]
 

@@ -37,7 +37,7 @@ from vae_anomaly.scoring.calibration import ConformalCalibration
 from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
-from vae_anomaly.training import History
+from vae_anomaly.vae.training import History
 
 __all__ = ["BaseVAEDetector", "groups_of"]
 

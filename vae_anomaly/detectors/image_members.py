@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from vae_anomaly.corruption.noise import Chain, GaussianNoise, MaskingNoise
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.family import ModelDescription
+from vae_anomaly.vae.family import ModelDescription
+from vae_anomaly.vae.noise import Chain, GaussianNoise, MaskingNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +124,7 @@ def model_name(model: object) -> str:
             "The 'model' parameter of ImageVAEDetector cannot be 'semi_supervised': that model "
             "learns from labelled classes, and this detector sees good parts only. Got "
             "'semi_supervised'; take 'conditional' with condition= for several products, or build "
-            "it with vae_anomaly.models.family."
+            "it with vae_anomaly.vae.family."
         )
     near = get_close_matches(name, (*MODELS, *ALIASES), 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""

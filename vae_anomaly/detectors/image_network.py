@@ -23,15 +23,15 @@ from torch import Tensor, nn
 
 from vae_anomaly.detectors.image_backbone import BackboneBank, BackboneSpec
 from vae_anomaly.features import BankOutput, FilterBank
-from vae_anomaly.models.family import ModelDescription
-from vae_anomaly.models.linear import LinearVAE
 from vae_anomaly.models.repair import RepairVAE
 from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
+from vae_anomaly.vae.family import ModelDescription
+from vae_anomaly.vae.linear import LinearVAE
 
 if TYPE_CHECKING:
     from torch import Generator
 
-    from vae_anomaly.models.vae import VAEOutput
+    from vae_anomaly.vae.model import VAEOutput
 
 __all__ = [
     "BankNetwork",

@@ -24,14 +24,14 @@ from vae_anomaly.detectors.image_source import Pictures, new_digest
 from vae_anomaly.detectors.image_training import FittedNetwork, training_metrics
 from vae_anomaly.detectors.image_training_maps import as_tensor
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
-from vae_anomaly.diagnostics import ACTIVE_SHARE, active_units, predict_collapse
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.features import FilterBank
-from vae_anomaly.models.vq import VQVAE
-from vae_anomaly.priors import VampPrior
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.residuals import MapScale
-from vae_anomaly.training import History, fit_vae
+from vae_anomaly.vae.diagnostics import ACTIVE_SHARE, active_units, predict_collapse
+from vae_anomaly.vae.priors import VampPrior
+from vae_anomaly.vae.training import History, fit_vae
+from vae_anomaly.vae.vq import VQVAE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,14 +13,14 @@ from vae_anomaly.detectors.image_members import PIXEL_MEMBERS
 from vae_anomaly.detectors.image_network import Inspection, NetworkSpec
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.features import FilterBank
-from vae_anomaly.models.family import ModelDescription, build_model
-from vae_anomaly.models.vq import VQVAE
 from vae_anomaly.scoring.residuals import MapScale
+from vae_anomaly.vae.family import ModelDescription, build_model
+from vae_anomaly.vae.vq import VQVAE
 
 if TYPE_CHECKING:
     from torch import Generator
 
-    from vae_anomaly.models.vae import VAEOutput
+    from vae_anomaly.vae.model import VAEOutput
 
 __all__ = ["PixelNetwork"]
 

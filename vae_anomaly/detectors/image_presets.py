@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from vae_anomaly.training import TrainingConfig
+from vae_anomaly.vae.training import TrainingConfig
 
 __all__ = ["PRESETS", "Preset", "training_config"]
 

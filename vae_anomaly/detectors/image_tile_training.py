@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.tiling import TileGrid
     from vae_anomaly.detectors.image import ImageVAEDetector
     from vae_anomaly.progress import Progress
-    from vae_anomaly.training import History
+    from vae_anomaly.vae.training import History
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]

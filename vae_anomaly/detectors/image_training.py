@@ -45,15 +45,15 @@ from vae_anomaly.detectors.image_presets import Preset, training_config
 from vae_anomaly.detectors.image_training_maps import TrainingMaps
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import device_of
-from vae_anomaly.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.metrics import auroc
-from vae_anomaly.models.networks import seeded
 from vae_anomaly.models.repair import RepairVAE
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.image_score import pool_pictures
 from vae_anomaly.scoring.pooling import pool_maps
 from vae_anomaly.scoring.residuals import MapScale, energy_map
-from vae_anomaly.training import History, fit_vae
+from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE
+from vae_anomaly.vae.networks import seeded
+from vae_anomaly.vae.training import History, fit_vae
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

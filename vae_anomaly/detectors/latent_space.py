@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.latents import (
+from vae_anomaly.vae.latents import (
     MixtureSampler,
     NormalSampler,
     Sampler,

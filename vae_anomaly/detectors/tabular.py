@@ -44,12 +44,12 @@ from vae_anomaly.detectors._tabular_scorer import RowScorer
 from vae_anomaly.detectors._tabular_training import fit_scorers
 from vae_anomaly.detectors._tabular_trimming import usual_scores
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.calibration import ConditionalScale
 from vae_anomaly.scoring.fusion import fuse
+from vae_anomaly.vae.diagnostics import collapse_warning
 
 __all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 

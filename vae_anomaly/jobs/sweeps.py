@@ -29,7 +29,7 @@ from vae_anomaly.jobs.images import groups_of
 from vae_anomaly.jobs.reading import read_training_rows
 from vae_anomaly.jobs.tables import infer_schema_of, kinds_beside, real_rows
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.sweep import SweepGrid, SweepReport, SweepSettings, sweep
+from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
 __all__ = ["BETAS", "sweep_images_job", "sweep_table_job"]
 

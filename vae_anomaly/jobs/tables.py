@@ -16,7 +16,6 @@ from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthet
 from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.tables import list_partitions
 from vae_anomaly.detectors import TabularVAEDetector
-from vae_anomaly.diagnostics import collapse_warning
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.entities import Past
 from vae_anomaly.jobs.reading import SAMPLE_ROWS, TrainingRows, read_training_rows
@@ -24,6 +23,7 @@ from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.metrics import RankingCurve
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
+from vae_anomaly.vae.diagnostics import collapse_warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,9 +19,9 @@ from torch import nn
 from torch.nn import functional
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import GaussianLikelihood
-from vae_anomaly.models.vae import VAEOutput, draw_gaussian
-from vae_anomaly.objectives import gaussian_kl, negative_elbo
+from vae_anomaly.vae.likelihoods import GaussianLikelihood
+from vae_anomaly.vae.model import VAEOutput, draw_gaussian
+from vae_anomaly.vae.objectives import gaussian_kl, negative_elbo
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

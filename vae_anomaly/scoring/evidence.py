@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.objectives import gaussian_kl, gaussian_log_prob, importance_weighted_nll
+from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob, importance_weighted_nll
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from vae_anomaly import __version__
 from vae_anomaly.errors import DataError, RegistryUnavailableError, StorageError
-from vae_anomaly.sweep.report import SweepReport
 from vae_anomaly.tracking.lookups import TAG, experiment_id
 from vae_anomaly.tracking.runs import MAX_PARAM
 from vae_anomaly.tracking.store import (
@@ -30,9 +29,10 @@ from vae_anomaly.tracking.store import (
     store_folder,
     tracking_uri,
 )
+from vae_anomaly.vae.sweep.report import SweepReport
 
 if TYPE_CHECKING:
-    from vae_anomaly.sweep.report import SweepCell
+    from vae_anomaly.vae.sweep.report import SweepCell
 
 __all__ = ["SWEEPS", "LoggedSweep", "log_sweep", "log_sweep_record"]
 

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.models.vae import VAEOutput, draw_gaussian
-from vae_anomaly.objectives import gaussian_kl
+from vae_anomaly.vae.model import VAEOutput, draw_gaussian
+from vae_anomaly.vae.objectives import gaussian_kl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -142,7 +142,7 @@ class LinearVAE(nn.Module):
         generator: Generator | None = None,
         sample: bool | None = None,
     ) -> VAEOutput:
-        """Encode, decode and measure, as `vae_anomaly.models.vae.VAE.forward` does."""
+        """Encode, decode and measure, as `vae_anomaly.vae.model.VAE.forward` does."""
         mean, logvar = self.encode(x)
         drawn = self.training if sample is None else sample
         z = draw_gaussian(mean, logvar, generator) if drawn else mean

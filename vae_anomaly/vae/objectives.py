@@ -17,7 +17,7 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vae_anomaly.models.vae import VAEOutput
+    from vae_anomaly.vae.model import VAEOutput
 
 __all__ = [
     "LOGVAR_HIGH",

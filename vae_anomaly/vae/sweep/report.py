@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.sweep.grid import SweepGrid, SweepSettings
+from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
 
 if TYPE_CHECKING:
     import pandas as pd

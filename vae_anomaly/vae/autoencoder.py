@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.vae import VAE, Latents
-from vae_anomaly.objectives import LOGVAR_LOW
+from vae_anomaly.vae.model import VAE, Latents
+from vae_anomaly.vae.objectives import LOGVAR_LOW
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -56,5 +56,5 @@ class AutoEncoder(VAE):
     def _no_prior(what: str) -> ConfigError:
         return ConfigError(
             f"An autoencoder has no prior, which {what} needs; got an AutoEncoder. Use a VAE, or "
-            "fit a sampler to the codes (vae_anomaly.latents)."
+            "fit a sampler to the codes (vae_anomaly.vae.latents)."
         )

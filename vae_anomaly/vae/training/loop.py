@@ -19,12 +19,12 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError
-from vae_anomaly.objectives import negative_elbo
 from vae_anomaly.progress import null_progress
-from vae_anomaly.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from vae_anomaly.training.config import TrainingConfig
-from vae_anomaly.training.minibatches import BatchStream, RunningMeans, Samples
-from vae_anomaly.training.optimizers import WeightAverage, make_optimizer
+from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from vae_anomaly.vae.training.config import TrainingConfig
+from vae_anomaly.vae.training.optimizers import WeightAverage, make_optimizer
+from vae_anomaly.vae.training.steps import BatchStream, RunningMeans, Samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Generator, Tensor
 
-    from vae_anomaly.models.vae import VAEOutput
     from vae_anomaly.progress import Progress
+    from vae_anomaly.vae.model import VAEOutput
 
 __all__ = ["History", "fit_vae"]
 

@@ -8,13 +8,13 @@ with all constants kept, in float32 whatever the network computed in.
 
 from __future__ import annotations
 
-from vae_anomaly.likelihoods.base import Likelihood
-from vae_anomaly.likelihoods.continuous import (
+from vae_anomaly.vae.likelihoods.base import Likelihood
+from vae_anomaly.vae.likelihoods.continuous import (
     GaussianLikelihood,
     OptimalGaussianLikelihood,
     StudentTLikelihood,
 )
-from vae_anomaly.likelihoods.discrete import (
+from vae_anomaly.vae.likelihoods.discrete import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     DiscretizedLogisticLikelihood,

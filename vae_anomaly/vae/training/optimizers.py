@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from vae_anomaly.training.config import TrainingConfig
+    from vae_anomaly.vae.training.config import TrainingConfig
 
 __all__ = ["WeightAverage", "make_optimizer"]
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.models.vae import VAEOutput, draw_gaussian
-from vae_anomaly.objectives import LOGVAR_HIGH, LOGVAR_LOW, gaussian_log_prob
+from vae_anomaly.vae.model import VAEOutput, draw_gaussian
+from vae_anomaly.vae.objectives import LOGVAR_HIGH, LOGVAR_LOW, gaussian_log_prob
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vae_anomaly.likelihoods.base import (
+from vae_anomaly.vae.likelihoods.base import (
     LearnedScale,
     Likelihood,
     check_classes,

@@ -6,7 +6,7 @@ one file each: minibatches (what a step sees), optimizers, checkpoints (kill and
 
 from __future__ import annotations
 
-from vae_anomaly.training.config import TrainingConfig
-from vae_anomaly.training.loop import History, fit_vae
+from vae_anomaly.vae.training.config import TrainingConfig
+from vae_anomaly.vae.training.loop import History, fit_vae
 
 __all__ = ["History", "TrainingConfig", "fit_vae"]

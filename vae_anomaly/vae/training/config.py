@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.objectives import KLSchedule
+from vae_anomaly.vae.objectives import KLSchedule
 
 __all__ = ["TrainingConfig"]
 

@@ -24,7 +24,12 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.objectives import clamp_logvar, gaussian_kl, gaussian_kl_between, gaussian_log_prob
+from vae_anomaly.vae.objectives import (
+    clamp_logvar,
+    gaussian_kl,
+    gaussian_kl_between,
+    gaussian_log_prob,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.objectives import (
+from vae_anomaly.vae.objectives import (
     clamp_logvar,
     gaussian_kl,
     gaussian_log_prob,
@@ -22,8 +22,8 @@ from vae_anomaly.objectives import (
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.likelihoods import Likelihood
-    from vae_anomaly.priors import Prior
+    from vae_anomaly.vae.likelihoods import Likelihood
+    from vae_anomaly.vae.priors import Prior
 
 __all__ = ["VAE", "Latents", "VAEOutput", "draw_gaussian"]
 
@@ -128,8 +128,8 @@ class VAE(nn.Module):
 
     Examples
     --------
-    >>> from vae_anomaly.likelihoods import BernoulliLikelihood
-    >>> from vae_anomaly.models.networks import MLPDecoder, MLPEncoder
+    >>> from vae_anomaly.vae.likelihoods import BernoulliLikelihood
+    >>> from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder
     >>> vae = VAE(MLPEncoder((784,), 400, 20), MLPDecoder((784,), 400, 20), BernoulliLikelihood())
     >>> vae.eval()(torch.zeros(3, 784)).nll.shape
     torch.Size([3])

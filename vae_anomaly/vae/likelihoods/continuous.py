@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods.base import LearnedScale, Likelihood, draw_gamma, draw_normal
+from vae_anomaly.vae.likelihoods.base import LearnedScale, Likelihood, draw_gamma, draw_normal
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

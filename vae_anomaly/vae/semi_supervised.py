@@ -17,13 +17,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.models.vae import VAE, VAEOutput
-from vae_anomaly.objectives import free_bits_kl
+from vae_anomaly.vae.model import VAE, VAEOutput
+from vae_anomaly.vae.objectives import free_bits_kl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.likelihoods import Likelihood
+    from vae_anomaly.vae.likelihoods import Likelihood
 
 __all__ = ["SemiSupervisedOutput", "SemiSupervisedVAE"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator
 
-    from vae_anomaly.models.vae import VAE
+    from vae_anomaly.vae.model import VAE
 
 __all__ = [
     "BalancedData",

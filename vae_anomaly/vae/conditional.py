@@ -8,13 +8,13 @@ import torch
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.models.vae import VAE
+from vae_anomaly.vae.model import VAE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from vae_anomaly.likelihoods import Likelihood
-    from vae_anomaly.priors import Prior
+    from vae_anomaly.vae.likelihoods import Likelihood
+    from vae_anomaly.vae.priors import Prior
 
 __all__ = ["ConditionalVAE"]
 

@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.vae import VAEOutput, draw_gaussian
-from vae_anomaly.objectives import clamp_logvar, gaussian_kl
+from vae_anomaly.vae.model import VAEOutput, draw_gaussian
+from vae_anomaly.vae.objectives import clamp_logvar, gaussian_kl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

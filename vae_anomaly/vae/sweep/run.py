@@ -24,25 +24,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vae_anomaly import diagnostics
-from vae_anomaly.diagnostics import (
+from vae_anomaly.errors import ConfigError, NotEnoughDataError
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.vae import diagnostics
+from vae_anomaly.vae.diagnostics import (
     ACTIVE_VARIANCE,
     PosteriorDiagnostics,
     posterior_diagnostics,
     predict_collapse,
 )
-from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.likelihoods import GaussianLikelihood, Likelihood, OptimalGaussianLikelihood
-from vae_anomaly.models.family import ModelDescription, build_model
-from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.sweep.grid import SweepGrid, SweepSettings
-from vae_anomaly.sweep.report import SweepCell, SweepReport
-from vae_anomaly.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.family import ModelDescription, build_model
+from vae_anomaly.vae.likelihoods import GaussianLikelihood, Likelihood, OptimalGaussianLikelihood
+from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
+from vae_anomaly.vae.sweep.report import SweepCell, SweepReport
+from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vae_anomaly.models.vae import VAE
+    from vae_anomaly.vae.model import VAE
 
 __all__ = ["sweep"]
 

@@ -18,14 +18,14 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.networks import MLPDecoder, mlp
-from vae_anomaly.models.vae import VAE, Latents, VAEOutput, draw_gaussian
-from vae_anomaly.objectives import clamp_logvar, gaussian_kl_between, gaussian_log_prob
+from vae_anomaly.vae.model import VAE, Latents, VAEOutput, draw_gaussian
+from vae_anomaly.vae.networks import MLPDecoder, mlp
+from vae_anomaly.vae.objectives import clamp_logvar, gaussian_kl_between, gaussian_log_prob
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.likelihoods import Likelihood
+    from vae_anomaly.vae.likelihoods import Likelihood
 
 __all__ = ["LadderOutput", "LadderVAE"]
 

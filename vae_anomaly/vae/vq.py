@@ -17,20 +17,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.networks import (
+from vae_anomaly.vae.model import VAE, Latents, VAEOutput
+from vae_anomaly.vae.networks import (
     UpConvolutions,
     check_spatial,
     down_convolutions,
     pyramid,
     split_params,
 )
-from vae_anomaly.models.vae import VAE, Latents, VAEOutput
-from vae_anomaly.objectives import LOGVAR_LOW
+from vae_anomaly.vae.objectives import LOGVAR_LOW
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.likelihoods import Likelihood
+    from vae_anomaly.vae.likelihoods import Likelihood
 
 __all__ = ["VQVAE", "CodeMapDecoder", "CodeMapEncoder", "VQOutput"]
 

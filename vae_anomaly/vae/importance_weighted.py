@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.vae import VAE, VAEOutput
-from vae_anomaly.objectives import importance_weighted_nll
+from vae_anomaly.vae.model import VAE, VAEOutput
+from vae_anomaly.vae.objectives import importance_weighted_nll
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from vae_anomaly.likelihoods import Likelihood
-    from vae_anomaly.priors import Prior
+    from vae_anomaly.vae.likelihoods import Likelihood
+    from vae_anomaly.vae.priors import Prior
 
 __all__ = ["ImportanceWeightedOutput", "ImportanceWeightedVAE"]
 

@@ -15,7 +15,11 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.likelihoods import (
+from vae_anomaly.vae.autoencoder import AutoEncoder
+from vae_anomaly.vae.conditional import ConditionalVAE
+from vae_anomaly.vae.importance_weighted import ImportanceWeightedVAE
+from vae_anomaly.vae.ladder import LadderVAE
+from vae_anomaly.vae.likelihoods import (
     BernoulliLikelihood,
     CategoricalLikelihood,
     DiscretizedLogisticLikelihood,
@@ -27,15 +31,11 @@ from vae_anomaly.likelihoods import (
     PoissonLikelihood,
     StudentTLikelihood,
 )
-from vae_anomaly.models.autoencoder import AutoEncoder
-from vae_anomaly.models.conditional import ConditionalVAE
-from vae_anomaly.models.importance_weighted import ImportanceWeightedVAE
-from vae_anomaly.models.ladder import LadderVAE
-from vae_anomaly.models.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
-from vae_anomaly.models.semi_supervised import SemiSupervisedVAE
-from vae_anomaly.models.vae import VAE
-from vae_anomaly.models.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
-from vae_anomaly.priors import GaussianMixturePrior, Prior, VampPrior
+from vae_anomaly.vae.model import VAE
+from vae_anomaly.vae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.priors import GaussianMixturePrior, Prior, VampPrior
+from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
+from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 __all__ = ["LIKELIHOODS", "MEMBERS", "PRIORS", "ModelDescription", "build_model"]
 
