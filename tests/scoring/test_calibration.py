@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration, ParetoTail
+from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration, ParetoTail
 
 scores = hnp.arrays(
     np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6, allow_subnormal=False)

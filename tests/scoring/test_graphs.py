@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.graphs import CalibrationGraph, ImageScoreGraph, PiecewiseLinear
 from vae_anomaly.scoring.image_score import ImageScore, pool_pictures
 from vae_anomaly.scoring.pooling import Surprise

@@ -25,7 +25,7 @@ from vae_anomaly.detectors.image_pixels import PixelNetwork
 from vae_anomaly.detectors.image_tiles import TiledNetwork
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
-from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.foreground import Foreground
 from vae_anomaly.scoring.image_score import ImageScore
 from vae_anomaly.thresholds import Threshold

@@ -22,7 +22,7 @@ from vae_anomaly.data.schema import Schema
 from vae_anomaly.detectors._tabular_scorer import RowScorer
 from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.persistence import DetectorState
-from vae_anomaly.scoring.calibration import ConditionalScale, ConformalCalibration
+from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration
 from vae_anomaly.thresholds import Threshold
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from sklearn.utils.validation import check_is_fitted
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.calibration import ConformalCalibration
+from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above

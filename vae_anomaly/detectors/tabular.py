@@ -47,7 +47,7 @@ from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.calibration import ConditionalScale
+from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import fuse
 from vae_anomaly.vae.diagnostics import collapse_warning
 

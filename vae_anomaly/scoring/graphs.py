@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vae_anomaly.scoring.calibration import ConformalCalibration
+    from vae_anomaly.scoring.conformal import ConformalCalibration
     from vae_anomaly.scoring.pooling import Surprise
 
     Floats = NDArray[np.float64]
