@@ -55,7 +55,7 @@ from scipy import stats
 from tabular import LIMIT, raw_split, standardised
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, Threshold
-from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.images.folders import list_images
 
 Floats = NDArray[np.float64]
 RATES = (0.05, 0.01, 0.005)

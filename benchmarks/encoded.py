@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.data.views import StandardView
 
 Floats = NDArray[np.float64]

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly import ImageVAEDetector
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.images import decode_image, load_images
-from vae_anomaly.data.resizing import resize_image
+from vae_anomaly.data.images.decode import decode_image, load_images
+from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.images.resize import resize_image
 from vae_anomaly.metrics import aupro, auroc
 from vae_anomaly.scoring.heatmaps import enlarge
 

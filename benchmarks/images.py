@@ -35,8 +35,8 @@ from numpy.typing import NDArray
 from results_file import keep
 from scipy import ndimage
 
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import list_images
 
 
 def tile_splits(root: Path, protocol: str) -> Iterator[Split]:

@@ -28,7 +28,7 @@ from image_methods import folder_split
 from PIL import Image
 
 from vae_anomaly import ImageVAEDetector
-from vae_anomaly.data.images import decode_image, load_image
+from vae_anomaly.data.images.decode import decode_image, load_image
 
 QUALITY = 95
 

@@ -26,7 +26,7 @@ from peers import isolation_forest, nearest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.data.histories import EntityColumns, EntityHistories
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 
 Floats = NDArray[np.float64]
 FEATURES = ["TX_AMOUNT", "TX_DATETIME"]

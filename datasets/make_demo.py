@@ -14,10 +14,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
-from vae_anomaly.data.tables import fingerprint, read_table
+from vae_anomaly.data.tables.read import fingerprint, read_table
 
 PICTURES = (200, 60, 60)
 ROWS, DAYS = 60_000, 30

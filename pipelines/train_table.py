@@ -13,9 +13,9 @@ from pydantic import Field
 
 from pipelines.job import Job, Place, Section, run_job
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.data.histories import EntityColumns, EntityHistories
-from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
+from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.jobs.entities import read_with_history
 from vae_anomaly.jobs.tables import kinds_beside, read_schema
 from vae_anomaly.tracking import log_training

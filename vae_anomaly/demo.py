@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from vae_anomaly.batch import RunSummary, read_results, score_images, score_tables
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.histories import EntityColumns
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
+from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError

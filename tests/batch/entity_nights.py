@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.data.histories import EntityColumns
+from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.jobs import Destination, train_table_job
 
 DECLARED = EntityColumns(("card",), time="at", amount="euro")

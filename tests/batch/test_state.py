@@ -15,8 +15,8 @@ from batch.entity_nights import payments
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.batch.ledger import Ledger
-from vae_anomaly.data.entities import FEATURES
-from vae_anomaly.data.histories import EntityHistories
+from vae_anomaly.data.tables.entity_features import FEATURES
+from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables.schema import Schema
 
 
 def test_check_of_good_pictures_ends_with_the_next_command(call, pictures):

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.doctor import Finding, Report, check_images
 from vae_anomaly.data.doctor.names import name_groups
-from vae_anomaly.data.folders import ImageItem
+from vae_anomaly.data.images.folders import ImageItem
 
 Pixels = npt.NDArray[np.uint8]
 SIDE = 80

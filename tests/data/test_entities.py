@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_anomaly.data.entities import FEATURES, EntityHistory
+from vae_anomaly.data.tables.entity_features import FEATURES, EntityHistory
 from vae_anomaly.errors import DataError, SchemaError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vae_anomaly.data.folders import condition_of, list_images, scan_images
+from vae_anomaly.data.images.folders import condition_of, list_images, scan_images
 from vae_anomaly.errors import DataError
 
 

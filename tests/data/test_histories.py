@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_anomaly.data.entities import EntityHistory
-from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables.entity_features import EntityHistory
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 
 COLUMNS = EntityColumns(("card", "shop"), time="at", amount="euro")

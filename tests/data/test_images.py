@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vae_anomaly.data.images import ImageLimits, decode_image, load_images, probe_image
+from vae_anomaly.data.images.decode import ImageLimits, decode_image, load_images, probe_image
 from vae_anomaly.errors import ConfigError, ImageError
 
 SHAPE = (48, 40)

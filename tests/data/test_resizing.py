@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vae_anomaly.data.resizing import RESIZER, prepare_image, resize_image
+from vae_anomaly.data.images.resize import RESIZER, prepare_image, resize_image
 from vae_anomaly.errors import ConfigError, DataError
 
 
@@ -31,7 +31,7 @@ def test_shrinking_weighs_pixels_by_their_area(old: tuple[int, int], new: tuple[
 def test_rows_do_not_depend_on_how_many_are_made_at_once(monkeypatch) -> None:
     array = noise(150, 130, 3)
     whole = resize_image(array, (100, 200))
-    monkeypatch.setattr("vae_anomaly.data.resizing._BLOCK", 7)
+    monkeypatch.setattr("vae_anomaly.data.images.resize._BLOCK", 7)
     np.testing.assert_array_equal(resize_image(array, (100, 200)), whole)
 
 

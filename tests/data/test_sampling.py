@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from vae_anomaly.data.sampling import RowSample, group_keys, row_keys
+from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 
 
 def numbered(n: int) -> pa.Table:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import Surface, render_surfaces, write_surfaces
 from vae_anomaly.errors import ConfigError
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_anomaly.data.schema import Schema
 from vae_anomaly.data.synthetic import simulate_transactions, write_transactions
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError
 
 PATTERNS = {"large_amount", "night_burst", "foreign_online", "card_testing"}

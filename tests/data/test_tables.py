@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vae_anomaly.data.tables import (
+from vae_anomaly.data.tables.read import (
     as_frame,
     fingerprint,
     iter_batches,

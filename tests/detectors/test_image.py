@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from vae_anomaly.data.folders import list_images
+from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.image_folds import assign_folds
 from vae_anomaly.errors import (

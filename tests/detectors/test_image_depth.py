@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.metrics import auroc
 

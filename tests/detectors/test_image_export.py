@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from vae_anomaly.data.resizing import prepare_image
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.image_graph import OUTPUTS, Preparation, ScoringGraph
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from vae_anomaly import TabularVAEDetector, load_detector
-from vae_anomaly.data.histories import EntityColumns
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.read import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs import Destination, train_table_job
 from vae_anomaly.jobs.entities import Past

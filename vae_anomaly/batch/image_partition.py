@@ -17,8 +17,8 @@ from vae_anomaly.batch.overlay import render_mask, render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel, Which
-from vae_anomaly.data.depth import stretch
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.bit_depth import stretch
+from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress

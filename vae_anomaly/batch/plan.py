@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from vae_anomaly.data.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.tables import list_partitions
+from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.files import sha256_of
 

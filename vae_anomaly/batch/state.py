@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import replace_file, sha256_of
 

@@ -18,7 +18,7 @@ from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quara
 from vae_anomaly.batch.repeats import find_repeats
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.batch.state import Night, State
-from vae_anomaly.data.tables import iter_batches
+from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress

@@ -80,7 +80,7 @@ def schema(
       vae-anomaly data schema days/2024-05-01.parquet
       vae-anomaly data schema 'days/*.parquet' --label is_fraud --out cards.schema.json
     """
-    from vae_anomaly.data.tables import read_table
+    from vae_anomaly.data.tables.read import read_table
     from vae_anomaly.files import replace_file
     from vae_anomaly.jobs import infer_schema_of
 

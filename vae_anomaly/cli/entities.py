@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from vae_anomaly.data.histories import EntityColumns
+    from vae_anomaly.data.tables.entity_histories import EntityColumns
 
 __all__ = ["declared_entities", "entity_options", "state_option"]
 
@@ -34,7 +34,7 @@ def entity_options(command: Command) -> Command:
 
 def declared_entities(options: dict[str, Any]) -> EntityColumns | None:
     """Return what the three options declare; None where none of them was given."""
-    from vae_anomaly.data.histories import EntityColumns
+    from vae_anomaly.data.tables.entity_histories import EntityColumns
 
     entities, time, amount = (options[k] for k in ("entities", "time_column", "amount_column"))
     if not entities and not time and not amount:

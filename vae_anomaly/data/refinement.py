@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.data.registration import BOUND, Registration, Shift
-from vae_anomaly.data.resizing import prepare_image
 
 __all__ = ["Refinement", "window_of"]
 

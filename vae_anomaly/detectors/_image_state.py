@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from vae_anomaly.data.depth import FULL_SCALE
+from vae_anomaly.data.images.bit_depth import FULL_SCALE
+from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.data.refinement import Refinement
 from vae_anomaly.data.registration import Registration
-from vae_anomaly.data.resizing import RESIZER
 from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.detectors.image_features import (
     refuse_needless,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.marks import (
+from vae_anomaly.data.tables.generated import (
     SYNTHETIC,
     is_marked,
     refuse_taken_name,

@@ -8,8 +8,8 @@ from functools import partial
 
 import pandas as pd
 
-from vae_anomaly.data.entities import HISTORY_DAYS
-from vae_anomaly.data.histories import EntityColumns, EntityHistories
+from vae_anomaly.data.tables.entity_features import HISTORY_DAYS
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 
 __all__ = ["entity_phrases"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.frames import as_frame
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables.frames import as_frame
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors._tabular_rows import group_codes, weighted_rows
 from vae_anomaly.errors import ConfigError, DataError
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vae_anomaly.data.kinds import did_you_mean
+from vae_anomaly.data.tables.kinds import did_you_mean
 
 __all__ = ["MEMBERS", "Member", "beta_of", "member_faults"]
 

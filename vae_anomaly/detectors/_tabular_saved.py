@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.histories import EntityColumns, EntityHistories
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors._tabular_scorer import RowScorer
 from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.persistence import DetectorState

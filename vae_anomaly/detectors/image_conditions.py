@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vae_anomaly.data.cells import read_text
+from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.errors import DataError
 from vae_anomaly.scoring.residuals import MapScale
 

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from vae_anomaly import __version__
-from vae_anomaly.data.resizing import RESIZER
+from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.detectors.image_graph import OUTPUTS, ScoringGraph
 from vae_anomaly.detectors.image_network import BankNetwork
 from vae_anomaly.detectors.image_pixels import PixelNetwork

@@ -53,7 +53,7 @@ def resizing_matrix(n: int, size: int) -> Tensor:
     """Return what turns a line of n pixels into one of ``size``, (size, n), float32.
 
     Exact areas where the line shrinks, linear interpolation between centres where it grows: the
-    weights of `vae_anomaly.data.resizing`. Written without a question about n, which a graph
+    weights of `vae_anomaly.data.images.resize`. Written without a question about n, which a graph
     knows only when it runs.
     """
     old = torch.arange(n, dtype=torch.float64)

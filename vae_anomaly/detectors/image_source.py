@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.depth import FULL_SCALE, stretch, white_level
-from vae_anomaly.data.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.bit_depth import FULL_SCALE, stretch, white_level
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.data.registration import Registration
-from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors.image_conditions import read_conditions
 from vae_anomaly.errors import DataError, ImageError
 from vae_anomaly.scoring.foreground import Foreground
@@ -51,7 +51,7 @@ class Pictures:
     conditions : tuple of str or None
         Product or camera that each picture shows, for a conditional model; None = not told.
     white : int
-        Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.depth`.
+        Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.images.bit_depth`.
     registration : Registration, optional
         Moves each picture to a reference as it is prepared.
     foreground : Foreground, optional

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import ndimage
 
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.data.refinement import Refinement, window_of
 from vae_anomaly.data.registration import Registration, Shift, shift_maps, shift_picture
-from vae_anomaly.data.resizing import prepare_image
 from vae_anomaly.detectors.image_folds import evenly
 from vae_anomaly.errors import DataError, ImageError
 from vae_anomaly.scoring.foreground import Foreground

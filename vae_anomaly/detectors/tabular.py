@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.data.encoding import EncodedTable, TableEncoder
-from vae_anomaly.data.fingerprints import fingerprint
-from vae_anomaly.data.histories import EntityHistories
-from vae_anomaly.data.schema import Schema
+from vae_anomaly.data.tables.entity_histories import EntityHistories
+from vae_anomaly.data.tables.fingerprints import fingerprint
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors._tabular_augment import only_real
 from vae_anomaly.detectors._tabular_evidence import IW_DRAWS, TabularEvidenceMixin
 from vae_anomaly.detectors._tabular_health import training_metrics

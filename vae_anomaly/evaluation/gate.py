@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.data.kinds import did_you_mean
+from vae_anomaly.data.tables.kinds import did_you_mean
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation.items import ScoredItems, score_items
 from vae_anomaly.evaluation.report import evaluate

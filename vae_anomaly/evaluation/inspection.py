@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.data.cells import read_text
-from vae_anomaly.data.depth import stretch
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.images import decode_image
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.images.bit_depth import stretch
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.labels import column_of
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.labels import column_of
 from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.evaluation.words import one_in
 from vae_anomaly.progress import Progress, null_progress

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_numbers, read_text
-from vae_anomaly.data.folders import ImageItem, list_images
-from vae_anomaly.data.images import decode_image
-from vae_anomaly.data.marks import synthetic_rows
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import ImageItem, list_images
+from vae_anomaly.data.tables.cells import read_numbers, read_text
+from vae_anomaly.data.tables.generated import synthetic_rows
+from vae_anomaly.data.tables.labels import column_of, find_labels
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
-from vae_anomaly.evaluation.labels import column_of, find_labels
 from vae_anomaly.evaluation.past import with_past
 from vae_anomaly.progress import Progress, null_progress
 
@@ -276,7 +276,7 @@ def _examined(
 
 def _mask(item: ImageItem) -> NDArray[np.bool_]:
     """Return the outline of a picture's defects on the grid of pixel figures."""
-    from vae_anomaly.data.resizing import resize_image
+    from vae_anomaly.data.images.resize import resize_image
 
     if item.mask is None:
         return np.zeros((PIXEL_SIDE, PIXEL_SIDE), dtype=np.bool_)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.data.cells import read_booleans, read_numbers, read_text
-from vae_anomaly.data.marks import synthetic_rows
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
+from vae_anomaly.data.tables.generated import synthetic_rows
+from vae_anomaly.data.tables.labels import column_of, find_labels
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 from vae_anomaly.evaluation.items import ScoredItems, select
-from vae_anomaly.evaluation.labels import column_of, find_labels
 
 if TYPE_CHECKING:
     import pandas as pd

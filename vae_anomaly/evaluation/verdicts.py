@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_booleans, read_text
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.evaluation.items import ScoredItems
 from vae_anomaly.thresholds import ReviewedSample

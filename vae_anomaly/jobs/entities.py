@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vae_anomaly.data.histories import EntityColumns, EntityHistories, time_text
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 
 __all__ = ["Past", "RowsWithHistory", "extend_in_time_order", "order_by_time", "read_with_history"]

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.folders import ImageItem, list_images
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.images.folders import ImageItem, list_images
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_text
-from vae_anomaly.data.folders import IMAGE_SUFFIXES, ImageItem, list_images
-from vae_anomaly.data.marks import mark_generated
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, ImageItem, list_images
+from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.generated import mark_generated
+from vae_anomaly.data.tables.read import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.evaluation.past import with_past

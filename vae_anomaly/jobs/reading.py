@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_text
-from vae_anomaly.data.sampling import RowSample, group_keys, row_keys
-from vae_anomaly.data.tables import (
+from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.labels import PieceLabels, find_labels
+from vae_anomaly.data.tables.read import (
     as_frame,
     assemble,
     count_rows,
@@ -24,8 +24,8 @@ from vae_anomaly.data.tables import (
     iter_pieces,
     read_table,
 )
+from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.labels import PieceLabels, find_labels
 from vae_anomaly.jobs.entities import Past
 from vae_anomaly.progress import Progress, null_progress
 

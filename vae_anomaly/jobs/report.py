@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.data.kinds import Column
+from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.thresholds import Threshold

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from vae_anomaly.batch import Partition, read_manifest
-from vae_anomaly.data.tables import iter_batches
+from vae_anomaly.data.tables.read import iter_batches
 
 __all__ = ["Flag", "strangest_flags"]
 

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.data.folders import list_images
-from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions
+from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.tables.read import list_partitions
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.data.views import StandardView
 from vae_anomaly.detectors.image_folds import assign_folds
 from vae_anomaly.detectors.image_source import (

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.data.histories import EntityColumns
-from vae_anomaly.data.kinds import Column, ColumnKind
-from vae_anomaly.data.marks import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
-from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions
+from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.data.tables.read import list_partitions
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.entities import Past
@@ -64,7 +64,7 @@ def train_table_job(
     kinds : mapping of str to str, optional
         Kinds of single columns that stand whatever the values say.
     label : str, optional
-        ``COLUMN`` or ``FILE:COLUMN``, as in `vae_anomaly.evaluation.labels.find_labels`. Rows
+        ``COLUMN`` or ``FILE:COLUMN``, as in `vae_anomaly.data.tables.labels.find_labels`. Rows
         labelled as anomalies are left out of training; with the held-out normals they measure the
         ranking. A row without a label counts as normal.
     id_column : str, optional

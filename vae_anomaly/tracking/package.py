@@ -225,7 +225,7 @@ def _signature(state: DetectorState) -> Any:
 
 
 def _table_columns(state: DetectorState) -> dict[str, str]:
-    from vae_anomaly.data.schema import Schema
+    from vae_anomaly.data.tables.schema import Schema
 
     schema = Schema.model_validate(state.schema)
     return {column.name: _mlflow_type(column) for column in schema.features}

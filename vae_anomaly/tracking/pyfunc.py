@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.errors import DataError, ImageError
 
 __all__ = ["ImagePredictor", "TablePredictor", "load_predictor"]

@@ -21,8 +21,8 @@ from vae_anomaly.data.doctor.names import groups_in_names, suggested_by_names
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.shortcuts import shortcuts
 from vae_anomaly.data.doctor.suspects import suspects
-from vae_anomaly.data.folders import GOOD_NAMES, ImageListing, scan_images
-from vae_anomaly.data.images import decode_image
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import GOOD_NAMES, ImageListing, scan_images
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress, null_progress
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vae_anomaly.data.depth import FULL_SCALE, white_level
-from vae_anomaly.data.folders import ImageItem
-from vae_anomaly.data.images import ImageInfo, decode_image, prepare_image, probe_image
+from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
+from vae_anomaly.data.images.decode import ImageInfo, decode_image, prepare_image, probe_image
+from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress
 

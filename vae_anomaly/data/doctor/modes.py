@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vae_anomaly.data.depth import FULL_SCALE, white_level
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
+from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
 
 __all__ = ["modes"]
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
-from vae_anomaly.data.folders import ImageItem
+from vae_anomaly.data.images.folders import ImageItem
 
 __all__ = ["NameGroups", "groups_in_names", "name_groups", "suggested_by_names"]
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from vae_anomaly.data import cells
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
-from vae_anomaly.data.inference import ID_NAME
-from vae_anomaly.data.kinds import ColumnKind
-from vae_anomaly.data.schema import Schema
-from vae_anomaly.data.tables import list_partitions, read_table
+from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.infer import ID_NAME
+from vae_anomaly.data.tables.kinds import ColumnKind
+from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
 

@@ -19,10 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vae_anomaly.data.csv_files import csv_names, text_batches, typed_table
-from vae_anomaly.data.fingerprints import file_fingerprint, fingerprint
-from vae_anomaly.data.frames import as_frame, to_frame
-from vae_anomaly.data.table_files import (
+from vae_anomaly.data.tables.csv import csv_names, text_batches, typed_table
+from vae_anomaly.data.tables.files import (
     TABLE_SUFFIXES,
     existing,
     is_parquet,
@@ -30,6 +28,8 @@ from vae_anomaly.data.table_files import (
     list_partitions,
     unreadable,
 )
+from vae_anomaly.data.tables.fingerprints import file_fingerprint, fingerprint
+from vae_anomaly.data.tables.frames import as_frame, to_frame
 from vae_anomaly.errors import DataError
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from vae_anomaly.data import cells
+from vae_anomaly.data.tables import cells
 
 __all__ = ["FEATURE_KINDS", "Column", "ColumnKind", "did_you_mean"]
 
@@ -42,7 +42,7 @@ class Column(BaseModel):
     stored : str, optional
         How the training data held it: "number", "boolean", "time", "text"; None does not matter.
     time_format : str, optional
-        How text dates or numbers since 1970 are read; see `vae_anomaly.data.cells.read_times`.
+        How text dates or numbers since 1970 are read; see `vae_anomaly.data.tables.cells.read_times`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,6 +1,6 @@
 """Say what each column of a table is: a schema that a person can read, edit and override.
 
-How `Schema.infer` decides is written in `vae_anomaly.data.inference`.
+How `Schema.infer` decides is written in `vae_anomaly.data.tables.infer`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from vae_anomaly.data import cells
-from vae_anomaly.data.inference import elapsed_columns, infer_column
-from vae_anomaly.data.kinds import Column, ColumnKind, did_you_mean
+from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.infer import elapsed_columns, infer_column
+from vae_anomaly.data.tables.kinds import Column, ColumnKind, did_you_mean
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 __all__ = ["Column", "ColumnKind", "Schema"]

@@ -22,8 +22,8 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from vae_anomaly.data.cells import read_booleans, read_text
-from vae_anomaly.data.tables import read_table
+from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from vae_anomaly.data.cells import read_booleans
+from vae_anomaly.data.tables.cells import read_booleans
 from vae_anomaly.errors import ConfigError
 
 __all__ = [

@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from vae_anomaly.data.resizing import RESIZER, prepare_image, resize_image
+from vae_anomaly.data.images.resize import RESIZER, prepare_image, resize_image
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.progress import Progress, null_progress
 

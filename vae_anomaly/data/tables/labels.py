@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.cells import read_booleans, read_text
-from vae_anomaly.data.folders import GOOD_NAMES
-from vae_anomaly.data.kinds import did_you_mean
-from vae_anomaly.data.tables import iter_batches, read_table
+from vae_anomaly.data.images.folders import GOOD_NAMES
+from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.kinds import did_you_mean
+from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 __all__ = ["PieceLabels", "column_of", "find_labels", "read_labels"]

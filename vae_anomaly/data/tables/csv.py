@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from vae_anomaly.data.table_files import unreadable
+from vae_anomaly.data.tables.files import unreadable
 from vae_anomaly.errors import DataError
 
 __all__ = ["csv_names", "text_batches", "typed_table"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.data import cells
+from vae_anomaly.data.tables import cells
 
 __all__ = ["file_fingerprint", "fingerprint"]
 

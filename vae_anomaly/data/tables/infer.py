@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from vae_anomaly.data import cells
-from vae_anomaly.data.kinds import Column, ColumnKind
+from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
 
 __all__ = ["ID_NAME", "elapsed_columns", "infer_column"]
 

@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data import cells
-from vae_anomaly.data.entities import EntityHistory
-from vae_anomaly.data.inference import infer_column
-from vae_anomaly.data.kinds import ColumnKind
+from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.entity_features import EntityHistory
+from vae_anomaly.data.tables.infer import infer_column
+from vae_anomaly.data.tables.kinds import ColumnKind
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 
 __all__ = ["EntityColumns", "EntityHistories", "time_text"]

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vae_anomaly.data import cells
+from vae_anomaly.data.tables import cells
 
 __all__ = ["RowSample", "group_keys", "row_keys"]
 

@@ -1,0 +1,1 @@
+"""Folders to decoded images: names, decoding, resizing, bit depth."""

@@ -1,0 +1,1 @@
+"""Files to typed tables: reading, schemas, samples, labels, histories of entities."""
