@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import TableEncoder
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.data.views import StandardView
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import StandardView
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.batch.ledger import Ledger
 from vae_anomaly.data.tables.entity_features import FEATURES
 from vae_anomaly.data.tables.entity_histories import EntityHistories
-from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
+from vae_anomaly.detectors.tabular.entity_reasons import entity_phrases
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 
 

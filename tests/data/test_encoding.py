@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vae_anomaly.data.columns import MATCH
-from vae_anomaly.data.encoding import TableEncoder
 from vae_anomaly.data.tables.schema import Column
-from vae_anomaly.data.views import SOFT_LIMIT, AdaptiveView, StandardView, make_view
+from vae_anomaly.detectors.tabular.encode.columns import MATCH
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import (
+    SOFT_LIMIT,
+    AdaptiveView,
+    StandardView,
+    make_view,
+)
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
 

@@ -8,9 +8,9 @@ import pytest
 from sklearn.base import clone
 
 from vae_anomaly import load_detector
-from vae_anomaly.detectors._tabular_memory import max_memory_rows, plan_memory
-from vae_anomaly.detectors._tabular_rows import plan_rows
-from vae_anomaly.detectors.tabular import TabularVAEDetector
+from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
+from vae_anomaly.detectors.tabular.fit.folds import plan_rows
+from vae_anomaly.detectors.tabular.memory.plan import max_memory_rows, plan_memory
 from vae_anomaly.errors import ConfigError
 
 QUICK = {"max_steps": 40, "hidden": 16, "random_state": 0}

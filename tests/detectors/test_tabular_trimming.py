@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from vae_anomaly import TabularVAEDetector, load_detector
-from vae_anomaly.detectors._tabular_rows import Fold
-from vae_anomaly.detectors._tabular_trimming import neighbour_distances, trim, usual_scores
+from vae_anomaly.detectors.tabular.fit.folds import Fold
+from vae_anomaly.detectors.tabular.fit.trimming import neighbour_distances, trim, usual_scores
 from vae_anomaly.errors import ConfigError
 
 QUICK = {"max_steps": 60, "hidden": 16, "random_state": 0}

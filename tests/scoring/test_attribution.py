@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vae_anomaly.scoring.attribution import (
+from vae_anomaly.detectors.tabular.attribution import (
     distance_shares,
     excess_shares,
     integrated_gradients,

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 
+from vae_anomaly.detectors.tabular.memory.exemplars import EXACT_BELOW, ExemplarMemory, _largest
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.scoring.memory import EXACT_BELOW, ExemplarMemory, _largest
 
 
 def clusters(rng, n: int, d: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_anomaly.scoring.products import ChunkProduct
+from vae_anomaly.detectors.tabular.memory.chunk_product import ChunkProduct
 
 WIDTHS = [1, 7, 31, 33]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.scoring.memory import ExemplarMemory
-from vae_anomaly.scoring.summary import choose_exemplars
+from vae_anomaly.detectors.tabular.memory.coreset import choose_exemplars
+from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
 
 
 def with_rare_kinds(rng, n: int) -> tuple[np.ndarray, np.ndarray]:

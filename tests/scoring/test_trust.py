@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.neighbors import KernelDensity
 
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.scoring.trust import NO_PREFERENCE, kernel_log_density, vae_trust
+from vae_anomaly.detectors.tabular.fit.trust import NO_PREFERENCE, kernel_log_density, vae_trust
 
 
 def _others(n: int) -> np.ndarray:

@@ -12,11 +12,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import TableEncoder
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.data.views import StandardView
 from vae_anomaly.detectors.image_folds import assign_folds
 from vae_anomaly.detectors.image_source import (
     Pictures,
@@ -24,6 +22,8 @@ from vae_anomaly.detectors.image_source import (
     decide_white,
     open_pictures,
 )
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.jobs.images import groups_of
 from vae_anomaly.jobs.reading import read_training_rows

@@ -18,9 +18,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.data.columns import MATCH, CategoricalColumn, NumericColumn
-from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.data.views import View
+from vae_anomaly.detectors.tabular.encode.columns import MATCH, CategoricalColumn, NumericColumn
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import View
 from vae_anomaly.errors import ConfigError
 
 __all__ = ["Condition", "find_condition"]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.detectors._tabular_members import beta_of, member_faults
-from vae_anomaly.detectors._tabular_settings import FitOptions
+from vae_anomaly.detectors.tabular.members import beta_of, member_faults
+from vae_anomaly.detectors.tabular.settings import FitOptions
 from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["PRESETS", "SCORES", "check_parameters", "fit_options"]
 

@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.detectors._tabular_scorer import RowScorer
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.model import RowScorer
 
 __all__ = ["commonest_condition", "decoded", "drawn", "usual_conditions"]
 

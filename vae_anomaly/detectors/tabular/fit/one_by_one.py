@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.detectors._tabular_condition import Condition
-from vae_anomaly.detectors._tabular_family import FamilyNetwork
-from vae_anomaly.detectors._tabular_rows import Fold
-from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
+from vae_anomaly.detectors.tabular.encode.condition import Condition
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.family import FamilyNetwork
+from vae_anomaly.detectors.tabular.fit.folds import Fold
+from vae_anomaly.detectors.tabular.settings import ColumnMask, FitOptions, training_config
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior

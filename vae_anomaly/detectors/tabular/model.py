@@ -14,15 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import EncodedTable, TableEncoder
-from vae_anomaly.data.views import View, make_view
-from vae_anomaly.detectors._tabular_condition import Condition
-from vae_anomaly.detectors._tabular_family import FamilyNetwork
-from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
+from vae_anomaly.detectors.tabular.encode.condition import Condition
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import View, make_view
+from vae_anomaly.detectors.tabular.family import FamilyNetwork
+from vae_anomaly.detectors.tabular.memory.coreset import choose_exemplars
+from vae_anomaly.detectors.tabular.memory.exemplars import (
+    N_GROUPS,
+    NEAREST,
+    ExemplarMemory,
+    Neighbours,
+)
+from vae_anomaly.detectors.tabular.network import RowNetwork, StackedNetwork
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
-from vae_anomaly.scoring.memory import N_GROUPS, NEAREST, ExemplarMemory, Neighbours
-from vae_anomaly.scoring.summary import choose_exemplars
 from vae_anomaly.vae.stacked import TargetLayout
 
 __all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]

@@ -31,13 +31,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.columns import (
+from vae_anomaly.detectors.tabular.encode.columns import (
     CategoricalColumn,
     ColumnEncoder,
     Feature,
     NumericColumn,
 )
-from vae_anomaly.data.moments import TimestampColumn, days_between, encoder_from_dict
+from vae_anomaly.detectors.tabular.encode.timestamps import (
+    TimestampColumn,
+    days_between,
+    encoder_from_dict,
+)
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
 __all__ = ["EncodedTable", "TableEncoder"]

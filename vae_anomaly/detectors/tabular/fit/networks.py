@@ -10,15 +10,17 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import EncodedTable, TableEncoder
-from vae_anomaly.data.views import View, make_view
-from vae_anomaly.detectors._tabular_alone import train_alone
-from vae_anomaly.detectors._tabular_condition import Condition, find_condition
-from vae_anomaly.detectors._tabular_health import forewarn
-from vae_anomaly.detectors._tabular_memory import MemoryRows, plan_memory
-from vae_anomaly.detectors._tabular_network import RowNetwork, StackedNetwork
-from vae_anomaly.detectors._tabular_rows import Fold
-from vae_anomaly.detectors._tabular_scorer import (
+from vae_anomaly.detectors.tabular.encode.condition import Condition, find_condition
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import View, make_view
+from vae_anomaly.detectors.tabular.fit.collapse import forewarn
+from vae_anomaly.detectors.tabular.fit.folds import Fold
+from vae_anomaly.detectors.tabular.fit.one_by_one import train_alone
+from vae_anomaly.detectors.tabular.fit.trimming import NEAREST_IF_CONTAMINATED, strangeness, trim
+from vae_anomaly.detectors.tabular.fit.vote import NOTHING_TO_COMPARE, Trust, trust_in_vae
+from vae_anomaly.detectors.tabular.memory.exemplars import NEAREST
+from vae_anomaly.detectors.tabular.memory.plan import MemoryRows, plan_memory
+from vae_anomaly.detectors.tabular.model import (
     RowScorer,
     ViewScorer,
     evidence_of,
@@ -26,13 +28,11 @@ from vae_anomaly.detectors._tabular_scorer import (
     targets_of,
     weights_at,
 )
-from vae_anomaly.detectors._tabular_settings import ColumnMask, FitOptions, training_config
-from vae_anomaly.detectors._tabular_trimming import NEAREST_IF_CONTAMINATED, strangeness, trim
-from vae_anomaly.detectors._tabular_trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
+from vae_anomaly.detectors.tabular.network import RowNetwork, StackedNetwork
+from vae_anomaly.detectors.tabular.settings import ColumnMask, FitOptions, training_config
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
-from vae_anomaly.scoring.memory import NEAREST
 from vae_anomaly.vae.noise import GaussianNoise
 from vae_anomaly.vae.stacked import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.vae.training import History, fit_vae

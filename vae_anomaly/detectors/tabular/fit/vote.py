@@ -7,8 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.detectors._tabular_scorer import ViewScorer, evidence_of
-from vae_anomaly.scoring.trust import EVEN_TYPED, NO_PREFERENCE, kernel_log_density, vae_trust
+from vae_anomaly.detectors.tabular.fit.trust import (
+    EVEN_TYPED,
+    NO_PREFERENCE,
+    kernel_log_density,
+    vae_trust,
+)
+from vae_anomaly.detectors.tabular.model import ViewScorer, evidence_of
 
 __all__ = ["NOTHING_TO_COMPARE", "Trust", "trust_in_vae"]
 

@@ -16,15 +16,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.columns import (
+from vae_anomaly.detectors.tabular.encode.columns import (
     MISSING,
     CategoricalColumn,
     ColumnEncoder,
     NumericColumn,
 )
-from vae_anomaly.data.encoding import EncodedTable
-from vae_anomaly.data.moments import TimestampColumn
-from vae_anomaly.detectors._tabular_scorer import RowScorer
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable
+from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.detectors.tabular.model import RowScorer
 
 __all__ = ["Expectation", "expect_column", "look_alike", "reasons_for", "row_reasons"]
 

@@ -17,7 +17,7 @@ Statistics of a row, from its k nearest exemplars:
 * *local ratio* ``L = (mean distance of the nearest 5 + eps) / (mean of the same over those 5)``, as
   in the local outlier factor.
 
-Where the exemplars are a summary of more rows (`vae_anomaly.scoring.summary`), each has a weight:
+Where the exemplars are a summary of more rows (`vae_anomaly.detectors.tabular.memory.coreset`), each has a weight:
 the rows that it is the nearest exemplar of. The gap is then the mean distance of the nearest 3
 *rows*, an exemplar standing for as many as its weight says at its own place. The local ratio stays
 one of exemplars to exemplars. Weights of 1 give the same numbers as none.
@@ -40,8 +40,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vae_anomaly.detectors.tabular.memory.chunk_product import ChunkProduct
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.scoring.products import ChunkProduct
 
 __all__ = ["ExemplarMemory", "Neighbours", "Projection"]
 

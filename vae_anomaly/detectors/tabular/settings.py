@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vae_anomaly.data.encoding import TableEncoder
-from vae_anomaly.detectors._tabular_members import MEMBERS, Member, beta_of
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.members import MEMBERS, Member, beta_of
 from vae_anomaly.vae.training import TrainingConfig
 
 __all__ = ["ColumnMask", "FitOptions", "training_config"]

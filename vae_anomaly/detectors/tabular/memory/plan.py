@@ -1,7 +1,7 @@
 """Which rows a memory is made of: the training rows themselves, or a summary of more of them.
 
 Where a table has more rows than the networks are trained on, the memory is chosen from up to
-`MAX_MEMORY_ROWS` of them (`vae_anomaly.scoring.summary`). Chosen exemplars lie apart from each
+`MAX_MEMORY_ROWS` of them (`vae_anomaly.detectors.tabular.memory.coreset`). Chosen exemplars lie apart from each
 other, so what they see of each other does not tell what a new row sees. Hence a tenth of the rows
 is kept out of the memory and tells what is usual for each term. Held-out rows are in neither part.
 Where no row would be left over, the memory is a uniform draw and measures itself, row by row.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.detectors._tabular_rows import Fold, draw_rows
+from vae_anomaly.detectors.tabular.fit.folds import Fold, draw_rows
 
 __all__ = ["MemoryRows", "max_memory_rows", "plan_memory"]
 

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.data.encoding import EncodedTable, TableEncoder
-from vae_anomaly.detectors._tabular_scorer import RowScorer, ViewScorer
-from vae_anomaly.scoring.attribution import (
+from vae_anomaly.detectors.tabular.attribution import (
     distance_shares,
     excess_shares,
     integrated_gradients,
 )
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
+from vae_anomaly.detectors.tabular.model import RowScorer, ViewScorer
 from vae_anomaly.scoring.fusion import term_contributions
 from vae_anomaly.vae.stacked import TargetLayout
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vae_anomaly.detectors._tabular_rows import Fold
+from vae_anomaly.detectors.tabular.fit.folds import Fold
 
 __all__ = ["NEAREST_IF_CONTAMINATED", "neighbour_distances", "strangeness", "trim", "usual_scores"]
 

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors._tabular_scorer import RowScorer
 from vae_anomaly.detectors.base import groups_of
+from vae_anomaly.detectors.tabular.model import RowScorer
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration
 from vae_anomaly.thresholds import Threshold
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["fill_detector", "state_of"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.tables.frames import as_frame
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors._tabular_rows import group_codes, weighted_rows
+from vae_anomaly.detectors.tabular.fit.folds import group_codes, weighted_rows
 from vae_anomaly.errors import ConfigError, DataError
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.data.columns import (
+from vae_anomaly.detectors.tabular.encode.columns import (
     GAP_SHARE,
     MATCH,
     CategoricalColumn,

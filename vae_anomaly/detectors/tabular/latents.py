@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.detectors._tabular_augment import augment_rows
-from vae_anomaly.detectors._tabular_generate import (
+from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
+from vae_anomaly.detectors.tabular.augment import augment_rows
+from vae_anomaly.detectors.tabular.generate import (
     commonest_condition,
     decoded,
     drawn,
     usual_conditions,
 )
-from vae_anomaly.detectors._tabular_input import single_row
-from vae_anomaly.detectors._tabular_scorer import encode
-from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
+from vae_anomaly.detectors.tabular.input import single_row
+from vae_anomaly.detectors.tabular.model import encode
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["TabularLatentsMixin"]
 

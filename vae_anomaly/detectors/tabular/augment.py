@@ -17,12 +17,12 @@ from vae_anomaly.data.tables.generated import (
     synthetic_rows,
     synthetic_words,
 )
-from vae_anomaly.detectors._tabular_input import has_names, read_frame
 from vae_anomaly.detectors.latent_space import SamplerName, fitted_sampler, seeded_generator
+from vae_anomaly.detectors.tabular.input import has_names, read_frame
 from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["augment_rows", "only_real"]
 

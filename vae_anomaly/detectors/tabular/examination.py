@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vae_anomaly.detectors._tabular_entity_reasons import entity_phrases
-from vae_anomaly.detectors._tabular_explain import contributions
-from vae_anomaly.detectors._tabular_members import MEMBERS
-from vae_anomaly.detectors._tabular_reasons import reasons_for
+from vae_anomaly.detectors.tabular.entity_reasons import entity_phrases
+from vae_anomaly.detectors.tabular.explain import contributions
+from vae_anomaly.detectors.tabular.members import MEMBERS
+from vae_anomaly.detectors.tabular.reasons import reasons_for
 from vae_anomaly.scoring.fusion import fuse
 
 if TYPE_CHECKING:
-    from vae_anomaly.data.encoding import EncodedTable
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.encode.table import EncodedTable
 
 __all__ = ["IW_DRAWS", "TabularEvidenceMixin"]
 

@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from vae_anomaly.detectors._tabular_members import MEMBERS, beta_of
-from vae_anomaly.detectors._tabular_scorer import ViewScorer, encode
+from vae_anomaly.detectors.tabular.members import MEMBERS, beta_of
+from vae_anomaly.detectors.tabular.model import ViewScorer, encode
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["forewarn", "latent_health", "training_metrics"]
 

@@ -1,7 +1,7 @@
 """What scorers ask of a network, whichever member of the family it is.
 
 Rows are ``(N, D)`` tensors, as a view shows them. `StackedNetwork` is one member of a stacked
-`EnsembleVAE`; `vae_anomaly.detectors._tabular_family` has the other kinds.
+`EnsembleVAE`; `vae_anomaly.detectors.tabular.family` has the other kinds.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ aggregated posterior); the row itself is compared with normal rows, for gap and 
 where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
 kinds joins. Every term becomes -log p among normal rows, and these are added, over two views of the
 table. How the vote is shared between latents and rows is decided without labels: by
-which of VAE and exemplars explains held-out normals better (`vae_anomaly.scoring.trust`).
+which of VAE and exemplars explains held-out normals better (`vae_anomaly.detectors.tabular.fit.trust`).
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.data.encoding import EncodedTable, TableEncoder
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.data.tables.fingerprints import fingerprint
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors._tabular_augment import only_real
-from vae_anomaly.detectors._tabular_evidence import IW_DRAWS, TabularEvidenceMixin
-from vae_anomaly.detectors._tabular_health import training_metrics
-from vae_anomaly.detectors._tabular_input import (
+from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.tabular.augment import only_real
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
+from vae_anomaly.detectors.tabular.examination import IW_DRAWS, TabularEvidenceMixin
+from vae_anomaly.detectors.tabular.fit.collapse import training_metrics
+from vae_anomaly.detectors.tabular.fit.folds import held_out_groups, only_used, plan_rows
+from vae_anomaly.detectors.tabular.fit.networks import fit_scorers
+from vae_anomaly.detectors.tabular.fit.trimming import usual_scores
+from vae_anomaly.detectors.tabular.input import (
     counted_rows,
     has_names,
     infer_schema,
     plain_numbers,
     read_frame,
 )
-from vae_anomaly.detectors._tabular_latents import TabularLatentsMixin
-from vae_anomaly.detectors._tabular_memory import max_memory_rows
-from vae_anomaly.detectors._tabular_parameters import PRESETS, SCORES, check_parameters, fit_options
-from vae_anomaly.detectors._tabular_rows import held_out_groups, only_used, plan_rows
-from vae_anomaly.detectors._tabular_saved import fill_detector, state_of
-from vae_anomaly.detectors._tabular_scorer import RowScorer
-from vae_anomaly.detectors._tabular_training import fit_scorers
-from vae_anomaly.detectors._tabular_trimming import usual_scores
-from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.tabular.latents import TabularLatentsMixin
+from vae_anomaly.detectors.tabular.memory.plan import max_memory_rows
+from vae_anomaly.detectors.tabular.model import RowScorer
+from vae_anomaly.detectors.tabular.parameters import PRESETS, SCORES, check_parameters, fit_options
+from vae_anomaly.detectors.tabular.saved import fill_detector, state_of
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress

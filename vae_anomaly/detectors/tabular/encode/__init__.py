@@ -1,0 +1,1 @@
+"""From typed columns to the numbers that a network reads."""

@@ -1,0 +1,1 @@
+"""What happens once, when a table detector is fitted."""
