@@ -27,7 +27,7 @@ import torch
 
 from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.data.synthetic import render_surfaces
-from vae_anomaly.detectors.image_source import open_pictures
+from vae_anomaly.detectors.images.image_list import open_pictures
 from vae_anomaly.metrics import auroc
 
 

@@ -21,8 +21,8 @@ from vae_anomaly import ImageVAEDetector
 from vae_anomaly.data.images.decode import decode_image, load_images
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import resize_image
+from vae_anomaly.detectors.images.heatmaps import enlarge
 from vae_anomaly.metrics import aupro, auroc
-from vae_anomaly.scoring.heatmaps import enlarge
 
 GRID = 128  # side on which pixel figures are measured
 PORTION = 64  # decoded pictures held at once while scoring

@@ -23,9 +23,9 @@ import torch
 from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.image_folds import assign_folds
-from vae_anomaly.detectors.image_tile_placing import TilePlacing
-from vae_anomaly.detectors.image_tiles import inspect_tiles
+from vae_anomaly.detectors.images.fit.folds import assign_folds
+from vae_anomaly.detectors.images.tiles.network import inspect_tiles
+from vae_anomaly.detectors.images.tiles.place import TilePlacing
 from vae_anomaly.metrics import auroc
 
 SIZE, TILE, SQUARE = 128, 64, 14

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vae_anomaly.errors import ConfigError
-from vae_anomaly.features import (
+from vae_anomaly.detectors.images.features.filter_bank import (
     FilterBank,
     blur,
     dihedral_maps,
@@ -15,6 +14,7 @@ from vae_anomaly.features import (
     luminance,
     octave_kernels,
 )
+from vae_anomaly.errors import ConfigError
 
 SIZE = 64
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.corruption.defects import (
+from vae_anomaly.detectors.images.fit.defects import (
     FAMILIES,
     add_defects,
     cell_mask,

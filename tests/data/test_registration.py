@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vae_anomaly.data.registration import Registration, shift_maps, shift_picture
+from vae_anomaly.detectors.images.place.registration import Registration, shift_maps, shift_picture
 
 SIZE = 96
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.data.tiling import TileGrid
+from vae_anomaly.detectors.images.pooling import pool_maps
+from vae_anomaly.detectors.images.tiles.blend import TileBlend, pool_tiles
+from vae_anomaly.detectors.images.tiles.grid import TileGrid
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.scoring.pooling import pool_maps
-from vae_anomaly.scoring.tiles import TileBlend, pool_tiles
 
 
 @given(

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.image_folds import assign_folds
+from vae_anomaly.detectors.images.fit.folds import assign_folds
 from vae_anomaly.errors import (
     ConfigError,
     DataError,

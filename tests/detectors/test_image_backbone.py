@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.image_backbone import MAX_MAPS, weights_digest
+from vae_anomaly.detectors.images.features.backbone import MAX_MAPS, weights_digest
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 SIZE = 64

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.image_graph import OUTPUTS, Preparation, ScoringGraph
+from vae_anomaly.detectors.images.onnx.scoring_graph import OUTPUTS, Preparation, ScoringGraph
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 SIZE = 64

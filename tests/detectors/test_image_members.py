@@ -14,8 +14,8 @@ from PIL import Image
 from vae_anomaly.batch import read_results, score_images
 from vae_anomaly.cli.train import IMAGE_MODELS
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.image_members import ALIASES, MODELS, PIXEL_MEMBERS
-from vae_anomaly.detectors.image_source import open_pictures
+from vae_anomaly.detectors.images.image_list import open_pictures
+from vae_anomaly.detectors.images.members import ALIASES, MODELS, PIXEL_MEMBERS
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError
 from vae_anomaly.metrics import auroc
 from vae_anomaly.persistence import read_model, write_model

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from vae_anomaly.data.registration import shift_picture
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
+from vae_anomaly.detectors.images.place.foreground import find_foreground
+from vae_anomaly.detectors.images.place.registration import shift_picture
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.metrics import auroc
-from vae_anomaly.scoring.foreground import find_foreground
 
 SIZE, SIDE = 96, 120  # of the model, of the pictures
 WRONG = 58  # y of a hole that belongs at 40

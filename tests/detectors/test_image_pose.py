@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy import ndimage
 
-from vae_anomaly.detectors.image_linear import fit_linear_level
-from vae_anomaly.detectors.image_pose import AS_IS, augment, n_copies, symmetry_group
-from vae_anomaly.features import FilterBank, dihedral_maps
-from vae_anomaly.scoring.residuals import energy_map
+from vae_anomaly.detectors.images.features.filter_bank import FilterBank, dihedral_maps
+from vae_anomaly.detectors.images.fit.linear import fit_linear_level
+from vae_anomaly.detectors.images.networks.residuals import energy_map
+from vae_anomaly.detectors.images.place.pose import AS_IS, augment, n_copies, symmetry_group
 
 SIZE = 64
 

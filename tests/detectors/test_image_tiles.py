@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from vae_anomaly.data.tiling import TileGrid
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.image_tile_training import PlaceMoments, _quotas
+from vae_anomaly.detectors.images.tiles.fit import PlaceMoments, _quotas
+from vae_anomaly.detectors.images.tiles.grid import TileGrid
 from vae_anomaly.errors import ConfigError, DataError, ImageError, NotEnoughDataError
 
 LARGE = 1024

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vae_anomaly.data.registration import shift_picture
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.image_tile_placing import TilePlacing
+from vae_anomaly.detectors.images.place.foreground import Foreground
+from vae_anomaly.detectors.images.place.registration import shift_picture
+from vae_anomaly.detectors.images.tiles.place import TilePlacing
 from vae_anomaly.errors import ImageError
-from vae_anomaly.scoring.foreground import Foreground
 
 SIDE, REDUCED, TILE = 320, 64, 64  # of pictures, of what the shift is looked for on, of tiles
 HOLE = (150, 170)

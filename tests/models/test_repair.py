@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from vae_anomaly.detectors.images.networks.repair import RepairVAE, focal_cross_entropy
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.models.repair import RepairVAE, focal_cross_entropy
 from vae_anomaly.vae.networks import seeded
 from vae_anomaly.vae.training import TrainingConfig, fit_vae
 

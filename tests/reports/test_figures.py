@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, find_regions
 from vae_anomaly.reports.cards import inspection_card, shown
 from vae_anomaly.reports.figures import evaluation_figures
 from vae_anomaly.reports.files import write_figure
-from vae_anomaly.scoring.heatmaps import HEAT_RANGE, find_regions
 
 
 @pytest.fixture

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from vae_anomaly.detectors.images.onnx.graph import (
+    CalibrationGraph,
+    ImageScoreGraph,
+    PiecewiseLinear,
+)
+from vae_anomaly.detectors.images.pooling import Surprise
+from vae_anomaly.detectors.images.score import ImageScore, pool_pictures
 from vae_anomaly.scoring.conformal import ConformalCalibration
-from vae_anomaly.scoring.graphs import CalibrationGraph, ImageScoreGraph, PiecewiseLinear
-from vae_anomaly.scoring.image_score import ImageScore, pool_pictures
-from vae_anomaly.scoring.pooling import Surprise
 
 
 @pytest.mark.parametrize("n", [1, 2, 15, 400])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.scoring.heatmaps import (
+from vae_anomaly.detectors.images.heatmaps import (
     HEAT_RANGE,
     contours,
     enlarge,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
-from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.image_score import (
+from vae_anomaly.detectors.images.pooling import GlobalDistance, Surprise, TailPooling, pool_maps
+from vae_anomaly.detectors.images.score import (
     GLOBAL_FROM,
     SHOWN_FROM,
     SHOWN_VOTES,
@@ -17,7 +17,7 @@ from vae_anomaly.scoring.image_score import (
     PoolEvidence,
     pool_pictures,
 )
-from vae_anomaly.scoring.pooling import GlobalDistance, Surprise, TailPooling, pool_maps
+from vae_anomaly.errors import CalibrationError
 
 
 def test_pools_are_means_of_the_highest_cells():

@@ -7,8 +7,13 @@ import math
 import pytest
 import torch
 
+from vae_anomaly.detectors.images.networks.residuals import (
+    MapScale,
+    ResidualScale,
+    Standardiser,
+    energy_map,
+)
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.scoring.residuals import MapScale, ResidualScale, Standardiser, energy_map
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vae_anomaly.scoring.heatmaps import HEAT_RANGE, enlarge, render
+from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 
 __all__ = ["render_mask", "render_overlay"]
 

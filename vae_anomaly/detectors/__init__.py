@@ -16,13 +16,13 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.image import ImageVAEDetector
+    from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
 _HOME = {
-    "ImageVAEDetector": "vae_anomaly.detectors.image",
+    "ImageVAEDetector": "vae_anomaly.detectors.images.detector",
     "TabularVAEDetector": "vae_anomaly.detectors.tabular.detector",
 }
 _KINDS = {"image": "ImageVAEDetector", "tabular": "TabularVAEDetector"}

@@ -23,7 +23,7 @@ from vae_anomaly.progress import Progress, null_progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vae_anomaly.scoring.heatmaps import Region
+    from vae_anomaly.detectors.images.heatmaps import Region
 
 __all__ = ["Inspection", "find_rows", "inspect_images", "inspect_rows", "strangeness"]
 
@@ -284,7 +284,7 @@ def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
 def _inspect_picture(
     detector: Any, name: str, path: Path, out: str | Path | None, top: int
 ) -> Inspection:
-    from vae_anomaly.scoring.heatmaps import enlarge, find_regions
+    from vae_anomaly.detectors.images.heatmaps import enlarge, find_regions
 
     picture = stretch(decode_image(path), detector.white_)
     seen = detector.examine([path])

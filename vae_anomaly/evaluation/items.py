@@ -261,7 +261,7 @@ def _examined(
     detector: Any, items: list[ImageItem]
 ) -> list[tuple[ImageItem, float, NDArray[np.float32]]]:
     """Score pictures at once, or one by one where one of them cannot be read."""
-    from vae_anomaly.scoring.heatmaps import enlarge
+    from vae_anomaly.detectors.images.heatmaps import enlarge
 
     try:
         seen = detector.examine(items)

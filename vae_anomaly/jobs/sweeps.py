@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors.image_folds import assign_folds
-from vae_anomaly.detectors.image_source import (
+from vae_anomaly.detectors.images.fit.folds import assign_folds
+from vae_anomaly.detectors.images.image_list import (
     Pictures,
     decide_channels,
     decide_white,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vae_anomaly.scoring.heatmaps import HEAT_RANGE, Region, contours, render
+from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, Region, contours, render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,211 @@
+"""What a picture shows, told beforehand: products whose change is no alarm.
+
+A condition is a name in a folder or a manifest. The network knows codes, a model directory names.
+Each product has its own usual exposure and its own scale of heat, so that one with a rough surface
+is not taken for a defect of one with a smooth surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.detectors.images.networks.residuals import MapScale
+from vae_anomaly.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+__all__ = [
+    "UNKNOWN",
+    "ConditionLevels",
+    "condition_codes",
+    "few_pictures",
+    "keep_each_condition",
+    "known_codes",
+    "learn_conditions",
+    "read_conditions",
+    "scale_rows",
+    "unseen_reason",
+]
+
+UNKNOWN: Final = -1
+"""Code of a condition that training has not seen, or that nobody told."""
+
+_SHARED_PICTURES: Final = 3
+_SPREAD_FLOOR: Final = 1e-3
+
+_ENOUGH_HELD_OUT: Final = 5
+"""Held-out pictures of a condition that are enough to put its heat on a scale."""
+
+
+def read_conditions(values: Any, n_pictures: int) -> tuple[str | None, ...]:
+    """Return a user's array of conditions as names, None where a cell is empty.
+
+    Raises
+    ------
+    DataError
+        If there is not one for each picture.
+    """
+    cells = pd.Series(np.asarray(values, dtype=object).reshape(-1), dtype=object)
+    if len(cells) != n_pictures:
+        raise DataError(
+            f"conditions must name one condition for each picture: got {len(cells)} for "
+            f"{n_pictures} pictures. Give them in the order of the pictures (a folder is sorted "
+            "by name)."
+        )
+    return tuple(read_text(cells))
+
+
+def learn_conditions(told: Sequence[str | None], ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the training pictures' conditions, sorted; their places are the codes.
+
+    Raises
+    ------
+    DataError
+        If a picture has none, or all have the same.
+    """
+    lost = [name for name, condition in zip(ids, told, strict=True) if condition is None]
+    if lost:
+        raise DataError(
+            f"{len(lost)} of {len(ids)} training pictures have no condition, the first is "
+            f"{lost[0]!r}. Fill in the manifest's column that condition= names, or give "
+            "condition='folder'."
+        )
+    names = sorted({condition for condition in told if condition is not None})
+    if len(names) < 2:
+        raise DataError(
+            f"A conditional model needs pictures of at least 2 conditions; all {len(ids)} have "
+            f"{names[0]!r}. Put each product into a folder of its own, name another column with "
+            "condition=, or take model='conv'."
+        )
+    return tuple(names)
+
+
+def few_pictures(names: Sequence[str], codes: Ints, held_out: Bools) -> list[str]:
+    """Name the conditions of which too few pictures are held out, with how many there are."""
+    held = np.bincount(codes[held_out], minlength=len(names))
+    total = np.bincount(codes, minlength=len(names))
+    few = np.flatnonzero(held < _ENOUGH_HELD_OUT).tolist()
+    return [f"{names[code]} ({total[code]})" for code in few]
+
+
+def condition_codes(names: Sequence[str], told: Sequence[str | None]) -> Ints:
+    """Return the code of each condition, `UNKNOWN` for one that training has not seen, (N,)."""
+    place = {name: code for code, name in enumerate(names)}
+    return np.array([place.get(name or "", UNKNOWN) for name in told], dtype=np.int64)
+
+
+def known_codes(names: Sequence[str], values: Any, n: int) -> Ints:
+    """Return the code of each of n conditions that a user names, all of them known, (n,).
+
+    Raises
+    ------
+    DataError
+        If one was not seen in training.
+    """
+    told = read_conditions(values, n)
+    codes = condition_codes(names, told)
+    if (codes < 0).any():
+        raise DataError(
+            f"The condition {told[int(codes.argmin())]!r} was never seen in training; known are "
+            f"{', '.join(names) or 'none'}. Name one of these."
+        )
+    return codes
+
+
+def unseen_reason(told: str | None, judged_as: str) -> str:
+    """Say why a picture could not be judged as what it is."""
+    if told is None:
+        return f"its product is not told; judged as {judged_as!r}, which fits best"
+    return f"product {told!r} was never seen in training; judged as {judged_as!r}, which fits best"
+
+
+def keep_each_condition(held: Bools, codes: Ints | None, groups: NDArray[Any]) -> Bools:
+    """Take back from what is held out the groups without which a condition would have nothing.
+
+    Parameters
+    ----------
+    held : ndarray of shape (n,)
+        Pictures to hold out.
+    codes, groups : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Leaves at least one picture of every condition outside.
+    """
+    if codes is None:
+        return held
+    lone = ~np.isin(codes, codes[~held])
+    return held & ~np.isin(groups, groups[lone])
+
+
+def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
+    """Return the pictures by which the heat of a condition is put on its scale.
+
+    Held-out ones where there are five; else all of the condition, although the network has seen
+    most of them: still nearer to the truth than the scale of other products.
+    """
+    own = np.flatnonzero((codes == code) & held_out)
+    return own if len(own) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)
+
+
+class ConditionLevels(nn.Module):
+    """Usual exposure and scale of heat of each condition.
+
+    Parameters
+    ----------
+    n_conditions, n_statistics : int
+    """
+
+    usual: Tensor
+    usual_spread: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, n_conditions: int, n_statistics: int) -> None:
+        super().__init__()
+        self.register_buffer("usual", torch.zeros(n_conditions, n_statistics))
+        self.register_buffer("usual_spread", torch.ones(n_conditions, n_statistics))
+        self.register_buffer("mean", torch.zeros(n_conditions, 1, 1))
+        self.register_buffer("spread", torch.ones(n_conditions, 1, 1))
+
+    @torch.no_grad()
+    def learn_usual(self, statistics: Tensor, codes: Tensor) -> None:
+        """Learn mean and sd of the whole-picture statistics (n, S) of each condition.
+
+        The variance of few pictures is drawn to what all conditions have in common.
+        """
+        for code in range(len(self.usual)):
+            self.usual[code] = statistics[codes == code].mean(0)
+        squared = (statistics - self.usual[codes]).square()  # (n, S)
+        for code in range(len(self.usual)):
+            own = squared[codes == code]
+            common = _SHARED_PICTURES * squared.mean(0)
+            variance = (own.sum(0) + common) / (len(own) + _SHARED_PICTURES)
+            self.usual_spread[code] = variance.sqrt() + _SPREAD_FLOOR
+
+    @torch.no_grad()
+    def learn_scale(self, code: int, maps: Tensor) -> None:
+        """Learn the scale of one condition from maps (m, G, G) of it, not yet on any scale."""
+        scale = MapScale.fit(maps)
+        self.mean[code], self.spread[code] = scale.mean, scale.spread
+
+    def heat(self, maps: Tensor, codes: Tensor) -> Tensor:
+        """Return maps in sd of held-out normals of the same condition, (N, G, G)."""
+        return (maps - self.mean[codes]) / self.spread[codes]
+
+    def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
+        """Return how whole-picture statistics differ from what is usual, (N, S), in sd."""
+        return (statistics - self.usual[codes]) / self.usual_spread[codes]

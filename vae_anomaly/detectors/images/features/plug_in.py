@@ -1,0 +1,204 @@
+"""Where ``features=`` enters the image detector: checked, plugged in, stored and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from vae_anomaly.detectors.images.features.backbone import (
+    BackboneBank,
+    BackboneSpec,
+    weights_digest,
+)
+from vae_anomaly.detectors.images.features.timm import PREFIX, build_timm, read_timm
+from vae_anomaly.detectors.images.fit.folds import evenly
+from vae_anomaly.detectors.images.fit.maps import as_tensor
+from vae_anomaly.detectors.images.networks.bank import NetworkSpec
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vae_anomaly.detectors.images.image_list import Pictures
+
+    Arrays = dict[str, NDArray[Any]]
+
+__all__ = [
+    "check_features",
+    "plug_in",
+    "refuse_needless",
+    "restore_plugged",
+    "storable_config",
+    "storable_weights",
+]
+
+_MODULE: Final = ".bank.backbone."
+_TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
+Network = TypeVar("Network", bound=nn.Module)
+
+_LOOKED_AT: Final = 32  # training pictures that tell how wide the maps are and how they vary
+
+
+def check_features(features: Any, weights: Any, model: str, pose: str) -> None:
+    """Refuse features that are no backbone, or that the other parameters do not go with.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if features is None:
+        if weights is not None:
+            raise ConfigError(
+                f"features_weights={str(weights)!r} needs features='timm:NAME' beside it."
+            )
+        return
+    is_timm = isinstance(features, str) and features.startswith(PREFIX)
+    if not is_timm and not isinstance(features, nn.Module):
+        raise ConfigError(
+            "The 'features' parameter of ImageVAEDetector must be a torch.nn.Module or "
+            f"'timm:NAME'. Got {features!r}."
+        )
+    if model != "bank":
+        raise ConfigError(
+            "The 'features' parameter of ImageVAEDetector belongs to model='bank'. Got it with "
+            f"model={model!r}, which sees pixels: leave one of them out."
+        )
+    if pose == "any":
+        raise ConfigError(
+            "pose='any' turns the maps of the fixed bank; those of features= cannot be turned. "
+            "Leave pose out, and add turned pictures to the training pictures."
+        )
+    if weights is not None and not is_timm:
+        raise ConfigError(
+            f"features_weights={str(weights)!r} belongs to features='timm:NAME'; a module brings "
+            "its own weights. Leave it out."
+        )
+
+
+def plug_in(
+    features: Any, weights: str | None, spec: NetworkSpec, pictures: Pictures
+) -> tuple[NetworkSpec, BackboneBank]:
+    """Return the bank that a user's backbone makes, and the spec that tells of it.
+
+    Raises
+    ------
+    ConfigError
+        If the module does not keep the contract, or its weights cannot be read.
+    MissingExtraError
+        If timm is needed and not installed.
+    """
+    is_name = isinstance(features, str)
+    module = read_timm(features, weights, spec.image_size) if is_name else features
+    chunks = _few(pictures, spec.image_size, spec.channels)
+    bank = BackboneBank.fit(module, spec.image_size, spec.channels, chunks)
+    name = features if is_name else _class_name(module)
+    widths = tuple(level.get_buffer("mean").numel() for level in bank.levels)
+    return replace(spec, backbone=BackboneSpec(name, weights_digest(module), widths)), bank
+
+
+def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the constructor's parameters as JSON-able values: no module, and no device."""
+    kept = {name: value for name, value in parameters.items() if name != "device"}
+    is_module = isinstance(parameters["features"], nn.Module)
+    return {**kept, "features": None} if is_module else kept
+
+
+def storable_weights(network: nn.Module) -> Arrays:
+    """Return the network's arrays, without those of a user's module."""
+    spec = getattr(network.spec, "backbone", None)
+    apart = spec is not None and not spec.is_stored
+    return {
+        name: value.numpy(force=True)
+        for name, value in network.state_dict().items()
+        if not (apart and _is_modules(name)) and not (spec and name.startswith(_TWICE[1]))
+    }
+
+
+def restore_plugged(
+    spec: NetworkSpec,
+    backbone: BackboneSpec,
+    weights: Arrays,
+    features: nn.Module | None,
+    build: Callable[[BackboneBank], Network],
+) -> Network:
+    """Build the network around the module that it was trained with.
+
+    ``build`` makes an empty one around a bank.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the module is not given or is another one, or one is given that is not needed.
+    """
+    if backbone.is_stored:
+        refuse_needless(features)
+        module: nn.Module = build_timm(backbone.name, spec.image_size)
+    else:
+        module = _the_same(backbone, features)
+    bank = BackboneBank(module, spec.image_size, spec.channels, backbone.widths)
+    network = build(bank)
+    own = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    for name in [name for name in own if name.startswith(_TWICE[0])]:
+        own[_TWICE[1] + name.removeprefix(_TWICE[0])] = own[name]
+    if not backbone.is_stored:
+        own |= {name: v for name, v in network.state_dict().items() if _is_modules(name)}
+    network.load_state_dict(own)
+    bank.check_answer(backbone.name)
+    return network.eval()
+
+
+def refuse_needless(features: Any) -> None:
+    """Refuse a module for a model that was trained without.
+
+    Raises
+    ------
+    ModelRefusedError
+    """
+    if features is not None:
+        raise ModelRefusedError(
+            "features= was given, but the model was not trained with a module of yours: it holds "
+            "all it needs. Leave it out."
+        )
+
+
+def _the_same(backbone: BackboneSpec, features: nn.Module | None) -> nn.Module:
+    wanted = f"{backbone.name}, weights sha256 {backbone.sha256[:12]}..."
+    if features is None:
+        raise ModelRefusedError(
+            f"The model sees pictures through a module of its user ({wanted}), whose code is not "
+            "stored. Load it from Python: load_detector(path, features=module). For commands and "
+            "the registry train with features='timm:NAME', which is stored."
+        )
+    if not isinstance(features, nn.Module):
+        raise ModelRefusedError(
+            f"The model needs features=, a torch.nn.Module ({wanted}); got "
+            f"{type(features).__name__}."
+        )
+    found = weights_digest(features)
+    if found != backbone.sha256:
+        raise ModelRefusedError(
+            f"The model was trained with another module: wanted {wanted}; got "
+            f"{_class_name(features)}, weights sha256 {found[:12]}.... Load the weights it had."
+        )
+    return features
+
+
+def _few(pictures: Pictures, size: int, channels: int) -> Iterator[Tensor]:
+    """Yield some training pictures, spread over all."""
+    chosen = pictures.take(evenly(len(pictures), _LOOKED_AT))
+    for _, images in chosen.chunks(size, channels):
+        yield as_tensor(images)
+
+
+def _is_modules(name: str) -> bool:
+    """Tell whether a weight is one of the user's module."""
+    return _MODULE in f".{name}"
+
+
+def _class_name(module: nn.Module) -> str:
+    kind = type(module)
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,1 @@
+"""What happens once, when an image detector is fitted."""

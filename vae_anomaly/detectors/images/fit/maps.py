@@ -1,0 +1,106 @@
+"""Good pictures and their corrupted copies, read once and kept as the bank's maps only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_anomaly.detectors.images.features.filter_bank import CELL, FilterBank
+from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
+from vae_anomaly.detectors.images.image_list import Pictures, new_digest
+from vae_anomaly.devices import device_of
+from vae_anomaly.progress import Progress, null_progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vae_anomaly.detectors.images.features.backbone import BackboneBank
+
+    Arrays = NDArray[np.float32]
+
+__all__ = ["TrainingMaps", "as_tensor", "read_training_maps"]
+
+
+@dataclass(frozen=True)
+class TrainingMaps:
+    """Good pictures and their corrupted copies, as the bank sees them.
+
+    Attributes
+    ----------
+    maps : Tensor of shape (n, C, G, G)
+    statistics : Tensor of shape (n, S)
+    corrupted : Tensor of shape (copies, n, C, G, G)
+    masks : Tensor of shape (copies, n, G, G)
+        How visible the synthetic defect is in each cell, in [0, 1].
+    fingerprint : dict
+    """
+
+    maps: Tensor
+    statistics: Tensor
+    corrupted: Tensor
+    masks: Tensor
+    fingerprint: dict[str, Any]
+
+
+def read_training_maps(
+    pictures: Pictures,
+    bank: FilterBank | BackboneBank,
+    copies: int,
+    random_state: int,
+    progress: Progress = null_progress,
+) -> TrainingMaps:
+    """Decode each picture once, corrupt it, and keep only the bank's maps, on the processor.
+
+    The bank computes where it lies.
+
+    Raises
+    ------
+    ImageError
+        If pictures cannot be read; names them.
+    """
+    digest, size, place = new_digest(), bank.image_size, device_of(bank)
+    clean, statistics, corrupted, masks = [], [], [], []
+    for where, images in pictures.chunks(size, bank.channels, digest):
+        features = bank(as_tensor(images).to(place))
+        clean.append(features.maps.cpu())
+        statistics.append(features.statistics.cpu())
+        for copy in range(copies):
+            spoiled, spots = _corrupt(images, where.start, copy, random_state)
+            corrupted.append(bank(as_tensor(spoiled).to(place)).maps.cpu())
+            masks.append(torch.from_numpy(spots))
+        progress("features", where.stop, len(pictures))
+    return TrainingMaps(
+        torch.cat(clean),
+        torch.cat(statistics),
+        _by_copy(corrupted, copies),
+        _by_copy(masks, copies),
+        pictures.fingerprint(digest),
+    )
+
+
+def _corrupt(images: Arrays, first: int, copy: int, random_state: int) -> tuple[Arrays, Arrays]:
+    """Return corrupted copies of a chunk and the cells where they differ."""
+    spoiled, spots = [], []
+    for i, image in enumerate(images):
+        generator = np.random.default_rng([random_state, copy, first + i])
+        donor = images[(i + 1 + copy) % len(images)]
+        broken, mask = add_defects(image, generator, donor=donor)
+        spoiled.append(broken)
+        spots.append(cell_mask(mask, CELL))
+    return np.stack(spoiled), np.stack(spots)
+
+
+def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
+    """Sort chunks that alternate between copies, (copies, n, ...)."""
+    if copies == 0:
+        return torch.empty(0)
+    return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
+
+
+def as_tensor(images: Arrays) -> Tensor:
+    """Return pictures (n, S, S, C) as a tensor (n, C, S, S)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

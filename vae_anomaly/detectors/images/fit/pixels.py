@@ -1,0 +1,264 @@
+"""Fit a member of the family to the pixels of good pictures.
+
+One fold of whole groups is held out: it puts the heat on its scale and calibrates the scores.
+Nothing else of the model has seen it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
+from vae_anomaly.detectors.images.features.filter_bank import FilterBank
+from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metrics
+from vae_anomaly.detectors.images.fit.folds import evenly, validation_split
+from vae_anomaly.detectors.images.fit.maps import as_tensor
+from vae_anomaly.detectors.images.image_list import Pictures, new_digest
+from vae_anomaly.detectors.images.members import PIXEL_MEMBERS
+from vae_anomaly.detectors.images.networks.bank import NetworkSpec
+from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.networks.residuals import MapScale
+from vae_anomaly.detectors.images.presets import Preset, training_config
+from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.vae.diagnostics import ACTIVE_SHARE, active_units, predict_collapse
+from vae_anomaly.vae.priors import VampPrior
+from vae_anomaly.vae.training import History, fit_vae
+from vae_anomaly.vae.vq import VQVAE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["PixelTask", "fit_pixel_network"]
+
+logger = logging.getLogger(__name__)
+
+_MOST_PROBES = 512  # pictures that a forecast is made of
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class PixelTask:
+    """What is to be trained, and how.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Of a member on pixels, with its description.
+    preset : Preset
+    random_state : int
+    beta : float, optional
+        Weight of the KL, instead of the member's.
+    device : torch.device, optional
+        Where the member is trained; before and after that it lies on the processor.
+    """
+
+    spec: NetworkSpec
+    preset: Preset
+    random_state: int
+    beta: float | None = None
+    device: torch.device | None = None
+
+    @property
+    def kl_weight(self) -> float:
+        """Weight of the KL, after its warm-up."""
+        own = PIXEL_MEMBERS[self.spec.kind].beta
+        return (1.0 if own is None else own) if self.beta is None else self.beta
+
+
+def fit_pixel_network(
+    pictures: Pictures,
+    groups: NDArray[Any],
+    folds: Ints,
+    task: PixelTask,
+    codes: Ints | None = None,
+    progress: Progress = null_progress,
+) -> FittedNetwork:
+    """Fit a VAE to pixels; one fold is held out for calibration.
+
+    Parameters
+    ----------
+    pictures : Pictures
+    groups, folds : ndarray of shape (n,)
+    task : PixelTask
+    codes : ndarray of shape (n,), optional
+        Conditions, for "conditional".
+    progress : callable, optional
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nothing is left to calibrate with, because every condition is a single group.
+    """
+    seen = _read(pictures, task.spec, codes, progress)
+    held_out = keep_each_condition(folds == 0, codes, groups)
+    if not held_out.any():
+        raise NotEnoughDataError(
+            f"Calibration holds out whole groups, and each of the {len(np.unique(groups))} groups "
+            "is all there is of a condition. Give a finer groups=, or none."
+        )
+    _, stop = validation_split(groups, ~held_out, task.random_state)
+    stop = keep_each_condition(stop | held_out, codes, groups) & stop
+    network = PixelNetwork(task.spec, task.random_state)
+    history, metrics = _train(network, seen, ~held_out & ~stop, stop, task, progress)
+    heat, statistics = _calibrate(network, seen, held_out)
+    latents = _latents(network, seen)
+    metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
+    return FittedNetwork(
+        network,
+        np.flatnonzero(held_out),
+        heat.numpy(),
+        heat.numpy(),
+        history,
+        metrics,
+        statistics.numpy(),
+        seen.fingerprint,
+        latents.numpy(),
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """All training pictures at the size that the network sees, in memory."""
+
+    images: Tensor
+    statistics: Tensor
+    codes: Tensor | None
+    fingerprint: dict[str, Any]
+
+    def of(self, rows: NDArray[Any]) -> Tensor | None:
+        """Return the conditions of some pictures."""
+        return None if self.codes is None else self.codes[torch.from_numpy(rows)]
+
+    def extras(self, rows: NDArray[Any]) -> dict[str, Tensor]:
+        """Return what training tells the model besides the pictures."""
+        codes = self.of(rows)
+        return {} if codes is None else {"condition": codes}
+
+
+def _read(pictures: Pictures, spec: NetworkSpec, codes: Ints | None, progress: Progress) -> _Seen:
+    """Decode each picture once; keep its pixels and its whole-picture statistics."""
+    digest, bank = new_digest(), FilterBank(spec.image_size, spec.channels)
+    images, statistics = [], []
+    for where, chunk in pictures.chunks(spec.image_size, spec.channels, digest):
+        images.append(as_tensor(chunk))
+        statistics.append(bank(images[-1]).statistics)
+        progress("features", where.stop, len(pictures))
+    known = None if codes is None else torch.from_numpy(codes)
+    return _Seen(torch.cat(images), torch.cat(statistics), known, pictures.fingerprint(digest))
+
+
+def _train(
+    network: PixelNetwork,
+    seen: _Seen,
+    train: NDArray[np.bool_],
+    stop: NDArray[np.bool_],
+    task: PixelTask,
+    progress: Progress,
+) -> tuple[History, dict[str, float]]:
+    """Train the VAE, and say beforehand whether its latents can survive."""
+    network.shift.copy_(seen.images[train].mean((0, 2, 3)).view(-1, 1, 1))
+    network.spread.copy_(seen.images[train].std((0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1))
+    x = network.standardise(seen.images)
+    _start_prior(network, x[train])
+    metrics = _forecast(network, x[train], task)
+    config = training_config(task.preset, int(train.sum()), task.random_state, decay=None)
+    network.to(task.device)
+    with torch.enable_grad():
+        history = fit_vae(
+            network.vae,
+            x[train],
+            validation=x[stop] if stop.any() else None,
+            config=replace(config, beta=task.kl_weight),
+            corruption=PIXEL_MEMBERS[task.spec.kind].corruption,
+            extras=seen.extras(train),
+            validation_extras=seen.extras(stop),
+            progress=progress,
+        )
+    network.cpu().eval()
+    return history, metrics
+
+
+def _start_prior(network: PixelNetwork, x: Tensor) -> None:
+    """Start the pseudo-inputs of a VampPrior at training pictures, evenly chosen."""
+    prior = network.vae.prior
+    if isinstance(prior, VampPrior):
+        rows = torch.linspace(0, len(x) - 1, len(prior.pseudo_inputs)).long()
+        with torch.no_grad():
+            prior.pseudo_inputs.copy_(x[rows])
+
+
+def _calibrate(
+    network: PixelNetwork, seen: _Seen, held_out: NDArray[np.bool_]
+) -> tuple[Tensor, Tensor]:
+    """Set the scales by held-out pictures; return their heat and all statistics."""
+    raw = _raw_maps(network, seen, np.flatnonzero(held_out))
+    network.heat_scale = MapScale.fit(raw)
+    if network.levels is None or seen.codes is None:
+        return network.heat_scale(raw), seen.statistics
+    inside, codes = torch.from_numpy(~held_out), seen.codes.numpy()
+    network.levels.learn_usual(seen.statistics[inside], seen.codes[inside])
+    for code in range(len(network.levels.mean)):
+        rows = scale_rows(codes, held_out, code)
+        network.levels.learn_scale(code, _raw_maps(network, seen, rows))
+    return (
+        network.levels.heat(raw, seen.codes[~inside]),
+        network.levels.difference(seen.statistics, seen.codes),
+    )
+
+
+@torch.no_grad()
+def _raw_maps(network: PixelNetwork, seen: _Seen, rows: Ints) -> Tensor:
+    parts = [network.raw_map(seen.images[i], seen.of(i))[0] for i in _chunks(rows)]
+    return torch.cat(parts)
+
+
+def _forecast(network: PixelNetwork, x: Tensor, task: PixelTask) -> dict[str, float]:
+    """Warn, before training, of a KL that will leave too few latents alive."""
+    if PIXEL_MEMBERS[task.spec.kind].beta is None or len(x) < 2:
+        return {}
+    sigma2 = float(network.vae.likelihood.log_sigma.exp().square().mean())  # type: ignore[operator]  # members with beta have it
+    n_latents = network.vae.latent_dim
+    forecast = predict_collapse(x[:_MOST_PROBES], sigma2, task.kl_weight, n_latents)
+    return {"expected_active_units": float(forecast.expected_active)}
+
+
+@torch.no_grad()
+def _latents(network: PixelNetwork, seen: _Seen) -> Tensor:
+    """Return posterior means of training pictures at equal distances, (m, Z)."""
+    rows = _chunks(evenly(len(seen.images), MAX_REFERENCE))
+    return torch.cat([network.latents(seen.images[i], seen.of(i)) for i in rows])
+
+
+def _latent_metrics(network: PixelNetwork, latents: Tensor) -> dict[str, float]:
+    """Count the latents that carry something, and warn when hardly any does."""
+    if isinstance(network.vae, VQVAE):
+        vae = network.vae
+        used = len(torch.unique(vae.nearest(latents.reshape(len(latents), -1, vae.code_dim))))
+        return _counted(used, vae.codebook_size, "codes are in use", "")
+    remedy = ", or lower beta" if PIXEL_MEMBERS[network.spec.kind].beta else ""
+    return _counted(active_units(latents), latents.shape[1], "latents are active", remedy)
+
+
+def _chunks(rows: Ints) -> list[Ints]:
+    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+
+
+def _counted(active: int, total: int, what: str, remedy: str) -> dict[str, float]:
+    if active < ACTIVE_SHARE * total:
+        logger.warning(
+            "Posterior collapse: %d of %d %s, so reconstructions say little of each picture. Train "
+            "longer (preset='thorough', larger max_steps), on more pictures, or choose a smaller "
+            "latent_dim%s.",
+            active, total, what, remedy,
+        )  # fmt: skip
+    return {"active_units": float(active), "latents": float(total)}

@@ -1,0 +1,296 @@
+"""Pictures as the image detector takes them: folders, manifests, paths, arrays, one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.data.images.bit_depth import FULL_SCALE, stretch, white_level
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.detectors.images.conditions import read_conditions
+from vae_anomaly.detectors.images.place.foreground import Foreground
+from vae_anomaly.detectors.images.place.registration import Registration
+from vae_anomaly.errors import DataError, ImageError
+
+__all__ = [
+    "CHUNK", "GPU_CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures",
+    "refuse_faults",
+]  # fmt: skip
+
+CHUNK: Final = 8
+"""Pictures that go through the network at once, always: the last chunk is filled up."""
+
+GPU_CHUNK: Final = 32
+"""The same on a GPU, which is idle with fewer."""
+
+_PROBES: Final = 32
+_COLOURFUL: Final = 2.0 / 255.0
+_COLOUR_SHARE: Final = 0.2
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A list of pictures of which none is decoded yet.
+
+    Parameters
+    ----------
+    ids : tuple of str
+    sources : tuple of Path or ndarray
+        Files, or decoded pixels of shape (H, W) or (H, W, C).
+    groups : tuple of str or None
+        What the source itself knows of parts, lots or cameras.
+    conditions : tuple of str or None
+        Product or camera that each picture shows, for a conditional model; None = not told.
+    white : int
+        Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.images.bit_depth`.
+    registration : Registration, optional
+        Moves each picture to a reference as it is prepared.
+    foreground : Foreground, optional
+        Paints over the background after that.
+    shifts : dict of int to (float, float)
+        How far, down and right as shares of the side, each picture prepared so far was moved.
+    """
+
+    ids: tuple[str, ...]
+    sources: tuple[Path | NDArray[Any], ...]
+    groups: tuple[str | None, ...]
+    conditions: tuple[str | None, ...]
+    white: int = FULL_SCALE
+    registration: Registration | None = None
+    foreground: Foreground | None = None
+    shifts: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.integer]) -> Pictures:
+        """Return some of the pictures, in the order of ``rows``."""
+        chosen = rows.tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in chosen),
+            sources=tuple(self.sources[i] for i in chosen),
+            groups=tuple(self.groups[i] for i in chosen),
+            conditions=tuple(self.conditions[i] for i in chosen),
+            shifts={},
+        )
+
+    def pixels(self, i: int) -> NDArray[Any]:
+        """Return the decoded pixels of one picture; uint16 spreads from 0 to white over 16 bits.
+
+        Raises
+        ------
+        ImageError
+            If it cannot be decoded; the message names the file.
+        """
+        source = self.sources[i]
+        return stretch(decode_image(source) if isinstance(source, Path) else source, self.white)
+
+    def prepared(self, i: int, size: int, channels: int) -> NDArray[np.float32]:
+        """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
+        try:
+            picture = prepare_image(self.pixels(i), (size, size), channels)
+        except ImageError:
+            raise
+        except DataError as err:
+            raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
+        if self.registration is not None:
+            picture, (down, right) = self.registration(picture)
+            self.shifts[i] = (down / size, right / size)
+        return picture if self.foreground is None else self.foreground(picture)
+
+    def shape(self, i: int) -> tuple[int, int]:
+        """Return height and width of one picture as it lies in its file, in pixels."""
+        height, width = self.pixels(i).shape[:2]
+        return height, width
+
+    def chunks(
+        self, size: int, channels: int, digest: Any = None, n_at_once: int = CHUNK
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
+
+        Parameters
+        ----------
+        size : int, pixels
+        channels : {1, 3}
+        digest : hashlib object, optional
+            Updated with ids and pixels.
+        n_at_once : int
+
+        Raises
+        ------
+        ImageError
+            After all were tried: names the first pictures that cannot be read.
+        """
+        faults: list[ImageError] = []
+        for start in range(0, len(self), n_at_once):
+            where = slice(start, min(start + n_at_once, len(self)))
+            rows = []
+            for i in range(where.start, where.stop):
+                try:
+                    rows.append(self.prepared(i, size, channels))
+                except ImageError as err:
+                    faults.append(err)
+                    continue
+                if digest is not None:
+                    digest.update(self.ids[i].encode() + b"\0" + rows[-1].tobytes())
+            if not faults:
+                yield where, np.stack(rows)
+        refuse_faults(faults, len(self))
+
+    def fingerprint(self, digest: Any) -> dict[str, Any]:
+        """Return number and SHA-256 of the pictures as the model saw them."""
+        return {"pictures": len(self), "sha256": digest.hexdigest()}
+
+
+def new_digest() -> Any:
+    """Return an empty SHA-256."""
+    return hashlib.sha256()
+
+
+def open_pictures(
+    X: Any, *, training: bool = False, condition: str | None = None, conditions: Any = None
+) -> Pictures:
+    """List pictures without decoding them.
+
+    Parameters
+    ----------
+    X : folder, manifest, path, list of paths, ndarray or list of ndarray
+        Arrays are (N, H, W) or (N, H, W, C), uint8, uint16 or floating point in [0, 1]; a list may
+        hold pictures of different sizes.
+    training : bool
+        Take only what the source calls good, and of a source with parts only ``train``.
+    condition : str, optional
+        Where files tell their condition: "folder" or a column of the manifest.
+    conditions : array-like of shape (N,), optional
+        Condition of each picture, instead.
+
+    Returns
+    -------
+    Pictures
+        Every method of a detector that takes pictures takes it.
+
+    Raises
+    ------
+    DataError
+        If there is no picture, or the array or the conditions have another shape.
+    """
+    pictures = _listed(X, training, condition)
+    if conditions is None:
+        return pictures
+    return replace(pictures, conditions=read_conditions(conditions, len(pictures)))
+
+
+def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
+    if isinstance(X, Pictures):
+        return X
+    if isinstance(X, np.ndarray):
+        return _from_arrays(_as_batch(X))
+    if isinstance(X, Sequence) and not isinstance(X, str) and len(X):
+        if isinstance(X[0], np.ndarray):
+            return _from_arrays(list(X))
+        if isinstance(X[0], ImageItem):
+            return _from_items(X, training, condition)
+    if isinstance(X, (str, Path, Sequence)):
+        items = list_images(X, split="train" if training else None)
+        return _from_items(items, training, condition)
+    raise DataError(
+        f"Pictures are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
+        "Give a path, or an array of shape (N, H, W) or (N, H, W, 3)."
+    )
+
+
+def decide_white(pictures: Pictures) -> int:
+    """Return the white of pictures of more than 8 bits: no training picture exceeds it.
+
+    Only where one of 32 pictures has more than 8 bits are all of them decoded.
+    """
+    probes = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
+    if not any(_peak(pictures, i) for i in probes.tolist()):
+        return FULL_SCALE
+    return white_level(max(_peak(pictures, i) for i in range(len(pictures))))
+
+
+def _peak(pictures: Pictures, i: int) -> int:
+    """Return the brightest value of a uint16 picture; 0 for others, and for what is damaged."""
+    try:
+        pixels = pictures.pixels(i)
+    except ImageError:
+        return 0  # reported with its name when all are read
+    return int(pixels.max(initial=0)) if pixels.dtype == np.uint16 else 0
+
+
+def decide_channels(pictures: Pictures) -> int:
+    """Return 3 where a fifth or more of the pictures show colour, else 1; looks at 32 at most."""
+    places = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
+    votes = []
+    for i in places.tolist():
+        try:
+            votes.append(_is_colourful(pictures.pixels(i)))
+        except ImageError:
+            continue  # reported with its name when all are read
+    return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
+
+
+def _is_colourful(pixels: NDArray[Any]) -> bool:
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        return False
+    sample = pixels[::4, ::4].astype(np.float32)
+    unit = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    return bool(np.ptp(sample, axis=2).mean() / unit > _COLOURFUL)
+
+
+def _as_batch(array: NDArray[Any]) -> list[NDArray[Any]]:
+    looks_single = array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[0] > 4
+    if array.ndim not in (3, 4) or looks_single:
+        raise DataError(
+            f"An array of pictures has shape (N, H, W) or (N, H, W, C); got {array.shape}. "
+            "Give a single picture as picture[None]."
+        )
+    return list(array)
+
+
+def _from_arrays(arrays: Sequence[NDArray[Any]]) -> Pictures:
+    if not arrays:
+        raise DataError("No pictures were given: the array is empty. Give at least one.")
+    ids = tuple(f"{i}" for i in range(len(arrays)))
+    nothing = (None,) * len(arrays)
+    return Pictures(ids, tuple(np.asarray(a) for a in arrays), nothing, nothing)
+
+
+def _from_items(items: Sequence[ImageItem], training: bool, condition: str | None) -> Pictures:
+    chosen = [item for item in items if not (training and item.is_anomaly)]
+    if not chosen:
+        raise DataError(
+            f"All {len(items)} pictures are labelled as defective. Train on pictures of good parts."
+        )
+    return Pictures(
+        tuple(item.id for item in chosen),
+        tuple(Path(item.path) for item in chosen),
+        tuple(item.group for item in chosen),
+        tuple(None if condition is None else condition_of(item, condition) for item in chosen),
+    )
+
+
+def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
+    """Raise one error that names the first of the pictures that cannot be used, if any."""
+    if not faults:
+        return
+    if len(faults) == 1:
+        raise faults[0]
+    named = " ".join(str(fault) for fault in faults[:_NAMED])
+    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    raise ImageError(
+        f"{len(faults)} of {total} pictures cannot be read{more}: {named} "
+        "Repair them or take them out.",
+        code=faults[0].code,
+    )

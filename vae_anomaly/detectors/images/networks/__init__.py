@@ -1,0 +1,1 @@
+"""From feature maps or pixels to what the VAEs cannot explain."""

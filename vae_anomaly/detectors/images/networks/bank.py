@@ -1,0 +1,357 @@
+"""Everything between a resized picture and its map, as one module that can be saved and exported.
+
+::
+
+    picture ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy ─┬─ scored
+                                            repair VAEs, what they leave r ─┼─ energy ─┼─ shown
+                                            defect heads, which see z and r ┴─ logit ──┘
+
+Each map is put on the scale of held-out normals before they are added, and the sum again. *Whether*
+a picture is strange is asked of the linear level first, *where* of all three: the heads point at
+the right place more often, but what they have not been taught, such as thin cracks, they talk down.
+So the score takes the whole of the scored map, and of the shown one what is hot in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
+from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
+from vae_anomaly.detectors.images.networks.repair import RepairVAE
+from vae_anomaly.detectors.images.networks.residuals import (
+    MapScale,
+    ResidualScale,
+    Standardiser,
+    energy_map,
+)
+from vae_anomaly.vae.family import ModelDescription
+from vae_anomaly.vae.linear import LinearVAE
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from vae_anomaly.vae.model import VAEOutput
+
+__all__ = [
+    "BankNetwork",
+    "Inspection",
+    "LinearLevel",
+    "NetworkSpec",
+    "PictureNetwork",
+    "RepairMember",
+]
+
+RESIDUAL_BOUND = 8.0
+"""Standardised residuals are clipped to this many sd before the repair VAE sees them."""
+
+REPAIR_WEIGHT = 0.25
+"""Share of the repair VAEs, on the shown map, in the one vote of the two residual levels."""
+
+HEAD_WEIGHT = 1.0
+"""Vote of the defect head, on the shown map, beside that of the two residual levels."""
+
+_NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Shapes from which an empty network is built before its weights are loaded.
+
+    Parameters
+    ----------
+    kind : str
+        "bank", or the name of a member on pixels.
+    image_size : int, pixels
+    channels : {1, 3}
+    latent_dim : int
+        Latents of the linear level, or of the pixel VAE.
+    n_networks : int
+        Repair VAEs whose maps are averaged.
+    width : int
+        Channels of the repair VAEs.
+    description : ModelDescription, optional
+        What a member on pixels is made of. Models saved before there were several have none: they
+        are "conv".
+    backbone : BackboneSpec, optional
+        The user's module in the place of the fixed bank.
+    repair_weight, head_weight : float
+        Votes of repair VAEs and defect heads on the shown map. Models saved before they were
+        written down have a half and a quarter.
+    scored : {"shown", "linear"}
+        Map that becomes the image score: the shown one, as always in earlier models, or that of
+        the linear level.
+    """
+
+    kind: str
+    image_size: int
+    channels: int
+    latent_dim: int
+    n_networks: int
+    width: int = 48
+    description: ModelDescription | None = None
+    backbone: BackboneSpec | None = None
+    repair_weight: float = 0.5
+    head_weight: float = 0.25
+    scored: str = "shown"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        said = None if self.description is None else self.description.to_dict()
+        module = None if self.backbone is None else self.backbone.to_dict()
+        return {**asdict(self), "description": said, "backbone": module}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
+        """Read what `to_dict` wrote, in this version or an earlier one."""
+        said = values.get("description")
+        description = None if said is None else ModelDescription.from_dict(said)
+        module = values.get("backbone")
+        backbone = None if module is None else BackboneSpec.from_dict(module)
+        return cls(**{**values, "description": description, "backbone": backbone})
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a network says about a batch of pictures.
+
+    Attributes
+    ----------
+    heat : Tensor of shape (N, G, G), float32
+        The shown map, in sd of held-out normals; higher = more anomalous.
+    scored : Tensor of shape (N, G, G), float32
+        The map that is pooled into the image score, in the same unit; often the shown one.
+    statistics : Tensor of shape (N, S), float32
+        Whole-picture numbers of the bank.
+    nll, kl : Tensor of shape (N,), nats
+        Reconstruction term and KL of the VAE that was trained by gradient (mean over networks);
+        of the linear VAE where there is none.
+    linear_nll : Tensor of shape (N,), nats
+        Exact -log p of the linear level, which is its negative ELBO; 0 for the pixel VAE.
+    condition : Tensor of shape (N,), int64, optional
+        Code of the condition that each picture was judged as; None for models without.
+    """
+
+    heat: Tensor
+    scored: Tensor
+    statistics: Tensor
+    nll: Tensor
+    kl: Tensor
+    linear_nll: Tensor
+    condition: Tensor | None = None
+
+
+class PictureNetwork(Protocol):
+    """What the detector asks of a network."""
+
+    spec: NetworkSpec
+
+    def __call__(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1], of conditions (N,), int64."""
+        ...
+
+    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return what the VAE expects, (N, C, s, s) in [0, 1]."""
+        ...
+
+    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return posterior means, (N, Z)."""
+        ...
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the pictures that latents (N, Z) stand for, (N, C, s, s) in [0, 1]."""
+        ...
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents (n, Z) from the prior."""
+        ...
+
+
+class LinearLevel(nn.Module):
+    """Standardise maps, take away what the linear VAE explains, and scale what is left."""
+
+    def __init__(self, shape: tuple[int, ...], latent_dim: int) -> None:
+        super().__init__()
+        self.standardise = Standardiser(shape)
+        self.vae = LinearVAE(shape, latent_dim)
+        self.scale = ResidualScale(shape)
+
+    @classmethod
+    def fit(
+        cls,
+        maps: Tensor,
+        latent_dim: int,
+        weigh: Tensor | None = None,
+        vary: Callable[[Tensor], Tensor] | None = None,
+    ) -> LinearLevel:
+        """Fit standardisation and linear VAE to maps (N, C, G, G); the scale stays 1.
+
+        With ``weigh`` (C, G, G), the sd that an earlier fit left out of fold, the VAE sees maps in
+        units of it: its isotropic noise is then true, a step towards factor analysis. ``vary`` adds
+        to the standardised maps others that the VAE is to explain as well.
+        """
+        standardise = Standardiser.fit(maps)
+        if weigh is not None:
+            standardise.spread.mul_(weigh)
+        standard = standardise(maps)
+        vae = LinearVAE.fit(standard if vary is None else vary(standard), latent_dim)
+        level = cls(tuple(maps.shape[1:]), vae.latent_dim)
+        level.standardise, level.vae = standardise, vae
+        return level
+
+    def residual(self, maps: Tensor) -> Tensor:
+        """Return what the linear VAE leaves of maps, unscaled, (N, C, G, G)."""
+        standard = self.standardise(maps)
+        rest: Tensor = standard - self.vae.project(standard)
+        return rest
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the residual in sd of held-out normals, (N, C, G, G)."""
+        z: Tensor = self.scale(self.residual(maps))
+        return z
+
+
+class RepairMember(nn.Module):
+    """One repair VAE with the scales of the normals that it has not seen."""
+
+    def __init__(self, vae: RepairVAE) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale = ResidualScale(vae.shape)
+        self.repair_scale = MapScale()
+        self.head_scale = MapScale()
+
+    def raw(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
+        """Return unscaled residual (N, C, G, G), head logit (N, G, G) and the VAE's terms."""
+        output = self.vae(z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND), sample=False)
+        clipped = z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND)
+        return clipped - output.recon, output.defect_logit, output
+
+    def calibrate(self, z: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
+        """Set the scales from held-out z (N, C, G, G); return their repair and head maps."""
+        parts = [self.raw(part) for part in torch.split(z, chunk)]
+        rest = torch.cat([part[0] for part in parts])
+        logit = torch.cat([part[1] for part in parts])
+        self.scale = ResidualScale.fit(rest)
+        energy = energy_map(self.scale(rest))
+        self.repair_scale, self.head_scale = MapScale.fit(energy), MapScale.fit(logit)
+        return self.repair_scale(energy), self.head_scale(logit)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
+        """Return repair map and head map on their scales, (N, G, G), and the VAE's terms."""
+        rest, logit, output = self.raw(z)
+        energy = energy_map(self.scale(rest))
+        return self.repair_scale(energy), self.head_scale(logit), output
+
+
+def combine_maps(
+    linear: Tensor, repair: Tensor | None, head: Tensor | None, spec: NetworkSpec
+) -> Tensor:
+    """Add the maps to the shown one: both levels share one vote, the head has its own."""
+    if repair is None or head is None:
+        return linear
+    share = spec.repair_weight
+    return (1.0 - share) * linear + share * repair + spec.head_weight * head
+
+
+class BankNetwork(nn.Module):
+    """Filter bank, linear level and repair VAEs.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    bank : BackboneBank, optional
+        In the place of the fixed bank.
+
+    Attributes
+    ----------
+    exposure : tuple of float
+        Mean and sd of log brightness that `decode` gives its pictures, for the maps hold neither.
+    """
+
+    exposure: tuple[float, float] = _NEUTRAL_EXPOSURE
+
+    def __init__(self, spec: NetworkSpec, bank: BackboneBank | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self.bank = bank or FilterBank(spec.image_size, spec.channels)
+        shape = (self.bank.n_channels, self.bank.grid, self.bank.grid)
+        self.linear = LinearLevel(shape, spec.latent_dim)
+        self.linear_scale = MapScale()
+        self.members = nn.ModuleList(
+            RepairMember(RepairVAE(shape[0], shape[1], width=spec.width))
+            for _ in range(spec.n_networks)
+        )
+        self.heat_scale = MapScale()
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
+        return self.inspect(self.bank(images))
+
+    def inspect(self, features: BankOutput) -> Inspection:
+        """Inspect pictures of which the bank's maps are known."""
+        standard, log_prob, z, linear_map = self._linear(features)
+        answers = [member(z) for member in self.members]
+        repair = _mean([answer[0] for answer in answers])
+        head = _mean([answer[1] for answer in answers])
+        terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
+        nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
+        assert nll is not None  # noqa: S101 - terms is never empty
+        assert kl is not None  # noqa: S101  # nor is this
+        heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec))
+        return Inspection(
+            heat=heat,
+            scored=linear_map if self.spec.scored == "linear" else heat,
+            statistics=features.statistics,
+            nll=nll,
+            kl=kl,
+            linear_nll=-log_prob,
+        )
+
+    def _linear(self, features: BankOutput) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return standardised maps, their log density, what the level leaves, and its map."""
+        standard = self.linear.standardise(features.maps)
+        plane, log_prob = self.linear.vae.project_and_log_prob(standard)
+        z = self.linear.scale(standard - plane)
+        return standard, log_prob, z, self.linear_scale(energy_map(z))
+
+    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the coarse picture that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
+
+        Texture energies have no picture; only level and exposure can be shown. The picture's own
+        brightness below the high-pass is kept.
+        """
+        standard = self.linear.standardise(self.bank(images).maps)
+        maps = self._unstandardised(self.linear.vae.project(standard))
+        preview: Tensor = self.bank.picture(images, maps)
+        return preview
+
+    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return posterior means of the linear level, (N, Z), the strongest latent first."""
+        return self.map_latents(self.bank(images).maps)
+
+    def map_latents(self, maps: Tensor) -> Tensor:
+        """Return the linear level's posterior means (N, Z) of pictures of which maps are known."""
+        mean, _ = self.linear.vae.encode(self.linear.standardise(maps))
+        return mean
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the coarse pictures (N, 1, S / 4, S / 4) of latents, evenly lit, in [0, 1]."""
+        slow, spread = (z.new_full((len(z), 1, 1, 1), value) for value in self.exposure)
+        return self.bank.draw(self._unstandardised(self.linear.vae.decode(z)), slow, spread)
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents of the linear level, (n, Z)."""
+        return torch.randn(n, self.linear.vae.latent_dim, generator=generator)
+
+    def _unstandardised(self, maps: Tensor) -> Tensor:
+        return maps * self.linear.standardise.spread + self.linear.standardise.mean
+
+
+def _mean(parts: list[Tensor]) -> Tensor | None:
+    return torch.stack(parts).mean(0) if parts else None

@@ -1,0 +1,173 @@
+"""A member of the family on pixels: peers of the bank, from the tutorial's VAE to the ladder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vae_anomaly.detectors.images.conditions import ConditionLevels
+from vae_anomaly.detectors.images.features.filter_bank import FilterBank
+from vae_anomaly.detectors.images.members import PIXEL_MEMBERS
+from vae_anomaly.detectors.images.networks.bank import Inspection, NetworkSpec
+from vae_anomaly.detectors.images.networks.residuals import MapScale
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.vae.family import ModelDescription, build_model
+from vae_anomaly.vae.vq import VQVAE
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from vae_anomaly.vae.model import VAEOutput
+
+__all__ = ["PixelNetwork"]
+
+
+class PixelNetwork(nn.Module):
+    """A VAE on pixels, the scale of its heat, and the bank's whole-picture statistics.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        ``image_size`` is that of the pixels it sees; ``description`` says which VAE it is.
+    random_state : int
+        Seed of the first weights.
+
+    Notes
+    -----
+    Every method takes ``condition``, an int64 Tensor of shape (N,), which only "conditional"
+    reads; there `UNKNOWN` stands for the condition with the smallest negative ELBO.
+    """
+
+    shift: Tensor
+    spread: Tensor
+
+    def __init__(self, spec: NetworkSpec, random_state: int = 0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.vae = build_model(_description(spec), random_state)
+        self.bank = FilterBank(spec.image_size, spec.channels)
+        self.register_buffer("shift", torch.zeros(spec.channels, 1, 1))
+        self.register_buffer("spread", torch.ones(spec.channels, 1, 1))
+        self.heat_scale = MapScale()
+        n_conditions = _description(spec).n_conditions
+        self.levels = (
+            ConditionLevels(n_conditions, self.bank.n_statistics) if n_conditions else None
+        )
+
+    def standardise(self, images: Tensor) -> Tensor:
+        """Return pixels with the mean 0 and sd 1 of the training pictures."""
+        return (images - self.shift) / self.spread
+
+    def raw_map(self, images: Tensor, condition: Tensor | None = None) -> tuple[Tensor, VAEOutput]:
+        """Return -log p of each 2 x 2 pixels in nats, (N, S / 2, S / 2), and the VAE's terms."""
+        x = self.standardise(images)
+        output = self.vae(x, sample=False, **self._given(condition))
+        nll = self.vae.likelihood.nll(output.recon, x).mean(1, keepdim=True)
+        return functional.avg_pool2d(nll, 2)[:, 0], output
+
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+        condition = self.best_fitting(images, condition)
+        nll_map, output = self.raw_map(images, condition)
+        heat, statistics = self.on_scale(nll_map, self.bank(images).statistics, condition)
+        zeros = torch.zeros_like(output.nll)
+        return Inspection(heat, heat, statistics, output.nll, output.kl, zeros, condition)
+
+    def on_scale(
+        self, nll_map: Tensor, statistics: Tensor, condition: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return heat in sd of held-out normals, and statistics as they differ from usual."""
+        if self.levels is None or condition is None:
+            return self.heat_scale(nll_map), statistics
+        heat = self.levels.heat(nll_map, condition)
+        return heat, self.levels.difference(statistics, condition)
+
+    def best_fitting(self, images: Tensor, condition: Tensor | None) -> Tensor | None:
+        """Replace unknown conditions by those with the smallest negative ELBO."""
+        if self.levels is None:
+            return None
+        if condition is None:
+            condition = torch.full((len(images),), -1, device=images.device)
+        unknown = condition < 0
+        if not unknown.any():
+            return condition
+        x, costs = self.standardise(images), []
+        for code in range(len(self.levels.usual)):
+            output = self.vae(x, sample=False, condition=torch.full_like(condition, code))
+            costs.append(output.nll + output.kl)
+        return torch.where(unknown, torch.stack(costs).argmin(0), condition)
+
+    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the expected picture, (N, C, S, S) in [0, 1]."""
+        given = self._given(self.best_fitting(images, condition))
+        return self._picture(self.vae.reconstruct(self.standardise(images), **given))
+
+    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return posterior means, (N, Z); of a VQ model the chosen codes, position by position."""
+        given = self._given(self.best_fitting(images, condition))
+        return self.vae.infer(self.standardise(images), drawn=False, generator=None, **given).mean
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the likelihood's mean for latents (N, Z), as pictures (N, C, S, S) in [0, 1].
+
+        A VQ model takes the nearest codes, for its decoder knows nothing else.
+
+        Raises
+        ------
+        DataError
+            If the model is conditional and the condition is not given.
+        """
+        z = self._code_map(z) if isinstance(self.vae, VQVAE) else z
+        params = self.vae.decode(z, **self._given(condition))
+        return self._picture(self.vae.likelihood.mean(params))
+
+    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw latents (n, Z) from the model's own prior: the codes of a VQ model uniformly.
+
+        Raises
+        ------
+        ConfigError
+            If the model is an autoencoder, which has no prior.
+        """
+        if not isinstance(self.vae, VQVAE):
+            return self.vae.draw_prior(n, generator)
+        shape = (n, self._n_positions())
+        indices = torch.randint(self.vae.codebook_size, shape, generator=generator)
+        return self.vae.codes[indices].flatten(1)
+
+    def _code_map(self, z: Tensor) -> Tensor:
+        """Return the nearest codes as a map (N, code_dim, h, w)."""
+        vae = self.vae
+        assert isinstance(vae, VQVAE)  # noqa: S101 - asked by the caller
+        if z.shape[1] != self._n_positions() * vae.code_dim:
+            raise ConfigError(
+                f"This VQ model has {self._n_positions()} codes of {vae.code_dim} numbers; got "
+                f"latents of shape {tuple(z.shape)}. Give what transform() returned."
+            )
+        codes = vae.codes[vae.nearest(z.reshape(len(z), -1, vae.code_dim))]  # (N, P, code_dim)
+        return codes.movedim(-1, 1).reshape(len(z), -1, *self._map_size())
+
+    def _map_size(self) -> tuple[int, ...]:
+        size: tuple[int, ...] = self.vae.decoder.map_size  # type: ignore[assignment]  # convolutional decoders have it
+        return size
+
+    def _n_positions(self) -> int:
+        height, width = self._map_size()
+        return height * width
+
+    def _given(self, condition: Tensor | None) -> dict[str, Tensor]:
+        """Return what the VAE wants to be told besides the picture."""
+        return {} if self.levels is None or condition is None else {"condition": condition}
+
+    def _picture(self, standard: Tensor) -> Tensor:
+        return (standard * self.spread + self.shift).clamp(0.0, 1.0)
+
+
+def _description(spec: NetworkSpec) -> ModelDescription:
+    """Return what the network is made of; earlier versions knew only the plain one."""
+    if spec.description is not None:
+        return spec.description
+    return PIXEL_MEMBERS["conv"].describe(spec.channels, latent_dim=spec.latent_dim)

@@ -1,0 +1,169 @@
+"""From what a VAE could not reproduce to a map in units of held-out normals.
+
+A residual means nothing until one knows how large it usually is *there*: beside a stamped edge
+it is always large, on the flat it never is. So each channel and position is divided by the
+root mean square that held-out normals show, the channels are joined to one log-energy map, and the
+map is put on a scale on which held-out normals have mean 0 and sd 1 everywhere in the product.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from vae_anomaly.detectors.images.features.filter_bank import blur
+from vae_anomaly.errors import NotEnoughDataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["MapScale", "ResidualScale", "Standardiser", "energy_map"]
+
+_VARIANCE_FLOOR = 1e-3
+_ENERGY_FLOOR = 0.1
+_ENERGY_BLUR = 1.2
+_COHERENT_BLUR = 1.0
+_COHERENT_FLOOR = 0.02
+_COHERENT_WEIGHT = 0.7
+
+
+class Standardiser(nn.Module):
+    """Subtract the mean of normals and divide by their sd, per channel and position.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(C, G, G)``.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("spread", torch.ones(shape))
+
+    @classmethod
+    def fit(cls, maps: Tensor) -> Standardiser:
+        """Learn mean and sd from maps (N, C, G, G) of normals.
+
+        The variance is smoothed over neighbouring positions and floored, so that a position that
+        hardly varies among few pictures does not become infinitely sensitive.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there are fewer than two pictures.
+        """
+        _need(maps, 2)
+        model = cls(tuple(maps.shape[1:])).to(maps.device)
+        variance = blur(maps.var(0, correction=0)[None], 1.0)[0]
+        model.mean.copy_(maps.mean(0))
+        model.spread.copy_((variance + _VARIANCE_FLOOR).sqrt())
+        return model
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return standardised maps of the same shape."""
+        return (maps - self.mean) / self.spread
+
+
+class ResidualScale(nn.Module):
+    """Divide residuals by the root mean square of held-out normals at each position.
+
+    This is the per-position decoder sd of a sigma-VAE, estimated where the decoder has not seen
+    the picture: the in-sample one would be too small by what the latents memorised.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(C, G, G)``.
+    """
+
+    spread: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("spread", torch.ones(shape))
+
+    @classmethod
+    def fit(cls, residuals: Tensor) -> ResidualScale:
+        """Learn the scale from out-of-fold residuals (N, C, G, G) of normals.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there is no picture.
+        """
+        _need(residuals, 1)
+        model = cls(tuple(residuals.shape[1:])).to(residuals.device)
+        power = blur(residuals.square().mean(0)[None], 1.0)[0]
+        model.spread.copy_((power + _VARIANCE_FLOOR).sqrt())
+        return model
+
+    def forward(self, residuals: Tensor) -> Tensor:
+        """Return residuals in units of held-out sd, same shape."""
+        return residuals / self.spread
+
+
+class MapScale(nn.Module):
+    """Put a map on the one scale of held-out normals: mean 0, sd 1 over all their cells."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+
+    @classmethod
+    def fit(cls, maps: Tensor) -> MapScale:
+        """Learn the scale from maps (N, G, G) of held-out normals.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there is no picture.
+        """
+        _need(maps, 1)
+        model = cls().to(maps.device)
+        model.mean.copy_(maps.double().mean())
+        model.spread.copy_(maps.double().std(correction=0).clamp(min=1e-6))
+        return model
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps in sd of held-out normals, same shape; higher = more anomalous."""
+        return (maps - self.mean) / self.spread
+
+
+def energy_map(standardised: Tensor) -> Tensor:
+    """Join the channels of standardised residuals to one log-energy map.
+
+    Parameters
+    ----------
+    standardised : Tensor of shape (N, C, G, G)
+        Residuals in units of held-out sd.
+
+    Returns
+    -------
+    Tensor of shape (N, G, G)
+        ``log(blur(mean of z**2) + 0.1) + 0.7 log(mean of blur(z)**2 + 0.02)``, means over channels;
+        higher = stranger. The first sees thin marks, whose residuals change sign from cell to cell;
+        the second sees broad ones, whose residuals agree.
+    """
+    energy = blur(standardised.square().mean(1, keepdim=True), _ENERGY_BLUR)[:, 0]
+    agreed = blur(standardised, _COHERENT_BLUR).square().mean(1)
+    return torch.log(energy + _ENERGY_FLOOR) + _COHERENT_WEIGHT * torch.log(
+        agreed + _COHERENT_FLOOR
+    )
+
+
+def _need(maps: Tensor, n: int) -> None:
+    if len(maps) < n:
+        raise NotEnoughDataError(
+            f"A scale needs the maps of at least {n} normal pictures; got {len(maps)}. "
+            "Add pictures of good parts."
+        )

@@ -1,0 +1,1 @@
+"""A fitted image detector as one ONNX file."""

@@ -1,0 +1,255 @@
+"""Write a fitted image detector as one ONNX file that scores without Python.
+
+The file holds all that follows decoding: resizing, network, score, calibration. Before anything is
+kept it is run beside the detector on the same pictures, of several sizes, one at a time and
+together; a file that says something else is not written.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from vae_anomaly import __version__
+from vae_anomaly.data.images.resize import RESIZER
+from vae_anomaly.detectors.images.networks.bank import BankNetwork
+from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.onnx.scoring_graph import OUTPUTS, ScoringGraph
+from vae_anomaly.devices import device_name
+from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vae_anomaly.detectors.images.detector import ImageVAEDetector
+
+__all__ = ["INPUT", "TOLERANCE", "OnnxExport", "export_onnx"]
+
+INPUT: Final = "pictures"
+"""Name of the file's input: uint8 of shape (N, H, W, C)."""
+
+TOLERANCE: Final = 1e-4
+"""By how much, in each output, file and detector may differ: relative beyond 1."""
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A detector that was written as ONNX.
+
+    Parameters
+    ----------
+    path : Path
+    picture_channels : {1, 3}
+        Channels of the pictures that it takes.
+    size_bytes : int
+    largest_difference : float
+        Between file and detector in the anomaly score of the pictures compared.
+    threshold : float
+        Anomaly score above which an item is flagged; in the file's metadata as well.
+    """
+
+    path: Path
+    picture_channels: int
+    size_bytes: int
+    largest_difference: float
+    threshold: float
+
+
+def export_onnx(
+    detector: ImageVAEDetector, path: str | Path, *, picture_channels: int | None = None
+) -> OnnxExport:
+    """Write the detector's scoring, from decoded pixels on, as one ONNX file.
+
+    Parameters
+    ----------
+    detector : ImageVAEDetector
+        Fitted.
+    path : str or Path
+        An existing file is replaced.
+    picture_channels : {1, 3}, optional
+        Channels of the pictures; those of the model by default.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``onnx`` is not installed.
+    ModelRefusedError
+        If the model cannot be written as ONNX, or the file would not score as it does.
+    ConfigError
+        If the channels are not 1 or 3.
+    StorageError
+        If the file cannot be written.
+    """
+    channels = detector.channels_ if picture_channels is None else picture_channels
+    if channels not in (1, 3):
+        raise ConfigError(f"Pictures have 1 or 3 channels; got picture_channels={channels!r}.")
+    _refuse_what_has_no_graph(detector)
+    if device_name(detector.device) != "cpu":
+        detector = deepcopy(detector).set_params(device="cpu")
+    runtime = _required_extra()
+    batches = _probes(detector.image_size, channels)
+    wanted = [_said_by(detector, pictures) for pictures in batches]  # fills caches too
+    data = _translated(detector, batches[0])
+    difference = _compare(_session(runtime, data), batches, wanted)
+    _write(Path(path), data)
+    return OnnxExport(Path(path), channels, len(data), difference, detector.threshold_.value)
+
+
+def _refuse_what_has_no_graph(detector: ImageVAEDetector) -> None:
+    if detector.conditions_:
+        raise ModelRefusedError(
+            "A conditional model cannot be exported: a picture whose condition is unknown is "
+            "judged by another number of passes, which a graph cannot decide. Train model='bank' "
+            "for each of "
+            f"{', '.join(detector.conditions_[:5])}, or score it here."
+        )
+    if detector.registration_ is not None or detector.foreground_ is not None:
+        raise ModelRefusedError(
+            "A model that shifts pictures or paints their background cannot be exported: the graph "
+            "begins after that. Train one with register='off' and foreground='off', or score it "
+            "here."
+        )
+    if not isinstance(detector.network_, BankNetwork | PixelNetwork):
+        raise ModelRefusedError(
+            f"A model that scores by {type(detector.network_).__name__} cannot be exported: it "
+            "takes more than one pass over a picture. Train one without, or score it here."
+        )
+
+
+def _required_extra() -> Any:
+    """Return onnxruntime, if all that is needed is installed."""
+    try:
+        for name in ("onnx", "onnxscript"):
+            import_module(name)
+        return import_module("onnxruntime")
+    except ImportError as err:
+        raise MissingExtraError(
+            f"Export to ONNX needs {err.name}, which is not installed: "
+            "pip install 'vae_anomaly[onnx]'"
+        ) from None
+
+
+def _probes(size: int, channels: int) -> list[NDArray[np.uint8]]:
+    """Return pictures that file and detector are compared on: smooth, larger and smaller, 2 + 1."""
+    generator = np.random.default_rng(0)
+    batches = []
+    for height, width, n in ((size + 16, size + 40, 2), (size - 24, size, 1)):
+        coarse = generator.uniform(0.2, 0.8, (n, channels, 4, 4)).astype(np.float32)
+        smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), (height, width))
+        noisy = smooth.numpy() + generator.normal(0.0, 0.02, smooth.shape)
+        pixels = np.clip(noisy.transpose(0, 2, 3, 1), 0.0, 1.0) * 255.0
+        batches.append(pixels.astype(np.uint8))
+    return [*batches, batches[0][1:]]
+
+
+def _said_by(detector: ImageVAEDetector, pictures: NDArray[np.uint8]) -> tuple[Any, ...]:
+    seen = detector.examine(pictures)
+    return seen.raw_score, seen.anomaly_score, seen.p_value, detector.heatmap(pictures)
+
+
+def _translated(detector: ImageVAEDetector, example: NDArray[np.uint8]) -> bytes:
+    """Return the graph as the bytes of an ONNX file."""
+    graph, n = ScoringGraph(detector).eval(), torch.export.Dim("n")
+    shape = {0: n, 1: torch.export.Dim("height", min=2), 2: torch.export.Dim("width", min=2)}
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                graph,
+                (torch.from_numpy(example),),
+                dynamo=True,
+                verbose=False,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                dynamic_shapes=(shape,),
+            )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError) as err:
+        reason = str(err).strip().splitlines()[0][:300]
+        raise ModelRefusedError(
+            f"A model of kind {detector.network_.spec.kind!r} cannot be exported to ONNX: "
+            f"{reason}. model='bank' and model='conv' can."
+        ) from err
+    assert program is not None  # noqa: S101 - only without dynamo
+    model = program.model_proto
+    for key, value in _metadata(detector).items():
+        model.metadata_props.add(key=key, value=json.dumps(value))
+    return bytes(model.SerializeToString())
+
+
+def _metadata(detector: ImageVAEDetector) -> dict[str, Any]:
+    """Return what whoever runs the file has to know, as JSON values."""
+    return {
+        "vae_anomaly.version": __version__,
+        "vae_anomaly.model": detector.network_.spec.kind,
+        "vae_anomaly.image_size": detector.image_size,
+        "vae_anomaly.resizer": RESIZER,
+        "vae_anomaly.threshold": detector.threshold_.value,
+        "vae_anomaly.heat_level": detector.heat_level_,
+        "vae_anomaly.held_out_normals": detector.calibration_.n,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter says of its own affairs."""
+    loud = logging.getLogger("torch.onnx")
+    level = loud.level
+    loud.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        loud.setLevel(level)
+
+
+def _session(runtime: Any, data: bytes) -> Any:
+    return runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+
+def _compare(
+    session: Any, batches: list[NDArray[np.uint8]], wanted: list[tuple[Any, ...]]
+) -> float:
+    """Return the largest difference in the anomaly score; refuse a file that differs."""
+    largest = 0.0
+    for pictures, expected in zip(batches, wanted, strict=True):
+        found = session.run(None, {INPUT: pictures})
+        for name, ours, theirs in zip(OUTPUTS, expected, found, strict=True):
+            if not np.allclose(theirs, ours, rtol=TOLERANCE, atol=TOLERANCE):
+                raise ModelRefusedError(
+                    f"The ONNX file would not score as the detector does: its {name} differs by "
+                    f"{np.abs(theirs - ours).max():.2g}. Nothing was written; please report it "
+                    "with the versions of torch, onnx and onnxruntime."
+                )
+        largest = max(largest, float(np.abs(found[1] - expected[1]).max()))
+    return largest
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside the final place and rename, so that nobody reads half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(name).chmod(0o644)  # mkstemp made it private
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as err:
+        raise StorageError(
+            f"Cannot write {path}: {err}. Free some space or choose another file."
+        ) from err

@@ -1,0 +1,1 @@
+"""Where the part lies: moved to where the others lie, turned, cut from its background."""

@@ -1,0 +1,1 @@
+"""Large images as overlapping tiles: the grid, its networks and their training."""
