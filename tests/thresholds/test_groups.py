@@ -9,7 +9,7 @@ from scipy import stats
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import effective_items, grouped_interval, proportion_interval
 from vae_anomaly.thresholds import Threshold, candidate_table
-from vae_anomaly.thresholds.mover import Bench
+from vae_anomaly.thresholds.interactive import Bench
 
 COPIES = 5
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.thresholds.mover import Bench, Mover
+from vae_anomaly.thresholds.interactive import Bench, Mover
 
 SCORES = np.random.default_rng(0).normal(size=1000).round(2)  # with ties
 MOVES = ["up", "down", "left", "right"]

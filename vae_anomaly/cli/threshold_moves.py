@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems, Tuned
     from vae_anomaly.metrics import Interval
     from vae_anomaly.thresholds import ReviewedSample, Threshold
-    from vae_anomaly.thresholds.mover import Mover
+    from vae_anomaly.thresholds.interactive import Mover
 
 __all__ = ["keys_of", "let_owner_move", "require_terminal"]
 
@@ -73,7 +73,7 @@ def let_owner_move(
     from rich.live import Live
 
     from vae_anomaly.evaluation import bench, tuned_at
-    from vae_anomaly.thresholds.mover import Mover
+    from vae_anomaly.thresholds.interactive import Mover
 
     mover = Mover.start(bench(items, ask, volume=volume, reviews=reviews), tuned.threshold)
     start, screen = tuned.threshold, Console(stderr=True, highlight=False)

@@ -19,7 +19,7 @@ from vae_anomaly.thresholds import (
     threshold_from_reviews,
 )
 from vae_anomaly.thresholds.costs import checked_costs
-from vae_anomaly.thresholds.mover import Bench
+from vae_anomaly.thresholds.interactive import Bench
 from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vae_anomaly.thresholds.candidates import candidate_table
 from vae_anomaly.thresholds.conformal import smallest_fpr
 from vae_anomaly.thresholds.policies import Threshold
-from vae_anomaly.thresholds.reviews import ReviewedSample, threshold_from_reviews
+from vae_anomaly.thresholds.reviews.sample import ReviewedSample, threshold_from_reviews
 
 __all__ = [
     "ReviewedSample",

@@ -20,7 +20,7 @@ from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
 from vae_anomaly.thresholds.costs import checked_costs
 from vae_anomaly.thresholds.policies import Threshold
-from vae_anomaly.thresholds.reviewed import ReviewedQuality, reviewed_quality
+from vae_anomaly.thresholds.reviews.quality import ReviewedQuality, reviewed_quality
 from vae_anomaly.thresholds.rules import (
     N_FOLDS,
     NESTED_NOTE,

@@ -1,0 +1,1 @@
+"""What reviewers said of flagged items, as a sample that flags selected."""
