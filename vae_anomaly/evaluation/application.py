@@ -237,7 +237,7 @@ def _register(
     detector: Any, model: ResolvedModel, change: Change, alias: str | None, uri: str | None
 ) -> RegisteredModel:
     from vae_anomaly.tracking import register_directory
-    from vae_anomaly.tracking.changes import change_tag
+    from vae_anomaly.tracking.threshold_history import change_tag
 
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         saved = detector.save(Path(scratch) / "model")

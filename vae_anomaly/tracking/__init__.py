@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vae_anomaly.tracking.changes import ThresholdHistory, threshold_history
     from vae_anomaly.tracking.evaluations import LoggedEvaluation, log_evaluation
     from vae_anomaly.tracking.feedback import (
         FeedbackSummary,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
     from vae_anomaly.tracking.store import init_store, tracking_uri
     from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
+    from vae_anomaly.tracking.threshold_history import ThresholdHistory, threshold_history
     from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
