@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_anomaly.batch.repeats import find_repeats
+from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.errors import StorageError
 
 

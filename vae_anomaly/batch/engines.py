@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
+from vae_anomaly.batch.histories import State
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.partition import score_partition
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.settings import Output, ScoringModel
-from vae_anomaly.batch.state import State
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
 

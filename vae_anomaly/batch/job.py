@@ -15,12 +15,12 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from vae_anomaly.batch.engines import Outcome, many_processes, one_process
+from vae_anomaly.batch.histories import Chain
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.settings import Options, Output, ScoringModel
 from vae_anomaly.batch.signals import graceful_termination
-from vae_anomaly.batch.state import Chain
 from vae_anomaly.errors import (
     ConfigError,
     DataError,

@@ -69,7 +69,7 @@ class PartitionResult:
         Quarantined items by reason.
     seconds : float
     history : dict
-        Of a model with entities: the states before and after, see `vae_anomaly.batch.state`.
+        Of a model with entities: the states before and after, see `vae_anomaly.batch.histories`.
     """
 
     key: str

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vae_anomaly.batch.histories import State
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.quarantine import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
-from vae_anomaly.batch.state import State
 from vae_anomaly.failpoints import reach
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress, null_progress
@@ -75,9 +75,9 @@ def score_partition(
 def _work_for(partition: Partition) -> Callable[..., tuple[Counts, list[str]]]:
     """Return what scores a partition of this kind; who scores tables loads no image code."""
     if partition.kind == "table":
-        from vae_anomaly.batch.table_partition import score_table
+        from vae_anomaly.batch.tables import score_table
 
         return score_table
-    from vae_anomaly.batch.image_partition import score_images
+    from vae_anomaly.batch.images import score_images
 
     return score_images

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vae_anomaly.batch.histories import Chain
 from vae_anomaly.batch.job import RunSummary, run_plan
 from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
-from vae_anomaly.batch.state import Chain
-from vae_anomaly.batch.table_partition import check_table
+from vae_anomaly.batch.tables import check_table
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
@@ -40,7 +40,7 @@ def score_tables(
     """Score table files, one output file for each.
 
     Of a model with entities, the files are taken in the order of time, each goes on from the
-    histories before it, and leaves ``state/<key>.npz`` for the next; see `vae_anomaly.batch.state`.
+    histories before it, and leaves ``state/<key>.npz`` for the next; see `vae_anomaly.batch.histories`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from vae_anomaly.batch.state import State, latest_before, load_state, states_of
+from vae_anomaly.batch.histories import State, latest_before, load_state, states_of
 from vae_anomaly.data.tables.entity_histories import time_text
 from vae_anomaly.errors import ConfigError, DataError
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from vae_anomaly.batch.duplicate_ids import find_repeats
+from vae_anomaly.batch.histories import Night, State
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
-from vae_anomaly.batch.repeats import find_repeats
 from vae_anomaly.batch.settings import Output, ScoringModel
-from vae_anomaly.batch.state import Night, State
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
