@@ -16,8 +16,8 @@ from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.read import list_partitions, read_table
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.jobs.entities import read_with_history
-from vae_anomaly.jobs.tables import kinds_beside, read_schema
+from vae_anomaly.jobs.entity_rows import read_with_history
+from vae_anomaly.jobs.train_table import kinds_beside, read_schema
 from vae_anomaly.tracking import log_training
 
 __all__ = ["TrainTable", "train"]

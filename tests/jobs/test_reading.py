@@ -14,8 +14,8 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.data.tables.read import list_partitions, read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs import Destination, train_table_job
-from vae_anomaly.jobs.entities import Past
-from vae_anomaly.jobs.reading import read_training_rows
+from vae_anomaly.jobs.entity_rows import Past
+from vae_anomaly.jobs.training_rows import read_training_rows
 
 
 def payments(n: int, seed: int = 0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, seed_option
 
 if TYPE_CHECKING:
-    from vae_anomaly.demo import DemoReport
+    from vae_anomaly.jobs.demo import DemoReport
 
 
 @click.command()
@@ -29,7 +29,7 @@ def demo(out: str, seed: int, as_json: bool) -> None:
     Example:
       vae-anomaly demo --out my-demo --seed 7
     """
-    from vae_anomaly.demo import run_demo
+    from vae_anomaly.jobs.demo import run_demo
 
     with show_progress() as progress:
         report = run_demo(out, random_state=seed, progress=progress)

@@ -12,7 +12,7 @@ from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
-    from vae_anomaly.jobs.latent_space import Written
+    from vae_anomaly.jobs.latent_files import Written
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> 
       vae-anomaly latent embed models:/tiles@champion tonight/ --out latents.parquet
       vae-anomaly latent embed models:/cards@champion 'days/*.parquet' --out latents.csv
     """
-    from vae_anomaly.jobs.latent_space import write_embedding
+    from vae_anomaly.jobs.latent_files import write_embedding
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
@@ -93,7 +93,7 @@ def sample(
       vae-anomaly latent sample models:/tiles@champion --n 16 --sampler gmm --out samples.png
       vae-anomaly latent sample models:/cards@champion --n 1000 --out rows.parquet
     """
-    from vae_anomaly.jobs.latent_space import write_samples
+    from vae_anomaly.jobs.latent_files import write_samples
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
@@ -131,7 +131,7 @@ def interpolate(
       vae-anomaly latent interpolate models:/tiles@champion a.png b.png --out way.png
       vae-anomaly latent interpolate models:/cards@champion day.csv:3 day.csv:17 --out way.csv
     """
-    from vae_anomaly.jobs.latent_space import write_path
+    from vae_anomaly.jobs.latent_files import write_path
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
@@ -169,7 +169,7 @@ def traverse(
       vae-anomaly latent traverse models:/tiles@champion --out latents.png
       vae-anomaly latent traverse models:/cards@champion day.csv:3 --latents 0,2 --out moved.csv
     """
-    from vae_anomaly.jobs.latent_space import write_traversal
+    from vae_anomaly.jobs.latent_files import write_traversal
     from vae_anomaly.tracking import load
 
     chosen = None if latents is None else _numbers(latents)

@@ -16,7 +16,7 @@ from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.past import with_past
+from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.evaluation.words import one_in
 from vae_anomaly.progress import Progress, null_progress
 

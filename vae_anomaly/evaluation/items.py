@@ -18,7 +18,7 @@ from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.labels import column_of, find_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
-from vae_anomaly.evaluation.past import with_past
+from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
-from vae_anomaly.jobs.entities import Past
-from vae_anomaly.jobs.reading import SAMPLE_ROWS, TrainingRows, read_training_rows
-from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.jobs.entity_rows import Past
+from vae_anomaly.jobs.training_report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.jobs.training_rows import SAMPLE_ROWS, TrainingRows, read_training_rows
 from vae_anomaly.metrics import RankingCurve
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures

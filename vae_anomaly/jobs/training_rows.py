@@ -26,7 +26,7 @@ from vae_anomaly.data.tables.read import (
 )
 from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.jobs.entities import Past
+from vae_anomaly.jobs.entity_rows import Past
 from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["SAMPLE_ROWS", "TrainingRows", "read_training_rows"]

@@ -13,7 +13,7 @@ from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.errors import DataError, SchemaError
-from vae_anomaly.jobs.report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.jobs.training_report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.progress import Progress
 
 __all__ = ["train_images_job"]

@@ -25,9 +25,9 @@ from vae_anomaly.detectors.images.image_list import (
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.jobs.images import groups_of
-from vae_anomaly.jobs.reading import read_training_rows
-from vae_anomaly.jobs.tables import infer_schema_of, kinds_beside, real_rows
+from vae_anomaly.jobs.train_images import groups_of
+from vae_anomaly.jobs.train_table import infer_schema_of, kinds_beside, real_rows
+from vae_anomaly.jobs.training_rows import read_training_rows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 

@@ -21,7 +21,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.jobs.entities import read_with_history
+from vae_anomaly.jobs.entity_rows import read_with_history
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import log_training, register_directory, resolve
