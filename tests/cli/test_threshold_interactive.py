@@ -12,7 +12,7 @@ import pytest
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 
 from vae_anomaly.cli import main
-from vae_anomaly.cli.threshold_moves import keys_of
+from vae_anomaly.cli.threshold.interactive import keys_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
-from vae_anomaly.cli.threshold_items import NON_NEGATIVE, find_items, items_options
-from vae_anomaly.cli.threshold_tables import TITLES, interval_text
+from vae_anomaly.cli.threshold.items import NON_NEGATIVE, find_items, items_options
+from vae_anomaly.cli.threshold.tables import TITLES, interval_text
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import Comparison, ScoredItems

@@ -8,10 +8,10 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
-from vae_anomaly.cli.threshold_compare import compare
-from vae_anomaly.cli.threshold_history import history
-from vae_anomaly.cli.threshold_items import NON_NEGATIVE, POSITIVE, find_items, items_options
-from vae_anomaly.cli.threshold_tables import nested_record, print_tuned, records
+from vae_anomaly.cli.threshold.compare import compare
+from vae_anomaly.cli.threshold.history import history
+from vae_anomaly.cli.threshold.items import NON_NEGATIVE, POSITIVE, find_items, items_options
+from vae_anomaly.cli.threshold.tables import nested_record, print_tuned, records
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems
@@ -90,7 +90,7 @@ def tune(model: str, out: str, figures: str | None, uri: str | None, as_json: bo
       vae-anomaly threshold tune models:/cards@champion --scores flags/ \\
           --labels labels.parquet:is_fraud --cost-fp 1 --cost-fn 50 --volume 9500
     """
-    from vae_anomaly.cli.threshold_moves import let_owner_move, require_terminal
+    from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
     from vae_anomaly.evaluation import bind
     from vae_anomaly.evaluation import tune as choose
     from vae_anomaly.reports import write_figures, write_json

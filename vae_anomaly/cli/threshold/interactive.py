@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.threshold_tables import TITLES, interval_text
+from vae_anomaly.cli.threshold.tables import TITLES, interval_text
 
 if TYPE_CHECKING:
     from rich.table import Table
