@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from detectors.test_image import surfaces, with_holes
+from detectors.images.test_detector import surfaces, with_holes
 from pretended_gpu import PLACE, PretendedGPU
 from sklearn.base import clone
 
