@@ -16,17 +16,18 @@ PACKAGE = Path(vae_anomaly.__file__).parent
 
 # Lowest layer first. A module may import from its own layer and from those above it in this list.
 LAYERS: list[tuple[str, ...]] = [
-    ("errors", "progress"),
-    ("records", "devices"),
+    ("errors", "progress", "failpoints"),
+    ("files", "records", "devices"),
     ("metrics",),
-    ("likelihoods", "objectives", "priors", "thresholds", "data"),
-    ("models", "features", "corruption"),
-    ("training", "diagnostics", "latents", "scoring"),
+    ("vae", "data", "thresholds"),
+    ("scoring",),
     ("persistence",),
-    ("detectors", "sweep"),
+    ("detectors",),
+    ("reports",),
     ("tracking",),
-    ("batch", "monitoring", "reports"),
-    ("evaluation", "jobs", "demo"),
+    ("batch",),
+    ("evaluation",),
+    ("jobs",),
     ("cli",),
 ]
 ORDER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

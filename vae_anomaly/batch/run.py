@@ -40,7 +40,8 @@ def score_tables(
     """Score table files, one output file for each.
 
     Of a model with entities, the files are taken in the order of time, each goes on from the
-    histories before it, and leaves ``state/<key>.npz`` for the next; see `vae_anomaly.batch.histories`.
+    histories before it, and leaves ``state/<key>.npz`` for the next; see
+    `vae_anomaly.batch.histories`.
 
     Parameters
     ----------

@@ -6,7 +6,8 @@ import sys
 SCRIPT = """
 import logging
 before = (logging.root.level, list(logging.root.handlers))
-import vae_anomaly.vae.training, vae_anomaly.vae.model, vae_anomaly.vae.latents, vae_anomaly.vae.diagnostics
+import vae_anomaly.vae.training, vae_anomaly.vae.model
+import vae_anomaly.vae.latents, vae_anomaly.vae.diagnostics
 assert (logging.root.level, list(logging.root.handlers)) == before
 for name, logger in logging.root.manager.loggerDict.items():
     if name.startswith("vae_anomaly"):

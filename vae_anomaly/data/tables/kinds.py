@@ -42,7 +42,8 @@ class Column(BaseModel):
     stored : str, optional
         How the training data held it: "number", "boolean", "time", "text"; None does not matter.
     time_format : str, optional
-        How text dates or numbers since 1970 are read; see `vae_anomaly.data.tables.cells.read_times`.
+        How text dates or numbers since 1970 are read; see
+        `vae_anomaly.data.tables.cells.read_times`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -51,7 +51,8 @@ class Pictures:
     conditions : tuple of str or None
         Product or camera that each picture shows, for a conditional model; None = not told.
     white : int
-        Of pictures of more than 8 bits, the value that is white; see `vae_anomaly.data.images.bit_depth`.
+        Of pictures of more than 8 bits, the value that is white; see
+        `vae_anomaly.data.images.bit_depth`.
     registration : Registration, optional
         Moves each picture to a reference as it is prepared.
     foreground : Foreground, optional

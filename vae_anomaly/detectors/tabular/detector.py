@@ -5,8 +5,8 @@ of normal rows, in units of the posterior's standard deviation (a nearest-neighb
 aggregated posterior); the row itself is compared with normal rows, for gap and local density; and
 where the table is categorical or mostly discrete, the ELBO under a likelihood of the columns' own
 kinds joins. Every term becomes -log p among normal rows, and these are added, over two views of the
-table. How the vote is shared between latents and rows is decided without labels: by
-which of VAE and exemplars explains held-out normals better (`vae_anomaly.detectors.tabular.fit.trust`).
+table. How the vote is shared between latents and rows is decided without labels: by which of VAE
+and exemplars explains held-out normals better (`vae_anomaly.detectors.tabular.fit.trust`).
 """
 
 from __future__ import annotations

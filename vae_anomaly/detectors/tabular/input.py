@@ -65,6 +65,7 @@ def has_names(X: Any) -> bool:
 
 
 def group_column(frame: pd.DataFrame, groups: Any) -> Any:
+    """Return the groups themselves, where ``groups`` names a column of the table."""
     if not isinstance(groups, str):
         return groups
     if groups not in frame.columns:

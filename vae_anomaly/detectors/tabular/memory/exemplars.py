@@ -17,10 +17,10 @@ Statistics of a row, from its k nearest exemplars:
 * *local ratio* ``L = (mean distance of the nearest 5 + eps) / (mean of the same over those 5)``, as
   in the local outlier factor.
 
-Where the exemplars are a summary of more rows (`vae_anomaly.detectors.tabular.memory.coreset`), each has a weight:
-the rows that it is the nearest exemplar of. The gap is then the mean distance of the nearest 3
-*rows*, an exemplar standing for as many as its weight says at its own place. The local ratio stays
-one of exemplars to exemplars. Weights of 1 give the same numbers as none.
+Where the exemplars are a summary of more rows (`vae_anomaly.detectors.tabular.memory.coreset`),
+each has a weight: the rows that it is the nearest exemplar of. The gap is then the mean distance of
+the nearest 3 *rows*, an exemplar standing for as many as its weight says at its own place. The
+local ratio stays one of exemplars to exemplars. Weights of 1 give the same numbers as none.
 
 Read in latent space with distances in units of the posterior's standard deviation, G is a
 nearest-neighbour estimate of the aggregated posterior's density.

@@ -1,10 +1,11 @@
 """Which rows a memory is made of: the training rows themselves, or a summary of more of them.
 
 Where a table has more rows than the networks are trained on, the memory is chosen from up to
-`MAX_MEMORY_ROWS` of them (`vae_anomaly.detectors.tabular.memory.coreset`). Chosen exemplars lie apart from each
-other, so what they see of each other does not tell what a new row sees. Hence a tenth of the rows
-is kept out of the memory and tells what is usual for each term. Held-out rows are in neither part.
-Where no row would be left over, the memory is a uniform draw and measures itself, row by row.
+`MAX_MEMORY_ROWS` of them (`vae_anomaly.detectors.tabular.memory.coreset`). Chosen exemplars lie
+apart from each other, so what they see of each other does not tell what a new row sees. Hence a
+tenth of the rows is kept out of the memory and tells what is usual for each term. Held-out rows are
+in neither part. Where no row would be left over, the memory is a uniform draw and measures itself,
+row by row.
 """
 
 from __future__ import annotations
