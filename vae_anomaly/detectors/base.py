@@ -39,21 +39,20 @@ from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.vae.training import History
 
-__all__ = ["BaseVAEDetector", "groups_of"]
-
 Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 
-def _has_probability(detector: Any) -> bool:
-    if getattr(detector, "probability_", None) is None:
+def _probability_of(detector: BaseVAEDetector) -> ScoreProbability:
+    """Return what `set_probability` was given; without it there is no ``predict_proba``."""
+    if detector.probability_ is None:
         raise AttributeError(
             "predict_proba needs labelled anomalies, and this detector has seen none: without them "
             "only p_value(X) can be said. Calibrate with det.set_probability("
             "calibrate_probability(det.anomaly_score(X), y)) on items it was not trained on, or "
             "with: vae-anomaly probability fit MODEL INPUT --labels COLUMN"
         )
-    return True
+    return detector.probability_
 
 
 class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -63,8 +62,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     ----------
     calibration_ : ConformalCalibration
         Raw scores of normals that nothing was fitted on, with their tail.
-    calibration_groups_ : ndarray of shape (n,), int64, optional
-        Group of each of them, ascending by score; there only where tables were fitted with groups.
+    calibration_groups_ : ndarray of shape (n,), int64, or None
+        Group of each of them, ascending by score, where the detector was fitted with groups.
     threshold_ : Threshold
         The operating point: an item is flagged when its anomaly score lies above
         ``threshold_.value``.
@@ -76,19 +75,19 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         What was measured at the end of training.
     fingerprint_ : dict
         Size and SHA-256 of the training data.
-    probability_ : ScoreProbability, optional
+    probability_ : ScoreProbability or None
         What `set_probability` was given.
     """
 
     kind: str
     target_fpr: float
     calibration_: ConformalCalibration
-    calibration_groups_: NDArray[Any]
+    calibration_groups_: NDArray[np.int64] | None = None
     threshold_: Threshold
     history_: History
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
-    probability_: ScoreProbability
+    probability_: ScoreProbability | None = None
 
     @abstractmethod
     def fit(
@@ -186,14 +185,14 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         self.threshold_ = threshold
         return self
 
-    @available_if(_has_probability)  # type: ignore[untyped-decorator]  # sklearn is untyped
+    @available_if(_probability_of)  # type: ignore[untyped-decorator]  # sklearn is untyped
     def predict_proba(self, X: Any) -> Floats:
         """Return P(normal) and P(anomaly) of each item, shape (N, 2), rows sum to 1.
 
         There only after `set_probability`; it holds where anomalies are as frequent as
         ``probability_.base_rate`` says.
         """
-        anomalous = self.probability_.predict(self.anomaly_score(X))
+        anomalous = _probability_of(self).predict(self.anomaly_score(X))
         return np.column_stack([1.0 - anomalous, anomalous])
 
     def set_probability(self, probability: ScoreProbability | None) -> Self:
@@ -215,9 +214,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
                 f"set_probability takes a ScoreProbability; got {type(probability).__name__}. "
                 "Make one with calibrate_probability(det.anomaly_score(X), y)."
             )
-        self.__dict__.pop("probability_", None)
-        if probability is not None:
-            self.probability_ = probability
+        self.probability_ = probability
         return self
 
     def save(self, path: str | Path) -> Path:
@@ -231,7 +228,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             If it cannot be written; nothing half-written stays behind.
         """
         check_is_fitted(self, "calibration_")
-        kept = getattr(self, "probability_", None)
+        kept = self.probability_
         state = replace(self._state(), probability=None if kept is None else kept.to_dict())
         return write_model(state, path)
 
@@ -239,19 +236,15 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """Take back what was saved."""
         return self.set_probability(None if fields is None else ScoreProbability.from_dict(fields))
 
-    def _calibrate(self, held_out_scores: Floats, groups: NDArray[Any] | None = None) -> None:
+    def _calibrate(self, held_out_scores: Floats, groups: NDArray[np.int64] | None = None) -> None:
         """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)
-        self.__dict__.pop("calibration_groups_", None)
-        if groups is not None:
-            self.calibration_groups_ = groups[np.argsort(held_out_scores, kind="stable")]
-        self.threshold_ = default_threshold(self.calibration_, self.target_fpr, groups_of(self))
-        self.__dict__.pop("probability_", None)  # made for other scores
-
-
-def groups_of(detector: BaseVAEDetector) -> NDArray[Any] | None:
-    """Return the groups of the held-out normals, in the order of their scores, where kept."""
-    return getattr(detector, "calibration_groups_", None)
+        by_score = np.argsort(held_out_scores, kind="stable")
+        self.calibration_groups_ = None if groups is None else groups[by_score]
+        self.threshold_ = default_threshold(
+            self.calibration_, self.target_fpr, self.calibration_groups_
+        )
+        self.probability_ = None  # it was made for other scores
 
 
 def default_threshold(

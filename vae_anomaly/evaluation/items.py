@@ -99,7 +99,7 @@ class ScoredItems:
 def held_out_normals(detector: Any) -> ScoredItems:
     """Return the normals that the model held out of its own training, as scored items."""
     scores = detector.calibration_.reference_scores()
-    groups = getattr(detector, "calibration_groups_", None)
+    groups = detector.calibration_groups_
     ids = np.array([f"held-out {i + 1}" for i in range(len(scores))], dtype=object)
     counted = "" if groups is None else f" in {len(np.unique(groups)):,} groups"
     source = f"{len(scores):,} normals{counted} held out of training"
@@ -111,7 +111,7 @@ def with_held_out(items: ScoredItems, detector: Any) -> ScoredItems:
     return replace(
         items,
         held_out=detector.calibration_.reference_scores(),
-        held_out_groups=getattr(detector, "calibration_groups_", None),
+        held_out_groups=detector.calibration_groups_,
     )
 
 

@@ -454,7 +454,7 @@ def test_pictures_of_one_part_count_once_in_the_threshold_also_after_reload(tmp_
     by_parts = Threshold.from_fpr(scores, 0.05, groups=detector.calibration_groups_)
     assert detector.threshold_.value == by_parts.value
     alone = ImageVAEDetector(**settings).fit(pictures)
-    assert not hasattr(alone, "calibration_groups_")
+    assert alone.calibration_groups_ is None
     detector.save(tmp_path / "model")
     again = load_detector(tmp_path / "model")
     np.testing.assert_array_equal(again.calibration_groups_, detector.calibration_groups_)

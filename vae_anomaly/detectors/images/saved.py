@@ -11,7 +11,6 @@ import torch
 
 from vae_anomaly.data.images.bit_depth import FULL_SCALE
 from vae_anomaly.data.images.resize import RESIZER
-from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.detectors.images.features.plug_in import (
     refuse_needless,
     restore_plugged,
@@ -53,7 +52,7 @@ def state_of(detector: ImageVAEDetector) -> DetectorState:
         "heat_level": np.array([detector.heat_level_]),
         **detector.image_score_.state(),
     }
-    groups = groups_of(detector)
+    groups = detector.calibration_groups_
     if groups is not None:
         calibration["reference_groups"] = groups
     if detector.registration_ is not None:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors.base import groups_of
 from vae_anomaly.detectors.tabular.model import RowScorer
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration
@@ -54,7 +53,7 @@ def state_of(detector: TabularVAEDetector) -> DetectorState:
         weights=weights,
         calibration=_calibration_arrays(
             detector.calibration_.reference,
-            groups_of(detector),
+            detector.calibration_groups_,
             rest,
             detector._scale,
             detector.entities_,

@@ -1,0 +1,136 @@
+"""What batch, tracking, evaluation and jobs know of a fitted detector. Types only: nothing runs.
+
+::
+
+    Detector            calibration, threshold and words that tables and images share
+    ├── TableDetector   rows: schema and histories
+    └── ImageDetector   images: maps and placing
+    AnyDetector         one of the two; ``detector.kind == "tabular"`` tells a type checker which
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from vae_anomaly.data.tables.entity_histories import EntityHistories
+    from vae_anomaly.data.tables.schema import Schema
+    from vae_anomaly.detectors.images.examination import ImageExamination
+    from vae_anomaly.detectors.images.onnx.export import OnnxExport
+    from vae_anomaly.progress import Progress
+    from vae_anomaly.scoring.conformal import ConformalCalibration
+    from vae_anomaly.scoring.probability import ScoreProbability
+    from vae_anomaly.thresholds import Threshold
+    from vae_anomaly.vae.training import History
+
+Decoded_co = TypeVar("Decoded_co", covariant=True)
+
+
+class Detector(Protocol):
+    """What every fitted detector offers; see `BaseVAEDetector` for signs and ranges."""
+
+    calibration_: ConformalCalibration
+    calibration_groups_: NDArray[np.int64] | None
+    threshold_: Threshold
+    probability_: ScoreProbability | None
+    history_: History
+    metrics_: dict[str, float]
+    fingerprint_: dict[str, Any]
+
+    def anomaly_score(self, X: object) -> NDArray[np.float64]:
+        """Return -log10 p, shape (N,), higher = more anomalous."""
+
+    def p_value(self, X: object) -> NDArray[np.float64]:
+        """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
+
+    def assess(self, X: object) -> pd.DataFrame:
+        """Return scores, p-values and flags, one row an item."""
+
+    def evidence(self, X: object) -> pd.DataFrame:
+        """Return one column per kind of evidence, in nats, higher = more anomalous."""
+
+    def reasons(self, X: object, top: int = 3) -> list[list[str]]:
+        """Say in words what is unusual about each item, the most important first."""
+
+    def transform(self, X: object) -> NDArray[np.float32]:
+        """Return the posterior means of items, shape (N, Z)."""
+
+    def leading_latents(self, n: int = 8) -> list[int]:
+        """Return the latents that vary most between training normals."""
+
+    def set_threshold(self, threshold: Threshold) -> Self:
+        """Use another operating point from now on."""
+
+    def set_probability(self, probability: ScoreProbability | None) -> Self:
+        """Turn scores into probabilities from now on; None takes them away."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model directory."""
+
+
+class LatentSpace(Protocol[Decoded_co]):
+    """What a detector makes of latents: a table of rows, or an array of images."""
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        sampler: Literal["prior", "normal", "gmm"] = "prior",
+        random_state: int | None = None,
+    ) -> Decoded_co:
+        """Generate items that resemble the training normals."""
+
+    def interpolate(
+        self,
+        a: object,
+        b: object,
+        steps: int = 10,
+        mode: Literal["linear", "spherical"] = "linear",
+    ) -> Decoded_co:
+        """Walk from one item to another through latent space."""
+
+    def traverse(
+        self,
+        item: object = None,
+        dims: Sequence[int] | None = None,
+        values: ArrayLike | None = None,
+    ) -> Decoded_co:
+        """Move one latent at a time and see what it does."""
+
+
+class TableDetector(Detector, LatentSpace["pd.DataFrame"], Protocol):
+    """A detector of rows."""
+
+    kind: Literal["tabular"]
+    schema_: Schema
+    entities_: EntityHistories | None
+
+    def explain(self, X: object) -> pd.DataFrame:
+        """Return what each column adds to the raw score of each row, nats."""
+
+
+class ImageDetector(Detector, LatentSpace["NDArray[np.float32]"], Protocol):
+    """A detector of images."""
+
+    kind: Literal["image"]
+    condition: str | None
+    tile_size: int | None
+    white_: int
+    heat_level_: float
+
+    def examine(
+        self, X: object, *, conditions: object = None, progress: Progress | None = None
+    ) -> ImageExamination:
+        """Score images and keep map and evidence, in one pass."""
+
+    def export_onnx(self, path: str | Path, *, picture_channels: int | None = None) -> OnnxExport:
+        """Write all that follows decoding as one ONNX file."""
+
+
+AnyDetector = TableDetector | ImageDetector
