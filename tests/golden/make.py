@@ -28,8 +28,8 @@ from golden.answers import ROOT, answers, read_back, read_input
 from golden.backbone import Filters
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, __version__, load_detector
-from vae_anomaly.data.histories import EntityColumns
-from vae_anomaly.detectors import image_members
+from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.detectors.images import members as image_members
 from vae_anomaly.jobs import Destination, train_table_job
 from vae_anomaly.scoring.probability import calibrate_probability
 from vae_anomaly.tracking import init_store, log_training
