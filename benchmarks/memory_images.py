@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, n: int, folder: Path) -> None:
     """Train on ``n`` pictures and score six; print what it took and what was found."""
     write_pictures(folder, args.size, n)
     model, out = folder / f"model{n}", folder / f"out{n}"
-    common = ["--out", str(model), "--no-register", "--preset", args.preset, "--fpr", "0.1"]
+    common = ["--out", str(model), "--no-register", "--preset", args.preset, "--target-fpr", "0.1"]
     common += [] if args.whole else ["--tile-size", str(args.tile_size)]
     common += ["--max-steps", str(args.max_steps)] if args.max_steps else []
     steps = {

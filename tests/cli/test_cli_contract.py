@@ -55,9 +55,53 @@ def test_the_help_of_every_command_prints_an_example_on_its_own_line(name, comma
 
 @each_command
 def test_every_example_uses_only_options_that_exist(name, command):
-    known = {option for param in command.params for option in param.opts}
+    known = {option for param in command.params for option in param.opts if not _hidden(param)}
     for line in examples(name, command):
         assert {word for word in line.split() if word.startswith("--")} <= known, line
+
+
+def _hidden(param: click.Parameter) -> bool:
+    return isinstance(param, click.Option) and param.hidden
+
+
+FORMER = [
+    (name, command, param.opts[0], (param.help or "").removeprefix("Now ").rstrip("."))
+    for name, command in COMMANDS
+    for param in command.params
+    if _hidden(param)
+]
+
+
+def test_the_options_that_were_renamed_keep_their_old_names():
+    assert {f"{name.removeprefix('vae-anomaly ')} {old}" for name, _, old, _ in FORMER} >= {
+        "train images --fpr", "train table --fpr", "train table --label", "sweep table --label",
+        "data check --label", "data schema --label", "evaluate --group", "models promote --group",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "old", "new"), FORMER, ids=[f"{name} {old}" for name, _, old, _ in FORMER]
+)
+def test_an_old_name_does_what_the_new_one_does_and_says_so(name, command, old, new, capsys):
+    needed = []
+    for param in command.params:
+        if param.required:
+            needed += [param.opts[0], "1"] if isinstance(param, click.Option) else ["1"]
+    params = []
+    for option in (old, new):
+        with command.make_context(name, [*needed, option, "0.25"]) as context:
+            params.append(context.params)
+    assert params[0] == params[1]
+    note = f"{old} is now called {new}; the old name goes with the next version\n"
+    assert capsys.readouterr() == ("", note)
+    assert f"{old} " not in command.get_help(click.Context(command))
+
+
+def test_what_is_wrong_with_an_old_name_is_told_of_the_new_one(capsys):
+    with pytest.raises(SystemExit) as stop:
+        group.main(["train", "table", "rows.csv", "--fpr", "2"])
+    assert stop.value.code == 2
+    assert "Invalid value for '--target-fpr'" in capsys.readouterr().err
 
 
 @each_command

@@ -37,7 +37,7 @@ def test_check_of_a_table_tells_kinds_and_leaks(call, rows):
     frame.loc[:30, "fraud"] = 1
     frame["copy"] = frame["fraud"] * 3.5
     frame.to_parquet(rows)
-    code, out, _ = call("data", "check", rows, "--label", "fraud")
+    code, out, _ = call("data", "check", rows, "--labels", "fraud")
     assert code == 0
     assert "amount numeric" in out
     assert "WARNING" in out
@@ -52,7 +52,7 @@ def test_check_of_nothing_is_exit_3(call, tmp_path):
 
 
 def test_schema_printed_can_be_read_back(call, rows):
-    code, out, _ = call("data", "schema", rows, "--label", "online", "--id-column", "id")
+    code, out, _ = call("data", "schema", rows, "--labels", "online", "--id-column", "id")
     assert code == 0
     schema = Schema.from_json(out)
     assert (schema.label, schema.id_column) == ("online", "id")
@@ -67,7 +67,7 @@ def test_schema_goes_to_a_file_with_the_next_command(call, rows, tmp_path):
 
 
 def test_schema_of_a_label_that_is_not_there_is_a_usage_error(call, rows):
-    code, _, err = call("data", "schema", rows, "--label", "onlin")
+    code, _, err = call("data", "schema", rows, "--labels", "onlin")
     assert (code, "did you mean 'online'" in err) == (2, True)
 
 

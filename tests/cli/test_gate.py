@@ -103,7 +103,7 @@ def test_normals_alone_show_false_alarms_and_fail_what_needs_anomalies(gate):
 
 
 def test_groups_of_normals_are_resampled_whole(gate):
-    wide = gate("--require", "fpr<=0.5", "--group", "merchant", "--json", labels=False)
+    wide = gate("--require", "fpr<=0.5", "--groups", "merchant", "--json", labels=False)
     fpr = json.loads(wide[1])["gate"]["figures"]["fpr"]
     assert fpr["low"] <= fpr["estimate"] <= fpr["high"]
 

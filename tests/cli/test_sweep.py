@@ -38,7 +38,7 @@ def cells_of(said: dict, latent_dim: int) -> list[dict]:
 
 
 def test_table_shows_the_order_of_errors_and_is_logged(call_json, valves, store):
-    said = call_json("sweep", "table", valves, "--label", "fault", "--groups", "machine", "--beta",
+    said = call_json("sweep", "table", valves, "--labels", "fault", "--groups", "machine", "--beta",
                      "0.5,1,4", "--latent-dim", 2, "--steps", 250, "--name", "valves",
                      "--tracking-uri", store)  # fmt: skip
     line = [cell["rmse"] for cell in cells_of(said, 2)] + [said["rmse_mean"]]
@@ -59,7 +59,7 @@ def test_table_shows_the_order_of_errors_and_is_logged(call_json, valves, store)
 
 
 def test_text_holds_the_table_the_baseline_the_reading_and_the_next_command(call, valves, tmp_path):
-    code, out, err = call("sweep", "table", valves, "--label", "fault", "--beta", "1,50",
+    code, out, err = call("sweep", "table", valves, "--labels", "fault", "--beta", "1,50",
                           "--latent-dim", "2,8", "--steps", 60, "--no-track",
                           "--out", "sweep.json")  # fmt: skip
     assert code == 0
@@ -72,7 +72,7 @@ def test_text_holds_the_table_the_baseline_the_reading_and_the_next_command(call
         "not better detection",
         "Collapsed: beta 50, latent size 8: 8 of 8 latents",
         "lower --beta or --sigma",
-        "vae-anomaly train table valves.csv --label fault",
+        "vae-anomaly train table valves.csv --labels fault",
     ):
         assert words in out
     assert "Collapse" not in err

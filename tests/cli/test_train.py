@@ -71,7 +71,7 @@ def test_labelled_anomalies_are_left_out_and_measure_the_ranking(call_json, tmp_
     frame["fraud"] = np.arange(300) >= 290
     frame.loc[frame["fraud"], "amount"] = 50_000.0
     frame.to_csv(tmp_path / "days.csv", index=False)
-    said = call_json("train", "table", "days.csv", "--label", "fraud", "--out", "m",
+    said = call_json("train", "table", "days.csv", "--labels", "fraud", "--out", "m",
                      "--no-register", *QUICK)  # fmt: skip
     assert said["reading"]["n_left_out"] == 10
     assert said["metrics"]["labelled_anomalies"] == 10
@@ -83,7 +83,7 @@ def test_labelled_anomalies_are_left_out_and_measure_the_ranking(call_json, tmp_
 def test_labels_may_lie_in_a_file_of_their_own(call_json, rows, tmp_path):
     ids = pd.read_parquet(rows)["id"]
     pd.DataFrame({"id": ids[:20], "bad": 1}).to_csv(tmp_path / "labels.csv", index=False)
-    said = call_json("train", "table", rows, "--label", "labels.csv:bad", "--id-column", "id",
+    said = call_json("train", "table", rows, "--labels", "labels.csv:bad", "--id-column", "id",
                      "--out", "m", "--no-register", *QUICK)  # fmt: skip
     assert said["reading"]["n_left_out"] == 20
 
@@ -190,7 +190,7 @@ def test_empty_file_is_refused_by_name(call, tmp_path):
         (["--name", "../n"], "name"),
         (["--no-register"], "--out"),
         ([], "--name"),
-        (["--fpr", "0", "--name", "n"], "--fpr"),
+        (["--target-fpr", "0", "--name", "n"], "--target-fpr"),
     ],
 )
 def test_wrong_options_are_usage_errors(call, rows, options, words):
@@ -200,7 +200,7 @@ def test_wrong_options_are_usage_errors(call, rows, options, words):
 
 
 def test_label_that_is_no_column_is_refused(call, rows):
-    code, _, err = call("train", "table", rows, "--label", "onlin", "--name", "n")
+    code, _, err = call("train", "table", rows, "--labels", "onlin", "--name", "n")
     assert code == 3
     assert "did you mean 'online'" in err
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import json_option
+from vae_anomaly.cli.options import json_option, labels_option
 from vae_anomaly.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def data() -> None:
 
 @data.command()
 @click.argument("path")
-@click.option("--label", metavar="COLUMN", help="Label column of a table.")
+@labels_option("Label column of a table.")
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or pictures suggest, for training.")  # fmt: skip
 @json_option
-def check(path: str, label: str | None, groups_out: str | None, as_json: bool) -> None:
+def check(path: str, labels: str | None, groups_out: str | None, as_json: bool) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
     PATH is a folder of pictures, a manifest, or tables. Exit code 3 when something would be
@@ -44,12 +44,12 @@ def check(path: str, label: str | None, groups_out: str | None, as_json: bool) -
     Examples:
       vae-anomaly data check tiles/
       vae-anomaly data check tiles/ --groups-out tiles/groups.csv
-      vae-anomaly data check 'days/*.parquet' --label is_fraud
+      vae-anomaly data check 'days/*.parquet' --labels is_fraud
     """
     from vae_anomaly.data.doctor import check_path
 
     with show_progress() as progress:
-        report = check_path(path, label=label, progress=progress)
+        report = check_path(path, label=labels, progress=progress)
     if groups_out is not None:
         _write_groups(report, Path(groups_out))
     if not emit(report.to_dict(), as_json=as_json):
@@ -63,12 +63,12 @@ def check(path: str, label: str | None, groups_out: str | None, as_json: bool) -
 
 @data.command()
 @click.argument("path")
-@click.option("--label", metavar="COLUMN", help="Column that says what is anomalous.")
+@labels_option("Column that says what is anomalous.")
 @click.option("--id-column", metavar="COLUMN", help="Column that names a row.")
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
 @json_option
 def schema(
-    path: str, label: str | None, id_column: str | None, out: str | None, as_json: bool
+    path: str, labels: str | None, id_column: str | None, out: str | None, as_json: bool
 ) -> None:
     """Print how the columns of the tables at PATH are understood, as JSON to be edited.
 
@@ -78,13 +78,13 @@ def schema(
     \b
     Examples:
       vae-anomaly data schema days/2024-05-01.parquet
-      vae-anomaly data schema 'days/*.parquet' --label is_fraud --out cards.schema.json
+      vae-anomaly data schema 'days/*.parquet' --labels is_fraud --out cards.schema.json
     """
     from vae_anomaly.data.tables.read import read_table
     from vae_anomaly.files import replace_file
     from vae_anomaly.jobs import infer_schema_of
 
-    found = infer_schema_of(read_table(path), label=label, id_column=id_column)
+    found = infer_schema_of(read_table(path), label=labels, id_column=id_column)
     if out is not None:
         with replace_file(Path(out)) as temporary:
             temporary.write_text(found.to_json(), encoding="utf-8")

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import device_option, json_option, tracking_option
+from vae_anomaly.cli.options import (
+    device_option,
+    groups_option,
+    json_option,
+    labels_option,
+    state_option,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +42,8 @@ MAX_VALUES_SHOWN = 20
 @click.command()
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
-@click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
-@click.option("--group", metavar="COLUMN", help="Customer, machine, ...: resampled together.")
+@labels_option()
+@groups_option("Customer, machine, ...: resampled together.")
 @click.option(
     "--by",
     multiple=True,
@@ -54,7 +60,7 @@ def evaluate(
     model: str,
     input_: str,
     labels: str | None,
-    group: str | None,
+    groups: str | None,
     by: tuple[str, ...],
     out: str | None,
     log: bool,
@@ -82,7 +88,7 @@ def evaluate(
     detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         items = score_items(
-            detector, input_, labels=labels, groups=group, by=by, state=state, progress=progress
+            detector, input_, labels=labels, groups=groups, by=by, state=state, progress=progress
         )
     report = measure(items, detector.threshold_)
     said = {"model": resolved.label, **report.to_dict()}

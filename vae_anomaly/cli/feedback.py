@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import json_option, seed_option, state_option, tracking_option
 from vae_anomaly.cli.threshold.items import find_items
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import device_option, json_option, tracking_option
+from vae_anomaly.cli.options import device_option, json_option, state_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import Inspection

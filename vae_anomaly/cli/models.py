@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import (
+    groups_option,
+    json_option,
+    labels_option,
+    state_option,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.errors import GateFailedError
@@ -86,8 +91,8 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
     help='Such as "auroc>=0.9" or "fpr.high<=0.02" (an end of the interval); repeatable.',
 )
 @click.option("--input", "source", metavar="PATH", help="What the rules are measured on.")
-@click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
-@click.option("--group", "groups", metavar="COLUMN", help="Items of one group stay together.")
+@labels_option()
+@groups_option()
 @state_option
 @tracking_option
 @json_option
@@ -114,7 +119,7 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     if bool(require) != bool(source) or (not require and (labels or groups or state)):
         raise click.UsageError(
             "--require and --input go together: rules, and the items to measure them on; "
-            "--labels, --group and --state belong to that input."
+            "--labels, --groups and --state belong to that input."
         )
     if source is None:
         _say_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import json_option, state_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.scoring.probability import ScoreProbability

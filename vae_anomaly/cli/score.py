@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import state_option
-from vae_anomaly.cli.options import device_option, json_option, tracking_option
+from vae_anomaly.cli.options import device_option, json_option, state_option, tracking_option
 from vae_anomaly.errors import GateFailedError
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def sweep() -> None:
 
     \b
     Examples:
-      vae-anomaly sweep table days.csv --label is_fraud --beta 0.5,1,4 --latent-dim 2,8
+      vae-anomaly sweep table days.csv --labels is_fraud --beta 0.5,1,4 --latent-dim 2,8
       vae-anomaly sweep images tiles/train/good --latent-dim 8,32
     """
 
@@ -110,7 +110,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 
     \b
     Examples:
-      vae-anomaly sweep table days.csv --label is_fraud --beta 0.5,1,4 --latent-dim 2,8
+      vae-anomaly sweep table days.csv --labels is_fraud --beta 0.5,1,4 --latent-dim 2,8
       vae-anomaly sweep table 'days/*.parquet' --groups customer --no-track --json
     """
     from vae_anomaly.cli.train import table as train_table
@@ -118,14 +118,15 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 
     kinds = kinds_of(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
-    chosen = {key: options[key] for key in ("label", "id_column", "groups", "betas", "latent_dims")}
+    chosen = {key: options[key] for key in ("id_column", "groups", "betas", "latent_dims")}
+    chosen["label"] = options["labels"]
     with show_progress() as progress:
         report = sweep_table_job(
             paths, settings=_settings(options), schema=schema, kinds=kinds, progress=progress,
             **chosen,
         )  # fmt: skip
     again = ["train", "table", *paths]
-    for option in ("label", "id_column", "groups"):
+    for option in ("labels", "id_column", "groups"):
         again += [f"--{option.replace('_', '-')}", options[option]] if options[option] else []
     again += ["--schema", options["schema_file"]] if options["schema_file"] else []
     for option, given in (("--kind", options["kinds"]), ("--ignore", options["ignore"])):

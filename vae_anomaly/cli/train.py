@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.entities import declared_entities, entity_options
 from vae_anomaly.cli.options import (
+    declared_entities,
     device_option,
+    entity_options,
     json_option,
     kinds_of,
+    renamed,
     seed_option,
     table_options,
     tracking_option,
@@ -61,9 +63,10 @@ def training_options(command: Command) -> Command:
             click.option("--no-register", is_flag=True, help="With --out: the folder only."),
             click.option("--preset", type=click.Choice(["fast", "default", "thorough"]),
                          default="default", show_default=True, help="How much work to spend."),
-            click.option("--fpr", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            click.option("--target-fpr", type=click.FloatRange(0, 1, min_open=True, max_open=True),
                          default=0.01, show_default=True,
                          help="False alarms per normal item that you accept."),
+            renamed("--fpr", "--target-fpr"),
             click.option("--max-steps", type=click.IntRange(min=1), metavar="N",
                          help="Upper bound on optimisation steps.  [default: the preset's]"),
         ]
@@ -116,7 +119,7 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     \b
     Examples:
       vae-anomaly train images tiles/train/good --name tiles
-      vae-anomaly train images tiles/ --name tiles --groups parts.csv --fpr 0.005
+      vae-anomaly train images tiles/ --name tiles --groups parts.csv --target-fpr 0.005
       vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
@@ -169,7 +172,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
     Examples:
       vae-anomaly train table 'days/2024-04-*.parquet' --name cards --id-column payment_id
       vae-anomaly train table days/ --name cards --entity card --time at --amount euro
-      vae-anomaly train table days.csv --name cards --label is_fraud --kind shop=categorical
+      vae-anomaly train table days.csv --name cards --labels is_fraud --kind shop=categorical
       vae-anomaly train table parts.csv --name press --model conditional --condition product
     """
     from vae_anomaly import TabularVAEDetector
@@ -177,8 +180,11 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 
     where, kinds = _destination(options), kinds_of(options["kinds"], options["ignore"])
     schema = read_schema(options["schema_file"]) if options["schema_file"] else None
-    chosen = {key: options[key] for key in ("label", "id_column", "groups", "sample_rows")}
-    chosen["entities"] = declared_entities(options)
+    chosen = {key: options[key] for key in ("id_column", "groups", "sample_rows")}
+    chosen["label"] = options["labels"]
+    chosen["entities"] = declared_entities(
+        options["entities"], options["time_column"], options["amount_column"]
+    )
     named = ("model", "condition", "beta", "latent_dim", "memory", "contamination")
     kind = {key: options[key] for key in named}
     detector = TabularVAEDetector(**kind, **_parameters(options))
@@ -209,7 +215,7 @@ def _parameters(options: dict[str, Any]) -> dict[str, Any]:
     """Return what both detectors call the same."""
     return {
         "preset": options["preset"],
-        "target_fpr": options["fpr"],
+        "target_fpr": options["target_fpr"],
         "max_steps": options["max_steps"],
         "random_state": options["seed"],
     }

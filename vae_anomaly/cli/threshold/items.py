@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.entities import state_option
+from vae_anomaly.cli.options import state_option
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems
