@@ -1,4 +1,4 @@
-"""A threshold is written, read back and refused by another model."""
+"""A threshold is written, read back, and says what it flags."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from vae_anomaly.errors import CalibrationError, DataError, ModelRefusedError
+from vae_anomaly.errors import CalibrationError, DataError
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.record import is_anomaly
 
 SCORES = np.linspace(0.0, 3.0, 300)
 LABELS = np.repeat([0, 1], [250, 50])
@@ -37,6 +38,16 @@ def test_an_item_at_the_bound_is_normal_and_above_it_is_not():
     assert Threshold(value=2.0).flag([2.0, np.nextafter(2.0, 3.0)]).tolist() == [False, True]
 
 
+def test_what_has_no_score_is_never_normal():
+    assert is_anomaly([1.0, 2.0, 2.1, np.nan, np.inf], 2.0).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_never_passed_as_normal(bad):
     with pytest.raises(CalibrationError, match="not finite"):
@@ -46,13 +57,6 @@ def test_a_score_that_is_not_finite_is_never_passed_as_normal(bad):
 def test_the_p_value_is_the_same_bound():
     assert Threshold(value=2.0).p_value == pytest.approx(0.01)
     assert Threshold(value=-1.0).p_value == 1.0
-
-
-def test_a_threshold_is_refused_by_another_model():
-    threshold = Threshold(value=2.0).for_model("cards/3")
-    threshold.require_model("cards/3")
-    with pytest.raises(ModelRefusedError, match=r"made for model cards/3; got cards/4"):
-        threshold.require_model("cards/4")
 
 
 def test_the_hash_names_the_scores_that_chose_it():

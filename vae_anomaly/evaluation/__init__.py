@@ -11,31 +11,30 @@
 
 from __future__ import annotations
 
-from vae_anomaly.evaluation.application import (
-    Application,
-    apply_threshold,
-    bind,
-    require_same_scores,
-    require_scores_of,
-    score_scale,
-)
-from vae_anomaly.evaluation.comparison import Comparison, compare, require_same_scale
 from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
-from vae_anomaly.evaluation.items import ScoredItems, held_out_normals, score_items, with_held_out
-from vae_anomaly.evaluation.probabilities import (
-    AppliedProbability,
-    apply_probability,
-    fit_probability,
-)
+from vae_anomaly.evaluation.items import held_out_normals, score_items, with_held_out
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
-from vae_anomaly.evaluation.tuning import POLICIES, Tuned, bench, tune, tuned_at
-from vae_anomaly.evaluation.verdicts import (
+from vae_anomaly.thresholds.compare import Comparison, compare, require_same_scale
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.reviews.verdicts import (
     ReadVerdicts,
     draw_audit,
     read_verdicts,
     reviewed_items,
+)
+from vae_anomaly.thresholds.tune import POLICIES, Tuned, bench, tune, tuned_at
+from vae_anomaly.tracking.apply import (
+    Application,
+    AppliedProbability,
+    apply_probability,
+    apply_threshold,
+    bind,
+    fit_probability,
+    require_same_scores,
+    require_scores_of,
+    score_scale,
 )
 
 __all__ = [

@@ -18,11 +18,12 @@ import numpy as np
 
 from vae_anomaly.data.tables.kinds import did_you_mean
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.evaluation.items import ScoredItems, score_items
+from vae_anomaly.evaluation.items import score_items
 from vae_anomaly.evaluation.report import evaluate
 from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
 from vae_anomaly.progress import Progress
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
     from vae_anomaly.tracking import Promotion

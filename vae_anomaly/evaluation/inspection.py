@@ -17,8 +17,8 @@ from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.histories import with_past
-from vae_anomaly.evaluation.words import one_in
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.thresholds.record import one_in
 
 if TYPE_CHECKING:
     import pandas as pd

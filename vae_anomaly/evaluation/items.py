@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,80 +20,16 @@ from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ScoredItems", "held_out_normals", "score_items", "with_held_out"]
-
 Floats = NDArray[np.float64]
-Masks = tuple[NDArray[np.bool_], ...]
-Heat = tuple[NDArray[np.float32], ...]
 BLOCK_ROWS = 8192
 BLOCK_PICTURES = 32
 PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ScoredItems:
-    """Items, their anomaly scores, and labels where there are any.
-
-    Parameters
-    ----------
-    ids : ndarray of shape (N,), object
-    scores : ndarray of shape (N,), float64
-        Anomaly scores, -log10 p; higher = more anomalous.
-    labels : ndarray of shape (N,), bool, optional
-        True = anomaly.
-    kinds : ndarray of shape (N,), object, optional
-        "good", or the kind of anomaly.
-    groups : ndarray of shape (N,), object, optional
-        Part, customer or camera.
-    amounts : ndarray of shape (N,), float64, optional
-        What is at stake.
-    by : dict of str to ndarray of shape (N,), object
-        Columns whose values get a table line each: machine, shop, camera.
-    flagged : ndarray of shape (N,), bool, optional
-        Flagged by the scoring job that made the scores.
-    left_out : dict of str to int
-        Items that could not be scored or judged, by reason.
-    masks, heat : tuple of ndarray of shape (128, 128)
-        Of pictures whose defects are outlined, and of good ones.
-    source : str
-        Where the scores are from, in words.
-    held_out : ndarray of shape (M,), float64, optional
-        Scores of the normals that the model was calibrated on.
-    held_out_groups : ndarray of shape (M,), optional
-        Their groups, where the model was trained with groups and kept them.
-    """
-
-    ids: NDArray[np.object_]
-    scores: Floats
-    labels: NDArray[np.bool_] | None = None
-    kinds: NDArray[np.object_] | None = None
-    groups: NDArray[np.object_] | None = None
-    amounts: Floats | None = None
-    by: dict[str, NDArray[np.object_]] = field(default_factory=dict)
-    flagged: NDArray[np.bool_] | None = None
-    left_out: dict[str, int] = field(default_factory=dict)
-    masks: Masks = ()
-    heat: Heat = ()
-    source: str = ""
-    held_out: Floats | None = None
-    held_out_groups: NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    @property
-    def normals(self) -> Floats:
-        """Scores of the items that count as normal: all of them where there are no labels."""
-        return self.scores if self.labels is None else self.scores[~self.labels]
-
-    def flagged_by(self, value: float) -> NDArray[np.bool_]:
-        """Say what was flagged: by the scoring job if known, else what lies above ``value``."""
-        return self.flagged if self.flagged is not None else np.asarray(self.scores > value)
 
 
 def held_out_normals(detector: Any) -> ScoredItems:
@@ -206,7 +142,7 @@ def _score_rows(
         source=source,
     )
     scores = _row_scores(detector, frame[keep], tell)
-    return replace(select(items, keep), scores=scores)
+    return replace(items.take(keep), scores=scores)
 
 
 def _row_scores(detector: Any, frame: pd.DataFrame, tell: Progress) -> Floats:
@@ -215,14 +151,6 @@ def _row_scores(detector: Any, frame: pd.DataFrame, tell: Progress) -> Floats:
         parts.append(detector.anomaly_score(frame.iloc[start : start + BLOCK_ROWS]))
         tell("score rows", min(start + BLOCK_ROWS, len(frame)), len(frame))
     return np.concatenate(parts)
-
-
-def select(items: ScoredItems, keep: NDArray[np.bool_]) -> ScoredItems:
-    """Return some of the items; masks and heat maps are not touched."""
-    columns = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
-    present = {name: getattr(items, name) for name in columns}
-    chosen: dict[str, Any] = {k: None if v is None else v[keep] for k, v in present.items()}
-    return replace(items, by={name: column[keep] for name, column in items.by.items()}, **chosen)
 
 
 def _score_pictures(

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import DataError
-from vae_anomaly.evaluation.items import ScoredItems
 from vae_anomaly.metrics import (
     Interval,
     RankingCurve,
@@ -22,6 +21,7 @@ from vae_anomaly.metrics import (
     recall_by_kind,
 )
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.items import ScoredItems
 
 __all__ = ["EvaluationReport", "evaluate", "figures_by"]
 

@@ -12,12 +12,10 @@ from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.labels import column_of, find_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
-from vae_anomaly.evaluation.items import ScoredItems, select
+from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["read_scores"]
 
 SCORE_NAMES = ("score", "anomaly_score")
 
@@ -82,7 +80,7 @@ def read_scores(
         source=str(source),
     )
     versions = frame["model_version"].unique() if "model_version" in frame.columns else ()
-    return select(items, np.isfinite(marks)), tuple(sorted(str(v) for v in versions))
+    return items.take(np.isfinite(marks)), tuple(sorted(str(v) for v in versions))
 
 
 def _read(source: Path) -> pd.DataFrame:

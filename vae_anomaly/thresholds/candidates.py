@@ -19,6 +19,8 @@ __all__ = ["candidate_table", "policy_name"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ASKED = {
     "fpr": ("fpr",),
     "max_alarms": ("max_alarms_per_day",),
@@ -152,14 +154,8 @@ def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
         "p_value": threshold.p_value,
         "extrapolated": threshold.extrapolated,
     }
-    figures = {
-        "fpr": threshold.expected_fpr,
-        "alarms_per_day": None if volume is None else threshold.alarms_per_day(volume),
-        "precision": threshold.expected_precision,
-        "recall": threshold.expected_recall,
-        "cost": threshold.expected_cost,
-    }
-    for name, figure in figures.items():
-        shown = figure or Interval(math.nan, math.nan, math.nan)
-        row |= {name: shown.estimate, f"{name}_low": shown.low, f"{name}_high": shown.high}
+    known = threshold.figures(volume)
+    for name in FIGURES:
+        figure = known.get(name, UNKNOWN)
+        row |= {name: figure.estimate, f"{name}_low": figure.low, f"{name}_high": figure.high}
     return row

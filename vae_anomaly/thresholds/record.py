@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
@@ -9,19 +10,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, FiniteFloat
 
-from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores
 from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
 
-__all__ = ["ThresholdRecord"]
-
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+PER_THOUSAND = 1000.0
 
 
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
+
+
+def is_anomaly(scores: ArrayLike, value: float) -> BoolArray:
+    """Say which scores are flagged: the one rule, for every way to flag.
+
+    Parameters
+    ----------
+    scores : array-like of any shape
+        Anomaly scores, higher = more anomalous.
+    value : float
+        Of the threshold.
+
+    Returns
+    -------
+    flags : ndarray of bool, of the same shape
+        True above the threshold, not at it. A score that is not a number is never normal: True.
+    """
+    return np.asarray(~(np.asarray(scores) <= value), dtype=np.bool_)
 
 
 class ThresholdRecord(JsonRecord):
@@ -98,7 +115,7 @@ class ThresholdRecord(JsonRecord):
         CalibrationError
             If a score is not finite: it must be quarantined, never pass as normal.
         """
-        return np.asarray(checked_scores(scores) > self.value, dtype=np.bool_)
+        return is_anomaly(checked_scores(scores), self.value)
 
     def measured(
         self,
@@ -139,23 +156,26 @@ class ThresholdRecord(JsonRecord):
         """Return the same threshold, bound to a model version."""
         return self._with(model_version=model_version)
 
-    def require_model(self, model_version: str) -> None:
-        """Refuse to be used with another model than the one it was made for.
-
-        Raises
-        ------
-        ModelRefusedError
-            If both versions are known and differ.
-        """
-        if self.model_version and model_version and self.model_version != model_version:
-            raise ModelRefusedError(
-                f"This threshold was made for model {self.model_version}; got {model_version}. "
-                "Tune one for this model: vae-anomaly threshold tune."
-            )
-
     def alarms_per_day(self, volume: float) -> Interval | None:
         """Return the false alarms a day that `expected_fpr` means at a daily volume of normals."""
         return None if self.expected_fpr is None else self.expected_fpr.scaled(volume)
+
+    def figures(self, volume: float | None = None) -> dict[str, Interval]:
+        """Return what is known of it: ``fpr, alarms_per_day, precision, recall, cost``.
+
+        Parameters
+        ----------
+        volume : float, optional
+            Items a day; without, no alarms a day.
+        """
+        figures = {
+            "fpr": self.expected_fpr,
+            "alarms_per_day": None if volume is None else self.alarms_per_day(volume),
+            "precision": self.expected_precision,
+            "recall": self.expected_recall,
+            "cost": self.expected_cost,
+        }
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
     def describe(self) -> str:
         """Say in one sentence what is flagged and what to expect."""
@@ -168,5 +188,51 @@ class ThresholdRecord(JsonRecord):
             )
         return text + (" (extrapolated)" if self.extrapolated else "")
 
+    def in_words(self, volume: float | None = None) -> str:
+        """Say what it means to the person who answers for it.
+
+        Parameters
+        ----------
+        volume : float, optional
+            Items a day; without, of a thousand items.
+        """
+        sentences = [
+            f"An item is flagged when its anomaly score is above {self.value:.4g}: by the model's "
+            f"own calibration at most {one_in(self.value)} normal items is that strange."
+        ]
+        if self.expected_fpr is not None:
+            count, unit = (volume, " a day") if volume else (PER_THOUSAND, "")
+            alarms = self.expected_fpr.scaled(count)
+            sentences.append(
+                f"Of {count:,.0f} good items{unit} about {_amount(alarms.estimate)} will be "
+                f"flagged ({_amount(alarms.low)} to {_amount(alarms.high)})."
+            )
+        for figure, text in (
+            (self.expected_recall, "of the anomalies are found"),
+            (self.expected_precision, "of the flags are real"),
+        ):
+            if figure is not None:
+                ends = f"({figure.low:.0%} to {figure.high:.0%})"
+                sentences.append(f"{figure.estimate:.0%} {text} {ends}.")
+        if self.expected_cost is not None:
+            sentences.append(f"The cost is {self.expected_cost.estimate:.4g} per item.")
+        if self.extrapolated:
+            sentences.append("This rests on a fitted tail, beyond what the normals can show.")
+        return " ".join([*sentences, self.note]).strip()
+
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
+
+
+def one_in(score: float) -> str:
+    """Say an anomaly score, -log10 p, as ``1 in N``."""
+    if score <= 0:
+        return "every one of the"
+    many = 10.0 ** min(score, 300.0)
+    if many > 1e9:
+        return "fewer than 1 in 1,000,000,000"
+    return f"1 in {math.floor(many + 1e-9):,}" if many >= 10 else f"1 in {many:.3g}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -136,12 +136,11 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     Example:
       vae-anomaly threshold show models:/cards@champion
     """
-    from vae_anomaly.evaluation.words import in_words
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
     current = detector.threshold_
-    words = in_words(current)
+    words = current.in_words()
     said = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
     if emit(said, as_json=as_json):
         return

@@ -57,17 +57,7 @@ def nested_record(tuned: Tuned) -> dict[str, Any]:
 
 def nested_estimate(tuned: Tuned) -> dict[str, Interval]:
     """Return what a threshold tuned on labels is worth on items that did not choose it."""
-    if not tuned.threshold.is_nested:
-        return {}
-    t = tuned.threshold
-    figures = {
-        "fpr": t.expected_fpr,
-        "alarms_per_day": t.alarms_per_day(tuned.volume),
-        "precision": t.expected_precision,
-        "recall": t.expected_recall,
-        "cost": t.expected_cost,
-    }
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    return tuned.threshold.figures(tuned.volume) if tuned.threshold.is_nested else {}
 
 
 def _print_nested(tuned: Tuned, titles: dict[str, str]) -> None:

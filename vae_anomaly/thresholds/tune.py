@@ -10,25 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.evaluation.items import ScoredItems, select
-from vae_anomaly.evaluation.words import in_words
-from vae_anomaly.thresholds import (
-    ReviewedSample,
-    Threshold,
-    candidate_table,
-    threshold_from_reviews,
-)
+from vae_anomaly.thresholds.candidates import candidate_table
 from vae_anomaly.thresholds.costs import checked_costs
 from vae_anomaly.thresholds.interactive import Bench
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.record import PER_THOUSAND
+from vae_anomaly.thresholds.reviews.sample import ReviewedSample, threshold_from_reviews
 from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["POLICIES", "Tuned", "bench", "tune", "tuned_at"]
-
 Ask = Mapping[str, float]
-PER_THOUSAND = 1000.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ def tuned_at(
         measure=point.measure if reviews is not None else None,
     )
     same = (table["threshold"] == threshold.value) & ~table["chosen"]  # the chosen one says it
-    return Tuned(threshold, table[~same].reset_index(drop=True), day, in_words(threshold, volume))
+    return Tuned(threshold, table[~same].reset_index(drop=True), day, threshold.in_words(volume))
 
 
 def bench(
@@ -137,7 +131,7 @@ def bench(
 ) -> Bench:
     """Return what thresholds are measured on; parameters as for `tune`."""
     if reviews is not None:
-        told, rest = reviews, select(items, ~reviews.confirmed)
+        told, rest = reviews, items.take(~reviews.confirmed)
         prices = {name: ask.get(name) for name in ("cost_fp", "cost_fn")}
         return Bench(
             items.scores,
@@ -153,7 +147,7 @@ def bench(
             return point.measured(items.scores, y, groups=items.groups, costs=costs)
 
     return Bench(
-        items.scores, items.normals, measure=measure, volume=volume, groups=_normal_groups(items)
+        items.scores, items.normals, measure=measure, volume=volume, groups=items.normal_groups
     )
 
 
@@ -176,7 +170,7 @@ def _by_reviews(
             cost_fp=wish.get("cost_fp"),
             cost_fn=wish.get("cost_fn"),
         )
-    of = plain if policy in {"capacity", "fdr"} else select(plain, ~reviews.confirmed)
+    of = plain if policy in {"capacity", "fdr"} else plain.take(~reviews.confirmed)
     threshold = reviews.measured(POLICIES[policy](of, wish, volume))
     note = f"{threshold.note} {reviews.describe()}".strip()
     return threshold.model_copy(update={"note": note})
@@ -207,22 +201,22 @@ def _youden(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
 
 
 def _fpr(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_fpr(items.normals, ask["target_fpr"], groups=_normal_groups(items))
+    return Threshold.from_fpr(items.normals, ask["target_fpr"], groups=items.normal_groups)
 
 
 def _max_alarms(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
     day = _volume(volume, "--max-alarms-per-day")
     return Threshold.from_max_alarms(
-        items.normals, ask["max_alarms_per_day"], day, groups=_normal_groups(items)
+        items.normals, ask["max_alarms_per_day"], day, groups=items.normal_groups
     )
 
 
 def _quantile(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_quantile(items.normals, ask["quantile"], groups=_normal_groups(items))
+    return Threshold.from_quantile(items.normals, ask["quantile"], groups=items.normal_groups)
 
 
 def _tail(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
-    return Threshold.from_tail(items.normals, ask["tail_fpr"], groups=_normal_groups(items))
+    return Threshold.from_tail(items.normals, ask["tail_fpr"], groups=items.normal_groups)
 
 
 def _fdr(items: ScoredItems, ask: Ask, volume: float | None) -> Threshold:
@@ -286,12 +280,6 @@ def _labels(items: ScoredItems, option: str) -> Any:
             "--input PATH (or --scores FILE) and --labels COLUMN, or ask for --target-fpr."
         )
     return items.labels
-
-
-def _normal_groups(items: ScoredItems) -> Any:
-    if items.groups is None or items.labels is None:
-        return items.groups
-    return items.groups[~items.labels]
 
 
 POLICIES: dict[str, Callable[[ScoredItems, Ask, float | None], Threshold]] = {

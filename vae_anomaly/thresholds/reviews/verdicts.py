@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
-from vae_anomaly.evaluation.items import ScoredItems
-from vae_anomaly.thresholds import ReviewedSample
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.reviews.sample import ReviewedSample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-__all__ = ["ReadVerdicts", "draw_audit", "read_verdicts", "reviewed_items"]
 
 ITEM_NAMES = ("item", "id", "path", "file", "image", "name")
 VERDICT_NAMES = ("verdict", "decision", "review", "outcome", "result", "label")

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.evaluation.items import ScoredItems
 from vae_anomaly.metrics import (
     Interval,
     checked_labels,
@@ -17,9 +16,8 @@ from vae_anomaly.metrics import (
     grouped_interval,
     proportion_interval,
 )
-from vae_anomaly.thresholds import Threshold
-
-__all__ = ["Comparison", "compare", "require_same_scale"]
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.policies import Threshold
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

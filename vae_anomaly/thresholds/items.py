@@ -1,0 +1,91 @@
+"""Scored items: what thresholds are chosen, compared and reviewed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_anomaly.thresholds.record import is_anomaly
+
+Floats = NDArray[np.float64]
+Masks = tuple[NDArray[np.bool_], ...]
+Heat = tuple[NDArray[np.float32], ...]
+_COLUMNS = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
+
+
+@dataclass(frozen=True)
+class ScoredItems:
+    """Items, their anomaly scores, and labels where there are any.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (N,), object
+    scores : ndarray of shape (N,), float64
+        Anomaly scores, -log10 p; higher = more anomalous.
+    labels : ndarray of shape (N,), bool, optional
+        True = anomaly.
+    kinds : ndarray of shape (N,), object, optional
+        "good", or the kind of anomaly.
+    groups : ndarray of shape (N,), object, optional
+        Part, customer or camera.
+    amounts : ndarray of shape (N,), float64, optional
+        What is at stake.
+    by : dict of str to ndarray of shape (N,), object
+        Columns whose values get a table line each: machine, shop, camera.
+    flagged : ndarray of shape (N,), bool, optional
+        Flagged by the scoring job that made the scores.
+    left_out : dict of str to int
+        Items that could not be scored or judged, by reason.
+    masks, heat : tuple of ndarray of shape (128, 128)
+        Of pictures whose defects are outlined, and of good ones.
+    source : str
+        Where the scores are from, in words.
+    held_out : ndarray of shape (M,), float64, optional
+        Scores of the normals that the model was calibrated on.
+    held_out_groups : ndarray of shape (M,), optional
+        Their groups, where the model was trained with groups and kept them.
+    """
+
+    ids: NDArray[np.object_]
+    scores: Floats
+    labels: NDArray[np.bool_] | None = None
+    kinds: NDArray[np.object_] | None = None
+    groups: NDArray[np.object_] | None = None
+    amounts: Floats | None = None
+    by: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    flagged: NDArray[np.bool_] | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    masks: Masks = ()
+    heat: Heat = ()
+    source: str = ""
+    held_out: Floats | None = None
+    held_out_groups: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def normals(self) -> Floats:
+        """Scores of the items that count as normal: all of them where there are no labels."""
+        return self.scores if self.labels is None else self.scores[~self.labels]
+
+    @property
+    def normal_groups(self) -> NDArray[np.object_] | None:
+        """Groups of `normals`, where there are groups."""
+        if self.groups is None or self.labels is None:
+            return self.groups
+        return self.groups[~self.labels]
+
+    def flagged_by(self, value: float) -> NDArray[np.bool_]:
+        """Say what was flagged: by the scoring job if known, else by this threshold."""
+        return is_anomaly(self.scores, value) if self.flagged is None else self.flagged
+
+    def take(self, keep: NDArray[np.bool_]) -> ScoredItems:
+        """Return some of the items; masks and heatmaps are not touched."""
+        present = {name: getattr(self, name) for name in _COLUMNS}
+        taken = {name: column[keep] for name, column in present.items() if column is not None}
+        by = {name: column[keep] for name, column in self.by.items()}
+        return replace(self, by=by, **taken)

@@ -1,0 +1,328 @@
+"""Give a model another threshold, or probabilities: only what was made for its scores, recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.tracking.promotion import this_user
+from vae_anomaly.tracking.runs import register_directory
+from vae_anomaly.tracking.threshold_history import change_tag
+from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
+
+_SCALE_FILES = ("calibration.safetensors", "weights.safetensors")
+_MARK = "#"
+_Fact = TypeVar("_Fact", Threshold, ScoreProbability)
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """Where a fact was stored.
+
+    Parameters
+    ----------
+    model : str
+        What to call the model that has it from now on.
+    version : int, optional
+        The new version of a registered model.
+    alias : str, optional
+        The alias that was moved to it.
+    """
+
+    model: str
+    version: int | None = None
+    alias: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application(Applied):
+    """A threshold that was given to a model, in place of the old one."""
+
+    old: Threshold
+    new: Threshold
+
+
+class AppliedProbability(Applied):
+    """Probabilities that were given to a model."""
+
+
+def score_scale(path: str | Path) -> str:
+    """Return what two models share when their scores mean the same, 16 hexadecimal digits.
+
+    It covers weights and calibration of a model directory, not its threshold: a version that
+    differs in the threshold only has the same scale.
+    """
+    digest = hashlib.sha256()
+    for name in _SCALE_FILES:
+        digest.update(name.encode() + b"\0" + (Path(path) / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def bind(fact: _Fact, model: ResolvedModel) -> _Fact:
+    """Return the threshold, or the probabilities, as made for this model."""
+    return fact.for_model(f"{model.label}{_MARK}{score_scale(model.path)}")
+
+
+def require_same_scores(fact: Threshold | ScoreProbability, model: ResolvedModel) -> None:
+    """Refuse what was made for other scores.
+
+    Raises
+    ------
+    ModelRefusedError
+        If it was made for another model. One without a model, such as a value written by hand,
+        passes.
+    """
+    made_for, mark, scale = fact.model_version.rpartition(_MARK)
+    if not fact.model_version or (mark and scale == score_scale(model.path)):
+        return
+    what, remedy = (
+        "This threshold was",
+        f"Tune one for this model: vae-anomaly threshold tune {model.ref}",
+    )
+    if isinstance(fact, ScoreProbability):
+        what = "These probabilities were"
+        remedy = (
+            "Fit them for this model: vae-anomaly probability fit "
+            f"{model.ref} INPUT --labels COLUMN"
+        )
+    raise ModelRefusedError(
+        f"{what} made for {made_for or fact.model_version}, whose scores mean something else than "
+        f"those of {model.label}. {remedy}"
+    )
+
+
+def require_scores_of(
+    model: ResolvedModel, versions: Sequence[str], uri: str | None = None
+) -> None:
+    """Refuse scores that another model made.
+
+    Parameters
+    ----------
+    model : ResolvedModel
+    versions : sequence of str
+        Labels of the models that made the scores, as scoring jobs write them.
+    uri : str, optional
+        The MLflow store, to look registered versions up.
+
+    Raises
+    ------
+    ModelRefusedError
+        If one of them has other weights or another calibration.
+    """
+    for version in versions:
+        if version == model.label:
+            continue
+        if version.startswith("folder:"):
+            logger.warning(
+                "scores were made by %s; cannot tell if that is %s", version, model.label
+            )
+            continue
+        if score_scale(resolve(f"models:/{version}", uri).path) != score_scale(model.path):
+            raise ModelRefusedError(
+                f"These scores were made by {version} and mean something else than those of "
+                f"{model.label}. Score the items again with this model, or tune models:/{version}."
+            )
+
+
+def apply_threshold(
+    ref: str,
+    threshold: Threshold,
+    *,
+    uri: str | None = None,
+    alias: str | None = None,
+    who: str | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Application:
+    """Store a threshold with a model.
+
+    Parameters
+    ----------
+    ref : str
+        A folder is saved in place. A registered model gets a new version; the alias in ``ref``
+        moves to it.
+    threshold : Threshold
+    uri : str, optional
+        The MLflow store.
+    alias : str, optional
+        Alias to move, instead of the one in ``ref``.
+    who : str, optional
+        For the record. Default: the user of this process.
+    reason : str
+        For the record.
+    dry_run : bool
+        Check only; nothing is written.
+
+    Returns
+    -------
+    application : Application
+
+    Raises
+    ------
+    ModelRefusedError
+        If the threshold was made for another model.
+    """
+    detector, model = load(ref, uri)
+    require_same_scores(threshold, model)
+    old = detector.threshold_
+    if dry_run:
+        return Application(model=ref, old=old, new=threshold)
+    change = Change(old, threshold, model, who or this_user(), reason)
+    detector.set_threshold(threshold)
+    applied = _store(
+        detector, model, alias, change.sentence(), uri=uri, who=change.who,
+        version_tags=change_tag(change.record()),
+    )  # fmt: skip
+    return Application(**asdict(applied), old=old, new=threshold)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What goes on the record: from, to, on whose network, by whom and why."""
+
+    old: Threshold
+    new: Threshold
+    model: ResolvedModel
+    who: str | None
+    reason: str
+
+    def sentence(self) -> str:
+        """Say it in one line, for the description of the version."""
+        new, asked = self.new, ", ".join(f"{k} {v}" for k, v in self._asked().items())
+        parts = [
+            f"threshold {self.old.value:.6g} -> {new.value:.6g} on the network of "
+            f"{self.model.label}",
+            f"policy {new.policy} ({asked})" if asked else f"policy {new.policy}",
+            f"scores sha256 {new.data_hash[:16]}" if new.data_hash else "",
+            f"by {self.who}" if self.who else "",
+            self.reason,
+        ]
+        return "; ".join(part for part in parts if part)
+
+    def record(self) -> dict[str, Any]:
+        """Return the same as plain JSON values, for ``threshold history``."""
+        return {
+            "who": self.who or "",
+            "old": self.old.value,
+            "policy": self.new.policy,
+            "asked": self._asked(),
+            "evidence": self._evidence(),
+            "made_on": self.model.label,
+            "reason": self.reason,
+        }
+
+    def _asked(self) -> dict[str, int | float | str]:
+        return {k: v for k, v in self.new.parameters.items() if v is not None}
+
+    def _evidence(self) -> dict[str, Any]:
+        volume = self.new.parameters.get("volume")
+        figures = self.new.figures(volume if isinstance(volume, int | float) else None)
+        counts = {"n_normals": self.new.n_normals, "n_anomalies": self.new.n_anomalies}
+        known = {name: asdict(figure) for name, figure in figures.items()}
+        return known | counts | {"scores_sha256": self.new.data_hash}
+
+
+def fit_probability(
+    items: ScoredItems,
+    model: ResolvedModel,
+    *,
+    method: Method = "isotonic",
+    base_rate: float | None = None,
+) -> ScoreProbability:
+    """Calibrate probabilities on labelled items, for this model alone.
+
+    Parameters
+    ----------
+    items : ScoredItems
+        With labels; groups stay together.
+    model : ResolvedModel
+        Whose scores they are.
+    method : {"isotonic", "sigmoid"}
+    base_rate : float, optional
+        Share of anomalies where the probabilities will be used, if not that of the items.
+
+    Raises
+    ------
+    DataError
+        If the items have no labels.
+    """
+    if items.labels is None:
+        raise DataError(
+            f"{items.source or 'The input'} has no labels, and without them no probability can be "
+            "said, only a p-value. Give --labels COLUMN, or sort pictures into good, scratch, ..."
+        )
+    fitted = calibrate_probability(items.scores, items.labels, method, items.groups)
+    return bind(fitted if base_rate is None else fitted.at_base_rate(base_rate), model)
+
+
+def apply_probability(
+    ref: str,
+    probability: ScoreProbability,
+    *,
+    uri: str | None = None,
+    alias: str | None = None,
+    dry_run: bool = False,
+) -> AppliedProbability:
+    """Store probabilities with a model; its scores and threshold stay.
+
+    Parameters
+    ----------
+    ref, uri, alias, dry_run
+        As in `apply_threshold`.
+    probability : ScoreProbability
+
+    Raises
+    ------
+    ModelRefusedError
+        If it was made for a model with other weights or another calibration.
+    """
+    detector, model = load(ref, uri)
+    require_same_scores(probability, model)
+    if dry_run:
+        return AppliedProbability(model=ref)
+    detector.set_probability(probability)
+    why = (
+        f"probabilities ({probability.method}, base rate {probability.base_rate:.4g}, Brier score "
+        f"{probability.brier}) on the network of {model.label}"
+    )
+    return AppliedProbability(**asdict(_store(detector, model, alias, why, uri=uri)))
+
+
+def _store(
+    detector: Any,
+    model: ResolvedModel,
+    alias: str | None,
+    evidence: str,
+    *,
+    uri: str | None,
+    who: str | None = None,
+    version_tags: Mapping[str, str] | None = None,
+) -> Applied:
+    """Save a folder in place, or register a new version and move the alias to it."""
+    if model.name is None:
+        detector.save(model.path)
+        return Applied(model=model.ref)
+    moved = alias or (model.ref.rpartition("@")[2] if "@" in model.ref else None)
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        version = register_directory(
+            detector.save(Path(scratch) / "model"),
+            name=model.name,
+            alias=moved,
+            evidence=evidence,
+            description=evidence,
+            version_tags=version_tags,
+            who=who,
+            uri=uri,
+        )
+    name = f"models:/{model.name}@{moved}" if moved else version.uri
+    return Applied(model=name, version=version.version, alias=moved)
