@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
     from vae_anomaly.tracking.store import init_store, tracking_uri
     from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
-    from vae_anomaly.tracking.threshold_history import ThresholdHistory, threshold_history
+    from vae_anomaly.tracking.threshold_changes import ThresholdHistory, threshold_history
     from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
@@ -76,11 +76,11 @@ __all__ = [
 _HOME = {
     "LoggedEvaluation": "evaluations",
     "FeedbackSummary": "feedback",
-    "ThresholdHistory": "changes",
+    "ThresholdHistory": "threshold_changes",
     "import_feedback": "feedback",
     "load_feedback": "feedback",
     "registered_name": "feedback",
-    "threshold_history": "changes",
+    "threshold_history": "threshold_changes",
     "LoggedSweep": "sweeps",
     "ModelCard": "registry",
     "ModelSummary": "registry",

@@ -16,7 +16,7 @@ from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.tracking.promotion import this_user
 from vae_anomaly.tracking.runs import register_directory
-from vae_anomaly.tracking.threshold_history import change_tag
+from vae_anomaly.tracking.threshold_changes import change_tag
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
 
 _SCALE_FILES = ("calibration.safetensors", "weights.safetensors")

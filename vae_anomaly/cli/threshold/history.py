@@ -13,7 +13,7 @@ from vae_anomaly.cli.options import json_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.tracking import ThresholdHistory
-    from vae_anomaly.tracking.threshold_history import ThresholdChange
+    from vae_anomaly.tracking.threshold_changes import ThresholdChange
 
 
 @click.command()
