@@ -49,15 +49,14 @@ import pandas as pd
 import tables
 import torch
 from encoded import encoded_numbers
-from numpy.typing import NDArray
 from results_file import load
 from scipy import stats
 from tabular import LIMIT, raw_split, standardised
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, Threshold
+from vae_anomaly.arrays import Floats
 from vae_anomaly.data.images.folders import list_images
 
-Floats = NDArray[np.float64]
 RATES = (0.05, 0.01, 0.005)
 OURS, TRAINING = "ours", "training quantile"
 PYOD = {"IForest": ("iforest", "IForest"), "KNN": ("knn", "KNN"), "ECOD": ("ecod", "ECOD")}

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from peers import PEERS
 from tabular import MIN_ANOMALIES, OURS, chosen_sets, quality
 
 from vae_anomaly import TabularVAEDetector
+from vae_anomaly.arrays import Floats
 
-Floats = NDArray[np.float64]
 LIMIT = 4_000
 MIN_SET_ASIDE = 20
 MIN_SHARE = 0.025

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
-
-Floats = NDArray[np.float64]
 
 
 def encoded_numbers(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vae_anomaly import ImageVAEDetector
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.data.images.decode import decode_image, load_images
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import resize_image
@@ -26,7 +26,7 @@ from vae_anomaly.metrics import aupro, auroc
 
 GRID = 128  # side on which pixel figures are measured
 PORTION = 64  # decoded pictures held at once while scoring
-Pictures = list[Path] | list[NDArray[Any]]
+Pictures = list[Path] | list[AnyArray]
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Split:
 
     name: str
     train: Pictures
-    groups: NDArray[Any] | None
+    groups: AnyArray | None
     test: Pictures
-    kinds: NDArray[Any]
+    kinds: AnyArray
     masks: list[Path | None] = field(default_factory=list)
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Ints:
         """1 = defective, for each test picture."""
         return (self.kinds != "good").astype(np.int64)
 
@@ -50,8 +50,8 @@ class Split:
 class Verdict:
     """What a method says about the test pictures."""
 
-    scores: NDArray[np.float64]
-    heat: NDArray[np.float32] | None
+    scores: Floats
+    heat: Floats32 | None
     fit_s: float
     images_per_s: float
     extra: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,7 @@ def measure_ours(split: Split, **parameters: Any) -> Verdict:
     return Verdict(np.concatenate(scores), np.concatenate(heat), fit_s, speed, extra)
 
 
-def decoded(pictures: Pictures) -> Iterator[list[NDArray[Any]]]:
+def decoded(pictures: Pictures) -> Iterator[list[AnyArray]]:
     """Yield decoded pictures, a portion at a time."""
     for start in range(0, len(pictures), PORTION):
         portion = pictures[start : start + PORTION]
@@ -108,7 +108,7 @@ def measure_floor(score: Callable[..., tuple[Any, Any]], size: int, split: Split
     return Verdict(scores, heat, time.process_time() - began, float("nan"))
 
 
-def small_grey(pictures: Pictures, size: int) -> NDArray[np.float32]:
+def small_grey(pictures: Pictures, size: int) -> Floats32:
     """Return pictures as (N, size, size), grey, in [0, 1]."""
     if isinstance(pictures[0], Path):
         return load_images([p for p in pictures if isinstance(p, Path)], size, 1)[..., 0]
@@ -177,7 +177,7 @@ def figures(split: Split, verdict: Verdict, grid: int = GRID) -> dict[str, float
     return row
 
 
-def pixel_figures(split: Split, heat: NDArray[np.float32], grid: int) -> dict[str, float]:
+def pixel_figures(split: Split, heat: Floats32, grid: int) -> dict[str, float]:
     """Return pixel AUROC and AUPRO over good pictures and defective ones whose mask is known."""
     known = [i for i, y in enumerate(split.labels) if y == 0 or split.masks[i] is not None]
     large = enlarge(heat[known], (grid, grid))
@@ -185,7 +185,7 @@ def pixel_figures(split: Split, heat: NDArray[np.float32], grid: int) -> dict[st
     return {"pixel": 100 * auroc(masks.ravel(), large.ravel()), "aupro": 100 * aupro(masks, large)}
 
 
-def grid_mask(path: Path | None, grid: int) -> NDArray[np.bool_]:
+def grid_mask(path: Path | None, grid: int) -> Bools:
     """Return where a picture is defective: cells more than half inside, at least the fullest."""
     if path is None:
         return np.zeros((grid, grid), bool)

@@ -23,7 +23,6 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,10 +30,10 @@ import speed_images
 import torch
 from image_methods import Method, Split, figures, floors, folder_split, ours
 from image_peers import image_peers, members
-from numpy.typing import NDArray
 from results_file import keep
 from scipy import ndimage
 
+from vae_anomaly.arrays import AnyArray, Bytes
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import list_images
 
@@ -86,7 +85,7 @@ def with_few(split: Split, n: int, draw: int) -> Split:
     return replace(split, name=name, train=[split.train[i] for i in rows], groups=few)
 
 
-def _turned(path: Path, seed: int) -> NDArray[np.uint8]:
+def _turned(path: Path, seed: int) -> Bytes:
     """Turn a picture by any angle and shift it by up to 5 %, edges repeated."""
     rng = np.random.default_rng(seed)
     picture = decode_image(path)
@@ -95,13 +94,13 @@ def _turned(path: Path, seed: int) -> NDArray[np.uint8]:
     return np.asarray(ndimage.shift(picture, (*shift, 0)[: picture.ndim], order=1, mode="nearest"))
 
 
-def _moved(picture: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+def _moved(picture: Bytes, seed: int) -> Bytes:
     """Shift a picture by up to 8 % of its sides, edges repeated."""
     by = np.random.default_rng(seed).uniform(-0.08, 0.08, 2) * picture.shape[:2]
     return np.asarray(ndimage.shift(picture, (*by, 0)[: picture.ndim], order=1, mode="nearest"))
 
 
-def _tinted(picture: NDArray[Any], seed: int) -> NDArray[np.uint8]:
+def _tinted(picture: AnyArray, seed: int) -> Bytes:
     """Colour a spot of a good picture without changing its luma."""
     rng = np.random.default_rng(seed)
     h, w = picture.shape[:2]
@@ -112,7 +111,7 @@ def _tinted(picture: NDArray[Any], seed: int) -> NDArray[np.uint8]:
     return np.clip(picture + spot * tint, 0, 255).astype(np.uint8)
 
 
-def _gain(factor: float) -> Callable[[NDArray[Any], int], NDArray[np.uint8]]:
+def _gain(factor: float) -> Callable[[AnyArray, int], Bytes]:
     return lambda picture, seed: np.clip(picture * factor, 0, 255).astype(np.uint8)
 
 

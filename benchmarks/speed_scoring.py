@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from vae_anomaly import TabularVAEDetector
+from vae_anomaly.arrays import Floats
 
-Floats = NDArray[np.float64]
 Scorer = Callable[[Floats], Any]
 TRAIN, TEST = 12_500, 20_000
 WIDTHS = (10, 30, 60)

@@ -26,21 +26,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from peers import PEERS, SLOW
 from results_file import keep, load
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vae_anomaly import TabularVAEDetector
+from vae_anomaly.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
 LIMIT = 10_000
 MIN_ANOMALIES = 50
 OURS = "vae-anomaly"
 LOCAL_WEIGHT = 0.5  # of the local term in the composite
 
 
-def split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, Ints]:
     """Return at most ``limit`` training rows, test rows and labels, standardised by the former."""
     train, test, y = raw_split(path, seed, limit)
     return *standardised(train, test), y
@@ -53,9 +52,7 @@ def standardised(train: Floats, test: Floats) -> tuple[Floats, Floats]:
     return (train - mean) / scale, (test - mean) / scale
 
 
-def raw_split(
-    path: Path, seed: int, limit: int = LIMIT
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def raw_split(path: Path, seed: int, limit: int = LIMIT) -> tuple[Floats, Floats, Ints]:
     """Return at most ``limit`` training rows, test rows and test labels as they are."""
     with np.load(path, allow_pickle=False) as file:
         X, y = file["X"].astype(np.float64), file["y"].astype(np.int64).ravel()
@@ -73,7 +70,7 @@ def raw_split(
 
 
 def measure_ours(
-    train: Floats, test: Floats, y: NDArray[np.int64], seed: int, preset: str
+    train: Floats, test: Floats, y: Ints, seed: int, preset: str
 ) -> Iterator[dict[str, Any]]:
     """Yield the results of our detector, and of parts of its score."""
     began = time.process_time()
@@ -110,16 +107,14 @@ def parts_of(evidence: pd.DataFrame) -> dict[str, Floats]:
     }
 
 
-def measure_peer(
-    name: str, train: Floats, test: Floats, y: NDArray[np.int64], seed: int
-) -> dict[str, Any]:
+def measure_peer(name: str, train: Floats, test: Floats, y: Ints, seed: int) -> dict[str, Any]:
     """Return the results of another detector."""
     began = time.process_time()
     score = PEERS[name](train, test, seed)
     return {"method": name, **quality(y, score), "fit_s": time.process_time() - began}
 
 
-def quality(y: NDArray[np.int64], score: Floats) -> dict[str, float]:
+def quality(y: Ints, score: Floats) -> dict[str, float]:
     """Return AUROC and average precision; a score that is not finite counts as the largest."""
     finite = np.where(np.isfinite(score), score, np.finfo(np.float64).max)
     return {

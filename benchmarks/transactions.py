@@ -21,14 +21,13 @@ import numpy as np
 import pandas as pd
 import torch
 from encoded import encoded_numbers
-from numpy.typing import NDArray
 from peers import isolation_forest, nearest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from vae_anomaly import TabularVAEDetector
+from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 
-Floats = NDArray[np.float64]
 FEATURES = ["TX_AMOUNT", "TX_DATETIME"]
 TRAIN_DAYS = range(7, 30)
 TEST_FROM = 30

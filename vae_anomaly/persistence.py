@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vae_anomaly import __version__
+from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError, StorageError
 
 __all__ = [
@@ -52,7 +52,6 @@ MODEL_FILES = (
     "weights.safetensors",
 )
 
-Arrays = dict[str, NDArray[Any]]
 Json = dict[str, Any]
 
 

@@ -13,12 +13,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.errors import StorageError
 
 __all__ = ["find_repeats"]
@@ -27,11 +27,9 @@ N_FILES = 128  # macOS lets a process open 256
 HASH_KEYS = ("vae-anomaly-id-1", "vae-anomaly-id-2")  # 16 bytes each
 RECORD = np.dtype([("first", "<u8"), ("second", "<u8"), ("row", "<u8")])
 
-Flags = NDArray[np.bool_]
-
 
 @contextmanager
-def find_repeats(pieces: Iterable[Sequence[str | None]], folder: Path) -> Iterator[Flags]:
+def find_repeats(pieces: Iterable[Sequence[str | None]], folder: Path) -> Iterator[Bools]:
     """Say of each row whether an earlier row has its id.
 
     Parameters
@@ -85,7 +83,7 @@ def _deal(pieces: Iterable[Sequence[str | None]], files: Sequence[BinaryIO]) -> 
     return start
 
 
-def _records(ids: Sequence[str | None], start: int) -> NDArray[Any]:
+def _records(ids: Sequence[str | None], start: int) -> AnyArray:
     rows = np.array([row for row, text in enumerate(ids) if text is not None], dtype=np.int64)
     texts = np.array([text for text in ids if text is not None], dtype=object)
     records = np.empty(len(rows), dtype=RECORD)
@@ -95,14 +93,14 @@ def _records(ids: Sequence[str | None], start: int) -> NDArray[Any]:
     return records
 
 
-def _flags(file: BinaryIO, n_rows: int) -> Flags:
+def _flags(file: BinaryIO, n_rows: int) -> Bools:
     if n_rows == 0:
         return np.zeros(0, dtype=np.bool_)
     os.ftruncate(file.fileno(), n_rows)
     return np.memmap(file, dtype=np.bool_, mode="r+", shape=(n_rows,))
 
 
-def _repeated_rows(file: BinaryIO) -> NDArray[np.int64]:
+def _repeated_rows(file: BinaryIO) -> Ints:
     """Return the rows of one file that have the id of an earlier one."""
     file.seek(0)
     records = np.frombuffer(file.read(), dtype=RECORD)

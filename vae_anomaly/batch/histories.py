@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
@@ -181,7 +181,7 @@ class Night:
         detector: Any,
         partition: Partition,
         start: State | None,
-        repeated: NDArray[np.bool_] | None = None,
+        repeated: Bools | None = None,
     ) -> None:
         self.start, self.key = start, partition.key
         self._before: EntityHistories = load_state(start, detector.entities_)

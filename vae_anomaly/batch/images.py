@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from PIL import Image
 
+from vae_anomaly.arrays import AnyArray, Floats32
 from vae_anomaly.batch.overlay import render_mask, render_overlay
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
@@ -46,10 +46,10 @@ class _Scored:
     """One picture and what the detector said of it."""
 
     file: SourceFile
-    picture: NDArray[Any]
+    picture: AnyArray
     score: float
     p_value: float
-    heat: NDArray[np.float32]
+    heat: Floats32
 
 
 def score_images(
@@ -92,11 +92,9 @@ def score_images(
     return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
 
 
-def _decoded(
-    files: tuple[SourceFile, ...], counts: Counts
-) -> list[tuple[SourceFile, NDArray[Any]]]:
+def _decoded(files: tuple[SourceFile, ...], counts: Counts) -> list[tuple[SourceFile, AnyArray]]:
     """Decode a few pictures; note those that cannot be."""
-    pictures: list[tuple[SourceFile, NDArray[Any]]] = []
+    pictures: list[tuple[SourceFile, AnyArray]] = []
     for file in files:
         try:
             pictures.append((file, decode_image(file.path)))
@@ -106,7 +104,7 @@ def _decoded(
 
 
 def _score(
-    pictures: list[tuple[SourceFile, NDArray[Any]]], detector: Any, counts: Counts
+    pictures: list[tuple[SourceFile, AnyArray]], detector: Any, counts: Counts
 ) -> list[_Scored]:
     """Score all at once; when the detector refuses one of them, one by one to find it."""
     if not pictures:

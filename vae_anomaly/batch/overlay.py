@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from vae_anomaly.arrays import AnyArray, Bools, Bytes, Floats32
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 
 __all__ = ["render_mask", "render_overlay"]
@@ -17,9 +15,7 @@ OPACITY = 0.65
 OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
 
 
-def render_overlay(
-    picture: NDArray[Any], heat: NDArray[np.float32], *, level: float
-) -> Image.Image:
+def render_overlay(picture: AnyArray, heat: Floats32, *, level: float) -> Image.Image:
     """Draw a heat map over a picture.
 
     Parameters
@@ -44,7 +40,7 @@ def render_overlay(
     return Image.fromarray(blended)
 
 
-def render_mask(picture: NDArray[Any], heat: NDArray[np.float32], *, level: float) -> Image.Image:
+def render_mask(picture: AnyArray, heat: Floats32, *, level: float) -> Image.Image:
     """Draw where a heat map is too hot, for other programs to read.
 
     Parameters
@@ -61,7 +57,7 @@ def render_mask(picture: NDArray[Any], heat: NDArray[np.float32], *, level: floa
     return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
 
 
-def _shown(picture: NDArray[Any]) -> NDArray[np.uint8]:
+def _shown(picture: AnyArray) -> Bytes:
     """Return the picture as RGB of 8 bits, small enough to look at."""
     if picture.dtype == np.uint16:
         picture = (picture >> 8).astype(np.uint8)
@@ -70,7 +66,7 @@ def _shown(picture: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _edges(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _edges(inside: Bools) -> Bools:
     """Return the inner border of regions, one pixel wide; the picture's border is none."""
     padded = np.pad(inside, 1, mode="edge")
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]

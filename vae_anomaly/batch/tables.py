@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import Night, State
 from vae_anomaly.batch.plan import Partition
@@ -38,8 +38,6 @@ TABLE_SCHEMA = pa.schema(
     ]
 )
 CHECK_ROWS = 1000
-
-Floats = NDArray[np.float64]
 
 
 def check_table(partition: Partition, detector: Any, id_column: str | None) -> None:
@@ -124,7 +122,7 @@ class _Ids:
         Whether an earlier row has a row's id.
     """
 
-    def __init__(self, name: str, column: str | None, repeated: NDArray[np.bool_] | None) -> None:
+    def __init__(self, name: str, column: str | None, repeated: Bools | None) -> None:
         self.name, self.column, self.repeated = name, column, repeated
 
     def of(self, frame: pd.DataFrame) -> list[str | None]:
@@ -204,9 +202,7 @@ def _answers(
     return pa.table(columns, schema=TABLE_SCHEMA)
 
 
-def _reasons(
-    rows: pd.DataFrame, flagged: NDArray[np.bool_], detector: Any
-) -> dict[str, list[str | None]]:
+def _reasons(rows: pd.DataFrame, flagged: Bools, detector: Any) -> dict[str, list[str | None]]:
     """Say for each flagged row what made it strange; nothing for the others."""
     columns: list[list[str | None]] = [[None] * len(rows) for _ in range(N_REASONS)]
     positions = np.flatnonzero(flagged)

@@ -25,11 +25,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import AnyArray, Floats, Ints
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
@@ -39,7 +39,6 @@ from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.vae.training import History
 
-Floats = NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 
@@ -82,7 +81,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     kind: str
     target_fpr: float
     calibration_: ConformalCalibration
-    calibration_groups_: NDArray[np.int64] | None = None
+    calibration_groups_: Ints | None = None
     threshold_: Threshold
     history_: History
     metrics_: dict[str, float]
@@ -158,7 +157,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """Return ``score_samples - offset_``, shape (N,): below 0 = anomaly."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any) -> Ints:
         """Return -1 for an anomaly and +1 for a normal item, shape (N,), int64."""
         return np.where(self.decision_function(X) < 0.0, -1, 1).astype(np.int64)
 
@@ -236,7 +235,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """Take back what was saved."""
         return self.set_probability(None if fields is None else ScoreProbability.from_dict(fields))
 
-    def _calibrate(self, held_out_scores: Floats, groups: NDArray[np.int64] | None = None) -> None:
+    def _calibrate(self, held_out_scores: Floats, groups: Ints | None = None) -> None:
         """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)
         by_score = np.argsort(held_out_scores, kind="stable")
@@ -248,7 +247,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
 
 
 def default_threshold(
-    calibration: ConformalCalibration, target_fpr: float, groups: NDArray[Any] | None = None
+    calibration: ConformalCalibration, target_fpr: float, groups: AnyArray | None = None
 ) -> Threshold:
     """Choose the threshold at ``target_fpr``, or at the smallest rate that the normals support.
 
@@ -272,7 +271,7 @@ def default_threshold(
 
 
 def _threshold_by_groups(
-    scores: Floats, target_fpr: float, groups: NDArray[Any], calibration: ConformalCalibration
+    scores: Floats, target_fpr: float, groups: AnyArray, calibration: ConformalCalibration
 ) -> Threshold:
     try:
         return Threshold.from_fpr(scores, target_fpr, groups=groups)

@@ -15,9 +15,10 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.vae.latents import (
     MixtureSampler,
@@ -30,8 +31,7 @@ from vae_anomaly.vae.latents import (
 
 __all__ = ["SAMPLERS", "LatentSpaceMixin", "SamplerName"]
 
-Singles = NDArray[np.float32]
-Decoded = TypeVar("Decoded", pd.DataFrame, Singles)
+Decoded = TypeVar("Decoded", pd.DataFrame, Floats32)
 SamplerName = Literal["prior", "normal", "gmm"]
 
 SAMPLERS: Final = ("prior", "normal", "gmm")
@@ -43,11 +43,11 @@ class LatentSpaceMixin(Generic[Decoded]):
     """Sample, interpolate and traverse; ``Decoded`` is a table of rows or an array of pictures."""
 
     @abstractmethod
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any) -> Floats32:
         """Return the posterior means of items, shape (N, Z), float32."""
 
     @abstractmethod
-    def _decode(self, z: Singles) -> Decoded:
+    def _decode(self, z: Floats32) -> Decoded:
         """Return what the decoder expects at latents (N, Z), N items."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         """Draw latents (n, Z) from the prior."""
 
     @abstractmethod
-    def _latent_reference(self) -> Singles | None:
+    def _latent_reference(self) -> Floats32 | None:
         """Return posterior means of training normals, (M, Z), None where the model kept none."""
 
     def _generate(self, z: torch.Tensor, generator: torch.Generator) -> Decoded:
@@ -163,7 +163,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         if isinstance(decoded, pd.DataFrame):
             index = pd.MultiIndex.from_product([chosen, at], names=["latent", "value"])
             return decoded.set_index(index)
-        grid: Singles = decoded.reshape(len(chosen), len(at), *decoded.shape[1:])
+        grid: Floats32 = decoded.reshape(len(chosen), len(at), *decoded.shape[1:])
         return grid
 
     def decode(self, z: ArrayLike) -> Decoded:
@@ -191,7 +191,7 @@ class LatentSpaceMixin(Generic[Decoded]):
             )
         return self._decode(np.ascontiguousarray(latents))
 
-    def attribute_direction(self, with_items: Any, without_items: Any) -> Singles:
+    def attribute_direction(self, with_items: Any, without_items: Any) -> Floats32:
         """Return the direction in latent space that adds an attribute.
 
         Parameters
@@ -218,26 +218,26 @@ class LatentSpaceMixin(Generic[Decoded]):
         order = np.argsort(-reference.astype(np.float64).var(axis=0), kind="stable")
         return [int(place) for place in order[:n]]
 
-    def _means(self, X: Any) -> Singles:
+    def _means(self, X: Any) -> Floats32:
         return np.ascontiguousarray(np.asarray(self.transform(X), dtype=np.float32))
 
-    def _mean_of(self, item: Any) -> Singles:
+    def _mean_of(self, item: Any) -> Floats32:
         means = self._means(self._one(item))
         if len(means) != 1:
             raise ConfigError(
                 f"One item is wanted here; got {len(means)}. Give a single row or picture."
             )
-        mean: Singles = means[0]
+        mean: Floats32 = means[0]
         return mean
 
-    def _centre(self) -> Singles:
+    def _centre(self) -> Floats32:
         """Return the mean of the training normals' latents, the origin where none were kept."""
         reference = self._latent_reference()
         if reference is None:
             return np.zeros(self._draw_prior(1, torch.Generator()).shape[1], dtype=np.float32)
         return np.asarray(reference.mean(axis=0), dtype=np.float32)
 
-    def _reference_or_refuse(self, sampler: str) -> Singles:
+    def _reference_or_refuse(self, sampler: str) -> Floats32:
         reference = self._latent_reference()
         if reference is None:
             raise ConfigError(
@@ -253,7 +253,7 @@ def seeded_generator(random_state: int | None) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def fitted_sampler(name: str, latents: Singles) -> Sampler:
+def fitted_sampler(name: str, latents: Floats32) -> Sampler:
     """Return a sampler fitted to latents (M, Z)."""
     unfitted: Sampler = NormalSampler() if name == "normal" else MixtureSampler()
     return unfitted.fit(torch.from_numpy(np.ascontiguousarray(latents)))

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
+    from vae_anomaly.arrays import Floats, Floats32, Ints
     from vae_anomaly.data.tables.entity_histories import EntityHistories
     from vae_anomaly.data.tables.schema import Schema
     from vae_anomaly.detectors.images.examination import ImageExamination
@@ -36,17 +36,17 @@ class Detector(Protocol):
     """What every fitted detector offers; see `BaseVAEDetector` for signs and ranges."""
 
     calibration_: ConformalCalibration
-    calibration_groups_: NDArray[np.int64] | None
+    calibration_groups_: Ints | None
     threshold_: Threshold
     probability_: ScoreProbability | None
     history_: History
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
 
-    def anomaly_score(self, X: object) -> NDArray[np.float64]:
+    def anomaly_score(self, X: object) -> Floats:
         """Return -log10 p, shape (N,), higher = more anomalous."""
 
-    def p_value(self, X: object) -> NDArray[np.float64]:
+    def p_value(self, X: object) -> Floats:
         """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
 
     def assess(self, X: object) -> pd.DataFrame:
@@ -58,7 +58,7 @@ class Detector(Protocol):
     def reasons(self, X: object, top: int = 3) -> list[list[str]]:
         """Say in words what is unusual about each item, the most important first."""
 
-    def transform(self, X: object) -> NDArray[np.float32]:
+    def transform(self, X: object) -> Floats32:
         """Return the posterior means of items, shape (N, Z)."""
 
     def leading_latents(self, n: int = 8) -> list[int]:
@@ -115,7 +115,7 @@ class TableDetector(Detector, LatentSpace["pd.DataFrame"], Protocol):
         """Return what each column adds to the raw score of each row, nats."""
 
 
-class ImageDetector(Detector, LatentSpace["NDArray[np.float32]"], Protocol):
+class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     """A detector of images."""
 
     kind: Literal["image"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_numbers, read_text
@@ -25,7 +25,6 @@ from vae_anomaly.thresholds.items import ScoredItems
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 BLOCK_ROWS = 8192
 BLOCK_PICTURES = 32
 PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
@@ -185,9 +184,7 @@ def _score_pictures(
     )
 
 
-def _examined(
-    detector: Any, items: list[ImageItem]
-) -> list[tuple[ImageItem, float, NDArray[np.float32]]]:
+def _examined(detector: Any, items: list[ImageItem]) -> list[tuple[ImageItem, float, Floats32]]:
     """Score pictures at once, or one by one where one of them cannot be read."""
     from vae_anomaly.detectors.images.heatmaps import enlarge
 
@@ -202,7 +199,7 @@ def _examined(
     return list(zip(items, seen.anomaly_score.tolist(), maps, strict=True))
 
 
-def _mask(item: ImageItem) -> NDArray[np.bool_]:
+def _mask(item: ImageItem) -> Bools:
     """Return the outline of a picture's defects on the grid of pixel figures."""
     from vae_anomaly.data.images.resize import resize_image
 
@@ -219,13 +216,13 @@ def _kind(item: ImageItem) -> str:
     return "anomaly" if item.is_anomaly else "good"
 
 
-def _groups(items: list[ImageItem]) -> NDArray[np.object_] | None:
+def _groups(items: list[ImageItem]) -> Objects | None:
     if all(item.group is None for item in items):
         return None
     return np.array([item.group or item.id for item in items], dtype=object)
 
 
-def _picture_column(items: list[ImageItem], name: str) -> NDArray[np.object_]:
+def _picture_column(items: list[ImageItem], name: str) -> Objects:
     """Return a column of the manifest, or the group, of each picture."""
     known = {"group", *items[0].columns} if items[0].columns else {"group"}
     if name not in known:
@@ -237,7 +234,7 @@ def _picture_column(items: list[ImageItem], name: str) -> NDArray[np.object_]:
     return np.array(values, dtype=object)
 
 
-def _require_some(keep: NDArray[np.bool_], source: str) -> None:
+def _require_some(keep: Bools, source: str) -> None:
     if not keep.any():
         raise DataError(
             f"Of {keep.size} items of {source} none can be used: each is unreadable, synthetic or "
@@ -245,7 +242,7 @@ def _require_some(keep: NDArray[np.bool_], source: str) -> None:
         )
 
 
-def _counts(**masks: NDArray[np.bool_]) -> dict[str, int]:
+def _counts(**masks: Bools) -> dict[str, int]:
     return _totals(**{reason: int(mask.sum()) for reason, mask in masks.items()})
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools, Floats, Objects
 from vae_anomaly.errors import DataError
 from vae_anomaly.metrics import (
     Interval,
@@ -25,7 +25,6 @@ from vae_anomaly.thresholds.items import ScoredItems
 
 __all__ = ["EvaluationReport", "evaluate", "figures_by"]
 
-BoolArray = NDArray[np.bool_]
 N_RESAMPLES = 400
 MANY = 100_000  # items from which the bootstrap draws fewer samples
 
@@ -131,7 +130,7 @@ def _kind(kind: Any, is_anomaly: bool) -> str:
     return str(kind) if kind is not None else ("anomaly" if is_anomaly else "normal")
 
 
-def _ranking(items: ScoredItems, y: BoolArray, random_state: int) -> dict[str, Interval]:
+def _ranking(items: ScoredItems, y: Bools, random_state: int) -> dict[str, Interval]:
     n = N_RESAMPLES if len(items) <= MANY else N_RESAMPLES // 4
     metrics = {
         "auroc": RankingCurve.auroc,
@@ -148,7 +147,7 @@ def _ranking(items: ScoredItems, y: BoolArray, random_state: int) -> dict[str, I
 
 
 def _at_threshold(
-    items: ScoredItems, y: BoolArray, flags: BoolArray, random_state: int
+    items: ScoredItems, y: Bools, flags: Bools, random_state: int
 ) -> dict[str, Interval]:
     """Return recall, false-positive rate, precision and F1 of flags."""
     tp, fp = float(np.sum(flags & y)), float(np.sum(flags & ~y))
@@ -173,9 +172,7 @@ def _at_threshold(
     return {**shares, "f1": f1}
 
 
-def figures_by(
-    items: ScoredItems, y: BoolArray, values: NDArray[np.object_], threshold: Threshold
-) -> pd.DataFrame:
+def figures_by(items: ScoredItems, y: Bools, values: Objects, threshold: Threshold) -> pd.DataFrame:
     """Tabulate false alarms, finds and ranking for each value of a column.
 
     Parameters
@@ -210,7 +207,7 @@ def figures_by(
     return pd.DataFrame(rows)
 
 
-def _auroc_within(scores: NDArray[np.float64], y: BoolArray) -> Interval:
+def _auroc_within(scores: Floats, y: Bools) -> Interval:
     if y.all() or not y.any():
         return Interval(math.nan, math.nan, math.nan)
     return bootstrap_interval(RankingCurve.auroc, y, scores, n_resamples=N_RESAMPLES // 4)

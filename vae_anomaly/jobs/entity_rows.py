@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
@@ -131,7 +131,7 @@ class Past:
             if kept[here].any():
                 yield place, _beside(table, features.iloc[here]).filter(pa.array(kept[here]))
 
-    def _kept(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    def _kept(self, frame: pd.DataFrame) -> Bools:
         """Say which rows come after the warm-up, shape (N,); count them all."""
         kept = np.asarray(~(self.histories.times(frame) < self._from), dtype=np.bool_)
         self.n_read += len(kept)

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.generated import mark_generated
@@ -222,9 +222,7 @@ def _picture(name: str) -> Path:
     return list_images([name])[0].path
 
 
-def _embed_rows(
-    detector: Any, source: Any, tell: Progress
-) -> tuple[list[str], NDArray[np.float32], int]:
+def _embed_rows(detector: Any, source: Any, tell: Progress) -> tuple[list[str], Floats32, int]:
     column = detector.schema_.id_column
     ids: list[str] = []
     latents, total, files = [], 0, list_partitions(source)
@@ -243,11 +241,9 @@ def _embed_rows(
     return ids, np.concatenate(latents) if latents else np.empty((0, 0), np.float32), total
 
 
-def _embed_pictures(
-    detector: Any, source: Any, tell: Progress
-) -> tuple[list[str], NDArray[np.float32], int]:
+def _embed_pictures(detector: Any, source: Any, tell: Progress) -> tuple[list[str], Floats32, int]:
     listed = list_images(source)
-    done: list[tuple[str, NDArray[np.float32]]] = []
+    done: list[tuple[str, Floats32]] = []
     for start in range(0, len(listed), BLOCK_PICTURES):
         done += _embedded(detector, listed[start : start + BLOCK_PICTURES])
         tell("embed pictures", min(start + BLOCK_PICTURES, len(listed)), len(listed))
@@ -255,7 +251,7 @@ def _embed_pictures(
     return [name for name, _ in done], latents, len(listed)
 
 
-def _embedded(detector: Any, items: list[ImageItem]) -> list[tuple[str, NDArray[np.float32]]]:
+def _embedded(detector: Any, items: list[ImageItem]) -> list[tuple[str, Floats32]]:
     """Embed pictures at once, or one by one where one of them cannot be read."""
     try:
         latents = np.asarray(detector.transform([item.path for item in items]))
@@ -313,7 +309,7 @@ def _write_table(
 
 
 def _write_pictures(
-    grid: NDArray[np.float32],
+    grid: Floats32,
     target: Path,
     items: int,
     rows: Sequence[str] = (),

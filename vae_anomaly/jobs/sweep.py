@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats32
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.data.tables.schema import Schema
@@ -39,8 +38,6 @@ CHANNELS = (16, 32, 64)
 MIN_ITEMS = 10
 MAX_ROWS, MAX_PICTURES = 50_000, 5_000  # a fixed number of steps sees no more of them
 HELD_OUT_FOLDS = 5  # one of them is held out
-
-Floats = NDArray[np.float32]
 
 
 def sweep_table_job(
@@ -206,7 +203,7 @@ def _check_count(n: int, what: str) -> None:
         )
 
 
-def _kept(n: int, most: int, random_state: int, what: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _kept(n: int, most: int, random_state: int, what: str) -> tuple[AnyArray, tuple[str, ...]]:
     """Draw which items to use where there are too many, and say so."""
     if n <= most:
         return np.arange(n), ()
@@ -219,12 +216,12 @@ def _some(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, tuple[s
     return frame.iloc[kept].reset_index(drop=True), notes
 
 
-def _held_out(groups: NDArray[Any], random_state: int) -> NDArray[np.bool_]:
+def _held_out(groups: AnyArray, random_state: int) -> Bools:
     """Return which items are held out, shape (N,); a group never is split."""
     return np.asarray(assign_folds(groups, HELD_OUT_FOLDS, random_state) == 0, dtype=np.bool_)
 
 
-def _row_groups(frame: pd.DataFrame, groups: str | None) -> NDArray[Any]:
+def _row_groups(frame: pd.DataFrame, groups: str | None) -> AnyArray:
     """Return a group for each row; without groups each row is its own."""
     if groups is None:
         return np.arange(len(frame))
@@ -237,8 +234,8 @@ def _row_groups(frame: pd.DataFrame, groups: str | None) -> NDArray[Any]:
 
 
 def _encode(
-    frame: pd.DataFrame, schema: Schema, held_out: NDArray[np.bool_]
-) -> tuple[Floats, Floats, tuple[str, ...]]:
+    frame: pd.DataFrame, schema: Schema, held_out: Bools
+) -> tuple[Floats32, Floats32, tuple[str, ...]]:
     """Return training and held-out rows as the training rows standardise them, and the columns."""
     encoder = TableEncoder.fit(frame[~held_out], schema.features)
     numbers = encoder.transform(frame).numbers
@@ -247,7 +244,7 @@ def _encode(
     return viewed[~held_out], viewed[held_out], encoder.names
 
 
-def _picture_groups(pictures: Pictures, members: NDArray[Any] | None) -> NDArray[Any]:
+def _picture_groups(pictures: Pictures, members: AnyArray | None) -> AnyArray:
     """Return a group for each picture; a picture without one is a group of its own."""
     if members is not None:
         return members.astype(str)
@@ -255,7 +252,7 @@ def _picture_groups(pictures: Pictures, members: NDArray[Any] | None) -> NDArray
     return np.array(own)
 
 
-def _pixels(pictures: Pictures, size: int, progress: Progress) -> Floats:
+def _pixels(pictures: Pictures, size: int, progress: Progress) -> Floats32:
     """Return the pictures as (N, C, size, size), in [0, 1]."""
     channels, parts = decide_channels(pictures), []
     for where, pixels in pictures.chunks(size, channels):
@@ -264,7 +261,7 @@ def _pixels(pictures: Pictures, size: int, progress: Progress) -> Floats:
     return np.ascontiguousarray(np.concatenate(parts))
 
 
-def _standardised(pixels: Floats, held_out: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _standardised(pixels: Floats32, held_out: Bools) -> tuple[Floats32, Floats32]:
     """Split, and standardise each channel by the training pictures."""
     train = pixels[~held_out]
     center = train.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Objects
 from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
@@ -74,7 +74,7 @@ def train_images_job(
     return finish(detector, reading, destination, started)
 
 
-def groups_of(items: Sequence[ImageItem], file: Path) -> NDArray[np.object_]:
+def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     """Look up the group of every picture, in their order."""
     table = read_table(file)
     absent = [name for name in ("path", "group") if name not in table.columns]
@@ -108,7 +108,7 @@ def _plain(path: str) -> str:
     return PurePosixPath(path).as_posix()
 
 
-def _notes(items: Sequence[ImageItem], members: NDArray[np.object_] | None) -> tuple[str, ...]:
+def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ...]:
     """Say what limits this training."""
     notes = []
     if len(items) < FEW_PICTURES:

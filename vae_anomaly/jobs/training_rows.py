@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
 from vae_anomaly.data.tables.read import (
@@ -33,8 +33,6 @@ __all__ = ["SAMPLE_ROWS", "TrainingRows", "read_training_rows"]
 
 SAMPLE_ROWS = 200_000
 MIN_GROUPS = 20  # fewer whole groups that fit, and rows are drawn from all groups instead
-
-Marks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -185,14 +183,14 @@ def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, Any]]:
             yield place, table
 
 
-def _marked(labels: PieceLabels | None, table: Any) -> Marks:
+def _marked(labels: PieceLabels | None, table: Any) -> Bools:
     """Say which rows are labelled as anomalies, shape (N,)."""
     if labels is None:
         return np.zeros(len(table), dtype=np.bool_)
     return np.asarray(labels.of(_column(table, labels.column, "label")) == 1.0, dtype=np.bool_)
 
 
-def _only(table: Any, rows: Marks) -> Any:
+def _only(table: Any, rows: Bools) -> Any:
     return table if rows.all() else table.filter(pa.array(rows))
 
 

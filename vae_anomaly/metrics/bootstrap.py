@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics.checks import checked_labels, checked_scores
 from vae_anomaly.metrics.curves import Ranking, RankingCurve
@@ -15,10 +16,8 @@ from vae_anomaly.metrics.intervals import Interval
 
 __all__ = ["bootstrap_interval"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 CurveMetric = Callable[[RankingCurve], float]
-_Drawer = Callable[[], tuple[FloatArray, FloatArray]]
+_Drawer = Callable[[], tuple[Floats, Floats]]
 
 
 def bootstrap_interval(
@@ -79,11 +78,11 @@ class Steps:
     its normals are weighted, so 300,000 rows with 1,000 anomalies need some 2,000 steps.
     """
 
-    step: NDArray[np.intp]  # (N,) of each item, in the order of the items
-    labels: BoolArray  # (N,)
-    value: FloatArray  # (B + 1,)
-    anomalies: FloatArray  # (B,) number in each step
-    normals: FloatArray  # (B,)
+    step: Indices  # (N,) of each item, in the order of the items
+    labels: Bools  # (N,)
+    value: Floats  # (B + 1,)
+    anomalies: Floats  # (B,) number in each step
+    normals: Floats  # (B,)
 
     @classmethod
     def of(cls, ranking: Ranking) -> Steps:
@@ -100,7 +99,7 @@ class Steps:
         count = (np.bincount(step[part], minlength=n).astype(float) for part in (labels, ~labels))
         return cls(step, labels, value, *count)
 
-    def curve(self, anomalies: FloatArray, normals: FloatArray) -> RankingCurve:
+    def curve(self, anomalies: Floats, normals: Floats) -> RankingCurve:
         tp, fp = np.cumsum(anomalies), np.cumsum(normals)
         return RankingCurve(self.value, np.append(0.0, tp), np.append(0.0, fp))
 
@@ -109,7 +108,7 @@ class Steps:
         sizes = [int(part.sum()) for part in (self.anomalies, self.normals)]
         shares = [self.anomalies / sizes[0], self.normals / sizes[1]]
 
-        def draw() -> tuple[FloatArray, FloatArray]:
+        def draw() -> tuple[Floats, Floats]:
             counts = [generator.multinomial(n, p) for n, p in zip(sizes, shares, strict=True)]
             return counts[0].astype(np.float64), counts[1].astype(np.float64)
 
@@ -126,7 +125,7 @@ class Steps:
         _, inverse = np.unique(members, return_inverse=True)
         n_groups, n_steps = int(inverse.max()) + 1, self.anomalies.size
 
-        def draw() -> tuple[FloatArray, FloatArray]:
+        def draw() -> tuple[Floats, Floats]:
             drawn = generator.integers(0, n_groups, n_groups)
             weight = np.bincount(drawn, minlength=n_groups)[inverse]  # (N,)
             parts = (self.labels, ~self.labels)

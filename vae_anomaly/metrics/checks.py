@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError
 
 __all__ = ["checked_labels", "checked_scores"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
-
-def checked_scores(scores: ArrayLike, what: str = "scores") -> FloatArray:
+def checked_scores(scores: ArrayLike, what: str = "scores") -> Floats:
     """Return the scores as a flat float64 array, or say why they cannot be used.
 
     Parameters
@@ -44,7 +42,7 @@ def checked_scores(scores: ArrayLike, what: str = "scores") -> FloatArray:
     return values
 
 
-def checked_labels(labels: ArrayLike, n: int) -> BoolArray:
+def checked_labels(labels: ArrayLike, n: int) -> Bools:
     """Return labels as booleans (True = anomaly), or say why they cannot be used.
 
     Parameters

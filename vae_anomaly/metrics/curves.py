@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from vae_anomaly.arrays import Bools, Floats, Indices
 
 __all__ = ["Ranking", "RankingCurve"]
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,12 @@ class RankingCurve:
         Weight of flagged anomalies and of flagged normals, rising.
     """
 
-    value: FloatArray
-    tp: FloatArray
-    fp: FloatArray
+    value: Floats
+    tp: Floats
+    fp: Floats
 
     @classmethod
-    def of(
-        cls, labels: BoolArray, scores: FloatArray, weights: FloatArray | None = None
-    ) -> RankingCurve:
+    def of(cls, labels: Bools, scores: Floats, weights: Floats | None = None) -> RankingCurve:
         """Build the curve; one sort, ties kept together.
 
         Parameters
@@ -52,17 +48,17 @@ class RankingCurve:
         return Ranking.of(labels, scores).curve(weights)
 
     @property
-    def tpr(self) -> FloatArray:
+    def tpr(self) -> Floats:
         """Recall at each point, in [0, 1]."""
         return np.asarray(self.tp / self.tp[-1])
 
     @property
-    def fpr(self) -> FloatArray:
+    def fpr(self) -> Floats:
         """False-positive rate at each point, in [0, 1]."""
         return np.asarray(self.fp / self.fp[-1])
 
     @property
-    def precision(self) -> FloatArray:
+    def precision(self) -> Floats:
         """Share of flags that are anomalies at each point; 1 where nothing is flagged."""
         flagged = self.tp + self.fp
         return np.divide(self.tp, flagged, out=np.ones_like(flagged), where=flagged > 0)
@@ -91,13 +87,13 @@ class RankingCurve:
 class Ranking:
     """Items sorted once, so that a thousand bootstrap weights need no further sort."""
 
-    labels: BoolArray  # (N,) by falling score
-    order: NDArray[np.intp]  # (N,)
-    ends: NDArray[np.intp]  # (T - 1,) last position of each distinct score
-    value: FloatArray  # (T,)
+    labels: Bools  # (N,) by falling score
+    order: Indices  # (N,)
+    ends: Indices  # (T - 1,) last position of each distinct score
+    value: Floats  # (T,)
 
     @classmethod
-    def of(cls, labels: BoolArray, scores: FloatArray) -> Ranking:
+    def of(cls, labels: Bools, scores: Floats) -> Ranking:
         """Sort the items, ties kept together."""
         order = np.argsort(-scores, kind="stable")
         falling = scores[order]
@@ -108,7 +104,7 @@ class Ranking:
         value = np.append(level[0], np.where(middle < level, middle, lower))
         return cls(labels[order], order, ends, value)
 
-    def curve(self, weights: FloatArray | None = None) -> RankingCurve:
+    def curve(self, weights: Floats | None = None) -> RankingCurve:
         """Return the curve of the items with these weights, shape (N,), default 1."""
         w = np.ones(self.order.size) if weights is None else weights[self.order]
         tp = np.cumsum(w * self.labels)[self.ends]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 from sklearn import metrics as sk
 
+from vae_anomaly.arrays import AnyArray
 from vae_anomaly.metrics.checks import checked_labels, checked_scores
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.intervals import proportion_interval
@@ -110,9 +110,7 @@ def partial_auroc(labels: ArrayLike, scores: ArrayLike, max_fpr: float = 0.1) ->
     return float(sk.roc_auc_score(checked_labels(labels, s.size), s, max_fpr=max_fpr))
 
 
-def aupro(
-    masks: Sequence[NDArray[Any]], heatmaps: Sequence[NDArray[Any]], max_fpr: float = 0.3
-) -> float:
+def aupro(masks: Sequence[AnyArray], heatmaps: Sequence[AnyArray], max_fpr: float = 0.3) -> float:
     """Return the area under the per-region-overlap curve up to a pixel false-positive rate.
 
     Every connected defect counts the same, however large: its pixels share a weight of one, and

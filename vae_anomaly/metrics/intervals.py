@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["Interval", "effective_items", "grouped_interval", "proportion_interval"]
+from vae_anomaly.arrays import AnyArray, Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["Interval", "effective_items", "grouped_interval", "proportion_interval"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def proportion_interval(successes: float, total: float, level: float = 0.95) -> 
 
 
 def grouped_interval(
-    part: ArrayLike, of: ArrayLike, groups: NDArray[Any], level: float = 0.95
+    part: ArrayLike, of: ArrayLike, groups: AnyArray, level: float = 0.95
 ) -> Interval:
     """Return a share of items that come in groups, with an interval for new groups.
 
@@ -106,9 +105,7 @@ def grouped_interval(
     return Interval(share, exact.low, exact.high, level)
 
 
-def effective_items(
-    part: ArrayLike, of: ArrayLike, groups: NDArray[Any], level: float = 0.95
-) -> float:
+def effective_items(part: ArrayLike, of: ArrayLike, groups: AnyArray, level: float = 0.95) -> float:
     """Return how many independent items would tell a share as surely as these groups do.
 
     Parameters
@@ -132,7 +129,7 @@ def effective_items(
     return float(n * (tail / wider) ** 2)
 
 
-def _by_group(part: ArrayLike, of: ArrayLike, groups: NDArray[Any]) -> tuple[Floats, Floats]:
+def _by_group(part: ArrayLike, of: ArrayLike, groups: AnyArray) -> tuple[Floats, Floats]:
     """Return the sums of each group that takes part, each of shape (K,)."""
     unit = np.unique(groups, return_inverse=True)[1].reshape(-1)
     hits, all_ = (

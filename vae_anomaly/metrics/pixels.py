@@ -7,25 +7,24 @@ pictures, and no pixel is sorted again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.figures import aupro, auroc
 from vae_anomaly.metrics.intervals import Interval
 
 __all__ = ["pixel_figures"]
 
-FloatArray = NDArray[np.float64]
 STEPS = 1024  # of heat, for the intervals only
 
 
 def pixel_figures(
-    masks: Sequence[NDArray[Any]],
-    heatmaps: Sequence[NDArray[Any]],
+    masks: Sequence[AnyArray],
+    heatmaps: Sequence[AnyArray],
     *,
     groups: ArrayLike | None = None,
     max_fpr: float = 0.3,
@@ -71,8 +70,8 @@ def pixel_figures(
 
 
 def _counts(
-    masks: Sequence[NDArray[Any]], heatmaps: Sequence[NDArray[Any]], edges: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    masks: Sequence[AnyArray], heatmaps: Sequence[AnyArray], edges: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Count, per picture and falling step of heat, normal pixels, defective ones, and regions."""
     rows = []
     for mask, heat in zip(masks, heatmaps, strict=True):
@@ -86,7 +85,7 @@ def _counts(
     return table[:, 0], table[:, 1], table[:, 2]
 
 
-def _weights(n: int, groups: ArrayLike | None, n_resamples: int, random_state: int) -> FloatArray:
+def _weights(n: int, groups: ArrayLike | None, n_resamples: int, random_state: int) -> Floats:
     """Return how often each picture counts in each resample, shape (R, N)."""
     names = np.arange(n) if groups is None else np.asarray(groups).reshape(-1)
     _, unit = np.unique(names, return_inverse=True)
@@ -95,7 +94,7 @@ def _weights(n: int, groups: ArrayLike | None, n_resamples: int, random_state: i
     return drawn[:, unit].astype(np.float64)
 
 
-def _curve(anomalies: FloatArray, normals: FloatArray) -> RankingCurve:
+def _curve(anomalies: Floats, normals: Floats) -> RankingCurve:
     tp, fp = (np.append(0.0, np.cumsum(part)) for part in (anomalies, normals))
     return RankingCurve(np.empty(0), tp, fp)
 

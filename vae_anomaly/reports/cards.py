@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bytes, Floats32
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, Region, contours, render
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ MAX_BOXES = 5
 
 
 def inspection_card(
-    picture: NDArray[Any],
-    heat: NDArray[np.float32],
+    picture: AnyArray,
+    heat: Floats32,
     regions: Sequence[Region] = (),
     *,
     level: float,
@@ -68,7 +68,7 @@ def inspection_card(
     return figure
 
 
-def shown(picture: NDArray[Any]) -> NDArray[np.uint8]:
+def shown(picture: AnyArray) -> Bytes:
     """Return a decoded picture as RGB of 8 bits."""
     if picture.dtype == np.uint16:
         picture = picture >> 8

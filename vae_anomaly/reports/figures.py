@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
 
 if TYPE_CHECKING:
@@ -140,9 +141,7 @@ def reliability_figure(probability: ScoreProbability) -> Figure:
     return figure
 
 
-def _curve(
-    scores: ArrayLike, labels: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], RankingCurve]:
+def _curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Bools, RankingCurve]:
     s = checked_scores(scores)
     y = checked_labels(labels, s.size)
     return s, y, RankingCurve.of(y, s)

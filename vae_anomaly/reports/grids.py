@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyFloats, Bytes
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import replace_file
 
@@ -27,7 +27,7 @@ PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
 def picture_grid(
-    pictures: NDArray[np.floating[Any]],
+    pictures: AnyFloats,
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> Image.Image:
@@ -93,9 +93,7 @@ def enlargement(height: int, width: int) -> int:
     return ceil(CELL / max(height, width))
 
 
-def _check(
-    pictures: NDArray[np.floating[Any]], rows: Sequence[str], columns: Sequence[str]
-) -> None:
+def _check(pictures: AnyFloats, rows: Sequence[str], columns: Sequence[str]) -> None:
     colour = pictures.ndim == 5 and pictures.shape[4] == 3
     if not (pictures.ndim == 4 or colour) or 0 in pictures.shape:
         raise ConfigError(
@@ -112,7 +110,7 @@ def _check(
             )
 
 
-def _enlarged(picture: NDArray[np.floating[Any]], factor: int) -> NDArray[np.uint8]:
+def _enlarged(picture: AnyFloats, factor: int) -> Bytes:
     """Return a picture as RGB of 8 bits, each pixel a square of ``factor``."""
     eight = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
     colour = np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight

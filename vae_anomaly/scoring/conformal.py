@@ -14,17 +14,16 @@ tenth (peaks over threshold; Pickands 1975). Scores above log10(n + 1) rest on t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds.tails import moments_fit
 
 __all__ = ["ConditionalScale", "ConformalCalibration", "ParetoTail"]
 
-Floats = NDArray[np.float64]
 TAIL_FRACTION = 0.1
 MIN_TAIL_SCORES = 10
 MIN_OWN_NORMALS = 100  # held out of one condition, from which it is calibrated by itself
@@ -173,7 +172,7 @@ class ConformalCalibration:
         below = np.log10(1.0 + np.maximum(self.levels[0] - values, 0.0) / self.spread)
         return np.asarray(inside + beyond - below, dtype=np.float64)
 
-    def is_extrapolated(self, scores: ArrayLike) -> NDArray[np.bool_]:
+    def is_extrapolated(self, scores: ArrayLike) -> Bools:
         """Tell which anomaly scores lie beyond log10(n + 1) and rest on the fitted tail."""
         return np.asarray(self.anomaly_score(scores) > np.log10(self.n + 1.0))
 
@@ -204,7 +203,7 @@ class ConditionalScale:
     [2.22, 2.22]
     """
 
-    def __init__(self, scores: Floats, codes: NDArray[np.int64]) -> None:
+    def __init__(self, scores: Floats, codes: Ints) -> None:
         self.scores, self.codes = scores, codes
         self.pooled = ConformalCalibration.fit(scores)
         values, counts = np.unique(codes, return_counts=True)
@@ -213,7 +212,7 @@ class ConditionalScale:
             for code in values[counts >= MIN_OWN_NORMALS]
         }
 
-    def __call__(self, scores: Floats, codes: NDArray[np.int64]) -> Floats:
+    def __call__(self, scores: Floats, codes: Ints) -> Floats:
         """Return -ln p within each condition, shape (N,), nats; higher = more anomalous."""
         scaled = np.log(10.0) * self.pooled.anomaly_score(scores)
         for code, calibration in self.own.items():
@@ -221,7 +220,7 @@ class ConditionalScale:
             scaled[where] = np.log(10.0) * calibration.anomaly_score(scores[where])
         return np.asarray(scaled)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """Return the arrays that make it again."""
         return {"scores": self.scores, "codes": self.codes}
 

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats
 from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob, importance_weighted_nll
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Evidence", "EvidenceModel", "measure_evidence"]
-
-Floats = NDArray[np.float64]
 
 
 class NLL(Protocol):

@@ -15,16 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import AnyArray, Arrays, Floats
 from vae_anomaly.errors import CalibrationError
 
 __all__ = ["Surprise", "fuse", "term_contributions"]
 
-Floats = NDArray[np.float64]
 TAIL_SHARE = 0.1
 MIN_TAIL = 3
 
@@ -98,13 +98,13 @@ class Surprise:
         beyond = np.log1p(np.maximum(surprise - self.end, 0.0))
         return np.asarray(np.minimum(surprise, self.end) + beyond)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""
         rest = np.array([self.scale, self.end, self.spread])
         return {"levels": self.levels, "nats": self.nats, "rest": rest}
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def from_state(cls, arrays: Mapping[str, AnyArray]) -> Self:
         """Make it again."""
         return cls(arrays["levels"], arrays["nats"], *arrays["rest"].tolist())
 

@@ -14,20 +14,19 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
 from vae_anomaly.records import JsonRecord
 
 __all__ = ["ReliabilityBin", "ScoreProbability", "calibrate_probability"]
 
-Floats = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Method = Literal["isotonic", "sigmoid"]
 N_FOLDS, N_BINS, N_RESAMPLES = 5, 10, 400
 ALMOST_FREE = 1e6  # inverse penalty; the smoothed targets keep the fit finite
@@ -204,7 +203,7 @@ def calibrate_probability(
 
 
 def _left_out(
-    scores: Floats, y: BoolArray, method: Method, groups: NDArray[Any] | None, random_state: int
+    scores: Floats, y: Bools, method: Method, groups: AnyArray | None, random_state: int
 ) -> Floats:
     """Return the probability of every item by a map fitted without it (and its group)."""
     names = np.arange(y.size) if groups is None else groups
@@ -228,14 +227,14 @@ def _left_out(
     return left_out
 
 
-def _fit(scores: Floats, y: BoolArray, method: Method) -> dict[str, Any]:
+def _fit(scores: Floats, y: Bools, method: Method) -> dict[str, Any]:
     """Return the fields that make the map."""
     if method == "isotonic":
         return _fit_isotonic(scores, y)
     return {"parameters": _fit_sigmoid(scores, y)}
 
 
-def _fit_isotonic(scores: Floats, y: BoolArray) -> dict[str, Any]:
+def _fit_isotonic(scores: Floats, y: Bools) -> dict[str, Any]:
     """Fit a rising step map; no item is said to be certain on the strength of N others."""
     edge = 1.0 / (y.size + 2.0)
     model = IsotonicRegression(y_min=edge, y_max=1.0 - edge, out_of_bounds="clip")
@@ -246,7 +245,7 @@ def _fit_isotonic(scores: Floats, y: BoolArray) -> dict[str, Any]:
     }
 
 
-def _fit_sigmoid(scores: Floats, y: BoolArray) -> dict[str, float]:
+def _fit_sigmoid(scores: Floats, y: Bools) -> dict[str, float]:
     """Fit Platt's sigmoid, with his targets a little away from 0 and 1."""
     n_odd, n_normal = float(np.sum(y)), float(np.sum(~y))
     target = np.where(y, (n_odd + 1.0) / (n_odd + 2.0), 1.0 / (n_normal + 2.0))
@@ -271,7 +270,7 @@ def _predicted(fields: dict[str, Any], method: Method, scores: Floats) -> Floats
     return made._fitted(scores)
 
 
-def _brier(p: Floats, y: BoolArray, groups: NDArray[Any] | None, random_state: int) -> Interval:
+def _brier(p: Floats, y: Bools, groups: AnyArray | None, random_state: int) -> Interval:
     """Return the mean squared error, with its interval from resampled items or groups."""
     error = np.square(p - y)
     unit = np.arange(y.size) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -285,7 +284,7 @@ def _brier(p: Floats, y: BoolArray, groups: NDArray[Any] | None, random_state: i
     return Interval(float(error.mean()), float(low), float(high))
 
 
-def _reliability(p: Floats, y: BoolArray) -> tuple[ReliabilityBin, ...]:
+def _reliability(p: Floats, y: Bools) -> tuple[ReliabilityBin, ...]:
     """Cut the items into bins by predicted probability, with about as many anomalies in each.
 
     Anomalies are rare: bins of equal numbers of items would put all of them into one.

@@ -12,8 +12,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import Interval, checked_scores, grouped_interval, proportion_interval
 from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr, varied_scores
@@ -30,8 +31,6 @@ __all__ = [
     "p_values",
 ]
 
-FloatArray = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class PValues:
@@ -46,13 +45,13 @@ class PValues:
         What was counted, for example ``"500 held-out normals"``; empty where it is not known.
     """
 
-    values: FloatArray
+    values: Floats
     floor: float = 0.0
     basis: str = ""
 
 
 def p_values(
-    scores: FloatArray, normals: ArrayLike | None = None, groups: ArrayLike | None = None
+    scores: Floats, normals: ArrayLike | None = None, groups: ArrayLike | None = None
 ) -> PValues:
     """Return the p-values of scores that are -log10 p.
 
@@ -118,7 +117,7 @@ def discovery_cut(p: PValues, fdr: float) -> DiscoveryCut:
     return DiscoveryCut(flagged, _passed(np.maximum(rising, p.floor), fdr), beyond)
 
 
-def _passed(rising: FloatArray, fdr: float) -> int:
+def _passed(rising: Floats, fdr: float) -> int:
     rank = np.arange(1, rising.size + 1)
     passed = np.flatnonzero(rising <= fdr * rank / rising.size)
     return int(passed[-1]) + 1 if passed.size else 0
@@ -164,9 +163,7 @@ def _on_what_it_rests(cut: DiscoveryCut, p: PValues, fdr: float) -> str:
     )
 
 
-def flagged_share(
-    flags: NDArray[np.bool_], groups: ArrayLike | None
-) -> tuple[Interval, int | None]:
+def flagged_share(flags: Bools, groups: ArrayLike | None) -> tuple[Interval, int | None]:
     """Return the share of items flagged with its interval, and of how many groups they are."""
     if groups is None:
         return proportion_interval(float(flags.sum()), float(flags.size)), None
@@ -183,13 +180,13 @@ def describe_share(share: Interval, volume: float | None, n_groups: int | None) 
     return said + ("." if n_groups is None else f", as {n_groups:,} groups tell it.")
 
 
-def left_unflagged(scores: FloatArray, value: float) -> str:
+def left_unflagged(scores: Floats, value: float) -> str:
     """Say that a tie at the bound was not split."""
     tied = int(np.sum(scores == value))
     return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
 
 
-def falling_batch(scores: ArrayLike) -> FloatArray:
+def falling_batch(scores: ArrayLike) -> Floats:
     """Return the scores of a batch, falling, or say why they give no order to cut."""
     s = np.sort(checked_scores(scores))[::-1]
     if s.size > 1 and s[0] == s[-1]:

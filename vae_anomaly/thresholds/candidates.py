@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores
 from vae_anomaly.thresholds.conformal import calibration_units, rate_above, smallest_fpr
 from vae_anomaly.thresholds.policies import Threshold
@@ -17,8 +18,6 @@ from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
 __all__ = ["candidate_table", "policy_name"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ASKED = {
@@ -43,7 +42,7 @@ def candidate_table(
     volume: float | None = None,
     groups: ArrayLike | None = None,
     targets: Sequence[float] = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001),
-    costs: FloatArray | None = None,
+    costs: Floats | None = None,
     others: Sequence[Threshold] = (),
     measure: Callable[[Threshold], Threshold] | None = None,
 ) -> pd.DataFrame:
@@ -113,7 +112,7 @@ def _as_it_stands(threshold: Threshold) -> Threshold:
     return threshold.model_copy(update=unknown)
 
 
-def _with_rate(threshold: Threshold, normals: FloatArray, groups: NDArray[Any] | None) -> Threshold:
+def _with_rate(threshold: Threshold, normals: Floats, groups: AnyArray | None) -> Threshold:
     """Fill in the false-positive rate of a policy that does not set it."""
     if threshold.expected_fpr is not None:
         return threshold
@@ -123,10 +122,10 @@ def _with_rate(threshold: Threshold, normals: FloatArray, groups: NDArray[Any] |
 
 def _measured(
     threshold: Threshold,
-    scores: FloatArray,
-    labels: BoolArray,
-    groups: NDArray[Any] | None,
-    costs: FloatArray | None,
+    scores: Floats,
+    labels: Bools,
+    groups: AnyArray | None,
+    costs: Floats | None,
 ) -> Threshold:
     """Fill in what labels can tell of a threshold and its policy has not told."""
     if threshold.expected_recall and (costs is None or threshold.expected_cost):

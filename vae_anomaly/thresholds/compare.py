@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.metrics import (
     Interval,
@@ -19,8 +19,6 @@ from vae_anomaly.metrics import (
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.policies import Threshold
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 _N_DRAWS = 1000
 _LEVEL = 0.95
 
@@ -141,12 +139,12 @@ def require_same_scale(a: Threshold, b: Threshold) -> None:
 class _Resampled:
     """Sums over resampled items, or over resampled groups of them."""
 
-    unit: NDArray[np.intp]
+    unit: Indices
     random_state: int
     grouped: bool
 
     @classmethod
-    def of(cls, groups: NDArray[Any] | None, n: int, random_state: int) -> _Resampled:
+    def of(cls, groups: AnyArray | None, n: int, random_state: int) -> _Resampled:
         unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
         return cls(unit, random_state, groups is not None)
 
@@ -184,7 +182,7 @@ def _spread(point: float, draws: Floats) -> Interval:
 
 
 def _shares(
-    flags: tuple[Flags, Flags], of: Flags, resampled: _Resampled
+    flags: tuple[Bools, Bools], of: Bools, resampled: _Resampled
 ) -> tuple[Interval, Interval, Interval]:
     """Return the share flagged by each and their difference: exact, or by resampled groups."""
     if resampled.grouped:
@@ -201,7 +199,7 @@ def _shares(
 
 
 def _precision(
-    flags: tuple[Flags, Flags], odd: Flags, resampled: _Resampled
+    flags: tuple[Bools, Bools], odd: Bools, resampled: _Resampled
 ) -> tuple[Interval, Interval, Interval]:
     """Return the precision of each, exact or by groups, and their difference by resampling."""
     one, other, differ = _ratios([(f & odd, f) for f in flags], resampled)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_scores, effective_items, proportion_interval
 
@@ -29,9 +29,6 @@ __all__ = [
     "tie_note",
     "varied_scores",
 ]
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 def smallest_fpr(n: int) -> float:
@@ -55,9 +52,9 @@ class CalibrationUnits:
         ``"scores"`` or ``"groups"``, for messages.
     """
 
-    share: FloatArray
+    share: Floats
     count: int
-    unit: NDArray[np.intp]
+    unit: Indices
     noun: str
 
 
@@ -81,7 +78,7 @@ def calibration_units(n: int, groups: ArrayLike | None) -> CalibrationUnits:
     return CalibrationUnits(1.0 / (sizes[unit] * (sizes.size + 1)), int(sizes.size), unit, "groups")
 
 
-def conformal_bound(scores: FloatArray, fpr: float, units: CalibrationUnits) -> float:
+def conformal_bound(scores: Floats, fpr: float, units: CalibrationUnits) -> float:
     """Return the lowest score of the normals above which a new normal lies with at most ``fpr``.
 
     Parameters
@@ -122,7 +119,7 @@ def conformal_bound(scores: FloatArray, fpr: float, units: CalibrationUnits) -> 
     return float(falling[above <= fpr - unit + 1e-12][-1])
 
 
-def rate_above(scores: FloatArray, value: float, groups: ArrayLike | None = None) -> Interval:
+def rate_above(scores: Floats, value: float, groups: ArrayLike | None = None) -> Interval:
     """Return the rate at which new normals exceed a score of these normals.
 
     Parameters
@@ -158,7 +155,7 @@ def rate_above(scores: FloatArray, value: float, groups: ArrayLike | None = None
     return Interval(estimate, float(low), float(high))
 
 
-def _group_rate(above: BoolArray, groups: NDArray[Any]) -> Interval:
+def _group_rate(above: Bools, groups: AnyArray) -> Interval:
     """Return the Beta law of `rate_above` of as many items as these groups are worth."""
     _, inverse = np.unique(groups, return_inverse=True)
     each = 1.0 / np.bincount(inverse)[inverse]  # every group weighs 1
@@ -171,7 +168,7 @@ def _group_rate(above: BoolArray, groups: NDArray[Any]) -> Interval:
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
 
 
-def varied_scores(scores: ArrayLike) -> FloatArray:
+def varied_scores(scores: ArrayLike) -> Floats:
     """Return the scores of normals, or say why no threshold can be read from them."""
     s = checked_scores(scores, "normal scores")
     if s.size < 2:
@@ -193,7 +190,7 @@ def check_rate(what: str, rate: float) -> None:
         raise ConfigError(f"The {what} must be between 0 and 1; got {rate:g}. Try 0.01.")
 
 
-def tie_note(scores: FloatArray, value: float) -> str:
+def tie_note(scores: Floats, value: float) -> str:
     """Say how many normals share the score at the bound, if more than one."""
     tied = int(np.sum(scores == value))
     if tied < 2:
@@ -203,7 +200,7 @@ def tie_note(scores: FloatArray, value: float) -> str:
     )
 
 
-def just_below(falling: FloatArray, n_flagged: int) -> float:
+def just_below(falling: Floats, n_flagged: int) -> float:
     """Return a bound above which at most n of the falling scores lie; never splits a tie."""
     if n_flagged >= falling.size:
         return float(np.nextafter(falling[-1], -np.inf))

@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import ConfigError
 
 __all__ = ["checked_costs"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-
 
 def checked_costs(
-    cost_fp: float, cost_fn: float, labels: BoolArray, amounts: ArrayLike | None = None
-) -> FloatArray:
+    cost_fp: float, cost_fn: float, labels: Bools, amounts: ArrayLike | None = None
+) -> Floats:
     """Return what a mistake on each item costs.
 
     Parameters
@@ -45,7 +43,7 @@ def checked_costs(
     return np.where(labels, cost_fn * stake, cost_fp)
 
 
-def _checked_amounts(amounts: ArrayLike, n: int) -> FloatArray:
+def _checked_amounts(amounts: ArrayLike, n: int) -> Floats:
     stake = np.asarray(amounts, dtype=np.float64).reshape(-1)
     if stake.size != n or not np.isfinite(stake).all() or stake.min() < 0:
         raise ConfigError(

@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import checked_scores
 from vae_anomaly.thresholds.batches import flagged_share
@@ -20,8 +19,6 @@ from vae_anomaly.thresholds.policies import Threshold
 
 __all__ = ["Bench", "Mover"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 COARSE = 1.25  # an arrow up or down changes the number of flags by this factor
 _NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
 
@@ -44,12 +41,12 @@ class Bench:
         Of the normals.
     """
 
-    scores: FloatArray
-    normals: FloatArray
+    scores: Floats
+    normals: Floats
     measure: Callable[[Threshold], Threshold] | None = None
     volume: float | None = None
-    groups: NDArray[Any] | None = None
-    levels: FloatArray = field(init=False)
+    groups: AnyArray | None = None
+    levels: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         levels = np.unique(checked_scores(self.scores))  # rising, distinct

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Objects
 from vae_anomaly.thresholds.record import is_anomaly
 
-Floats = NDArray[np.float64]
-Masks = tuple[NDArray[np.bool_], ...]
-Heat = tuple[NDArray[np.float32], ...]
 _COLUMNS = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
 
 
@@ -49,20 +43,20 @@ class ScoredItems:
         Their groups, where the model was trained with groups and kept them.
     """
 
-    ids: NDArray[np.object_]
+    ids: Objects
     scores: Floats
-    labels: NDArray[np.bool_] | None = None
-    kinds: NDArray[np.object_] | None = None
-    groups: NDArray[np.object_] | None = None
+    labels: Bools | None = None
+    kinds: Objects | None = None
+    groups: Objects | None = None
     amounts: Floats | None = None
-    by: dict[str, NDArray[np.object_]] = field(default_factory=dict)
-    flagged: NDArray[np.bool_] | None = None
+    by: dict[str, Objects] = field(default_factory=dict)
+    flagged: Bools | None = None
     left_out: dict[str, int] = field(default_factory=dict)
-    masks: Masks = ()
-    heat: Heat = ()
+    masks: tuple[Bools, ...] = ()
+    heat: tuple[Floats32, ...] = ()
     source: str = ""
     held_out: Floats | None = None
-    held_out_groups: NDArray[Any] | None = None
+    held_out_groups: AnyArray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -73,17 +67,17 @@ class ScoredItems:
         return self.scores if self.labels is None else self.scores[~self.labels]
 
     @property
-    def normal_groups(self) -> NDArray[np.object_] | None:
+    def normal_groups(self) -> Objects | None:
         """Groups of `normals`, where there are groups."""
         if self.groups is None or self.labels is None:
             return self.groups
         return self.groups[~self.labels]
 
-    def flagged_by(self, value: float) -> NDArray[np.bool_]:
+    def flagged_by(self, value: float) -> Bools:
         """Say what was flagged: by the scoring job if known, else by this threshold."""
         return is_anomaly(self.scores, value) if self.flagged is None else self.flagged
 
-    def take(self, keep: NDArray[np.bool_]) -> ScoredItems:
+    def take(self, keep: Bools) -> ScoredItems:
         """Return some of the items; masks and heatmaps are not touched."""
         present = {name: getattr(self, name) for name in _COLUMNS}
         taken = {name: column[keep] for name, column in present.items() if column is not None}

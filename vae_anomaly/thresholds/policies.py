@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import (
     Interval,
@@ -33,11 +34,8 @@ from vae_anomaly.thresholds.tails import fit_tail
 
 __all__ = ["Threshold"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
-
-def _hash(*arrays: NDArray[Any]) -> str:
+def _hash(*arrays: AnyArray) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
@@ -479,7 +477,7 @@ class Threshold(ThresholdRecord):
         parameters: dict[str, int | float | str | None],
         scores: ArrayLike,
         labels: ArrayLike,
-        weights: FloatArray | None,
+        weights: Floats | None,
         groups: ArrayLike | None,
         random_state: int,
     ) -> Self:
@@ -516,7 +514,7 @@ class Threshold(ThresholdRecord):
         )
 
 
-def _require_order(scores: FloatArray, labels: BoolArray) -> None:
+def _require_order(scores: Floats, labels: Bools) -> None:
     """Refuse labelled scores that no threshold can be read from."""
     if scores.min() == scores.max():
         raise CalibrationError(

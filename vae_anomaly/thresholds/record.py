@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores
 from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 PER_THOUSAND = 1000.0
 
 
@@ -23,7 +22,7 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def is_anomaly(scores: ArrayLike, value: float) -> BoolArray:
+def is_anomaly(scores: ArrayLike, value: float) -> Bools:
     """Say which scores are flagged: the one rule, for every way to flag.
 
     Parameters
@@ -99,7 +98,7 @@ class ThresholdRecord(JsonRecord):
         """Whether its figures come from items that did not choose it (labelled policies)."""
         return bool(self.parameters.get("nested_folds"))
 
-    def flag(self, scores: ArrayLike) -> BoolArray:
+    def flag(self, scores: ArrayLike) -> Bools:
         """Say which scores are anomalies.
 
         Parameters
@@ -123,7 +122,7 @@ class ThresholdRecord(JsonRecord):
         labels: ArrayLike,
         *,
         groups: ArrayLike | None = None,
-        costs: FloatArray | None = None,
+        costs: Floats | None = None,
     ) -> Self:
         """Add recall, precision and cost to a threshold that was made without labels.
 

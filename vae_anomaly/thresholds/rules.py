@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, proportion_interval
 
@@ -33,8 +32,6 @@ __all__ = [
     "youden",
 ]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 Rule = Callable[[RankingCurve], int]
 
 N_FOLDS = 5
@@ -130,13 +127,13 @@ def recall_at_least(recall: float) -> Rule:
 
 def nested_flags(
     rule: Rule,
-    labels: BoolArray,
-    scores: FloatArray,
+    labels: Bools,
+    scores: Floats,
     *,
-    weights: FloatArray | None = None,
-    groups: NDArray[Any] | None = None,
+    weights: Floats | None = None,
+    groups: AnyArray | None = None,
     random_state: int = 0,
-) -> BoolArray | None:
+) -> Bools | None:
     """Flag every item at a threshold chosen without it.
 
     Parameters
@@ -185,11 +182,11 @@ class FlagQuality:
 
 
 def flag_quality(
-    flags: BoolArray,
-    labels: BoolArray,
+    flags: Bools,
+    labels: Bools,
     *,
-    weights: FloatArray | None = None,
-    groups: NDArray[Any] | None = None,
+    weights: Floats | None = None,
+    groups: AnyArray | None = None,
     level: float = 0.95,
     random_state: int = 0,
 ) -> FlagQuality:
@@ -211,10 +208,10 @@ def flag_quality(
     quality : FlagQuality
     """
 
-    def ratio(part: FloatArray | BoolArray, of: BoolArray) -> Interval:
+    def ratio(part: Floats | Bools, of: Bools) -> Interval:
         return _resampled_ratio(part, of, groups, level, random_state)
 
-    def share(hit: BoolArray, of: BoolArray) -> Interval:
+    def share(hit: Bools, of: Bools) -> Interval:
         if groups is not None:
             return grouped_interval(hit, of, groups, level)
         return proportion_interval(float(hit.sum()), float(of.sum()), level)
@@ -229,9 +226,9 @@ def flag_quality(
 
 
 def _resampled_ratio(
-    part: FloatArray | BoolArray,
-    of: BoolArray,
-    groups: NDArray[Any] | None,
+    part: Floats | Bools,
+    of: Bools,
+    groups: AnyArray | None,
     level: float,
     random_state: int,
 ) -> Interval:
@@ -245,7 +242,7 @@ def _resampled_ratio(
     return _percentiles(float(part.sum() / of.sum()), drawn[:, 0] / drawn[:, 1], level)
 
 
-def _percentiles(estimate: float, draws: FloatArray, level: float) -> Interval:
+def _percentiles(estimate: float, draws: Floats, level: float) -> Interval:
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, float(low), float(high), level)
 

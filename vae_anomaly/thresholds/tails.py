@@ -14,15 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from vae_anomaly.arrays import Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds.conformal import CalibrationUnits, calibration_units
 
 __all__ = ["ParetoTail", "TailGroups", "fit_tail", "moments_fit"]
 
-FloatArray = NDArray[np.float64]
 
 _MIN_EXCESSES = 25
 _N_RESAMPLES = 400
@@ -30,8 +30,8 @@ _LEAST_RATE = 0.01  # a resampled tail that ends before a score counts as this s
 
 
 def moments_fit(
-    excess: FloatArray, weights: FloatArray | None = None, count: float = 0.0
-) -> tuple[FloatArray, FloatArray]:
+    excess: Floats, weights: Floats | None = None, count: float = 0.0
+) -> tuple[Floats, Floats]:
     """Fit a generalised Pareto law by probability-weighted moments.
 
     Parameters
@@ -66,7 +66,7 @@ def moments_fit(
     return 2 - a0 / gap, 2 * a0 * a1 / gap
 
 
-def _survival(excess: FloatArray, shape: FloatArray, scale: FloatArray) -> FloatArray:
+def _survival(excess: Floats, shape: Floats, scale: Floats) -> Floats:
     ratio = excess / scale
     heavy = np.where(np.abs(shape) < 1e-9, 1e-9, shape)
     inside = np.maximum(1 + heavy * ratio, 0.0)
@@ -74,7 +74,7 @@ def _survival(excess: FloatArray, shape: FloatArray, scale: FloatArray) -> Float
         return np.asarray(np.where(inside > 0, np.exp(-np.log(inside) / heavy), 0.0))
 
 
-def _distance(excess: FloatArray, shape: FloatArray, scale: FloatArray) -> FloatArray:
+def _distance(excess: Floats, shape: Floats, scale: Floats) -> Floats:
     """Kolmogorov distance between rows of sorted excesses and their own fit."""
     n = excess.shape[-1]
     cdf = 1 - _survival(excess, shape[..., None], scale[..., None])
@@ -82,9 +82,7 @@ def _distance(excess: FloatArray, shape: FloatArray, scale: FloatArray) -> Float
     return np.asarray(np.maximum(cdf - grid, grid + 1 / n - cdf).max(axis=-1))
 
 
-def _weighted_distance(
-    excess: FloatArray, shape: FloatArray, scale: FloatArray, weights: FloatArray
-) -> FloatArray:
+def _weighted_distance(excess: Floats, shape: Floats, scale: Floats, weights: Floats) -> Floats:
     """Kolmogorov distance between weighted, sorted excesses and their fit."""
     reached = np.cumsum(weights) / weights.sum()
     cdf = 1 - _survival(excess, shape, scale)
@@ -111,20 +109,20 @@ class TailGroups:
         than others (Kish 1965).
     """
 
-    unit: NDArray[np.intp]
-    weight: FloatArray
+    unit: Indices
+    weight: Floats
     n_groups: int
     count: float
 
     @classmethod
-    def of(cls, units: CalibrationUnits, place: NDArray[np.intp]) -> TailGroups:
+    def of(cls, units: CalibrationUnits, place: Indices) -> TailGroups:
         """Describe the groups of the excesses at these places among the normals."""
         weight = units.share[place] * (units.count + 1)
         total = np.bincount(units.unit[place], weight)
         count = float(total.sum() ** 2 / np.sum(total**2)) if place.size else 0.0
         return cls(units.unit[place], weight, units.count, count)
 
-    def resampled(self, n: int, generator: np.random.Generator) -> FloatArray:
+    def resampled(self, n: int, generator: np.random.Generator) -> Floats:
         """Return weights of the excesses in n resamples of whole groups, (n, excesses)."""
         even = np.full(self.n_groups, 1 / self.n_groups)
         return np.asarray(generator.multinomial(self.n_groups, even, n)[:, self.unit] * self.weight)
@@ -155,7 +153,7 @@ class ParetoTail:
     shape: float
     scale: float
     fit_p: float
-    excess: FloatArray
+    excess: Floats
     groups: TailGroups | None = None
 
     def score_at(self, rate: float) -> float:
@@ -180,10 +178,10 @@ class ParetoTail:
         return float(own / factor), float(min(own * factor, self.share))
 
     @property
-    def _law(self) -> tuple[FloatArray, FloatArray]:
+    def _law(self) -> tuple[Floats, Floats]:
         return np.asarray(self.shape), np.asarray(self.scale)
 
-    def _refitted(self, generator: np.random.Generator) -> tuple[FloatArray, ...]:
+    def _refitted(self, generator: np.random.Generator) -> tuple[Floats, ...]:
         """Return share, shape and scale of resampled tails, each of shape (R,)."""
         n = self.excess.size
         if self.groups is None:
@@ -213,7 +211,7 @@ class ParetoTail:
 
 
 def fit_tail(
-    scores: FloatArray, tail_share: float = 0.1, groups: ArrayLike | None = None
+    scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None
 ) -> ParetoTail:
     """Fit a generalised Pareto tail to the largest scores.
 
@@ -258,7 +256,7 @@ def fit_tail(
     return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, own)
 
 
-def _start(scores: FloatArray, tail_share: float, units: CalibrationUnits | None) -> float:
+def _start(scores: Floats, tail_share: float, units: CalibrationUnits | None) -> float:
     if units is None:
         return float(np.quantile(scores, 1 - tail_share, method="inverted_cdf"))
     order = np.argsort(scores, kind="stable")
@@ -266,7 +264,7 @@ def _start(scores: FloatArray, tail_share: float, units: CalibrationUnits | None
     return float(scores[order][np.searchsorted(reached, 1 - tail_share - 1e-12)])
 
 
-def _fit_p(observed: FloatArray, n: int, shape: FloatArray, scale: FloatArray) -> float:
+def _fit_p(observed: Floats, n: int, shape: Floats, scale: Floats) -> float:
     """Return how often a tail of n independent scores drawn from the fit fits worse."""
     uniform = np.random.default_rng(0).random((_N_RESAMPLES, n))
     drawn = np.sort(np.expm1(-shape * np.log(uniform)) / shape * scale, axis=1)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.thresholds.candidates import candidate_table
 from vae_anomaly.thresholds.costs import checked_costs
@@ -151,7 +151,7 @@ def bench(
     )
 
 
-def _costs(items: ScoredItems, ask: Ask) -> NDArray[np.float64] | None:
+def _costs(items: ScoredItems, ask: Ask) -> Floats | None:
     if items.labels is None or not {"cost_fp", "cost_fn"} <= set(ask):
         return None
     return checked_costs(ask["cost_fp"], ask["cost_fn"], items.labels, items.amounts)

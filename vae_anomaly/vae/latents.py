@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_anomaly.arrays import AnyFloats, AnyInts
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Generator
 
     from vae_anomaly.vae.model import VAE
@@ -452,9 +452,7 @@ def balance(
     return BalancedData(torch.cat([X, *made]), torch.cat([y, *labels]), synthetic)
 
 
-def latent_report(
-    latents: NDArray[np.floating] | Tensor, labels: Sequence[int] | NDArray[np.integer]
-) -> dict[str, float]:
+def latent_report(latents: AnyFloats | Tensor, labels: Sequence[int] | AnyInts) -> dict[str, float]:
     """Say how well clusters of latents are separated.
 
     Parameters

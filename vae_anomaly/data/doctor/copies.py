@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
+from vae_anomaly.arrays import Floats32, Indices, Ints
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
@@ -28,9 +28,6 @@ LEAK_SHARE: Final = 0.03
 REPEATED_SHARE: Final = 0.10
 _CLIP: Final = 2.0
 _ROWS: Final = 512
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 def exact_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
@@ -158,8 +155,8 @@ def _pieces(looks: Sequence[Look]) -> Ints:
 class _Usual:
     """What thumbnails have in common, and how much each place varies, (48, 48)."""
 
-    common: Floats
-    spread: Floats
+    common: Floats32
+    spread: Floats32
 
     @classmethod
     def of(cls, looks: Sequence[Look]) -> _Usual:
@@ -170,7 +167,7 @@ class _Usual:
         return cls(common, spread + 0.25 * spread.mean() + np.float32(1e-6))
 
 
-def _details(looks: Sequence[Look], usual: _Usual) -> Floats:
+def _details(looks: Sequence[Look], usual: _Usual) -> Floats32:
     """Return what distinguishes each thumbnail: (N, pixels), length 1, or 0 where nothing does."""
     fine = _high_pass(thumbnails(looks, SIDE) - usual.common) / usual.spread
     rows = fine.reshape(len(looks), -1)
@@ -180,11 +177,11 @@ def _details(looks: Sequence[Look], usual: _Usual) -> Floats:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0))
 
 
-def _high_pass(pictures: Floats) -> Floats:
+def _high_pass(pictures: Floats32) -> Floats32:
     return np.asarray(pictures - ndimage.uniform_filter(pictures, (0, 7, 7), mode="nearest"))
 
 
-def _nearest(queries: Floats, keys: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _nearest(queries: Floats32, keys: Floats32) -> tuple[Floats32, Indices]:
     """Return the highest correlation of each query with a key, and which key that is."""
     best, which = [], []
     for start in range(0, len(queries), _ROWS):

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_anomaly.arrays import AnyArray, Floats32
 from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
 from vae_anomaly.data.images.decode import ImageInfo, decode_image, prepare_image, probe_image
 from vae_anomaly.data.images.folders import ImageItem
@@ -27,7 +28,6 @@ _WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole 
 _COLOURFUL: Final = 2.0 / 255.0
 
 Thumbnail = npt.NDArray[np.float16]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def on_one_scale(looks: Sequence[Look]) -> list[Look]:
     ]
 
 
-def thumbnails(looks: Sequence[Look], side: int) -> Floats:
+def thumbnails(looks: Sequence[Look], side: int) -> Floats32:
     """Return the thumbnails (N, side, side), float32; the side divides 96."""
     block = THUMBNAIL // side
     out = np.empty((len(looks), side, side), np.float32)
@@ -135,14 +135,14 @@ def _look_at(item: ImageItem) -> Look:
     )
 
 
-def _is_colourful(pixels: npt.NDArray[Any]) -> bool:
+def _is_colourful(pixels: AnyArray) -> bool:
     if pixels.ndim == 2:
         return False
     sample = pixels[::4, ::4].astype(np.float32)
     return bool(np.ptp(sample, axis=2).mean() / np.iinfo(pixels.dtype).max > _COLOURFUL)
 
 
-def _sharpness(pixels: npt.NDArray[Any]) -> float:
+def _sharpness(pixels: AnyArray) -> float:
     """Compare the mean step between neighbours, in the middle, with the contrast there."""
     height, width = pixels.shape[:2]
     top, left = max(0, height // 2 - 256), max(0, width // 2 - 256)

@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
+from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
@@ -24,8 +24,6 @@ MIN_FOR_SHORTCUT: Final = 10
 _DAY_S: Final = 86400.0
 _STAMP: Final = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?!\d)")
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 _Kinds = Mapping[str, Callable[[Look], str]]
 _Measures = Mapping[str, Callable[[Look], float]]
 
@@ -108,7 +106,7 @@ def _tells(
             yield from _by_number(name, values, labels)
 
 
-def _by_number(name: str, values: Floats, labels: Labels) -> Iterator[_Tell]:
+def _by_number(name: str, values: Floats, labels: Ints) -> Iterator[_Tell]:
     auroc = float(roc_auc_score(labels, values))
     medians = [float(np.median(values[labels == label])) for label in (0, 1)]
     apart = abs(medians[1] - medians[0]) >= _BY_DEFECTS.get(name, 0.0)
@@ -117,7 +115,7 @@ def _by_number(name: str, values: Floats, labels: Labels) -> Iterator[_Tell]:
         yield _Tell(name, max(auroc, 1 - auroc), f"medians {said[0]} and {said[1]}")
 
 
-def _by_kind(name: str, values: Sequence[str], labels: Labels) -> Iterator[_Tell]:
+def _by_kind(name: str, values: Sequence[str], labels: Ints) -> Iterator[_Tell]:
     """Score each kind by its share of the second set; few kinds only, else any set separates."""
     if not 1 < len({*values}) <= len(values) / 8:
         return

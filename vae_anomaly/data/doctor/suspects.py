@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
@@ -28,8 +28,6 @@ _COMPONENTS: Final = 20
 _SHARED: Final = 0.1
 _MOST_FITTED: Final = 600
 _SMOOTH: Final = 1.0
-
-Floats = npt.NDArray[np.float64]
 
 
 def suspects(good: Sequence[Look]) -> Iterator[Finding]:
@@ -105,7 +103,7 @@ def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
     return distance, [f"{text} ({d:.1f} sd)" for text, d in zip(said, distance, strict=True)]
 
 
-def _unexplained(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _unexplained(rows: Floats32) -> Floats32:
     """Return what principal components of the other folds leave of each row, (N, D)."""
     rest = np.empty_like(rows)
     folds = np.arange(len(rows)) % _FOLDS
@@ -119,7 +117,7 @@ def _unexplained(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return rest
 
 
-def _components(centred: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _components(centred: Floats32) -> Floats32:
     """Return the first principal components that are not made by a few pictures alone, (K, D)."""
     k = min(_COMPONENTS, len(centred) // 4)
     values, vectors = np.linalg.eigh(centred @ centred.T)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.infer import ID_NAME
@@ -380,16 +380,14 @@ def _label_leaks(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _separation(kind: ColumnKind, series: pd.Series, labels: npt.NDArray[np.float64]) -> float:
+def _separation(kind: ColumnKind, series: pd.Series, labels: Floats) -> float:
     """Return how well one column alone separates, by half of the rows judged on the other half."""
     values = _ranked(kind, series, labels == 1)
     fit = np.arange(len(labels)) % 2 == 0
     return max(_held_out_auroc(values, labels, half) for half in (fit, ~fit))
 
 
-def _ranked(
-    kind: ColumnKind, series: pd.Series, anomalous: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
+def _ranked(kind: ColumnKind, series: pd.Series, anomalous: Bools) -> Ints:
     """Return the number of each cell's category or, for numbers, of its interval."""
     if kind is ColumnKind.CATEGORICAL:
         return pd.factorize(pd.Series(cells.read_text(series), dtype=object))[0].astype(np.int64)
@@ -410,9 +408,9 @@ def _ranked(
 
 
 def _held_out_auroc(
-    values: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.float64],
-    fit: npt.NDArray[np.bool_],
+    values: Ints,
+    labels: Floats,
+    fit: Bools,
 ) -> float:
     """Score each value by its share of anomalies in one half, and judge on the other half."""
     if len(np.unique(labels[~fit])) < 2 or len(np.unique(labels[fit])) < 2:

@@ -12,11 +12,11 @@ Cameras of 10, 12 or 14 bits are stored in files of 16, mostly without stretchin
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import ConfigError
 
 __all__ = ["FULL_SCALE", "WHITE_LEVELS", "stretch", "white_level"]
@@ -36,7 +36,7 @@ def white_level(peak: int) -> int:
     return FULL_SCALE if peak < 1 else next(level for level in WHITE_LEVELS if peak <= level)
 
 
-def stretch(pixels: npt.NDArray[Any], white: int) -> npt.NDArray[Any]:
+def stretch(pixels: AnyArray, white: int) -> AnyArray:
     """Spread uint16 pixels from 0 ... white to the full 16 bits; others stay as they are.
 
     Parameters

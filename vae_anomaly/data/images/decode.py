@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from vae_anomaly.arrays import AnyArray, Bytes, Floats32
 from vae_anomaly.data.images.resize import RESIZER, prepare_image, resize_image
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.progress import Progress, null_progress
@@ -62,8 +63,7 @@ _SIGNATURES: Final = (
 _PNG_END: Final = b"IEND\xaeB`\x82"  # without it Pillow takes what came before for the whole
 _HEADER_LOCK = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Floats = npt.NDArray[np.float32]
+Pixels = Bytes | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def load_image(
     channels: int,
     *,
     limits: ImageLimits | None = None,
-) -> Floats:
+) -> Floats32:
     """Decode one picture and bring it to the size and channels of a model.
 
     Returns
@@ -186,7 +186,7 @@ def load_images(
     *,
     limits: ImageLimits | None = None,
     progress: Progress | None = None,
-) -> Floats:
+) -> Floats32:
     """Load many pictures into one array.
 
     Parameters
@@ -345,7 +345,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TURNS else 1
 
 
-_TURNS: Final[dict[int, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]] = {
+_TURNS: Final[dict[int, Callable[[AnyArray], AnyArray]]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -408,7 +408,7 @@ def _without_colour_if_grey(rgb: Image.Image, mode: str) -> Pixels:
     return _grey_if_grey(pixels) if mode in {"P", "PA"} else pixels
 
 
-def _grey_if_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _grey_if_grey(pixels: Bytes) -> Bytes:
     """Drop two channels where all three are the same."""
     first = pixels[..., 0]
     same = bool((pixels[..., 1] == first).all() and (pixels[..., 2] == first).all())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from vae_anomaly.arrays import AnyArray, Floats32, Indices
 from vae_anomaly.errors import ConfigError, DataError
 
 __all__ = ["RESIZER", "prepare_image", "resize_image"]
@@ -18,11 +19,10 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 _BLOCK: Final = 32  # rows that are made at once
 
-Floats = npt.NDArray[np.float32]
-Weights = tuple[npt.NDArray[np.intp], Floats]
+Weights = tuple[Indices, Floats32]
 
 
-def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats:
+def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     """Resize pixels to (height, width) and scale them to [0, 1].
 
     Each axis that shrinks is averaged over the exact area of every new pixel; each that grows is
@@ -59,7 +59,7 @@ def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats:
     return resized.reshape(resized.shape[: pixels.ndim])
 
 
-def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) -> Floats:
+def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) -> Floats32:
     """Resize pixels and give them the channels of a model.
 
     Parameters
@@ -84,11 +84,11 @@ def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) ->
     if channels == 3:
         return np.repeat(resized, 3, axis=2)
     red, green, blue = (resized[..., c] * _LUMA[c] for c in range(3))
-    grey: Floats = np.clip(red + green + blue, 0.0, 1.0)[..., None]
+    grey: Floats32 = np.clip(red + green + blue, 0.0, 1.0)[..., None]
     return grey
 
 
-def _checked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _checked(array: AnyArray) -> AnyArray:
     """Check the pixels' shape, type and values."""
     if array.ndim not in {2, 3} or array.size == 0:
         raise DataError(
@@ -104,7 +104,7 @@ def _checked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     )
 
 
-def _to_unit(pixels: npt.NDArray[Any]) -> Floats:
+def _to_unit(pixels: AnyArray) -> Floats32:
     """Scale checked pixels to [0, 1]."""
     unit = pixels.astype(np.float32)
     if pixels.dtype.kind == "u":
@@ -112,11 +112,11 @@ def _to_unit(pixels: npt.NDArray[Any]) -> Floats:
     return unit
 
 
-def _range_of(array: npt.NDArray[Any]) -> str:
+def _range_of(array: AnyArray) -> str:
     return f" from {array.min()} to {array.max()}" if array.dtype.kind in "iuf" else ""
 
 
-def _resize_rows(deep: npt.NDArray[Any], down: Weights, along: Weights) -> Floats:
+def _resize_rows(deep: AnyArray, down: Weights, along: Weights) -> Floats32:
     """Return some rows (b, w, C) of the resized picture.
 
     Few rows at a time, for what lies in between then stays in the cache; whole pictures in float32
@@ -129,7 +129,7 @@ def _resize_rows(deep: npt.NDArray[Any], down: Weights, along: Weights) -> Float
     return columns.reshape(-1, channels, len(rows)).transpose(2, 0, 1)
 
 
-def _weighted_sum(lines: npt.NDArray[Any], weights: Weights) -> Floats:
+def _weighted_sum(lines: AnyArray, weights: Weights) -> Floats32:
     """Return new lines (b, m) as weighted sums of old ones (n, m), in a fixed order, in [0, 1]."""
     places, shares = weights
     total = np.zeros((len(places), lines.shape[1]), np.float32)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from vae_anomaly.data.synthetic.materials import REFERENCE_SIZE, Floats, Scene, smooth_noise
+from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.data.synthetic.materials import REFERENCE_SIZE, Scene, smooth_noise
 
 __all__ = ["FLAW_KINDS", "add_flaw"]
 
@@ -13,9 +13,7 @@ FLAW_KINDS = ("scratch", "hole", "stain")
 VISIBLE_SHARE = 0.25  # a pixel belongs to the mask where the flaw has this share of its strength
 
 
-def add_flaw(
-    scene: Scene, kind: str, rng: np.random.Generator
-) -> tuple[Scene, npt.NDArray[np.bool_]]:
+def add_flaw(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[Scene, Bools]:
     """Add one flaw at a random place of the surface.
 
     Parameters

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from vae_anomaly.arrays import Objects
 from vae_anomaly.data.synthetic.shop_world import CATEGORIES, COUNTRIES, FAR_COUNTRIES, World
 
 __all__ = ["PATTERNS", "insert_frauds"]
@@ -160,5 +160,5 @@ def _one_of(rng: np.random.Generator, *names: str) -> int:
 
 
 def _one_of_text(rng: np.random.Generator, *texts: str | None) -> Any:
-    options: npt.NDArray[np.object_] = np.array(texts, dtype=object)
+    options: Objects = np.array(texts, dtype=object)
     return options[int(rng.integers(options.size))]

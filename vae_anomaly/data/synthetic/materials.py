@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from vae_anomaly.arrays import Floats
 
 __all__ = ["Scene", "render_cloth", "render_plate", "smooth_noise"]
 
-Floats = npt.NDArray[np.float64]
 REFERENCE_SIZE = 160  # sizes in pixels below are meant for this edge
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from vae_anomaly.arrays import Floats, Ints
 
 __all__ = ["CATEGORIES", "COUNTRIES", "FAR_COUNTRIES", "PLACES", "Category", "World", "make_world"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 COUNTRIES: Final = ("DE", "FR", "IT", "ES", "PL", "NL", "AT", "CH", "BE", "CZ", "GB", "US")
 HOME_SHARES: Final = (0.30, 0.17, 0.12, 0.10, 0.09, 0.07, 0.05, 0.04, 0.03, 0.03, 0.0, 0.0)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from vae_anomaly.arrays import Bools, Bytes
 from vae_anomaly.data.synthetic.flaws import FLAW_KINDS, add_flaw
 from vae_anomaly.data.synthetic.materials import Scene, render_cloth, render_plate
 from vae_anomaly.errors import ConfigError
@@ -39,8 +39,8 @@ class Surface:
     split: str
     kind: str
     name: str
-    pixels: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_] | None = None
+    pixels: Bytes
+    mask: Bools | None = None
 
 
 def render_surfaces(
@@ -145,7 +145,7 @@ def write_surfaces(
     return root
 
 
-def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+def _write_png(path: Path, pixels: Bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, format="PNG")
 
@@ -168,7 +168,7 @@ def _render(part: str, number: int, coloured: bool, size: int, random_state: int
     return Surface("test", kind, name, _photograph(flawed, rng), mask)
 
 
-def _photograph(scene: Scene, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def _photograph(scene: Scene, rng: np.random.Generator) -> Bytes:
     """Turn light into 8-bit pixels: a slightly soft lens, shot and read-out noise, gamma."""
     softness = rng.uniform(0.35, 0.6) * scene.inside.shape[0] / 160
     axes = (softness, softness) if scene.light.ndim == 2 else (softness, softness, 0)

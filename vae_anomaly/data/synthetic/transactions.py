@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vae_anomaly.arrays import Bools, Floats, Ints, Objects
 from vae_anomaly.data.synthetic.frauds import insert_frauds
 from vae_anomaly.data.synthetic.shop_world import (
     ABROAD_SHARES,
@@ -24,7 +24,6 @@ from vae_anomaly.progress import Progress, null_progress
 
 __all__ = ["LABEL_COLUMNS", "simulate_transactions", "write_transactions"]
 
-Floats = npt.NDArray[np.float64]
 
 START: Final = np.datetime64("2024-03-01", "s")  # a Friday
 LABEL_COLUMNS: Final = ("is_fraud", "fraud_pattern")
@@ -149,9 +148,7 @@ def _normal_rows(n: int, days: int, world: World, rng: np.random.Generator) -> p
     )
 
 
-def _seconds(
-    category: npt.NDArray[np.int64], days: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def _seconds(category: Ints, days: int, rng: np.random.Generator) -> Ints:
     """Draw when: a weekday by its weight, an hour by the category's habit."""
     weekday = (np.arange(days) + 4) % 7
     weights = WEEKDAY_WEIGHTS[weekday]
@@ -162,12 +159,12 @@ def _seconds(
 
 
 def _countries(
-    customer: npt.NDArray[np.int64],
-    second: npt.NDArray[np.int64],
-    online: npt.NDArray[np.bool_],
+    customer: Ints,
+    second: Ints,
+    online: Bools,
     world: World,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Ints:
     """Place payments: at home, on a journey, or with a merchant abroad."""
     day = second / DAY_SECONDS
     start = world.trip_start[customer]
@@ -179,11 +176,11 @@ def _countries(
 
 
 def _merchants(
-    customer: npt.NDArray[np.int64],
-    category: npt.NDArray[np.int64],
+    customer: Ints,
+    category: Ints,
     world: World,
     rng: np.random.Generator,
-) -> npt.NDArray[np.int64]:
+) -> Ints:
     """Choose merchants: mostly the customer's few, else the popular ones."""
     count = _of_category("merchants")[category]
     habit = (world.favourite[customer] + 0.06 * rng.random(customer.size) ** 2) % 1.0
@@ -193,18 +190,18 @@ def _merchants(
 
 
 def _devices(
-    customer: npt.NDArray[np.int64],
-    online: npt.NDArray[np.bool_],
+    customer: Ints,
+    online: Bools,
     world: World,
     rng: np.random.Generator,
-) -> npt.NDArray[np.object_]:
+) -> Objects:
     """Name the device of an online payment; mostly the customer's own."""
     other = rng.random(customer.size) < 0.18
     device = np.where(other, rng.integers(0, 3, customer.size), world.device[customer])
     return np.asarray(np.where(online, DEVICES[device], np.array(None, dtype=object)))
 
 
-def amounts(category: npt.NDArray[np.int64], level: Floats, rng: np.random.Generator) -> Floats:
+def amounts(category: Ints, level: Floats, rng: np.random.Generator) -> Floats:
     """Draw amounts in euro: log-normal per category and customer, with a heavy tail."""
     shock = np.clip(rng.standard_t(7, category.size) * np.sqrt(5 / 7), -4.5, 4.5)  # deviation 1
     log_amount = np.log(_of_category("typical"))[category] + level
@@ -217,24 +214,20 @@ def amounts(category: npt.NDArray[np.int64], level: Floats, rng: np.random.Gener
     return np.asarray(np.round(raw, 2))
 
 
-def channels(
-    category: npt.NDArray[np.int64], online: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> npt.NDArray[np.object_]:
+def channels(category: Ints, online: Bools, rng: np.random.Generator) -> Objects:
     """Name how the card was used."""
     near = np.where(rng.random(category.size) < 0.68, "contactless", "chip").astype(object)
     near = np.where(category_names(category) == "cash", "atm", near)
     return np.asarray(np.where(online, "online", near))
 
 
-def customer_names(customer: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+def customer_names(customer: Ints) -> Objects:
     """Write customer numbers as text."""
     names = np.array([f"C{i:06d}" for i in range(int(customer.max(initial=0)) + 1)], dtype=object)
     return names[customer]
 
 
-def merchant_names(
-    category: npt.NDArray[np.int64], number: npt.NDArray[np.int64]
-) -> npt.NDArray[np.object_]:
+def merchant_names(category: Ints, number: Ints) -> Objects:
     """Write merchants as text, such as "grocery-017"."""
     first = np.concatenate([[0], np.cumsum(_of_category("merchants"))]).astype(np.int64)
     names = np.array(
@@ -243,7 +236,7 @@ def merchant_names(
     return np.asarray(names[first[category] + number])
 
 
-def category_names(category: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+def category_names(category: Ints) -> Objects:
     """Write category numbers as text."""
     return np.array([kind.name for kind in CATEGORIES], dtype=object)[category]
 

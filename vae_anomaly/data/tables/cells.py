@@ -18,9 +18,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+
+from vae_anomaly.arrays import Floats, Indices, Objects, Times
 
 __all__ = [
     "MISSING_WORDS",
@@ -36,8 +37,7 @@ Storage = Literal["number", "boolean", "time", "text", "nested", "empty"]
 TimeFormat = Literal[
     "iso", "day_first", "month_first", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"
 ]
-ObjectArray = npt.NDArray[np.object_]
-Codes = ObjectArray
+Codes = Objects
 
 MISSING_WORDS: Final = frozenset(
     {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "<na>", "?", "-"}
@@ -89,7 +89,7 @@ def storage_of(series: pd.Series) -> Storage:
     return _INFERRED.get(inferred, "text")
 
 
-def read_numbers(series: pd.Series) -> tuple[npt.NDArray[np.float64], Codes]:
+def read_numbers(series: pd.Series) -> tuple[Floats, Codes]:
     """Read a column as float64.
 
     Parameters
@@ -111,7 +111,7 @@ def read_numbers(series: pd.Series) -> tuple[npt.NDArray[np.float64], Codes]:
     return _by_cell(series, _number)
 
 
-def read_booleans(series: pd.Series) -> tuple[npt.NDArray[np.float64], Codes]:
+def read_booleans(series: pd.Series) -> tuple[Floats, Codes]:
     """Read a column as 0.0 and 1.0.
 
     Parameters
@@ -136,9 +136,7 @@ def read_booleans(series: pd.Series) -> tuple[npt.NDArray[np.float64], Codes]:
     return np.where(bad, np.nan, values), codes
 
 
-def read_times(
-    series: pd.Series, form: TimeFormat | None = None
-) -> tuple[npt.NDArray[np.datetime64], Codes]:
+def read_times(series: pd.Series, form: TimeFormat | None = None) -> tuple[Times, Codes]:
     """Read a column as UTC times.
 
     Parameters
@@ -164,7 +162,7 @@ def read_times(
     return _times_from_objects(series, form or "iso")
 
 
-def read_text(series: pd.Series) -> ObjectArray:
+def read_text(series: pd.Series) -> Objects:
     """Read a column as text, the same for one value however it is stored.
 
     Parameters
@@ -216,7 +214,7 @@ def time_format_of(texts: Collection[str]) -> TimeFormat:
     return "day_first" if over_twelve else "month_first"
 
 
-def epoch_unit_of(values: npt.NDArray[np.float64]) -> TimeFormat:
+def epoch_unit_of(values: Floats) -> TimeFormat:
     """Guess the unit of numbers that count from 1970, by their size."""
     typical = float(np.nanmedian(np.abs(values)))
     bounds: tuple[tuple[TimeFormat, float], ...] = (
@@ -289,7 +287,7 @@ def _any_nested(series: pd.Series) -> bool:
     return any(isinstance(value, nested) for value in series)
 
 
-def _numbers_by_type(series: pd.Series) -> npt.NDArray[np.float64] | None:
+def _numbers_by_type(series: pd.Series) -> Floats | None:
     """Return the values at once where the type is a number's; None where cells must be read."""
     storage = _storage_of_type(series.dtype)
     if storage not in {"number", "boolean"}:
@@ -299,17 +297,13 @@ def _numbers_by_type(series: pd.Series) -> npt.NDArray[np.float64] | None:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _without_infinite(
-    values: npt.NDArray[np.float64], codes: Codes
-) -> tuple[npt.NDArray[np.float64], Codes]:
+def _without_infinite(values: Floats, codes: Codes) -> tuple[Floats, Codes]:
     infinite = np.isinf(values)
     codes[infinite] = "infinite"
     return np.where(infinite, np.nan, values), codes
 
 
-def _by_cell(
-    series: pd.Series, read: Callable[[Any], float | None]
-) -> tuple[npt.NDArray[np.float64], Codes]:
+def _by_cell(series: pd.Series, read: Callable[[Any], float | None]) -> tuple[Floats, Codes]:
     """Read every distinct cell alone; `read` gives None for a cell that it cannot read."""
     places, distinct = _distinct(series)
     read_cells = [*(read(cell) for cell in distinct), math.nan]  # the last is for missing cells
@@ -321,7 +315,7 @@ def _by_cell(
     return values[places], codes[places]
 
 
-def _distinct(series: pd.Series) -> tuple[npt.NDArray[np.intp], Any]:
+def _distinct(series: pd.Series) -> tuple[Indices, Any]:
     """Return the place of each cell among the distinct values (-1: missing), and these values."""
     try:
         return pd.factorize(series, use_na_sentinel=True)
@@ -373,7 +367,7 @@ def _utc_naive(series: pd.Series) -> pd.Series:
     return series if zone is None else series.dt.tz_convert("UTC").dt.tz_localize(None)
 
 
-def _as_nanoseconds(times: pd.Series, codes: Codes) -> tuple[npt.NDArray[np.datetime64], Codes]:
+def _as_nanoseconds(times: pd.Series, codes: Codes) -> tuple[Times, Codes]:
     """Convert to datetime64[ns]; what that cannot hold becomes NaT and bad."""
     years = times.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
     outside = (years < _FIRST_YEAR) | (years > _LAST_YEAR)
@@ -381,9 +375,7 @@ def _as_nanoseconds(times: pd.Series, codes: Codes) -> tuple[npt.NDArray[np.date
     return times.mask(outside).to_numpy(dtype="datetime64[ns]"), codes
 
 
-def _times_from_numbers(
-    series: pd.Series, form: TimeFormat | None
-) -> tuple[npt.NDArray[np.datetime64], Codes]:
+def _times_from_numbers(series: pd.Series, form: TimeFormat | None) -> tuple[Times, Codes]:
     """Read numbers since 1970; without a unit no number is a time."""
     values, codes = read_numbers(series)
     present = ~np.isnan(values)
@@ -399,9 +391,7 @@ def _times_from_numbers(
     return out, codes
 
 
-def _times_from_objects(
-    series: pd.Series, form: TimeFormat
-) -> tuple[npt.NDArray[np.datetime64], Codes]:
+def _times_from_objects(series: pd.Series, form: TimeFormat) -> tuple[Times, Codes]:
     """Read text and Python dates; each distinct value is parsed once."""
     places, distinct = _distinct(series)
     words = [_time_word(cell) for cell in distinct]

@@ -32,14 +32,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import DataError, SchemaError
 
 __all__ = ["FEATURES", "HISTORY_DAYS", "EntityHistory"]
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 FEATURES = ("amount / usual", "amount z", "day / usual", "week / usual", "pace", "hours since last")
 DAY_NS = 86_400_000_000_000
@@ -66,8 +64,8 @@ class _Rows:
     amount : ndarray of float64
     """
 
-    entity: Integers
-    time: Integers
+    entity: Ints
+    time: Ints
     amount: Floats
 
     def __len__(self) -> int:
@@ -81,7 +79,7 @@ class _Rows:
             np.concatenate([self.amount, other.amount]),
         )
 
-    def take(self, kept: NDArray[Any]) -> _Rows:
+    def take(self, kept: AnyArray) -> _Rows:
         """Return some rows."""
         return _Rows(self.entity[kept], self.time[kept], self.amount[kept])
 
@@ -169,7 +167,7 @@ class EntityHistory:
         other._names, other._past, other._last = self._names, self._past, self._last.copy()
         return other
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> Arrays:
         """Return the state as plain arrays; the names of entities as UTF-8."""
         names = [str(name).encode() for name in self._names]
         return {
@@ -181,7 +179,7 @@ class EntityHistory:
             "amount": self._past.amount,
         }
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, AnyArray]) -> None:
         """Take the state that `arrays` gave.
 
         Raises
@@ -198,7 +196,7 @@ class EntityHistory:
         self._names, self._past = pd.Index(names, dtype=object), past
         self._last = np.array(arrays["last"])
 
-    def _read(self, frame: pd.DataFrame) -> tuple[_Rows, NDArray[np.bool_]]:
+    def _read(self, frame: pd.DataFrame) -> tuple[_Rows, Bools]:
         """Return the rows that have entity, time and amount, and which those are."""
         _refuse_missing(frame, [self.entity, self.time, self.amount])
         try:
@@ -214,7 +212,7 @@ class EntityHistory:
         rows = _Rows(self._codes(keys), times[known].astype(np.int64), amounts[known])
         return rows, known
 
-    def _codes(self, keys: NDArray[Any]) -> Integers:
+    def _codes(self, keys: AnyArray) -> Ints:
         """Return codes of entity names; new names are added at the end."""
         codes, found = pd.factorize(keys)
         place = self._names.get_indexer(pd.Index(found, dtype=object))
@@ -258,10 +256,10 @@ class _Index:
         Running sum of amounts.
     """
 
-    moments: Integers
-    key: Integers
-    entity: Integers
-    time: Integers
+    moments: Ints
+    key: Ints
+    entity: Ints
+    time: Ints
     amount: Floats
     total: Floats
 
@@ -281,19 +279,19 @@ class _Index:
             total=np.concatenate([[0.0], np.cumsum(amount)]),
         )
 
-    def place(self, entity: Integers, time: Integers) -> Integers:
+    def place(self, entity: Ints, time: Ints) -> Ints:
         """Return how many sorted rows come before an entity's first row at or after a time."""
         rank = np.searchsorted(self.moments, time, side="left")
         return np.searchsorted(self.key, entity * (len(self.moments) + 1) + rank, side="left")
 
-    def window(self, entity: Integers, time: Integers, days: int) -> _Window:
+    def window(self, entity: Ints, time: Ints, days: int) -> _Window:
         """Sum up the entity's rows in [time - days, time)."""
         stop, start = self.place(entity, time), self.place(entity, time - days * DAY_NS)
         count = (stop - start).astype(np.float64)
         mean = (self.total[stop] - self.total[start]) / np.where(count > 0.0, count, np.nan)
         return _Window(count, mean)
 
-    def quartiles(self, entity: Integers, time: Integers, days: int) -> Floats:
+    def quartiles(self, entity: Ints, time: Ints, days: int) -> Floats:
         """Return the quartiles of the newest amounts in [time - days, time), (N, 3); else NaN."""
         stop = self.place(entity, time)
         start = np.maximum(self.place(entity, time - days * DAY_NS), stop - NEWEST)
@@ -301,14 +299,14 @@ class _Index:
         found = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
         return np.concatenate(found) if found else np.empty((0, 3))
 
-    def previous(self, entity: Integers, time: Integers) -> Integers:
+    def previous(self, entity: Ints, time: Ints) -> Ints:
         """Return the time of the entity's latest strictly earlier row, or `NEVER`."""
         place = self.place(entity, time) - 1
         found = (place >= 0) & (self.entity[place] == entity)
         return np.where(found, self.time[place], NEVER)
 
 
-def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
+def _features(past: _Rows, rows: _Rows, last: Ints) -> Floats:
     """Return the features of rows, (N, 6), from the past and from each other."""
     index = _Index.of(past.joined(rows))
     entity, time, amount = rows.entity, rows.time, rows.amount
@@ -330,7 +328,7 @@ def _features(past: _Rows, rows: _Rows, last: Integers) -> Floats:
     )
 
 
-def _quartiles(amount: Floats, start: Integers, stop: Integers) -> Floats:
+def _quartiles(amount: Floats, start: Ints, stop: Ints) -> Floats:
     """Return the quartiles of ``amount[start:stop]`` for each pair of bounds, (N, 3)."""
     count = stop - start
     places = start[:, None] + np.arange(max(int(count.max(initial=0)), 1))  # (N, most rows)

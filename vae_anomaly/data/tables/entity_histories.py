@@ -24,8 +24,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Arrays, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.entity_features import EntityHistory
 from vae_anomaly.data.tables.infer import infer_column
@@ -34,7 +34,6 @@ from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, Schema
 
 __all__ = ["EntityColumns", "EntityHistories", "time_text"]
 
-Arrays = dict[str, NDArray[Any]]
 FORMAT = 1
 
 
@@ -199,7 +198,7 @@ class EntityHistories:
         self.columns.check(frame)
         return frame.assign(**dict.fromkeys(self.names, np.nan))
 
-    def times(self, frame: pd.DataFrame) -> NDArray[np.datetime64]:
+    def times(self, frame: pd.DataFrame) -> Times:
         """Return the times of rows, shape (N,), datetime64[ns]; NaT where there is none."""
         return cells.read_times(frame[self.columns.time], self.columns.time_format)[0]
 
@@ -232,7 +231,7 @@ class EntityHistories:
         }
 
     @classmethod
-    def from_arrays(cls, columns: EntityColumns, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, columns: EntityColumns, arrays: Mapping[str, AnyArray]) -> Self:
         """Build histories from what `arrays` gave."""
         histories = cls(columns)
         for i, one in enumerate(histories._each):

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_booleans
 from vae_anomaly.errors import ConfigError
 
@@ -50,7 +50,7 @@ def is_marked(frame: pd.DataFrame, features: Collection[str] = ()) -> bool:
     return bool(pd.isna(codes).all() and (len(values) == 0 or not np.isnan(values).all()))
 
 
-def synthetic_rows(frame: pd.DataFrame, features: Collection[str] = ()) -> npt.NDArray[np.bool_]:
+def synthetic_rows(frame: pd.DataFrame, features: Collection[str] = ()) -> Bools:
     """Say which rows are marked as generated, shape (N,); an empty cell is no mark.
 
     Parameters

@@ -24,9 +24,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from vae_anomaly.arrays import Floats, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
 
@@ -104,7 +104,7 @@ def _kind_of_number(name: str, series: pd.Series) -> tuple[ColumnKind, str]:
     return ColumnKind.NUMERIC, "numbers"
 
 
-def _identifier_reason(name: str, values: npt.NDArray[np.float64], distinct: int) -> str | None:
+def _identifier_reason(name: str, values: Floats, distinct: int) -> str | None:
     """Say why whole numbers are names of things and not amounts; None if they are amounts."""
     n = values.size
     if n < MIN_ROWS_TO_JUDGE:
@@ -162,7 +162,7 @@ def elapsed_columns(
     return out
 
 
-def _follows(values: npt.NDArray[np.float64], times: npt.NDArray[np.datetime64]) -> bool:
+def _follows(values: Floats, times: Times) -> bool:
     """Tell whether values are a monotone function of time, but for one step in a thousand."""
     present = ~np.isnan(values) & ~np.isnat(times)
     values, times = values[present], times[present]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Floats, Objects
 from vae_anomaly.data.images.folders import GOOD_NAMES
 from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.kinds import did_you_mean
@@ -18,13 +18,11 @@ from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 __all__ = ["PieceLabels", "column_of", "find_labels", "read_labels"]
 
-Floats = NDArray[np.float64]
-Kinds = NDArray[np.object_]
 NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
 MAX_KINDS = 100
 
 
-def read_labels(column: pd.Series[Any]) -> tuple[Floats, Kinds | None]:
+def read_labels(column: pd.Series[Any]) -> tuple[Floats, Objects | None]:
     """Read a column of labels.
 
     Parameters
@@ -62,8 +60,8 @@ def read_labels(column: pd.Series[Any]) -> tuple[Floats, Kinds | None]:
 
 
 def find_labels(
-    asked: str, frame: pd.DataFrame, ids: NDArray[Any] | None, id_column: str | None
-) -> tuple[Floats, Kinds | None]:
+    asked: str, frame: pd.DataFrame, ids: AnyArray | None, id_column: str | None
+) -> tuple[Floats, Objects | None]:
     """Find the labels of a table's rows, in a column of it or in another file.
 
     Parameters
@@ -183,7 +181,7 @@ def _unnamed(file: str) -> ConfigError:
 
 def _label_file(
     file: str, column: str, id_column: str | None
-) -> tuple[Kinds, Floats, Kinds | None]:
+) -> tuple[Objects, Floats, Objects | None]:
     """Read ids, labels and kinds of a file of labels."""
     table = read_table(file)
     key = next((name for name in (id_column, "id") if name in table.columns), None)
@@ -213,7 +211,9 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
     return column
 
 
-def _one_label_each(keys: Kinds, labels: Floats, kinds: Kinds | None, file: str) -> pd.DataFrame:
+def _one_label_each(
+    keys: Objects, labels: Floats, kinds: Objects | None, file: str
+) -> pd.DataFrame:
     """Return label and kind by id, or say which id has two labels."""
     known = pd.DataFrame({"label": labels, "kind": kinds}, index=keys)
     known = known[~known.reset_index().duplicated().to_numpy()]
@@ -224,8 +224,8 @@ def _one_label_each(keys: Kinds, labels: Floats, kinds: Kinds | None, file: str)
 
 
 def _joined(
-    keys: Kinds, labels: Floats, kinds: Kinds | None, ids: Kinds, file: str
-) -> tuple[Floats, Kinds | None]:
+    keys: Objects, labels: Floats, kinds: Objects | None, ids: Objects, file: str
+) -> tuple[Floats, Objects | None]:
     found = _one_label_each(keys, labels, kinds, file).reindex(ids)
     if not found["label"].notna().any():
         raise DataError(

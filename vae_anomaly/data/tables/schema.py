@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.infer import elapsed_columns, infer_column
 from vae_anomaly.data.tables.kinds import Column, ColumnKind, did_you_mean
@@ -242,7 +242,7 @@ class Schema(BaseModel):
             )
         return cls.from_dict(data)
 
-    def _read(self, frame: pd.DataFrame) -> dict[str, tuple[npt.NDArray[Any], cells.Codes]]:
+    def _read(self, frame: pd.DataFrame) -> dict[str, tuple[AnyArray, cells.Codes]]:
         """Read every feature column once: values and codes of bad cells."""
         present = [str(name) for name in frame.columns]
         lacking = [column.name for column in self.features if column.name not in present]
@@ -257,7 +257,7 @@ class Schema(BaseModel):
         }
 
     def _bad_rows(
-        self, frame: pd.DataFrame, read: Mapping[str, tuple[npt.NDArray[Any], cells.Codes]]
+        self, frame: pd.DataFrame, read: Mapping[str, tuple[AnyArray, cells.Codes]]
     ) -> pd.Series:
         out = np.full(len(frame), None, dtype=object)
         present = [str(name) for name in frame.columns]
@@ -268,7 +268,7 @@ class Schema(BaseModel):
         return pd.Series(out, index=frame.index, dtype=object)
 
 
-def _read_column(column: Column, series: pd.Series) -> tuple[npt.NDArray[Any], cells.Codes]:
+def _read_column(column: Column, series: pd.Series) -> tuple[AnyArray, cells.Codes]:
     """Read one column as its kind asks."""
     if column.kind is ColumnKind.NUMERIC:
         return cells.read_numbers(series)
@@ -282,7 +282,7 @@ def _read_column(column: Column, series: pd.Series) -> tuple[npt.NDArray[Any], c
     return cells.read_text(series), codes
 
 
-def _read_boolean(column: Column, series: pd.Series) -> tuple[npt.NDArray[np.float64], cells.Codes]:
+def _read_boolean(column: Column, series: pd.Series) -> tuple[Floats, cells.Codes]:
     """Read 0 and 1; a column that was numbers in training keeps other numbers, for the model."""
     if column.stored == "number" and cells.storage_of(series) == "number":
         return cells.read_numbers(series)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.errors import DataError
@@ -23,8 +23,6 @@ from vae_anomaly.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 __all__ = [
     "UNKNOWN",
@@ -131,7 +129,7 @@ def unseen_reason(told: str | None, judged_as: str) -> str:
     return f"product {told!r} was never seen in training; judged as {judged_as!r}, which fits best"
 
 
-def keep_each_condition(held: Bools, codes: Ints | None, groups: NDArray[Any]) -> Bools:
+def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bools:
     """Take back from what is held out the groups without which a condition would have nothing.
 
     Parameters

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.images.conditions import condition_codes, learn_conditions
 from vae_anomaly.detectors.images.examination import ImageExamination, first, full_batches, judge
@@ -60,9 +59,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
 
 __all__ = ["ImageExamination", "ImageVAEDetector"]
-
-Floats = NDArray[np.float64]
-Heat = NDArray[np.float32]
 
 
 class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
@@ -319,9 +315,7 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
             warn_of_few(self.conditions_, codes, fitted.held_out)
         return self
 
-    def _take(
-        self, fitted: FittedNetwork | FittedTiles, folds: NDArray[Any], parts: NDArray[Any]
-    ) -> None:
+    def _take(self, fitted: FittedNetwork | FittedTiles, folds: AnyArray, parts: AnyArray) -> None:
         """Keep the network and calibrate it on the normals that it has not seen."""
         self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
         self.latents_ = fitted.latents

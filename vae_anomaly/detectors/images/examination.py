@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
 from vae_anomaly.detectors.images.image_list import CHUNK, GPU_CHUNK, Pictures
 from vae_anomaly.detectors.images.networks.bank import Inspection
@@ -26,8 +27,6 @@ __all__ = [
     "full_batches", "judge", "settled",
 ]  # fmt: skip
 
-Floats = NDArray[np.float64]
-Heat = NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 
@@ -58,8 +57,8 @@ class ImageExamination:
     raw_score: Floats
     anomaly_score: Floats
     p_value: Floats
-    heat: Heat
-    scored: Heat
+    heat: Floats32
+    scored: Floats32
     evidence: pd.DataFrame
     judged_as: tuple[str, ...] = ()
 
@@ -138,7 +137,7 @@ def examination(
     ids: tuple[str, ...],
     said: PoolEvidence,
     terms: tuple[Floats, Floats, Floats],
-    maps: tuple[Heat, Heat],
+    maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
 ) -> ImageExamination:
     """Put evidence, its terms (nll, kl, linear nll) and maps (shown, scored) together."""
@@ -164,13 +163,13 @@ def examination(
     )
 
 
-def as_pictures(batch: torch.Tensor) -> Heat:
+def as_pictures(batch: torch.Tensor) -> Floats32:
     """Return (N, C, s, s) as pictures (N, s, s), or (N, s, s, 3) in colour."""
-    pictures: Heat = batch.permute(0, 2, 3, 1).numpy(force=True)
+    pictures: Floats32 = batch.permute(0, 2, 3, 1).numpy(force=True)
     return pictures[..., 0] if pictures.shape[3] == 1 else pictures
 
 
-def _codes(names: tuple[str, ...], pictures: Pictures) -> NDArray[np.int64] | None:
+def _codes(names: tuple[str, ...], pictures: Pictures) -> Ints | None:
     """Return the pictures' conditions; tell of those that training has not seen."""
     if not names:
         return None

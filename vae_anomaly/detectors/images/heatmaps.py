@@ -7,17 +7,14 @@ a map is never stretched to its own maximum. A picture without defects looks col
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Heat = NDArray[np.float32]
+from vae_anomaly.arrays import Bools, Bytes, Floats, Floats32
 
 __all__ = ["HEAT_RANGE", "Region", "contours", "enlarge", "find_regions", "region_level", "render"]
 
@@ -50,7 +47,7 @@ class Region:
     mean: float
 
 
-def enlarge(heat: Heat, size: tuple[int, int]) -> Heat:
+def enlarge(heat: Floats32, size: tuple[int, int]) -> Floats32:
     """Bring maps (N, h, w) to the size (height, width) of a picture, bilinearly.
 
     Returns
@@ -63,7 +60,7 @@ def enlarge(heat: Heat, size: tuple[int, int]) -> Heat:
     return np.asarray(large[:, 0].numpy(), np.float32)
 
 
-def region_level(held_out_heat: Heat, fpr: float) -> float:
+def region_level(held_out_heat: Floats32, fpr: float) -> float:
     """Return the heat that only a share ``fpr`` of held-out normals exceed anywhere.
 
     Parameters
@@ -80,7 +77,7 @@ def region_level(held_out_heat: Heat, fpr: float) -> float:
     return float(np.quantile(peaks, 1.0 - fpr, method="higher"))
 
 
-def find_regions(heat: Heat, level: float) -> list[Region]:
+def find_regions(heat: Floats32, level: float) -> list[Region]:
     """Return the connected parts of a map (H, W) above a level, the hottest first."""
     labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
@@ -90,7 +87,7 @@ def find_regions(heat: Heat, level: float) -> list[Region]:
     return sorted(regions, key=lambda region: -region.peak)
 
 
-def contours(heat: Heat, level: float) -> list[NDArray[np.float64]]:
+def contours(heat: Floats32, level: float) -> list[Floats]:
     """Return the outlines of a map (H, W) at a level.
 
     Returns
@@ -107,7 +104,7 @@ def contours(heat: Heat, level: float) -> list[NDArray[np.float64]]:
     return [np.clip(np.asarray(line, np.float64) - 1.0, 0.0, last) for line in lines]
 
 
-def render(heat: Heat, limits: tuple[float, float] = HEAT_RANGE) -> NDArray[np.uint8]:
+def render(heat: Floats32, limits: tuple[float, float] = HEAT_RANGE) -> Bytes:
     """Colour a map (H, W) on the fixed scale, (H, W, 3) uint8: black, red, yellow, white."""
     low, high = limits
     t = np.clip((heat - low) / (high - low), 0.0, 1.0)
@@ -115,7 +112,7 @@ def render(heat: Heat, limits: tuple[float, float] = HEAT_RANGE) -> NDArray[np.u
     return np.asarray(np.clip(colour, 0.0, 1.0) * 255.0 + 0.5, np.uint8)
 
 
-def _region(heat: Heat, members: NDArray[np.bool_], box: tuple[slice, slice]) -> Region:
+def _region(heat: Floats32, members: Bools, box: tuple[slice, slice]) -> Region:
     values = heat[box][members]
     return Region(
         top=int(box[0].start),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, AnyInts, Floats32
 from vae_anomaly.data.images.bit_depth import FULL_SCALE, stretch, white_level
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
@@ -62,7 +62,7 @@ class Pictures:
     """
 
     ids: tuple[str, ...]
-    sources: tuple[Path | NDArray[Any], ...]
+    sources: tuple[Path | AnyArray, ...]
     groups: tuple[str | None, ...]
     conditions: tuple[str | None, ...]
     white: int = FULL_SCALE
@@ -73,7 +73,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: NDArray[np.integer]) -> Pictures:
+    def take(self, rows: AnyInts) -> Pictures:
         """Return some of the pictures, in the order of ``rows``."""
         chosen = rows.tolist()
         return replace(
@@ -85,7 +85,7 @@ class Pictures:
             shifts={},
         )
 
-    def pixels(self, i: int) -> NDArray[Any]:
+    def pixels(self, i: int) -> AnyArray:
         """Return the decoded pixels of one picture; uint16 spreads from 0 to white over 16 bits.
 
         Raises
@@ -96,7 +96,7 @@ class Pictures:
         source = self.sources[i]
         return stretch(decode_image(source) if isinstance(source, Path) else source, self.white)
 
-    def prepared(self, i: int, size: int, channels: int) -> NDArray[np.float32]:
+    def prepared(self, i: int, size: int, channels: int) -> Floats32:
         """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
             picture = prepare_image(self.pixels(i), (size, size), channels)
@@ -116,7 +116,7 @@ class Pictures:
 
     def chunks(
         self, size: int, channels: int, digest: Any = None, n_at_once: int = CHUNK
-    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    ) -> Iterator[tuple[slice, Floats32]]:
         """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
         Parameters
@@ -242,7 +242,7 @@ def decide_channels(pictures: Pictures) -> int:
     return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
 
 
-def _is_colourful(pixels: NDArray[Any]) -> bool:
+def _is_colourful(pixels: AnyArray) -> bool:
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         return False
     sample = pixels[::4, ::4].astype(np.float32)
@@ -250,7 +250,7 @@ def _is_colourful(pixels: NDArray[Any]) -> bool:
     return bool(np.ptp(sample, axis=2).mean() / unit > _COLOURFUL)
 
 
-def _as_batch(array: NDArray[Any]) -> list[NDArray[Any]]:
+def _as_batch(array: AnyArray) -> list[AnyArray]:
     looks_single = array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[0] > 4
     if array.ndim not in (3, 4) or looks_single:
         raise DataError(
@@ -260,7 +260,7 @@ def _as_batch(array: NDArray[Any]) -> list[NDArray[Any]]:
     return list(array)
 
 
-def _from_arrays(arrays: Sequence[NDArray[Any]]) -> Pictures:
+def _from_arrays(arrays: Sequence[AnyArray]) -> Pictures:
     if not arrays:
         raise DataError("No pictures were given: the array is empty. Give at least one.")
     ids = tuple(f"{i}" for i in range(len(arrays)))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.conditions import known_codes
 from vae_anomaly.detectors.images.examination import as_pictures, full_batches, settled
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageLatentsMixin"]
 
-Heat = NDArray[np.float32]
 
-
-class ImageLatentsMixin(LatentSpaceMixin[Heat]):
+class ImageLatentsMixin(LatentSpaceMixin[Floats32]):
     """Latents of pictures, pictures of latents; see `LatentSpaceMixin` for what is made of them."""
 
-    def reconstruct(self, X: Any) -> Heat:
+    def reconstruct(self, X: Any) -> Floats32:
         """Return what the VAE expects in place of each picture.
 
         Returns
@@ -42,7 +40,7 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
         ]
         return as_pictures(torch.cat(parts))
 
-    def transform(self, X: Any) -> Heat:
+    def transform(self, X: Any) -> Floats32:
         """Return where pictures lie among the latents.
 
         Returns
@@ -59,7 +57,7 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
         ]
         return torch.cat(parts).numpy(force=True)
 
-    def _decode(self, z: Heat, conditions: Any = None) -> Heat:
+    def _decode(self, z: Floats32, conditions: Any = None) -> Floats32:
         """Return the pictures of latents (N, Z), by default under the first condition there is."""
         detector = cast("ImageVAEDetector", self)
         latents, codes = torch.from_numpy(z), None
@@ -79,7 +77,7 @@ class ImageLatentsMixin(LatentSpaceMixin[Heat]):
         with torch.inference_mode():
             return network.draw_prior(n, generator)
 
-    def _latent_reference(self) -> Heat | None:
+    def _latent_reference(self) -> Floats32 | None:
         detector = cast("ImageVAEDetector", self)
         check_is_fitted(detector, "network_")
         return detector.latents_

@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyFloats, Floats
 from vae_anomaly.errors import CalibrationError
 
 __all__ = ["POOL_SHARES", "GlobalDistance", "Surprise", "TailPooling", "pool_maps"]
 
-Floats = NDArray[np.float64]
 
 POOL_SHARES: Final = (0.002, 0.01, 0.10, 1.0)
 """Shares of the highest cells whose mean is taken."""
@@ -25,7 +24,7 @@ _TAIL_FROM: Final = 0.90
 _BELOW_SLOPE: Final = 0.05
 
 
-def pool_maps(maps: NDArray[np.floating], shares: tuple[float, ...] = POOL_SHARES) -> Floats:
+def pool_maps(maps: AnyFloats, shares: tuple[float, ...] = POOL_SHARES) -> Floats:
     """Return the mean of the highest cells of each map, for several shares.
 
     Parameters
@@ -66,7 +65,7 @@ class Surprise:
         If there is no value, or one is not finite.
     """
 
-    def __init__(self, reference: NDArray[np.floating]) -> None:
+    def __init__(self, reference: AnyFloats) -> None:
         ordered = np.sort(np.asarray(reference, np.float64).reshape(-1))
         if ordered.size == 0 or not np.isfinite(ordered).all():
             raise CalibrationError(
@@ -81,7 +80,7 @@ class Surprise:
         self._unit = unit
         self.knots, self._heights = _survival_knots(ordered, self._start)
 
-    def __call__(self, values: NDArray[np.floating]) -> Floats:
+    def __call__(self, values: AnyFloats) -> Floats:
         """Return the surprise of values of any shape, nats, higher = more anomalous."""
         x = np.asarray(values, np.float64)
         inside = np.interp(x, self.knots, self._heights)
@@ -127,11 +126,11 @@ class TailPooling:
         One for each pooling.
     """
 
-    def __init__(self, pooled: NDArray[np.floating]) -> None:
+    def __init__(self, pooled: AnyFloats) -> None:
         self.pooled = np.asarray(pooled, np.float64)
         self.surprises = [Surprise(column) for column in self.pooled.T]
 
-    def __call__(self, pooled: NDArray[np.floating]) -> Floats:
+    def __call__(self, pooled: AnyFloats) -> Floats:
         """Return the surprise of each pooling, (N, P), nats; their sum is the score."""
         columns = [s(column) for s, column in zip(self.surprises, pooled.T, strict=True)]
         return np.stack(columns, axis=1)
@@ -162,7 +161,7 @@ class GlobalDistance:
         self.precision = np.asarray(precision, np.float64)
 
     @classmethod
-    def fit(cls, statistics: NDArray[np.floating]) -> GlobalDistance:
+    def fit(cls, statistics: AnyFloats) -> GlobalDistance:
         """Learn mean and covariance (Ledoit-Wolf) from statistics (n, S) of normals."""
         from sklearn.covariance import LedoitWolf
 
@@ -171,7 +170,7 @@ class GlobalDistance:
         fitted = LedoitWolf().fit(values / spread)
         return cls(values.mean(axis=0), fitted.precision_ / np.outer(spread, spread))
 
-    def __call__(self, statistics: NDArray[np.floating]) -> Floats:
+    def __call__(self, statistics: AnyFloats) -> Floats:
         """Return the distance of statistics (N, S), in sd, shape (N,)."""
         centred = np.asarray(statistics, np.float64) - self.mean
         squared = np.einsum("ns,st,nt->n", centred, self.precision, centred)

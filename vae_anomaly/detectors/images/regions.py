@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import Bools, Floats, Floats32
 from vae_anomaly.detectors.images.conditions import unseen_reason
 from vae_anomaly.detectors.images.heatmaps import Region, contours, enlarge, find_regions
 from vae_anomaly.detectors.images.reasons import region_table, scored_reason, words
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageMapsMixin"]
 
-Heat = NDArray[np.float32]
 _AT_ONCE: Final = 32  # pictures whose maps are held
 
 
 class ImageMapsMixin:
     """Where a picture differs from good ones, for people and for programs."""
 
-    def heatmap(self, X: Any, *, size: tuple[int, int] | None = None) -> Heat:
+    def heatmap(self, X: Any, *, size: tuple[int, int] | None = None) -> Floats32:
         """Return where pictures differ from good ones, on one scale for all pictures.
 
         Parameters
@@ -60,7 +59,7 @@ class ImageMapsMixin:
         pictures = detector._open(X)
         return self._regions(pictures, detector.examine(pictures).heat, level)
 
-    def masks(self, X: Any, *, level: float | None = None) -> list[NDArray[np.bool_]]:
+    def masks(self, X: Any, *, level: float | None = None) -> list[Bools]:
         """Return which pixels of each picture are too hot.
 
         Parameters
@@ -77,7 +76,7 @@ class ImageMapsMixin:
         bound = self._bound(level)
         return [heat > bound for heat in self._own_size(X)]
 
-    def contours(self, X: Any, *, level: float | None = None) -> list[list[NDArray[np.float64]]]:
+    def contours(self, X: Any, *, level: float | None = None) -> list[list[Floats]]:
         """Return the outlines of what is too hot in each picture, the edges of `masks`.
 
         Parameters
@@ -134,7 +133,7 @@ class ImageMapsMixin:
         return [reasons[:top] for reasons in said]
 
     def _regions(
-        self, pictures: Pictures, heat: Heat, level: float | None = None
+        self, pictures: Pictures, heat: Floats32, level: float | None = None
     ) -> list[list[Region]]:
         bound = self._bound(level)
         return [
@@ -147,7 +146,7 @@ class ImageMapsMixin:
         detector = cast("ImageVAEDetector", self)
         return detector.heat_level_ if level is None else level
 
-    def _own_size(self, X: Any) -> Iterator[NDArray[np.float32]]:
+    def _own_size(self, X: Any) -> Iterator[Floats32]:
         """Yield the map of each picture at the picture's own size, one at a time."""
         detector = cast("ImageVAEDetector", self)
         pictures = detector._open(X)

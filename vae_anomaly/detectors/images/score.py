@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vae_anomaly.arrays import AnyFloats, AnyInts, Floats
 from vae_anomaly.detectors.images.pooling import (
     POOL_SHARES,
     GlobalDistance,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
-    Arrays = Mapping[str, NDArray[np.generic]]
 
 __all__ = [
     "GLOBAL_FROM",
@@ -115,10 +114,10 @@ class ImageScore:
     @classmethod
     def fit(
         cls,
-        pooled: NDArray[np.floating],
-        statistics: NDArray[np.floating],
-        folds: NDArray[np.integer],
-        held_out: NDArray[np.integer],
+        pooled: AnyFloats,
+        statistics: AnyFloats,
+        folds: AnyInts,
+        held_out: AnyInts,
     ) -> tuple[ImageScore, Floats]:
         """Learn from normals, and return the raw scores of those that are held out.
 
@@ -147,9 +146,7 @@ class ImageScore:
         order = np.argsort(np.argsort(distances[held_out], kind="stable"), kind="stable")
         return score, _evidence(pooling.leave_one_out(), surprise.leave_one_out()[order]).raw_score
 
-    def __call__(
-        self, pooled: NDArray[np.floating], statistics: NDArray[np.floating]
-    ) -> PoolEvidence:
+    def __call__(self, pooled: AnyFloats, statistics: AnyFloats) -> PoolEvidence:
         """Judge maps that `pool_pictures` pooled, (N, P or P + 1), and statistics (N, S).
 
         What it was not fitted to, the shown map of earlier models, is left out.
@@ -167,7 +164,7 @@ class ImageScore:
         }
 
     @classmethod
-    def from_state(cls, state: Arrays) -> ImageScore:
+    def from_state(cls, state: Mapping[str, NDArray[np.generic]]) -> ImageScore:
         """Make the judge that `state` described."""
         arrays = {name: np.asarray(value, np.float64) for name, value in state.items()}
         return cls(
@@ -177,9 +174,7 @@ class ImageScore:
         )
 
 
-def pool_pictures(
-    scored: NDArray[np.floating], shown: NDArray[np.floating] | None = None
-) -> Floats:
+def pool_pictures(scored: AnyFloats, shown: AnyFloats | None = None) -> Floats:
     """Pool maps (N, G, G) as the score asks for.
 
     Returns
@@ -197,7 +192,7 @@ def _evidence(surprises: Floats, whole: Floats) -> PoolEvidence:
     return PoolEvidence(scored, whole, shown)
 
 
-def _out_of_fold_distances(statistics: NDArray[np.floating], folds: NDArray[np.integer]) -> Floats:
+def _out_of_fold_distances(statistics: AnyFloats, folds: AnyInts) -> Floats:
     """Return the distance of each picture from those of the other folds, (n,)."""
     distances = np.zeros(len(statistics))
     for fold in np.unique(folds):

@@ -18,11 +18,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from vae_anomaly.arrays import Floats
 
 __all__ = ["distance_shares", "excess_shares", "integrated_gradients", "normalised_shares"]
 
-Floats = NDArray[np.float64]
 STEPS = 16  # points of the midpoint rule along the line
 
 

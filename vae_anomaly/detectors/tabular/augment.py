@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray
 from vae_anomaly.data.tables.generated import (
     SYNTHETIC,
     is_marked,
@@ -93,7 +93,7 @@ def _lengthened(column: pd.Series, made: pd.Series | None, n: int) -> pd.Series:
         return pd.concat([column, _as_stored(made, column)], ignore_index=True)
     longer = column.reindex(range(len(column) + n))
     if len(pd.unique(column)) == 1:
-        same: NDArray[Any] = np.repeat(column.to_numpy()[:1], len(longer))
+        same: AnyArray = np.repeat(column.to_numpy()[:1], len(longer))
         return pd.Series(same).astype(column.dtype)
     return longer
 

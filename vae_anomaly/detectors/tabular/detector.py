@@ -18,9 +18,9 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import Floats, Ints, Objects
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.data.tables.fingerprints import fingerprint
 from vae_anomaly.data.tables.schema import Schema
@@ -53,7 +53,6 @@ from vae_anomaly.vae.diagnostics import collapse_warning
 
 __all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 
-Floats = NDArray[np.float64]
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 Model = Literal[
     "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
@@ -300,7 +299,7 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
     def _calibrate_on(
         self,
         held_out: list[tuple[RowScorer, EncodedTable]],
-        groups: NDArray[np.int64] | None = None,
+        groups: Ints | None = None,
     ) -> None:
         """Calibrate on rows that nothing of their scorer was fitted on."""
         raw = np.concatenate([self._score_table(scorer, table) for scorer, table in held_out])
@@ -359,7 +358,7 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
         if has_names(X):
             return frame
         self._check_width(frame)
-        names: NDArray[np.object_] | None = getattr(self, "feature_names_in_", None)
+        names: Objects | None = getattr(self, "feature_names_in_", None)
         if names is None:
             return frame
         warnings.warn(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.tabular.entity_reasons import entity_phrases
 from vae_anomaly.detectors.tabular.explain import contributions
 from vae_anomaly.detectors.tabular.members import MEMBERS
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["IW_DRAWS", "TabularEvidenceMixin"]
 
-Floats = NDArray[np.float64]
 
 IW_DRAWS: Final = 64
 
@@ -93,7 +92,7 @@ class TabularEvidenceMixin:
             detector._scorer, frame, table, parts, top, entity_phrases(detector.entities_)
         )
 
-    def missing_cells(self, X: Any) -> NDArray[np.int64]:
+    def missing_cells(self, X: Any) -> Ints:
         """Return how many cells of each row were empty and had to be filled, shape (N,)."""
         detector = cast("TabularVAEDetector", self)
         _, table = detector._encoded(X)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.tabular.attribution import (
     distance_shares,
     excess_shares,
@@ -28,9 +28,6 @@ from vae_anomaly.scoring.fusion import term_contributions
 from vae_anomaly.vae.stacked import TargetLayout
 
 __all__ = ["contributions", "target_ownership"]
-
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 
 
 def contributions(scorer: RowScorer, table: EncodedTable, score: str, raw: Floats) -> Floats:
@@ -73,7 +70,7 @@ def _fused(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
     return parts
 
 
-def _view_shares(scorer: ViewScorer, viewed: Singles) -> tuple[Floats, Floats]:
+def _view_shares(scorer: ViewScorer, viewed: Floats32) -> tuple[Floats, Floats]:
     """Return the features' shares in the latent and in the data-space distance, each (N, D)."""
     near_latent, near_data = scorer.neighbours(viewed)
     rows = viewed.astype(np.float64)
@@ -85,7 +82,7 @@ def _view_shares(scorer: ViewScorer, viewed: Singles) -> tuple[Floats, Floats]:
     return latent, data
 
 
-def _latent_shares(scorer: ViewScorer, viewed: Singles, exemplars: Singles) -> Floats:
+def _latent_shares(scorer: ViewScorer, viewed: Floats32, exemplars: Floats32) -> Floats:
     """Split the mean latent distance to the exemplars (N, k, D) by integrated gradients."""
     n, k, d = exemplars.shape
     rows = torch.from_numpy(np.repeat(viewed, k, axis=0))

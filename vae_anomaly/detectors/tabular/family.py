@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from vae_anomaly.arrays import Arrays
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.vae.family import ModelDescription, build_model
 from vae_anomaly.vae.objectives import negative_elbo
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["FamilyNetwork"]
 
 CHUNK = 16  # draws that are decoded at a time
-Arrays = dict[str, NDArray[Any]]
 
 
 class FamilyNetwork(nn.Module):

@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.model import RowScorer
 
 __all__ = ["commonest_condition", "decoded", "drawn", "usual_conditions"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-
 
 @torch.inference_mode()
-def decoded(scorer: RowScorer, z: Singles, like: Singles) -> pd.DataFrame:
+def decoded(scorer: RowScorer, z: Floats32, like: Floats32) -> pd.DataFrame:
     """Return what the decoder expects at latents (N, Z), under the conditions of ``like``."""
     vae = scorer.main.vae
     params = vae.decode(torch.from_numpy(z), torch.from_numpy(like))
@@ -29,7 +26,7 @@ def decoded(scorer: RowScorer, z: Singles, like: Singles) -> pd.DataFrame:
 
 @torch.inference_mode()
 def drawn(
-    scorer: RowScorer, z: torch.Tensor, like: Singles, generator: torch.Generator
+    scorer: RowScorer, z: torch.Tensor, like: Floats32, generator: torch.Generator
 ) -> pd.DataFrame:
     """Draw rows from the likelihood at latents (N, Z), under the conditions of ``like`` (N, D)."""
     vae = scorer.main.vae
@@ -38,7 +35,7 @@ def drawn(
     return _table(scorer, targets[:, :n].numpy(), list(targets[:, n:].long().T), like)
 
 
-def usual_conditions(scorer: RowScorer, n: int, generator: torch.Generator) -> Singles:
+def usual_conditions(scorer: RowScorer, n: int, generator: torch.Generator) -> Floats32:
     """Return rows (n, D) with conditions as often as training had them; zeros without one."""
     exemplars = scorer.main.data.even
     if scorer.main.condition is None:
@@ -47,7 +44,7 @@ def usual_conditions(scorer: RowScorer, n: int, generator: torch.Generator) -> S
     return np.asarray(exemplars[picked], dtype=np.float32)
 
 
-def commonest_condition(scorer: RowScorer, n: int) -> Singles:
+def commonest_condition(scorer: RowScorer, n: int) -> Floats32:
     """Return rows (n, D) of the condition that training had most often; zeros without one."""
     condition, exemplars = scorer.main.condition, scorer.main.data.even
     if condition is None:
@@ -58,7 +55,7 @@ def commonest_condition(scorer: RowScorer, n: int) -> Singles:
 
 
 def _table(
-    scorer: RowScorer, gaussian: Singles, codes: list[torch.Tensor], like: Singles
+    scorer: RowScorer, gaussian: Floats32, codes: list[torch.Tensor], like: Floats32
 ) -> pd.DataFrame:
     """Return the table of decoded features and codes, under the conditions of ``like``."""
     main, encoder = scorer.main, scorer.encoder
@@ -71,7 +68,7 @@ def _table(
     return encoder.decode(values, chosen)
 
 
-def _nearest_codes(encoder: TableEncoder, values: Floats) -> NDArray[np.int64]:
+def _nearest_codes(encoder: TableEncoder, values: Floats) -> Ints:
     """Return the codes whose features lie nearest to decoded ones, shape (N, discrete columns)."""
     codes = [
         np.argmin(np.square(values[:, None, where] - book[None, :-1]).sum(axis=2), axis=1)

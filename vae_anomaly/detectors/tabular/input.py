@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Ints
 from vae_anomaly.data.tables.frames import as_frame
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.fit.folds import group_codes, weighted_rows
@@ -78,7 +78,7 @@ def group_column(frame: pd.DataFrame, groups: Any) -> Any:
 
 def counted_rows(
     frame: pd.DataFrame, groups: Any, weights: Any, rng: np.random.Generator
-) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.int64] | None]:
+) -> tuple[pd.DataFrame, pd.DataFrame, Ints | None]:
     """Let every row of a training table count as often as its weight says.
 
     Returns

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from vae_anomaly.arrays import Floats32, Objects
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE, LatentSpaceMixin
 from vae_anomaly.detectors.tabular.augment import augment_rows
 from vae_anomaly.detectors.tabular.generate import (
@@ -38,14 +38,14 @@ class TabularLatentsMixin(
     method in the class that defines it.
     """
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any) -> Floats32:
         """Return the posterior means of the rows, shape (N, Z), float32."""
         detector = cast("TabularVAEDetector", self)
         _, table = detector._encoded(X)
         main = detector._scorer.main
         return encode(main.vae, main.look(table.numbers))[0]
 
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+    def get_feature_names_out(self, input_features: Any = None) -> Objects:
         """Return the names of the latents that `transform` gives."""
         detector = cast("TabularVAEDetector", self)
         check_is_fitted(self, "calibration_")
@@ -103,7 +103,7 @@ class TabularLatentsMixin(
         detector = cast("TabularVAEDetector", self)
         return augment_rows(detector, detector._named(rows), n, sampler, random_state)
 
-    def _decode(self, z: NDArray[np.float32]) -> pd.DataFrame:
+    def _decode(self, z: Floats32) -> pd.DataFrame:
         detector = cast("TabularVAEDetector", self)
         return decoded(detector._scorer, z, commonest_condition(detector._scorer, len(z)))
 
@@ -116,7 +116,7 @@ class TabularLatentsMixin(
         detector = cast("TabularVAEDetector", self)
         return detector._scorer.main.vae.draw_prior(n, generator)
 
-    def _latent_reference(self) -> NDArray[np.float32]:
+    def _latent_reference(self) -> Floats32:
         detector = cast("TabularVAEDetector", self)
         main = detector._scorer.main
         exemplars = main.latents.even[:MAX_REFERENCE]

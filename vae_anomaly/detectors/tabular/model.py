@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Arrays, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View, make_view
@@ -32,9 +32,6 @@ from vae_anomaly.vae.stacked import TargetLayout
 
 __all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
@@ -77,13 +74,13 @@ class ViewScorer:
         cls,
         view: View,
         vae: RowNetwork,
-        viewed: Singles,
+        viewed: Floats32,
         *,
-        groups: NDArray[np.int64] | None,
+        groups: Ints | None,
         sizes: tuple[int, int],
         nearest: int = NEAREST,
         condition: Condition | None = None,
-        fresh: Singles | None = None,
+        fresh: Floats32 | None = None,
         seed: int = 0,
     ) -> Self:
         """Fill the memories with the first rows of a random order, or with a summary of the rows.
@@ -138,7 +135,7 @@ class ViewScorer:
         data.weigh(viewed, n_latent // EVEN_SHARE)
         return scorer._told_by(fresh)
 
-    def _told_by(self, fresh: Singles) -> Self:
+    def _told_by(self, fresh: Floats32) -> Self:
         """Take what is usual for each term from rows that are no exemplars."""
         latent_gap, data_gap, data_local = self._statistics(fresh)
         return replace(
@@ -148,27 +145,27 @@ class ViewScorer:
             data_local=Surprise.fit(data_local),
         )
 
-    def look(self, values: Floats) -> Singles:
+    def look(self, values: Floats) -> Floats32:
         """Return encoded rows as this view shows them, (N, D), float32."""
         viewed = self.view.transform(values)
         return viewed if self.condition is None else self.condition.apply(viewed)
 
-    def invert(self, feature: int, shown: Floats, like: Singles) -> Floats:
+    def invert(self, feature: int, shown: Floats, like: Floats32) -> Floats:
         """Return the values of one feature that are shown so under the conditions of ``like``."""
         viewed = shown if self.condition is None else self.condition.restore(feature, shown, like)
         return self.view.invert(feature, viewed)
 
-    def latent_vectors(self, viewed: Singles) -> Singles:
+    def latent_vectors(self, viewed: Floats32) -> Floats32:
         """Return posterior means in units of the posterior's standard deviation, (N, Z)."""
         mean, _ = encode(self.vae, viewed)
         return (mean / self.spread).astype(np.float32)
 
-    def neighbours(self, viewed: Singles) -> tuple[Neighbours, Neighbours]:
+    def neighbours(self, viewed: Floats32) -> tuple[Neighbours, Neighbours]:
         """Return the nearest exemplars in latent and in data space."""
         latents = self.latents.search(self.latent_vectors(viewed), self.latents.nearest)
         return latents, self.data.search(viewed)
 
-    def terms(self, viewed: Singles) -> dict[str, Floats]:
+    def terms(self, viewed: Floats32) -> dict[str, Floats]:
         """Return the surprise of each kind of evidence, shape (N,), nats."""
         latent_gap, data_gap, data_local = self._statistics(viewed)
         return {
@@ -177,7 +174,7 @@ class ViewScorer:
             "local": self.data_local(data_local),
         }
 
-    def _statistics(self, viewed: Singles) -> tuple[Floats, Floats, Floats]:
+    def _statistics(self, viewed: Floats32) -> tuple[Floats, Floats, Floats]:
         """Return latent gap, data gap and local ratio, each of shape (N,)."""
         near_latent, near_data = self.neighbours(viewed)
         latent_gap, _ = self.latents.statistics(near_latent)
@@ -297,7 +294,7 @@ class RowScorer:
         target = targets_of(viewed, table.codes, scorer.vae.layout)
         return evidence_of(scorer.vae, viewed, target, iw_draws=iw_draws)
 
-    def condition_codes(self, table: EncodedTable) -> NDArray[np.int64]:
+    def condition_codes(self, table: EncodedTable) -> Ints:
         """Return the code of each row's condition, shape (N,); all 0 where there is none."""
         if self.condition is None:
             return np.zeros(len(table), dtype=np.int64)
@@ -344,7 +341,7 @@ class RowScorer:
         )
 
 
-def _chosen(viewed: Singles, sizes: tuple[int, int], seed: int | None) -> NDArray[np.int64]:
+def _chosen(viewed: Floats32, sizes: tuple[int, int], seed: int | None) -> Ints:
     """Return the places of the exemplars; the first are those in latent space too.
 
     Without a seed they are the first rows. Else they are a summary, its uniform part first and the
@@ -387,7 +384,7 @@ def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
     return TargetLayout(gaussian, encoder.code_sizes)
 
 
-def targets_of(viewed: Singles, codes: NDArray[np.int64], layout: TargetLayout) -> Singles:
+def targets_of(viewed: Floats32, codes: Ints, layout: TargetLayout) -> Floats32:
     """Return the targets of rows, (N, n_targets), float32."""
     gaussian = viewed[:, list(layout.gaussian)]
     if not layout.classes:
@@ -396,7 +393,7 @@ def targets_of(viewed: Singles, codes: NDArray[np.int64], layout: TargetLayout) 
 
 
 @torch.inference_mode()
-def encode(vae: RowNetwork, viewed: Singles) -> tuple[Singles, Singles]:
+def encode(vae: RowNetwork, viewed: Floats32) -> tuple[Floats32, Floats32]:
     """Return posterior means and log variances, each (N, Z), float32."""
     n = len(viewed)
     mean = np.empty((n, vae.latent_dim), dtype=np.float32)
@@ -409,7 +406,7 @@ def encode(vae: RowNetwork, viewed: Singles) -> tuple[Singles, Singles]:
 
 
 def evidence_of(
-    vae: RowNetwork, viewed: Singles, target: Singles, *, iw_draws: int = 0
+    vae: RowNetwork, viewed: Floats32, target: Floats32, *, iw_draws: int = 0
 ) -> Evidence:
     """Return the evidence of rows, chunk by chunk."""
     parts = [
@@ -431,7 +428,7 @@ def build_network(shape: Mapping[str, Any], weights: Arrays) -> RowNetwork:
     return kind.from_state(shape, weights)
 
 
-def _padded(rows: Singles, start: int) -> torch.Tensor:
+def _padded(rows: Floats32, start: int) -> torch.Tensor:
     """Return one chunk as (CHUNK, D), zeros after the last row."""
     part = rows[start : start + CHUNK]
     chunk = torch.zeros(CHUNK, rows.shape[1])

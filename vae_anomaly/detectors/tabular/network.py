@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Arrays
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
 from vae_anomaly.vae.objectives import gaussian_kl
 from vae_anomaly.vae.stacked import EnsembleVAE, TargetLayout
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 __all__ = ["RowNetwork", "StackedNetwork"]
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class RowNetwork(Protocol):

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import (
     MISSING,
     CategoricalColumn,
@@ -28,7 +28,6 @@ from vae_anomaly.detectors.tabular.model import RowScorer
 
 __all__ = ["Expectation", "expect_column", "look_alike", "reasons_for", "row_reasons"]
 
-Floats = NDArray[np.float64]
 Phrase = Callable[[pd.Series], str]
 MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05
@@ -162,7 +161,7 @@ def row_reasons(
     scorer: RowScorer,
     frame: pd.DataFrame,
     table: EncodedTable,
-    rows: NDArray[np.int64],
+    rows: Ints,
     column: int,
 ) -> list[str]:
     """Say of some rows what is unusual about one column."""

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Arrays
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.model import RowScorer
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fill_detector", "state_of"]
 
-Arrays = dict[str, NDArray[Any]]
 KEY = "entities"
 
 
@@ -88,8 +87,8 @@ def _entity_header(entities: EntityHistories | None) -> dict[str, Any]:
 
 
 def _calibration_arrays(
-    reference: NDArray[Any],
-    groups: NDArray[Any] | None,
+    reference: AnyArray,
+    groups: AnyArray | None,
     scorer: Arrays,
     scale: ConditionalScale | None,
     entities: EntityHistories | None,
@@ -105,20 +104,20 @@ def _calibration_arrays(
     return {**named, **own, "reference": reference}
 
 
-def _arrays_under(start: str, calibration: Mapping[str, NDArray[Any]]) -> Arrays:
+def _arrays_under(start: str, calibration: Mapping[str, AnyArray]) -> Arrays:
     """Return the arrays of one part, without its prefix."""
     prefix = f"{start}."
     return {k[len(prefix) :]: v for k, v in calibration.items() if k.startswith(prefix)}
 
 
-def _scale_from_state(calibration: Mapping[str, NDArray[Any]]) -> ConditionalScale | None:
+def _scale_from_state(calibration: Mapping[str, AnyArray]) -> ConditionalScale | None:
     """Return the scale of a saved detector with a condition, if it has one."""
     arrays = _arrays_under("scale", calibration)
     return ConditionalScale(arrays["scores"], arrays["codes"]) if arrays else None
 
 
 def _entities_from_state(
-    made: Mapping[str, Any], calibration: Mapping[str, NDArray[Any]]
+    made: Mapping[str, Any], calibration: Mapping[str, AnyArray]
 ) -> EntityHistories | None:
     """Return the histories of a saved detector, if it has any."""
     if KEY not in made:

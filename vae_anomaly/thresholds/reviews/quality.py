@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.metrics import Interval
 
 __all__ = ["ReviewedQuality", "reviewed_quality"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 _N_DRAWS = 1000
 _LEVEL = 0.95
 
@@ -61,14 +59,14 @@ class _Totals:
 
 
 def reviewed_quality(
-    flags: BoolArray,
-    labels: BoolArray,
-    stratum: NDArray[np.intp],
+    flags: Bools,
+    labels: Bools,
+    stratum: Indices,
     sizes: Mapping[int, tuple[int, int]],
     *,
     unseen: int = 0,
-    groups: NDArray[Any] | None = None,
-    amounts: FloatArray | None = None,
+    groups: AnyArray | None = None,
+    amounts: Floats | None = None,
     costs: tuple[float, float] | None = None,
     random_state: int = 0,
 ) -> ReviewedQuality:
@@ -114,7 +112,7 @@ def reviewed_quality(
                 made.append(_cell(bool(flag), size, inside, cell, labels, stake, generator))
     point, drawn = (_sum([part[i] for part in made], unseen) for i in (0, 1))
     values, draws = point.figures(costs), drawn.figures(costs)
-    together: dict[str, list[FloatArray]] = {}
+    together: dict[str, list[Floats]] = {}
     if groups is not None:
         weights = _weights(flags, stratum, sizes)
         together = _by_group(flags, labels, weights, stake, unseen, groups, costs, generator)
@@ -129,13 +127,11 @@ def reviewed_quality(
     return ReviewedQuality(rate, told("recall"), told("precision"), told("cost"))
 
 
-def _counted(flags: BoolArray, of: BoolArray) -> tuple[int, int]:
+def _counted(flags: Bools, of: Bools) -> tuple[int, int]:
     return int((of & ~flags).sum()), int((of & flags).sum())
 
 
-def _weights(
-    flags: BoolArray, stratum: NDArray[np.intp], sizes: Mapping[int, tuple[int, int]]
-) -> FloatArray:
+def _weights(flags: Bools, stratum: Indices, sizes: Mapping[int, tuple[int, int]]) -> Floats:
     """Return how many items each reviewed one stands for, by stratum and flag."""
     weights = np.ones(flags.size)
     for each, counts in sizes.items():
@@ -148,10 +144,10 @@ def _weights(
 def _cell(
     flag: bool,
     size: int,
-    inside: BoolArray,
-    cell: BoolArray,
-    labels: BoolArray,
-    stake: FloatArray,
+    inside: Bools,
+    cell: Bools,
+    labels: Bools,
+    stake: Floats,
     generator: np.random.Generator,
 ) -> tuple[_Totals, _Totals]:
     """Return estimate and draws of what a cell (of one stratum, flagged or not) adds.
@@ -185,15 +181,15 @@ def _sum(parts: list[_Totals], unseen: int) -> _Totals:
 
 
 def _by_group(
-    flags: BoolArray,
-    labels: BoolArray,
-    weights: FloatArray,
-    stake: FloatArray,
+    flags: Bools,
+    labels: Bools,
+    weights: Floats,
+    stake: Floats,
     unseen: int,
-    groups: NDArray[Any],
+    groups: AnyArray,
     costs: tuple[float, float] | None,
     generator: np.random.Generator,
-) -> dict[str, list[FloatArray]]:
+) -> dict[str, list[Floats]]:
     """Return draws of the figures over resampled groups."""
     unit = np.unique(groups, return_inverse=True)[1]
     of_item = {
@@ -210,7 +206,7 @@ def _by_group(
     return {name: [draws] for name, draws in _Totals(**totals).figures(costs).items()}
 
 
-def _interval(estimate: float, sources: list[FloatArray]) -> Interval:
+def _interval(estimate: float, sources: list[Floats]) -> Interval:
     """Return the widest interval of several sets of draws, which holds the estimate."""
     ends = [
         np.quantile(draws[np.isfinite(draws)], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])

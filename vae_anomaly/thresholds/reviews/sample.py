@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
 from vae_anomaly.thresholds.costs import checked_costs
@@ -32,8 +32,6 @@ from vae_anomaly.thresholds.rules import (
 
 __all__ = ["ReviewedSample", "threshold_from_reviews"]
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 _MAX_STRATA = 5
 _MIN_REVIEWED = 10  # reviewed items of a stratum
 
@@ -64,18 +62,18 @@ class ReviewedSample:
     amounts : ndarray of shape (M,), optional
     """
 
-    scores: FloatArray
-    labels: BoolArray
-    weights: FloatArray
-    stratum: NDArray[np.intp]
-    all_scores: FloatArray
-    all_strata: NDArray[np.intp]
-    confirmed: BoolArray
+    scores: Floats
+    labels: Bools
+    weights: Floats
+    stratum: Indices
+    all_scores: Floats
+    all_strata: Indices
+    confirmed: Bools
     n_flagged: int
     n_audited: int
     bound: float
-    groups: NDArray[Any] | None = None
-    amounts: FloatArray | None = None
+    groups: AnyArray | None = None
+    amounts: Floats | None = None
 
     @classmethod
     def of(
@@ -151,7 +149,7 @@ class ReviewedSample:
     def quality(
         self,
         value: float,
-        flags: BoolArray | None = None,
+        flags: Bools | None = None,
         cost_fp: float | None = None,
         cost_fn: float | None = None,
     ) -> ReviewedQuality:
@@ -306,7 +304,7 @@ def _rule(
     target: float | None,
     cost_fp: float | None,
     cost_fn: float | None,
-) -> tuple[str, Rule, dict[str, int | float | str | None], FloatArray]:
+) -> tuple[str, Rule, dict[str, int | float | str | None], Floats]:
     """Return name, rule, what was asked and the weight of each item for the rule."""
     if policy != "cost":
         return *label_rule(policy, target), sample.weights
@@ -315,7 +313,7 @@ def _rule(
     return "cost", least_cost, {"cost_fp": alarm, "cost_fn": miss}, sample.weights * price
 
 
-def _require_flagged_reviews(known: BoolArray, flagged: BoolArray) -> None:
+def _require_flagged_reviews(known: Bools, flagged: Bools) -> None:
     if flagged.any() and not (known & flagged).any():
         raise CalibrationError(
             f"None of the {int(flagged.sum())} flagged items has a verdict ({int(known.sum())} "
@@ -323,7 +321,7 @@ def _require_flagged_reviews(known: BoolArray, flagged: BoolArray) -> None:
         )
 
 
-def _flagged_strata(scores: FloatArray, known: BoolArray, flagged: BoolArray) -> NDArray[np.intp]:
+def _flagged_strata(scores: Floats, known: Bools, flagged: Bools) -> Indices:
     """Return score strata of flagged items, each with enough verdicts; -1 elsewhere."""
     stratum = np.full(scores.size, -1, dtype=np.intp)
     if not flagged.any():
@@ -339,7 +337,7 @@ def _flagged_strata(scores: FloatArray, known: BoolArray, flagged: BoolArray) ->
     return stratum
 
 
-def _bound(scores: FloatArray, flagged: BoolArray) -> float:
+def _bound(scores: Floats, flagged: Bools) -> float:
     if flagged.all():
         return float(np.nextafter(scores.min(), -np.inf))
     return float(scores[~flagged].max())

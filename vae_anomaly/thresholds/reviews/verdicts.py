@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
@@ -150,9 +150,7 @@ def read_verdicts(
     return ReadVerdicts(last, int((~decided).sum()), len(told) - len(last))
 
 
-def reviewed_items(
-    items: ScoredItems, verdicts: pd.DataFrame, flagged: NDArray[np.bool_]
-) -> ReviewedSample:
+def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -> ReviewedSample:
     """Join verdicts to scored items.
 
     Parameters
@@ -194,9 +192,7 @@ def reviewed_items(
     )
 
 
-def draw_audit(
-    items: ScoredItems, flagged: NDArray[np.bool_], n: int, random_state: int = 0
-) -> pd.DataFrame:
+def draw_audit(items: ScoredItems, flagged: Bools, n: int, random_state: int = 0) -> pd.DataFrame:
     """List what is to be reviewed: the flagged items, and others drawn at random.
 
     Returns
@@ -240,7 +236,7 @@ def _column(
     return column
 
 
-def _labels(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
+def _labels(column: pd.Series[Any], source: str) -> Floats:
     words = [" ".join(str(w or "").lower().replace("_", " ").replace("-", " ").split())
              for w in read_text(column)]  # fmt: skip
     labels = np.full(len(words), np.nan)
@@ -256,7 +252,7 @@ def _labels(column: pd.Series[Any], source: str) -> NDArray[np.float64]:
     return labels
 
 
-def _audit(frame: pd.DataFrame, source: str) -> NDArray[np.bool_]:
+def _audit(frame: pd.DataFrame, source: str) -> Bools:
     if "audit" not in frame.columns:
         return np.zeros(len(frame), dtype=np.bool_)
     values, codes = read_booleans(frame["audit"])
@@ -269,7 +265,7 @@ def _audit(frame: pd.DataFrame, source: str) -> NDArray[np.bool_]:
     return np.asarray(values == 1)
 
 
-def _optional_text(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[Any]:
+def _optional_text(frame: pd.DataFrame, names: Sequence[str]) -> AnyArray:
     for name in names:
         if name in frame.columns:
             return np.asarray(read_text(frame[name]), dtype=object)

@@ -21,11 +21,9 @@ from vae_anomaly.detectors.images.networks.bank import NetworkSpec
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from vae_anomaly.arrays import Arrays
     from vae_anomaly.detectors.images.image_list import Pictures
 
-    Arrays = dict[str, NDArray[Any]]
 
 __all__ = [
     "check_features",

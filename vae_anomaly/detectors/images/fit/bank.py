@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.fit.folds import evenly, network_parts, validation_split
 from vae_anomaly.detectors.images.fit.linear import fit_linear_level
 from vae_anomaly.detectors.images.fit.maps import TrainingMaps
@@ -56,13 +57,9 @@ from vae_anomaly.vae.networks import seeded
 from vae_anomaly.vae.training import History, fit_vae
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.features.backbone import BackboneBank
     from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 
-    Ints = NDArray[np.int64]
-    Arrays = NDArray[np.float32]
 
 __all__ = ["MIN_PICTURES", "FittedNetwork", "fit_bank_network", "training_metrics"]
 
@@ -94,16 +91,16 @@ class FittedNetwork:
 
     network: BankNetwork | PixelNetwork
     held_out: Ints
-    heat: Arrays
-    scored: Arrays
+    heat: Floats32
+    scored: Floats32
     history: History
     metrics: dict[str, float]
-    statistics: Arrays
+    statistics: Floats32
     fingerprint: dict[str, Any]
-    latents: Arrays
+    latents: Floats32
 
     @property
-    def pooled(self) -> NDArray[np.float64]:
+    def pooled(self) -> Floats:
         """What the image score is made of, (m, P or P + 1); see `pool_pictures`."""
         two = self.network.spec.scored != "shown"
         return pool_pictures(self.scored, self.heat if two else None)
@@ -111,7 +108,7 @@ class FittedNetwork:
 
 def fit_bank_network(
     data: TrainingMaps,
-    groups: NDArray[Any],
+    groups: AnyArray,
     folds: Ints,
     spec: NetworkSpec,
     preset: Preset,
@@ -234,11 +231,9 @@ class _Lesson:
     z: Tensor
     spoiled: Tensor
     masks: Tensor
-    groups: NDArray[Any]
+    groups: AnyArray
 
-    def pairs(
-        self, rows: NDArray[np.bool_], copies: int | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def pairs(self, rows: Bools, copies: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Return inputs, targets and masks: each corrupted copy beside its clean picture."""
         keep, bound = torch.from_numpy(rows), RESIDUAL_BOUND
         clean = self.z[keep].clamp(-bound, bound)
@@ -259,7 +254,7 @@ class _Held:
         self.repair, self.head = torch.zeros_like(linear), torch.zeros_like(linear)
         self.has_members = False
 
-    def judge(self, member: RepairMember, z: Tensor, part: NDArray[Any]) -> None:
+    def judge(self, member: RepairMember, z: Tensor, part: AnyArray) -> None:
         """Fill in the part that a member has not seen, and set the member's scales by it."""
         with torch.no_grad():
             repair, head = member.calibrate(z[part].to(device_of(member)))
@@ -275,7 +270,7 @@ class _Held:
 
 def _fit_member(
     lesson: _Lesson,
-    seen: NDArray[np.bool_],
+    seen: Bools,
     preset: Preset,
     random_state: int,
     progress: Progress,

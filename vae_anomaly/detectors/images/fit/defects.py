@@ -18,14 +18,13 @@ from typing import Final
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.errors import ConfigError
 
 __all__ = ["FAMILIES", "add_defects", "cell_mask", "soft_ellipse", "soft_noise_mask"]
 
-Image = NDArray[np.float32]
 
 FAMILIES: Final[dict[str, float]] = {"spot": 0.27, "scratch": 0.23, "patch": 0.25, "change": 0.25}
 """Share of each family among the defects drawn."""
@@ -35,8 +34,12 @@ _REFERENCE_SIDE: Final = 256.0
 
 
 def add_defects(
-    image: Image, generator: Generator, *, donor: Image | None = None, family: str | None = None
-) -> tuple[Image, Image]:
+    image: Floats32,
+    generator: Generator,
+    *,
+    donor: Floats32 | None = None,
+    family: str | None = None,
+) -> tuple[Floats32, Floats32]:
     """Return a copy of a picture with one or two synthetic defects, and where they are.
 
     Parameters
@@ -73,19 +76,19 @@ def add_defects(
     return corrupted, visibility(image, corrupted)
 
 
-def visibility(image: Image, corrupted: Image) -> Image:
+def visibility(image: Floats32, corrupted: Floats32) -> Floats32:
     """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the picture's sd."""
     change = np.abs(corrupted - image).max(axis=2)
     box = _support(change, margin=3)
     change[box] = ndimage.gaussian_filter(change[box], 0.7, truncate=3.0)
-    visible: Image = np.clip(2.0 * change / _spread(image), 0.0, 1.0).astype(np.float32)
+    visible: Floats32 = np.clip(2.0 * change / _spread(image), 0.0, 1.0).astype(np.float32)
     return visible
 
 
-def cell_mask(mask: Image, cell: int = 8) -> Image:
+def cell_mask(mask: Floats32, cell: int = 8) -> Floats32:
     """Return the maximum of a mask (H, W) over square cells, shape (H / cell, W / cell)."""
     h, w = mask.shape
-    cells: Image = mask.reshape(h // cell, cell, w // cell, cell).max(axis=(1, 3))
+    cells: Floats32 = mask.reshape(h // cell, cell, w // cell, cell).max(axis=(1, 3))
     return cells
 
 
@@ -97,7 +100,7 @@ def soft_ellipse(
     *,
     softness: float = 1.0,
     wobble: float = 0.25,
-) -> Image:
+) -> Floats32:
     """Draw a turned ellipse with an irregular outline and a soft edge.
 
     Parameters
@@ -135,7 +138,7 @@ def soft_ellipse(
 
 def soft_noise_mask(
     shape: tuple[int, int], sigma: float, share: float, generator: Generator
-) -> Image:
+) -> Floats32:
     """Draw blobs: smooth noise above the quantile that leaves ``share`` of the area.
 
     Returns
@@ -147,7 +150,7 @@ def soft_noise_mask(
     noise = ndimage.gaussian_filter(generator.standard_normal(coarse), sigma / step, mode="wrap")
     noise = ndimage.zoom(noise, step, order=1)[: shape[0], : shape[1]]
     level = np.quantile(noise, 1.0 - share)
-    blobs: Image = np.clip((noise - level) / (0.15 * noise.std()), 0.0, 1.0).astype(np.float32)
+    blobs: Floats32 = np.clip((noise - level) / (0.15 * noise.std()), 0.0, 1.0).astype(np.float32)
     return blobs
 
 
@@ -162,7 +165,7 @@ def _window(
     return slice(top, bottom + 1), slice(left, right + 1)
 
 
-def _support(mask: Image, margin: int) -> tuple[slice, slice]:
+def _support(mask: Floats32, margin: int) -> tuple[slice, slice]:
     """Return the bounding box of a mask with a margin, so that little is computed in vain."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
@@ -173,16 +176,16 @@ def _support(mask: Image, margin: int) -> tuple[slice, slice]:
     )
 
 
-def _spread(image: Image) -> float:
+def _spread(image: Floats32) -> float:
     """Return the sd of brightness, at least two grey levels of 256."""
     return max(float(image.mean(axis=2).std()), 2.0 / 255.0)
 
 
-def _scale(image: Image) -> float:
+def _scale(image: Floats32) -> float:
     return float(max(image.shape[:2]) / _REFERENCE_SIDE)
 
 
-def _amplitude(image: Image, generator: Generator) -> float:
+def _amplitude(image: Floats32, generator: Generator) -> float:
     """Draw a signed change of brightness, dark twice as often as bright."""
     sign = -1.0 if generator.random() < 2.0 / 3.0 else 1.0
     return float(sign * generator.uniform(0.6, 3.0) * _spread(image))
@@ -192,19 +195,19 @@ def _log_uniform(generator: Generator, low: float, high: float) -> float:
     return float(np.exp(generator.uniform(np.log(low), np.log(high))))
 
 
-def _tint(channels: int, generator: Generator) -> Image:
+def _tint(channels: int, generator: Generator) -> Floats32:
     """Draw how strongly each channel follows a change: grey, or coloured one time in three."""
     if channels == 1 or generator.random() < 2.0 / 3.0:
         return np.ones(channels, np.float32)
     return generator.uniform(-0.3, 1.0, channels).astype(np.float32)
 
 
-def _centre(image: Image, generator: Generator) -> tuple[float, float]:
+def _centre(image: Floats32, generator: Generator) -> tuple[float, float]:
     h, w = image.shape[:2]
     return float(generator.uniform(0.02, 0.98) * h), float(generator.uniform(0.02, 0.98) * w)
 
 
-def _spot(image: Image, donor: Image, generator: Generator) -> Image:
+def _spot(image: Floats32, donor: Floats32, generator: Generator) -> Floats32:
     scale = _scale(image)
     radius = _log_uniform(generator, 2.0, 13.0) * scale
     radii = (radius, radius * float(generator.uniform(0.5, 1.0)))
@@ -215,7 +218,7 @@ def _spot(image: Image, donor: Image, generator: Generator) -> Image:
     return image + mask[:, :, None] * change
 
 
-def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
+def _scratch(image: Floats32, donor: Floats32, generator: Generator) -> Floats32:
     """Draw a scratch or crack: a thin line whose heading drifts, smoothly or in jags."""
     scale = _scale(image)
     n_steps = int(_log_uniform(generator, 20.0, 220.0) * scale)
@@ -237,7 +240,7 @@ def _scratch(image: Image, donor: Image, generator: Generator) -> Image:
     return image + line[:, :, None] * change
 
 
-def _region(image: Image, generator: Generator) -> Image:
+def _region(image: Floats32, generator: Generator) -> Floats32:
     """Draw a soft region: blobs of noise, an ellipse or a rectangle, of all sizes."""
     shape, scale = image.shape[:2], _scale(image)
     kind, centre = generator.random(), _centre(image, generator)
@@ -255,15 +258,15 @@ def _region(image: Image, generator: Generator) -> Image:
 
 def _soft_rectangle(
     shape: tuple[int, int], centre: tuple[float, float], radii: tuple[float, float], softness: float
-) -> Image:
+) -> Floats32:
     y = radii[0] - np.abs(np.arange(shape[0], dtype=np.float32) - centre[0])
     x = radii[1] - np.abs(np.arange(shape[1], dtype=np.float32) - centre[1])
     edges = (np.clip(0.5 + distance / (2.0 * softness), 0.0, 1.0) for distance in (y, x))
-    rectangle: Image = np.outer(*edges).astype(np.float32)
+    rectangle: Floats32 = np.outer(*edges).astype(np.float32)
     return rectangle
 
 
-def _patch(image: Image, donor: Image, generator: Generator) -> Image:
+def _patch(image: Floats32, donor: Floats32, generator: Generator) -> Floats32:
     mask = _region(image, generator)[:, :, None]
     source = donor if generator.random() < 0.5 else image
     foreign = np.rot90(source, int(generator.integers(0, 4)))
@@ -275,11 +278,11 @@ def _patch(image: Image, donor: Image, generator: Generator) -> Image:
         weight = max(float(mask.sum()), 1e-6)
         foreign = foreign + ((image - foreign) * mask).sum(axis=(0, 1)) / weight
     alpha = float(generator.uniform(0.4, 1.0))
-    pasted: Image = (image + alpha * mask * (foreign - image)).astype(np.float32)
+    pasted: Floats32 = (image + alpha * mask * (foreign - image)).astype(np.float32)
     return pasted
 
 
-def _change(image: Image, donor: Image, generator: Generator) -> Image:
+def _change(image: Floats32, donor: Floats32, generator: Generator) -> Floats32:
     full_mask = _region(image, generator)
     box = _support(full_mask, margin=8)
     mask, part = full_mask[box][:, :, None], image[box]
@@ -303,7 +306,7 @@ def _change(image: Image, donor: Image, generator: Generator) -> Image:
     return changed
 
 
-_PAINTERS: Final[dict[str, Callable[[Image, Image, Generator], Image]]] = {
+_PAINTERS: Final[dict[str, Callable[[Floats32, Floats32, Generator], Floats32]]] = {
     "spot": _spot,
     "scratch": _scratch,
     "patch": _patch,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from vae_anomaly.arrays import AnyArray, Ints
 from vae_anomaly.detectors.images.conditions import few_pictures
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
@@ -23,13 +24,10 @@ from vae_anomaly.devices import torch_device
 from vae_anomaly.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.image_list import Pictures
     from vae_anomaly.progress import Progress
 
-    Ints = NDArray[np.int64]
 
 __all__ = [
     "choose_folds",
@@ -51,7 +49,7 @@ def fit_network(
     detector: ImageVAEDetector,
     name: str,
     pictures: Pictures,
-    groups: NDArray[Any],
+    groups: AnyArray,
     folds: Ints,
     codes: Ints | None,
     progress: Progress,
@@ -92,7 +90,7 @@ def _pixel_spec(detector: ImageVAEDetector, name: str, n_pictures: int) -> Netwo
     return NetworkSpec(name, PIXEL_SIZE, detector.channels_, latent_dim, 0, description=description)
 
 
-def choose_folds(groups: NDArray[Any], codes: Ints | None, random_state: int) -> Ints:
+def choose_folds(groups: AnyArray, codes: Ints | None, random_state: int) -> Ints:
     """Return a fold for each picture, (n,): whole groups, and every condition spread evenly.
 
     A condition that is a single group goes to a fold that is not held out. Where groups mix
@@ -114,13 +112,13 @@ def choose_folds(groups: NDArray[Any], codes: Ints | None, random_state: int) ->
     return folds
 
 
-def shared_groups(parts: NDArray[Any]) -> NDArray[np.int64] | None:
+def shared_groups(parts: AnyArray) -> Ints | None:
     """Return a code for each picture's group, or None where each is a group of its own."""
     names, codes = np.unique(parts, return_inverse=True)
     return None if len(names) == len(parts) else codes.astype(np.int64)
 
 
-def group_names(groups: Any, pictures: Pictures) -> NDArray[Any]:
+def group_names(groups: Any, pictures: Pictures) -> AnyArray:
     """Return a group for each picture; a picture without one is a group of its own.
 
     Raises

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 
+from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.errors import NotEnoughDataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
 
 __all__ = ["N_FOLDS", "assign_folds", "evenly", "network_parts", "validation_split"]
 
@@ -19,7 +15,7 @@ N_FOLDS: Final = 5
 _VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
 
 
-def assign_folds(groups: NDArray[Any], n_folds: int, random_state: int) -> Ints:
+def assign_folds(groups: AnyArray, n_folds: int, random_state: int) -> Ints:
     """Return a fold for each picture, (n,) int64; a group is never split.
 
     Groups are shuffled and each goes to the fold with the fewest pictures so far.
@@ -46,9 +42,7 @@ def assign_folds(groups: NDArray[Any], n_folds: int, random_state: int) -> Ints:
     return fold_of[members]
 
 
-def validation_split(
-    groups: NDArray[Any], seen: NDArray[np.bool_], random_state: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def validation_split(groups: AnyArray, seen: Bools, random_state: int) -> tuple[Bools, Bools]:
     """Split what a network may see into training and stopping pictures, by group."""
     inside = np.flatnonzero(seen)
     stop = np.zeros(len(seen), bool)
@@ -57,7 +51,7 @@ def validation_split(
     return seen & ~stop, stop
 
 
-def network_parts(groups: NDArray[Any], n_networks: int, random_state: int) -> Ints:
+def network_parts(groups: AnyArray, n_networks: int, random_state: int) -> Ints:
     """Return which network does not see each picture; a single network sees four fifths."""
     return assign_folds(groups, n_networks if n_networks > 1 else N_FOLDS, random_state + 1)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from vae_anomaly.arrays import Bools, Ints
 from vae_anomaly.detectors.images.networks.bank import LinearLevel
 from vae_anomaly.detectors.images.networks.residuals import ResidualScale, energy_map
 from vae_anomaly.detectors.images.place.pose import (
@@ -29,7 +30,6 @@ from vae_anomaly.detectors.images.place.pose import (
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
 __all__ = ["POSE_CHOICES", "OutOfFold", "fit_linear_level"]
@@ -64,7 +64,7 @@ class OutOfFold:
 def fit_linear_level(
     maps: Tensor,
     corrupted: Tensor,
-    folds: NDArray[np.int64],
+    folds: Ints,
     *,
     latent_dim: int = 0,
     pose: str = "auto",
@@ -120,14 +120,14 @@ class _Fits:
     """
 
     maps: Tensor
-    folds: NDArray[np.int64]
+    folds: Ints
     latent_dim: int
     random_state: int
     progress: Progress
     weigh: Tensor | None = None
     varied: Sequence[Pose] = ()
 
-    def on(self, rows: slice | NDArray[np.bool_], poses: Sequence[Pose]) -> LinearLevel:
+    def on(self, rows: slice | Bools, poses: Sequence[Pose]) -> LinearLevel:
         """Fit one level to some pictures and their copies in other poses."""
         chosen = torch.as_tensor(rows) if isinstance(rows, np.ndarray) else rows
         generator = np.random.default_rng([self.random_state, 2])

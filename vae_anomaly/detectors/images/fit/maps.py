@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.features.filter_bank import CELL, FilterBank
 from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
 from vae_anomaly.detectors.images.image_list import Pictures, new_digest
@@ -16,11 +17,8 @@ from vae_anomaly.devices import device_of
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.features.backbone import BackboneBank
 
-    Arrays = NDArray[np.float32]
 
 __all__ = ["TrainingMaps", "as_tensor", "read_training_maps"]
 
@@ -82,7 +80,9 @@ def read_training_maps(
     )
 
 
-def _corrupt(images: Arrays, first: int, copy: int, random_state: int) -> tuple[Arrays, Arrays]:
+def _corrupt(
+    images: Floats32, first: int, copy: int, random_state: int
+) -> tuple[Floats32, Floats32]:
     """Return corrupted copies of a chunk and the cells where they differ."""
     spoiled, spots = [], []
     for i, image in enumerate(images):
@@ -101,6 +101,6 @@ def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
     return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
 
 
-def as_tensor(images: Arrays) -> Tensor:
+def as_tensor(images: Floats32) -> Tensor:
     """Return pictures (n, S, S, C) as a tensor (n, C, S, S)."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

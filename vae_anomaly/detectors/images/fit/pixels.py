@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metrics
@@ -32,11 +33,6 @@ from vae_anomaly.vae.diagnostics import ACTIVE_SHARE, active_units, predict_coll
 from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.training import History, fit_vae
 from vae_anomaly.vae.vq import VQVAE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Ints = NDArray[np.int64]
 
 __all__ = ["PixelTask", "fit_pixel_network"]
 
@@ -77,7 +73,7 @@ class PixelTask:
 
 def fit_pixel_network(
     pictures: Pictures,
-    groups: NDArray[Any],
+    groups: AnyArray,
     folds: Ints,
     task: PixelTask,
     codes: Ints | None = None,
@@ -135,11 +131,11 @@ class _Seen:
     codes: Tensor | None
     fingerprint: dict[str, Any]
 
-    def of(self, rows: NDArray[Any]) -> Tensor | None:
+    def of(self, rows: AnyArray) -> Tensor | None:
         """Return the conditions of some pictures."""
         return None if self.codes is None else self.codes[torch.from_numpy(rows)]
 
-    def extras(self, rows: NDArray[Any]) -> dict[str, Tensor]:
+    def extras(self, rows: AnyArray) -> dict[str, Tensor]:
         """Return what training tells the model besides the pictures."""
         codes = self.of(rows)
         return {} if codes is None else {"condition": codes}
@@ -160,8 +156,8 @@ def _read(pictures: Pictures, spec: NetworkSpec, codes: Ints | None, progress: P
 def _train(
     network: PixelNetwork,
     seen: _Seen,
-    train: NDArray[np.bool_],
-    stop: NDArray[np.bool_],
+    train: Bools,
+    stop: Bools,
     task: PixelTask,
     progress: Progress,
 ) -> tuple[History, dict[str, float]]:
@@ -197,9 +193,7 @@ def _start_prior(network: PixelNetwork, x: Tensor) -> None:
             prior.pseudo_inputs.copy_(x[rows])
 
 
-def _calibrate(
-    network: PixelNetwork, seen: _Seen, held_out: NDArray[np.bool_]
-) -> tuple[Tensor, Tensor]:
+def _calibrate(network: PixelNetwork, seen: _Seen, held_out: Bools) -> tuple[Tensor, Tensor]:
     """Set the scales by held-out pictures; return their heat and all statistics."""
     raw = _raw_maps(network, seen, np.flatnonzero(held_out))
     network.heat_scale = MapScale.fit(raw)

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from vae_anomaly import __version__
+from vae_anomaly.arrays import Bytes
 from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
@@ -32,8 +33,6 @@ from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
 __all__ = ["INPUT", "TOLERANCE", "OnnxExport", "export_onnx"]
@@ -142,7 +141,7 @@ def _required_extra() -> Any:
         ) from None
 
 
-def _probes(size: int, channels: int) -> list[NDArray[np.uint8]]:
+def _probes(size: int, channels: int) -> list[Bytes]:
     """Return pictures that file and detector are compared on: smooth, larger and smaller, 2 + 1."""
     generator = np.random.default_rng(0)
     batches = []
@@ -155,12 +154,12 @@ def _probes(size: int, channels: int) -> list[NDArray[np.uint8]]:
     return [*batches, batches[0][1:]]
 
 
-def _said_by(detector: ImageVAEDetector, pictures: NDArray[np.uint8]) -> tuple[Any, ...]:
+def _said_by(detector: ImageVAEDetector, pictures: Bytes) -> tuple[Any, ...]:
     seen = detector.examine(pictures)
     return seen.raw_score, seen.anomaly_score, seen.p_value, detector.heatmap(pictures)
 
 
-def _translated(detector: ImageVAEDetector, example: NDArray[np.uint8]) -> bytes:
+def _translated(detector: ImageVAEDetector, example: Bytes) -> bytes:
     """Return the graph as the bytes of an ONNX file."""
     graph, n = ScoringGraph(detector).eval(), torch.export.Dim("n")
     shape = {0: n, 1: torch.export.Dim("height", min=2), 2: torch.export.Dim("width", min=2)}
@@ -219,9 +218,7 @@ def _session(runtime: Any, data: bytes) -> Any:
     return runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
-def _compare(
-    session: Any, batches: list[NDArray[np.uint8]], wanted: list[tuple[Any, ...]]
-) -> float:
+def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[Any, ...]]) -> float:
     """Return the largest difference in the anomaly score; refuse a file that differs."""
     largest = 0.0
     for pictures, expected in zip(batches, wanted, strict=True):

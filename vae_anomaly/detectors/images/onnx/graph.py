@@ -20,14 +20,12 @@ from vae_anomaly.detectors.images.score import GLOBAL_FROM, SHOWN_FROM, SHOWN_VO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
+    from vae_anomaly.arrays import Floats
     from vae_anomaly.detectors.images.pooling import Surprise
     from vae_anomaly.scoring.conformal import ConformalCalibration
 
-    Floats = NDArray[np.float64]
 
 __all__ = ["CalibrationGraph", "ImageScoreGraph", "PiecewiseLinear"]
 

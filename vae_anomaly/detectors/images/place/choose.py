@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.networks.bank import Inspection
 from vae_anomaly.detectors.images.place.foreground import Foreground, find_foreground
 from vae_anomaly.detectors.images.place.registration import Registration, shift_maps
@@ -38,7 +38,6 @@ FOREGROUND_CHOICES: Final = ("off", "auto")
 
 _PROBES: Final = 64
 
-Heat = NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 
@@ -79,7 +78,7 @@ def choose_foreground(pictures: Pictures, size: int, channels: int, how: str) ->
     return found
 
 
-def masked(heat: Heat, foreground: Foreground | None) -> Heat:
+def masked(heat: Floats32, foreground: Foreground | None) -> Floats32:
     """Return maps (N, G, G) with 0 outside of the foreground."""
     if foreground is None:
         return heat
@@ -96,14 +95,14 @@ def masked_inspection(said: Inspection, foreground: Foreground | None) -> Inspec
     return replace(said, heat=heat, scored=scored)
 
 
-def moved_back(heat: Heat, pictures: Pictures) -> Heat:
+def moved_back(heat: Floats32, pictures: Pictures) -> Floats32:
     """Return maps (N, G, G) of registered pictures where the pictures themselves lie."""
     if pictures.registration is None:
         return heat
     return shift_maps(heat, np.array([pictures.shifts[i] for i in range(len(pictures))]))
 
 
-def _probes(pictures: Pictures, size: int, channels: int) -> Heat:
+def _probes(pictures: Pictures, size: int, channels: int) -> Floats32:
     """Return some of the pictures, (n, size, size, channels), at equal distances."""
     places = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
     found = []

@@ -13,16 +13,12 @@ seen at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 from scipy import ndimage
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
-    Mask = NDArray[np.bool_]
+from vae_anomaly.arrays import AnyArray, Bools, Floats32
 
 __all__ = ["Foreground", "find_foreground"]
 
@@ -46,9 +42,9 @@ class Foreground:
     mask : ndarray of shape (S, S), bool
     """
 
-    mask: Mask
+    mask: Bools
 
-    def __call__(self, picture: Floats) -> Floats:
+    def __call__(self, picture: Floats32) -> Floats32:
         """Paint a picture (S, S, C) with the median of its own border outside of the mask."""
         level = np.median(_border(picture), axis=0).astype(np.float32)
         return np.where(self.mask[..., None], picture, level)
@@ -58,17 +54,17 @@ class Foreground:
         """Share of the picture that counts."""
         return float(self.mask.mean())
 
-    def cells(self, grid: int) -> Mask:
+    def cells(self, grid: int) -> Bools:
         """Return the cells that show any of the mask, (grid, grid)."""
         return self.on((grid, grid))
 
-    def on(self, shape: tuple[int, int]) -> Mask:
+    def on(self, shape: tuple[int, int]) -> Bools:
         """Return the cells that show any of the mask, on a grid of any height and width."""
         down, right = (np.linspace(0, len(self.mask), n + 1).astype(int)[:-1] for n in shape)
         rows = np.logical_or.reduceat(self.mask, down, axis=0)
         return np.asarray(np.logical_or.reduceat(rows, right, axis=1))
 
-    def paint(self, pixels: NDArray[Any]) -> NDArray[Any]:
+    def paint(self, pixels: AnyArray) -> AnyArray:
         """Paint a picture of any size and type (H, W) or (H, W, C) as a call does a reduced one."""
         height, width = pixels.shape[:2]
         part = self.on((height, width)).reshape(height, width, *[1] * (pixels.ndim - 2))
@@ -76,7 +72,7 @@ class Foreground:
         return np.where(part, pixels, level)
 
 
-def find_foreground(pictures: Floats) -> Foreground | None:
+def find_foreground(pictures: Floats32) -> Foreground | None:
     """Find the pixels that show the part.
 
     Parameters
@@ -107,7 +103,7 @@ def find_foreground(pictures: Floats) -> Foreground | None:
     return Foreground(mask) if _SHARES[0] <= mask.mean() <= _SHARES[1] else None
 
 
-def _border(picture: NDArray[Any]) -> NDArray[Any]:
+def _border(picture: AnyArray) -> AnyArray:
     """Return the pixels of the border, (P, C)."""
     width = max(2, round(_FRAME * len(picture)))
     inner = np.ones(picture.shape[:2], bool)
@@ -115,7 +111,7 @@ def _border(picture: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(picture[inner])
 
 
-def _is_uniform(picture: Floats, level: Floats) -> bool:
+def _is_uniform(picture: Floats32, level: Floats32) -> bool:
     """Tell whether a border has one brightness and no texture."""
     near = np.abs(_border(picture) - level).max(axis=1) <= _EVEN
     steps = np.maximum(

@@ -8,11 +8,11 @@ is enough, for what moves is the part as a whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from vae_anomaly.arrays import AnyArray, Arrays, Floats32
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors.images.place.registration import BOUND, Registration, Shift
 
@@ -24,8 +24,6 @@ WINDOW: Final = 512
 _WINDOW, _PLACE = "refinement", "refinement_place"
 
 _DOUBT: Final = 1.5  # reduced pixels by which the first look may be wrong
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Refinement:
     size: tuple[int, int]
     reduced: int
 
-    def __call__(self, pixels: npt.NDArray[Any], shift: Shift) -> Shift:
+    def __call__(self, pixels: AnyArray, shift: Shift) -> Shift:
         """Return how much further a picture lies than the first look's ``shift``, in pixels.
 
         (0, 0) where nothing stands out, or what does is further than the first look can be wrong.
@@ -61,13 +59,13 @@ class Refinement:
         most = [max(1.0, _DOUBT * n / self.reduced) for n in self.size]
         return found if all(abs(d) <= m for d, m in zip(found, most, strict=True)) else (0, 0)
 
-    def state(self) -> dict[str, npt.NDArray[Any]]:
+    def state(self) -> Arrays:
         """Return all that `from_state` needs, as arrays."""
         place = np.array([*self.corner, *self.size, self.reduced], np.int64)
         return {_WINDOW: self.registration.reference, _PLACE: place}
 
     @classmethod
-    def from_state(cls, state: dict[str, npt.NDArray[Any]]) -> Self | None:
+    def from_state(cls, state: Arrays) -> Self | None:
         """Take out of a state what `state` put there; None where nothing is."""
         window, place = state.pop(_WINDOW, None), state.pop(_PLACE, None)
         if window is None or place is None:
@@ -76,7 +74,7 @@ class Refinement:
         return cls(Registration(window), (top, left), (height, width), reduced)
 
     @staticmethod
-    def cut(pixels: npt.NDArray[Any], corner: tuple[int, int], side: int, shift: Shift) -> Floats:
+    def cut(pixels: AnyArray, corner: tuple[int, int], side: int, shift: Shift) -> Floats32:
         """Return the window of a picture that lies ``shift`` off, (side, side), in grey."""
         rows, columns = (
             np.clip(np.arange(side) + start + by, 0, n - 1)

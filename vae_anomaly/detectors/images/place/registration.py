@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
+
+from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
 
 __all__ = ["Registration", "Shift", "shift_maps", "shift_picture"]
 
@@ -37,7 +39,6 @@ _ROUNDS: Final = 2
 _CONVINCING_SHARE: Final = 0.8
 _WORTH: Final = (0.01, 0.8)
 
-Floats = npt.NDArray[np.float32]
 Shift = tuple[int, int]
 """How many pixels down and to the right of the reference a picture lies."""
 
@@ -52,10 +53,10 @@ class Registration:
         Mean of training pictures that were moved onto each other, grey.
     """
 
-    reference: Floats
+    reference: Floats32
 
     @classmethod
-    def fit(cls, pictures: Floats) -> Registration:
+    def fit(cls, pictures: Floats32) -> Registration:
         """Find the reference of pictures (n, S, S) in grey: the mean after moving them.
 
         The first reference is the one of six pictures that the others fit best; the last is put
@@ -76,12 +77,12 @@ class Registration:
             found = cls(np.asarray(np.mean(moved, axis=0, dtype=np.float64), np.float32))
         return found
 
-    def __call__(self, picture: Floats) -> tuple[Floats, Shift]:
+    def __call__(self, picture: Floats32) -> tuple[Floats32, Shift]:
         """Return a picture (S, S) or (S, S, C) where the reference lies, and how it was shifted."""
         shift = self._shift(_details(picture))
         return shift_picture(picture, shift), shift
 
-    def shift_of(self, picture: Floats) -> Shift:
+    def shift_of(self, picture: Floats32) -> Shift:
         """Return the shift of a picture; (0, 0) where none is convincing."""
         return self._shift(_details(picture))
 
@@ -103,7 +104,7 @@ class Registration:
         y, x = divmod(int(inner.argmax()), inner.shape[1])
         return (y + near[0]) / n, (x + near[1]) / n
 
-    def is_worthwhile(self, pictures: Floats) -> bool:
+    def is_worthwhile(self, pictures: Floats32) -> bool:
         """Tell whether moving pictures (n, S, S) helps, by the pictures alone.
 
         It does where at least 80 % have a convincing peak, the middle one moves by 1 % of the side
@@ -118,7 +119,7 @@ class Registration:
         moved = [shift_picture(own, shift) for own, shift in zip(fine, shifts, strict=True)]
         return self._distance(moved) < _WORTH[1] * self._distance(fine)
 
-    def _shift(self, fine: Floats) -> Shift:
+    def _shift(self, fine: Floats32) -> Shift:
         """Return the shift of a picture's details; (0, 0) where none is convincing."""
         shift, height = self._peak(fine)
         if height < _PEAK or shift == (0, 0):
@@ -126,7 +127,7 @@ class Registration:
         closer = self._likeness(shift_picture(fine, shift)) > self._likeness(fine)
         return shift if closer else (0, 0)
 
-    def _peak(self, fine: Floats) -> tuple[Shift, float]:
+    def _peak(self, fine: Floats32) -> tuple[Shift, float]:
         """Return the best shift within the bound, and its height in sd of the correlation."""
         cross = fft.rfft2(fine * _taper(len(fine))) * self._spectrum
         cross *= _weights(len(fine)) / np.maximum(np.abs(cross), 1e-12)
@@ -137,25 +138,25 @@ class Registration:
         return (y - bound, x - bound), float(near[y, x] / max(float(surface.std()), 1e-12))
 
     @cached_property
-    def _target(self) -> Floats:
+    def _target(self) -> Floats32:
         return _details(self.reference) * _taper(len(self.reference))
 
     @cached_property
     def _spectrum(self) -> npt.NDArray[np.complex64]:
         return np.asarray(np.conj(fft.rfft2(self._target)))
 
-    def _likeness(self, fine: Floats) -> float:
+    def _likeness(self, fine: Floats32) -> float:
         """Return the correlation of a picture's details with those of the reference."""
         own = fine * _taper(len(fine))
         lengths = np.linalg.norm(own) * np.linalg.norm(self._target)
         return float((own * self._target).sum() / max(lengths, 1e-12))
 
-    def _distance(self, fine: Sequence[Floats]) -> float:
+    def _distance(self, fine: Sequence[Floats32]) -> float:
         taper = _taper(len(self.reference))
         return float(np.mean([np.square(own * taper - self._target).mean() for own in fine]))
 
 
-def shift_picture(picture: npt.NDArray[Any], shift: Shift) -> npt.NDArray[Any]:
+def shift_picture(picture: AnyArray, shift: Shift) -> AnyArray:
     """Move a picture (H, W, ...) up and left by a shift; its edge is repeated.
 
     Examples
@@ -171,7 +172,7 @@ def shift_picture(picture: npt.NDArray[Any], shift: Shift) -> npt.NDArray[Any]:
     return np.ascontiguousarray(picture[rows][:, columns])
 
 
-def shift_maps(maps: Floats, shifts: npt.NDArray[np.floating[Any]]) -> Floats:
+def shift_maps(maps: Floats32, shifts: AnyFloats) -> Floats32:
     """Move maps back to where the pictures themselves lie.
 
     Parameters
@@ -198,7 +199,7 @@ def shift_maps(maps: Floats, shifts: npt.NDArray[np.floating[Any]]) -> Floats:
     return moved
 
 
-def _details(picture: Floats) -> Floats:
+def _details(picture: Floats32) -> Floats32:
     """Return log brightness below a high-pass, (S, S)."""
     grey = picture if picture.ndim == 2 else picture.mean(axis=2)
     log = np.log(grey + np.float32(_OFFSET))
@@ -207,13 +208,13 @@ def _details(picture: Floats) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _taper(side: int) -> Floats:
+def _taper(side: int) -> Floats32:
     distance = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
     ramp = np.sin(0.5 * np.pi * np.minimum(1.0, distance / (_TAPER * side))) ** 2
     return np.outer(ramp, ramp).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
-def _weights(side: int) -> Floats:
+def _weights(side: int) -> Floats32:
     down, right = fft.fftfreq(side)[:, None], fft.rfftfreq(side)[None]
     return np.exp(-(down**2 + right**2) / (2.0 * _HIGH_CUT**2)).astype(np.float32)

@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vae_anomaly.arrays import AnyFloats, Bools, Floats, Floats32
 from vae_anomaly.detectors.images.pooling import POOL_SHARES, pool_maps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.tiles.grid import TileGrid
 
-    Floats = NDArray[np.float64]
 
 __all__ = ["TileBlend", "pool_tiles"]
 
@@ -47,22 +45,20 @@ class TileBlend:
         self._sum = np.zeros(grid.cells)
         self._total = np.zeros(grid.cells)
 
-    def add(self, numbers: Iterable[int], maps: NDArray[np.floating]) -> None:
+    def add(self, numbers: Iterable[int], maps: AnyFloats) -> None:
         """Add the maps (n, g, g) of n tiles."""
         for number, tile in zip(numbers, maps, strict=True):
             window = self.grid.window(number)
             self._sum[window] += self._weight * tile
             self._total[window] += self._weight
 
-    def map(self) -> NDArray[np.float32]:
+    def map(self) -> Floats32:
         """Return the picture's map (gh, gw); 0 where no tile was added."""
         joined = np.divide(self._sum, self._total, out=self._sum.copy(), where=self._total > 0)
         return np.asarray(joined, np.float32)
 
 
-def pool_tiles(
-    heat: NDArray[np.floating], grid: TileGrid, inside: NDArray[np.bool_] | None = None
-) -> Floats:
+def pool_tiles(heat: AnyFloats, grid: TileGrid, inside: Bools | None = None) -> Floats:
     """Pool a picture's map so that one hot tile among many cold ones is found.
 
     Parameters

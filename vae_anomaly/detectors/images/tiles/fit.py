@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vae_anomaly.arrays import AnyArray, AnyFloats, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank, blur
 from vae_anomaly.detectors.images.features.plug_in import plug_in
@@ -43,15 +44,11 @@ from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.tiles.grid import TileGrid
     from vae_anomaly.progress import Progress
     from vae_anomaly.vae.training import History
 
-    Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
     Bank = FilterBank | BackboneBank
 
 __all__ = ["MAX_CELLS", "FittedTiles", "fit_tiles"]
@@ -89,7 +86,7 @@ class FittedTiles:
 
     network: TiledNetwork
     pooled: Floats
-    heat: NDArray[np.float32]
+    heat: Floats32
     held_out: Ints
     statistics: Floats
     history: History
@@ -100,7 +97,7 @@ class FittedTiles:
 
 @torch.no_grad()
 def fit_tiles(
-    detector: ImageVAEDetector, pictures: Pictures, groups: NDArray[Any], progress: Progress
+    detector: ImageVAEDetector, pictures: Pictures, groups: AnyArray, progress: Progress
 ) -> FittedTiles:
     """Fit both halves' networks and judge every picture by the one that has not seen it.
 
@@ -234,7 +231,7 @@ class _Cutter:
         self.quota = _quotas(halves, self.bank.grid, detector.random_state_)
         self.layout: TileLayout | None = None
         self.moments: tuple[PlaceMoments, ...] = ()
-        self.crops: list[tuple[int, int, NDArray[Any]]] = []
+        self.crops: list[tuple[int, int, AnyArray]] = []
 
     def take(self, i: int, placed: PlacedPicture) -> None:
         """Look at one picture."""
@@ -304,7 +301,7 @@ def _bank(
 
 def _any_tile(
     detector: ImageVAEDetector, pictures: Pictures, placing: TilePlacing, i: int
-) -> NDArray[Any] | None:
+) -> AnyArray | None:
     """Return one tile of a picture; None of one that cannot be used, which is told later."""
     generator = np.random.default_rng([detector.random_state_, 9, i])
     try:
@@ -362,7 +359,7 @@ def _fit_half(
     bank: Bank,
     cuts: _Cuts,
     k: int,
-    groups: NDArray[Any],
+    groups: AnyArray,
     progress: Progress,
 ) -> FittedNetwork:
     """Fit a network to the tiles of one half's pictures."""
@@ -427,7 +424,7 @@ class _HalfScales:
     def __init__(self) -> None:
         self.sums = np.zeros((_HALVES, 3))  # cells, heat, heat squared
 
-    def add(self, judge: int, cells: NDArray[np.float32]) -> None:
+    def add(self, judge: int, cells: Floats32) -> None:
         heat = cells.astype(np.float64)
         self.sums[judge] += heat.size, heat.sum(), np.square(heat).sum()
 
@@ -438,7 +435,7 @@ class _HalfScales:
         square = self.sums[:, 2] / self.sums[:, 0]
         return np.stack((mean, np.sqrt(np.maximum(square - mean**2, 1e-12))), axis=1)
 
-    def standard(self, rows: NDArray[np.floating], judges: Ints) -> Floats:
+    def standard(self, rows: AnyFloats, judges: Ints) -> Floats:
         """Return numbers (n, P) of pictures on the scale of the half that judged each."""
         mean, spread = self.values[judges].T[:, :, None]
         return np.asarray((rows - mean) / spread, np.float64)

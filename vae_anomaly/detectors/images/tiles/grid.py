@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import ConfigError
 
 __all__ = ["TileGrid"]
@@ -84,7 +83,7 @@ class TileGrid:
         row, column = self.corner(number)
         return slice(row, row + self.side), slice(column, column + self.side)
 
-    def cut(self, pixels: NDArray[Any], number: int) -> NDArray[Any]:
+    def cut(self, pixels: AnyArray, number: int) -> AnyArray:
         """Return the pixels of one tile, (tile, tile) or (tile, tile, C); a view where it can be.
 
         Parameters

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vae_anomaly.arrays import AnyArray, AnyFloats, Bools, Floats, Floats32
 from vae_anomaly.detectors.images.examination import (
     ImageExamination,
     examination,
@@ -37,14 +38,10 @@ from vae_anomaly.devices import device_of, exact_float32
 from vae_anomaly.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.features.backbone import BackboneBank
     from vae_anomaly.progress import Progress
 
-    Floats = NDArray[np.float64]
-    Heat = NDArray[np.float32]
 
 __all__ = [
     "TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles"
@@ -79,7 +76,7 @@ class TileLayout:
             height or self.height, width or self.width, self.tile_size, self.overlap, CELL
         )
 
-    def grid_of(self, name: str, pixels: NDArray[Any]) -> TileGrid:
+    def grid_of(self, name: str, pixels: AnyArray) -> TileGrid:
         """Return the tiles of a picture.
 
         Raises
@@ -202,7 +199,7 @@ class TiledNetwork(nn.Module):
         specs = [NetworkSpec.from_dict(spec) for spec in values["halves"]]
         return cls(specs, TileLayout(**values["layout"]), values.get("scored", "shown"), bank)
 
-    def set_scales(self, shown: NDArray[np.floating], scored: NDArray[np.floating]) -> None:
+    def set_scales(self, shown: AnyFloats, scored: AnyFloats) -> None:
         """Put each half's maps on the scale of the held-out normals that it judged.
 
         Parameters
@@ -290,13 +287,13 @@ class TiledPicture:
 
     placed: PlacedPicture
     grid: TileGrid
-    heat: Heat
-    scored: Heat
+    heat: Floats32
+    scored: Floats32
     statistics: Floats
     terms: Floats
 
     @property
-    def inside(self) -> NDArray[np.bool_]:
+    def inside(self) -> Bools:
         """Cells that are looked at, (gh, gw)."""
         return self.placed.inside(self.grid)
 
@@ -310,18 +307,18 @@ class TiledPicture:
             return scored
         return np.append(scored, self._pools(self.heat, grounds[0])[0])
 
-    def _pools(self, maps: Heat, ground: float) -> Floats:
+    def _pools(self, maps: Floats32, ground: float) -> Floats:
         inside = self.inside
         if inside.all():
             return pool_tiles(maps, self.grid)
         return pool_tiles(np.where(inside, maps, ground), self.grid, inside)
 
-    def maps(self, cells: tuple[int, int]) -> tuple[Heat, Heat]:
+    def maps(self, cells: tuple[int, int]) -> tuple[Floats32, Floats32]:
         """Return the shown map and the scored one as `on` does."""
         shown = self.on(self.heat, cells)
         return shown, shown if self.scored is self.heat else self.on(self.scored, cells)
 
-    def on(self, heat: Heat, cells: tuple[int, int]) -> Heat:
+    def on(self, heat: Floats32, cells: tuple[int, int]) -> Floats32:
         """Return a map where the picture came, 0 where nothing is looked at.
 
         On a grid of other cells it is the hottest of what falls into each.
@@ -355,7 +352,7 @@ def tile_chunks(
         yield filled_up(images), filled_up(numbers), len(numbers)
 
 
-def tile_pictures(name: str, crops: Sequence[NDArray[Any]]) -> Pictures:
+def tile_pictures(name: str, crops: Sequence[AnyArray]) -> Pictures:
     """Return tiles as pictures that bear the name of the one they were cut from."""
     nothing = (None,) * len(crops)
     return Pictures((name,) * len(crops), tuple(crops), nothing, nothing)
@@ -401,7 +398,7 @@ def examine_tiles(
     network = cast("TiledNetwork", detector.network_)
     cells, grounds = network.layout.grid().cells, network.grounds()
 
-    def look(placed: PlacedPicture) -> tuple[Floats, Floats, Floats, Heat, Heat]:
+    def look(placed: PlacedPicture) -> tuple[Floats, Floats, Floats, Floats32, Floats32]:
         seen = inspect_tiles(network, placed)
         return (seen.pooled(grounds), seen.statistics, seen.terms, *seen.maps(cells))
 

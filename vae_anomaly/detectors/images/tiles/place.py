@@ -8,11 +8,12 @@ then brought to the pixels of the large picture, which is as precise as the redu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy import ndimage
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats32, Ints
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors.images.fit.folds import evenly
 from vae_anomaly.detectors.images.place.foreground import Foreground
@@ -26,15 +27,10 @@ from vae_anomaly.detectors.images.place.registration import (
 from vae_anomaly.errors import DataError, ImageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.image_list import Pictures
     from vae_anomaly.detectors.images.tiles.grid import TileGrid
 
-    Heat = NDArray[np.float32]
-    Ints = NDArray[np.int64]
-    Mask = NDArray[np.bool_]
 
 __all__ = ["PlacedPicture", "TilePlacing", "choose_refinement"]
 
@@ -55,7 +51,7 @@ class PlacedPicture:
     """
 
     name: str
-    pixels: NDArray[Any]
+    pixels: AnyArray
     shift: Shift = (0, 0)
     foreground: Foreground | None = None
 
@@ -66,7 +62,7 @@ class PlacedPicture:
         part = self.foreground.on(grid.cells)
         return np.array([k for k in range(len(grid)) if part[grid.window(k)].any()], np.int64)
 
-    def inside(self, grid: TileGrid) -> Mask:
+    def inside(self, grid: TileGrid) -> Bools:
         """Return the cells that are looked at: foreground, and nothing that moving made up."""
         seen = np.ones(grid.cells, bool)
         if self.shift != (0, 0):
@@ -75,10 +71,10 @@ class PlacedPicture:
             seen = ndimage.shift(seen.astype(np.uint8), outward, order=0, cval=0) > 0
         return seen if self.foreground is None else seen & self.foreground.on(grid.cells)
 
-    def moved_back(self, heat: Heat, grid: TileGrid) -> Heat:
+    def moved_back(self, heat: Floats32, grid: TileGrid) -> Floats32:
         """Return a map (gh, gw) where the picture came with its part."""
         by = np.array(self.shift) / (grid.cell * np.array(grid.cells))
-        moved: Heat = shift_maps(heat[None], by[None])[0]
+        moved: Floats32 = shift_maps(heat[None], by[None])[0]
         return moved
 
 
@@ -108,7 +104,7 @@ class TilePlacing:
             detector.registration_, detector.refinement_, detector.foreground_, detector.channels_
         )
 
-    def __call__(self, name: str, pixels: NDArray[Any]) -> PlacedPicture:
+    def __call__(self, name: str, pixels: AnyArray) -> PlacedPicture:
         """Move a picture, and paint its background.
 
         Raises
@@ -122,7 +118,7 @@ class TilePlacing:
             pixels = self.foreground.paint(pixels)
         return PlacedPicture(name, pixels, shift, self.foreground)
 
-    def _shift(self, name: str, pixels: NDArray[Any]) -> Shift:
+    def _shift(self, name: str, pixels: AnyArray) -> Shift:
         if self.registration is None:
             return 0, 0
         try:
@@ -137,7 +133,7 @@ class TilePlacing:
         return shift[0] + down, shift[1] + right
 
 
-def coarse_shift(registration: Registration, pixels: NDArray[Any], channels: int) -> Shift:
+def coarse_shift(registration: Registration, pixels: AnyArray, channels: int) -> Shift:
     """Return the shift of a large picture, in its own pixels, as it is seen on a reduced one."""
     side = len(registration.reference)
     found = registration.shift_of(prepare_image(pixels, (side, side), channels))
@@ -155,7 +151,7 @@ def choose_refinement(
     if registration is None:
         return None
     reduced = len(registration.reference)
-    windows: list[Heat] = []
+    windows: list[Floats32] = []
     size, corner, side = (0, 0), (0, 0), 0
     for i in evenly(len(pictures), _PROBES).tolist():
         try:

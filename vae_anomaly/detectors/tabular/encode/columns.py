@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
 
 __all__ = [
     "CategoricalColumn",
@@ -22,8 +23,6 @@ __all__ = [
     "NumericColumn",
 ]
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Series = pd.Series  # of one column, typed by the schema
 
 MISSING = "<missing>"  # the category of an empty cell
@@ -75,7 +74,7 @@ class Encoded:
     """
 
     numbers: Floats
-    codes: NDArray[np.int64]
+    codes: Ints
     missing: Bools
     unseen: Bools
 
@@ -105,7 +104,7 @@ class ColumnEncoder(ABC):
         return np.empty((0, len(self.features)))
 
     @abstractmethod
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+    def decode(self, values: Floats, codes: Ints) -> AnyArray:
         """Return cells, shape (N,), from features (N, width), or from codes where there are any."""
 
     @abstractmethod
@@ -208,7 +207,7 @@ class NumericColumn(ColumnEncoder):
         shares = _level_shares(known, np.asarray(self.levels)) if self.levels else ()
         return replace(self, shares=shares, **_summary(known))
 
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+    def decode(self, values: Floats, codes: Ints) -> AnyArray:
         """Return numbers; whole ones where training had whole ones, 0 or 1 for truth values."""
         numbers = np.append(self.levels, self.fill)[codes] if self.levels else values[:, 0]
         return np.round(numbers) if self.integer else numbers
@@ -221,7 +220,7 @@ class NumericColumn(ColumnEncoder):
         values[:, 0] = [*self.levels, self.fill]
         return values
 
-    def _codes(self, filled: Floats) -> NDArray[np.int64]:
+    def _codes(self, filled: Floats) -> Ints:
         if not self.levels:
             return np.zeros(len(filled), dtype=np.int64)
         levels = np.asarray(self.levels)
@@ -267,7 +266,7 @@ class CategoricalColumn(ColumnEncoder):
     n: int
     other: bool
     _index: pd.Index[Any] = field(init=False, repr=False, compare=False)
-    _table: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _table: Ints = field(init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "categorical"
 
@@ -323,11 +322,11 @@ class CategoricalColumn(ColumnEncoder):
         counts = _count(cells)
         return CategoricalColumn(self.name, self.levels, counts, len(cells), self.other)
 
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+    def decode(self, values: Floats, codes: Ints) -> AnyArray:
         """Return categories; the commonest other value for "other", the commonest for unseen."""
         rest = [value for value in self.counts if value not in self.levels]
         names = [*self.levels, *(rest[:1] or self.levels[:1] if self.other else []), self.levels[0]]
-        cells: NDArray[np.object_] = np.array(names, dtype=object)[codes]
+        cells: Objects = np.array(names, dtype=object)[codes]
         cells[cells == MISSING] = None
         return cells
 
@@ -339,12 +338,12 @@ class CategoricalColumn(ColumnEncoder):
             [np.eye(self.n_codes) * MATCH, self.surprisal(np.array([*named, *rest, 0]))]
         )
 
-    def surprisal(self, count: NDArray[np.int64]) -> Floats:
+    def surprisal(self, count: Ints) -> Floats:
         """Return -log(count / n) in nats; log(n + 1) for a value that is not there."""
         share = np.maximum(count, 1) / max(self.n, 1)
         return np.asarray(np.where(count > 0, -np.log(share), np.log(self.n + 1.0)))
 
-    def _codes(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _codes(self, position: Ints) -> Ints:
         level = {value: i for i, value in enumerate(self.levels)}
         rest = len(self.levels) if self.other else self.n_codes - 1
         table = np.array([level.get(v, rest) for v in self.counts] + [self.n_codes - 1])
@@ -382,7 +381,7 @@ def _level_shares(known: Floats, levels: Floats) -> tuple[float, ...]:
     return tuple(float(np.mean(known == level)) for level in levels)
 
 
-def _keys(cells: Series) -> NDArray[np.object_]:
+def _keys(cells: Series) -> Objects:
     keys = np.asarray(cells, dtype=object)
     missing = np.asarray(cells.isna(), dtype=np.bool_)
     if missing.any():

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Arrays, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.columns import MATCH, CategoricalColumn, NumericColumn
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
@@ -25,9 +25,6 @@ from vae_anomaly.errors import ConfigError
 
 __all__ = ["Condition", "find_condition"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Codes = NDArray[np.int64]
 
 SHRINKAGE = 10.0  # rows that the whole table counts for, in the moments of a condition
 APART = 2.0  # between two conditions, standard deviations: with 1, others vouch for broken rows
@@ -83,14 +80,14 @@ class Condition:
         Of every feature within each condition, in the view's unit; 0 and 1 where it is left alone.
     """
 
-    places: Codes
-    own: Codes
-    book: Singles
+    places: Ints
+    own: Ints
+    book: Floats32
     center: Floats
     scale: Floats
 
     @classmethod
-    def fit(cls, encoder: TableEncoder, column: int, view: View, viewed: Singles) -> Self:
+    def fit(cls, encoder: TableEncoder, column: int, view: View, viewed: Floats32) -> Self:
         """Learn the moments of each condition.
 
         Parameters
@@ -130,15 +127,15 @@ class Condition:
         """Features that an encoder is told: all `places` but the one for "never seen"."""
         return tuple(int(j) for j in (self.places[:-1] if len(self.places) > 1 else self.places))
 
-    def codes(self, told: Singles) -> Codes:
+    def codes(self, told: Floats32) -> Ints:
         """Return the code of each row's condition, shape (N,), of rows that `apply` returned."""
         return self._nearest(told[:, self.places] / APART)
 
-    def _nearest(self, cells: Singles) -> Codes:
+    def _nearest(self, cells: Floats32) -> Ints:
         apart = cells[:, None, :] - self.book  # (N, codes, P)
         return np.asarray(np.square(apart).sum(axis=2).argmin(axis=1), dtype=np.int64)
 
-    def apply(self, viewed: Singles) -> Singles:
+    def apply(self, viewed: Floats32) -> Floats32:
         """Return rows relative to what their condition lets one expect, (N, D), float32."""
         codes = self._nearest(viewed[:, self.places])
         told = (viewed - self.center[codes]) / self.scale[codes]
@@ -148,7 +145,7 @@ class Condition:
         told[codes == len(self.book) - 1, self.own[-1]] = UNSEEN
         return np.asarray(told, dtype=np.float32)
 
-    def restore(self, feature: int, told: Floats, like: Singles) -> Floats:
+    def restore(self, feature: int, told: Floats, like: Floats32) -> Floats:
         """Return the view's values of one feature that `apply` made into ``told``, shape (N,).
 
         Parameters
@@ -161,17 +158,17 @@ class Condition:
         codes = self.codes(like)
         return np.asarray(told * self.scale[codes, feature] + self.center[codes, feature])
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""
         return dict(vars(self))
 
     @classmethod
-    def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def from_state(cls, arrays: Mapping[str, AnyArray]) -> Self:
         """Make it again."""
         return cls(**arrays)
 
 
-def _moments(rows: Floats, codes: Codes, n_codes: int) -> tuple[Floats, Floats]:
+def _moments(rows: Floats, codes: Ints, n_codes: int) -> tuple[Floats, Floats]:
     """Return mean and standard deviation within each condition, each (codes, D), shrunk."""
     count = np.bincount(codes, minlength=n_codes).astype(np.float64)[:, None]
     member = np.eye(n_codes)[codes]  # (N, codes)

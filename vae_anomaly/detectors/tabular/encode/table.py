@@ -29,8 +29,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import (
     CategoricalColumn,
     ColumnEncoder,
@@ -48,7 +48,6 @@ __all__ = ["EncodedTable", "TableEncoder"]
 
 logger = logging.getLogger(__name__)
 
-Floats = NDArray[np.float64]
 MAX_TIMESTAMP_PAIRS = 6
 
 
@@ -81,15 +80,15 @@ class EncodedTable:
     """
 
     numbers: Floats
-    codes: NDArray[np.int64]
-    missing: NDArray[np.bool_]
-    unseen: NDArray[np.bool_]
+    codes: Ints
+    missing: Bools
+    unseen: Bools
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.numbers)
 
-    def take(self, rows: NDArray[Any]) -> EncodedTable:
+    def take(self, rows: AnyArray) -> EncodedTable:
         """Return some rows."""
         return EncodedTable(
             self.numbers[rows], self.codes[rows], self.missing[rows], self.unseen[rows]
@@ -183,7 +182,7 @@ class TableEncoder:
         return tuple(column.name for column in self.columns)
 
     @property
-    def fixed(self) -> NDArray[np.bool_]:
+    def fixed(self) -> Bools:
         """Features of a fixed scale, which no view rescales, shape (D,)."""
         return np.array([feature.fixed for feature in self.features], dtype=np.bool_)
 
@@ -199,7 +198,7 @@ class TableEncoder:
         """Number of codes of each discrete column, the one for "never seen" included."""
         return tuple(self.columns[i].n_codes for i in self.discrete)
 
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> pd.DataFrame:
+    def decode(self, values: Floats, codes: Ints) -> pd.DataFrame:
         """Return the table that encoded rows stand for.
 
         Parameters

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import AnyArray, Floats, Ints, Times
 from vae_anomaly.detectors.tabular.encode.columns import (
     GAP_SHARE,
     MATCH,
@@ -16,7 +16,6 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     ColumnEncoder,
     Encoded,
     Feature,
-    Floats,
     NumericColumn,
     Series,
 )
@@ -99,7 +98,7 @@ class TimestampColumn(ColumnEncoder):
         nothing = np.zeros(len(seconds), dtype=np.bool_)
         return Encoded(values, np.zeros(len(seconds), dtype=np.int64), missing, nothing)
 
-    def decode(self, values: Floats, codes: NDArray[np.int64]) -> NDArray[Any]:
+    def decode(self, values: Floats, codes: Ints) -> AnyArray:
         """Return times of the decoded weekday and hour in the week of the training median."""
         turns = [
             np.arctan2(*values[:, i : i + 2].T) / (2.0 * np.pi) for i in range(0, self._waves, 2)
@@ -109,7 +108,7 @@ class TimestampColumn(ColumnEncoder):
         day = np.floor(self.fill_s / DAY_S)
         monday = day - (day + 3.0) % 7.0
         seconds = np.round((monday + weekday) * DAY_S + clock)
-        times: NDArray[np.datetime64] = seconds.astype(np.int64).astype("datetime64[s]")
+        times: Times = seconds.astype(np.int64).astype("datetime64[s]")
         return times.astype("datetime64[ns]")
 
     @property

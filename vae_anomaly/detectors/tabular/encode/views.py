@@ -8,16 +8,15 @@ than a detector that looks at the better of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
+
+from vae_anomaly.arrays import Arrays, Bools, Floats, Floats32, Ints
 
 __all__ = ["AdaptiveView", "StandardView", "View", "make_view"]
 
-Floats = NDArray[np.float64]
-Arrays = dict[str, NDArray[Any]]
 
 HEAVY_TAIL_KURTOSIS = 4.0  # the normal law has 3, the uniform 1.8
 MAX_KNOTS = 1024  # of the rank table of one column
@@ -42,12 +41,12 @@ class StandardView:
     name = "std"
 
     @classmethod
-    def fit(cls, values: Floats, fixed: NDArray[np.bool_]) -> Self:
+    def fit(cls, values: Floats, fixed: Bools) -> Self:
         """Take mean and standard deviation of training values of shape (N, D)."""
         center, scale = _moments(values, fixed)
         return cls(center=center, scale=scale)
 
-    def transform(self, values: Floats) -> NDArray[np.float32]:
+    def transform(self, values: Floats) -> Floats32:
         """Return the view of shape (N, D), float32, in training standard deviations."""
         return _soften((values - self.center) / self.scale).astype(np.float32)
 
@@ -90,7 +89,7 @@ class AdaptiveView:
     """
 
     standard: StandardView
-    features: NDArray[np.int64]
+    features: Ints
     knots: list[Floats]
     scores: list[Floats]
     edge: float
@@ -103,7 +102,7 @@ class AdaptiveView:
         object.__setattr__(self, "_table", {int(f): i for i, f in enumerate(self.features)})
 
     @classmethod
-    def fit(cls, values: Floats, fixed: NDArray[np.bool_]) -> Self:
+    def fit(cls, values: Floats, fixed: Bools) -> Self:
         """Choose the features by their kurtosis and tabulate their ranks."""
         standard = StandardView.fit(values, fixed)
         scaled = (values - standard.center) / standard.scale
@@ -119,7 +118,7 @@ class AdaptiveView:
             edge=float(ndtri(1.0 - 0.5 / len(values))),
         )
 
-    def transform(self, values: Floats) -> NDArray[np.float32]:
+    def transform(self, values: Floats) -> Floats32:
         """Return the view of shape (N, D), float32."""
         viewed = self.standard.transform(values)
         for feature in self.features:
@@ -186,7 +185,7 @@ def make_view(name: str) -> type[StandardView] | type[AdaptiveView]:
     return _VIEWS[name]
 
 
-def _moments(values: Floats, fixed: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _moments(values: Floats, fixed: Bools) -> tuple[Floats, Floats]:
     """Return centre and scale; a spread that is rounding error counts as none."""
     center, scale = values.mean(axis=0), values.std(axis=0)
     constant = np.ptp(values, axis=0) == 0.0

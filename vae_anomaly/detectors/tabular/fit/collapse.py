@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.tabular.members import MEMBERS, beta_of
 from vae_anomaly.detectors.tabular.model import ViewScorer, encode
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
 
 
-def latent_health(scorer: ViewScorer, rows: NDArray[np.float32], beta: float) -> dict[str, float]:
+def latent_health(scorer: ViewScorer, rows: Floats32, beta: float) -> dict[str, float]:
     """Count the latents that are active, and those that theory expects to be.
 
     Parameters
@@ -51,7 +51,7 @@ def latent_health(scorer: ViewScorer, rows: NDArray[np.float32], beta: float) ->
     }
 
 
-def forewarn(rows: NDArray[np.float32], beta: float, latent_dim: int) -> None:
+def forewarn(rows: Floats32, beta: float, latent_dim: int) -> None:
     """Log, before training, that a KL of this weight is expected to leave no latent alive.
 
     Called for a beta above the member's own: under that one sigma falls below its start and the
@@ -66,7 +66,7 @@ def forewarn(rows: NDArray[np.float32], beta: float, latent_dim: int) -> None:
         )  # fmt: skip
 
 
-def _forecast(rows: NDArray[np.float32], beta: float, latent_dim: int) -> CollapseForecast:
+def _forecast(rows: Floats32, beta: float, latent_dim: int) -> CollapseForecast:
     if rows.shape[1] == 0:  # every column is categorical
         return CollapseForecast(START_SIGMA2 * beta, (), 0)
     return predict_collapse(torch.from_numpy(rows), START_SIGMA2, beta, latent_dim, warn=False)

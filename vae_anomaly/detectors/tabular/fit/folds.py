@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Ints
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "weighted_rows",
 ]  # fmt: skip
 
-Rows = NDArray[np.int64]
 
 MIN_ROWS = 10
 MIN_ROWS_TO_SPLIT = 2_000
@@ -49,18 +48,18 @@ class Fold:
         Rows beside `fit` that the memory draws on, in random order; none in most tables.
     """
 
-    fit: Rows
-    validation: Rows
-    held_out: Rows
-    more: Rows = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    fit: Ints
+    validation: Ints
+    held_out: Ints
+    more: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
-    def train(self) -> Rows:
+    def train(self) -> Ints:
         """Rows that the networks train on."""
         return self.fit[~np.isin(self.fit, self.validation)]
 
 
-def group_codes(groups: object, n_rows: int) -> Rows | None:
+def group_codes(groups: object, n_rows: int) -> Ints | None:
     """Return groups as codes from 0, shape (N,), or None where there are none.
 
     Raises
@@ -85,7 +84,7 @@ def group_codes(groups: object, n_rows: int) -> Rows | None:
     return codes
 
 
-def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Rows | None:
+def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Ints | None:
     """Return which rows a table has when each counts as often as its weight says, ascending.
 
     Parameters
@@ -132,7 +131,7 @@ def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Row
 
 def plan_rows(
     n_rows: int,
-    groups: Rows | None,
+    groups: Ints | None,
     max_rows: int,
     rng: np.random.Generator,
     *,
@@ -178,11 +177,11 @@ def plan_rows(
     ]
 
 
-def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
+def only_used(folds: list[Fold]) -> tuple[Ints, list[Fold]]:
     """Return the rows that any fold uses, and the folds with their numbers among those."""
     kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out, f.more]) for f in folds]))
 
-    def renumber(rows: Rows) -> Rows:
+    def renumber(rows: Ints) -> Ints:
         return np.searchsorted(kept, rows).astype(np.int64)
 
     return kept, [
@@ -191,14 +190,14 @@ def only_used(folds: list[Fold]) -> tuple[Rows, list[Fold]]:
     ]
 
 
-def held_out_groups(groups: Rows, folds: list[Fold]) -> Rows:
+def held_out_groups(groups: Ints, folds: list[Fold]) -> Ints:
     """Return the groups of all held-out rows, fold after fold."""
-    held_out: Rows = np.concatenate([fold.held_out for fold in folds])
+    held_out: Ints = np.concatenate([fold.held_out for fold in folds])
     return np.asarray(groups[held_out], dtype=np.int64)
 
 
 def _fold(
-    rows: Rows, held_out: Rows, groups: Rows | None, max_rows: int, rng: np.random.Generator
+    rows: Ints, held_out: Ints, groups: Ints | None, max_rows: int, rng: np.random.Generator
 ) -> Fold:
     fit = rows[~np.isin(rows, held_out)][:max_rows]
     wanted = int(np.clip(VALIDATION_SHARE * len(fit), 1, MAX_VALIDATION))
@@ -207,7 +206,7 @@ def _fold(
     return Fold(fit=fit, validation=validation, held_out=held_out[:MAX_HELD_OUT])
 
 
-def draw_rows(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Generator) -> Rows:
+def draw_rows(rows: Ints, groups: Ints | None, wanted: int, rng: np.random.Generator) -> Ints:
     """Draw rows, or whole groups until they hold enough rows; never all groups."""
     if groups is None:
         return rng.permutation(rows)[:wanted]
@@ -217,7 +216,7 @@ def draw_rows(rows: Rows, groups: Rows | None, wanted: int, rng: np.random.Gener
     return rows[np.isin(groups[rows], order[:n_groups])]
 
 
-def _partition(rows: Rows, groups: Rows | None, n_folds: int) -> list[Rows]:
+def _partition(rows: Ints, groups: Ints | None, n_folds: int) -> list[Ints]:
     """Cut rows into folds of about equal size, groups whole; the largest groups are dealt first."""
     if groups is None:
         return [part for part in np.array_split(rows, n_folds) if len(part)]

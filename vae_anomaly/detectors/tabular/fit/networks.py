@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.condition import Condition, find_condition
 from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View, make_view
@@ -39,8 +39,6 @@ from vae_anomaly.vae.training import History, fit_vae
 
 __all__ = ["fit_scorers", "uses_typed_elbo"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 
 MAX_FEATURES_WITH_MASK = 100  # wider inputs are not doubled
 DISCRETE_SHARE = 0.5
@@ -57,7 +55,7 @@ class _Prepared:
     conditions: tuple[Condition | None, ...]  # one for each view
     table: EncodedTable  # every row of the frame
 
-    def viewed(self, place: int) -> Singles:
+    def viewed(self, place: int) -> Floats32:
         rows, condition = self.views[place].transform(self.table.numbers), self.conditions[place]
         return rows if condition is None else condition.apply(rows)
 
@@ -76,7 +74,7 @@ def fit_scorers(
     frame: pd.DataFrame,
     encoder: TableEncoder,
     folds: Sequence[Fold],
-    groups: NDArray[np.int64] | None,
+    groups: Ints | None,
     options: FitOptions,
     progress: Progress | None = None,
 ) -> tuple[list[RowScorer], list[Fold], History]:
@@ -257,7 +255,7 @@ def _widened(target: torch.Tensor, width: int) -> torch.Tensor:
     return torch.nn.functional.pad(target, (0, width - target.shape[-1]))
 
 
-def _member_weights(rows: Sequence[NDArray[np.int64]], n: int, n_views: int) -> torch.Tensor:
+def _member_weights(rows: Sequence[Ints], n: int, n_views: int) -> torch.Tensor:
     """Return 1 where a member may see a row, shape (N, members); views first, folds inside."""
     weights = torch.zeros(n, len(rows))
     for fold, seen in enumerate(rows):
@@ -273,7 +271,7 @@ def _unit_mean(weights: torch.Tensor) -> torch.Tensor:
 def _trimmed(
     one: _Prepared,
     networks: Sequence[RowNetwork],
-    groups: NDArray[np.int64] | None,
+    groups: Ints | None,
     options: FitOptions,
 ) -> _Prepared:
     """Take the strangest rows out of a fold where anomalies are expected among them."""
@@ -291,7 +289,7 @@ def _trimmed(
 def _scorer(
     one: _Prepared,
     networks: Sequence[RowNetwork],
-    groups: NDArray[np.int64] | None,
+    groups: Ints | None,
     joins: bool,
     options: FitOptions,
 ) -> RowScorer:
@@ -323,7 +321,7 @@ def _view_scorer(
     place: int,
     network: RowNetwork,
     rows: MemoryRows,
-    groups: NDArray[np.int64] | None,
+    groups: Ints | None,
     options: FitOptions,
 ) -> ViewScorer:
     viewed = one.viewed(place)
@@ -348,9 +346,7 @@ def _held_out_evidence(one: _Prepared, scorer: ViewScorer) -> Evidence:
     return evidence_of(scorer.vae, viewed, target)
 
 
-def _trust(
-    one: _Prepared, scorer: ViewScorer, groups: NDArray[np.int64] | None, options: FitOptions
-) -> Trust:
+def _trust(one: _Prepared, scorer: ViewScorer, groups: Ints | None, options: FitOptions) -> Trust:
     """Return how far to trust the VAE of the first view, whose features are all Gaussian.
 
     Declared categories keep their ELBO's vote: a kernel on their indicators says little of it.

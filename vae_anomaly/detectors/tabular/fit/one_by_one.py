@@ -8,8 +8,8 @@ from math import nan
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.family import FamilyNetwork
@@ -22,8 +22,7 @@ from vae_anomaly.vae.training import History, fit_vae
 
 __all__ = ["train_alone"]
 
-Singles = NDArray[np.float32]
-Job = tuple[Singles, Fold, Condition | None]
+Job = tuple[Floats32, Fold, Condition | None]
 N_COMPONENTS = 20
 
 
@@ -78,7 +77,7 @@ class _RowMask:
         return self.mask(x.unsqueeze(1), generator).squeeze(1)
 
 
-def _network(rows: Singles, condition: Condition | None, options: FitOptions) -> FamilyNetwork:
+def _network(rows: Floats32, condition: Condition | None, options: FitOptions) -> FamilyNetwork:
     """Build a network for rows of training."""
     own = set() if condition is None else {int(j) for j in condition.own}
     asked = tuple(j for j in range(rows.shape[1]) if j not in own)
@@ -107,7 +106,7 @@ def _network(rows: Singles, condition: Condition | None, options: FitOptions) ->
 
 def _fit(
     network: FamilyNetwork,
-    rows: Singles,
+    rows: Floats32,
     fold: Fold,
     mask: _RowMask,
     options: FitOptions,

@@ -18,16 +18,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 
 __all__ = ["NEAREST_IF_CONTAMINATED", "neighbour_distances", "strangeness", "trim", "usual_scores"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Rows = NDArray[np.int64]
 
 NEIGHBOURS = 20
 SMALLEST_SHARE = 0.02
@@ -37,7 +34,7 @@ BLOCK = 1_024  # rows whose distances to all others are held at a time
 
 
 def strangeness(
-    views: list[tuple[Singles, Floats]], contamination: float, groups: Rows | None
+    views: list[tuple[Floats32, Floats]], contamination: float, groups: Ints | None
 ) -> Floats:
     """Return how strange each training row is beside the others.
 
@@ -66,7 +63,7 @@ def strangeness(
 
 @torch.inference_mode()
 def neighbour_distances(
-    rows: Singles, k: int, far: int, groups: Rows | None = None
+    rows: Floats32, k: int, far: int, groups: Ints | None = None
 ) -> tuple[Floats, Floats]:
     """Return each row's mean distance to its k nearest others, and that to the far-th nearest.
 
@@ -119,7 +116,7 @@ def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
     return replace(fold, fit=fit, validation=validation if len(validation) else fold.validation)
 
 
-def usual_scores(scores: Floats, contamination: float) -> NDArray[np.bool_]:
+def usual_scores(scores: Floats, contamination: float) -> Bools:
     """Tell which held-out rows calibrate: those below the widest gap among the largest c.
 
     Anomalies that score like normals cannot be told from them, and leaving out normals in their

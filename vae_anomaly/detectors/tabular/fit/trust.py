@@ -18,12 +18,11 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from vae_anomaly.arrays import Bools, Floats, Floats32
 
 __all__ = ["EVEN_TYPED", "NO_PREFERENCE", "kernel_log_density", "vae_trust"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 
 NO_PREFERENCE = 0.5
 EVEN = 0.3  # nats per feature by which the kernel leads where both are trusted alike
@@ -58,7 +57,7 @@ def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN)
 
 
 @torch.inference_mode()
-def kernel_log_density(rows: Singles, exemplars: Singles, hidden: NDArray[np.bool_]) -> Floats:
+def kernel_log_density(rows: Floats32, exemplars: Floats32, hidden: Bools) -> Floats:
     """Return the log density of rows under a Gaussian kernel on every exemplar.
 
     Parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Floats32, Ints
 from vae_anomaly.detectors.tabular.fit.trust import (
     EVEN_TYPED,
     NO_PREFERENCE,
@@ -30,10 +30,10 @@ NOTHING_TO_COMPARE = Trust(NO_PREFERENCE, 1.0)
 
 def trust_in_vae(
     scorer: ViewScorer,
-    rows: NDArray[np.float32],
-    known: NDArray[np.float32],
-    places: NDArray[np.int64],
-    groups: NDArray[np.int64] | None = None,
+    rows: Floats32,
+    known: Floats32,
+    places: Ints,
+    groups: Ints | None = None,
 ) -> Trust:
     """Compare the ELBO of held-out rows with their density under a uniform draw of known rows.
 

@@ -17,19 +17,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from vae_anomaly.arrays import Floats, Floats32, Ints
 
 __all__ = ["choose_exemplars"]
 
-Singles = NDArray[np.float32]
-Rows = NDArray[np.int64]
 
 ROUND = 512  # exemplars drawn before distances are measured anew
 BLOCK = 2_048  # rows measured at a time: their products stay in the processor's cache
 NOISE = 1e-5  # of a squared norm, under which a squared distance from products is rounding
 
 
-def choose_exemplars(rows: Singles, n: int, n_even: int, rng: np.random.Generator) -> Rows:
+def choose_exemplars(rows: Floats32, n: int, n_even: int, rng: np.random.Generator) -> Ints:
     """Choose rows that together lie near all others.
 
     Parameters
@@ -74,7 +73,7 @@ def _bring_nearer(
         apart[part] = torch.minimum(apart[part], squared)
 
 
-def _draw(squared: NDArray[np.float64], taken: Rows, n: int, rng: np.random.Generator) -> Rows:
+def _draw(squared: Floats, taken: Ints, n: int, rng: np.random.Generator) -> Ints:
     """Draw n rows with probability proportional to their squared distance, never one twice.
 
     Rows at distance 0 come last, in any order.

@@ -34,20 +34,17 @@ Tomczak and Welling, VAE with a VampPrior, 2018 (aggregated posterior).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Arrays, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.memory.chunk_product import ChunkProduct
 from vae_anomaly.errors import NotEnoughDataError
 
 __all__ = ["ExemplarMemory", "Neighbours", "Projection"]
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Arrays = dict[str, NDArray[Any]]
 
 CHUNK = 128  # rows a matrix product is made for; always this many
 N_GROUPS = 128  # for 5 neighbours; 64 for 3
@@ -73,11 +70,11 @@ class Projection:
         Orthonormal columns; None keeps all dimensions.
     """
 
-    center: Singles
-    basis: Singles | None
+    center: Floats32
+    basis: Floats32 | None
 
     @classmethod
-    def fit(cls, vectors: Singles, n_components: int) -> Self:
+    def fit(cls, vectors: Floats32, n_components: int) -> Self:
         """Take the mean, and the directions of the largest variance where they are fewer than D."""
         center = vectors.mean(axis=0, dtype=np.float64)
         if n_components >= vectors.shape[1]:
@@ -107,7 +104,7 @@ class Neighbours:
     """
 
     distance: Floats
-    index: NDArray[np.int64]
+    index: Ints
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ class ExemplarMemory:
 
     def __init__(
         self,
-        vectors: Singles,
+        vectors: Floats32,
         projection: Projection,
         eps: float,
         scale: Floats,
@@ -176,9 +173,9 @@ class ExemplarMemory:
     @classmethod
     def fit(
         cls,
-        vectors: Singles,
+        vectors: Floats32,
         *,
-        groups: NDArray[np.int64] | None = None,
+        groups: Ints | None = None,
         max_components: int = MAX_COMPONENTS,
         n_groups: int = N_GROUPS,
         nearest: int = NEAREST,
@@ -218,7 +215,7 @@ class ExemplarMemory:
         return memory
 
     @property
-    def even(self) -> Singles:
+    def even(self) -> Floats32:
         """Exemplars that are a uniform draw of the normal rows, in random order."""
         return self.vectors[: self.n_even]
 
@@ -227,7 +224,7 @@ class ExemplarMemory:
         """Rows that the exemplars stand for."""
         return len(self.vectors) if self.weights is None else round(float(self.weights.sum()))
 
-    def weigh(self, rows: Singles, n_even: int) -> None:
+    def weigh(self, rows: Floats32, n_even: int) -> None:
         """Count for each exemplar the rows that it is the nearest of.
 
         Parameters
@@ -241,7 +238,7 @@ class ExemplarMemory:
         counts = np.bincount(nearest, minlength=len(self.vectors))
         self.weights, self.n_even = np.maximum(counts, 1).astype(np.float64), n_even
 
-    def search(self, queries: Singles, k: int = LOCAL) -> Neighbours:
+    def search(self, queries: Floats32, k: int = LOCAL) -> Neighbours:
         """Find the k nearest exemplars of each row.
 
         Parameters
@@ -313,7 +310,7 @@ class ExemplarMemory:
         self._products = ChunkProduct(table, CHUNK)
         self._coordinates, self._rest = coordinates, rest
 
-    def _search_own(self, groups: NDArray[np.int64] | None) -> Neighbours:
+    def _search_own(self, groups: Ints | None) -> Neighbours:
         k = min(LOCAL, len(self.vectors) - 1)
         if groups is not None and np.bincount(groups).max() > len(groups) - k:
             groups = None  # one group is nearly everything
@@ -321,7 +318,7 @@ class ExemplarMemory:
         return self._search(self.vectors, k, hide)
 
     @torch.inference_mode()
-    def _search(self, queries: Singles, k: int, hide: _OthersOnly | None = None) -> Neighbours:
+    def _search(self, queries: Floats32, k: int, hide: _OthersOnly | None = None) -> Neighbours:
         n = len(queries)
         distance = torch.empty(n, k)
         index = torch.empty(n, k, dtype=torch.long)
@@ -366,7 +363,7 @@ class ExemplarMemory:
         return apart.sqrt_()
 
 
-def _largest(values: Singles, k: int, keys: Floats) -> NDArray[np.int64]:
+def _largest(values: Floats32, k: int, keys: Floats) -> Ints:
     """Return where the k largest values of each row are, the largest first, (CHUNK, k).
 
     Doubles made of singles have 29 bits to spare, which take the place of each value. Then numpy's

@@ -13,13 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from vae_anomaly.arrays import Bools, Ints
 from vae_anomaly.detectors.tabular.fit.folds import Fold, draw_rows
 
 __all__ = ["MemoryRows", "max_memory_rows", "plan_memory"]
 
-Rows = NDArray[np.int64]
 
 MAX_MEMORY_ROWS = 60_000
 MAX_CELLS = 3_000_000  # of these rows: of wide tables fewer are held
@@ -43,8 +42,8 @@ class MemoryRows:
         Of the choice.
     """
 
-    known: Rows
-    fresh: Rows
+    known: Ints
+    fresh: Ints
     seed: int
 
     @property
@@ -60,9 +59,9 @@ def max_memory_rows(n_columns: int) -> int:
 
 def plan_memory(
     fold: Fold,
-    groups: Rows | None,
+    groups: Ints | None,
     n_exemplars: int,
-    unseen: NDArray[np.bool_],
+    unseen: Bools,
     *,
     checked: bool,
     seed: int,
@@ -94,7 +93,7 @@ def plan_memory(
     return MemoryRows(known, fresh[:MAX_FRESH], seed) if enough else everyone
 
 
-def _apart(rows: Rows, groups: Rows | None, wanted: int, seed: int) -> tuple[Rows, Rows]:
+def _apart(rows: Ints, groups: Ints | None, wanted: int, seed: int) -> tuple[Ints, Ints]:
     """Cut rows into those to remember and about as many others as are wanted, groups whole."""
     if groups is None:
         return rows[:-wanted], rows[-wanted:]  # the networks have trained on the first
