@@ -14,7 +14,8 @@ from pydantic import Field
 from pipelines.job import Job, Place, Section, run_job
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
-from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.jobs.entity_rows import read_with_history
 from vae_anomaly.jobs.train_table import kinds_beside, read_schema

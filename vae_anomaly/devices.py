@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = [
-    "MAX_WORKERS",
-    "check_workers",
-    "device_name",
-    "device_of",
-    "exact_float32",
-    "torch_device",
-]
-
 MAX_WORKERS: Final = 8
 """Processes that may share one GPU: each has a context of about half a gigabyte there."""
 

@@ -26,25 +26,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = [
-    "CalibrationError",
-    "ConfigError",
-    "DataError",
-    "GateFailedError",
-    "ImageError",
-    "LockedError",
-    "MissingExtraError",
-    "ModelRefusedError",
-    "NonFiniteLossError",
-    "NotEnoughDataError",
-    "RegistryUnavailableError",
-    "SchemaError",
-    "StorageError",
-    "TooManyBadItemsError",
-    "TrainingError",
-    "VaeAnomalyError",
-]
-
 
 class VaeAnomalyError(Exception):
     """Base of every error that this package raises on purpose."""

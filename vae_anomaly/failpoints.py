@@ -13,8 +13,6 @@ import signal
 from collections import Counter
 from typing import Final
 
-__all__ = ["FAILPOINTS", "VARIABLE", "reach"]
-
 VARIABLE: Final = "VAE_ANOMALY_FAILPOINT"
 
 FAILPOINTS: Final = (

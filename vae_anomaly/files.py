@@ -11,8 +11,6 @@ from pathlib import Path
 from vae_anomaly.errors import StorageError, VaeAnomalyError
 from vae_anomaly.failpoints import reach
 
-__all__ = ["remove_stale", "replace_file", "sha256_of"]
-
 PARTIAL = ".partial"
 _BLOCK_BYTES = 1 << 20
 

@@ -34,15 +34,6 @@ from vae_anomaly import __version__
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError, StorageError
 
-__all__ = [
-    "FORMAT_VERSION",
-    "MODEL_FILES",
-    "DetectorState",
-    "model_digest",
-    "read_model",
-    "write_model",
-]
-
 FORMAT_VERSION = "1.0"
 SUMS = "SHA256SUMS"
 MODEL_FILES = (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Progress", "null_progress"]
-
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``; ``total`` is 0 while it is not known."""
 

@@ -10,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vae_anomaly.errors import DataError
 
-__all__ = ["JsonRecord"]
-
 
 class JsonRecord(BaseModel):
     """A frozen record that is written as JSON and read back; unknown fields are refused.

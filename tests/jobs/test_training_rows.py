@@ -11,7 +11,8 @@ import pytest
 
 from vae_anomaly import TabularVAEDetector, load_detector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs import Destination, train_table_job
 from vae_anomaly.jobs.entity_rows import Past

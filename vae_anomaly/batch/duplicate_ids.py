@@ -21,8 +21,6 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.errors import StorageError
 
-__all__ = ["find_repeats"]
-
 N_FILES = 128  # macOS lets a process open 256
 HASH_KEYS = ("vae-anomaly-id-1", "vae-anomaly-id-2")  # 16 bytes each
 RECORD = np.dtype([("first", "<u8"), ("second", "<u8"), ("row", "<u8")])

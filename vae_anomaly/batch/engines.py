@@ -17,8 +17,6 @@ from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["Outcome", "many_processes", "one_process"]
-
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
 

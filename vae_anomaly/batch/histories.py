@@ -31,8 +31,6 @@ from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import replace_file, sha256_of
 
-__all__ = ["Chain", "Night", "State", "latest_before", "load_state", "states_of"]
-
 logger = logging.getLogger(__name__)
 FOLDER = "state"
 START = "start-"

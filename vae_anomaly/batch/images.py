@@ -23,8 +23,6 @@ from vae_anomaly.errors import CalibrationError, DataError, ImageError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 
-__all__ = ["DRAWN", "IMAGE_SCHEMA", "score_images"]
-
 DRAWN = ("heatmaps", "masks")  # folders of pictures that are written
 AT_ONCE = 32  # decoded pictures in memory
 IMAGE_SCHEMA = pa.schema(

@@ -32,8 +32,6 @@ from vae_anomaly.failpoints import reach
 from vae_anomaly.files import remove_stale
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["RunSummary", "run_plan"]
-
 logger = logging.getLogger(__name__)
 
 

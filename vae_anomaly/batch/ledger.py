@@ -19,8 +19,6 @@ from vae_anomaly.errors import StorageError
 from vae_anomaly.failpoints import reach
 from vae_anomaly.files import sha256_of
 
-__all__ = ["Ledger", "LedgerRow", "PartitionResult"]
-
 _CREATE = """
 CREATE TABLE IF NOT EXISTS partitions (
     key TEXT PRIMARY KEY,

@@ -8,8 +8,6 @@ import sys
 import time
 from typing import TextIO
 
-__all__ = ["JsonFormatter", "log_to_stderr"]
-
 FIELDS = ("event", "run", "partition", "counts")
 
 

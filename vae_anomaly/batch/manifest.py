@@ -17,8 +17,6 @@ from vae_anomaly.errors import DataError
 from vae_anomaly.failpoints import reach
 from vae_anomaly.files import replace_file, sha256_of
 
-__all__ = ["MANIFEST", "build_manifest", "read_manifest", "read_results", "write_manifest"]
-
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 _SHOWN = (

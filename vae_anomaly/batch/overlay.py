@@ -8,8 +8,6 @@ from PIL import Image
 from vae_anomaly.arrays import AnyArray, Bools, Bytes, Floats32
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 
-__all__ = ["render_mask", "render_overlay"]
-
 LONG_SIDE = 512  # pixels of the longer side of what is written
 OPACITY = 0.65
 OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain

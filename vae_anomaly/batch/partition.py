@@ -15,8 +15,6 @@ from vae_anomaly.failpoints import reach
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["score_partition"]
-
 
 def score_partition(
     partition: Partition,

@@ -16,18 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.tables.read import list_partitions
+from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.files import sha256_of
-
-__all__ = [
-    "IMAGES_PER_PARTITION",
-    "Partition",
-    "SourceFile",
-    "input_digest",
-    "plan_images",
-    "plan_tables",
-]
 
 IMAGES_PER_PARTITION = 1000
 Kind = Literal["table", "images"]

@@ -13,15 +13,6 @@ from typing import Any, TextIO
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import replace_file
 
-__all__ = [
-    "BadItem",
-    "Counts",
-    "open_quarantine",
-    "quarantine_path",
-    "read_quarantine",
-    "write_quarantine",
-]
-
 
 @dataclass(frozen=True)
 class BadItem:

@@ -18,8 +18,6 @@ from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.tracking import ResolvedModel, resolve
 
-__all__ = ["score_images", "score_tables"]
-
 Source = str | Path | Sequence[str | Path]
 
 

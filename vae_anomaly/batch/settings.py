@@ -12,8 +12,6 @@ from typing import Any, Literal
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import model_digest
 
-__all__ = ["Options", "Output", "ScoringModel", "Which", "loaded_detector"]
-
 Which = Literal["flagged", "all", "none"]
 """Which pictures something is drawn for."""
 

@@ -23,8 +23,6 @@ from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 
-__all__ = ["TABLE_SCHEMA", "check_table", "score_table"]
-
 N_REASONS = 3
 TABLE_SCHEMA = pa.schema(
     [

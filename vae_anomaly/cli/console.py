@@ -17,8 +17,6 @@ import click
 
 from vae_anomaly.progress import Progress
 
-__all__ = ["emit", "fits_the_screen", "print_table", "print_words", "screen_width", "show_progress"]
-
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
 GAP = 3  # between columns

@@ -11,8 +11,6 @@ import click
 from vae_anomaly import __version__
 from vae_anomaly.errors import VaeAnomalyError
 
-__all__ = ["LazyGroup", "cli", "main"]
-
 
 class LazyGroup(click.Group):
     """A group whose commands are imported only when one of them is called.

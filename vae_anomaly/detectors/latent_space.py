@@ -29,8 +29,6 @@ from vae_anomaly.vae.latents import (
     latent_traversal,
 )
 
-__all__ = ["SAMPLERS", "LatentSpaceMixin", "SamplerName"]
-
 Decoded = TypeVar("Decoded", pd.DataFrame, Floats32)
 SamplerName = Literal["prior", "normal", "gmm"]
 

@@ -28,8 +28,6 @@ from vae_anomaly.thresholds.items import ScoredItems
 if TYPE_CHECKING:
     from vae_anomaly.tracking import Promotion
 
-__all__ = ["FIGURES", "GateResult", "Requirement", "Verdict", "gate_figures", "run_gate"]
-
 FIGURES = (
     "auroc", "average_precision", "fpr_at_95_tpr", "partial_auroc",
     "recall", "fpr", "precision", "f1", "pixel_auroc", "aupro",

@@ -12,8 +12,6 @@ from vae_anomaly.batch.histories import State, latest_before, load_state, states
 from vae_anomaly.data.tables.entity_histories import time_text
 from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = ["with_past"]
-
 DAY_NS = 86_400_000_000_000
 logger = logging.getLogger(__name__)
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.detectors.images.heatmaps import Region
 
-__all__ = ["Inspection", "find_rows", "inspect_images", "inspect_rows", "strangeness"]
-
 
 @dataclass(frozen=True)
 class Inspection:

@@ -23,8 +23,6 @@ from vae_anomaly.metrics import (
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
 
-__all__ = ["EvaluationReport", "evaluate", "figures_by"]
-
 N_RESAMPLES = 400
 MANY = 100_000  # items from which the bootstrap draws fewer samples
 

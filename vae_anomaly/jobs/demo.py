@@ -26,8 +26,6 @@ from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import log_training, register_directory, resolve
 
-__all__ = ["DemoReport", "NightResult", "run_demo"]
-
 MARKER = "demo.json"
 TRAINING_DAYS = 25
 DAYS = 30

@@ -16,8 +16,6 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistor
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 
-__all__ = ["Past", "RowsWithHistory", "extend_in_time_order", "order_by_time", "read_with_history"]
-
 WARM_UP_DAYS = 7.0
 WARM_UP_SHARE = 0.25  # of a short span
 DAY_NS = 86_400_000_000_000

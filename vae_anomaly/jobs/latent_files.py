@@ -14,16 +14,15 @@ import pandas as pd
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import mark_generated
-from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import picture_grid, write_grid
-
-__all__ = ["Written", "write_embedding", "write_path", "write_samples", "write_traversal"]
 
 TABLES: Final = (".parquet", ".pq", ".csv")
 BLOCK_ROWS: Final = 8_192

@@ -12,8 +12,6 @@ import pandas as pd
 from vae_anomaly.batch import Partition, read_manifest
 from vae_anomaly.data.tables.read import iter_batches
 
-__all__ = ["Flag", "strangest_flags"]
-
 
 @dataclass(frozen=True)
 class Flag:

@@ -12,7 +12,7 @@ import torch
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
 from vae_anomaly.data.images.folders import list_images
-from vae_anomaly.data.tables.read import list_partitions
+from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.images.fit.folds import assign_folds
 from vae_anomaly.detectors.images.image_list import (
@@ -29,8 +29,6 @@ from vae_anomaly.jobs.train_table import infer_schema_of, kinds_beside, real_row
 from vae_anomaly.jobs.training_rows import read_training_rows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
-
-__all__ = ["BETAS", "sweep_images_job", "sweep_table_job"]
 
 BETAS = (0.5, 1.0, 4.0)
 TABLE_LATENTS, IMAGE_LATENTS = (2, 8), (8, 32)

@@ -16,8 +16,6 @@ from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.training_report import Destination, Reading, TrainingReport, finish
 from vae_anomaly.progress import Progress
 
-__all__ = ["train_images_job"]
-
 FEW_PICTURES = 100
 
 

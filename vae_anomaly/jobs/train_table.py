@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
-from vae_anomaly.data.tables.read import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
@@ -27,8 +27,6 @@ from vae_anomaly.vae.diagnostics import collapse_warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["infer_schema_of", "read_schema", "train_table_job"]
 
 ROWS_TO_INFER = 100_000
 DAYS_OF_TWO_WEEKS = 13.0  # less, and a weekday may be missing or stand for one date only

@@ -19,8 +19,6 @@ from vae_anomaly.tracking.store import session
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Destination", "Reading", "TrainingReport", "finish"]
-
 
 @dataclass(frozen=True)
 class Destination:

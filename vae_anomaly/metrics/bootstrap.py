@@ -14,8 +14,6 @@ from vae_anomaly.metrics.checks import checked_labels, checked_scores
 from vae_anomaly.metrics.curves import Ranking, RankingCurve
 from vae_anomaly.metrics.intervals import Interval
 
-__all__ = ["bootstrap_interval"]
-
 CurveMetric = Callable[[RankingCurve], float]
 _Drawer = Callable[[], tuple[Floats, Floats]]
 
@@ -86,6 +84,7 @@ class Steps:
 
     @classmethod
     def of(cls, ranking: Ranking) -> Steps:
+        """Find the steps of a ranking's curve."""
         level = np.repeat(np.arange(ranking.ends.size), np.diff(ranking.ends, prepend=-1))
         holds_anomaly = np.bincount(level, ranking.labels) > 0
         joins = ~holds_anomaly[1:] & ~holds_anomaly[:-1]  # with the level before
@@ -100,6 +99,7 @@ class Steps:
         return cls(step, labels, value, *count)
 
     def curve(self, anomalies: Floats, normals: Floats) -> RankingCurve:
+        """Return the curve of so many anomalies and normals at each step."""
         tp, fp = np.cumsum(anomalies), np.cumsum(normals)
         return RankingCurve(self.value, np.append(0.0, tp), np.append(0.0, fp))
 

@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError
 
-__all__ = ["checked_labels", "checked_scores"]
-
 
 def checked_scores(scores: ArrayLike, what: str = "scores") -> Floats:
     """Return the scores as a flat float64 array, or say why they cannot be used.

@@ -8,8 +8,6 @@ import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Indices
 
-__all__ = ["Ranking", "RankingCurve"]
-
 
 @dataclass(frozen=True)
 class RankingCurve:

@@ -15,15 +15,6 @@ from vae_anomaly.metrics.checks import checked_labels, checked_scores
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.intervals import proportion_interval
 
-__all__ = [
-    "aupro",
-    "auroc",
-    "average_precision",
-    "fpr_at_tpr",
-    "partial_auroc",
-    "recall_by_kind",
-]
-
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the area under the ROC curve: the chance that an anomaly outranks a normal item.

@@ -10,8 +10,6 @@ from scipy import stats
 
 from vae_anomaly.arrays import AnyArray, Floats
 
-__all__ = ["Interval", "effective_items", "grouped_interval", "proportion_interval"]
-
 
 @dataclass(frozen=True)
 class Interval:

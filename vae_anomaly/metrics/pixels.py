@@ -17,8 +17,6 @@ from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.figures import aupro, auroc
 from vae_anomaly.metrics.intervals import Interval
 
-__all__ = ["pixel_figures"]
-
 STEPS = 1024  # of heat, for the intervals only
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["inspection_card"]
-
 OUTLINE = "#00e5ff"  # a colour that the scale does not contain
 MAX_BOXES = 5
 

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.scoring.probability import ScoreProbability
 
-__all__ = [
-    "evaluation_figures",
-    "precision_recall_figure",
-    "reliability_figure",
-    "roc_figure",
-    "score_histogram_figure",
-]
-
 NORMAL, ANOMALY, POINT = "0.55", "tab:red", "tab:blue"
 
 

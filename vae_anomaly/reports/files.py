@@ -15,8 +15,6 @@ from vae_anomaly.reports.figures import evaluation_figures
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_evaluation", "write_figure", "write_figures", "write_json"]
-
 DPI = 110
 
 

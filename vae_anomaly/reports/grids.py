@@ -16,8 +16,6 @@ from vae_anomaly.files import replace_file
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["GAP", "LABEL_HEIGHT", "LABEL_WIDTH", "picture_grid", "write_grid"]
-
 CELL: Final = 96  # pixels; smaller pictures are enlarged to this side or a little more
 GAP: Final = 4  # pixels between pictures and around them
 LABEL_HEIGHT: Final = 20  # pixels above the pictures, where columns have labels

@@ -22,8 +22,6 @@ from vae_anomaly.arrays import Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds.tails import moments_fit
 
-__all__ = ["ConditionalScale", "ConformalCalibration", "ParetoTail"]
-
 TAIL_FRACTION = 0.1
 MIN_TAIL_SCORES = 10
 MIN_OWN_NORMALS = 100  # held out of one condition, from which it is calibrated by itself

@@ -18,8 +18,6 @@ from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob, importanc
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Evidence", "EvidenceModel", "measure_evidence"]
-
 
 class NLL(Protocol):
     """A likelihood, as far as evidence needs it."""

@@ -23,8 +23,6 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import AnyArray, Arrays, Floats
 from vae_anomaly.errors import CalibrationError
 
-__all__ = ["Surprise", "fuse", "term_contributions"]
-
 TAIL_SHARE = 0.1
 MIN_TAIL = 3
 

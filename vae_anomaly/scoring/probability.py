@@ -25,8 +25,6 @@ from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
 from vae_anomaly.records import JsonRecord
 
-__all__ = ["ReliabilityBin", "ScoreProbability", "calibrate_probability"]
-
 Method = Literal["isotonic", "sigmoid"]
 N_FOLDS, N_BINS, N_RESAMPLES = 5, 10, 400
 ALMOST_FREE = 1e6  # inverse penalty; the smoothed targets keep the fit finite

@@ -19,18 +19,6 @@ from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import Interval, checked_scores, grouped_interval, proportion_interval
 from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr, varied_scores
 
-__all__ = [
-    "DiscoveryCut",
-    "PValues",
-    "describe_discoveries",
-    "describe_share",
-    "discovery_cut",
-    "falling_batch",
-    "flagged_share",
-    "left_unflagged",
-    "p_values",
-]
-
 
 @dataclass(frozen=True)
 class PValues:

@@ -16,8 +16,6 @@ from vae_anomaly.thresholds.conformal import calibration_units, rate_above, smal
 from vae_anomaly.thresholds.policies import Threshold
 from vae_anomaly.thresholds.rules import LABEL_POLICIES
 
-__all__ = ["candidate_table", "policy_name"]
-
 FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ASKED = {

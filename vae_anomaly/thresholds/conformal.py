@@ -18,18 +18,6 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_scores, effective_items, proportion_interval
 
-__all__ = [
-    "CalibrationUnits",
-    "calibration_units",
-    "check_rate",
-    "conformal_bound",
-    "just_below",
-    "rate_above",
-    "smallest_fpr",
-    "tie_note",
-    "varied_scores",
-]
-
 
 def smallest_fpr(n: int) -> float:
     """Return the smallest false-positive rate that n normals (or n groups) can promise."""

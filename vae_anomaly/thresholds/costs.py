@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["checked_costs"]
-
 
 def checked_costs(
     cost_fp: float, cost_fn: float, labels: Bools, amounts: ArrayLike | None = None

@@ -17,8 +17,6 @@ from vae_anomaly.metrics import checked_scores
 from vae_anomaly.thresholds.batches import flagged_share
 from vae_anomaly.thresholds.policies import Threshold
 
-__all__ = ["Bench", "Mover"]
-
 COARSE = 1.25  # an arrow up or down changes the number of flags by this factor
 _NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
 

@@ -32,8 +32,6 @@ from vae_anomaly.thresholds.costs import checked_costs
 from vae_anomaly.thresholds.record import ThresholdRecord
 from vae_anomaly.thresholds.tails import fit_tail
 
-__all__ = ["Threshold"]
-
 
 def _hash(*arrays: AnyArray) -> str:
     digest = hashlib.sha256()

@@ -16,22 +16,6 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, proportion_interval
 
-__all__ = [
-    "LABEL_POLICIES",
-    "NESTED_NOTE",
-    "N_FOLDS",
-    "FlagQuality",
-    "Rule",
-    "best_f_beta",
-    "flag_quality",
-    "label_rule",
-    "least_cost",
-    "most_recall_at_precision",
-    "nested_flags",
-    "recall_at_least",
-    "youden",
-]
-
 Rule = Callable[[RankingCurve], int]
 
 N_FOLDS = 5

@@ -21,9 +21,6 @@ from vae_anomaly.arrays import Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds.conformal import CalibrationUnits, calibration_units
 
-__all__ = ["ParetoTail", "TailGroups", "fit_tail", "moments_fit"]
-
-
 _MIN_EXCESSES = 25
 _N_RESAMPLES = 400
 _LEAST_RATE = 0.01  # a resampled tail that ends before a score counts as this share of its rate

@@ -14,8 +14,6 @@ from vae_anomaly.tracking.lookups import TAG, experiment_id
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel
 
-__all__ = ["EVALUATIONS", "LoggedEvaluation", "log_evaluation", "log_metrics"]
-
 EVALUATIONS = "vae-anomaly-evaluations"
 METRICS_PER_CALL = 1000  # MLflow's limit
 

@@ -21,8 +21,6 @@ from vae_anomaly.tracking.store import session, tracking_uri
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "FeedbackSummary", "import_feedback", "load_feedback", "registered_name"]
-
 FEEDBACK = "vae-anomaly-feedback"
 FILE = "feedback.parquet"
 COLUMNS = ("item", "is_anomaly", "audit", "who", "when")

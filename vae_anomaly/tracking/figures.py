@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["loss_curves", "score_histogram", "training_figures"]
-
 
 def training_figures(detector: Any) -> dict[str, Figure]:
     """Return the figures of a fitted detector, by file name without its ending."""

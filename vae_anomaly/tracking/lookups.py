@@ -8,8 +8,6 @@ from typing import Any
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.tracking.store import artifact_root, displayed
 
-__all__ = ["TAG", "all_pages", "all_versions", "as_time", "experiment_id", "model_aliases"]
-
 TAG = "vae_anomaly."
 """Prefix of every tag that this package writes."""
 

@@ -30,16 +30,6 @@ from vae_anomaly import __version__
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 
-__all__ = [
-    "INNER",
-    "LOADER",
-    "check_package",
-    "environment",
-    "file_digests",
-    "listing_digest",
-    "write_package",
-]
-
 LOADER = "vae_anomaly.tracking"
 INNER = "data/model"
 """The detector's own directory inside the package."""

@@ -17,8 +17,6 @@ from vae_anomaly.tracking.lookups import TAG, as_time, experiment_id, model_alia
 from vae_anomaly.tracking.store import session, tracking_uri
 from vae_anomaly.tracking.verified import resolve
 
-__all__ = ["Promotion", "move_alias", "promote", "promotions"]
-
 PROMOTIONS = "vae-anomaly-promotions"
 MAX_TAG = 5000  # characters of a tag that every store accepts
 logger = logging.getLogger(__name__)

@@ -26,8 +26,6 @@ import pandas as pd
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.errors import DataError, ImageError
 
-__all__ = ["ImagePredictor", "TablePredictor", "load_predictor"]
-
 IMAGE_COLUMN = "image"
 """Encoded files (PNG, JPEG, ...) as bytes; over HTTP as base64 text."""
 SCORED = "scored"

@@ -12,8 +12,6 @@ from vae_anomaly.tracking.lookups import TAG, all_pages, all_versions, as_time, 
 from vae_anomaly.tracking.promotion import Promotion, promotions
 from vae_anomaly.tracking.store import session, tracking_uri
 
-__all__ = ["ModelCard", "ModelSummary", "VersionCard", "list_models", "show_model"]
-
 
 @dataclass(frozen=True)
 class ModelSummary:

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["EXPERIMENT", "RegisteredModel", "check_name", "log_training", "register_directory"]
-
 EXPERIMENT = "vae-anomaly"
 METRICS_PER_CALL = 1000  # MLflow's limits
 PARAMS_PER_CALL = 100

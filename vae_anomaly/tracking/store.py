@@ -25,18 +25,6 @@ from filelock import FileLock, Timeout
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError, VaeAnomalyError
 
-__all__ = [
-    "DEFAULT_STORE",
-    "artifact_root",
-    "displayed",
-    "init_store",
-    "is_outage",
-    "quiet",
-    "session",
-    "store_folder",
-    "tracking_uri",
-]
-
 DEFAULT_STORE = "vae-anomaly-store"
 """Folder in the working directory that holds ``mlflow.db`` and ``artifacts/`` by default."""
 

@@ -34,8 +34,6 @@ from vae_anomaly.vae.sweep.report import SweepReport
 if TYPE_CHECKING:
     from vae_anomaly.vae.sweep.report import SweepCell
 
-__all__ = ["SWEEPS", "LoggedSweep", "log_sweep", "log_sweep_record"]
-
 SWEEPS = "vae-anomaly-sweeps"
 FILES = ("sweep.json", "sweep.csv")
 INTERRUPTED = "interrupted.json"

@@ -13,8 +13,6 @@ from vae_anomaly.tracking.lookups import TAG, all_versions, as_time, model_alias
 from vae_anomaly.tracking.promotion import promotions
 from vae_anomaly.tracking.store import session, tracking_uri
 
-__all__ = ["AliasMove", "ThresholdChange", "ThresholdHistory", "change_tag", "threshold_history"]
-
 CHANGE = f"{TAG}threshold_change"
 
 

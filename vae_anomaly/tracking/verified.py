@@ -29,8 +29,6 @@ from vae_anomaly.tracking.lookups import ABSENT, TAG, all_versions, model_aliase
 from vae_anomaly.tracking.package import check_package, listing_digest
 from vae_anomaly.tracking.store import displayed, is_outage, session, tracking_uri
 
-__all__ = ["ResolvedModel", "load", "resolve", "verify"]
-
 _REF = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[1-9]\d*))")
 logger = logging.getLogger(__name__)
 

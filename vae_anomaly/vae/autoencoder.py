@@ -13,8 +13,6 @@ from vae_anomaly.vae.objectives import LOGVAR_LOW
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["AutoEncoder"]
-
 
 class AutoEncoder(VAE):
     """Deterministic code, no prior, KL of zero; everything else is the VAE's.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from vae_anomaly.vae.likelihoods import Likelihood
     from vae_anomaly.vae.priors import Prior
 
-__all__ = ["ConditionalVAE"]
-
 
 class ConditionalVAE(VAE):
     """Encoder and decoder both see the condition; what it explains, z need not.

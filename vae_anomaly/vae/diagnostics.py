@@ -24,15 +24,6 @@ from vae_anomaly.vae.objectives import LOGVAR_HIGH, LOGVAR_LOW, gaussian_log_pro
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = [
-    "CollapseForecast",
-    "PosteriorDiagnostics",
-    "active_units",
-    "collapse_warning",
-    "posterior_diagnostics",
-    "predict_collapse",
-]
-
 logger = logging.getLogger(__name__)
 
 ACTIVE_VARIANCE = 0.01  # of a posterior mean over the data, in units of the prior's variance

@@ -37,8 +37,6 @@ from vae_anomaly.vae.priors import GaussianMixturePrior, Prior, VampPrior
 from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
-__all__ = ["LIKELIHOODS", "MEMBERS", "PRIORS", "ModelDescription", "build_model"]
-
 LIKELIHOODS: dict[str, Callable[[ModelDescription], Likelihood]] = {
     "gaussian": lambda d: GaussianLikelihood(d.scale_shape),
     "optimal_gaussian": lambda d: OptimalGaussianLikelihood(),

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from vae_anomaly.vae.likelihoods import Likelihood
     from vae_anomaly.vae.priors import Prior
 
-__all__ = ["ImportanceWeightedOutput", "ImportanceWeightedVAE"]
-
 
 @dataclass(frozen=True)
 class ImportanceWeightedOutput(VAEOutput):

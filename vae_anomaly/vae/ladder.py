@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.likelihoods import Likelihood
 
-__all__ = ["LadderOutput", "LadderVAE"]
-
 Gaussian = tuple["Tensor", "Tensor"]  # mean and log variance
 
 

@@ -23,23 +23,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAE
 
-__all__ = [
-    "BalancedData",
-    "MixtureSampler",
-    "NormalSampler",
-    "Sampler",
-    "attribute_direction",
-    "balance",
-    "embed",
-    "interpolate",
-    "latent_path",
-    "latent_plane",
-    "latent_report",
-    "latent_traversal",
-    "sample",
-    "traverse",
-]
-
 
 class Sampler(Protocol):
     """A distribution that is fitted to latents and drawn from."""

@@ -25,8 +25,6 @@ from vae_anomaly.vae.objectives import gaussian_kl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["LinearVAE"]
-
 _MIN_NOISE = 1e-6
 
 

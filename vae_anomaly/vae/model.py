@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from vae_anomaly.vae.likelihoods import Likelihood
     from vae_anomaly.vae.priors import Prior
 
-__all__ = ["VAE", "Latents", "VAEOutput", "draw_gaussian"]
-
 
 @dataclass(frozen=True)
 class VAEOutput:

@@ -21,20 +21,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "ConvDecoder",
-    "ConvEncoder",
-    "MLPDecoder",
-    "MLPEncoder",
-    "UpConvolutions",
-    "check_spatial",
-    "down_convolutions",
-    "mlp",
-    "pyramid",
-    "seeded",
-    "split_params",
-]
-
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "silu": nn.SiLU,

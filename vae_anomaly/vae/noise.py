@@ -19,8 +19,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["Chain", "GaussianNoise", "MaskingNoise", "SwapNoise"]
-
 
 @dataclass(frozen=True)
 class GaussianNoise:

@@ -19,19 +19,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAEOutput
 
-__all__ = [
-    "LOGVAR_HIGH",
-    "LOGVAR_LOW",
-    "KLSchedule",
-    "clamp_logvar",
-    "free_bits_kl",
-    "gaussian_kl",
-    "gaussian_kl_between",
-    "gaussian_log_prob",
-    "importance_weighted_nll",
-    "negative_elbo",
-]
-
 LOGVAR_LOW = -30.0
 LOGVAR_HIGH = 20.0
 

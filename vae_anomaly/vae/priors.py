@@ -34,8 +34,6 @@ from vae_anomaly.vae.objectives import (
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["ExemplarPrior", "GaussianMixturePrior", "Prior", "StandardNormalPrior", "VampPrior"]
-
 Encode = Callable[["Tensor"], "tuple[Tensor, Tensor]"]
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.likelihoods import Likelihood
 
-__all__ = ["SemiSupervisedOutput", "SemiSupervisedVAE"]
-
 
 @dataclass(frozen=True)
 class SemiSupervisedOutput(VAEOutput):

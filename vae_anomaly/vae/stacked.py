@@ -25,8 +25,6 @@ from vae_anomaly.vae.objectives import clamp_logvar, gaussian_kl
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["EnsembleGroup", "EnsembleVAE", "StackedLinear", "TargetLayout", "TypedLikelihood"]
-
 HALF_LOG_2PI = 0.5 * log(2 * torch.pi)
 LOGVAR_RANGE = (-10.0, 4.0)
 MIN_LOG_SIGMA = -3.0  # sigma >= .05 of a standardised feature

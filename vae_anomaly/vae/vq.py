@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.likelihoods import Likelihood
 
-__all__ = ["VQVAE", "CodeMapDecoder", "CodeMapEncoder", "VQOutput"]
-
 _POINTWISE = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 

@@ -8,13 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vae_anomaly.data.tables.read import (
-    as_frame,
-    fingerprint,
-    iter_batches,
-    list_partitions,
-    read_table,
-)
+from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.fingerprints import fingerprint
+from vae_anomaly.data.tables.frames import as_frame
+from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import DataError
 
 

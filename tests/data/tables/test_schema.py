@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_anomaly.data.tables.schema import Column, ColumnKind, Schema
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 N = 200

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from vae_anomaly.thresholds import ReviewedSample, Threshold
     from vae_anomaly.thresholds.interactive import Mover
 
-__all__ = ["keys_of", "let_owner_move", "require_terminal"]
-
 ESCAPES = {
     f"\x1b{between}{letter}": name
     for between in "[O"

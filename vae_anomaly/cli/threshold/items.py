@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
     from vae_anomaly.tracking import ResolvedModel
 
-__all__ = ["NON_NEGATIVE", "POSITIVE", "find_items", "items_options"]
-
 POSITIVE = click.FloatRange(0, min_open=True)
 NON_NEGATIVE = click.FloatRange(0)
 

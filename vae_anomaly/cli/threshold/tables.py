@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems, Tuned
     from vae_anomaly.metrics import Interval
 
-__all__ = ["TITLES", "figure_text", "interval_text", "nested_record", "print_tuned", "records"]
-
 ENDS = ("", "_low", "_high")
 TITLES = {
     "fpr": "FPR",

@@ -13,7 +13,8 @@ from vae_anomaly.data.doctor.images import check_images
 from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES
-from vae_anomaly.data.tables.read import TABLE_SUFFIXES, iter_batches
+from vae_anomaly.data.tables.files import TABLE_SUFFIXES
+from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress
 

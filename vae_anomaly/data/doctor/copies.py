@@ -20,8 +20,6 @@ from vae_anomaly.arrays import Floats32, Indices, Ints
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
-__all__ = ["exact_duplicates", "near_duplicates", "piece_groups", "repeated_pieces"]
-
 SIDE: Final = 48
 NEAR_CORRELATION: Final = 0.88
 LEAK_SHARE: Final = 0.03

@@ -26,8 +26,6 @@ from vae_anomaly.data.images.folders import GOOD_NAMES, ImageListing, scan_image
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["check_images"]
-
 FEW_GOOD, TOO_FEW_GOOD = 50, 10
 
 

@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from vae_anomaly.arrays import AnyArray, Floats32
 from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
-from vae_anomaly.data.images.decode import ImageInfo, decode_image, prepare_image, probe_image
+from vae_anomaly.data.images.decode import ImageInfo, decode_image, probe_image
 from vae_anomaly.data.images.folders import ImageItem
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress
-
-__all__ = ["THUMBNAIL", "Look", "look_at_all", "on_one_scale", "thumbnails"]
 
 THUMBNAIL: Final = 96
 """Side of the grey copy that is kept of each picture, in pixels."""

@@ -10,8 +10,6 @@ from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
 
-__all__ = ["modes"]
-
 
 def modes(good: Sequence[Look]) -> Iterator[Finding]:
     """Report everything about the way of storing that changes what a model sees."""

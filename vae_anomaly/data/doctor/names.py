@@ -17,8 +17,6 @@ from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 from vae_anomaly.data.images.folders import ImageItem
 
-__all__ = ["NameGroups", "groups_in_names", "name_groups", "suggested_by_names"]
-
 COVERED: Final = 0.5
 LEAST_GROUPS: Final = 5
 MOST_PER_GROUP: Final = 50

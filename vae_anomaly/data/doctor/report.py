@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-__all__ = ["Finding", "Report", "Severity"]
-
 ITEMS_KEPT: Final = 20
 
 

@@ -17,8 +17,6 @@ from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
-__all__ = ["shortcuts"]
-
 SHORTCUT_AUROC: Final = 0.95
 MIN_FOR_SHORTCUT: Final = 10
 _DAY_S: Final = 86400.0

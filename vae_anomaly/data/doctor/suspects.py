@@ -17,8 +17,6 @@ from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
-__all__ = ["suspects"]
-
 SIDE: Final = 48
 MIN_FOR_SUSPECTS: Final = 20
 SUSPECT_FROM: Final = 0.9

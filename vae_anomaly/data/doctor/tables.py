@@ -14,14 +14,13 @@ from sklearn.metrics import roc_auc_score
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.infer import ID_NAME
 from vae_anomaly.data.tables.kinds import ColumnKind
-from vae_anomaly.data.tables.read import list_partitions, read_table
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
-
-__all__ = ["check_table", "check_table_files"]
 
 FEW_ROWS, TOO_FEW_ROWS = 1000, 50
 MANY_MISSING: Final = 0.5

@@ -19,8 +19,6 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["FULL_SCALE", "WHITE_LEVELS", "stretch", "white_level"]
-
 WHITE_LEVELS: Final = (255, 1023, 4095, 16383, 65535)
 FULL_SCALE: Final = WHITE_LEVELS[-1]
 

@@ -31,21 +31,9 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from vae_anomaly.arrays import AnyArray, Bytes, Floats32
-from vae_anomaly.data.images.resize import RESIZER, prepare_image, resize_image
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ConfigError, ImageError
 from vae_anomaly.progress import Progress, null_progress
-
-__all__ = [
-    "RESIZER",
-    "ImageInfo",
-    "ImageLimits",
-    "decode_image",
-    "load_image",
-    "load_images",
-    "prepare_image",
-    "probe_image",
-    "resize_image",
-]
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _DEEP_MODES: Final = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")

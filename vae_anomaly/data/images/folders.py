@@ -26,16 +26,6 @@ from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 
-__all__ = [
-    "FOLDER",
-    "IMAGE_SUFFIXES",
-    "ImageItem",
-    "ImageListing",
-    "condition_of",
-    "list_images",
-    "scan_images",
-]
-
 logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES: Final = frozenset(

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from vae_anomaly.arrays import AnyArray, Floats32, Indices
 from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = ["RESIZER", "prepare_image", "resize_image"]
-
 RESIZER: Final = "area-bilinear/1"
 """Name and version of what `resize_image` does; part of every model that was trained with it."""
 

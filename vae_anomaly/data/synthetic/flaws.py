@@ -7,8 +7,6 @@ import numpy as np
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.data.synthetic.materials import REFERENCE_SIZE, Scene, smooth_noise
 
-__all__ = ["FLAW_KINDS", "add_flaw"]
-
 FLAW_KINDS = ("scratch", "hole", "stain")
 VISIBLE_SHARE = 0.25  # a pixel belongs to the mask where the flaw has this share of its strength
 

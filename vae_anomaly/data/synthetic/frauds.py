@@ -11,8 +11,6 @@ import pandas as pd
 from vae_anomaly.arrays import Objects
 from vae_anomaly.data.synthetic.shop_world import CATEGORIES, COUNTRIES, FAR_COUNTRIES, World
 
-__all__ = ["PATTERNS", "insert_frauds"]
-
 DAY_SECONDS: Final = 86_400
 _INDEX: Final = {category.name: i for i, category in enumerate(CATEGORIES)}
 Case = list[dict[str, Any]]

@@ -8,8 +8,6 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats
 
-__all__ = ["Scene", "render_cloth", "render_plate", "smooth_noise"]
-
 REFERENCE_SIZE = 160  # sizes in pixels below are meant for this edge
 
 

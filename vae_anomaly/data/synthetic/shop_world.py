@@ -9,9 +9,6 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats, Ints
 
-__all__ = ["CATEGORIES", "COUNTRIES", "FAR_COUNTRIES", "PLACES", "Category", "World", "make_world"]
-
-
 COUNTRIES: Final = ("DE", "FR", "IT", "ES", "PL", "NL", "AT", "CH", "BE", "CZ", "GB", "US")
 HOME_SHARES: Final = (0.30, 0.17, 0.12, 0.10, 0.09, 0.07, 0.05, 0.04, 0.03, 0.03, 0.0, 0.0)
 FAR_COUNTRIES: Final = ("NG", "VN", "BR", "ID", "PA", "UA")

@@ -16,8 +16,6 @@ from vae_anomaly.data.synthetic.materials import Scene, render_cloth, render_pla
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["Surface", "render_surfaces", "write_surfaces"]
-
 _PARTS = {"train": 0, "test": 1, "flaw": 2}
 
 

@@ -22,9 +22,6 @@ from vae_anomaly.data.synthetic.shop_world import (
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.progress import Progress, null_progress
 
-__all__ = ["LABEL_COLUMNS", "simulate_transactions", "write_transactions"]
-
-
 START: Final = np.datetime64("2024-03-01", "s")  # a Friday
 LABEL_COLUMNS: Final = ("is_fraud", "fraud_pattern")
 DEVICES: Final = np.array(["phone", "desktop", "tablet"], dtype=object)

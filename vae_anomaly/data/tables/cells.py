@@ -23,16 +23,6 @@ import pyarrow as pa
 
 from vae_anomaly.arrays import Floats, Indices, Objects, Times
 
-__all__ = [
-    "MISSING_WORDS",
-    "Storage",
-    "read_booleans",
-    "read_numbers",
-    "read_text",
-    "read_times",
-    "storage_of",
-]
-
 Storage = Literal["number", "boolean", "time", "text", "nested", "empty"]
 TimeFormat = Literal[
     "iso", "day_first", "month_first", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"

@@ -13,8 +13,6 @@ import pyarrow.csv as pa_csv
 from vae_anomaly.data.tables.files import unreadable
 from vae_anomaly.errors import DataError
 
-__all__ = ["csv_names", "text_batches", "typed_table"]
-
 DELIMITERS: Final = (",", ";", "\t", "|")
 _INTEGER: Final = r"^[+-]?(0|[1-9]\d{0,17})$"
 _FLOAT: Final = r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"

@@ -36,9 +36,6 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import DataError, SchemaError
 
-__all__ = ["FEATURES", "HISTORY_DAYS", "EntityHistory"]
-
-
 FEATURES = ("amount / usual", "amount z", "day / usual", "week / usual", "pace", "hours since last")
 DAY_NS = 86_400_000_000_000
 HOUR_NS = DAY_NS // 24

@@ -32,8 +32,6 @@ from vae_anomaly.data.tables.infer import infer_column
 from vae_anomaly.data.tables.kinds import ColumnKind
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 
-__all__ = ["EntityColumns", "EntityHistories", "time_text"]
-
 FORMAT = 1
 
 

@@ -8,15 +8,6 @@ from typing import Any, Final
 
 from vae_anomaly.errors import DataError
 
-__all__ = [
-    "TABLE_SUFFIXES",
-    "existing",
-    "is_parquet",
-    "is_path_like",
-    "list_partitions",
-    "unreadable",
-]
-
 TABLE_SUFFIXES: Final = (".parquet", ".pq", ".csv", ".tsv", ".txt")
 
 

@@ -12,8 +12,6 @@ import pandas as pd
 
 from vae_anomaly.data.tables import cells
 
-__all__ = ["file_fingerprint", "fingerprint"]
-
 _BLOCK_BYTES: Final = 1 << 22
 
 

@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 from vae_anomaly.errors import DataError
 
-__all__ = ["as_frame", "to_frame"]
-
 
 def as_frame(X: Any) -> pd.DataFrame:
     """Return any table in memory as a DataFrame with text column names.

@@ -17,15 +17,6 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_booleans
 from vae_anomaly.errors import ConfigError
 
-__all__ = [
-    "SYNTHETIC",
-    "is_marked",
-    "mark_generated",
-    "refuse_taken_name",
-    "synthetic_rows",
-    "synthetic_words",
-]
-
 SYNTHETIC: Final = "synthetic"
 
 

@@ -30,8 +30,6 @@ from vae_anomaly.arrays import Floats, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
 
-__all__ = ["ID_NAME", "elapsed_columns", "infer_column"]
-
 MIN_ROWS_TO_JUDGE: Final = 20
 MIN_SHARE_READABLE: Final = 0.99
 MIN_VALUES_OF_ID: Final = 50

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from vae_anomaly.data.tables import cells
 
-__all__ = ["FEATURE_KINDS", "Column", "ColumnKind", "did_you_mean"]
-
 
 class ColumnKind(StrEnum):
     """What a column is to a model."""

@@ -16,8 +16,6 @@ from vae_anomaly.data.tables.kinds import did_you_mean
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
-__all__ = ["PieceLabels", "column_of", "find_labels", "read_labels"]
-
 NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
 MAX_KINDS = 100
 

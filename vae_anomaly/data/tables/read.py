@@ -21,29 +21,14 @@ import pyarrow.parquet as pq
 
 from vae_anomaly.data.tables.csv import csv_names, text_batches, typed_table
 from vae_anomaly.data.tables.files import (
-    TABLE_SUFFIXES,
     existing,
     is_parquet,
     is_path_like,
     list_partitions,
     unreadable,
 )
-from vae_anomaly.data.tables.fingerprints import file_fingerprint, fingerprint
 from vae_anomaly.data.tables.frames import as_frame, to_frame
 from vae_anomaly.errors import DataError
-
-__all__ = [
-    "TABLE_SUFFIXES",
-    "as_frame",
-    "assemble",
-    "count_rows",
-    "file_fingerprint",
-    "fingerprint",
-    "iter_batches",
-    "iter_pieces",
-    "list_partitions",
-    "read_table",
-]
 
 _BUFFER_BYTES: Final = 1 << 18
 _CSV_ROWS: Final = 1 << 16

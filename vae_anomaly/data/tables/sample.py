@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from vae_anomaly.data.tables import cells
 
-__all__ = ["RowSample", "group_keys", "row_keys"]
-
 Keys = NDArray[np.uint64]
 
 

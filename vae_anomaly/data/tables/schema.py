@@ -19,8 +19,6 @@ from vae_anomaly.data.tables.infer import elapsed_columns, infer_column
 from vae_anomaly.data.tables.kinds import Column, ColumnKind, did_you_mean
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
-__all__ = ["Column", "ColumnKind", "Schema"]
-
 _TROUBLE: Final = {
     "infinite": "is infinite",
     "not_a_number": "is not a number",

@@ -24,19 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = [
-    "UNKNOWN",
-    "ConditionLevels",
-    "condition_codes",
-    "few_pictures",
-    "keep_each_condition",
-    "known_codes",
-    "learn_conditions",
-    "read_conditions",
-    "scale_rows",
-    "unseen_reason",
-]
-
 UNKNOWN: Final = -1
 """Code of a condition that training has not seen, or that nobody told."""
 

@@ -58,8 +58,6 @@ from vae_anomaly.progress import Progress, null_progress
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
 
-__all__ = ["ImageExamination", "ImageVAEDetector"]
-
 
 class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.

@@ -22,11 +22,6 @@ from vae_anomaly.devices import device_of, exact_float32, torch_device
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
-__all__ = [
-    "ImageExamination", "as_pictures", "chunk_on", "examination", "filled_up", "first",
-    "full_batches", "judge", "settled",
-]  # fmt: skip
-
 logger = logging.getLogger(__name__)
 
 

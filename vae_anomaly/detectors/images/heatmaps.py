@@ -16,8 +16,6 @@ from torch.nn import functional
 
 from vae_anomaly.arrays import Bools, Bytes, Floats, Floats32
 
-__all__ = ["HEAT_RANGE", "Region", "contours", "enlarge", "find_regions", "region_level", "render"]
-
 HEAT_RANGE: Final = (0.0, 10.0)
 """Cold and hot end of the colour scale, in sd of held-out normals; the same for every picture."""
 

@@ -20,11 +20,6 @@ from vae_anomaly.detectors.images.place.foreground import Foreground
 from vae_anomaly.detectors.images.place.registration import Registration
 from vae_anomaly.errors import DataError, ImageError
 
-__all__ = [
-    "CHUNK", "GPU_CHUNK", "Pictures", "decide_channels", "decide_white", "open_pictures",
-    "refuse_faults",
-]  # fmt: skip
-
 CHUNK: Final = 8
 """Pictures that go through the network at once, always: the last chunk is filled up."""
 

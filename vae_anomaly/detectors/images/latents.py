@@ -17,8 +17,6 @@ from vae_anomaly.devices import exact_float32
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
-__all__ = ["ImageLatentsMixin"]
-
 
 class ImageLatentsMixin(LatentSpaceMixin[Floats32]):
     """Latents of pictures, pictures of latents; see `LatentSpaceMixin` for what is made of them."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-__all__ = ["ALIASES", "MODELS", "PIXEL_MEMBERS", "PIXEL_SIZE", "PixelMember", "model_name"]
-
 PIXEL_SIZE: Final = 64
 """Side, in pixels, of the pictures that every member on pixels sees."""
 

@@ -16,8 +16,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
-__all__ = ["check_conditions_wanted", "check_parameters", "chosen_preset"]
-
 
 def check_parameters(detector: ImageVAEDetector) -> str:
     """Refuse what has no meaning, and return the name of the model.

@@ -14,9 +14,6 @@ import numpy as np
 from vae_anomaly.arrays import AnyFloats, Floats
 from vae_anomaly.errors import CalibrationError
 
-__all__ = ["POOL_SHARES", "GlobalDistance", "Surprise", "TailPooling", "pool_maps"]
-
-
 POOL_SHARES: Final = (0.002, 0.01, 0.10, 1.0)
 """Shares of the highest cells whose mean is taken."""
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from vae_anomaly.vae.training import TrainingConfig
 
-__all__ = ["PRESETS", "Preset", "training_config"]
-
 
 @dataclass(frozen=True)
 class Preset:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     Regions = Sequence[Sequence[Region]]
 
-__all__ = ["region_table", "scored_reason", "words"]
-
 _MANY: Final = 1000
 _PLACE_FROM: Final = 3.0
 """Surprise, in nats, from which the hottest cells of a map are a place to look at: p = 5 %."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.image_list import Pictures
 
-__all__ = ["ImageMapsMixin"]
-
 _AT_ONCE: Final = 32  # pictures whose maps are held
 
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.images.features.backbone import BackboneBank
 
-__all__ = ["BANK_REVISION", "fill_detector", "state_of"]
-
 BANK_REVISION: Final = 3
 """Raised when maps, votes or nets of ``model="bank"`` change such that older code would mislead."""
 

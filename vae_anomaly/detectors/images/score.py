@@ -34,15 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = [
-    "GLOBAL_FROM",
-    "SHOWN_FROM",
-    "SHOWN_VOTES",
-    "ImageScore",
-    "PoolEvidence",
-    "pool_pictures",
-]
-
 GLOBAL_FROM: Final = 4.6
 """Surprise, in nats, from which the whole-picture statistics count: p = 1 %."""
 

@@ -21,8 +21,6 @@ import torch
 
 from vae_anomaly.arrays import Floats
 
-__all__ = ["distance_shares", "excess_shares", "integrated_gradients", "normalised_shares"]
-
 STEPS = 16  # points of the midpoint rule along the line
 
 

@@ -24,8 +24,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-__all__ = ["augment_rows", "only_real"]
-
 logger = logging.getLogger(__name__)
 
 

@@ -42,7 +42,7 @@ from vae_anomaly.detectors.tabular.input import (
 from vae_anomaly.detectors.tabular.latents import TabularLatentsMixin
 from vae_anomaly.detectors.tabular.memory.plan import max_memory_rows
 from vae_anomaly.detectors.tabular.model import RowScorer
-from vae_anomaly.detectors.tabular.parameters import PRESETS, SCORES, check_parameters, fit_options
+from vae_anomaly.detectors.tabular.parameters import check_parameters, fit_options
 from vae_anomaly.detectors.tabular.saved import fill_detector, state_of
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.persistence import DetectorState
@@ -50,8 +50,6 @@ from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import fuse
 from vae_anomaly.vae.diagnostics import collapse_warning
-
-__all__ = ["PRESETS", "SCORES", "TabularVAEDetector"]
 
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 Model = Literal[

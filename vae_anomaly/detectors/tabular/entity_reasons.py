@@ -11,8 +11,6 @@ import pandas as pd
 from vae_anomaly.data.tables.entity_features import HISTORY_DAYS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 
-__all__ = ["entity_phrases"]
-
 MUCH = 1.5  # from this ratio a multiple is told
 Phrase = Callable[[pd.Series], str]
 Teller = Callable[[EntityColumns, str, float, pd.Series], str]

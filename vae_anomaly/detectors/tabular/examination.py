@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
     from vae_anomaly.detectors.tabular.encode.table import EncodedTable
 
-__all__ = ["IW_DRAWS", "TabularEvidenceMixin"]
-
-
 IW_DRAWS: Final = 64
 
 

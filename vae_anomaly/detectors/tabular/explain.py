@@ -27,8 +27,6 @@ from vae_anomaly.detectors.tabular.model import RowScorer, ViewScorer
 from vae_anomaly.scoring.fusion import term_contributions
 from vae_anomaly.vae.stacked import TargetLayout
 
-__all__ = ["contributions", "target_ownership"]
-
 
 def contributions(scorer: RowScorer, table: EncodedTable, score: str, raw: Floats) -> Floats:
     """Split raw scores over the original columns.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import Latents, VAEOutput
 
-__all__ = ["FamilyNetwork"]
-
 CHUNK = 16  # draws that are decoded at a time
 
 

@@ -10,8 +10,6 @@ from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.model import RowScorer
 
-__all__ = ["commonest_condition", "decoded", "drawn", "usual_conditions"]
-
 
 @torch.inference_mode()
 def decoded(scorer: RowScorer, z: Floats32, like: Floats32) -> pd.DataFrame:

@@ -14,16 +14,6 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.fit.folds import group_codes, weighted_rows
 from vae_anomaly.errors import ConfigError, DataError
 
-__all__ = [
-    "counted_rows",
-    "group_column",
-    "has_names",
-    "infer_schema",
-    "plain_numbers",
-    "read_frame",
-    "single_row",
-]
-
 MAX_ROWS_TO_INFER = 100_000
 
 

@@ -25,8 +25,6 @@ from vae_anomaly.detectors.tabular.model import encode
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-__all__ = ["TabularLatentsMixin"]
-
 
 class TabularLatentsMixin(
     LatentSpaceMixin[pd.DataFrame],

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 
 from vae_anomaly.data.tables.kinds import did_you_mean
 
-__all__ = ["MEMBERS", "Member", "beta_of", "member_faults"]
-
 
 @dataclass(frozen=True)
 class Member:

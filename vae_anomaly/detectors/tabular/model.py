@@ -30,9 +30,6 @@ from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import Surprise
 from vae_anomaly.vae.stacked import TargetLayout
 
-__all__ = ["RowScorer", "ViewScorer", "target_layout", "targets_of", "weights_at"]
-
-
 CHUNK = 512  # rows that a network sees at once; always this many
 SPREAD_FLOOR = 0.03
 ELBO_VOTES = 4.0

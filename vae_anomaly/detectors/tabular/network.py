@@ -20,8 +20,6 @@ from vae_anomaly.vae.stacked import EnsembleVAE, TargetLayout
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["RowNetwork", "StackedNetwork"]
-
 
 class RowNetwork(Protocol):
     """A trained network, as far as scores, explanations and reasons need it."""

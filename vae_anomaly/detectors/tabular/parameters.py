@@ -13,8 +13,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-__all__ = ["PRESETS", "SCORES", "check_parameters", "fit_options"]
-
 SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
 MIN_MEMORY = 100
 PRESETS: dict[str, dict[str, Any]] = {

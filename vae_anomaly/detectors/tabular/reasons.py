@@ -26,8 +26,6 @@ from vae_anomaly.detectors.tabular.encode.table import EncodedTable
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
 from vae_anomaly.detectors.tabular.model import RowScorer
 
-__all__ = ["Expectation", "expect_column", "look_alike", "reasons_for", "row_reasons"]
-
 Phrase = Callable[[pd.Series], str]
 MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05

@@ -27,8 +27,6 @@ from vae_anomaly.thresholds import Threshold
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-__all__ = ["fill_detector", "state_of"]
-
 KEY = "entities"
 
 

@@ -11,8 +11,6 @@ from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.members import MEMBERS, Member, beta_of
 from vae_anomaly.vae.training import TrainingConfig
 
-__all__ = ["ColumnMask", "FitOptions", "training_config"]
-
 MAX_LATENTS = 32
 MASKED_ROWS = 0.5
 LARGEST_MASK = 0.8

@@ -11,8 +11,6 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.metrics import Interval
 
-__all__ = ["ReviewedQuality", "reviewed_quality"]
-
 _N_DRAWS = 1000
 _LEVEL = 0.95
 

@@ -30,8 +30,6 @@ from vae_anomaly.thresholds.rules import (
     nested_flags,
 )
 
-__all__ = ["ReviewedSample", "threshold_from_reviews"]
-
 _MAX_STRATA = 5
 _MIN_REVIEWED = 10  # reviewed items of a stratum
 

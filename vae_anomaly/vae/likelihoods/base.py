@@ -15,15 +15,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = [
-    "LearnedScale",
-    "Likelihood",
-    "check_classes",
-    "draw_codes",
-    "draw_gamma",
-    "draw_normal",
-]
-
 
 class Likelihood(nn.Module, ABC):
     """Distribution of one data dimension given what the decoder emits for it.

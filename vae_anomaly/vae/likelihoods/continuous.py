@@ -15,12 +15,6 @@ from vae_anomaly.vae.likelihoods.base import LearnedScale, Likelihood, draw_gamm
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = [
-    "GaussianLikelihood",
-    "OptimalGaussianLikelihood",
-    "StudentTLikelihood",
-]
-
 HALF_LOG_2PI = 0.5 * log(2 * pi)
 
 

@@ -20,15 +20,6 @@ from vae_anomaly.vae.likelihoods.base import (
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = [
-    "BernoulliLikelihood",
-    "CategoricalLikelihood",
-    "DiscretizedLogisticLikelihood",
-    "NegativeBinomialLikelihood",
-    "OrdinalLikelihood",
-    "PoissonLikelihood",
-]
-
 
 class BernoulliLikelihood(Likelihood):
     """Bernoulli from logits, for binary data.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["SweepGrid", "SweepSettings"]
-
 
 @dataclass(frozen=True)
 class SweepGrid:

@@ -12,8 +12,6 @@ from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SweepCell", "SweepReport"]
-
 
 @dataclass(frozen=True)
 class SweepCell:

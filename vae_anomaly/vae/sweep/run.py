@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAE
 
-__all__ = ["sweep"]
-
 MIN_SAMPLES = 2
 N_DRAWS = 8  # from the posterior, for the expected nll
 EIGEN_SAMPLES = 2000  # that the forecast of active latents looks at

@@ -23,8 +23,6 @@ from vae_anomaly.errors import ModelRefusedError, StorageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
-
 FORMAT = "vae-anomaly-checkpoint/1"
 
 

@@ -9,8 +9,6 @@ from typing import Literal
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.vae.objectives import KLSchedule
 
-__all__ = ["TrainingConfig"]
-
 
 @dataclass(frozen=True)
 class TrainingConfig:

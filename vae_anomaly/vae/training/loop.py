@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
     from vae_anomaly.vae.model import VAEOutput
 
-__all__ = ["History", "fit_vae"]
-
 logger = logging.getLogger(__name__)
 
 Corruption = Callable[["Tensor", "Generator"], "Tensor"]

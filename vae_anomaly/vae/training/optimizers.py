@@ -11,8 +11,6 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from vae_anomaly.vae.training.config import TrainingConfig
 
-__all__ = ["WeightAverage", "make_optimizer"]
-
 
 class WeightAverage:
     """Exponential moving average of a model's parameters."""

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
-__all__ = ["BatchStream", "RunningMeans", "Samples"]
-
 
 @dataclass(frozen=True)
 class Samples:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vae_anomaly.data.tables.schema import Column
+from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.tabular.encode.columns import MATCH
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import (

@@ -26,8 +26,6 @@ from torch.nn import functional
 from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, FilterBank
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 
-__all__ = ["MAX_MAPS", "BackboneBank", "BackboneSpec", "weights_digest"]
-
 MAX_MAPS: Final = 32
 """Channels that the VAEs see at most, shared evenly by the module's maps."""
 

@@ -29,17 +29,6 @@ from torch.nn import functional
 
 from vae_anomaly.errors import ConfigError
 
-__all__ = [
-    "CELL",
-    "BankOutput",
-    "FilterBank",
-    "blur",
-    "dihedral_maps",
-    "fold_kernels",
-    "gaussian_kernel",
-    "luminance",
-]
-
 CELL: Final = 8
 """Side of a grid cell in pixels of the resized picture."""
 

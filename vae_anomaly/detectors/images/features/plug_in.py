@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.image_list import Pictures
 
 
-__all__ = [
-    "check_features",
-    "plug_in",
-    "refuse_needless",
-    "restore_plugged",
-    "storable_config",
-    "storable_weights",
-]
-
 _MODULE: Final = ".bank.backbone."
 _TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
 Network = TypeVar("Network", bound=nn.Module)

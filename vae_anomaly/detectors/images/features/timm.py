@@ -18,8 +18,6 @@ from torch import Tensor, nn
 
 from vae_anomaly.errors import ConfigError, MissingExtraError
 
-__all__ = ["PREFIX", "TimmFeatures", "build_timm", "read_timm"]
-
 PREFIX: Final = "timm:"
 _STRIDES: Final = (4, 16)  # finer maps hold what the fixed bank sees, coarser ones cannot locate
 _MOST_LEVELS: Final = 3

@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 
 
-__all__ = ["MIN_PICTURES", "FittedNetwork", "fit_bank_network", "training_metrics"]
-
 MIN_PICTURES: Final = 8
 
 

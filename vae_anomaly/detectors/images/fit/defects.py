@@ -23,9 +23,6 @@ from scipy import ndimage
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["FAMILIES", "add_defects", "cell_mask", "soft_ellipse", "soft_noise_mask"]
-
-
 FAMILIES: Final[dict[str, float]] = {"spot": 0.27, "scratch": 0.23, "patch": 0.25, "change": 0.25}
 """Share of each family among the defects drawn."""
 

@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
 
 
-__all__ = [
-    "choose_folds",
-    "fit_network",
-    "group_names",
-    "placing",
-    "shared_groups",
-    "warn_of_blindness",
-    "warn_of_few",
-]
-
 logger = logging.getLogger(__name__)
 
 _SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen

@@ -9,8 +9,6 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.errors import NotEnoughDataError
 
-__all__ = ["N_FOLDS", "assign_folds", "evenly", "network_parts", "validation_split"]
-
 N_FOLDS: Final = 5
 _VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
 

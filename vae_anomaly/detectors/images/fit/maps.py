@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.features.backbone import BackboneBank
 
 
-__all__ = ["TrainingMaps", "as_tensor", "read_training_maps"]
-
-
 @dataclass(frozen=True)
 class TrainingMaps:
     """Good pictures and their corrupted copies, as the bank sees them.

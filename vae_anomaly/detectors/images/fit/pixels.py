@@ -34,8 +34,6 @@ from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.training import History, fit_vae
 from vae_anomaly.vae.vq import VQVAE
 
-__all__ = ["PixelTask", "fit_pixel_network"]
-
 logger = logging.getLogger(__name__)
 
 _MOST_PROBES = 512  # pictures that a forecast is made of

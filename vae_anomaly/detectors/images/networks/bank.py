@@ -38,15 +38,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAEOutput
 
-__all__ = [
-    "BankNetwork",
-    "Inspection",
-    "LinearLevel",
-    "NetworkSpec",
-    "PictureNetwork",
-    "RepairMember",
-]
-
 RESIDUAL_BOUND = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 

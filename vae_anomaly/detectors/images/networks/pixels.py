@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAEOutput
 
-__all__ = ["PixelNetwork"]
-
 
 class PixelNetwork(nn.Module):
     """A VAE on pixels, the scale of its heat, and the bank's whole-picture statistics.

@@ -26,8 +26,6 @@ from vae_anomaly.vae.objectives import gaussian_kl, negative_elbo
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-__all__ = ["RepairOutput", "RepairVAE", "focal_cross_entropy"]
-
 _GROUPS = 8
 _LATENT_START = -2.0
 _HEAD_START = -2.0

@@ -19,8 +19,6 @@ from vae_anomaly.errors import NotEnoughDataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MapScale", "ResidualScale", "Standardiser", "energy_map"]
-
 _VARIANCE_FLOOR = 1e-3
 _ENERGY_FLOOR = 0.1
 _ENERGY_BLUR = 1.2

@@ -35,8 +35,6 @@ from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
-__all__ = ["INPUT", "TOLERANCE", "OnnxExport", "export_onnx"]
-
 INPUT: Final = "pictures"
 """Name of the file's input: uint8 of shape (N, H, W, C)."""
 

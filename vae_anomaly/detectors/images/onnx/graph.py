@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from vae_anomaly.scoring.conformal import ConformalCalibration
 
 
-__all__ = ["CalibrationGraph", "ImageScoreGraph", "PiecewiseLinear"]
-
-
 class PiecewiseLinear(nn.Module):
     """A function that is linear between knots and beyond the first and the last.
 

@@ -18,8 +18,6 @@ from vae_anomaly.detectors.images.onnx.graph import CalibrationGraph, ImageScore
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
-__all__ = ["OUTPUTS", "Preparation", "ScoringGraph"]
-
 OUTPUTS = ("raw_score", "anomaly_score", "p_value", "heatmap")
 """What `ScoringGraph` returns, in this order."""
 

@@ -23,16 +23,6 @@ from vae_anomaly.errors import ImageError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.image_list import Pictures
 
-__all__ = [
-    "FOREGROUND_CHOICES",
-    "REGISTER_CHOICES",
-    "choose_foreground",
-    "choose_registration",
-    "masked",
-    "masked_inspection",
-    "moved_back",
-]
-
 REGISTER_CHOICES: Final = ("off", "auto", "shift")
 FOREGROUND_CHOICES: Final = ("off", "auto")
 

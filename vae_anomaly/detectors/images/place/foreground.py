@@ -20,8 +20,6 @@ from scipy import ndimage
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
 
-__all__ = ["Foreground", "find_foreground"]
-
 _FRAME: Final = 0.03  # width of the border that must be background, as a share of the side
 _EVEN: Final = 0.04  # deviation from the border's median that counts as background
 _TEXTURE: Final = 0.015  # mean step between neighbours in the border

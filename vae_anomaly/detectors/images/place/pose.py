@@ -27,10 +27,6 @@ from vae_anomaly.metrics import auroc
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "AS_IS", "MIRRORS", "POSES", "Pose", "augment", "n_copies", "pose_scores", "symmetry_group",
-]  # fmt: skip
-
 Pose = tuple[int, bool]
 """Quarter turns counter-clockwise, after a left-right mirror or not."""
 

@@ -16,8 +16,6 @@ from vae_anomaly.arrays import AnyArray, Arrays, Floats32
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors.images.place.registration import BOUND, Registration, Shift
 
-__all__ = ["Refinement", "window_of"]
-
 WINDOW: Final = 512
 """Side of the window, in pixels of the picture, where it holds one."""
 

@@ -24,8 +24,6 @@ from scipy import fft, ndimage
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
 
-__all__ = ["Registration", "Shift", "shift_maps", "shift_picture"]
-
 BOUND: Final = 0.10
 """Largest shift, as a share of the side."""
 

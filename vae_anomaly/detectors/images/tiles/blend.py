@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.tiles.grid import TileGrid
 
 
-__all__ = ["TileBlend", "pool_tiles"]
-
-
 class TileBlend:
     """Collect the maps of tiles, a few at a time, and join them to the map of the picture.
 

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
     Bank = FilterBank | BackboneBank
 
-__all__ = ["MAX_CELLS", "FittedTiles", "fit_tiles"]
-
 MAX_CELLS: Final = 512_000
 """Cells of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
 

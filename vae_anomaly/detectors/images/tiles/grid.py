@@ -11,8 +11,6 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["TileGrid"]
-
 
 @dataclass(frozen=True)
 class TileGrid:

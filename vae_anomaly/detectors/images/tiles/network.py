@@ -43,10 +43,6 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
 
 
-__all__ = [
-    "TileLayout", "TilePositions", "TiledNetwork", "examine_tiles", "inspect_tiles"
-]  # fmt: skip
-
 Said = TypeVar("Said")
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.tiles.grid import TileGrid
 
 
-__all__ = ["PlacedPicture", "TilePlacing", "choose_refinement"]
-
 _PROBES: Final = 16  # pictures whose window is the reference
 
 

@@ -15,14 +15,6 @@ import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
 
-__all__ = [
-    "CategoricalColumn",
-    "ColumnEncoder",
-    "Encoded",
-    "Feature",
-    "NumericColumn",
-]
-
 Series = pd.Series  # of one column, typed by the schema
 
 MISSING = "<missing>"  # the category of an empty cell

@@ -23,9 +23,6 @@ from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
 from vae_anomaly.errors import ConfigError
 
-__all__ = ["Condition", "find_condition"]
-
-
 SHRINKAGE = 10.0  # rows that the whole table counts for, in the moments of a condition
 APART = 2.0  # between two conditions, standard deviations: with 1, others vouch for broken rows
 UNSEEN = 10.0  # to a condition never seen, standard deviations

@@ -44,8 +44,6 @@ from vae_anomaly.detectors.tabular.encode.timestamps import (
 )
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
-__all__ = ["EncodedTable", "TableEncoder"]
-
 logger = logging.getLogger(__name__)
 
 MAX_TIMESTAMP_PAIRS = 6

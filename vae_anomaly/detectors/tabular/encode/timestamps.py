@@ -20,8 +20,6 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     Series,
 )
 
-__all__ = ["TimestampColumn", "days_between", "encoder_from_dict"]
-
 DAY_S = 86_400.0
 
 

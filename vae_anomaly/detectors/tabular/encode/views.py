@@ -15,9 +15,6 @@ from scipy.special import ndtri
 
 from vae_anomaly.arrays import Arrays, Bools, Floats, Floats32, Ints
 
-__all__ = ["AdaptiveView", "StandardView", "View", "make_view"]
-
-
 HEAVY_TAIL_KURTOSIS = 4.0  # the normal law has 3, the uniform 1.8
 MAX_KNOTS = 1024  # of the rank table of one column
 TAIL_KNOTS = 128  # kept exactly at either end of it

@@ -17,8 +17,6 @@ from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predi
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-__all__ = ["forewarn", "latent_health", "training_metrics"]
-
 logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
 

@@ -15,12 +15,6 @@ import numpy as np
 from vae_anomaly.arrays import Ints
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 
-__all__ = [
-    "Fold", "draw_rows", "group_codes", "held_out_groups", "only_used", "plan_rows",
-    "weighted_rows",
-]  # fmt: skip
-
-
 MIN_ROWS = 10
 MIN_ROWS_TO_SPLIT = 2_000
 HELD_OUT_SHARE = 0.1

@@ -37,9 +37,6 @@ from vae_anomaly.vae.noise import GaussianNoise
 from vae_anomaly.vae.stacked import EnsembleGroup, EnsembleVAE, TargetLayout
 from vae_anomaly.vae.training import History, fit_vae
 
-__all__ = ["fit_scorers", "uses_typed_elbo"]
-
-
 MAX_FEATURES_WITH_MASK = 100  # wider inputs are not doubled
 DISCRETE_SHARE = 0.5
 MAX_TRUST_ROWS = 600

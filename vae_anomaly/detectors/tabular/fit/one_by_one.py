@@ -20,8 +20,6 @@ from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.training import History, fit_vae
 
-__all__ = ["train_alone"]
-
 Job = tuple[Floats32, Fold, Condition | None]
 N_COMPONENTS = 20
 

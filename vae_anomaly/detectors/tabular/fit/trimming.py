@@ -23,9 +23,6 @@ from scipy.stats import rankdata
 from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 
-__all__ = ["NEAREST_IF_CONTAMINATED", "neighbour_distances", "strangeness", "trim", "usual_scores"]
-
-
 NEIGHBOURS = 20
 SMALLEST_SHARE = 0.02
 LARGEST_SHARE = 0.5

@@ -21,9 +21,6 @@ import torch
 
 from vae_anomaly.arrays import Bools, Floats, Floats32
 
-__all__ = ["EVEN_TYPED", "NO_PREFERENCE", "kernel_log_density", "vae_trust"]
-
-
 NO_PREFERENCE = 0.5
 EVEN = 0.3  # nats per feature by which the kernel leads where both are trusted alike
 EVEN_TYPED = 0.9  # the same for the vote of a typed ELBO

@@ -15,8 +15,6 @@ from vae_anomaly.detectors.tabular.fit.trust import (
 )
 from vae_anomaly.detectors.tabular.model import ViewScorer, evidence_of
 
-__all__ = ["NOTHING_TO_COMPARE", "Trust", "trust_in_vae"]
-
 
 class Trust(NamedTuple):
     """How far a VAE is trusted, each in (0, 1): its latents against rows, and its typed ELBO."""

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["ChunkProduct"]
-
 
 class ChunkProduct:
     """Multiply chunks of rows by one table.

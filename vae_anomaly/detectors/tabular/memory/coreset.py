@@ -20,9 +20,6 @@ import torch
 
 from vae_anomaly.arrays import Floats, Floats32, Ints
 
-__all__ = ["choose_exemplars"]
-
-
 ROUND = 512  # exemplars drawn before distances are measured anew
 BLOCK = 2_048  # rows measured at a time: their products stay in the processor's cache
 NOISE = 1e-5  # of a squared norm, under which a squared distance from products is rounding

@@ -43,9 +43,6 @@ from vae_anomaly.arrays import Arrays, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.memory.chunk_product import ChunkProduct
 from vae_anomaly.errors import NotEnoughDataError
 
-__all__ = ["ExemplarMemory", "Neighbours", "Projection"]
-
-
 CHUNK = 128  # rows a matrix product is made for; always this many
 N_GROUPS = 128  # for 5 neighbours; 64 for 3
 EXACT_BELOW = 512  # exemplars, under which every one is its own group

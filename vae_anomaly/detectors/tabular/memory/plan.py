@@ -17,9 +17,6 @@ import numpy as np
 from vae_anomaly.arrays import Bools, Ints
 from vae_anomaly.detectors.tabular.fit.folds import Fold, draw_rows
 
-__all__ = ["MemoryRows", "max_memory_rows", "plan_memory"]
-
-
 MAX_MEMORY_ROWS = 60_000
 MAX_CELLS = 3_000_000  # of these rows: of wide tables fewer are held
 MIN_ROWS = 5_000  # fewer are no table worth a summary: a tenth of them tells too little
