@@ -29,7 +29,7 @@ def folders() -> list[Path]:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """Return what made the models of a folder, and its cases: input and module by name."""
+    """Return what made the models of a folder, and its cases: input, module, number of reasons."""
     return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
 
 
@@ -49,15 +49,15 @@ def read_input(folder: Path, name: str) -> Any:
     return path
 
 
-def answers(detector: Any, given: Any) -> dict[str, Any]:
-    """Ask a detector all that is kept, as JSON values."""
+def answers(detector: Any, given: Any, case: dict[str, Any]) -> dict[str, Any]:
+    """Ask a detector all that is kept of a case, as JSON values."""
     if getattr(detector, "entities_", None) is not None:
         given = detector.entities_.copy().extend(given)
     found = {
         "assess": detector.assess(given),
         "evidence": detector.evidence(given),
         "explain": detector.explain(given),
-        "reasons": detector.reasons(given),
+        "reasons": detector.reasons(given, top=case["top"]),
         "threshold": detector.threshold_.value,
     }
     if getattr(detector, "tile_size", None) is None:

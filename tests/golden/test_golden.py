@@ -50,7 +50,7 @@ def test_golden_models_stay_small(folder):
 
 @pytest.mark.parametrize(("folder", "case"), CASES)
 def test_a_saved_model_answers_as_the_version_that_saved_it(folder, case):
-    found = answers(read_back(folder, case), read_input(folder, case["input"]))
+    found = answers(read_back(folder, case), read_input(folder, case["input"]), case)
     assert differences(found, kept_of(folder, case)) == []
 
 
@@ -80,7 +80,7 @@ def changed_weights(model: Path) -> None:
 def test_weights_that_are_a_thousandth_larger_are_noticed(copied):
     folder, case = copied
     changed_weights(folder / case["name"] / "model")
-    found = answers(read_back(folder, case), read_input(folder, case["input"]))
+    found = answers(read_back(folder, case), read_input(folder, case["input"]), case)
     assert differences(found, kept_of(folder, case))
 
 
@@ -144,8 +144,9 @@ def test_a_model_in_a_store_of_an_earlier_version_still_loads(registered, tmp_pa
     monkeypatch.setenv("VAE_ANOMALY_CACHE", str(tmp_path / "cache"))
     folder, uri = registered
     detector, resolved = load("models:/readings@champion", uri)
-    case = {"name": "table_probability", "input": "readings.parquet"}
-    found = answers(detector, read_input(folder, case["input"]))
+    cases = manifest_of(folder)["cases"]
+    case = next(case for case in cases if case["name"] == "table_probability")
+    found = answers(detector, read_input(folder, case["input"]), case)
     assert differences(found, kept_of(folder, case)) == []
     assert (resolved.version, show_model("readings", uri).promotions[0].who) == (1, "golden")
 
