@@ -13,8 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from vae_anomaly.batch import log_to_stderr
-from vae_anomaly.data.tables.kinds import did_you_mean
-from vae_anomaly.errors import ConfigError, VaeAnomalyError
+from vae_anomaly.errors import ConfigError, VaeAnomalyError, did_you_mean
 
 __all__ = ["Job", "Place", "Section", "read_job", "run_job"]
 

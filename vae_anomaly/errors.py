@@ -24,6 +24,8 @@ Every class carries the exit code that the command line returns for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -123,3 +125,10 @@ class MissingExtraError(VaeAnomalyError, ImportError):
     """An optional dependency is needed; the message holds the install command."""
 
     exit_code = 2
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)", or nothing where no name is near."""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

@@ -63,8 +63,8 @@ def test_one_seed_gives_one_model_and_leaves_the_global_state_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "vea"}, r"'kind'.*Got 'vea'\. Did you mean 'vae'\?"),
-        ({"likelihood": "gausian"}, r"'likelihood'.*Did you mean 'gaussian'\?"),
+        ({"kind": "vea"}, r"'kind'.*Got 'vea' \(did you mean 'vae'\?\)"),
+        ({"likelihood": "gausian"}, r"'likelihood'.*did you mean 'gaussian'\?"),
         (
             {"prior": "flow"},
             r"'prior' of a model must be one of mixture, normal, vamp\. Got 'flow'",
@@ -79,7 +79,7 @@ def test_a_name_that_stands_for_nothing_is_answered_with_the_choices(options, me
 
 def test_an_unknown_entry_is_refused():
     values = describe().to_dict() | {"latent_dims": 3}
-    with pytest.raises(ConfigError, match=r"Got 'latent_dims'\. Did you mean 'latent_dim'\?"):
+    with pytest.raises(ConfigError, match=r"Got 'latent_dims' \(did you mean 'latent_dim'\?\)"):
         ModelDescription.from_dict(values)
 
 

@@ -10,18 +10,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-from vae_anomaly.persistence import read_model
 
 if TYPE_CHECKING:
+    from vae_anomaly.detectors.base import BaseVAEDetector
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
 _HOME = {
+    "BaseVAEDetector": "vae_anomaly.detectors.base",
     "ImageVAEDetector": "vae_anomaly.detectors.images.detector",
     "TabularVAEDetector": "vae_anomaly.detectors.tabular.detector",
 }
@@ -63,6 +63,8 @@ def load_detector(
     ConfigError
         If ``features`` or a GPU are given to a model of tables, or there is no such device here.
     """
+    from vae_anomaly.persistence import read_model
+
     place = device_name(device)
     state = read_model(path)
     if state.kind not in _KINDS:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.data.tables.kinds import did_you_mean
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, did_you_mean
 from vae_anomaly.evaluation.items import score_items
 from vae_anomaly.evaluation.report import evaluate
 from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import nn
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, did_you_mean
 from vae_anomaly.vae.autoencoder import AutoEncoder
 from vae_anomaly.vae.conditional import ConditionalVAE
 from vae_anomaly.vae.importance_weighted import ImportanceWeightedVAE
@@ -252,9 +251,7 @@ MEMBERS: dict[str, Callable[[ModelDescription], VAE]] = {
 
 def _check_name(what: str, name: str, known: Mapping[str, object]) -> None:
     if name not in known:
-        near = get_close_matches(name, known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
             f"The {what!r} of a model must be one of {', '.join(sorted(known))}. "
-            f"Got {name!r}.{hint}"
+            f"Got {name!r}{did_you_mean(name, known)}."
         )

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from vae_anomaly import Threshold, load_detector
+from vae_anomaly.detectors.parameters import SCORES
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 from vae_anomaly.detectors.tabular.fit.folds import plan_rows, weighted_rows
-from vae_anomaly.detectors.tabular.parameters import SCORES
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError, SchemaError
 
 QUICK = {"max_steps": 40, "hidden": 16, "random_state": 0}

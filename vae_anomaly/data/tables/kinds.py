@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -56,10 +54,3 @@ class Column(BaseModel):
     def is_feature(self) -> bool:
         """Whether a model reads this column."""
         return self.kind in FEATURE_KINDS
-
-
-def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)", or nothing where no name is near."""
-    by_lower = {candidate.lower(): candidate for candidate in candidates}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f" (did you mean {by_lower[near[0]]!r}?)" if near else ""

@@ -12,9 +12,8 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Floats, Objects
 from vae_anomaly.data.images.folders import GOOD_NAMES
 from vae_anomaly.data.tables.cells import read_booleans, read_text
-from vae_anomaly.data.tables.kinds import did_you_mean
 from vae_anomaly.data.tables.read import iter_batches, read_table
-from vae_anomaly.errors import ConfigError, DataError, SchemaError
+from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
 NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
 MAX_KINDS = 100

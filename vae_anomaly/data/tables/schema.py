@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.infer import elapsed_columns, infer_column
-from vae_anomaly.data.tables.kinds import Column, ColumnKind, did_you_mean
-from vae_anomaly.errors import ConfigError, DataError, SchemaError
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
 _TROUBLE: Final = {
     "infinite": "is infinite",

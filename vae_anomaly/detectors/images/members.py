@@ -8,10 +8,8 @@ latents, their prior and the objective.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from vae_anomaly.errors import ConfigError
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.noise import Chain, GaussianNoise, MaskingNoise
 
@@ -107,26 +105,5 @@ MODELS: Final = ("bank", *PIXEL_MEMBERS)
 
 
 def model_name(model: object) -> str:
-    """Return the name in `MODELS` that a user's ``model=`` stands for.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such model, or it makes no sense for pictures of good parts alone.
-    """
-    name = ALIASES.get(str(model), str(model))
-    if name in MODELS:
-        return name
-    if name == "semi_supervised":
-        raise ConfigError(
-            "The 'model' parameter of ImageVAEDetector cannot be 'semi_supervised': that model "
-            "learns from labelled classes, and this detector sees good parts only. Got "
-            "'semi_supervised'; take 'conditional' with condition= for several products, or build "
-            "it with vae_anomaly.vae.family."
-        )
-    near = get_close_matches(name, (*MODELS, *ALIASES), 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(
-        f"The 'model' parameter of ImageVAEDetector must be one of {', '.join(MODELS)}. "
-        f"Got {model!r}.{hint}"
-    )
+    """Return the name in `MODELS` that a user's ``model=`` stands for."""
+    return ALIASES.get(str(model), str(model))

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vae_anomaly.detectors.tabular.members import beta_of, member_faults
+from vae_anomaly.detectors.parameters import TABULAR, faults_of
+from vae_anomaly.detectors.tabular.members import MEMBERS, beta_of
 from vae_anomaly.detectors.tabular.settings import FitOptions
 from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 
-SCORES = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
-MIN_MEMORY = 100
+PRIOR_SCORES = ("elbo", "iw_nll", "kl")
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_960)},
     "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_960)},
@@ -52,24 +52,41 @@ def check_parameters(d: TabularVAEDetector) -> None:
     ------
     ConfigError
     """
-    rules: dict[str, tuple[bool, str]] = {
-        "score": (d.score in SCORES, f"one of {', '.join(SCORES)}"),
-        "preset": (d.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
-        "latent_dim": (d.latent_dim is None or d.latent_dim >= 1, "an int >= 1 or None"),
-        "hidden": (d.hidden >= 1, "an int >= 1"),
-        "max_steps": (d.max_steps is None or d.max_steps >= 1, "an int >= 1 or None"),
-        "memory": (
-            d.memory is None or (d.memory >= MIN_MEMORY and d.memory % 1 == 0),
-            f"an int >= {MIN_MEMORY} or None",
-        ),
-        "contamination": (0 <= d.contamination < 0.5, "a number in [0, 0.5)"),
-        "target_fpr": (0 < d.target_fpr < 1, "a number in (0, 1)"),
-    }
-    wrong = [
-        f"The {name!r} parameter of {type(d).__name__} must be {wanted}. Got {getattr(d, name)!r}."
-        for name, (fine, wanted) in rules.items()
-        if not fine
-    ]
-    wrong += member_faults(d.model, d.condition, d.beta, d.score, type(d).__name__)
+    owner = type(d).__name__
+    faults = faults_of(TABULAR, d.get_params(deep=False), owner)
+    wrong = list(faults.values())
+    if "model" not in faults:
+        wrong += _condition_faults(d.model, d.condition)
+        wrong += _member_faults(d.model, d.beta, d.score, owner)
     if wrong:
         raise ConfigError(" ".join(wrong))
+
+
+def _condition_faults(model: str, condition: str | None) -> list[str]:
+    if model == "conditional" and condition is None:
+        return [
+            "model='conditional' needs to know the column that rows are compared within; got "
+            "condition=None. Pass for example condition='product' (--condition product)."
+        ]
+    if model != "conditional" and condition is not None:
+        return [
+            f"Only model='conditional' takes a condition; got condition={condition!r} with "
+            f"model={model!r}. Set model='conditional', or leave the condition out."
+        ]
+    return []
+
+
+def _member_faults(model: str, beta: float | None, score: str, owner: str) -> list[str]:
+    """Say what the chosen member has not: a KL to weigh, or a prior."""
+    faults, member = [], MEMBERS[model]
+    if member.beta is None and beta is not None:
+        faults.append(
+            f"The 'beta' parameter of {owner} has no meaning for model={model!r}, whose loss has "
+            f"no KL to weigh. Got {beta!r}. Leave it out, or use model='beta'."
+        )
+    if not member.has_prior and score in PRIOR_SCORES:
+        faults.append(
+            f"score={score!r} needs a prior, which model={model!r} has not. "
+            "Use score='fused', 'latent' or 'reconstruction', or another model."
+        )
+    return faults

@@ -32,7 +32,6 @@ from vae_anomaly.progress import Progress, null_progress
 if TYPE_CHECKING:
     from torch import Tensor
 
-POSE_CHOICES: Final = ("auto", "fixed", "any")
 _MOST_LATENTS: Final = 120
 _ROWS_PER_LATENT: Final = 4
 

@@ -23,8 +23,6 @@ from vae_anomaly.errors import ImageError
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.image_list import Pictures
 
-REGISTER_CHOICES: Final = ("off", "auto", "shift")
-FOREGROUND_CHOICES: Final = ("off", "auto")
 
 _PROBES: Final = 64
 
