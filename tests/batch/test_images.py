@@ -23,7 +23,7 @@ from vae_anomaly.batch import (
     read_results,
     score_images,
 )
-from vae_anomaly.batch.overlay import render_overlay
+from vae_anomaly.batch.images import render_overlay
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
 from vae_anomaly.failpoints import VARIABLE
 

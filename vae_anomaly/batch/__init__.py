@@ -13,16 +13,15 @@
 
 from __future__ import annotations
 
+from vae_anomaly.batch.engines import graceful_termination, score_partition
 from vae_anomaly.batch.job import RunSummary
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.logs import JsonFormatter, log_to_stderr
 from vae_anomaly.batch.manifest import read_manifest, read_results
-from vae_anomaly.batch.partition import score_partition
 from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.quarantine import BadItem, read_quarantine
 from vae_anomaly.batch.run import score_images, score_tables
 from vae_anomaly.batch.settings import Options, Output, ScoringModel
-from vae_anomaly.batch.signals import graceful_termination
 
 __all__ = [
     "BadItem",

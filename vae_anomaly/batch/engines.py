@@ -5,20 +5,102 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from vae_anomaly.batch.histories import State
+from vae_anomaly.batch.histories import HistoryFile
 from vae_anomaly.batch.ledger import PartitionResult
-from vae_anomaly.batch.partition import score_partition
-from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.plan import Partition, input_digest
+from vae_anomaly.batch.quarantine import Counts
+from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.errors import DataError
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress, null_progress
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
+StartOf = Callable[[Partition], HistoryFile | None]
+"""Returns the histories that a partition goes on from."""
+
+
+def score_partition(
+    partition: Partition,
+    model: ScoringModel,
+    output: Output,
+    *,
+    progress: Progress = null_progress,
+    start: HistoryFile | None = None,
+) -> PartitionResult:
+    """Score one partition and commit its output file; the same arguments give the same bytes.
+
+    It takes picklable arguments and needs nothing else, so any engine can run it anywhere that sees
+    the same files. The output file is put in place last; the caller then writes the ledger.
+
+    Parameters
+    ----------
+    partition : Partition
+    model : ScoringModel
+    output : Output
+    progress : callable, optional
+    start : HistoryFile, optional
+        Of a model with entities: the histories to go on from.
+
+    Raises
+    ------
+    DataError
+        If the input cannot be read, or was changed since it was planned.
+    StorageError
+        If the output cannot be written.
+    """
+    began = time.perf_counter()
+    reach("partition-started")
+    partition.check_unchanged()
+    counts, names = _score(partition, model, output, progress, start)
+    root = Path(output.root)
+    result = PartitionResult(
+        key=partition.key,
+        input_sha256=input_digest(partition),
+        rows_in=counts.rows_in,
+        rows_out=counts.rows_out,
+        rows_flagged=counts.rows_flagged,
+        rows_quarantined=counts.codes.total(),
+        output=names[0],
+        files={name: sha256_of(root / name) for name in names},
+        codes=dict(counts.codes.most_common()),
+        seconds=time.perf_counter() - began,
+        history=counts.history,
+    )
+    partition.check_unchanged()
+    reach("partition-finished")
+    return result
+
+
+def _score(
+    partition: Partition,
+    model: ScoringModel,
+    output: Output,
+    progress: Progress,
+    start: HistoryFile | None,
+) -> tuple[Counts, list[str]]:
+    """Score by the model's kind; who scores tables loads no image code."""
+    detector = loaded_detector(model)
+    if detector.kind == "tabular":
+        from vae_anomaly.batch.tables import score_table
+
+        return score_table(partition, model, output, detector, progress, start)
+    from vae_anomaly.batch.images import score_images
+
+    return score_images(partition, model, output, detector, progress)
 
 
 def one_process(
@@ -26,7 +108,7 @@ def one_process(
     model: ScoringModel,
     output: Output,
     progress: Progress,
-    start_of: Callable[[Partition], State | None] | None = None,
+    start_of: StartOf | None = None,
 ) -> Iterator[tuple[Partition, Outcome]]:
     """Score one after the other, here; ``start_of`` is asked for each when its turn comes."""
     images = sum(len(partition.files) for partition in todo if partition.kind == "images")
@@ -58,12 +140,35 @@ def many_processes(
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def graceful_termination() -> Iterator[None]:
+    """Turn SIGTERM into ``SystemExit(143)`` inside the block, so that open files are put away.
+
+    A handler that somebody else has set stays, and outside the main thread nothing is done.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def _attempt(
     partition: Partition,
     model: ScoringModel,
     output: Output,
     tell: Progress = null_progress,
-    start_of: Callable[[Partition], State | None] | None = None,
+    start_of: StartOf | None = None,
 ) -> Outcome:
     """Score a partition; an input that cannot be read is told and does not end the run."""
     try:
@@ -73,7 +178,7 @@ def _attempt(
         return str(err)
 
 
-def _prepare_worker(threads: int, device: str, started: Any) -> None:
+def _prepare_worker(threads: int, device: str, started: Synchronized[int]) -> None:
     """Set a new process up; ``started`` counts them, and "cuda" shares them out to the GPUs."""
     import torch
 

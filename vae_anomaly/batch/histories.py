@@ -38,7 +38,7 @@ GAP = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
-class State:
+class HistoryFile:
     """Histories as they stood at some time, and where they lie.
 
     Parameters
@@ -63,7 +63,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Chain:
+class HistoryChain:
     """The order of the partitions of a run, and the state that each begins from.
 
     Parameters
@@ -74,20 +74,26 @@ class Chain:
         The model's.
     spans : dict of str to (int, int), or None
         Oldest and newest time of each partition, by key; None where no time can be read.
-    given : tuple of State
+    given : tuple of HistoryFile
         The model's own and the one asked for.
     """
 
     root: Path
     columns: EntityColumns
     spans: Mapping[str, tuple[int, int] | None]
-    given: tuple[State, ...] = field(default=())
+    given: tuple[HistoryFile, ...] = field(default=())
 
     @classmethod
     def of(
-        cls, plan: Iterable[Partition], detector: Any, root: Path, state: str | Path | None
-    ) -> Chain:
+        cls,
+        plan: Iterable[Partition],
+        entities: EntityHistories,
+        root: Path,
+        state: str | Path | None,
+    ) -> HistoryChain:
         """Read the times of all partitions, and the state that was asked for.
+
+        ``entities`` are the model's own, at the end of its training.
 
         Raises
         ------
@@ -96,9 +102,8 @@ class Chain:
         ModelRefusedError
             If it is damaged, or of other columns.
         """
-        entities: EntityHistories = detector.entities_
         spans = {partition.key: _span(partition, entities) for partition in plan}
-        given = [State(entities.until or 0, entities.digest())]
+        given = [HistoryFile(entities.until or 0, entities.digest())]
         given += states_of(state, entities.columns) if state is not None else []
         return cls(root, entities.columns, spans, tuple(given))
 
@@ -111,7 +116,7 @@ class Chain:
 
         return sorted(plan, key=place)
 
-    def start_of(self, partition: Partition, rows: Mapping[str, LedgerRow]) -> State | None:
+    def start_of(self, partition: Partition, rows: Mapping[str, LedgerRow]) -> HistoryFile | None:
         """Return the state that a partition goes on from; None where it has no times.
 
         Raises
@@ -160,15 +165,15 @@ class Chain:
         return chosen
 
 
-class Night:
+class HistoryNight:
     """One partition's features, made from the state before it, and the state after it.
 
     Parameters
     ----------
-    detector : TabularVAEDetector
-        With `entities_`.
+    entities : EntityHistories
+        The model's own, at the end of its training.
     partition : Partition
-    start : State, optional
+    start : HistoryFile, optional
         Where to go on from; None leaves all features missing.
     repeated : ndarray of shape (N,), bool, optional
         Which rows have the id of an earlier one; they are not remembered.
@@ -176,17 +181,17 @@ class Night:
 
     def __init__(
         self,
-        detector: Any,
+        entities: EntityHistories,
         partition: Partition,
-        start: State | None,
+        start: HistoryFile | None,
         repeated: Bools | None = None,
     ) -> None:
         self.start, self.key = start, partition.key
-        self._before: EntityHistories = load_state(start, detector.entities_)
+        self._before = load_state(start, entities)
         self._after = self._before.copy()
         frame = read_table(partition.files[0].path, columns=list(self._after.columns.inputs))
         if start is not None:
-            self._tell_of_odd_times(frame, partition, start)
+            self._warn_of_odd_times(frame, partition, start)
             once = frame if repeated is None else frame[~repeated]
             self._features = self._after.process(once).reindex(frame.index)
         else:
@@ -197,7 +202,7 @@ class Night:
         return pd.concat([frame, self._features.loc[frame.index]], axis=1)
 
     @property
-    def told(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Return what the ledger keeps: digests and ends of the states before and after."""
         if self.start is None:
             return {}
@@ -221,7 +226,9 @@ class Night:
                 self._before.save(temporary)
         return names
 
-    def _tell_of_odd_times(self, frame: pd.DataFrame, partition: Partition, start: State) -> None:
+    def _warn_of_odd_times(
+        self, frame: pd.DataFrame, partition: Partition, start: HistoryFile
+    ) -> None:
         """Warn of rows that the histories may hold already, and of nights that they lack."""
         times = self._after.times(frame)
         times = times[~np.isnat(times)]
@@ -240,13 +247,13 @@ class Night:
             )  # fmt: skip
 
 
-def latest_before(time_ns: int, states: Iterable[State]) -> State | None:
+def latest_before(time_ns: int, states: Iterable[HistoryFile]) -> HistoryFile | None:
     """Return the state that ends latest before a time; the folder's own where two end alike."""
     fitting = [state for state in states if state.until < time_ns]
     return max(fitting, key=lambda state: (state.until, state.own), default=None)
 
 
-def load_state(state: State | None, model: EntityHistories) -> EntityHistories:
+def load_state(state: HistoryFile | None, model: EntityHistories) -> EntityHistories:
     """Return the histories of a state, checked; the model's own where it names no file.
 
     Raises
@@ -270,7 +277,7 @@ def load_state(state: State | None, model: EntityHistories) -> EntityHistories:
     return histories
 
 
-def states_of(source: str | Path, columns: EntityColumns) -> list[State]:
+def states_of(source: str | Path, columns: EntityColumns) -> list[HistoryFile]:
     """Return the states that a file or the output folder of a scoring run holds.
 
     Raises
@@ -297,7 +304,7 @@ def states_of(source: str | Path, columns: EntityColumns) -> list[State]:
     return [*states, *_starts(path, columns)]
 
 
-def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[State]:
+def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[HistoryFile]:
     return [
         _listed(root, row.key, row.history, row.files, own=True)
         for row in rows.values()
@@ -306,27 +313,27 @@ def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[State]:
 
 
 def _listed(
-    root: Path, key: str, told: Mapping[str, Any], files: Mapping[str, str], *, own: bool = False
-) -> State:
+    root: Path, key: str, record: Mapping[str, Any], files: Mapping[str, str], *, own: bool = False
+) -> HistoryFile:
     name = f"{FOLDER}/{key}.npz"
-    return State(int(told["until"]), told["after"], str(root / name), files[name], own)
+    return HistoryFile(int(record["until"]), record["after"], str(root / name), files[name], own)
 
 
-def _starts(root: Path, columns: EntityColumns) -> list[State]:
+def _starts(root: Path, columns: EntityColumns) -> list[HistoryFile]:
     """Return the states from elsewhere that partitions of a folder began from."""
     return [_state(path, columns) for path in sorted((root / FOLDER).glob(f"{START}*.npz"))]
 
 
-def _state(path: Path, columns: EntityColumns) -> State:
+def _state(path: Path, columns: EntityColumns) -> HistoryFile:
     found = path.stat()
-    return _told_by(path, columns, found.st_size, found.st_mtime_ns)
+    return _read_once(path, columns, found.st_size, found.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _told_by(path: Path, columns: EntityColumns, size_bytes: int, mtime_ns: int) -> State:
+def _read_once(path: Path, columns: EntityColumns, size_bytes: int, mtime_ns: int) -> HistoryFile:
     """Read what a file says of itself, once as long as it has not changed."""
     histories = _loaded(path, columns)
-    return State(histories.until or 0, histories.digest(), str(path))
+    return HistoryFile(histories.until or 0, histories.digest(), str(path))
 
 
 def _loaded(path: Path, columns: EntityColumns) -> EntityHistories:
@@ -349,7 +356,7 @@ def _span(partition: Partition, entities: EntityHistories) -> tuple[int, int] | 
     return entities.span(frame)
 
 
-def _begins_alike(partition: Partition, start: State | None, row: LedgerRow | None) -> bool:
+def _begins_alike(partition: Partition, start: HistoryFile | None, row: LedgerRow | None) -> bool:
     """Say whether the state after a partition is what it was."""
     if start is None:
         return True

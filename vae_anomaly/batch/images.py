@@ -1,30 +1,37 @@
-"""Score the pictures of one partition, a few at a time."""
+"""Score the images of one partition, a few at a time, and draw where they are wrong."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from vae_anomaly.arrays import AnyArray, Floats32
-from vae_anomaly.batch.overlay import render_mask, render_overlay
+from vae_anomaly.arrays import Bools, Bytes, Floats32
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
-from vae_anomaly.batch.settings import Output, ScoringModel, Which
+from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.images.bit_depth import stretch
-from vae_anomaly.data.images.decode import decode_image
-from vae_anomaly.errors import CalibrationError, DataError, ImageError
+from vae_anomaly.data.images.decode import Pixels, decode_image
+from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.judging import Fault, all_at_once, faults_in, judge_sound, one_by_one
 
-DRAWN = ("heatmaps", "masks")  # folders of pictures that are written
-AT_ONCE = 32  # decoded pictures in memory
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import ImageDetector
+
+DRAWN = ("heatmaps", "masks")  # folders of images that are written
+AT_ONCE = 32  # decoded images in memory
+LONG_SIDE = 512  # pixels of the longer side of what is drawn
+OPACITY = 0.65
+OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
 IMAGE_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -39,14 +46,19 @@ IMAGE_SCHEMA = pa.schema(
 )
 
 
+Cell = str | float | bool | None
+Row = dict[str, Cell]
+
+
 @dataclass(frozen=True)
 class _Scored:
-    """One picture and what the detector said of it."""
+    """One image and what the detector found."""
 
     file: SourceFile
-    picture: AnyArray
+    pixels: Pixels
     score: float
     p_value: float
+    is_anomaly: bool
     heat: Floats32
 
 
@@ -54,11 +66,10 @@ def score_images(
     partition: Partition,
     model: ScoringModel,
     output: Output,
-    detector: Any,
+    detector: ImageDetector,
     progress: Progress,
-    start: object = None,  # pictures have no history
 ) -> tuple[Counts, list[str]]:
-    """Score a partition of pictures and commit its output.
+    """Score a partition of images and commit its output.
 
     Returns
     -------
@@ -69,103 +80,145 @@ def score_images(
     bad: list[BadItem] = []
     root, counts = Path(output.root), Counts(bad.append)
     part = root / output.part(partition.key)
-    for kind in DRAWN:  # of an earlier run over other pictures
+    for kind in DRAWN:  # of an earlier run over other images
         shutil.rmtree(root / kind / partition.key, ignore_errors=True)
-    rows: list[dict[str, Any]] = []
-    at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large pictures
+    rows: list[Row] = []
+    at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large images
     for start in range(0, len(partition.files), at_once):
         files = partition.files[start : start + at_once]
-        scored = _score(_decoded(files, counts), detector, counts)
+        scored = _score(files, model, detector, counts)
         rows += [_answer(one, model, output, detector.heat_level_, partition.key) for one in scored]
         counts.rows_in += len(files)
         progress("images", counts.rows_in, len(partition.files))
     counts.rows_out = len(rows)
-    counts.rows_flagged = sum(row["is_anomaly"] for row in rows)
+    counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
     partition.check_unchanged()
     quarantine = write_quarantine(root, partition.key, bad)
     with replace_file(part) as temporary:
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         pq.write_table(table, temporary, compression="zstd")
-    drawn = [row[column] for column in ("heatmap", "mask") for row in rows if row[column]]
+    drawn = [str(row[column]) for column in ("heatmap", "mask") for row in rows if row[column]]
     return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
 
 
-def _decoded(files: tuple[SourceFile, ...], counts: Counts) -> list[tuple[SourceFile, AnyArray]]:
-    """Decode a few pictures; note those that cannot be."""
-    pictures: list[tuple[SourceFile, AnyArray]] = []
-    for file in files:
-        try:
-            pictures.append((file, decode_image(file.path)))
-        except ImageError as err:
-            counts.set_aside(BadItem(file.id, err.code, str(err), file.path))
-    return pictures
-
-
 def _score(
-    pictures: list[tuple[SourceFile, AnyArray]], detector: Any, counts: Counts
+    files: Sequence[SourceFile], model: ScoringModel, detector: ImageDetector, counts: Counts
 ) -> list[_Scored]:
-    """Score all at once; when the detector refuses one of them, one by one to find it."""
-    if not pictures:
-        return []
-    try:
-        told = [file.condition for file, _ in pictures] if detector.condition else None
-        said = detector.examine([pixels for _, pixels in pictures], conditions=told)
-    except (DataError, CalibrationError) as err:
-        if len(pictures) > 1:
-            return [one for picture in pictures for one in _score([picture], detector, counts)]
-        counts.set_aside(_refused(pictures[0][0], err))
-        return []
-    values = zip(said.anomaly_score, said.p_value, said.heat, strict=True)
+    """Score a few images; note those that cannot be decoded, then those that have no score."""
+    pixels = one_by_one(files, lambda file: decode_image(file.path))
+    _set_aside(files, faults_in(pixels), counts)
+    decoded = [
+        (file, image)
+        for file, image in zip(files, pixels, strict=True)
+        if not isinstance(image, Fault)
+    ]
+    looks = all_at_once(decoded, lambda some: _examined(some, detector))
+    raw = np.array([np.nan if isinstance(look, Fault) else look[0] for look in looks])
+    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, model.threshold, "picture")
+    _set_aside([file for file, _ in decoded], verdicts.faults, counts)
+    values = zip(verdicts.score, verdicts.p_value, verdicts.is_anomaly, strict=True)
     return [
-        _Scored(file, stretch(pixels, detector.white_), float(score), float(p_value), heat)
-        for (file, pixels), (score, p_value, heat) in zip(pictures, values, strict=True)
-        if _is_finite(score, file, counts)
+        _Scored(
+            file, stretch(image, detector.white_), float(score), float(p_value), bool(flag), look[1]
+        )
+        for (file, image), look, (score, p_value, flag) in zip(decoded, looks, values, strict=True)
+        if not isinstance(look, Fault) and np.isfinite(score)
     ]
 
 
-def _refused(file: SourceFile, err: Exception) -> BadItem:
-    code = (
-        "nonfinite_score" if isinstance(err, CalibrationError) else getattr(err, "code", "refused")
-    )
-    return BadItem(file.id, code, str(err), file.path)
+def _examined(
+    images: Sequence[tuple[SourceFile, Pixels]], detector: ImageDetector
+) -> list[tuple[float, Floats32]]:
+    """Return raw score and heat map of each image."""
+    conditions = [file.condition for file, _ in images] if detector.condition else None
+    seen = detector.examine([pixels for _, pixels in images], conditions=conditions)
+    return list(zip(seen.raw_score.tolist(), seen.heat, strict=True))
 
 
-def _is_finite(score: float, file: SourceFile, counts: Counts) -> bool:
-    if np.isfinite(score):
-        return True
-    message = "the model gave no finite number for this picture"
-    counts.set_aside(BadItem(file.id, "nonfinite_score", message, file.path))
-    return False
+def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:
+    for file, fault in zip(files, faults, strict=True):
+        if fault is not None:
+            counts.set_aside(BadItem(file.id, fault.code, fault.message, file.path))
 
 
-def _answer(
-    one: _Scored, model: ScoringModel, output: Output, level: float, key: str
-) -> dict[str, Any]:
-    flagged, options = one.score > model.threshold, output.options
+def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key: str) -> Row:
+    """Return the row of an image, and draw what is wanted of it."""
+    drawn = output.options.heatmaps, output.options.masks
     name = f"{key}/{PurePosixPath(one.file.id).name}.png"
-    drawn = masked = None
-    if _is_wanted(options.heatmaps, flagged):
-        drawn = f"heatmaps/{name}"
-        _write(render_overlay(one.picture, one.heat, level=level), Path(output.root) / drawn)
-    if _is_wanted(options.masks, flagged):
-        masked = f"masks/{name}"
-        _write(render_mask(one.picture, one.heat, level=level), Path(output.root) / masked)
+    wanted = [which == "all" or (which == "flagged" and one.is_anomaly) for which in drawn]
+    names = [f"{kind}/{name}" if it else None for kind, it in zip(DRAWN, wanted, strict=True)]
+    for path, render_one in zip(names, (render_overlay, render_mask), strict=True):
+        if path is not None:
+            with replace_file(Path(output.root) / path) as temporary:
+                render_one(one.pixels, one.heat, level=level).save(temporary, format="PNG")
     return {
         "id": one.file.id,
         "score": one.score,
         "p_value": one.p_value,
-        "is_anomaly": flagged,
-        "heatmap": drawn,
-        "mask": masked,
+        "is_anomaly": one.is_anomaly,
+        "heatmap": names[0],
+        "mask": names[1],
         "model_version": model.version,
         "threshold": model.threshold,
     }
 
 
-def _is_wanted(which: Which, flagged: bool) -> bool:
-    return which == "all" or (which == "flagged" and flagged)
+# ------------------------------------------------------------------ drawings
 
 
-def _write(image: Image.Image, target: Path) -> None:
-    with replace_file(target) as temporary:
-        image.save(temporary, format="PNG")
+def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
+    """Draw a heat map over its image, on the one fixed scale of all images.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or uint16
+    heat : ndarray of shape (h, w), float32, in sd of held-out normals
+        Stretched over the image; from 0 (transparent) to 10 on the colour scale.
+    level : float
+        Regions above it are outlined.
+
+    Returns
+    -------
+    drawn : PIL.Image of mode RGB
+        At most 512 pixels on its longer side.
+    """
+    base = _shown(image)
+    large = enlarge(heat[None], (base.shape[0], base.shape[1]))[0]  # (H, W)
+    low, high = HEAT_RANGE
+    weight = OPACITY * np.clip((large - low) / (high - low), 0.0, 1.0)[..., None]
+    blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
+    blended[_edges(large > level)] = OUTLINE
+    return Image.fromarray(blended)
+
+
+def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
+    """Draw where a heat map is too hot, for other programs to read.
+
+    Parameters
+    ----------
+    image, heat, level
+        As `render_overlay`.
+
+    Returns
+    -------
+    drawn : PIL.Image of mode L
+        Of the image's own size: 255 where the heat is above the level, 0 elsewhere.
+    """
+    large = enlarge(heat[None], (image.shape[0], image.shape[1]))[0]
+    return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
+
+
+def _shown(image: Pixels) -> Bytes:
+    """Return the image as RGB of 8 bits, small enough to look at."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    small = Image.fromarray(image).convert("RGB")
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def _edges(inside: Bools) -> Bools:
+    """Return the inner border of regions, one pixel wide; the image's border is none."""
+    padded = np.pad(inside, 1, mode="edge")
+    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inside & ~core

@@ -14,13 +14,12 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from vae_anomaly.batch.engines import Outcome, many_processes, one_process
-from vae_anomaly.batch.histories import Chain
+from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
+from vae_anomaly.batch.histories import HistoryChain
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.settings import Options, Output, ScoringModel
-from vae_anomaly.batch.signals import graceful_termination
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -83,7 +82,7 @@ def run_plan(
     max_bad_fraction: float,
     workers: int,
     progress: Progress | None,
-    chain: Chain | None = None,
+    chain: HistoryChain | None = None,
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
@@ -115,7 +114,7 @@ class _Job:
     output: Output
     workers: int
     progress: Progress
-    chain: Chain | None = None
+    chain: HistoryChain | None = None
     run_id: str = field(default_factory=lambda: uuid4().hex[:12])
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:

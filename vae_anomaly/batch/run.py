@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from vae_anomaly.batch.histories import Chain
+from vae_anomaly.batch.histories import HistoryChain
 from vae_anomaly.batch.job import RunSummary, run_plan
 from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.tables import check_table
+from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model
@@ -92,9 +92,10 @@ def score_tables(
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "tabular")
     plan = plan_tables(input)
     detector = loaded_detector(model)
+    assert detector.kind == "tabular"  # noqa: S101 - pinned to it
     for partition in plan:
         check_table(partition, detector, id_column)
-    chain = _chain(plan, detector, Path(out), state)
+    chain = _chain(plan, detector.entities_, Path(out), state)
     return run_plan(plan, model, out, options, max_bad_fraction, workers, progress, chain)
 
 
@@ -149,17 +150,21 @@ def score_images(
     check_workers(place, workers)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
     model = replace(model, device=place)
-    condition = loaded_detector(model).condition
-    plan = plan_images(input, per_partition=images_per_partition, condition=condition)
+    detector = loaded_detector(model)
+    assert detector.kind == "image"  # noqa: S101 - pinned to it
+    plan = plan_images(input, per_partition=images_per_partition, condition=detector.condition)
     return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)
 
 
 def _chain(
-    plan: list[Partition], detector: Any, out: Path, state: str | Path | None
-) -> Chain | None:
+    plan: list[Partition],
+    entities: EntityHistories | None,
+    out: Path,
+    state: str | Path | None,
+) -> HistoryChain | None:
     """Return how histories go from file to file; None for a model that has none."""
-    if detector.entities_ is not None:
-        return Chain.of(plan, detector, out, state)
+    if entities is not None:
+        return HistoryChain.of(plan, entities, out, state)
     if state is not None:
         raise ConfigError(
             f"The model compares no row with an entity's past, so it has no use for the state "

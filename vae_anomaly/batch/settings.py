@@ -7,10 +7,13 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import model_digest
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import AnyDetector
 
 Which = Literal["flagged", "all", "none"]
 """Which pictures something is drawn for."""
@@ -81,7 +84,7 @@ class Options:
 
     def digest(self) -> str:
         """Return a SHA-256 of everything here and of the layout of the output."""
-        values: dict[str, Any] = {**asdict(self), "layout": LAYOUT_VERSION}
+        values = {**asdict(self), "layout": LAYOUT_VERSION}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -105,7 +108,7 @@ class Output:
 
 
 @lru_cache(maxsize=1)
-def loaded_detector(model: ScoringModel) -> Any:
+def loaded_detector(model: ScoringModel) -> AnyDetector:
     """Load the model once a process, and make sure that it is the pinned one.
 
     Raises

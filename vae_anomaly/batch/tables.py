@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.duplicate_ids import find_repeats
-from vae_anomaly.batch.histories import Night, State
+from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
 from vae_anomaly.batch.settings import Output, ScoringModel
@@ -22,6 +22,9 @@ from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import TableDetector
 
 N_REASONS = 3
 TABLE_SCHEMA = pa.schema(
@@ -38,7 +41,7 @@ TABLE_SCHEMA = pa.schema(
 CHECK_ROWS = 1000
 
 
-def check_table(partition: Partition, detector: Any, id_column: str | None) -> None:
+def check_table(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
     """Refuse a table whose columns are not the model's, from its first rows.
 
     Raises
@@ -65,9 +68,9 @@ def score_table(
     partition: Partition,
     model: ScoringModel,
     output: Output,
-    detector: Any,
+    detector: TableDetector,
     progress: Progress,
-    start: State | None = None,
+    start: HistoryFile | None = None,
 ) -> tuple[Counts, list[str]]:
     """Score a table file and commit its output, and the histories after it where there are any.
 
@@ -95,16 +98,18 @@ def score_table(
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         states = [] if night is None else night.write(root)
-    counts.history = {} if night is None else night.told
+    counts.history = {} if night is None else night.record
     quarantine = [quarantine_path(partition.key)] if counts.codes else []
     return counts, [part.name, *quarantine, *states]
 
 
-def _night(detector: Any, partition: Partition, start: State | None, ids: _Ids) -> Night | None:
+def _night(
+    detector: TableDetector, partition: Partition, start: HistoryFile | None, ids: _Ids
+) -> HistoryNight | None:
     """Return what gives rows their entities' past; None for a model without entities."""
     if detector.entities_ is None:
         return None
-    return Night(detector, partition, start, ids.repeated)
+    return HistoryNight(detector.entities_, partition, start, ids.repeated)
 
 
 class _Ids:

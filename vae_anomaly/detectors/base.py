@@ -31,9 +31,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, Floats, Ints
 from vae_anomaly.errors import CalibrationError, ConfigError
+from vae_anomaly.metrics import is_flagged
 from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.scoring.judging import judge
 from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
@@ -137,15 +139,14 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             ``p_value`` in (0, 1], ``is_anomaly`` and ``is_extrapolated`` (bool).
         """
         check_is_fitted(self, "calibration_")
-        raw = self._raw_score(X)
-        score = self.calibration_.anomaly_score(raw)
+        verdicts = judge(self._raw_score(X), self.calibration_, self.threshold_.value)
         return pd.DataFrame(
             {
-                "anomaly_score": score,
-                "p_value": self.calibration_.p_value(raw),
-                "is_anomaly": score > self.threshold_.value,
-                "is_extrapolated": self.calibration_.is_extrapolated(raw),
-                "raw_score": raw,
+                "anomaly_score": verdicts.score,
+                "p_value": verdicts.p_value,
+                "is_anomaly": verdicts.is_anomaly,
+                "is_extrapolated": verdicts.is_extrapolated,
+                "raw_score": verdicts.raw_score,
             }
         )
 
@@ -159,7 +160,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
 
     def predict(self, X: Any) -> Ints:
         """Return -1 for an anomaly and +1 for a normal item, shape (N,), int64."""
-        return np.where(self.decision_function(X) < 0.0, -1, 1).astype(np.int64)
+        flags = is_flagged(self.anomaly_score(X), self.threshold_.value)
+        return np.where(flags, -1, 1).astype(np.int64)
 
     @property
     def offset_(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from vae_anomaly.batch.histories import State, latest_before, load_state, states_of
+from vae_anomaly.batch.histories import HistoryFile, latest_before, load_state, states_of
 from vae_anomaly.data.tables.entity_histories import time_text
 from vae_anomaly.errors import ConfigError, DataError
 
@@ -52,9 +52,9 @@ def with_past(detector: Any, frame: pd.DataFrame, state: str | Path | None = Non
     return pd.DataFrame(load_state(start, entities).extend(frame))
 
 
-def _start(detector: Any, span: tuple[int, int], state: str | Path | None) -> State:
+def _start(detector: Any, span: tuple[int, int], state: str | Path | None) -> HistoryFile:
     entities = detector.entities_
-    states = [State(entities.until or 0, entities.digest())]
+    states = [HistoryFile(entities.until or 0, entities.digest())]
     states += states_of(state, entities.columns) if state is not None else []
     found = latest_before(span[1], states)
     if found is None:

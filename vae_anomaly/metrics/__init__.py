@@ -7,7 +7,7 @@ strangeness, and an item is flagged when its score is *greater than* the thresho
 from __future__ import annotations
 
 from vae_anomaly.metrics.bootstrap import bootstrap_interval
-from vae_anomaly.metrics.checks import checked_labels, checked_scores
+from vae_anomaly.metrics.checks import checked_labels, checked_scores, is_flagged
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.figures import (
     aupro,
@@ -37,6 +37,7 @@ __all__ = [
     "effective_items",
     "fpr_at_tpr",
     "grouped_interval",
+    "is_flagged",
     "partial_auroc",
     "pixel_figures",
     "proportion_interval",

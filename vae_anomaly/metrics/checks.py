@@ -1,4 +1,4 @@
-"""Refuse scores and labels that no figure can be made of."""
+"""The one rule of a flag; and refuse scores and labels that no figure can be made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,30 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError
+
+
+def is_flagged(scores: ArrayLike, threshold: float) -> Bools:
+    """Say which items are anomalies: those whose score is *not* at most the threshold.
+
+    For numbers this is ``score > threshold``. A NaN is not at most anything, so it is never normal:
+    every flag of the package is made here.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Higher = more anomalous; NaN where there is no score.
+    threshold : float
+
+    Returns
+    -------
+    flags : ndarray of shape (N,), bool
+
+    Examples
+    --------
+    >>> is_flagged([1.0, 2.0, 3.0, float("nan")], 2.0).tolist()
+    [False, False, True, True]
+    """
+    return np.asarray(~(np.asarray(scores, dtype=np.float64) <= threshold), dtype=np.bool_)
 
 
 def checked_scores(scores: ArrayLike, what: str = "scores") -> Floats:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
 from vae_anomaly.arrays import Bools, Floats
-from vae_anomaly.metrics import Interval, checked_labels, checked_scores
+from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
 from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
 
@@ -142,7 +142,7 @@ class ThresholdRecord(JsonRecord):
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)
         members = None if groups is None else np.asarray(groups).reshape(-1)
-        quality = flag_quality(s > self.value, y, weights=costs, groups=members)
+        quality = flag_quality(is_flagged(s, self.value), y, weights=costs, groups=members)
         return self._with(
             expected_fpr=self.expected_fpr or quality.fpr,
             expected_recall=quality.recall,
