@@ -32,8 +32,6 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.vae.autoencoder import AutoEncoder
-from vae_anomaly.vae.conditional import ConditionalVAE
 from vae_anomaly.vae.diagnostics import posterior_diagnostics
 from vae_anomaly.vae.ladder import LadderVAE
 from vae_anomaly.vae.likelihoods import (
@@ -53,6 +51,7 @@ from vae_anomaly.vae.noise import GaussianNoise
 from vae_anomaly.vae.priors import GaussianMixturePrior, VampPrior
 from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
 from vae_anomaly.vae.training import TrainingConfig, fit_vae
+from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 Images = tuple[Tensor, Tensor, Tensor, Tensor]

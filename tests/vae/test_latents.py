@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.vae.conditional import ConditionalVAE
 from vae_anomaly.vae.ladder import LadderVAE
 from vae_anomaly.vae.latents import (
     MixtureSampler,
@@ -21,6 +20,7 @@ from vae_anomaly.vae.latents import (
 from vae_anomaly.vae.likelihoods import GaussianLikelihood
 from vae_anomaly.vae.model import VAE
 from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
+from vae_anomaly.vae.variants import ConditionalVAE
 
 SHAPE, Z = (1, 3, 2), 4
 

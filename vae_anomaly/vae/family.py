@@ -14,9 +14,6 @@ import torch
 from torch import nn
 
 from vae_anomaly.errors import ConfigError, did_you_mean
-from vae_anomaly.vae.autoencoder import AutoEncoder
-from vae_anomaly.vae.conditional import ConditionalVAE
-from vae_anomaly.vae.importance_weighted import ImportanceWeightedVAE
 from vae_anomaly.vae.ladder import LadderVAE
 from vae_anomaly.vae.likelihoods import (
     BernoulliLikelihood,
@@ -34,6 +31,7 @@ from vae_anomaly.vae.model import VAE
 from vae_anomaly.vae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
 from vae_anomaly.vae.priors import GaussianMixturePrior, Prior, VampPrior
 from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
+from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE, ImportanceWeightedVAE
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 LIKELIHOODS: dict[str, Callable[[ModelDescription], Likelihood]] = {

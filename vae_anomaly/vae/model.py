@@ -17,6 +17,7 @@ from vae_anomaly.vae.objectives import (
     gaussian_kl,
     gaussian_log_prob,
     importance_weighted_nll,
+    negative_elbo,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class VAEOutput:
     def elbo(self) -> Tensor:
         """Evidence lower bound of each sample; (N,), nats, higher = more normal."""
         return -(self.nll + self.kl)
+
+    def loss(self, beta: float = 1.0, free_bits: float = 0.0) -> Tensor:
+        """Return what a model without a ``training_loss`` of its own minimises, a scalar."""
+        return negative_elbo(self.nll, self.kl_per_dim, beta, free_bits)
 
 
 def draw_gaussian(

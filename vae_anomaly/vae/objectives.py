@@ -17,8 +17,6 @@ from vae_anomaly.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vae_anomaly.vae.model import VAEOutput
-
 LOGVAR_LOW = -30.0
 LOGVAR_HIGH = 20.0
 
@@ -115,13 +113,15 @@ def free_bits_kl(kl_per_dim: Tensor, free_bits: float) -> Tensor:
     return kl_per_dim.float().mean(-2).clamp(min=free_bits).sum(-1)
 
 
-def negative_elbo(output: VAEOutput, beta: float = 1.0, free_bits: float = 0.0) -> Tensor:
+def negative_elbo(
+    nll: Tensor, kl_per_dim: Tensor, beta: float = 1.0, free_bits: float = 0.0
+) -> Tensor:
     """Reduce per-sample terms to the training loss ``mean nll + beta * KL``.
 
     Parameters
     ----------
-    output : VAEOutput
-        With ``nll`` of shape (N,) or, for K stacked members, (K, N).
+    nll : Tensor of shape (N,), or (K, N) for K stacked members; nats
+    kl_per_dim : Tensor of shape (..., N, Z), nats
     beta : float
         Weight of the KL; 1 is the ELBO. Scores and validation always use 1.
     free_bits : float, nats per latent dimension
@@ -131,8 +131,8 @@ def negative_elbo(output: VAEOutput, beta: float = 1.0, free_bits: float = 0.0) 
     loss : scalar Tensor, nats per sample, lower = better
         Summed over members, so that every member gets the gradient it would get alone.
     """
-    kl = free_bits_kl(output.kl_per_dim, free_bits)  # () or (K,)
-    return (output.nll.float().mean(-1) + beta * kl).sum()
+    kl = free_bits_kl(kl_per_dim, free_bits)  # () or (K,)
+    return (nll.float().mean(-1) + beta * kl).sum()
 
 
 def importance_weighted_nll(log_weights: Tensor) -> Tensor:

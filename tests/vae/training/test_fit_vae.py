@@ -19,7 +19,6 @@ from vae_anomaly.vae.likelihoods import GaussianLikelihood, OptimalGaussianLikel
 from vae_anomaly.vae.model import VAE, VAEOutput
 from vae_anomaly.vae.networks import MLPDecoder, MLPEncoder, seeded
 from vae_anomaly.vae.noise import GaussianNoise
-from vae_anomaly.vae.objectives import negative_elbo
 from vae_anomaly.vae.training import History, TrainingConfig, fit_vae
 
 
@@ -92,7 +91,7 @@ class TestLearning:
         seen: list[float] = []
 
         def loss(output: VAEOutput, beta: float) -> torch.Tensor:
-            value = negative_elbo(output, beta)
+            value = output.loss(beta)
             seen.append(float(value.detach()))
             return value
 

@@ -16,13 +16,13 @@ from torch import nn
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.vae.family import ModelDescription, build_model
-from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.stacked import TargetLayout
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from vae_anomaly.vae.model import Latents, VAEOutput
+    from vae_anomaly.vae.model import Latents
 
 CHUNK = 16  # draws that are decoded at a time
 
@@ -84,7 +84,7 @@ class FamilyNetwork(nn.Module):
 
     def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
         """Return the model's own loss over the number of features: of one scale for every table."""
-        loss = getattr(self.model, "training_loss", negative_elbo)
+        loss = getattr(self.model, "training_loss", VAEOutput.loss)
         total: Tensor = loss(output, beta, free_bits)
         return total / len(self.asked)
 

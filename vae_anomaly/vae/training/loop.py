@@ -20,11 +20,16 @@ from torch import nn
 
 from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError
 from vae_anomaly.progress import null_progress
-from vae_anomaly.vae.objectives import negative_elbo
+from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from vae_anomaly.vae.training.config import TrainingConfig
-from vae_anomaly.vae.training.optimizers import WeightAverage, make_optimizer
-from vae_anomaly.vae.training.steps import BatchStream, RunningMeans, Samples
+from vae_anomaly.vae.training.steps import (
+    BatchStream,
+    RunningMeans,
+    Samples,
+    WeightAverage,
+    make_optimizer,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +38,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from vae_anomaly.progress import Progress
-    from vae_anomaly.vae.model import VAEOutput
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +107,7 @@ def fit_vae(
         ``corruption(batch, generator) -> batch``, applied to training inputs only.
     loss : callable, optional
         ``loss(output, beta) -> scalar``. Left out: the model's own ``training_loss(output, beta,
-        free_bits)`` where it has one, else `negative_elbo`.
+        free_bits)`` where it has one, else `VAEOutput.loss`.
     extras, validation_extras : mapping of name to Tensor of shape (N, ...), optional
         Further inputs of the model, such as ``condition`` or ``labels``.
     ids : sequence of str, optional
@@ -378,7 +382,7 @@ class _Run:
 
 
 def _default_loss(model: nn.Module, free_bits: float) -> Loss:
-    own = getattr(model, "training_loss", negative_elbo)
+    own = getattr(model, "training_loss", VAEOutput.loss)
     return lambda output, beta: own(output, beta, free_bits)
 
 

@@ -177,7 +177,7 @@ class RepairVAE(nn.Module):
 
     def training_loss(self, output: RepairOutput, beta: float, free_bits: float = 0.0) -> Tensor:
         """Return -ELBO per dimension plus the weighted loss of the head, a scalar."""
-        elbo = negative_elbo(output, beta, free_bits) / prod(self.shape)
+        elbo = negative_elbo(output.nll, output.kl_per_dim, beta, free_bits) / prod(self.shape)
         return elbo + self.head_weight * output.head_loss.mean()
 
     def _encode(self, deep: Tensor) -> tuple[Tensor, Tensor]:
