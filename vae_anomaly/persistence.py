@@ -30,9 +30,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from vae_anomaly import __version__
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError, StorageError
+from vae_anomaly.version import __version__
 
 FORMAT_VERSION = "1.0"
 SUMS = "SHA256SUMS"

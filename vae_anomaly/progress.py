@@ -10,3 +10,12 @@ Progress = Callable[[str, int, int], None]
 
 def null_progress(stage: str, done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def part_of(progress: Progress, part: int, n_parts: int, stage: str | None = None) -> Progress:
+    """Report one of several equally long parts, counted from 0, as a stretch of one stage."""
+
+    def report(name: str, done: int, total: int) -> None:
+        progress(stage or name, part * total + done, n_parts * total)
+
+    return report

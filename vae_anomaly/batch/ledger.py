@@ -14,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vae_anomaly import __version__
 from vae_anomaly.errors import StorageError
 from vae_anomaly.failpoints import reach
 from vae_anomaly.files import sha256_of
+from vae_anomaly.version import __version__
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS partitions (

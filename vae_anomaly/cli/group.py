@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from vae_anomaly import __version__
 from vae_anomaly.errors import VaeAnomalyError
+from vae_anomaly.version import __version__
 
 
 class LazyGroup(click.Group):

@@ -6,12 +6,12 @@ code.
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.lazy import lazy_names
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.base import BaseVAEDetector
@@ -20,18 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
-_HOME = {
-    "BaseVAEDetector": "vae_anomaly.detectors.base",
-    "ImageVAEDetector": "vae_anomaly.detectors.images.detector",
-    "TabularVAEDetector": "vae_anomaly.detectors.tabular.detector",
-}
 _KINDS = {"image": "ImageVAEDetector", "tabular": "TabularVAEDetector"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        ".base": ("BaseVAEDetector",),
+        ".images.detector": ("ImageVAEDetector",),
+        ".tabular.detector": ("TabularVAEDetector",),
+    },
+)
 
 
 def load_detector(

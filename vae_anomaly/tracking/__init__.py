@@ -17,9 +17,10 @@ import mlflow, and a model that is a folder never needs it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vae_anomaly.lazy import lazy_names
 
 if TYPE_CHECKING:
     from vae_anomaly.tracking.evaluations import LoggedEvaluation, log_evaluation
@@ -73,35 +74,20 @@ __all__ = [
     "verify",
 ]
 
-_HOME = {
-    "LoggedEvaluation": "evaluations",
-    "FeedbackSummary": "feedback",
-    "ThresholdHistory": "threshold_changes",
-    "import_feedback": "feedback",
-    "load_feedback": "feedback",
-    "registered_name": "feedback",
-    "threshold_history": "threshold_changes",
-    "LoggedSweep": "sweeps",
-    "ModelCard": "registry",
-    "ModelSummary": "registry",
-    "Promotion": "promotion",
-    "RegisteredModel": "runs",
-    "ResolvedModel": "verified",
-    "VersionCard": "registry",
-    "init_store": "store",
-    "list_models": "registry",
-    "load": "verified",
-    "log_evaluation": "evaluations",
-    "log_sweep": "sweeps",
-    "log_sweep_record": "sweeps",
-    "log_training": "runs",
-    "promote": "promotion",
-    "register_directory": "runs",
-    "resolve": "verified",
-    "show_model": "registry",
-    "tracking_uri": "store",
-    "verify": "verified",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        ".evaluations": ("LoggedEvaluation", "log_evaluation"),
+        ".feedback": ("FeedbackSummary", "import_feedback", "load_feedback", "registered_name"),
+        ".promotion": ("Promotion", "promote"),
+        ".registry": ("ModelCard", "ModelSummary", "VersionCard", "list_models", "show_model"),
+        ".runs": ("RegisteredModel", "log_training", "register_directory"),
+        ".store": ("init_store", "tracking_uri"),
+        ".sweeps": ("LoggedSweep", "log_sweep", "log_sweep_record"),
+        ".threshold_changes": ("ThresholdHistory", "threshold_history"),
+        ".verified": ("ResolvedModel", "load", "resolve", "verify"),
+    },
+)
 
 
 def _load_pyfunc(data_path: str | Path) -> Any:
@@ -109,13 +95,3 @@ def _load_pyfunc(data_path: str | Path) -> Any:
     from vae_anomaly.tracking.pyfunc import load_predictor
 
     return load_predictor(data_path)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])

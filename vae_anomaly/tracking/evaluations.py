@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vae_anomaly import __version__
 from vae_anomaly.tracking.lookups import TAG, experiment_id
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel
+from vae_anomaly.version import __version__
 
 EVALUATIONS = "vae-anomaly-evaluations"
 METRICS_PER_CALL = 1000  # MLflow's limit

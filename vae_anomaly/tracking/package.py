@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vae_anomaly import __version__
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.persistence import DetectorState
+from vae_anomaly.version import __version__
 
 LOADER = "vae_anomaly.tracking"
 INNER = "data/model"

@@ -28,7 +28,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly import __version__
 from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.tracking.lookups import TAG, experiment_id
@@ -48,6 +47,7 @@ from vae_anomaly.tracking.store import (
     store_folder,
     tracking_uri,
 )
+from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly import __version__
 from vae_anomaly.errors import DataError, RegistryUnavailableError, StorageError
 from vae_anomaly.tracking.lookups import TAG, experiment_id
 from vae_anomaly.tracking.runs import MAX_PARAM
@@ -30,6 +29,7 @@ from vae_anomaly.tracking.store import (
     tracking_uri,
 )
 from vae_anomaly.vae.sweep.report import SweepReport
+from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
     from vae_anomaly.vae.sweep.report import SweepCell

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
-from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae import diagnostics
 from vae_anomaly.vae.diagnostics import (
     ACTIVE_VARIANCE,
@@ -104,7 +104,7 @@ def sweep(
     for place, (beta, latent_dim) in enumerate(grid.cells):
         began = time.perf_counter()
         model = _build(tuple(train.shape[1:]), beta, latent_dim, settings)
-        _fit(model, train, beta, settings, _within(told, place, len(grid.cells)))
+        _fit(model, train, beta, settings, part_of(told, place, len(grid.cells), "sweep"))
         seconds = time.perf_counter() - began
         report.append(_measure(model, held_out, beta, eigenvalues, seconds))
     return SweepReport(
@@ -180,15 +180,6 @@ def _fit(
         random_state=settings.random_state,
     )
     fit_vae(model, train, config=config, progress=progress)
-
-
-def _within(progress: Progress, place: int, n_cells: int) -> Progress:
-    """Tell the steps of one training as a part of all trainings."""
-
-    def tell(_: str, done: int, total: int) -> None:
-        progress("sweep", place * total + done, n_cells * total)
-
-    return tell
 
 
 def _measure(

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from vae_anomaly import __version__
 from vae_anomaly.arrays import Bytes
 from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
@@ -31,6 +30,7 @@ from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.onnx.scoring_graph import OUTPUTS, ScoringGraph
 from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
+from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.detector import ImageVAEDetector

@@ -15,7 +15,7 @@ from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.family import FamilyNetwork
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 from vae_anomaly.detectors.tabular.settings import ColumnMask, FitOptions, training_config
-from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.training import History, fit_vae
@@ -55,11 +55,8 @@ def train_alone(
     mask = _RowMask(ColumnMask(encoder, sees_mask=False, shown=column))
     for place, (rows, fold, condition) in enumerate(jobs):
         network = _network(rows[fold.train], condition, replace(options, seed=options.seed + place))
-
-        def counted(stage: str, done: int, total: int, before: int = place) -> None:
-            tell(stage, before * total + done, len(jobs) * total)
-
-        histories.append(_fit(network, rows, fold, mask, options, counted))
+        report = part_of(tell, place, len(jobs))
+        histories.append(_fit(network, rows, fold, mask, options, report))
         networks.append(network)
     return networks, _joined(histories)
 
