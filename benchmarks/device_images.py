@@ -27,7 +27,7 @@ import torch
 
 from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.data.synthetic import render_surfaces
-from vae_anomaly.detectors.images.image_list import open_pictures
+from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.metrics import auroc
 
 
@@ -97,7 +97,7 @@ def compare(args: argparse.Namespace) -> pd.DataFrame:
     first, seconds = trained(train, args.devices[0], "float32", args)
     reference = scored(first, pixels, labels)
     size = first.network_.spec.image_size
-    _, preparing = timed(lambda: list(open_pictures(pixels).chunks(size, first.channels_)))
+    _, preparing = timed(lambda: list(open_images(pixels).chunks(size, first.channels_)))
     print(f"preparing pictures alone: {len(pixels) / preparing:.0f} pictures/s")
     rows = [{"device": args.devices[0], "precision": "float32", "train_s": seconds, **reference}]
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def compare(args: argparse.Namespace) -> pd.DataFrame:
     for row in rows:
         seen, wanted = row.pop("seen"), reference.get("seen")
         row["raw_difference"] = float(np.abs(seen.raw_score - wanted.raw_score).max())
-        row["heat_difference"] = float(np.abs(seen.heat - wanted.heat).max())
+        row["heat_difference"] = float(np.abs(seen.heatmap - wanted.heatmap).max())
     return pd.DataFrame(rows)
 
 

@@ -80,7 +80,7 @@ def measure_ours(split: Split, **parameters: Any) -> Verdict:
         said = detector.examine(pictures)
         seconds += time.process_time() - began
         scores.append(said.raw_score)
-        heat.append(said.heat)
+        heat.append(said.heatmap)
         p_value.append(said.p_value)
     p = np.concatenate(p_value)[split.labels == 0]
     extra = {

@@ -47,6 +47,8 @@ RENAMED: Final = {
     "picture": "image",
     "Pictures": "Images",
     "Picture": "Image",
+    '"heat":': '"heatmap":',
+    '"scored":': '"score_map":',
 }
 # What may differ, by name, and why.
 LEFT_OUT: Final = {

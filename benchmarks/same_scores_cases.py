@@ -122,7 +122,7 @@ def ask_maps(folder: Path, detector: Any, images: Any) -> None:
     for name in ("heatmap", "regions", "masks", "contours"):
         keep(folder, name, getattr(detector, name)(images))
     seen = detector.examine(images)
-    keep(folder, "heat", seen.heat)
+    keep(folder, "heat", seen.heatmap if hasattr(seen, "heatmap") else seen.heat)
     keep(folder, "score_map", seen.score_map if hasattr(seen, "score_map") else seen.scored)
     keep(folder, "judged_as", list(seen.judged_as))
     few = some(images, [0, 1, 2])

@@ -23,8 +23,8 @@ import torch
 from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.images.fit.folds import assign_folds
-from vae_anomaly.detectors.images.tiles.network import inspect_tiles
+from vae_anomaly.detectors.folds import assign_folds
+from vae_anomaly.detectors.images.tiles.examine import inspect_tiles
 from vae_anomaly.detectors.images.tiles.place import TilePlacing
 from vae_anomaly.metrics import auroc
 
@@ -71,7 +71,8 @@ def brighter(pictures: np.ndarray, by: int, seed: int) -> np.ndarray:
 
 def raw_scores(detector: ImageVAEDetector, pictures: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the raw scores (N,) by each network's map, and by the mean of both."""
-    network, placing = detector.network_, TilePlacing.of(detector)
+    model = detector.model_
+    network, placing = model.network, TilePlacing(model.placing, model.channels)
 
     def by(halves: tuple[int, ...]) -> np.ndarray:
         said = [inspect_tiles(network, placing("", picture), halves) for picture in pictures]

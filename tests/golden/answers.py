@@ -66,7 +66,7 @@ def answers(detector: Any, given: Any, case: dict[str, Any]) -> dict[str, Any]:
         found["probability"] = detector.predict_proba(given)
     if detector.kind == "image":
         seen = detector.examine(given)
-        found |= {"heat": thinned(seen.heat), "scored": thinned(seen.scored)}
+        found |= {"heat": thinned(seen.heatmap), "scored": thinned(seen.score_map)}
         found["judged_as"] = seen.judged_as
         found["trained_latents"] = None if detector.latents_ is None else detector.latents_[:2]
         found["heatmap"] = detector.heatmap(given, size=SMALL)

@@ -132,7 +132,7 @@ def _examined(
     """Return raw score and heat map of each image."""
     conditions = [file.condition for file, _ in images] if detector.condition else None
     seen = detector.examine([pixels for _, pixels in images], conditions=conditions)
-    return list(zip(seen.raw_score.tolist(), seen.heat, strict=True))
+    return list(zip(seen.raw_score.tolist(), seen.heatmap, strict=True))
 
 
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:

@@ -286,7 +286,7 @@ def _inspect_picture(
 
     picture = stretch(decode_image(path), detector.white_)
     seen = detector.examine([path])
-    heat = enlarge(seen.heat, (picture.shape[0], picture.shape[1]))[0]
+    heat = enlarge(seen.heatmap, (picture.shape[0], picture.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
     score = float(seen.anomaly_score[0])
     verdict = {

@@ -195,7 +195,7 @@ def _examined(detector: Any, items: list[ImageItem]) -> list[tuple[ImageItem, fl
             logger.warning("left out: %s", err)
             return []
         return [found for item in items for found in _examined(detector, [item])]
-    maps = enlarge(seen.heat, (PIXEL_SIDE, PIXEL_SIDE))
+    maps = enlarge(seen.heatmap, (PIXEL_SIDE, PIXEL_SIDE))
     return list(zip(items, seen.anomaly_score.tolist(), maps, strict=True))
 
 

@@ -14,13 +14,14 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats32
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors.images.fit.folds import assign_folds
+from vae_anomaly.detectors.folds import assign_folds
 from vae_anomaly.detectors.images.image_list import (
-    Pictures,
+    ImageList,
     decide_channels,
     decide_white,
-    open_pictures,
+    open_images,
 )
+from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
@@ -173,8 +174,8 @@ def sweep_images_job(
     listed = list_images(source, split="train")
     good = [item for item in listed if not item.is_anomaly] or listed
     members = None if groups is None else groups_of(good, Path(groups))
-    pictures = open_pictures(good, training=True)
-    pictures = replace(pictures, white=decide_white(pictures))
+    pictures = open_images(good, training=True)
+    pictures = replace(pictures, placing=Placing(white=decide_white(pictures)))
     _check_count(len(pictures), "pictures of good parts")
     kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
     pixels = _pixels(pictures.take(kept), size, told)
@@ -242,7 +243,7 @@ def _encode(
     return viewed[~held_out], viewed[held_out], encoder.names
 
 
-def _picture_groups(pictures: Pictures, members: AnyArray | None) -> AnyArray:
+def _picture_groups(pictures: ImageList, members: AnyArray | None) -> AnyArray:
     """Return a group for each picture; a picture without one is a group of its own."""
     if members is not None:
         return members.astype(str)
@@ -250,7 +251,7 @@ def _picture_groups(pictures: Pictures, members: AnyArray | None) -> AnyArray:
     return np.array(own)
 
 
-def _pixels(pictures: Pictures, size: int, progress: Progress) -> Floats32:
+def _pixels(pictures: ImageList, size: int, progress: Progress) -> Floats32:
     """Return the pictures as (N, C, size, size), in [0, 1]."""
     channels, parts = decide_channels(pictures), []
     for where, pixels in pictures.chunks(size, channels):

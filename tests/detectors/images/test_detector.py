@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.fit.folds import assign_folds
+from vae_anomaly.detectors.folds import assign_folds
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -93,7 +94,7 @@ def test_heat_is_where_the_defect_is(detector, fresh):
 
 
 def test_heat_of_good_pictures_is_in_sd_of_held_out_normals(detector, fresh):
-    heat = detector.examine(fresh).heat
+    heat = detector.examine(fresh).heatmap
     assert abs(float(heat.mean())) < 0.3
     assert float(heat.std()) == pytest.approx(1.0, abs=0.3)
 
@@ -147,8 +148,8 @@ def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
 def test_pictures_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
     broken, _ = with_holes(fresh)
     one, two = fast.examine(broken), full.examine(broken)
-    np.testing.assert_array_equal(one.scored, one.heat)
-    assert np.abs(two.scored - two.heat).max() > 0.5
+    np.testing.assert_array_equal(one.score_map, one.heatmap)
+    assert np.abs(two.score_map - two.heatmap).max() > 0.5
     added = 2.0 * np.maximum(two.evidence["shown_top_0.2pct"].to_numpy() - 2.3, 0.0)
     assert added.max() > 0.0
     np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-4)
@@ -159,7 +160,7 @@ def test_every_flagged_picture_has_a_reason_though_its_heat_map_may_be_cool(full
     flagged = full.anomaly_score(broken) > full.threshold_.value
     assert flagged.any()
     cool = copy(full)
-    cool.heat_level_ = np.inf
+    cool.model_ = replace(full.model_, heat_level=np.inf)
     said = cool.reasons(broken[flagged])
     assert all(said)
     places = [re.match(r"differs most at x (\d+)-(\d+), y (\d+)-(\d+), where", r[0]) for r in said]
@@ -176,7 +177,7 @@ def test_a_model_saved_when_there_was_one_map_scores_by_the_one_it_shows(full, f
         del state.preprocessing["network"][name]
     old = load_detector(write_model(state, tmp_path / "old"))
     seen = old.examine(fresh[:3])
-    np.testing.assert_array_equal(seen.scored, seen.heat)
+    np.testing.assert_array_equal(seen.score_map, seen.heatmap)
     assert (old.network_.spec.repair_weight, old.network_.spec.head_weight) == (0.5, 0.25)
 
 

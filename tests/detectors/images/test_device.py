@@ -95,16 +95,16 @@ def test_training_in_bf16_leaves_the_scored_map_of_the_bank_and_hardly_moves_the
         for how in ("float32", "bf16")
     )
     first, second = exact.examine(BROKEN), rough.examine(BROKEN)
-    np.testing.assert_array_equal(second.scored, first.scored)
+    np.testing.assert_array_equal(second.score_map, first.score_map)
     np.testing.assert_allclose(second.raw_score, first.raw_score, rtol=0.02)
-    np.testing.assert_allclose(second.heat, first.heat, atol=0.1)
-    assert not np.array_equal(second.heat, first.heat)  # or nothing was tested
+    np.testing.assert_allclose(second.heatmap, first.heatmap, atol=0.1)
+    assert not np.array_equal(second.heatmap, first.heatmap)  # or nothing was tested
 
 
 @pytest.mark.parametrize("model", ["conv", "vq", "ladder", "vamp"])
 def test_members_on_pixels_train_in_bf16(model):
     detector = ImageVAEDetector(64, model=model, max_steps=STEPS, precision="bf16", random_state=0)
-    assert np.isfinite(detector.fit(GOOD).examine(BROKEN).heat).all()
+    assert np.isfinite(detector.fit(GOOD).examine(BROKEN).heatmap).all()
 
 
 # ---------------------------------------------------------------------- on a pretended GPU
@@ -169,7 +169,7 @@ def test_training_and_scoring_are_the_same_on_both_devices(parameters, gpu):
     expected, found = here.examine(BROKEN), there.examine(BROKEN)
     assert device_of(there.network_) == PLACE
     np.testing.assert_allclose(found.raw_score, expected.raw_score, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(found.heat, expected.heat, atol=1e-4)
+    np.testing.assert_allclose(found.heatmap, expected.heatmap, atol=1e-4)
     np.testing.assert_allclose(
         there.anomaly_score(BROKEN), here.anomaly_score(BROKEN), rtol=1e-4, atol=1e-3
     )
@@ -192,7 +192,7 @@ def test_latents_and_pictures_are_the_same_on_both_devices(parameters, gpu):
         lambda d: d.reconstruct(BROKEN),
         lambda d: d.sample(3, random_state=0),
         lambda d: d.interpolate(BROKEN[0], BROKEN[1], steps=3),
-        lambda d: d.examine(BROKEN).heat,
+        lambda d: d.examine(BROKEN).heatmap,
     ):
         np.testing.assert_allclose(ask(there), ask(here), atol=1e-4)
 
@@ -223,7 +223,7 @@ def test_a_gpu_scores_as_the_processor_does(parameters, tmp_path):
     expected = detector.examine(BROKEN)
     found = load_detector(detector.save(tmp_path / "model"), device="cuda").examine(BROKEN)
     np.testing.assert_allclose(found.raw_score, expected.raw_score, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(found.heat, expected.heat, atol=1e-3)
+    np.testing.assert_allclose(found.heatmap, expected.heatmap, atol=1e-3)
 
 
 @needs_gpu

@@ -14,8 +14,8 @@ from PIL import Image
 from vae_anomaly.batch import read_results, score_images
 from vae_anomaly.cli.train import IMAGE_MODELS
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.image_list import open_pictures
-from vae_anomaly.detectors.images.members import ALIASES, MODELS, PIXEL_MEMBERS
+from vae_anomaly.detectors.images.image_list import open_images
+from vae_anomaly.detectors.images.networks.members import ALIASES, MODELS, PIXEL_MEMBERS
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError
 from vae_anomaly.metrics import auroc
 from vae_anomaly.persistence import read_model, write_model
@@ -59,7 +59,7 @@ def fitted(model: str) -> ImageVAEDetector:
 
 
 def opened(model: str, pictures: np.ndarray, products: np.ndarray = FRESH_PRODUCTS):
-    return open_pictures(pictures, conditions=products if model == "conditional" else None)
+    return open_images(pictures, conditions=products if model == "conditional" else None)
 
 
 @pytest.mark.parametrize("model", DENSE_OR_CONV)
@@ -81,7 +81,7 @@ def test_a_score_is_the_same_alone_in_a_batch_and_after_reload(model, tmp_path):
     np.testing.assert_allclose(alone, whole.raw_score[[0, 3, 10]], atol=1e-4)
     again = load_detector(detector.save(tmp_path / "model")).examine(opened(model, FRESH))
     np.testing.assert_allclose(again.raw_score, whole.raw_score, atol=1e-4)
-    np.testing.assert_allclose(again.heat, whole.heat, atol=1e-4)
+    np.testing.assert_allclose(again.heatmap, whole.heatmap, atol=1e-4)
 
 
 @pytest.mark.parametrize("model", DENSE_OR_CONV)
@@ -179,10 +179,11 @@ def test_a_night_of_one_product_has_the_alarms_that_were_promised_and_no_more(pr
 
 def test_a_rough_product_is_not_hotter_than_a_smooth_one_when_it_is_told():
     nights = {product: parts(product, 16, 9) for product in ("disc", "square")}
-    plain = {p: fitted("conv").examine(night).heat.mean() for p, night in nights.items()}
+    plain = {p: fitted("conv").examine(night).heatmap.mean() for p, night in nights.items()}
     detector = fitted("conditional")
     told = {
-        p: detector.examine(night, conditions=[p] * 16).heat.mean() for p, night in nights.items()
+        p: detector.examine(night, conditions=[p] * 16).heatmap.mean()
+        for p, night in nights.items()
     }
     assert abs(told["square"]) < 0.25
     assert abs(told["disc"]) < 0.25
@@ -205,7 +206,7 @@ def test_an_unknown_product_is_judged_as_the_one_that_fits_best(told, caplog):
     assert unknown.judged_as == tuple(FRESH_PRODUCTS)
     np.testing.assert_allclose(unknown.raw_score, known.raw_score, atol=1e-4)
     assert "never seen in training" in caplog.text
-    reasons = detector.reasons(open_pictures(FRESH, conditions=[told] * len(FRESH)))
+    reasons = detector.reasons(open_images(FRESH, conditions=[told] * len(FRESH)))
     expected = "its product is not told" if told is None else "product 'ring' was never seen"
     assert all(said[0].startswith(expected) for said in reasons)
     assert "judged as 'square'" in reasons[-1][0]

@@ -1,40 +1,28 @@
-"""What a picture shows, told beforehand: products whose change is no alarm.
+"""What an image shows, told beforehand: products whose change is no alarm.
 
 A condition is a name in a folder or a manifest. The network knows codes, a model directory names.
-Each product has its own usual exposure and its own scale of heat, so that one with a rough surface
-is not taken for a defect of one with a smooth surface.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.data.tables.cells import read_text
-from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.errors import DataError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 UNKNOWN: Final = -1
 """Code of a condition that training has not seen, or that nobody told."""
-
-_SHARED_PICTURES: Final = 3
-_SPREAD_FLOOR: Final = 1e-3
 
 _ENOUGH_HELD_OUT: Final = 5
 """Held-out pictures of a condition that are enough to put its heat on a scale."""
 
 
-def read_conditions(values: Any, n_pictures: int) -> tuple[str | None, ...]:
+def read_conditions(values: object, n_pictures: int) -> tuple[str | None, ...]:
     """Return a user's array of conditions as names, None where a cell is empty.
 
     Raises
@@ -91,7 +79,7 @@ def condition_codes(names: Sequence[str], told: Sequence[str | None]) -> Ints:
     return np.array([place.get(name or "", UNKNOWN) for name in told], dtype=np.int64)
 
 
-def known_codes(names: Sequence[str], values: Any, n: int) -> Ints:
+def known_codes(names: Sequence[str], values: object, n: int) -> Ints:
     """Return the code of each of n conditions that a user names, all of them known, (n,).
 
     Raises
@@ -144,53 +132,3 @@ def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
     """
     own = np.flatnonzero((codes == code) & held_out)
     return own if len(own) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)
-
-
-class ConditionLevels(nn.Module):
-    """Usual exposure and scale of heat of each condition.
-
-    Parameters
-    ----------
-    n_conditions, n_statistics : int
-    """
-
-    usual: Tensor
-    usual_spread: Tensor
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, n_conditions: int, n_statistics: int) -> None:
-        super().__init__()
-        self.register_buffer("usual", torch.zeros(n_conditions, n_statistics))
-        self.register_buffer("usual_spread", torch.ones(n_conditions, n_statistics))
-        self.register_buffer("mean", torch.zeros(n_conditions, 1, 1))
-        self.register_buffer("spread", torch.ones(n_conditions, 1, 1))
-
-    @torch.no_grad()
-    def learn_usual(self, statistics: Tensor, codes: Tensor) -> None:
-        """Learn mean and sd of the whole-picture statistics (n, S) of each condition.
-
-        The variance of few pictures is drawn to what all conditions have in common.
-        """
-        for code in range(len(self.usual)):
-            self.usual[code] = statistics[codes == code].mean(0)
-        squared = (statistics - self.usual[codes]).square()  # (n, S)
-        for code in range(len(self.usual)):
-            own = squared[codes == code]
-            common = _SHARED_PICTURES * squared.mean(0)
-            variance = (own.sum(0) + common) / (len(own) + _SHARED_PICTURES)
-            self.usual_spread[code] = variance.sqrt() + _SPREAD_FLOOR
-
-    @torch.no_grad()
-    def learn_scale(self, code: int, maps: Tensor) -> None:
-        """Learn the scale of one condition from maps (m, G, G) of it, not yet on any scale."""
-        scale = MapScale.fit(maps)
-        self.mean[code], self.spread[code] = scale.mean, scale.spread
-
-    def heat(self, maps: Tensor, codes: Tensor) -> Tensor:
-        """Return maps in sd of held-out normals of the same condition, (N, G, G)."""
-        return (maps - self.mean[codes]) / self.spread[codes]
-
-    def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
-        """Return how whole-picture statistics differ from what is usual, (N, S), in sd."""
-        return (statistics - self.usual[codes]) / self.usual_spread[codes]

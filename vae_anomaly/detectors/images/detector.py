@@ -3,63 +3,45 @@
 from __future__ import annotations
 
 import secrets
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
+import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from vae_anomaly.arrays import AnyArray, Floats
+from vae_anomaly.arrays import Bools, Floats, Floats32
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.images.conditions import condition_codes, learn_conditions
-from vae_anomaly.detectors.images.examination import ImageExamination, first, full_batches, judge
-from vae_anomaly.detectors.images.fit.bank import MIN_PICTURES, FittedNetwork
-from vae_anomaly.detectors.images.fit.fitting import (
-    choose_folds,
-    fit_network,
-    group_names,
-    placing,
-    shared_groups,
-    warn_of_blindness,
-    warn_of_few,
+from vae_anomaly.detectors.images.examination import ImageExamination, examine
+from vae_anomaly.detectors.images.heatmaps import Region, contours, enlarge
+from vae_anomaly.detectors.images.image_list import ImageList, open_images
+from vae_anomaly.detectors.images.latents import (
+    decode,
+    draw_prior,
+    embed,
+    reconstruct,
+    single_image,
 )
-from vae_anomaly.detectors.images.heatmaps import region_level
-from vae_anomaly.detectors.images.image_list import (
-    Pictures,
-    decide_channels,
-    decide_white,
-    open_pictures,
-)
-from vae_anomaly.detectors.images.latents import ImageLatentsMixin
-from vae_anomaly.detectors.images.members import PIXEL_SIZE
-from vae_anomaly.detectors.images.networks.bank import BankNetwork
-from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.model import ModelAttributes
 from vae_anomaly.detectors.images.parameters import check_conditions_wanted, check_parameters
-from vae_anomaly.detectors.images.place.choose import (
-    choose_foreground,
-    choose_registration,
-    masked,
-    masked_inspection,
-    moved_back,
-)
-from vae_anomaly.detectors.images.regions import ImageMapsMixin
-from vae_anomaly.detectors.images.saved import fill_detector, state_of
-from vae_anomaly.detectors.images.score import ImageScore
-from vae_anomaly.detectors.images.tiles.fit import FittedTiles, fit_tiles
-from vae_anomaly.detectors.images.tiles.network import TiledNetwork, examine_tiles
-from vae_anomaly.detectors.images.tiles.place import choose_refinement
-from vae_anomaly.devices import device_of, exact_float32, torch_device
-from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.detectors.images.reasons import reasons_of, region_table
+from vae_anomaly.detectors.images.regions import maps_at_own_size, regions_of
+from vae_anomaly.detectors.images.saved import calibration_of, model_of, state_of
+from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.training import fit
+from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.vae.training import History
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
 
 
-class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
+class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetector):
     """Learn good parts from their pictures; score, and show where a new one differs.
 
     A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
@@ -130,6 +112,8 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
 
     Attributes
     ----------
+    model_ : ImageModel
+        All that scoring needs beside the calibration; the following are read from it.
     network_ : BankNetwork, PixelNetwork or TiledNetwork
     image_score_ : ImageScore
     heat_level_ : float
@@ -155,16 +139,16 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
     -----
     The raw score is read from a map and the whole picture's exposure; KL and ELBO are in
     `evidence`. The map is the heat map, but for ``bank`` with repair VAEs: there it is that of the
-    linear level, `ImageExamination.scored`, and of the heat map only the hottest cells count, where
-    they are hotter than on nine of ten good pictures. A picture may be flagged whose heat map stays
-    cool; then `reasons` says where the scored map is hottest. Models saved before there were two
-    maps score by the heat map. A conditional model judges each picture by the usual exposure and
-    the heat of its own condition; p-values are counted over the held-out normals of all conditions
-    together. A picture whose condition is unknown is judged as the condition with the smallest
-    negative ELBO, and `reasons` says so.
+    linear level, `ImageExamination.score_map`, and of the heat map only the hottest cells count,
+    where they are hotter than on nine of ten good pictures. A picture may be flagged whose heat map
+    stays cool; then `reasons` says where the scored map is hottest. Models saved before there were
+    two maps score by the heat map. A conditional model judges each picture by the usual exposure
+    and the heat of its own condition; p-values are counted over the held-out normals of all
+    conditions together. A picture whose condition is unknown is judged as the condition with the
+    smallest negative ELBO, and `reasons` says so.
 
     Of tiles, the raw score takes the poolings of the hottest tile, and the mean heat of the whole
-    picture; nats in `evidence` are means over tiles. See `detectors.image_tile_training`.
+    picture; nats in `evidence` are means over tiles. See `detectors.images.tiles.fit`.
 
     The same picture gets the same score alone, in any batch and after reload, to 1e-4 in the raw
     score on one machine; across machines and thread counts rounding differs by about as much,
@@ -199,7 +183,7 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         latent_dim: int | None = None,
         beta: float | None = None,
         condition: str | None = None,
-        features: Any = None,
+        features: nn.Module | str | None = None,
         features_weights: str | None = None,
         max_steps: int | None = None,
         tile_size: int | None = None,
@@ -232,11 +216,11 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: object,
+        y: object = None,
         *,
-        groups: Any = None,
-        conditions: Any = None,
+        groups: object = None,
+        conditions: object = None,
         progress: Progress | None = None,
     ) -> Self:
         """Learn what good parts look like.
@@ -270,102 +254,29 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         ConfigError
             If a parameter has no meaning.
         """
-        name = check_parameters(self)
-        check_conditions_wanted(self, conditions)
-        pictures = self._open(X, conditions, training=True)
-        if len(pictures) < MIN_PICTURES:
-            raise NotEnoughDataError(
-                f"An image detector needs at least {MIN_PICTURES} pictures of good parts; got "
-                f"{len(pictures)}. Take more pictures; 100 and more give useful thresholds."
-            )
-        self.random_state_ = (
-            secrets.randbits(31) if self.random_state is None else self.random_state
-        )
-        self.white_ = decide_white(pictures)
-        pictures = replace(pictures, white=self.white_)
-        self.channels_ = self.channels or decide_channels(pictures)
-        side = self.image_size if name == "bank" else PIXEL_SIZE
-        self.registration_ = choose_registration(pictures, side, self.channels_, self.register)
-        pictures = replace(pictures, registration=self.registration_)
-        tiled = self.tile_size is not None
-        self.refinement_ = (
-            choose_refinement(pictures, self.registration_, self.channels_) if tiled else None
-        )
-        self.foreground_ = choose_foreground(pictures, side, self.channels_, self.foreground)
-        pictures = replace(pictures, foreground=self.foreground_)
-        self.conditions_: tuple[str, ...] = ()
-        codes = None
-        if name == "conditional":
-            self.conditions_ = learn_conditions(pictures.conditions, pictures.ids)
-            codes = condition_codes(self.conditions_, pictures.conditions)
-        parts = group_names(groups, pictures)
-        folds = choose_folds(parts, codes, self.random_state_)
-        tell = progress or null_progress
-        with exact_float32(torch_device(self.device)):
-            if self.tile_size is not None:
-                self._take(fit_tiles(self, pictures, parts, tell), folds, parts)
-                return self
-            fitted = fit_network(self, name, pictures, parts, folds, codes, tell)
-        heat, scored = (masked(maps, self.foreground_) for maps in (fitted.heat, fitted.scored))
-        fitted = replace(fitted, heat=heat, scored=scored)
-        self._take(fitted, folds, parts)
-        if codes is not None:
-            warn_of_few(self.conditions_, codes, fitted.held_out)
+        settings = ImageSettings(**self.get_params(deep=False))
+        check_parameters(settings)
+        check_conditions_wanted(self.model, self.condition, conditions)
+        images = open_images(X, training=True, condition=self.condition, conditions=conditions)
+        seed = secrets.randbits(31) if self.random_state is None else self.random_state
+        fitted = fit(settings, images, groups, seed, progress or null_progress)
+        self.model_, self.history_ = fitted.model, fitted.history
+        self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
+        self._calibrate(fitted.raw_scores, fitted.groups)
         return self
-
-    def _take(self, fitted: FittedNetwork | FittedTiles, folds: AnyArray, parts: AnyArray) -> None:
-        """Keep the network and calibrate it on the normals that it has not seen."""
-        self.history_, self.fingerprint_ = fitted.history, fitted.fingerprint
-        self.latents_ = fitted.latents
-        self.image_score_, raw = ImageScore.fit(
-            fitted.pooled, fitted.statistics, folds, fitted.held_out
-        )
-        self._take_network(fitted.network)
-        self.heat_level_ = region_level(fitted.heat, max(self.target_fpr, 0.05))
-        self._calibrate(raw, shared_groups(parts[fitted.held_out]))
-        self.metrics_ = {
-            **fitted.metrics,
-            "n_pictures": float(len(fitted.statistics)),
-            "n_held_out": float(len(raw)),
-            **placing(self),
-            "held_out_raw_score_mean": float(raw.mean()),
-        }
-        warn_of_blindness(fitted.metrics)
-
-    def _take_network(self, network: BankNetwork | PixelNetwork | TiledNetwork) -> None:
-        """Keep a network; what it draws from latents is lit as the training pictures were."""
-        self.network_: BankNetwork | PixelNetwork | TiledNetwork = network
-        self.channels_ = network.spec.channels
-        if isinstance(network, BankNetwork):
-            brightness, contrast = self.image_score_.distance.mean[:2].tolist()
-            network.exposure = (brightness, contrast)
-
-    def _open(self, X: Any, conditions: Any = None, *, training: bool = False) -> Pictures:
-        pictures = open_pictures(
-            X, training=training, condition=self.condition, conditions=conditions
-        )
-        if training:
-            return pictures
-        return replace(
-            pictures,
-            white=self.white_,
-            registration=self.registration_,
-            foreground=self.foreground_,
-            shifts={},
-        )
 
     # ------------------------------------------------------------------ scoring
 
     def examine(
-        self, X: Any, *, conditions: Any = None, progress: Progress | None = None
+        self, X: object, *, conditions: object = None, progress: Progress | None = None
     ) -> ImageExamination:
         """Score pictures and keep map and evidence, in one pass.
 
         Parameters
         ----------
-        X : folder, manifest, path, list of paths, ndarray, list of decoded pictures, or Pictures
+        X : folder, manifest, path, list of paths, ndarray, list of decoded pictures, or ImageList
             To give arrays their conditions in the other methods as well, pass
-            ``vae_anomaly.detectors.images.image_list.open_pictures(X, conditions=...)``.
+            ``vae_anomaly.detectors.images.image_list.open_images(X, conditions=...)``.
         conditions : array-like of shape (N,), optional
             What each picture shows, for ``model="conditional"``. A name that training has not
             seen is no error: see the class's notes.
@@ -382,24 +293,21 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         ConfigError
             If conditions are given to a model that has none.
         """
-        check_is_fitted(self, "network_")
+        check_is_fitted(self, "model_")
         if conditions is not None:
-            check_conditions_wanted(self, conditions)
-        pictures, tell, said = self._open(X, conditions), progress or null_progress, []
-        if self.tile_size is not None:
-            return examine_tiles(self, pictures, tell)
-        for images, codes, n in full_batches(self, pictures):
-            answer = first(self.network_(images, codes), n)
-            said.append(masked_inspection(answer, self.foreground_))
-            tell("score", sum(len(part.heat) for part in said), len(pictures))
-        seen = judge(self, pictures.ids, said)
-        heat, scored = (moved_back(maps, pictures) for maps in (seen.heat, seen.scored))
-        return replace(seen, heat=heat, scored=scored)
+            check_conditions_wanted(self.model, self.condition, conditions)
+        images, tell = self._open(X, conditions), progress or null_progress
+        return examine(self.model_, self.calibration_, images, self.device, tell)
 
-    def _raw_score(self, X: Any) -> Floats:
+    def _open(self, X: object, conditions: object = None) -> ImageList:
+        check_is_fitted(self, "model_")
+        images = open_images(X, condition=self.condition, conditions=conditions)
+        return replace(images, placing=self.model_.placing, shifts={})
+
+    def _raw_score(self, X: object) -> Floats:
         return self.examine(X).raw_score
 
-    def evidence(self, X: Any) -> pd.DataFrame:
+    def evidence(self, X: object) -> pd.DataFrame:
         """Return what speaks against each picture, in nats, higher = more anomalous.
 
         Returns
@@ -414,6 +322,130 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
             calibrated.
         """
         return self.examine(X).evidence
+
+    def heatmap(self, X: object, *, size: tuple[int, int] | None = None) -> Floats32:
+        """Return where pictures differ from good ones, on one scale for all pictures.
+
+        Parameters
+        ----------
+        X : as `examine`
+        size : (height, width), optional
+            Defaults to the model's ``image_size``; with tiles to the map's own grid of 8-pixel
+            cells, that of the first training picture.
+
+        Returns
+        -------
+        ndarray of shape (N, H, W), float32
+            In sd of held-out normals: 0 is usual, higher = more anomalous.
+        """
+        maps, side = self.examine(X).heatmap, self.image_size
+        own = (side, side) if self.tile_size is None else (maps.shape[1], maps.shape[2])
+        return enlarge(maps, size or own)
+
+    def regions(self, X: object, *, level: float | None = None) -> list[list[Region]]:
+        """Return boxes of what is too hot, in pixels of each picture itself, hottest first.
+
+        Parameters
+        ----------
+        X : as `examine`
+        level : float, optional
+            In sd of held-out normals; ``heat_level_`` by default.
+        """
+        images = self._open(X)
+        return regions_of(images, self.examine(images).heatmap, self._level(level))
+
+    def masks(self, X: object, *, level: float | None = None) -> list[Bools]:
+        """Return which pixels of each picture are too hot, as `regions`.
+
+        Returns
+        -------
+        list of N ndarray of shape (H, W), bool
+            Each at the size of its picture; True above the level.
+        """
+        images, bound = self._open(X), self._level(level)
+        return [heatmap > bound for heatmap in maps_at_own_size(images, self.examine)]
+
+    def contours(self, X: object, *, level: float | None = None) -> list[list[Floats]]:
+        """Return the outlines of what is too hot in each picture, the edges of `masks`.
+
+        Returns
+        -------
+        list of N lists of ndarray of shape (K, 2), float64
+            Closed polygons, x and y in pixels of the picture; 0 is the centre of the first pixel.
+            Holes are polygons of their own and run the other way round.
+        """
+        images, bound = self._open(X), self._level(level)
+        return [contours(heatmap, bound) for heatmap in maps_at_own_size(images, self.examine)]
+
+    def explain(self, X: object, *, level: float | None = None) -> pd.DataFrame:
+        """Return one row for each region that is too hot.
+
+        Returns
+        -------
+        DataFrame
+            ``id, rank, top, left, bottom, right`` in pixels of the picture itself, ``area_share``
+            of the picture, ``peak`` and ``mean`` heat in sd of held-out normals. A picture without
+            such a region has no row.
+        """
+        images = self._open(X)
+        return region_table(images.ids, self.regions(images, level=level))
+
+    def reasons(self, X: object, top: int = 3) -> list[list[str]]:
+        """Say in words what is strange about each picture, the strongest first.
+
+        Returns
+        -------
+        list of N lists of at most ``top`` str
+            Empty for a picture of which nothing exceeds what held-out normals show; a flagged one
+            always has a reason. A condition that training has not seen comes first.
+        """
+        images = self._open(X)
+        seen, model = self.examine(images), self.model_
+        regions = regions_of(images, seen.heatmap, model.heat_level)
+        found = reasons_of(images, seen, regions, model.conditions, self.threshold_.value)
+        return [reasons[:top] for reasons in found]
+
+    def _level(self, level: float | None) -> float:
+        return self.model_.heat_level if level is None else level
+
+    # ------------------------------------------------------------------ latents
+
+    def reconstruct(self, X: object) -> Floats32:
+        """Return what the VAE expects in place of each picture.
+
+        Returns
+        -------
+        ndarray of shape (N, s, s), or (N, s, s, 3) for the plain VAE in colour, float32 in [0, 1]
+            For ``model="bank"`` a preview of brightness at a quarter of the resolution: the model
+            explains log-energies of filters, of which only the level can be shown as a picture.
+        """
+        images = self._open(X)
+        return reconstruct(self.model_, images, self.device)
+
+    def transform(self, X: object) -> Floats32:
+        """Return where pictures lie among the latents.
+
+        Returns
+        -------
+        ndarray of shape (N, Z), float32
+            Posterior means: of the linear level for ``model="bank"``, of the VAE on pixels else;
+            of ``vq`` the chosen codes, one position after another.
+        """
+        images = self._open(X)
+        return embed(self.model_, images, self.device)
+
+    def _decode(self, z: Floats32, conditions: object = None) -> Floats32:
+        return decode(self.model_, z, self.device, conditions)
+
+    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return draw_prior(self.model_, n, generator)
+
+    def _latent_reference(self) -> Floats32 | None:
+        check_is_fitted(self, "model_")
+        return self.model_.latents
+
+    def _one(self, item: object) -> object:
+        return single_image(item)
 
     # ------------------------------------------------------------------ saving
 
@@ -443,24 +475,44 @@ class ImageVAEDetector(ImageMapsMixin, ImageLatentsMixin, BaseVAEDetector):
         """
         from vae_anomaly.detectors.images.onnx.export import export_onnx
 
-        check_is_fitted(self, "network_")
-        return export_onnx(self, path, picture_channels=picture_channels)
+        check_is_fitted(self, "model_")
+        return export_onnx(
+            self.model_,
+            self.calibration_,
+            self.threshold_.value,
+            Path(path),
+            side=self.image_size,
+            picture_channels=picture_channels,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled or copied: with the network on the processor, which all have."""
         state = dict(super().__getstate__())
-        network = state.get("network_")
-        if network is not None and device_of(network).type != "cpu":
-            state["network_"] = deepcopy(network).cpu()
+        if "model_" in state:
+            state["model_"] = self.model_.on_processor()
         return state
 
     def _state(self) -> DetectorState:
-        return state_of(self)
+        return state_of(
+            self.model_,
+            self.get_params(),
+            self.calibration_,
+            self.calibration_groups_,
+            self.threshold_,
+            self.fingerprint_,
+            self.metrics_,
+        )
 
     @classmethod
-    def _from_state(cls, state: DetectorState, features: Any = None, device: str = "cpu") -> Self:
+    def _from_state(
+        cls, state: DetectorState, features: nn.Module | None = None, device: str = "cpu"
+    ) -> Self:
         detector = cls(**state.config, device=device)
-        fill_detector(detector, state, features)
+        detector.model_ = model_of(state, features)
+        detector.calibration_, detector.calibration_groups_ = calibration_of(state)
+        detector.threshold_ = Threshold.from_dict(state.threshold or {})
+        detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
+        detector.history_ = History()
         if features is not None:
             detector.features = features
         return detector

@@ -1,33 +1,37 @@
-"""One pass over pictures: full chunks in, what is said of each picture out."""
+"""One pass over images: full chunks in, what is said of each image out."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
-from vae_anomaly.detectors.images.image_list import CHUNK, GPU_CHUNK, Pictures
-from vae_anomaly.detectors.images.networks.bank import Inspection
-from vae_anomaly.detectors.images.score import PoolEvidence, pool_pictures
-from vae_anomaly.devices import device_of, exact_float32, torch_device
-
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.detector import ImageVAEDetector
+from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.model import ImageModel
+from vae_anomaly.detectors.images.networks.bank import NetworkOutput
+from vae_anomaly.detectors.images.networks.batches import chunk_on, padded, to_device
+from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.place.registration import shift_maps
+from vae_anomaly.detectors.images.score import PoolEvidence, pool_maps_of_images
+from vae_anomaly.detectors.images.tiles.examine import inspect_tiles, look_at_each
+from vae_anomaly.detectors.images.tiles.network import TiledNetwork
+from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
+from vae_anomaly.devices import exact_float32
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.conformal import ConformalCalibration
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ImageExamination:
-    """All that one pass over pictures yields.
+    """All that one pass over images yields.
 
     Attributes
     ----------
@@ -37,150 +41,183 @@ class ImageExamination:
     anomaly_score : ndarray of shape (N,), float64
         -log10 p, higher = more anomalous.
     p_value : ndarray of shape (N,), float64, in (0, 1]
-    heat : ndarray of shape (N, G, G), float32
+    heatmap : ndarray of shape (N, G, G), float32
         The shown map on the grid of cells, in sd of held-out normals.
-    scored : ndarray of shape (N, G, G), float32
+    score_map : ndarray of shape (N, G, G), float32
         The map that was pooled into the raw score, in the same unit: that of the linear level
         where repair VAEs and heads add to the shown one, else the shown one itself.
     evidence : DataFrame of N rows
         As `ImageVAEDetector.evidence`.
     judged_as : tuple of str
-        Condition that each picture was judged as; empty for models without conditions.
+        Condition that each image was judged as; empty for models without conditions.
     """
 
     ids: tuple[str, ...]
     raw_score: Floats
     anomaly_score: Floats
     p_value: Floats
-    heat: Floats32
-    scored: Floats32
+    heatmap: Floats32
+    score_map: Floats32
     evidence: pd.DataFrame
     judged_as: tuple[str, ...] = ()
 
 
-def full_batches(
-    detector: ImageVAEDetector, pictures: Pictures
-) -> Iterator[tuple[torch.Tensor, torch.Tensor | None, int]]:
-    """Yield full chunks (8, C, S, S), their conditions, and how many of their pictures are real.
+def examine(
+    model: ImageModel,
+    calibration: ConformalCalibration,
+    images: ImageList,
+    device: str = "cpu",
+    progress: Progress = null_progress,
+) -> ImageExamination:
+    """Score images and keep map and evidence.
 
-    All of it lies on the detector's device, and so does its network then; a GPU gets 32 at once.
-    """
-    codes = _codes(detector.conditions_, pictures)
-    size, channels = detector.network_.spec.image_size, detector.channels_
-    place = settled(detector)
-    n = chunk_on(place)
-    with torch.inference_mode(), exact_float32(place):
-        for where, images in pictures.chunks(size, channels, n_at_once=n):
-            full = filled_up(images.transpose(0, 3, 1, 2), n).to(place)
-            told = None if codes is None else filled_up(codes[where], n).to(place)
-            yield full, told, len(images)
-
-
-def settled(detector: ImageVAEDetector) -> torch.device:
-    """Bring the network to the device that the detector is to compute on, and return that.
+    Parameters
+    ----------
+    model : ImageModel
+        Its network is brought to the device.
+    calibration : ConformalCalibration
+    images : ImageList
+        With the model's placing.
+    device : str
+    progress : callable, optional
 
     Raises
     ------
-    ConfigError
-        If there is no such device here.
+    ImageError
+        If an image cannot be read or used; it is named.
     """
-    place = torch_device(detector.device)
-    if device_of(detector.network_) != place:
-        detector.network_.to(place)
-    return place
+    if isinstance(model.network, TiledNetwork):
+        to_device(model.network, device)
+        return _examine_tiles(model, model.network, calibration, images, progress)
+    outputs: list[NetworkOutput] = []
+    for pixels, codes, n in padded_batches(model, images, device):
+        outputs.append(_masked(model.network(pixels, codes).take(n), model.placing))
+        progress("score", sum(len(output.nll) for output in outputs), len(images))
+    seen = judge(model, calibration, images.ids, outputs)
+    if model.placing.registration is None:
+        return seen
+    shifts = np.array([images.shifts[i] for i in range(len(images))])
+    heatmap, score_map = (shift_maps(maps, shifts) for maps in (seen.heatmap, seen.score_map))
+    return replace(seen, heatmap=heatmap, score_map=score_map)
 
 
-def chunk_on(place: torch.device) -> int:
-    """Return how many pictures a device is given at once."""
-    return CHUNK if place.type == "cpu" else GPU_CHUNK
+def padded_batches(
+    model: ImageModel, images: ImageList, device: str
+) -> Iterator[tuple[torch.Tensor, torch.Tensor | None, int]]:
+    """Yield full chunks (8, C, S, S), their conditions, and how many of their images are real.
 
-
-def first(said: Inspection, n: int) -> Inspection:
-    """Return, on the processor, what is said of the first n pictures; others fill the chunk up."""
-    return Inspection(
-        said.heat[:n].cpu(),
-        said.scored[:n].cpu(),
-        said.statistics[:n].cpu(),
-        said.nll[:n].cpu(),
-        said.kl[:n].cpu(),
-        said.linear_nll[:n].cpu(),
-        None if said.condition is None else said.condition[:n].cpu(),
-    )
+    All of it lies on the device, and so does the network then; a GPU gets 32 at once.
+    """
+    codes, spec = _codes(model.conditions, images), model.network.spec
+    place = to_device(model.network, device)
+    n = chunk_on(place)
+    with torch.inference_mode(), exact_float32(place):
+        for where, pixels in images.chunks(spec.image_size, spec.channels, n_at_once=n):
+            full = padded(pixels.transpose(0, 3, 1, 2), n).to(place)
+            known = None if codes is None else padded(codes[where], n).to(place)
+            yield full, known, len(pixels)
 
 
 def judge(
-    detector: ImageVAEDetector, ids: tuple[str, ...], parts: Sequence[Inspection]
+    model: ImageModel,
+    calibration: ConformalCalibration,
+    ids: tuple[str, ...],
+    outputs: Sequence[NetworkOutput],
 ) -> ImageExamination:
     """Turn what the network says into scores and p-values."""
-    heat, scored, statistics, nll, kl, linear_nll = (
-        torch.cat([getattr(part, name) for part in parts]).numpy()
-        for name in ("heat", "scored", "statistics", "nll", "kl", "linear_nll")
+    heatmap, score_map, statistics, nll, kl, linear_nll = (
+        torch.cat([getattr(output, name) for output in outputs]).numpy()
+        for name in ("heatmap", "score_map", "statistics", "nll", "kl", "linear_nll")
     )
-    told = [part.condition for part in parts if part.condition is not None]
-    return examination(
-        detector,
+    codes = [output.condition for output in outputs if output.condition is not None]
+    return _examination(
+        calibration,
         ids,
-        detector.image_score_(pool_pictures(scored, heat), statistics),
+        model.score(pool_maps_of_images(score_map, heatmap), statistics),
         (nll.astype(np.float64), kl.astype(np.float64), linear_nll.astype(np.float64)),
-        (heat, scored),
-        tuple(detector.conditions_[code] for part in told for code in part.tolist()),
+        (heatmap, score_map),
+        tuple(model.conditions[code] for part in codes for code in part.tolist()),
     )
 
 
-def examination(
-    detector: ImageVAEDetector,
+def _examine_tiles(
+    model: ImageModel,
+    network: TiledNetwork,
+    calibration: ConformalCalibration,
+    images: ImageList,
+    progress: Progress,
+) -> ImageExamination:
+    """Score large images, each alone."""
+    cells, grounds = network.layout.grid().cells, network.grounds()
+
+    def look(placed: PlacedImage) -> tuple[Floats, Floats, Floats, Floats32, Floats32]:
+        seen = inspect_tiles(network, placed)
+        return (seen.pooled(grounds), seen.statistics, seen.terms, *seen.maps(cells))
+
+    placing = TilePlacing(model.placing, model.channels)
+    looks = look_at_each(images, placing, look, progress)
+    heatmap = np.stack([one[3] for one in looks])
+    score_map = np.stack([one[4] for one in looks]) if network.has_two_maps else heatmap
+    pooled, statistics = np.stack([one[0] for one in looks]), np.stack([one[1] for one in looks])
+    nll, kl, linear_nll = np.stack([one[2] for one in looks]).T
+    evidence = model.score(pooled, statistics)
+    terms, maps = (nll, kl, linear_nll), (heatmap, score_map)
+    return _examination(calibration, images.ids, evidence, terms, maps)
+
+
+def _examination(
+    calibration: ConformalCalibration,
     ids: tuple[str, ...],
-    said: PoolEvidence,
+    evidence: PoolEvidence,
     terms: tuple[Floats, Floats, Floats],
     maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
 ) -> ImageExamination:
     """Put evidence, its terms (nll, kl, linear nll) and maps (shown, scored) together."""
     nll, kl, linear_nll = terms
-    raw = said.raw_score
+    raw = evidence.raw_score
     columns = {
         "reconstruction_nll": nll,
         "kl": kl,
         "negative_elbo": nll + kl,
         "linear_nll": linear_nll,
-        **said.columns(),
+        **evidence.columns(),
         "raw_score": raw,
     }
     return ImageExamination(
         ids=ids,
         raw_score=raw,
-        anomaly_score=detector.calibration_.anomaly_score(raw),
-        p_value=detector.calibration_.p_value(raw),
-        heat=maps[0],
-        scored=maps[1],
+        anomaly_score=calibration.anomaly_score(raw),
+        p_value=calibration.p_value(raw),
+        heatmap=maps[0],
+        score_map=maps[1],
         evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
         judged_as=judged_as,
     )
 
 
-def as_pictures(batch: torch.Tensor) -> Floats32:
-    """Return (N, C, s, s) as pictures (N, s, s), or (N, s, s, 3) in colour."""
-    pictures: Floats32 = batch.permute(0, 2, 3, 1).numpy(force=True)
-    return pictures[..., 0] if pictures.shape[3] == 1 else pictures
+def _masked(output: NetworkOutput, placing: Placing) -> NetworkOutput:
+    """Return what a network says, its maps 0 outside of the foreground."""
+    if placing.foreground is None:
+        return output
+    heatmap, score_map = (
+        torch.from_numpy(placing.masked(maps.numpy()))
+        for maps in (output.heatmap, output.score_map)
+    )
+    return replace(output, heatmap=heatmap, score_map=score_map)
 
 
-def _codes(names: tuple[str, ...], pictures: Pictures) -> Ints | None:
-    """Return the pictures' conditions; tell of those that training has not seen."""
+def _codes(names: tuple[str, ...], images: ImageList) -> Ints | None:
+    """Return the images' conditions; tell of those that training has not seen."""
     if not names:
         return None
-    codes = condition_codes(names, pictures.conditions)
-    strange = np.flatnonzero(codes < 0)
-    if len(strange):
-        told = sorted({str(pictures.conditions[i] or "not told") for i in strange})
+    codes = condition_codes(names, images.conditions)
+    unseen = np.flatnonzero(codes < 0)
+    if len(unseen):
+        told = sorted({str(images.conditions[i] or "not told") for i in unseen})
         logger.warning(
             "%d of %d pictures have a condition that was never seen in training (%s): each is "
             "judged as the one that fits it best. Train with such pictures.",
-            len(strange), len(codes), ", ".join(told[:5]),
+            len(unseen), len(codes), ", ".join(told[:5]),
         )  # fmt: skip
     return codes
-
-
-def filled_up(rows: NDArray[np.generic], n: int = CHUNK) -> torch.Tensor:
-    """Repeat the last row until the chunk of n is full."""
-    full = np.concatenate([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])
-    return torch.from_numpy(np.ascontiguousarray(full))

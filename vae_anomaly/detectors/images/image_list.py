@@ -1,12 +1,11 @@
-"""Pictures as the image detector takes them: folders, manifests, paths, arrays, one at a time."""
+"""Images as the image detector takes them: folders, manifests, paths, arrays, one at a time."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -15,13 +14,13 @@ from vae_anomaly.data.images.bit_depth import FULL_SCALE, stretch, white_level
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import read_conditions
-from vae_anomaly.detectors.images.place.foreground import Foreground
-from vae_anomaly.detectors.images.place.registration import Registration
+from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.errors import DataError, ImageError
 
 CHUNK: Final = 8
-"""Pictures that go through the network at once, always: the last chunk is filled up."""
+"""Images that go through the network at once, always: the last chunk is filled up."""
 
 GPU_CHUNK: Final = 32
 """The same on a GPU, which is idle with fewer."""
@@ -32,9 +31,19 @@ _COLOUR_SHARE: Final = 0.2
 _NAMED: Final = 5
 
 
+class Digest(Protocol):
+    """What `hashlib` returns."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more bytes."""
+
+    def hexdigest(self) -> str:
+        """Return the digest of all bytes so far."""
+
+
 @dataclass(frozen=True)
-class Pictures:
-    """A list of pictures of which none is decoded yet.
+class ImageList:
+    """A list of images of which none is decoded yet.
 
     Parameters
     ----------
@@ -44,31 +53,24 @@ class Pictures:
     groups : tuple of str or None
         What the source itself knows of parts, lots or cameras.
     conditions : tuple of str or None
-        Product or camera that each picture shows, for a conditional model; None = not told.
-    white : int
-        Of pictures of more than 8 bits, the value that is white; see
-        `vae_anomaly.data.images.bit_depth`.
-    registration : Registration, optional
-        Moves each picture to a reference as it is prepared.
-    foreground : Foreground, optional
-        Paints over the background after that.
+        Product or camera that each image shows, for a conditional model; None = not told.
+    placing : Placing
+        What is done to each image as it is prepared; `pixels` asks it for the white.
     shifts : dict of int to (float, float)
-        How far, down and right as shares of the side, each picture prepared so far was moved.
+        How far, down and right as shares of the side, each image prepared so far was moved.
     """
 
     ids: tuple[str, ...]
     sources: tuple[Path | AnyArray, ...]
     groups: tuple[str | None, ...]
     conditions: tuple[str | None, ...]
-    white: int = FULL_SCALE
-    registration: Registration | None = None
-    foreground: Foreground | None = None
+    placing: Placing = field(default_factory=Placing)
     shifts: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: AnyInts) -> Pictures:
+    def take(self, rows: AnyInts) -> ImageList:
         """Return some of the pictures, in the order of ``rows``."""
         chosen = rows.tolist()
         return replace(
@@ -89,20 +91,20 @@ class Pictures:
             If it cannot be decoded; the message names the file.
         """
         source = self.sources[i]
-        return stretch(decode_image(source) if isinstance(source, Path) else source, self.white)
+        pixels = decode_image(source) if isinstance(source, Path) else source
+        return stretch(pixels, self.placing.white)
 
     def prepared(self, i: int, size: int, channels: int) -> Floats32:
         """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
-            picture = prepare_image(self.pixels(i), (size, size), channels)
+            image = prepare_image(self.pixels(i), (size, size), channels)
         except ImageError:
             raise
         except DataError as err:
             raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
-        if self.registration is not None:
-            picture, (down, right) = self.registration(picture)
-            self.shifts[i] = (down / size, right / size)
-        return picture if self.foreground is None else self.foreground(picture)
+        image, (down, right) = self.placing(image)
+        self.shifts[i] = (down / size, right / size)
+        return image
 
     def shape(self, i: int) -> tuple[int, int]:
         """Return height and width of one picture as it lies in its file, in pixels."""
@@ -110,7 +112,7 @@ class Pictures:
         return height, width
 
     def chunks(
-        self, size: int, channels: int, digest: Any = None, n_at_once: int = CHUNK
+        self, size: int, channels: int, digest: Digest | None = None, n_at_once: int = CHUNK
     ) -> Iterator[tuple[slice, Floats32]]:
         """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
@@ -118,7 +120,7 @@ class Pictures:
         ----------
         size : int, pixels
         channels : {1, 3}
-        digest : hashlib object, optional
+        digest : as of `hashlib`, optional
             Updated with ids and pixels.
         n_at_once : int
 
@@ -143,19 +145,14 @@ class Pictures:
                 yield where, np.stack(rows)
         refuse_faults(faults, len(self))
 
-    def fingerprint(self, digest: Any) -> dict[str, Any]:
+    def fingerprint(self, digest: Digest) -> dict[str, int | str]:
         """Return number and SHA-256 of the pictures as the model saw them."""
         return {"pictures": len(self), "sha256": digest.hexdigest()}
 
 
-def new_digest() -> Any:
-    """Return an empty SHA-256."""
-    return hashlib.sha256()
-
-
-def open_pictures(
-    X: Any, *, training: bool = False, condition: str | None = None, conditions: Any = None
-) -> Pictures:
+def open_images(
+    X: object, *, training: bool = False, condition: str | None = None, conditions: object = None
+) -> ImageList:
     """List pictures without decoding them.
 
     Parameters
@@ -172,7 +169,7 @@ def open_pictures(
 
     Returns
     -------
-    Pictures
+    ImageList
         Every method of a detector that takes pictures takes it.
 
     Raises
@@ -180,14 +177,14 @@ def open_pictures(
     DataError
         If there is no picture, or the array or the conditions have another shape.
     """
-    pictures = _listed(X, training, condition)
+    images = _listed(X, training, condition)
     if conditions is None:
-        return pictures
-    return replace(pictures, conditions=read_conditions(conditions, len(pictures)))
+        return images
+    return replace(images, conditions=read_conditions(conditions, len(images)))
 
 
-def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
-    if isinstance(X, Pictures):
+def _listed(X: object, training: bool, condition: str | None) -> ImageList:
+    if isinstance(X, ImageList):
         return X
     if isinstance(X, np.ndarray):
         return _from_arrays(_as_batch(X))
@@ -205,33 +202,31 @@ def _listed(X: Any, training: bool, condition: str | None) -> Pictures:
     )
 
 
-def decide_white(pictures: Pictures) -> int:
+def decide_white(images: ImageList) -> int:
     """Return the white of pictures of more than 8 bits: no training picture exceeds it.
 
     Only where one of 32 pictures has more than 8 bits are all of them decoded.
     """
-    probes = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
-    if not any(_peak(pictures, i) for i in probes.tolist()):
+    if not any(_peak(images, i) for i in evenly(len(images), _PROBES).tolist()):
         return FULL_SCALE
-    return white_level(max(_peak(pictures, i) for i in range(len(pictures))))
+    return white_level(max(_peak(images, i) for i in range(len(images))))
 
 
-def _peak(pictures: Pictures, i: int) -> int:
+def _peak(images: ImageList, i: int) -> int:
     """Return the brightest value of a uint16 picture; 0 for others, and for what is damaged."""
     try:
-        pixels = pictures.pixels(i)
+        pixels = images.pixels(i)
     except ImageError:
         return 0  # reported with its name when all are read
     return int(pixels.max(initial=0)) if pixels.dtype == np.uint16 else 0
 
 
-def decide_channels(pictures: Pictures) -> int:
+def decide_channels(images: ImageList) -> int:
     """Return 3 where a fifth or more of the pictures show colour, else 1; looks at 32 at most."""
-    places = np.unique(np.linspace(0, len(pictures) - 1, _PROBES).astype(int))
     votes = []
-    for i in places.tolist():
+    for i in evenly(len(images), _PROBES).tolist():
         try:
-            votes.append(_is_colourful(pictures.pixels(i)))
+            votes.append(_is_colourful(images.pixels(i)))
         except ImageError:
             continue  # reported with its name when all are read
     return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
@@ -255,21 +250,21 @@ def _as_batch(array: AnyArray) -> list[AnyArray]:
     return list(array)
 
 
-def _from_arrays(arrays: Sequence[AnyArray]) -> Pictures:
+def _from_arrays(arrays: Sequence[AnyArray]) -> ImageList:
     if not arrays:
         raise DataError("No pictures were given: the array is empty. Give at least one.")
     ids = tuple(f"{i}" for i in range(len(arrays)))
     nothing = (None,) * len(arrays)
-    return Pictures(ids, tuple(np.asarray(a) for a in arrays), nothing, nothing)
+    return ImageList(ids, tuple(np.asarray(a) for a in arrays), nothing, nothing)
 
 
-def _from_items(items: Sequence[ImageItem], training: bool, condition: str | None) -> Pictures:
+def _from_items(items: Sequence[ImageItem], training: bool, condition: str | None) -> ImageList:
     chosen = [item for item in items if not (training and item.is_anomaly)]
     if not chosen:
         raise DataError(
             f"All {len(items)} pictures are labelled as defective. Train on pictures of good parts."
         )
-    return Pictures(
+    return ImageList(
         tuple(item.id for item in chosen),
         tuple(Path(item.path) for item in chosen),
         tuple(item.group for item in chosen),

@@ -1,21 +1,21 @@
-"""What is strange about a picture, in words and as a table."""
+"""What is unusual about an image, in words and as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from vae_anomaly.detectors.images.conditions import unseen_reason
+from vae_anomaly.detectors.images.examination import ImageExamination
 from vae_anomaly.detectors.images.heatmaps import Region
+from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.score import GLOBAL_FROM
 
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.examination import ImageExamination
-
-    Regions = Sequence[Sequence[Region]]
+Regions = Sequence[Sequence[Region]]
 
 _MANY: Final = 1000
 _PLACE_FROM: Final = 3.0
@@ -23,7 +23,7 @@ _PLACE_FROM: Final = 3.0
 
 
 def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
-    """Return one row for each region, the hottest of each picture first."""
+    """Return one row for each region, the hottest of each image first."""
     rows = [
         {"id": name, "rank": rank, **asdict(region)}
         for name, found in zip(ids, regions, strict=True)
@@ -32,52 +32,64 @@ def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "rank", *Region.__dataclass_fields__])
 
 
-def words(
-    evidence: pd.DataFrame,
+def reasons_of(
+    images: ImageList,
+    examination: ImageExamination,
     regions: Regions,
-    first: Sequence[Sequence[str]],
-    cool: Sequence[list[str]],
+    conditions: Sequence[str],
+    threshold: float,
 ) -> list[list[str]]:
-    """Say what is strange about each picture, the strongest first.
+    """Say what is unusual about each image, the strongest first.
 
     Parameters
     ----------
-    evidence : DataFrame of N rows
+    images : ImageList of N
+    examination : ImageExamination
+        Of these images.
     regions : N sequences of Region
-    first : N sequences of str
-        What is to be said before anything else.
-    cool : N lists of str
-        What is to be said of a picture without a region.
+    conditions : sequence of str
+        Those that training has seen.
+    threshold : float
+        Anomaly score above which an image is flagged; then it has a reason.
+
+    Returns
+    -------
+    list of N lists of str
+        A condition that training has not seen comes first.
     """
-    whole = evidence["whole_picture"].to_numpy()
-    local = evidence.filter(like="heat_top").sum(axis=1).to_numpy()
-    return [
-        [
-            *first[i],
-            *_in_order(
-                _whole_reason(whole[i]),
-                [_region_reason(r) for r in found] or cool[i],
-                whole_first=whole[i] - GLOBAL_FROM > local[i],
-            ),
-        ]
-        for i, found in enumerate(regions)
-    ]
+    unseen = [
+        [] if told in conditions else [unseen_reason(told, taken)]
+        for told, taken in zip(images.conditions, examination.judged_as, strict=False)
+    ] or [[]] * len(images)
+    flagged = examination.anomaly_score > threshold
+    whole = examination.evidence["whole_picture"].to_numpy()
+    local = examination.evidence.filter(like="heat_top").sum(axis=1).to_numpy()
+    reasons = []
+    for i, found in enumerate(regions):
+        places = [_region_reason(region) for region in found]
+        if flagged[i] and not places:
+            places = _score_map_reason(examination, i, images.shape(i))
+        first = bool(whole[i] - GLOBAL_FROM > local[i])
+        known = _in_order(_whole_reason(whole[i]), places, whole_first=first)
+        reasons.append([*unseen[i], *known])
+    return reasons
 
 
-def scored_reason(seen: ImageExamination, i: int, size: tuple[int, int]) -> list[str]:
-    """Say what the scored map holds against picture ``i``, of (height, width) ``size``.
+def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, int]) -> list[str]:
+    """Say what the score map holds against image ``i``, of (height, width) ``size``.
 
-    For a picture that is flagged although its heat map has no region.
+    For an image that is flagged although its heat map has no region.
     """
-    hottest_cells = seen.evidence.filter(like="heat_top").to_numpy()[i, 0]
+    hottest_cells = examination.evidence.filter(like="heat_top").to_numpy()[i, 0]
     if hottest_cells < _PLACE_FROM:
         return ["differs a little over much of the picture, nowhere enough to be outlined"]
-    grid = seen.scored[i].shape
-    row, column = (int(k) for k in np.unravel_index(seen.scored[i].argmax(), grid))
-    (top, bottom), (left, right) = _span(row, grid[0], size[0]), _span(column, grid[1], size[1])
+    score_map = examination.score_map[i]
+    rows, columns = score_map.shape
+    row, column = (int(k) for k in np.unravel_index(score_map.argmax(), score_map.shape))
+    (top, bottom), (left, right) = _span(row, rows, size[0]), _span(column, columns, size[1])
     return [
         f"differs most at x {left}-{right}, y {top}-{bottom}, where the scored map reaches "
-        f"{seen.scored[i].max():.1f} sd; the heat map has nothing to outline"
+        f"{score_map.max():.1f} sd; the heat map has nothing to outline"
     ]
 
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.images.onnx.scoring_graph import OUTPUTS, Preparation, ScoringGraph
+from vae_anomaly.detectors.images.onnx.graph import OUTPUTS, Preparation, ScoringGraph
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 SIZE = 64
@@ -67,7 +67,9 @@ def test_the_graph_says_what_the_detector_says_before_it_becomes_a_file(model):
     detector, pictures = detector_of(model=model), plates(4, 2)
     pictures = np.concatenate([pictures, holed(pictures)])
     with torch.no_grad():
-        said = ScoringGraph(detector).eval()(torch.from_numpy(pictures))
+        model, calibration = detector.model_, detector.calibration_
+        graph = ScoringGraph(model.network, model.score, calibration, SIZE).eval()
+        said = graph(torch.from_numpy(pictures))
     found, seen = dict(zip(OUTPUTS, said, strict=True)), detector.examine(pictures)
     for name in ("raw_score", "anomaly_score", "p_value"):
         np.testing.assert_allclose(found[name], getattr(seen, name), rtol=1e-5, atol=1e-4)

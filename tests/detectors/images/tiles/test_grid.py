@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.detectors.images.pooling import pool_maps
-from vae_anomaly.detectors.images.tiles.blend import TileBlend, pool_tiles
-from vae_anomaly.detectors.images.tiles.grid import TileGrid
+from vae_anomaly.detectors.images.score import pool_maps
+from vae_anomaly.detectors.images.tiles.grid import TileBlend, TileGrid, pool_tiles
 from vae_anomaly.errors import ConfigError
 
 

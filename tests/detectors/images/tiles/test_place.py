@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.place.foreground import Foreground
+from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.place.registration import shift_picture
 from vae_anomaly.detectors.images.tiles.place import TilePlacing
 from vae_anomaly.errors import ImageError
@@ -41,6 +42,10 @@ def fitted(pictures: list, **choices: str) -> ImageVAEDetector:
     ).fit(pictures)
 
 
+def placing_of(detector: ImageVAEDetector) -> TilePlacing:
+    return TilePlacing(detector.model_.placing, detector.channels_)
+
+
 @pytest.fixture(scope="module")
 def good() -> list:
     return plates(24, 1)[0]
@@ -53,11 +58,13 @@ def registered(good) -> ImageVAEDetector:
 
 def test_the_shift_of_a_large_picture_is_known_to_a_pixel(registered):
     pictures, shifts = plates(12, 2)
-    placing = TilePlacing.of(registered)
+    placing = placing_of(registered)
     found = np.array([placing("a plate", picture).shift for picture in pictures])
     offset = np.median(found - shifts, axis=0)  # where the reference lies
     assert np.abs(found - shifts - offset).max() <= 1.0
-    coarse = TilePlacing(registered.registration_)  # five pixels to one, without the second look
+    coarse = TilePlacing(
+        Placing(registration=registered.registration_)
+    )  # five pixels to one, without the second look
     rough = np.array([coarse("a plate", picture).shift for picture in pictures])
     assert np.abs(rough - shifts - np.median(rough - shifts, axis=0)).max() > 1.0
 
@@ -81,10 +88,10 @@ def test_a_defect_of_a_part_that_moves_is_found_where_the_picture_shows_it(good,
 def test_what_moves_out_of_sight_is_not_looked_at(registered):
     (picture,), _ = plates(1, 4)
     seen = registered.examine([picture])
-    shift = np.array(TilePlacing.of(registered)("a plate", picture).shift)
+    shift = np.array(placing_of(registered)("a plate", picture).shift)
     rows = slice(None, shift[0] // 8) if shift[0] > 0 else slice(shift[0] // 8, None)
     assert abs(shift[0]) >= 8
-    assert (seen.heat[0][rows] == 0.0).all()
+    assert (seen.heatmap[0][rows] == 0.0).all()
 
 
 def test_a_registered_model_comes_back_with_its_window(registered, tmp_path):
@@ -124,17 +131,17 @@ def test_dust_on_the_background_of_a_large_picture_is_not_seen_and_a_fault_of_th
     assert masked.metrics_["foreground_share"] < 0.5
     assert seen.raw_score[1] == seen.raw_score[0]
     assert seen.raw_score[2] > 2.0 * seen.raw_score[:2].max()
-    assert (seen.heat[:, 22:, 22:] == 0.0).all()
+    assert (seen.heatmap[:, 22:, 22:] == 0.0).all()
     (region, *_) = masked.regions([dotted(cap, 90, 60)])[0]
     assert region.top <= 96 <= region.bottom
     assert region.left <= 66 <= region.right
     plain = fitted(caps(20, 1))
-    assert plain.examine([dotted(cap, 220, 220)]).heat[0, 22:, 22:].max() > 5.0
+    assert plain.examine([dotted(cap, 220, 220)]).heatmap[0, 22:, 22:].max() > 5.0
 
 
 def test_background_tiles_are_neither_trained_on_nor_looked_at(masked):
     (cap,) = caps(1, 2)
-    placed = TilePlacing.of(masked)("a cap", cap)
+    placed = placing_of(masked)("a cap", cap)
     grid = masked.network_.layout.grid()
     looked_at = placed.tiles(grid)
     assert 0 < len(looked_at) < len(grid)
@@ -144,7 +151,7 @@ def test_background_tiles_are_neither_trained_on_nor_looked_at(masked):
 
 def test_held_out_parts_are_as_hot_as_new_ones(masked):
     fresh = masked.examine(caps(24, 7))
-    inside = fresh.heat[:, masked.foreground_.on(fresh.heat.shape[1:])]
+    inside = fresh.heatmap[:, masked.foreground_.on(fresh.heatmap.shape[1:])]
     assert abs(float(inside.mean())) < 0.3
     assert float(inside.std()) == pytest.approx(1.0, abs=0.3)
     assert (fresh.p_value <= 0.1).mean() <= 0.3
@@ -154,7 +161,7 @@ def test_a_masked_model_comes_back_as_it_was(masked, tmp_path):
     again = load_detector(masked.save(tmp_path / "model"))
     seen, before = again.examine(caps(2, 5)), masked.examine(caps(2, 5))
     np.testing.assert_array_equal(seen.raw_score, before.raw_score)
-    np.testing.assert_array_equal(seen.heat, before.heat)
+    np.testing.assert_array_equal(seen.heatmap, before.heatmap)
 
 
 def test_painting_leaves_the_type_and_the_foreground_as_they_are():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,9 +53,9 @@ def broken() -> list[np.ndarray]:
 
 def test_large_pictures_are_scored_by_the_linear_level_and_what_the_heads_shout(fast, full, broken):
     one, two = fast.examine(broken), full.examine(broken)
-    np.testing.assert_array_equal(one.scored, one.heat)
-    assert np.abs(two.scored - two.heat).max() > 0.5
-    np.testing.assert_allclose(two.scored, one.scored, atol=1e-3)
+    np.testing.assert_array_equal(one.score_map, one.heatmap)
+    assert np.abs(two.score_map - two.heatmap).max() > 0.5
+    np.testing.assert_allclose(two.score_map, one.score_map, atol=1e-3)
     added = 2.0 * np.maximum(two.evidence["shown_top_0.2pct"].to_numpy() - 2.3, 0.0)
     assert added.max() > 0.0
     np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-3)
@@ -70,7 +71,7 @@ def test_a_flagged_picture_whose_heat_map_stays_cool_says_where_the_scored_map_i
 ):
     assert (full.predict(broken) == -1).all()
     cool = copy(full)
-    cool.heat_level_ = np.inf
+    cool.model_ = replace(full.model_, heat_level=np.inf)
     said = [reasons[0] for reasons in cool.reasons(broken)]
     for reason, (y, x) in zip(said, CORNERS, strict=True):
         left, right, top, bottom = map(int, re.findall(r"\d+", reason)[:4])
@@ -88,11 +89,11 @@ def test_a_model_saved_when_tiles_had_one_map_scores_by_the_one_it_shows(full, b
     old = load_detector(write_model(state, tmp_path / "old"))
     seen = old.examine(broken)
     assert old.network_.spec.scored == "shown"
-    np.testing.assert_array_equal(seen.scored, seen.heat)
-    np.testing.assert_allclose(seen.heat, full.examine(broken).heat, atol=1e-4)
+    np.testing.assert_array_equal(seen.score_map, seen.heatmap)
+    np.testing.assert_allclose(seen.heatmap, full.examine(broken).heatmap, atol=1e-4)
 
 
 def test_a_reloaded_model_scores_by_the_same_map(full, broken, tmp_path):
     again = load_detector(full.save(tmp_path / "model"))
-    np.testing.assert_array_equal(again.examine(broken).scored, full.examine(broken).scored)
+    np.testing.assert_array_equal(again.examine(broken).score_map, full.examine(broken).score_map)
     np.testing.assert_allclose(again.anomaly_score(broken), full.anomaly_score(broken), rtol=1e-5)

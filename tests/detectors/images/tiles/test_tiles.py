@@ -8,8 +8,9 @@ from PIL import Image
 from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.tiles.fit import PlaceMoments, _quotas
+from vae_anomaly.detectors.images.tiles.fit import _quotas
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
+from vae_anomaly.detectors.images.tiles.moments import PlaceMoments
 from vae_anomaly.errors import ConfigError, DataError, ImageError, NotEnoughDataError
 
 LARGE = 1024
@@ -98,7 +99,7 @@ def test_a_defect_on_the_border_of_tiles_is_one_region(tiled, fresh):
 
 def test_good_pictures_have_no_seams(tiled, fresh):
     grid = TileGrid(LARGE, LARGE, 256, 0.25, 8)
-    heat = tiled.examine(fresh).heat
+    heat = tiled.examine(fresh).heatmap
     step = np.abs(np.diff(heat, axis=1)).mean(axis=(0, 1))  # between columns of cells
     borders = [start - 1 for start in grid.columns[1:]]
     assert step[borders].mean() < 1.3 * step.mean()
@@ -108,7 +109,7 @@ def test_score_is_the_same_alone_in_a_batch_and_after_reload(tiled, fresh, broke
     batch = tiled.examine([*fresh, *broken])
     alone = tiled.examine(broken[1:2])
     np.testing.assert_array_equal(alone.raw_score, batch.raw_score[4:5])
-    np.testing.assert_array_equal(alone.heat[0], batch.heat[4])
+    np.testing.assert_array_equal(alone.heatmap[0], batch.heatmap[4])
     again = load_detector(tiled.save(tmp_path / "model"))
     np.testing.assert_array_equal(again.examine(broken[1:2]).raw_score, alone.raw_score)
     assert again.get_params() == tiled.get_params()
@@ -121,7 +122,7 @@ def test_a_fabric_has_no_places_and_may_have_another_size(tiled, broken):
     assert tiled.metrics_["aligned"] == 0.0
     cut = [broken[0][:400, 400:], broken[1]]
     seen = tiled.examine(cut)
-    assert seen.heat.shape == (2, 128, 128)
+    assert seen.heatmap.shape == (2, 128, 128)
     assert tiled.heatmap(cut).shape == (2, 128, 128)
     (region,) = tiled.regions(cut[:1])[0]
     assert region.top - 12 <= 100 + 16 <= region.bottom + 12
@@ -155,8 +156,8 @@ def test_aligned_pictures_of_another_size_are_refused_by_name(board_detector, tm
 
 def test_held_out_boards_are_as_hot_as_new_ones(board_detector):
     fresh = board_detector.examine(boards(12, 5))
-    assert abs(float(fresh.heat.mean())) < 0.4
-    assert float(fresh.heat.std()) == pytest.approx(1.0, abs=0.3)
+    assert abs(float(fresh.heatmap.mean())) < 0.4
+    assert float(fresh.heatmap.std()) == pytest.approx(1.0, abs=0.3)
     assert (fresh.p_value <= 0.1).mean() <= 0.35
 
 

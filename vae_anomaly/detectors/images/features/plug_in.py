@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from vae_anomaly.arrays import Arrays
 from vae_anomaly.detectors.images.features.backbone import (
     BackboneBank,
     BackboneSpec,
     weights_digest,
 )
 from vae_anomaly.detectors.images.features.timm import PREFIX, build_timm, read_timm
-from vae_anomaly.detectors.images.fit.folds import evenly
-from vae_anomaly.detectors.images.fit.maps import as_tensor
-from vae_anomaly.detectors.images.networks.bank import NetworkSpec
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-
-if TYPE_CHECKING:
-    from vae_anomaly.arrays import Arrays
-    from vae_anomaly.detectors.images.image_list import Pictures
-
 
 _MODULE: Final = ".bank.backbone."
 _TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
 Network = TypeVar("Network", bound=nn.Module)
 
-_LOOKED_AT: Final = 32  # training pictures that tell how wide the maps are and how they vary
 
-
-def check_features(features: Any, weights: Any, model: str, pose: str) -> None:
+def check_features(features: object, weights: object, model: str, pose: str) -> None:
     """Refuse features that are no backbone, or that the other parameters do not go with.
 
     Raises
@@ -69,9 +59,23 @@ def check_features(features: Any, weights: Any, model: str, pose: str) -> None:
 
 
 def plug_in(
-    features: Any, weights: str | None, spec: NetworkSpec, pictures: Pictures
-) -> tuple[NetworkSpec, BackboneBank]:
-    """Return the bank that a user's backbone makes, and the spec that tells of it.
+    features: nn.Module | str,
+    weights: str | None,
+    image_size: int,
+    channels: int,
+    chunks: Iterable[Tensor],
+) -> tuple[BackboneSpec, BackboneBank]:
+    """Return the bank that a user's backbone makes, and what has to be known to ask for it again.
+
+    Parameters
+    ----------
+    features : torch.nn.Module or str
+    weights : str, optional
+        File of those of "timm:NAME".
+    image_size : int, pixels
+    channels : {1, 3}
+    chunks : iterable of Tensor (n, channels, image_size, image_size)
+        A few training images.
 
     Raises
     ------
@@ -80,13 +84,11 @@ def plug_in(
     MissingExtraError
         If timm is needed and not installed.
     """
-    is_name = isinstance(features, str)
-    module = read_timm(features, weights, spec.image_size) if is_name else features
-    chunks = _few(pictures, spec.image_size, spec.channels)
-    bank = BackboneBank.fit(module, spec.image_size, spec.channels, chunks)
-    name = features if is_name else _class_name(module)
+    module = read_timm(features, weights, image_size) if isinstance(features, str) else features
+    bank = BackboneBank.fit(module, image_size, channels, chunks)
+    name = features if isinstance(features, str) else _class_name(module)
     widths = tuple(level.get_buffer("mean").numel() for level in bank.levels)
-    return replace(spec, backbone=BackboneSpec(name, weights_digest(module), widths)), bank
+    return BackboneSpec(name, weights_digest(module), widths), bank
 
 
 def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,20 +98,20 @@ def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "features": None} if is_module else kept
 
 
-def storable_weights(network: nn.Module) -> Arrays:
+def storable_weights(network: nn.Module, backbone: BackboneSpec | None) -> Arrays:
     """Return the network's arrays, without those of a user's module."""
-    spec = getattr(network.spec, "backbone", None)
-    apart = spec is not None and not spec.is_stored
+    apart = backbone is not None and not backbone.is_stored
     return {
         name: value.numpy(force=True)
         for name, value in network.state_dict().items()
-        if not (apart and _is_modules(name)) and not (spec and name.startswith(_TWICE[1]))
+        if not (apart and _is_modules(name)) and not (backbone and name.startswith(_TWICE[1]))
     }
 
 
 def restore_plugged(
-    spec: NetworkSpec,
     backbone: BackboneSpec,
+    image_size: int,
+    channels: int,
     weights: Arrays,
     features: nn.Module | None,
     build: Callable[[BackboneBank], Network],
@@ -125,10 +127,10 @@ def restore_plugged(
     """
     if backbone.is_stored:
         refuse_needless(features)
-        module: nn.Module = build_timm(backbone.name, spec.image_size)
+        module: nn.Module = build_timm(backbone.name, image_size)
     else:
         module = _the_same(backbone, features)
-    bank = BackboneBank(module, spec.image_size, spec.channels, backbone.widths)
+    bank = BackboneBank(module, image_size, channels, backbone.widths)
     network = build(bank)
     own = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
     for name in [name for name in own if name.startswith(_TWICE[0])]:
@@ -140,7 +142,7 @@ def restore_plugged(
     return network.eval()
 
 
-def refuse_needless(features: Any) -> None:
+def refuse_needless(features: object) -> None:
     """Refuse a module for a model that was trained without.
 
     Raises
@@ -174,13 +176,6 @@ def _the_same(backbone: BackboneSpec, features: nn.Module | None) -> nn.Module:
             f"{_class_name(features)}, weights sha256 {found[:12]}.... Load the weights it had."
         )
     return features
-
-
-def _few(pictures: Pictures, size: int, channels: int) -> Iterator[Tensor]:
-    """Yield some training pictures, spread over all."""
-    chosen = pictures.take(evenly(len(pictures), _LOOKED_AT))
-    for _, images in chosen.chunks(size, channels):
-        yield as_tensor(images)
 
 
 def _is_modules(name: str) -> bool:

@@ -22,20 +22,20 @@ Vovk, Cross-conformal predictors, 2015.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
-from vae_anomaly.detectors.images.fit.folds import evenly, network_parts, validation_split
-from vae_anomaly.detectors.images.fit.linear import fit_linear_level
+from vae_anomaly.detectors.folds import evenly
+from vae_anomaly.detectors.images.features.backbone import BackboneBank
+from vae_anomaly.detectors.images.fit.folds import network_parts, validation_split
+from vae_anomaly.detectors.images.fit.linear import OutOfFold, fit_linear_level
 from vae_anomaly.detectors.images.fit.maps import TrainingMaps
 from vae_anomaly.detectors.images.networks.bank import (
-    HEAD_WEIGHT,
-    REPAIR_WEIGHT,
     RESIDUAL_BOUND,
     BankNetwork,
     LinearLevel,
@@ -43,25 +43,18 @@ from vae_anomaly.detectors.images.networks.bank import (
     RepairMember,
     combine_maps,
 )
+from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
-from vae_anomaly.detectors.images.pooling import pool_maps
-from vae_anomaly.detectors.images.presets import Preset, training_config
-from vae_anomaly.detectors.images.score import pool_pictures
+from vae_anomaly.detectors.images.score import pool_maps, pool_maps_of_images
+from vae_anomaly.detectors.images.settings import Preset
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import device_of
 from vae_anomaly.metrics import auroc
-from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.vae.networks import seeded
 from vae_anomaly.vae.training import History, fit_vae
-
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.features.backbone import BackboneBank
-    from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
-
-
-MIN_PICTURES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -73,144 +66,166 @@ class FittedNetwork:
     network : BankNetwork or PixelNetwork
     held_out : ndarray of shape (m,)
         Normals that calibrate.
-    heat : ndarray of shape (m, G, G)
+    heatmap : ndarray of shape (m, G, G)
         Their shown maps, by networks that have not seen them.
-    scored : ndarray of shape (m, G, G)
+    score_map : ndarray of shape (m, G, G)
         Their maps that become image scores, likewise.
     history : History
     metrics : dict of str to float
     statistics : ndarray of shape (n, S)
-        Whole-picture statistics of all normals.
+        Whole-image statistics of all normals.
     fingerprint : dict
-        Number and SHA-256 of the pictures.
+        Number and SHA-256 of the images.
     latents : ndarray of shape (at most 2,000, Z), float32
-        Posterior means of training pictures at equal distances.
+        Posterior means of training images at equal distances.
     """
 
     network: BankNetwork | PixelNetwork
     held_out: Ints
-    heat: Floats32
-    scored: Floats32
+    heatmap: Floats32
+    score_map: Floats32
     history: History
     metrics: dict[str, float]
     statistics: Floats32
-    fingerprint: dict[str, Any]
+    fingerprint: dict[str, int | str]
     latents: Floats32
 
     @property
     def pooled(self) -> Floats:
-        """What the image score is made of, (m, P or P + 1); see `pool_pictures`."""
-        two = self.network.spec.scored != "shown"
-        return pool_pictures(self.scored, self.heat if two else None)
+        """What the image score is made of, (m, P or P + 1); see `pool_maps_of_images`."""
+        shown = self.heatmap if self.network.spec.has_two_maps else None
+        return pool_maps_of_images(self.score_map, shown)
+
+    def masked(self, mask: Callable[[Floats32], Floats32]) -> FittedNetwork:
+        """Return it with both maps masked."""
+        return replace(self, heatmap=mask(self.heatmap), score_map=mask(self.score_map))
 
 
-def fit_bank_network(
-    data: TrainingMaps,
-    groups: AnyArray,
-    folds: Ints,
-    spec: NetworkSpec,
-    preset: Preset,
-    random_state: int,
-    progress: Progress = null_progress,
-    *,
-    pose: str = "auto",
-    bank: BackboneBank | None = None,
-    device: torch.device | None = None,
-) -> FittedNetwork:
-    """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
+@dataclass(frozen=True)
+class BankTask:
+    """What is to be trained on the maps of a bank, and how.
 
     Parameters
     ----------
-    data : TrainingMaps
-    groups : ndarray of shape (n,)
-    folds : ndarray of shape (n,)
-        From `assign_folds`.
     spec : NetworkSpec
-        ``latent_dim`` 0 lets the number of pictures decide.
+        ``latent_dim`` 0 lets the number of images decide.
     preset : Preset
     random_state : int
-    progress : callable, optional
     pose : {"auto", "fixed", "any"}
         As `fit_linear_level`.
     bank : BackboneBank, optional
         In the place of the fixed bank.
     device : torch.device, optional
         Where the repair VAEs are trained; all else, and the network returned, is on the processor.
-
-    Returns
-    -------
-    FittedNetwork
     """
-    fitted_level = fit_linear_level(
+
+    spec: NetworkSpec
+    preset: Preset
+    random_state: int
+    pose: str = "auto"
+    bank: BackboneBank | None = None
+    device: torch.device | None = None
+
+
+def fit_bank_network(
+    data: TrainingMaps,
+    groups: AnyArray,
+    folds: Ints,
+    task: BankTask,
+    progress: Progress = null_progress,
+) -> FittedNetwork:
+    """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
+
+    Parameters
+    ----------
+    data : TrainingMaps
+    groups, folds : ndarray of shape (n,)
+    task : BankTask
+    progress : callable, optional
+    """
+    fitted = fit_linear_level(
         data.maps,
         data.corrupted,
         folds,
-        latent_dim=spec.latent_dim,
-        pose=pose,
-        random_state=random_state,
+        latent_dim=task.spec.latent_dim,
+        pose=task.pose,
+        random_state=task.random_state,
         progress=progress,
     )
-    level, z, spoiled = fitted_level.level, fitted_level.z, fitted_level.spoiled
-    spec = replace(
-        spec,
-        latent_dim=level.vae.latent_dim,
-        repair_weight=REPAIR_WEIGHT,
-        head_weight=HEAD_WEIGHT,
-        scored="linear" if spec.n_networks else "shown",
-    )
-    network = BankNetwork(replace(spec, n_networks=0), bank)
-    network.spec, network.linear = spec, level
-    linear_map = energy_map(z)
+    network = _linear_network(fitted, task)
+    spec, linear_map = network.spec, energy_map(fitted.z)
     network.linear_scale = MapScale.fit(linear_map)
-    maps = _Held(network.linear_scale(linear_map), network.linear_scale(energy_map(spoiled[0])))
-    history = History()
-    parts = network_parts(groups, spec.n_networks, random_state)
-    for member in range(spec.n_networks):
-        fitted, history = _fit_member(
-            _Lesson(z, spoiled, data.masks, groups),
-            parts != member,
-            preset,
-            random_state + member,
-            _numbered(progress, member, spec.n_networks),
-            device,
-        )
-        maps.judge(fitted, z, parts == member)
-        network.members.append(fitted.cpu())
-    held_out = np.flatnonzero(parts < spec.n_networks) if spec.n_networks else np.arange(len(z))
-    heat = maps.combined(spec)[held_out]
-    network.heat_scale = MapScale.fit(heat)
-    heat = network.heat_scale(heat)
-    scored, spoiled_scored = (part[held_out] for part in maps.linear)
-    if spec.scored == "shown":
-        scored, spoiled_scored = network.heat_scale(scored), network.heat_scale(spoiled_scored)
+    spoiled_map = network.linear_scale(energy_map(fitted.spoiled[0]))
+    maps = _Held(network.linear_scale(linear_map), spoiled_map)
+    parts = network_parts(groups, spec.n_networks, task.random_state)
+    lesson = _Lesson(fitted.z, fitted.spoiled, data.masks, groups)
+    history = _add_members(network, lesson, maps, parts, task, progress)
+    n = spec.n_networks
+    held_out = np.flatnonzero(parts < n) if n else np.arange(len(fitted.z))
+    heatmap = maps.combined(spec)[held_out]
+    network.heat_scale = MapScale.fit(heatmap)
+    heatmap = network.heat_scale(heatmap)
+    score_map, spoiled_map = (part[held_out] for part in maps.linear)
+    if not spec.has_two_maps:
+        score_map, spoiled_map = network.heat_scale(score_map), network.heat_scale(spoiled_map)
     metrics = {
         **training_metrics(history),
         "latent_dim": float(spec.latent_dim),
-        "poses": float(len(fitted_level.poses)),
+        "poses": float(len(fitted.poses)),
+        "self_test_auroc": self_test(score_map, spoiled_map),
+        **_linear_units(fitted.level),
     }
-    metrics["self_test_auroc"] = self_test(scored, spoiled_scored)
-    metrics |= _linear_units(level)
     return FittedNetwork(
         network.eval(),
         held_out,
-        heat.numpy(),
-        scored.numpy(),
+        heatmap.numpy(),
+        score_map.numpy(),
         history,
         metrics,
         data.statistics.numpy(),
         data.fingerprint,
-        network.map_latents(data.maps[evenly(len(z), MAX_REFERENCE)]).numpy(),
+        network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
     )
 
 
+def _linear_network(fitted: OutOfFold, task: BankTask) -> BankNetwork:
+    """Return a network that has its linear level, and no repair VAE yet."""
+    spec = replace(
+        task.spec,
+        latent_dim=fitted.level.vae.latent_dim,
+        scored="linear" if task.spec.n_networks else "shown",
+    )
+    network = BankNetwork(replace(spec, n_networks=0), task.bank)
+    network.spec, network.linear = spec, fitted.level
+    return network
+
+
+def _add_members(
+    network: BankNetwork,
+    lesson: _Lesson,
+    maps: _Held,
+    parts: Ints,
+    task: BankTask,
+    progress: Progress,
+) -> History:
+    """Train the repair VAEs, each without one part, which then says how hot normals are."""
+    history, n = History(), network.spec.n_networks
+    for k in range(n):
+        told = part_of(progress, k, n)
+        member, history = _fit_member(lesson, parts != k, task, task.random_state + k, told)
+        maps.judge(member, lesson.z, parts == k)
+        network.members.append(member.cpu())
+    return history
+
+
 def _linear_units(level: LinearLevel) -> dict[str, float]:
-    """Count the latents whose posterior mean varies over the training pictures."""
+    """Count the latents whose posterior mean varies over the training images."""
     explained = 1.0 - level.vae.noise_variance / level.vae.variance  # variance of the mean, (Z,)
     active = int((explained > ACTIVE_VARIANCE).sum())
     return {"active_units": float(active), "latents": float(len(explained))}
 
 
-def self_test(scored: Tensor, spoiled: Tensor) -> float:
+def self_test(score_map: Tensor, spoiled: Tensor) -> float:
     """Return how well held-out normals are told from their copies with synthetic defects.
 
     Returns
@@ -218,13 +233,13 @@ def self_test(scored: Tensor, spoiled: Tensor) -> float:
     float in [0, 1]
         AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
     """
-    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (scored, spoiled)])
-    return auroc(np.repeat([0, 1], len(scored)), scores)
+    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (score_map, spoiled)])
+    return auroc(np.repeat([0, 1], len(score_map)), scores)
 
 
 @dataclass(frozen=True)
 class _Lesson:
-    """Out-of-fold residuals of pictures and of their corrupted copies, with masks and groups."""
+    """Out-of-fold residuals of images and of their corrupted copies, with masks and groups."""
 
     z: Tensor
     spoiled: Tensor
@@ -267,43 +282,31 @@ class _Held:
 
 
 def _fit_member(
-    lesson: _Lesson,
-    seen: Bools,
-    preset: Preset,
-    random_state: int,
-    progress: Progress,
-    device: torch.device | None = None,
+    lesson: _Lesson, seen: Bools, task: BankTask, random_state: int, progress: Progress
 ) -> tuple[RepairMember, History]:
-    """Train one repair VAE with its head on the pictures that it may see."""
+    """Train one repair VAE with its head on the images that it may see."""
     with seeded(random_state):
-        vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=preset.width)
-    vae.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
+        vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=task.preset.width)
+    vae.to(device=task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
     train, stop = validation_split(lesson.groups, seen, random_state)
     x, target, mask = lesson.pairs(train)
-    config = training_config(preset, int(train.sum()), random_state)
-    held: dict[str, Any] = {}
+    held: tuple[Tensor | None, ...] = (None, None, None)
     if stop.any():
-        inputs, wanted, spots = lesson.pairs(stop, copies=1)
-        held = {
-            "validation": inputs,
-            "validation_target": wanted,
-            "validation_extras": {"mask": spots},
-        }
+        held = lesson.pairs(stop, copies=1)
     with torch.enable_grad():
         history = fit_vae(
-            vae, x, target=target, extras={"mask": mask}, config=config, progress=progress, **held
+            vae,
+            x,
+            target=target,
+            extras={"mask": mask},
+            validation=held[0],
+            validation_target=held[1],
+            validation_extras=None if held[2] is None else {"mask": held[2]},
+            config=task.preset.training(int(train.sum()), random_state),
+            progress=progress,
         )
     vae.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as when loaded
     return RepairMember(vae.eval()), history
-
-
-def _numbered(progress: Progress, member: int, n_networks: int) -> Progress:
-    """Report the steps of all networks as one stage."""
-
-    def report(stage: str, done: int, total: int) -> None:
-        progress(stage, member * total + done, n_networks * total)
-
-    return report
 
 
 def training_metrics(history: History) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Which pictures train and which are held out, whole groups; and a few that stand for all."""
+"""Which images train and which are held out, whole groups."""
 
 from __future__ import annotations
 
@@ -7,41 +7,63 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Ints
-from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.detectors.folds import assign_folds
+from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.errors import DataError
 
 N_FOLDS: Final = 5
 _VALIDATION_SHARE: Final = 7  # one group in seven decides when to stop
 
 
-def assign_folds(groups: AnyArray, n_folds: int, random_state: int) -> Ints:
-    """Return a fold for each picture, (n,) int64; a group is never split.
+def group_names(groups: object, images: ImageList) -> AnyArray:
+    """Return a group for each image; an image without one is a group of its own.
 
-    Groups are shuffled and each goes to the fold with the fewest pictures so far.
+    Raises
+    ------
+    DataError
+        If there is not one for each image.
+    """
+    if groups is None:
+        return np.array([g if g is not None else f"\0{i}" for i, g in enumerate(images.groups)])
+    names = np.asarray(groups).reshape(-1)
+    if len(names) != len(images):
+        raise DataError(
+            f"groups must name one group for each picture: got {len(names)} for {len(images)} "
+            "pictures. Give them in the order of the pictures (a folder is sorted by name)."
+        )
+    return names.astype(str)
+
+
+def shared_groups(groups: AnyArray) -> Ints | None:
+    """Return a code for each image's group, or None where each is a group of its own."""
+    names, codes = np.unique(groups, return_inverse=True)
+    return None if len(names) == len(groups) else codes.astype(np.int64)
+
+
+def choose_folds(groups: AnyArray, codes: Ints | None, random_state: int) -> Ints:
+    """Return a fold for each image, (n,): whole groups, and every condition spread evenly.
+
+    A condition that is a single group goes to a fold that is not held out. Where groups mix
+    conditions, as those of a camera do, conditions are left to chance.
 
     Raises
     ------
     NotEnoughDataError
         If there is only one group.
     """
-    names, members = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise NotEnoughDataError(
-            f"Calibration holds out whole groups and needs at least 2; got {len(names)} "
-            f"({names[0]!r}). Give a finer groups=, or none."
-        )
-    sizes = np.bincount(members)
-    order = np.random.default_rng(random_state).permutation(len(names))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    load = np.zeros(min(n_folds, len(names)))
-    fold_of = np.zeros(len(names), np.int64)
-    for group in order:
-        fold_of[group] = int(np.argmin(load))
-        load[fold_of[group]] += sizes[group]
-    return fold_of[members]
+    n_groups = len(np.unique(groups))
+    if codes is None or n_groups < len({*zip(groups.tolist(), codes.tolist(), strict=True)}):
+        return assign_folds(groups, N_FOLDS, random_state)
+    folds = np.ones(len(groups), np.int64)
+    for code in np.unique(codes):
+        own = codes == code
+        if len(np.unique(groups[own])) > 1:
+            folds[own] = assign_folds(groups[own], N_FOLDS, random_state)
+    return folds
 
 
 def validation_split(groups: AnyArray, seen: Bools, random_state: int) -> tuple[Bools, Bools]:
-    """Split what a network may see into training and stopping pictures, by group."""
+    """Split what a network may see into training and stopping images, by group."""
     inside = np.flatnonzero(seen)
     stop = np.zeros(len(seen), bool)
     if len(np.unique(groups[inside])) >= 2 * _VALIDATION_SHARE:
@@ -50,10 +72,5 @@ def validation_split(groups: AnyArray, seen: Bools, random_state: int) -> tuple[
 
 
 def network_parts(groups: AnyArray, n_networks: int, random_state: int) -> Ints:
-    """Return which network does not see each picture; a single network sees four fifths."""
+    """Return which network does not see each image; a single network sees four fifths."""
     return assign_folds(groups, n_networks if n_networks > 1 else N_FOLDS, random_state + 1)
-
-
-def evenly(n: int, most: int) -> Ints:
-    """Return at most ``most`` numbers of 0 .. n - 1, at equal distances."""
-    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vae_anomaly.arrays import Bools, Ints
 from vae_anomaly.detectors.images.networks.bank import LinearLevel
@@ -28,9 +29,6 @@ from vae_anomaly.detectors.images.place.pose import (
     symmetry_group,
 )
 from vae_anomaly.progress import Progress, null_progress
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _MOST_LATENTS: Final = 120
 _ROWS_PER_LATENT: Final = 4

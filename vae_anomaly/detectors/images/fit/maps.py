@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vae_anomaly.arrays import Floats32
+from vae_anomaly.detectors.folds import evenly
+from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import CELL, FilterBank
 from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
-from vae_anomaly.detectors.images.image_list import Pictures, new_digest
+from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.devices import device_of
 from vae_anomaly.progress import Progress, null_progress
 
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.features.backbone import BackboneBank
+Bank = FilterBank | BackboneBank
+
+_LOOKED_AT: Final = 32  # training images that tell how wide a backbone's maps are, how they vary
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,12 @@ class TrainingMaps:
     statistics: Tensor
     corrupted: Tensor
     masks: Tensor
-    fingerprint: dict[str, Any]
+    fingerprint: dict[str, int | str]
 
 
 def read_training_maps(
-    pictures: Pictures,
-    bank: FilterBank | BackboneBank,
+    images: ImageList,
+    bank: Bank,
     copies: int,
     random_state: int,
     progress: Progress = null_progress,
@@ -57,23 +62,23 @@ def read_training_maps(
     ImageError
         If pictures cannot be read; names them.
     """
-    digest, size, place = new_digest(), bank.image_size, device_of(bank)
+    digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
-    for where, images in pictures.chunks(size, bank.channels, digest):
-        features = bank(as_tensor(images).to(place))
+    for where, pixels in images.chunks(size, bank.channels, digest):
+        features = bank(as_tensor(pixels).to(place))
         clean.append(features.maps.cpu())
         statistics.append(features.statistics.cpu())
         for copy in range(copies):
-            spoiled, spots = _corrupt(images, where.start, copy, random_state)
+            spoiled, spots = _corrupt(pixels, where.start, copy, random_state)
             corrupted.append(bank(as_tensor(spoiled).to(place)).maps.cpu())
             masks.append(torch.from_numpy(spots))
-        progress("features", where.stop, len(pictures))
+        progress("features", where.stop, len(images))
     return TrainingMaps(
         torch.cat(clean),
         torch.cat(statistics),
         _by_copy(corrupted, copies),
         _by_copy(masks, copies),
-        pictures.fingerprint(digest),
+        images.fingerprint(digest),
     )
 
 
@@ -96,6 +101,13 @@ def _by_copy(chunks: list[Tensor], copies: int) -> Tensor:
     if copies == 0:
         return torch.empty(0)
     return torch.stack([torch.cat(chunks[copy::copies]) for copy in range(copies)])
+
+
+def few_chunks(images: ImageList, size: int, channels: int) -> Iterator[Tensor]:
+    """Yield some of the images, spread over all, as tensors (n, C, S, S)."""
+    few = images.take(evenly(len(images), _LOOKED_AT))
+    for _, pixels in few.chunks(size, channels):
+        yield as_tensor(pixels)
 
 
 def as_tensor(images: Floats32) -> Tensor:

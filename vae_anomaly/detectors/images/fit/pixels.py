@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
+from hashlib import sha256
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, Bools, Ints
+from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metrics
-from vae_anomaly.detectors.images.fit.folds import evenly, validation_split
+from vae_anomaly.detectors.images.fit.folds import validation_split
 from vae_anomaly.detectors.images.fit.maps import as_tensor
-from vae_anomaly.detectors.images.image_list import Pictures, new_digest
-from vae_anomaly.detectors.images.members import PIXEL_MEMBERS
+from vae_anomaly.detectors.images.fit.training_set import TrainingSet
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
+from vae_anomaly.detectors.images.networks.members import PIXEL_MEMBERS
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.networks.residuals import MapScale
-from vae_anomaly.detectors.images.presets import Preset, training_config
+from vae_anomaly.detectors.images.settings import Preset
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.progress import Progress, null_progress
@@ -70,48 +71,34 @@ class PixelTask:
 
 
 def fit_pixel_network(
-    pictures: Pictures,
-    groups: AnyArray,
-    folds: Ints,
-    task: PixelTask,
-    codes: Ints | None = None,
-    progress: Progress = null_progress,
+    data: TrainingSet, task: PixelTask, progress: Progress = null_progress
 ) -> FittedNetwork:
     """Fit a VAE to pixels; one fold is held out for calibration.
-
-    Parameters
-    ----------
-    pictures : Pictures
-    groups, folds : ndarray of shape (n,)
-    task : PixelTask
-    codes : ndarray of shape (n,), optional
-        Conditions, for "conditional".
-    progress : callable, optional
 
     Raises
     ------
     NotEnoughDataError
         If nothing is left to calibrate with, because every condition is a single group.
     """
-    seen = _read(pictures, task.spec, codes, progress)
-    held_out = keep_each_condition(folds == 0, codes, groups)
+    seen = _read(data, task.spec, progress)
+    held_out = keep_each_condition(data.folds == 0, data.codes, data.groups)
     if not held_out.any():
         raise NotEnoughDataError(
-            f"Calibration holds out whole groups, and each of the {len(np.unique(groups))} groups "
-            "is all there is of a condition. Give a finer groups=, or none."
+            f"Calibration holds out whole groups, and each of the {len(np.unique(data.groups))} "
+            "groups is all there is of a condition. Give a finer groups=, or none."
         )
-    _, stop = validation_split(groups, ~held_out, task.random_state)
-    stop = keep_each_condition(stop | held_out, codes, groups) & stop
+    _, stop = validation_split(data.groups, ~held_out, task.random_state)
+    stop = keep_each_condition(stop | held_out, data.codes, data.groups) & stop
     network = PixelNetwork(task.spec, task.random_state)
     history, metrics = _train(network, seen, ~held_out & ~stop, stop, task, progress)
-    heat, statistics = _calibrate(network, seen, held_out)
+    heatmap, statistics = _calibrate(network, seen, held_out)
     latents = _latents(network, seen)
     metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
     return FittedNetwork(
         network,
         np.flatnonzero(held_out),
-        heat.numpy(),
-        heat.numpy(),
+        heatmap.numpy(),
+        heatmap.numpy(),
         history,
         metrics,
         statistics.numpy(),
@@ -127,7 +114,7 @@ class _Seen:
     images: Tensor
     statistics: Tensor
     codes: Tensor | None
-    fingerprint: dict[str, Any]
+    fingerprint: dict[str, int | str]
 
     def of(self, rows: AnyArray) -> Tensor | None:
         """Return the conditions of some pictures."""
@@ -139,16 +126,17 @@ class _Seen:
         return {} if codes is None else {"condition": codes}
 
 
-def _read(pictures: Pictures, spec: NetworkSpec, codes: Ints | None, progress: Progress) -> _Seen:
-    """Decode each picture once; keep its pixels and its whole-picture statistics."""
-    digest, bank = new_digest(), FilterBank(spec.image_size, spec.channels)
+def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _Seen:
+    """Decode each image once; keep its pixels and its whole-image statistics."""
+    digest, bank = sha256(), FilterBank(spec.image_size, spec.channels)
     images, statistics = [], []
-    for where, chunk in pictures.chunks(spec.image_size, spec.channels, digest):
-        images.append(as_tensor(chunk))
+    for where, pixels in data.images.chunks(spec.image_size, spec.channels, digest):
+        images.append(as_tensor(pixels))
         statistics.append(bank(images[-1]).statistics)
-        progress("features", where.stop, len(pictures))
-    known = None if codes is None else torch.from_numpy(codes)
-    return _Seen(torch.cat(images), torch.cat(statistics), known, pictures.fingerprint(digest))
+        progress("features", where.stop, len(data.images))
+    codes = None if data.codes is None else torch.from_numpy(data.codes)
+    fingerprint = data.images.fingerprint(digest)
+    return _Seen(torch.cat(images), torch.cat(statistics), codes, fingerprint)
 
 
 def _train(
@@ -165,7 +153,7 @@ def _train(
     x = network.standardise(seen.images)
     _start_prior(network, x[train])
     metrics = _forecast(network, x[train], task)
-    config = training_config(task.preset, int(train.sum()), task.random_state, decay=None)
+    config = task.preset.training(int(train.sum()), task.random_state, decay=None)
     network.to(task.device)
     with torch.enable_grad():
         history = fit_vae(

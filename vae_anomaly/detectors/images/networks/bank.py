@@ -14,9 +14,9 @@ So the score takes the whole of the scored map, and of the shown one what is hot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -38,16 +38,19 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import VAEOutput
 
-RESIDUAL_BOUND = 8.0
+RESIDUAL_BOUND: Final = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
 
-REPAIR_WEIGHT = 0.25
+REPAIR_WEIGHT: Final = 0.25
 """Share of the repair VAEs, on the shown map, in the one vote of the two residual levels."""
 
-HEAD_WEIGHT = 1.0
+HEAD_WEIGHT: Final = 1.0
 """Vote of the defect head, on the shown map, beside that of the two residual levels."""
 
-_NEUTRAL_EXPOSURE = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
+_EARLIER_VOTES: Final = {"repair_weight": 0.5, "head_weight": 0.25, "scored": "shown"}
+"""Of models that were saved before these were written down."""
+
+_NEUTRAL_EXPOSURE: Final = (-0.6, 0.25)  # mid grey, in log brightness, and a moderate contrast
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,9 @@ class NetworkSpec:
     backbone : BackboneSpec, optional
         The user's module in the place of the fixed bank.
     repair_weight, head_weight : float
-        Votes of repair VAEs and defect heads on the shown map. Models saved before they were
-        written down have a half and a quarter.
+        Votes of repair VAEs and defect heads on the shown map, where there are any.
     scored : {"shown", "linear"}
-        Map that becomes the image score: the shown one, as always in earlier models, or that of
-        the linear level.
+        Map that becomes the image score: the shown one, or that of the linear level.
     """
 
     kind: str
@@ -87,80 +88,74 @@ class NetworkSpec:
     width: int = 48
     description: ModelDescription | None = None
     backbone: BackboneSpec | None = None
-    repair_weight: float = 0.5
-    head_weight: float = 0.25
+    repair_weight: float = REPAIR_WEIGHT
+    head_weight: float = HEAD_WEIGHT
     scored: str = "shown"
+
+    @property
+    def has_two_maps(self) -> bool:
+        """Whether another map is scored than is shown."""
+        return self.scored != "shown"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        said = None if self.description is None else self.description.to_dict()
-        module = None if self.backbone is None else self.backbone.to_dict()
-        return {**asdict(self), "description": said, "backbone": module}
+        description = None if self.description is None else self.description.to_dict()
+        backbone = None if self.backbone is None else self.backbone.to_dict()
+        values = {**asdict(self), "description": description, "backbone": backbone}
+        # a member on pixels has no votes; what was always written for it stays
+        return values if self.kind == "bank" else values | _EARLIER_VOTES
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
         """Read what `to_dict` wrote, in this version or an earlier one."""
-        said = values.get("description")
-        description = None if said is None else ModelDescription.from_dict(said)
+        known = values.get("description")
+        description = None if known is None else ModelDescription.from_dict(known)
         module = values.get("backbone")
         backbone = None if module is None else BackboneSpec.from_dict(module)
-        return cls(**{**values, "description": description, "backbone": backbone})
+        given = {**_EARLIER_VOTES, **values, "description": description, "backbone": backbone}
+        return cls(**given)
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """What a network says about a batch of pictures.
+class NetworkOutput:
+    """What a network says about a batch of images.
 
     Attributes
     ----------
-    heat : Tensor of shape (N, G, G), float32
-        The shown map, in sd of held-out normals; higher = more anomalous.
-    scored : Tensor of shape (N, G, G), float32
+    heatmap : Tensor of shape (N, G, G), float32
+        The map that is shown, in sd of held-out normals; higher = more anomalous.
+    score_map : Tensor of shape (N, G, G), float32
         The map that is pooled into the image score, in the same unit; often the shown one.
     statistics : Tensor of shape (N, S), float32
-        Whole-picture numbers of the bank.
+        Whole-image numbers of the bank.
     nll, kl : Tensor of shape (N,), nats
         Reconstruction term and KL of the VAE that was trained by gradient (mean over networks);
         of the linear VAE where there is none.
     linear_nll : Tensor of shape (N,), nats
         Exact -log p of the linear level, which is its negative ELBO; 0 for the pixel VAE.
     condition : Tensor of shape (N,), int64, optional
-        Code of the condition that each picture was judged as; None for models without.
+        Code of the condition that each image was judged as; None for models without.
     """
 
-    heat: Tensor
-    scored: Tensor
+    heatmap: Tensor
+    score_map: Tensor
     statistics: Tensor
     nll: Tensor
     kl: Tensor
     linear_nll: Tensor
     condition: Tensor | None = None
 
-
-class PictureNetwork(Protocol):
-    """What the detector asks of a network."""
-
-    spec: NetworkSpec
-
-    def __call__(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1], of conditions (N,), int64."""
-        ...
-
-    def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return what the VAE expects, (N, C, s, s) in [0, 1]."""
-        ...
-
-    def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return posterior means, (N, Z)."""
-        ...
-
-    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the pictures that latents (N, Z) stand for, (N, C, s, s) in [0, 1]."""
-        ...
-
-    def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw latents (n, Z) from the prior."""
-        ...
+    def take(self, n: int) -> NetworkOutput:
+        """Return, on the processor, what is said of the first n images; others fill a chunk up."""
+        return NetworkOutput(
+            self.heatmap[:n].cpu(),
+            self.score_map[:n].cpu(),
+            self.statistics[:n].cpu(),
+            self.nll[:n].cpu(),
+            self.kl[:n].cpu(),
+            self.linear_nll[:n].cpu(),
+            None if self.condition is None else self.condition[:n].cpu(),
+        )
 
 
 class LinearLevel(nn.Module):
@@ -240,12 +235,8 @@ class RepairMember(nn.Module):
         return self.repair_scale(energy), self.head_scale(logit), output
 
 
-def combine_maps(
-    linear: Tensor, repair: Tensor | None, head: Tensor | None, spec: NetworkSpec
-) -> Tensor:
+def combine_maps(linear: Tensor, repair: Tensor, head: Tensor, spec: NetworkSpec) -> Tensor:
     """Add the maps to the shown one: both levels share one vote, the head has its own."""
-    if repair is None or head is None:
-        return linear
     share = spec.repair_weight
     return (1.0 - share) * linear + share * repair + spec.head_weight * head
 
@@ -262,7 +253,7 @@ class BankNetwork(nn.Module):
     Attributes
     ----------
     exposure : tuple of float
-        Mean and sd of log brightness that `decode` gives its pictures, for the maps hold neither.
+        Mean and sd of log brightness that `decode` gives its images, for the maps hold neither.
     """
 
     exposure: tuple[float, float] = _NEUTRAL_EXPOSURE
@@ -280,27 +271,26 @@ class BankNetwork(nn.Module):
         )
         self.heat_scale = MapScale()
 
-    def forward(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> NetworkOutput:
+        """Inspect images (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
         return self.inspect(self.bank(images))
 
-    def inspect(self, features: BankOutput) -> Inspection:
-        """Inspect pictures of which the bank's maps are known."""
+    def inspect(self, features: BankOutput) -> NetworkOutput:
+        """Inspect images of which the bank's maps are known."""
         standard, log_prob, z, linear_map = self._linear(features)
         answers = [member(z) for member in self.members]
-        repair = _mean([answer[0] for answer in answers])
-        head = _mean([answer[1] for answer in answers])
         terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
-        nll, kl = _mean([t.nll for t in terms]), _mean([t.kl for t in terms])
-        assert nll is not None  # noqa: S101 - terms is never empty
-        assert kl is not None  # noqa: S101  # nor is this
-        heat = self.heat_scale(combine_maps(linear_map, repair, head, self.spec))
-        return Inspection(
-            heat=heat,
-            scored=linear_map if self.spec.scored == "linear" else heat,
+        shown = linear_map
+        if answers:
+            repair, head = (_mean([answer[k] for answer in answers]) for k in (0, 1))
+            shown = combine_maps(linear_map, repair, head, self.spec)
+        heatmap = self.heat_scale(shown)
+        return NetworkOutput(
+            heatmap=heatmap,
+            score_map=linear_map if self.spec.has_two_maps else heatmap,
             statistics=features.statistics,
-            nll=nll,
-            kl=kl,
+            nll=_mean([output.nll for output in terms]),
+            kl=_mean([output.kl for output in terms]),
             linear_nll=-log_prob,
         )
 
@@ -344,5 +334,5 @@ class BankNetwork(nn.Module):
         return maps * self.linear.standardise.spread + self.linear.standardise.mean
 
 
-def _mean(parts: list[Tensor]) -> Tensor | None:
-    return torch.stack(parts).mean(0) if parts else None
+def _mean(parts: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(parts)).mean(0)

@@ -1,17 +1,20 @@
-"""A member of the family on pixels: peers of the bank, from the tutorial's VAE to the ladder."""
+"""A member of the family on pixels: peers of the bank, from the tutorial's VAE to the ladder.
+
+A conditional one judges each product by its own usual exposure and its own scale of heat, so that
+one with a rough surface is not taken for a defect of one with a smooth surface.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.conditions import ConditionLevels
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
-from vae_anomaly.detectors.images.members import PIXEL_MEMBERS
-from vae_anomaly.detectors.images.networks.bank import Inspection, NetworkSpec
+from vae_anomaly.detectors.images.networks.bank import NetworkOutput, NetworkSpec
+from vae_anomaly.detectors.images.networks.members import PIXEL_MEMBERS
 from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.vae.family import ModelDescription, build_model
@@ -21,6 +24,59 @@ if TYPE_CHECKING:
     from torch import Generator
 
     from vae_anomaly.vae.model import VAEOutput
+
+_SHARED_IMAGES: Final = 3
+_SPREAD_FLOOR: Final = 1e-3
+
+
+class ConditionLevels(nn.Module):
+    """Usual exposure and scale of heat of each condition.
+
+    Parameters
+    ----------
+    n_conditions, n_statistics : int
+    """
+
+    usual: Tensor
+    usual_spread: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, n_conditions: int, n_statistics: int) -> None:
+        super().__init__()
+        self.register_buffer("usual", torch.zeros(n_conditions, n_statistics))
+        self.register_buffer("usual_spread", torch.ones(n_conditions, n_statistics))
+        self.register_buffer("mean", torch.zeros(n_conditions, 1, 1))
+        self.register_buffer("spread", torch.ones(n_conditions, 1, 1))
+
+    @torch.no_grad()
+    def learn_usual(self, statistics: Tensor, codes: Tensor) -> None:
+        """Learn mean and sd of the whole-picture statistics (n, S) of each condition.
+
+        The variance of few pictures is drawn to what all conditions have in common.
+        """
+        for code in range(len(self.usual)):
+            self.usual[code] = statistics[codes == code].mean(0)
+        squared = (statistics - self.usual[codes]).square()  # (n, S)
+        for code in range(len(self.usual)):
+            own = squared[codes == code]
+            common = _SHARED_IMAGES * squared.mean(0)
+            variance = (own.sum(0) + common) / (len(own) + _SHARED_IMAGES)
+            self.usual_spread[code] = variance.sqrt() + _SPREAD_FLOOR
+
+    @torch.no_grad()
+    def learn_scale(self, code: int, maps: Tensor) -> None:
+        """Learn the scale of one condition from maps (m, G, G) of it, not yet on any scale."""
+        scale = MapScale.fit(maps)
+        self.mean[code], self.spread[code] = scale.mean, scale.spread
+
+    def heat(self, maps: Tensor, codes: Tensor) -> Tensor:
+        """Return maps in sd of held-out normals of the same condition, (N, G, G)."""
+        return (maps - self.mean[codes]) / self.spread[codes]
+
+    def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
+        """Return how whole-picture statistics differ from what is usual, (N, S), in sd."""
+        return (statistics - self.usual[codes]) / self.usual_spread[codes]
 
 
 class PixelNetwork(nn.Module):
@@ -66,13 +122,13 @@ class PixelNetwork(nn.Module):
         nll = self.vae.likelihood.nll(output.recon, x).mean(1, keepdim=True)
         return functional.avg_pool2d(nll, 2)[:, 0], output
 
-    def forward(self, images: Tensor, condition: Tensor | None = None) -> Inspection:
+    def forward(self, images: Tensor, condition: Tensor | None = None) -> NetworkOutput:
         """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
         condition = self.best_fitting(images, condition)
         nll_map, output = self.raw_map(images, condition)
         heat, statistics = self.on_scale(nll_map, self.bank(images).statistics, condition)
         zeros = torch.zeros_like(output.nll)
-        return Inspection(heat, heat, statistics, output.nll, output.kl, zeros, condition)
+        return NetworkOutput(heat, heat, statistics, output.nll, output.kl, zeros, condition)
 
     def on_scale(
         self, nll_map: Tensor, statistics: Tensor, condition: Tensor | None

@@ -14,26 +14,26 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 
-from vae_anomaly.arrays import Bytes
+from vae_anomaly.arrays import AnyFloats, Bytes
 from vae_anomaly.data.images.resize import RESIZER
+from vae_anomaly.detectors.images.examination import examine
+from vae_anomaly.detectors.images.heatmaps import enlarge
+from vae_anomaly.detectors.images.image_list import open_images
+from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
-from vae_anomaly.detectors.images.onnx.scoring_graph import OUTPUTS, ScoringGraph
-from vae_anomaly.devices import device_name
+from vae_anomaly.detectors.images.onnx.graph import OUTPUTS, ScoringGraph
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
+from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.version import __version__
-
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.detector import ImageVAEDetector
 
 INPUT: Final = "pictures"
 """Name of the file's input: uint8 of shape (N, H, W, C)."""
@@ -66,16 +66,26 @@ class OnnxExport:
 
 
 def export_onnx(
-    detector: ImageVAEDetector, path: str | Path, *, picture_channels: int | None = None
+    model: ImageModel,
+    calibration: ConformalCalibration,
+    threshold: float,
+    path: Path,
+    *,
+    side: int,
+    picture_channels: int | None = None,
 ) -> OnnxExport:
-    """Write the detector's scoring, from decoded pixels on, as one ONNX file.
+    """Write a model's scoring, from decoded pixels on, as one ONNX file.
 
     Parameters
     ----------
-    detector : ImageVAEDetector
-        Fitted.
-    path : str or Path
+    model : ImageModel
+    calibration : ConformalCalibration
+    threshold : float
+        Anomaly score above which an item is flagged.
+    path : Path
         An existing file is replaced.
+    side : int, pixels
+        Of the heat maps that the file gives.
     picture_channels : {1, 3}, optional
         Channels of the pictures; those of the model by default.
 
@@ -90,40 +100,50 @@ def export_onnx(
     StorageError
         If the file cannot be written.
     """
-    channels = detector.channels_ if picture_channels is None else picture_channels
+    channels = model.channels if picture_channels is None else picture_channels
     if channels not in (1, 3):
         raise ConfigError(f"Pictures have 1 or 3 channels; got picture_channels={channels!r}.")
-    _refuse_what_has_no_graph(detector)
-    if device_name(detector.device) != "cpu":
-        detector = deepcopy(detector).set_params(device="cpu")
+    model = model.on_processor()
+    network = _network_with_a_graph(model)
     runtime = _required_extra()
-    batches = _probes(detector.image_size, channels)
-    wanted = [_said_by(detector, pictures) for pictures in batches]  # fills caches too
-    data = _translated(detector, batches[0])
+    batches = _probes(side, channels)
+    wanted = [_answer(model, calibration, batch, side) for batch in batches]  # fills caches too
+    graph = ScoringGraph(network, model.score, calibration, side).eval()
+    metadata = {
+        "vae_anomaly.version": __version__,
+        "vae_anomaly.model": network.spec.kind,
+        "vae_anomaly.image_size": side,
+        "vae_anomaly.resizer": RESIZER,
+        "vae_anomaly.threshold": threshold,
+        "vae_anomaly.heat_level": model.heat_level,
+        "vae_anomaly.held_out_normals": calibration.n,
+    }
+    data = _translated(graph, batches[0], metadata)
     difference = _compare(_session(runtime, data), batches, wanted)
-    _write(Path(path), data)
-    return OnnxExport(Path(path), channels, len(data), difference, detector.threshold_.value)
+    _write(path, data)
+    return OnnxExport(path, channels, len(data), difference, threshold)
 
 
-def _refuse_what_has_no_graph(detector: ImageVAEDetector) -> None:
-    if detector.conditions_:
+def _network_with_a_graph(model: ImageModel) -> BankNetwork | PixelNetwork:
+    if model.conditions:
         raise ModelRefusedError(
             "A conditional model cannot be exported: a picture whose condition is unknown is "
             "judged by another number of passes, which a graph cannot decide. Train model='bank' "
             "for each of "
-            f"{', '.join(detector.conditions_[:5])}, or score it here."
+            f"{', '.join(model.conditions[:5])}, or score it here."
         )
-    if detector.registration_ is not None or detector.foreground_ is not None:
+    if model.placing.registration is not None or model.placing.foreground is not None:
         raise ModelRefusedError(
             "A model that shifts pictures or paints their background cannot be exported: the graph "
             "begins after that. Train one with register='off' and foreground='off', or score it "
             "here."
         )
-    if not isinstance(detector.network_, BankNetwork | PixelNetwork):
+    if not isinstance(model.network, BankNetwork | PixelNetwork):
         raise ModelRefusedError(
-            f"A model that scores by {type(detector.network_).__name__} cannot be exported: it "
+            f"A model that scores by {type(model.network).__name__} cannot be exported: it "
             "takes more than one pass over a picture. Train one without, or score it here."
         )
+    return model.network
 
 
 def _required_extra() -> Any:
@@ -152,14 +172,18 @@ def _probes(size: int, channels: int) -> list[Bytes]:
     return [*batches, batches[0][1:]]
 
 
-def _said_by(detector: ImageVAEDetector, pictures: Bytes) -> tuple[Any, ...]:
-    seen = detector.examine(pictures)
-    return seen.raw_score, seen.anomaly_score, seen.p_value, detector.heatmap(pictures)
+def _answer(
+    model: ImageModel, calibration: ConformalCalibration, pixels: Bytes, side: int
+) -> tuple[AnyFloats, ...]:
+    """Return what the file is to say of images (n, H, W, C), as `OUTPUTS` names it."""
+    seen = examine(model, calibration, replace(open_images(pixels), placing=model.placing))
+    heatmaps = enlarge(seen.heatmap, (side, side))
+    return seen.raw_score, seen.anomaly_score, seen.p_value, heatmaps
 
 
-def _translated(detector: ImageVAEDetector, example: Bytes) -> bytes:
-    """Return the graph as the bytes of an ONNX file."""
-    graph, n = ScoringGraph(detector).eval(), torch.export.Dim("n")
+def _translated(graph: ScoringGraph, example: Bytes, metadata: dict[str, object]) -> bytes:
+    """Return the graph as the bytes of an ONNX file; its metadata are JSON values."""
+    n = torch.export.Dim("n")
     shape = {0: n, 1: torch.export.Dim("height", min=2), 2: torch.export.Dim("width", min=2)}
     try:
         with _quiet(), torch.no_grad():
@@ -175,27 +199,14 @@ def _translated(detector: ImageVAEDetector, example: Bytes) -> bytes:
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError) as err:
         reason = str(err).strip().splitlines()[0][:300]
         raise ModelRefusedError(
-            f"A model of kind {detector.network_.spec.kind!r} cannot be exported to ONNX: "
+            f"A model of kind {graph.network.spec.kind!r} cannot be exported to ONNX: "
             f"{reason}. model='bank' and model='conv' can."
         ) from err
     assert program is not None  # noqa: S101 - only without dynamo
-    model = program.model_proto
-    for key, value in _metadata(detector).items():
-        model.metadata_props.add(key=key, value=json.dumps(value))
-    return bytes(model.SerializeToString())
-
-
-def _metadata(detector: ImageVAEDetector) -> dict[str, Any]:
-    """Return what whoever runs the file has to know, as JSON values."""
-    return {
-        "vae_anomaly.version": __version__,
-        "vae_anomaly.model": detector.network_.spec.kind,
-        "vae_anomaly.image_size": detector.image_size,
-        "vae_anomaly.resizer": RESIZER,
-        "vae_anomaly.threshold": detector.threshold_.value,
-        "vae_anomaly.heat_level": detector.heat_level_,
-        "vae_anomaly.held_out_normals": detector.calibration_.n,
-    }
+    proto = program.model_proto
+    for key, value in metadata.items():
+        proto.metadata_props.add(key=key, value=json.dumps(value))
+    return bytes(proto.SerializeToString())
 
 
 @contextmanager
@@ -216,7 +227,7 @@ def _session(runtime: Any, data: bytes) -> Any:
     return runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
-def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[Any, ...]]) -> float:
+def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[AnyFloats, ...]]) -> float:
     """Return the largest difference in the anomaly score; refuse a file that differs."""
     largest = 0.0
     for pictures, expected in zip(batches, wanted, strict=True):

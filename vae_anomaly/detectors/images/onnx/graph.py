@@ -1,30 +1,80 @@
-"""Score and calibration as torch modules, for graphs that leave Python.
+"""From decoded pixels to p-value and heat map as one torch module, which can leave Python.
 
-`ImageScore` and `ConformalCalibration` count in float64 on the processor; these modules say the
-same on tensors. A surprise is linear between knots and beyond them, so its graph is read off its
-values; only the tail of the calibration is written a second time. Whoever exports a graph compares
-it with the detector it came from.
+It strings together the networks that the detector itself scores with; what the detector does in
+NumPy (resizing, score, calibration) stands here on tensors, for any size of image. A surprise is
+linear between knots and beyond them, so its graph is read off its values; only the tail of the
+calibration is written a second time. Whoever exports a graph compares it with the detector it came
+from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log
-from typing import TYPE_CHECKING
+from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from vae_anomaly.detectors.images.pooling import POOL_SHARES
-from vae_anomaly.detectors.images.score import GLOBAL_FROM, SHOWN_FROM, SHOWN_VOTES, ImageScore
+from vae_anomaly.arrays import Floats
+from vae_anomaly.detectors.images.features.filter_bank import luminance
+from vae_anomaly.detectors.images.networks.bank import BankNetwork
+from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.score import (
+    GLOBAL_FROM,
+    POOL_SHARES,
+    SHOWN_FROM,
+    SHOWN_VOTES,
+    ImageScore,
+    PoolSurprise,
+)
+from vae_anomaly.scoring.conformal import ConformalCalibration
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+OUTPUTS: Final = ("raw_score", "anomaly_score", "p_value", "heatmap")
+"""What `ScoringGraph` returns, in this order."""
 
-    from torch import Tensor
 
-    from vae_anomaly.arrays import Floats
-    from vae_anomaly.detectors.images.pooling import Surprise
-    from vae_anomaly.scoring.conformal import ConformalCalibration
+class Preparation(nn.Module):
+    """Bring decoded pictures to the size and channels of a model, as `prepare_image` does.
+
+    Parameters
+    ----------
+    size : int, pixels
+    channels : {1, 3}
+        Of the model.
+    """
+
+    def __init__(self, size: int, channels: int) -> None:
+        super().__init__()
+        self.size = size
+        self.channels = channels
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return (N, channels, size, size), float32 in [0, 1], of uint8 (N, H, W, 1 or 3)."""
+        x = pictures.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        x = (resizing_matrix(x.shape[2], self.size) @ x).clamp(0.0, 1.0)
+        x = (x @ resizing_matrix(x.shape[3], self.size).T).clamp(0.0, 1.0)
+        if self.channels == x.shape[1]:
+            return x
+        return x.repeat(1, 3, 1, 1) if self.channels == 3 else luminance(x).clamp(0.0, 1.0)
+
+
+def resizing_matrix(n: int, size: int) -> Tensor:
+    """Return what turns a line of n pixels into one of ``size``, (size, n), float32.
+
+    Exact areas where the line shrinks, linear interpolation between centres where it grows: the
+    weights of `vae_anomaly.data.images.resize`. Written without a question about n, which a graph
+    knows only when it runs.
+    """
+    old = torch.arange(n, dtype=torch.float64)
+    count = (old[-1] + 1.0) / size  # old pixels in a new one
+    new = torch.arange(size, dtype=torch.float64)[:, None]
+    right, left = torch.minimum(old + 1.0, (new + 1.0) * count), torch.maximum(old, new * count)
+    area = (right - left).clamp(min=0.0) / count
+    centre = torch.minimum(((new + 0.5) * count - 0.5).clamp(min=0.0), old[-1])
+    line = (1.0 - (old - centre).abs()).clamp(min=0.0)
+    return torch.where(count > 1.0, area, line).to(torch.float32)
 
 
 class PiecewiseLinear(nn.Module):
@@ -53,8 +103,8 @@ class PiecewiseLinear(nn.Module):
         self.register_buffer("slopes", high.new_tensor([below, *between, beyond]))
 
     @classmethod
-    def of_surprise(cls, surprise: Surprise) -> PiecewiseLinear:
-        """Return the graph of a `Surprise`."""
+    def of_surprise(cls, surprise: PoolSurprise) -> PiecewiseLinear:
+        """Return the graph of a `PoolSurprise`."""
         return cls(surprise, surprise.knots)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,17 +132,17 @@ class ImageScoreGraph(nn.Module):
         self.register_buffer("mean", torch.from_numpy(score.distance.mean))
         self.register_buffer("precision", torch.from_numpy(score.distance.precision))
 
-    def forward(self, scored: Tensor, statistics: Tensor, shown: Tensor) -> Tensor:
+    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
         """Return the raw score (N,), float64, nats.
 
-        Of scored and shown maps (N, G, G) and statistics (N, S); the shown ones may be the same.
+        Of score maps and shown maps (N, G, G), which may be the same, and statistics (N, S).
         """
         total = self._beyond(statistics)
         for share, surprise in zip(POOL_SHARES, self.pools, strict=False):
-            total = total + surprise(_hottest(scored, share))
+            total = total + surprise(_hottest(score_map, share))
         for surprise in self.pools[len(POOL_SHARES) :]:
-            said = surprise(_hottest(shown, POOL_SHARES[0]))
-            total = total + SHOWN_VOTES * (said - SHOWN_FROM).clamp(min=0.0)
+            shown = surprise(_hottest(heatmap, POOL_SHARES[0]))
+            total = total + SHOWN_VOTES * (shown - SHOWN_FROM).clamp(min=0.0)
         return total
 
     def _beyond(self, statistics: Tensor) -> Tensor:
@@ -143,3 +193,46 @@ class CalibrationGraph(nn.Module):
         if self.tail.shape == 0.0:
             return -excess / log(10.0)
         return -torch.log(1.0 + self.tail.shape * excess) / (self.tail.shape * log(10.0))
+
+
+class ScoringGraph(nn.Module):
+    """Everything between decoded pixels and the verdict.
+
+    Parameters
+    ----------
+    network : BankNetwork or PixelNetwork
+        Without conditions.
+    score : ImageScore
+    calibration : ConformalCalibration
+    side : int, pixels
+        Of the heat maps that come out.
+    """
+
+    def __init__(
+        self,
+        network: BankNetwork | PixelNetwork,
+        score: ImageScore,
+        calibration: ConformalCalibration,
+        side: int,
+    ) -> None:
+        super().__init__()
+        self.prepare = Preparation(network.spec.image_size, network.spec.channels)
+        self.network = network
+        self.score = ImageScoreGraph(score)
+        self.calibration = CalibrationGraph(calibration)
+        self.side = side
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Score images (N, H, W, 1 or 3), uint8.
+
+        Returns
+        -------
+        raw_score, anomaly_score, p_value : Tensor of shape (N,), float64
+        heatmap : Tensor of shape (N, side, side), float32
+            As `ImageVAEDetector.heatmap`: in sd of held-out normals.
+        """
+        output = self.network(self.prepare(images))
+        raw = self.score(output.score_map, output.statistics, output.heatmap)
+        size = (self.side, self.side)
+        large = functional.interpolate(output.heatmap[:, None], size, mode="bilinear")
+        return (raw, *self.calibration(raw), large[:, 0])

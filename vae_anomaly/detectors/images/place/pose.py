@@ -15,17 +15,16 @@ from the mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from vae_anomaly.arrays import Floats
 from vae_anomaly.detectors.images.features.filter_bank import dihedral_maps
-from vae_anomaly.detectors.images.pooling import pool_maps
+from vae_anomaly.detectors.images.score import pool_maps
 from vae_anomaly.metrics import auroc
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Pose = tuple[int, bool]
 """Quarter turns counter-clockwise, after a left-right mirror or not."""
@@ -60,7 +59,7 @@ _GROUPS: Final[tuple[frozenset[Pose], ...]] = tuple(
 )
 
 
-def pose_scores(maps: Tensor, heat_of: Callable[[Tensor], Tensor]) -> np.ndarray:
+def pose_scores(maps: Tensor, heat_of: Callable[[Tensor], Tensor]) -> Floats:
     """Score held-out normals in all eight poses.
 
     Parameters
@@ -79,7 +78,7 @@ def pose_scores(maps: Tensor, heat_of: Callable[[Tensor], Tensor]) -> np.ndarray
     return np.stack([pool_maps(heat_of(part).numpy(), (0.01,))[:, 0] for part in turned])
 
 
-def symmetry_group(scores: np.ndarray) -> tuple[Pose, ...]:
+def symmetry_group(scores: Floats) -> tuple[Pose, ...]:
     """Return the largest group of poses that held-out normals do not mind.
 
     Parameters

@@ -6,6 +6,10 @@ peak that does not stand out, or a shift that does not make the picture more lik
 moves nothing: a texture, or a part that lies beyond the bound, stays as it is. Rotations are not
 undone.
 
+An image of 4096 pixels that is reduced to 256 tells its shift to about 8 pixels, a cell of the heat
+map. `Refinement` correlates one window of the image itself, which tells it to a pixel; a window is
+enough, for what moves is the part as a whole.
+
 References
 ----------
 Kuglin and Hines, The phase correlation image alignment method, 1975.
@@ -16,13 +20,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
+from vae_anomaly.arrays import AnyArray, AnyFloats, Arrays, Floats32
+from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.detectors.folds import evenly
 
 BOUND: Final = 0.10
 """Largest shift, as a share of the side."""
@@ -36,6 +42,12 @@ _CANDIDATES: Final = 6
 _ROUNDS: Final = 2
 _CONVINCING_SHARE: Final = 0.8
 _WORTH: Final = (0.01, 0.8)
+
+WINDOW: Final = 512
+"""Side of the window of a `Refinement`, in pixels of the image, where it holds one."""
+
+_WINDOW, _PLACE = "refinement", "refinement_place"
+_DOUBT: Final = 1.5  # reduced pixels by which the first look may be wrong
 
 Shift = tuple[int, int]
 """How many pixels down and to the right of the reference a picture lies."""
@@ -61,7 +73,7 @@ class Registration:
         where the middle one of the pictures lies, so that most pictures move little.
         """
         fine = [_details(picture) for picture in pictures]
-        chosen = np.unique(np.linspace(0, len(pictures) - 1, _CANDIDATES).astype(int))
+        chosen = evenly(len(pictures), _CANDIDATES)
         candidates = [cls(np.asarray(pictures[k], np.float32)) for k in chosen]
         fits = [np.median([one._peak(own)[1] for own in fine]) for one in candidates]
         found = candidates[int(np.argmax(fits))]
@@ -152,6 +164,87 @@ class Registration:
     def _distance(self, fine: Sequence[Floats32]) -> float:
         taper = _taper(len(self.reference))
         return float(np.mean([np.square(own * taper - self._target).mean() for own in fine]))
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What one window shows when the part lies where it should.
+
+    Parameters
+    ----------
+    registration : Registration
+        Of windows of training pictures, cut where the first look says that they lie.
+    corner : (int, int), pixels
+        Top and left of the window.
+    size : (int, int), pixels
+        Height and width of the pictures; others are not looked at again.
+    reduced : int, pixels
+        Side of the reduced pictures of the first look.
+    """
+
+    registration: Registration
+    corner: tuple[int, int]
+    size: tuple[int, int]
+    reduced: int
+
+    def __call__(self, pixels: AnyArray, shift: Shift) -> Shift:
+        """Return how much further a picture lies than the first look's ``shift``, in pixels.
+
+        (0, 0) where nothing stands out, or what does is further than the first look can be wrong.
+        """
+        if pixels.shape[:2] != self.size:
+            return 0, 0
+        side = len(self.registration.reference)
+        found = self.registration.shift_of(self.cut(pixels, self.corner, side, shift))
+        most = [max(1.0, _DOUBT * n / self.reduced) for n in self.size]
+        return found if all(abs(d) <= m for d, m in zip(found, most, strict=True)) else (0, 0)
+
+    def state(self) -> Arrays:
+        """Return all that `from_state` needs, as arrays."""
+        place = np.array([*self.corner, *self.size, self.reduced], np.int64)
+        return {_WINDOW: self.registration.reference, _PLACE: place}
+
+    @classmethod
+    def from_state(cls, state: Arrays) -> Self | None:
+        """Take out of a state what `state` put there; None where nothing is."""
+        window, place = state.pop(_WINDOW, None), state.pop(_PLACE, None)
+        if window is None or place is None:
+            return None
+        top, left, height, width, reduced = place.tolist()
+        return cls(Registration(window), (top, left), (height, width), reduced)
+
+    @staticmethod
+    def cut(pixels: AnyArray, corner: tuple[int, int], side: int, shift: Shift) -> Floats32:
+        """Return the window of a picture that lies ``shift`` off, (side, side), in grey."""
+        rows, columns = (
+            np.clip(np.arange(side) + start + by, 0, n - 1)
+            for start, by, n in zip(corner, shift, pixels.shape[:2], strict=True)
+        )
+        return prepare_image(pixels[rows[:, None], columns], (side, side), 1)[..., 0]
+
+
+def window_of(registration: Registration, size: tuple[int, int]) -> tuple[tuple[int, int], int]:
+    """Return corner and side of the window with most details, away from the border.
+
+    Parameters
+    ----------
+    registration : Registration
+        Of the reduced pictures.
+    size : (height, width), pixels
+        Of the large ones.
+    """
+    side = min(WINDOW, *(int(n * (1.0 - 2.0 * BOUND)) for n in size))
+    y, x = registration.busiest((side / size[0], side / size[1]))
+    corner = (round(y * size[0] - side / 2), round(x * size[1] - side / 2))
+    return corner, side
+
+
+def coarse_shift(registration: Registration, pixels: AnyArray, channels: int) -> Shift:
+    """Return the shift of a large image, in its own pixels, as it is seen on a reduced one."""
+    side = len(registration.reference)
+    found = registration.shift_of(prepare_image(pixels, (side, side), channels))
+    down, right = (round(by * n / side) for by, n in zip(found, pixels.shape[:2], strict=True))
+    return down, right
 
 
 def shift_picture(picture: AnyArray, shift: Shift) -> AnyArray:

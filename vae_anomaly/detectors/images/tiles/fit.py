@@ -14,42 +14,41 @@ false-alarm rate errs to the low side: 2.8 and 3.6 % of good pictures at a state
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property
+from hashlib import sha256
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats, Floats32, Ints
+from vae_anomaly.detectors.folds import assign_folds, evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.features.filter_bank import FilterBank, blur
+from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
-from vae_anomaly.detectors.images.fit.bank import FittedNetwork, fit_bank_network
-from vae_anomaly.detectors.images.fit.folds import N_FOLDS, assign_folds, evenly
-from vae_anomaly.detectors.images.fit.maps import TrainingMaps, read_training_maps
-from vae_anomaly.detectors.images.image_list import Pictures, new_digest, refuse_faults
-from vae_anomaly.detectors.images.networks.bank import NetworkSpec
-from vae_anomaly.detectors.images.parameters import chosen_preset
-from vae_anomaly.detectors.images.pooling import POOL_SHARES
-from vae_anomaly.detectors.images.tiles.network import (
-    TiledNetwork,
-    TileLayout,
-    TilePositions,
-    inspect_tiles,
-    tile_chunks,
-    tile_pictures,
+from vae_anomaly.detectors.images.fit.bank import BankTask, FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.images.fit.folds import N_FOLDS
+from vae_anomaly.detectors.images.fit.maps import (
+    Bank,
+    TrainingMaps,
+    few_chunks,
+    read_training_maps,
 )
-from vae_anomaly.detectors.images.tiles.place import PlacedPicture, TilePlacing
+from vae_anomaly.detectors.images.fit.training_set import TrainingSet
+from vae_anomaly.detectors.images.image_list import ImageList, refuse_faults
+from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
+from vae_anomaly.detectors.images.score import POOL_SHARES
+from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.tiles.examine import inspect_tiles, tile_chunks, tile_images
+from vae_anomaly.detectors.images.tiles.grid import TileGrid
+from vae_anomaly.detectors.images.tiles.moments import PlaceMoments
+from vae_anomaly.detectors.images.tiles.network import TiledNetwork, TileLayout
+from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
 from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
-
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.images.detector import ImageVAEDetector
-    from vae_anomaly.detectors.images.tiles.grid import TileGrid
-    from vae_anomaly.progress import Progress
-    from vae_anomaly.vae.training import History
-
-    Bank = FilterBank | BackboneBank
+from vae_anomaly.progress import Progress, part_of
+from vae_anomaly.vae.training import History
 
 MAX_CELLS: Final = 512_000
 """Cells of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
@@ -58,8 +57,7 @@ _MIN_TILES: Final = 64
 _HALVES: Final = 2
 _MIN_GROUPS: Final = 4  # two for each half, which holds one of them out in turn
 _SAME_PLACE: Final = 0.9
-_LOOKED_AT: Final = 32  # pictures of which a user's backbone is shown a tile first
-_SPREAD_PRIOR: Final = 5.0  # pictures that the common variance of a channel is worth
+_LOOKED_AT: Final = 32  # images of which a user's backbone is shown a tile first
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,8 @@ class FittedTiles:
     ----------
     network : TiledNetwork
     pooled : ndarray of shape (n, P)
-        Poolings of the map of every training picture, by the network that did not see it.
-    heat : ndarray of shape (n, 1, 1)
+        Poolings of the map of every training image, by the network that did not see it.
+    heatmap : ndarray of shape (n, 1, 1)
         Greatest heat of each of these maps, which are not kept.
     held_out : ndarray of shape (n,)
         All of them.
@@ -84,179 +82,138 @@ class FittedTiles:
 
     network: TiledNetwork
     pooled: Floats
-    heat: Floats32
+    heatmap: Floats32
     held_out: Ints
     statistics: Floats
     history: History
     metrics: dict[str, float]
-    fingerprint: dict[str, Any]
+    fingerprint: dict[str, int | str]
     latents: None = None
 
 
 @torch.no_grad()
 def fit_tiles(
-    detector: ImageVAEDetector, pictures: Pictures, groups: AnyArray, progress: Progress
+    settings: ImageSettings, data: TrainingSet, random_state: int, progress: Progress
 ) -> FittedTiles:
-    """Fit both halves' networks and judge every picture by the one that has not seen it.
+    """Fit both halves' networks and judge every image by the one that has not seen it.
 
     Raises
     ------
     ImageError
-        If pictures cannot be read or are smaller than a tile; they are named.
+        If images cannot be read or are smaller than a tile; they are named.
     NotEnoughDataError
         If there are fewer than 4 groups.
     """
-    n_groups = len(np.unique(groups))
+    n_groups = len(np.unique(data.groups))
     if n_groups < _MIN_GROUPS:
         raise NotEnoughDataError(
             f"A detector with tile_size= needs pictures of at least {_MIN_GROUPS} groups (parts, "
             f"lots), two for each half of its training; got {n_groups}. Give a finer groups=."
         )
-    halves = assign_folds(groups, _HALVES, detector.random_state_ + 2)
-    placing = TilePlacing.of(detector)
-    spec, bank = _bank(detector, pictures, placing)
-    device = torch_device(detector.device)
-    cuts = _cut(detector, pictures, placing, halves, bank.to(device), progress)
-    fits = [_fit_half(detector, spec, bank, cuts, k, groups, progress) for k in range(_HALVES)]
-    specs = [fit.network.spec for fit in fits]
-    lent = bank if isinstance(bank, BackboneBank) else None
-    network = TiledNetwork(specs, cuts.layout, specs[0].scored, lent)
-    for k, fit in enumerate(fits):
-        network.halves[k] = fit.network
-        if cuts.layout.aligned:
-            network.positions[k] = cuts.moments[k].positions()
-    network.eval().to(device)
-    scores = _judge(network, pictures, placing, halves, progress)
+    task = _TileTask(settings, data, random_state)
+    spec, bank = _bank(task)
+    cuts = _cut(task, bank.to(task.device), progress)
+    fits = [_fit_half(task, spec, bank, cuts, k, progress) for k in range(_HALVES)]
+    network = _joined(fits, cuts).to(task.device)
+    judged = _judge(network, task, progress)
     return FittedTiles(
         network=network,
-        **scores,
-        held_out=np.arange(len(halves)),
+        pooled=judged.pooled,
+        heatmap=judged.peaks,
+        held_out=np.arange(len(data.images)),
+        statistics=judged.statistics,
         history=fits[-1].history,
         metrics=_metrics(cuts, fits),
         fingerprint=cuts.fingerprint,
     )
 
 
-class PlaceMoments:
-    """Running mean and variance of maps at each place of the large picture (Welford).
+@dataclass(frozen=True)
+class _TileTask:
+    """What is to be trained, and on what."""
 
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(K, C, g, g)`` for K tiles.
-    """
+    settings: ImageSettings
+    data: TrainingSet
+    random_state: int
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.n = 0
-        self.mean = torch.zeros(shape)
-        self.squares = torch.zeros(shape)
-        self.known = torch.zeros(shape[0], dtype=torch.bool)
+    @cached_property
+    def halves(self) -> Ints:
+        """Half of each image, (n,)."""
+        return assign_folds(self.data.groups, _HALVES, self.random_state + 2)
 
-    def add(self, place: Tensor, maps: Tensor) -> None:
-        """Take in the maps (m, C, g, g) of a picture's tiles ``place`` (m,); it is the last of n.
+    @property
+    def placing(self) -> TilePlacing:
+        """What is done to every image before it is cut."""
+        return TilePlacing(self.data.images.placing, self.data.channels)
 
-        Every picture has the same tiles; those that are background in all of them never come.
-        """
-        self.known[place] = True
-        change = maps - self.mean[place]
-        self.mean[place] += change / self.n
-        self.squares[place] += change * (maps - self.mean[place])
+    @property
+    def device(self) -> torch.device:
+        """Where networks are trained."""
+        return torch_device(self.settings.device)
 
-    def share_left(self) -> float:
-        """Return how much of the variance is left when the place in the large picture is known.
+    def layout(self, pixels: AnyArray) -> TileLayout:
+        """Return how images of the size of this one are cut."""
+        height, width = pixels.shape[:2]
+        tile_size = self.settings.tile_size or 0
+        return TileLayout(tile_size, self.settings.tile_overlap, height, width)
 
-        Returns
-        -------
-        float
-            Expected squared error of predicting a new picture by the mean at the same place,
-            beside that by the mean at the same place of any tile; mean over channels. Above 1 where
-            a place says nothing.
-        """
-        within = self.squares[self.known] / max(self.n - 1, 1)
-        total = within.mean(0) + self.mean[self.known].var(0, correction=0)
-        known = within.mean(dim=(0, 2, 3)) * (1.0 + 1.0 / self.n)
-        return float((known / total.mean(dim=(1, 2)).clamp(min=1e-12)).mean())
-
-    def positions(self) -> TilePositions:
-        """Return the places' means, and sds smoothed over neighbours and drawn to the channel's."""
-        variance = blur(self.squares / max(self.n - 1, 1), 1.0)
-        common = variance[self.known].mean(dim=(0, 2, 3), keepdim=True)
-        drawn = (self.n * variance + _SPREAD_PRIOR * common) / (self.n + _SPREAD_PRIOR)
-        positions = TilePositions(tuple(self.mean.shape))
-        positions.mean.copy_(self.mean)
-        positions.spread.copy_((drawn + 1e-3).sqrt())
-        return positions
-
-    def unseen(self, maps: Tensor, clean: Tensor, numbers: Tensor) -> Tensor:
-        """Standardise training tiles as if their own pictures were not part of the means.
-
-        Parameters
-        ----------
-        maps : Tensor of shape (m, C, g, g)
-            Of tiles or of corrupted copies of them.
-        clean : Tensor of the same shape
-            Of the tiles themselves.
-        numbers : Tensor of shape (m,)
-        """
-        positions = self.positions()
-        own = (clean - self.mean[numbers]) / (self.n - 1)
-        standard: Tensor = positions(maps, numbers) + own / positions.spread[numbers]
-        return standard
+    def placed(self, i: int) -> PlacedImage:
+        """Return one image where the others lie."""
+        images = self.data.images
+        return self.placing(images.ids[i], images.pixels(i))
 
 
 @dataclass(frozen=True)
 class _Cuts:
-    """What the first look at the pictures leaves in memory.
+    """What the first look at the images leaves in memory.
 
-    ``tiles`` are those drawn for training, ``owner`` (m,) the pictures they are of, ``numbers``
+    ``tiles`` are those drawn for training, ``owner`` (m,) the images they are of, ``numbers``
     (m,) where they lay; ``moments`` belong to the halves, and are none where sizes differ.
     """
 
     layout: TileLayout
-    tiles: Pictures
+    tiles: ImageList
     owner: Ints
     numbers: Ints
-    halves: Ints
     moments: tuple[PlaceMoments, ...]
-    fingerprint: dict[str, Any]
+    fingerprint: dict[str, int | str]
 
 
 class _Cutter:
-    """Take pictures one by one: draw tiles, and keep count of what is usual at each place."""
+    """Take images one by one: draw tiles, and keep count of what is usual at each place."""
 
-    def __init__(self, detector: ImageVAEDetector, halves: Ints, bank: Bank) -> None:
-        self.detector, self.halves, self.bank = detector, halves, bank
-        self.quota = _quotas(halves, self.bank.grid, detector.random_state_)
+    def __init__(self, task: _TileTask, bank: Bank) -> None:
+        self.task, self.bank = task, bank
+        self.quota = _quotas(task.halves, bank.grid, task.random_state)
         self.layout: TileLayout | None = None
         self.moments: tuple[PlaceMoments, ...] = ()
         self.crops: list[tuple[int, int, AnyArray]] = []
 
-    def take(self, i: int, placed: PlacedPicture) -> None:
-        """Look at one picture."""
-        height, width = placed.pixels.shape[:2]
-        size, overlap = self.bank.image_size, self.detector.tile_overlap
-        grid = TileLayout(size, overlap, height, width).grid_of(placed.name, placed.pixels)
+    def take(self, i: int, placed: PlacedImage) -> None:
+        """Look at one image."""
+        layout = self.task.layout(placed.pixels)
+        grid = layout.grid_of(placed.name, placed.pixels)
         if self.layout is None:
-            self.layout = TileLayout(size, overlap, height, width)
+            self.layout = layout
             shape = (len(grid), self.bank.n_channels, self.bank.grid, self.bank.grid)
-            if self.detector.pose != "any":
+            if self.task.settings.pose != "any":
                 self.moments = tuple(PlaceMoments(shape) for _ in range(_HALVES))
-        if (height, width) != (self.layout.height, self.layout.width):
+        if (layout.height, layout.width) != (self.layout.height, self.layout.width):
             self.moments = ()
         self._draw(i, placed, grid)
         if self.moments:
             self._count(i, placed, grid)
 
-    def _draw(self, i: int, placed: PlacedPicture, grid: TileGrid) -> None:
-        generator = np.random.default_rng([self.detector.random_state_, 7, i])
+    def _draw(self, i: int, placed: PlacedImage, grid: TileGrid) -> None:
+        generator = np.random.default_rng([self.task.random_state, 7, i])
         tiles = placed.tiles(grid)
         n = min(int(self.quota[i]), len(tiles))
         for number in np.sort(generator.choice(tiles, n, replace=False)).tolist():
-            crop = grid.cut(placed.pixels, number).copy()  # not the whole picture
+            crop = grid.cut(placed.pixels, number).copy()  # not the whole image
             self.crops.append((i, number, crop))
 
-    def _count(self, i: int, placed: PlacedPicture, grid: TileGrid) -> None:
-        moments = self.moments[self.halves[i]]
+    def _count(self, i: int, placed: PlacedImage, grid: TileGrid) -> None:
+        moments = self.moments[self.task.halves[i]]
         moments.n += 1
         for images, numbers, n in tile_chunks(placed, grid, self.bank.channels):
             maps = self.bank(images.to(device_of(self.bank))).maps
@@ -274,110 +231,88 @@ def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
     return quota
 
 
-def _bank(
-    detector: ImageVAEDetector, pictures: Pictures, placing: TilePlacing
-) -> tuple[NetworkSpec, Bank]:
-    """Return what both halves see tiles through, and the shapes of their networks.
-
-    A user's backbone is shown a tile of each of some pictures first, to learn its channels' scales.
-    """
-    assert detector.tile_size is not None  # noqa: S101 - the caller asked for tiles
-    preset = chosen_preset(detector)
-    spec = NetworkSpec(
-        "bank", detector.tile_size, detector.channels_, detector.latent_dim or 0,
-        (preset.n_networks + 1) // _HALVES, preset.width,
-    )  # fmt: skip
-    if detector.features is None:
-        return spec, FilterBank(spec.image_size, spec.channels)
-    rows = evenly(len(pictures), _LOOKED_AT)
-    tiles = [_any_tile(detector, pictures, placing, i) for i in rows.tolist()]
-    crops = tile_pictures("training", [tile for tile in tiles if tile is not None])
+def _bank(task: _TileTask) -> tuple[NetworkSpec, Bank]:
+    """Return what both halves' networks are made of, and what they see."""
+    settings, channels, work = task.settings, task.data.channels, task.settings.work
+    size, n_networks = settings.tile_size or 0, (work.n_networks + 1) // _HALVES
+    latent_dim = settings.latent_dim or 0
+    spec = NetworkSpec("bank", size, channels, latent_dim, n_networks, work.width)
+    if settings.features is None:
+        return spec, FilterBank(size, channels)
+    rows = evenly(len(task.data.images), _LOOKED_AT)
+    tiles = [_any_tile(task, i) for i in rows.tolist()]
+    crops = tile_images("training", [tile for tile in tiles if tile is not None])
     if not len(crops):
-        placing(pictures.ids[0], pictures.pixels(0))  # raises what is wrong with it
-    return plug_in(detector.features, detector.features_weights, spec, crops)
+        task.placed(0)  # raises what is wrong with it
+    chunks = few_chunks(crops, size, channels)
+    backbone, bank = plug_in(settings.features, settings.features_weights, size, channels, chunks)
+    return replace(spec, backbone=backbone), bank
 
 
-def _any_tile(
-    detector: ImageVAEDetector, pictures: Pictures, placing: TilePlacing, i: int
-) -> AnyArray | None:
-    """Return one tile of a picture; None of one that cannot be used, which is told later."""
-    generator = np.random.default_rng([detector.random_state_, 9, i])
+def _any_tile(task: _TileTask, i: int) -> AnyArray | None:
+    """Return one tile of an image; None of one that cannot be used, which is told later."""
+    generator = np.random.default_rng([task.random_state, 9, i])
     try:
-        placed = placing(pictures.ids[i], pictures.pixels(i))
-        height, width = placed.pixels.shape[:2]
-        layout = TileLayout(detector.tile_size or 0, detector.tile_overlap, height, width)
-        grid = layout.grid_of(placed.name, placed.pixels)
+        placed = task.placed(i)
+        grid = task.layout(placed.pixels).grid_of(placed.name, placed.pixels)
     except ImageError:
         return None
     return grid.cut(placed.pixels, int(generator.choice(placed.tiles(grid)))).copy()
 
 
-def _cut(
-    detector: ImageVAEDetector,
-    pictures: Pictures,
-    placing: TilePlacing,
-    halves: Ints,
-    bank: Bank,
-    progress: Progress,
-) -> _Cuts:
-    cutter, digest = _Cutter(detector, halves, bank), new_digest()
+def _cut(task: _TileTask, bank: Bank, progress: Progress) -> _Cuts:
+    images, cutter, digest = task.data.images, _Cutter(task, bank), sha256()
     faults: list[ImageError] = []
-    for i, name in enumerate(pictures.ids):
+    for i, name in enumerate(images.ids):
         try:
-            pixels = pictures.pixels(i)
-            cutter.take(i, placing(name, pixels))
+            pixels = images.pixels(i)
+            cutter.take(i, task.placing(name, pixels))
         except ImageError as err:
             faults.append(err)
             continue
         digest.update(name.encode() + b"\0" + np.ascontiguousarray(pixels).data)
-        progress("tiles", i + 1, len(pictures))
-    refuse_faults(faults, len(pictures))
-    assert cutter.layout is not None  # noqa: S101 - there is at least one picture
+        progress("tiles", i + 1, len(images))
+    refuse_faults(faults, len(images))
+    assert cutter.layout is not None  # noqa: S101 - there is at least one image
     owner, numbers, crops = zip(*cutter.crops, strict=True)
-    tiles = Pictures(
-        tuple(f"{pictures.ids[i]}#{number}" for i, number, _ in cutter.crops),
-        crops, (None,) * len(crops), (None,) * len(crops),
-    )  # fmt: skip
+    names = tuple(f"{images.ids[i]}#{number}" for i, number, _ in cutter.crops)
+    nothing = (None,) * len(crops)
     left = [moments.share_left() for moments in cutter.moments]
     aligned = bool(left) and float(np.mean(left)) < _SAME_PLACE
     return _Cuts(
         replace(cutter.layout, aligned=aligned),
-        tiles,
+        ImageList(names, crops, nothing, nothing),
         np.array(owner),
         np.array(numbers),
-        halves,
         cutter.moments if aligned else (),
-        pictures.fingerprint(digest),
+        images.fingerprint(digest),
     )
 
 
 def _fit_half(
-    detector: ImageVAEDetector,
-    spec: NetworkSpec,
-    bank: Bank,
-    cuts: _Cuts,
-    k: int,
-    groups: AnyArray,
-    progress: Progress,
+    task: _TileTask, spec: NetworkSpec, bank: Bank, cuts: _Cuts, k: int, progress: Progress
 ) -> FittedNetwork:
-    """Fit a network to the tiles of one half's pictures."""
-    preset, seed = chosen_preset(detector), detector.random_state_
-    preset = replace(preset, n_networks=spec.n_networks)
-    rows = np.flatnonzero(cuts.halves[cuts.owner] == k)
-    report = _half_of(progress, k)
-    device = torch_device(detector.device)
-    tiles = cuts.tiles.take(rows)
-    data = read_training_maps(tiles, bank.to(device), preset.copies, seed + k, report)
+    """Fit a network to the tiles of one half's images."""
+    work = replace(task.settings.work, n_networks=spec.n_networks)
+    rows, seed = np.flatnonzero(task.halves[cuts.owner] == k), task.random_state
+    tiles, told = cuts.tiles.take(rows), part_of(progress, k, _HALVES)
+    data = read_training_maps(tiles, bank.to(task.device), work.copies, seed + k, told)
     if cuts.layout.aligned:
         data = _placed(data, cuts.moments[k], torch.from_numpy(cuts.numbers[rows]))
-    own = groups[cuts.owner[rows]]
+    groups = task.data.groups[cuts.owner[rows]]
     lent = bank if isinstance(bank, BackboneBank) else None  # its maps cannot be turned
-    pose = "fixed" if cuts.layout.aligned or lent else detector.pose
-    folds = assign_folds(own, N_FOLDS, seed + k)
-    return fit_bank_network(
-        data, own, folds, spec, preset, seed + 10 * k, report,
-        pose=pose, bank=lent and lent.cpu(), device=device,
-    )  # fmt: skip
+    pose = "fixed" if cuts.layout.aligned or lent else task.settings.pose
+    fit = BankTask(spec, work, seed + 10 * k, pose, lent and lent.cpu(), task.device)
+    return fit_bank_network(data, groups, assign_folds(groups, N_FOLDS, seed + k), fit, told)
+
+
+def _joined(fits: list[FittedNetwork], cuts: _Cuts) -> TiledNetwork:
+    """Return both halves' networks as one, its scales still those of nobody."""
+    halves = [fit.network for fit in fits if isinstance(fit.network, BankNetwork)]
+    network = TiledNetwork(halves, cuts.layout, halves[0].spec.scored)
+    for k, moments in enumerate(cuts.moments):
+        network.positions[k] = moments.positions()
+    return network.eval()
 
 
 def _placed(data: TrainingMaps, moments: PlaceMoments, numbers: Tensor) -> TrainingMaps:
@@ -388,32 +323,34 @@ def _placed(data: TrainingMaps, moments: PlaceMoments, numbers: Tensor) -> Train
     return replace(data, maps=moments.unseen(data.maps, data.maps, numbers), corrupted=corrupted)
 
 
-def _judge(
-    network: TiledNetwork,
-    pictures: Pictures,
-    placing: TilePlacing,
-    halves: Ints,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Judge every picture by the other half's network, and set the scales by what they say."""
+@dataclass(frozen=True)
+class _Judged:
+    """What the other half's network says of every image: poolings, greatest heat, statistics."""
+
+    pooled: Floats
+    peaks: Floats32
+    statistics: Floats
+
+
+def _judge(network: TiledNetwork, task: _TileTask, progress: Progress) -> _Judged:
+    """Judge every image by the other half's network, and set the scales by what they say."""
     rows, shown, scored = [], _HalfScales(), _HalfScales()
-    for i, name in enumerate(pictures.ids):
-        judge = 1 - int(halves[i])
-        seen = inspect_tiles(network, placing(name, pictures.pixels(i)), (judge,))
-        heat, inside = seen.heat, seen.inside
-        shown.add(judge, heat[inside])
-        scored.add(judge, seen.scored[inside])
+    for i, half in enumerate(task.halves.tolist()):
+        judge = 1 - half
+        seen = inspect_tiles(network, task.placed(i), (judge,))
+        inside = seen.inside
+        shown.add(judge, seen.heatmap[inside])
+        scored.add(judge, seen.score_map[inside])
         pooled = seen.pooled(network.grounds((judge,)))
-        rows.append((pooled, heat[inside].max(keepdims=True), seen.statistics))
-        progress("calibrate", i + 1, len(pictures))
+        rows.append((pooled, seen.heatmap[inside].max(keepdims=True), seen.statistics))
+        progress("calibrate", i + 1, len(task.halves))
     pooled, peaks, statistics = (np.stack(parts) for parts in zip(*rows, strict=True))
     network.set_scales(shown.values, scored.values)
-    heat = shown.standard(peaks, 1 - halves)[:, :, None].astype(np.float32)
+    judges = 1 - task.halves
+    heat = shown.standard(peaks, judges)[:, :, None].astype(np.float32)
     of_scored, of_shown = np.split(pooled, [len(POOL_SHARES)], axis=1)
-    pooled = np.hstack(
-        [scored.standard(of_scored, 1 - halves), shown.standard(of_shown, 1 - halves)]
-    )
-    return {"pooled": pooled, "heat": heat, "statistics": statistics}
+    pooled = np.hstack([scored.standard(of_scored, judges), shown.standard(of_shown, judges)])
+    return _Judged(pooled, heat, statistics)
 
 
 class _HalfScales:
@@ -449,12 +386,3 @@ def _metrics(cuts: _Cuts, fits: list[FittedNetwork]) -> dict[str, float]:
         "tiles_trained_on": float(len(cuts.tiles)),
         "aligned": float(cuts.layout.aligned),
     }
-
-
-def _half_of(progress: Progress, k: int) -> Progress:
-    """Report the steps of both halves as one stage."""
-
-    def report(stage: str, done: int, total: int) -> None:
-        progress(stage, k * total + done, _HALVES * total)
-
-    return report

@@ -95,11 +95,11 @@ def test_registered_scores_do_not_depend_on_the_batch_and_survive_saving(registe
     for i in range(5):
         alone = registered.examine(pictures[i : i + 1])
         np.testing.assert_allclose(alone.raw_score, together.raw_score[i : i + 1], atol=1e-4)
-        np.testing.assert_allclose(alone.heat[0], together.heat[i], atol=1e-4)
+        np.testing.assert_allclose(alone.heatmap[0], together.heatmap[i], atol=1e-4)
     registered.save(tmp_path / "model")
     loaded = load_detector(tmp_path / "model")
     np.testing.assert_array_equal(loaded.anomaly_score(pictures), together.anomaly_score)
-    np.testing.assert_array_equal(loaded.examine(pictures).heat, together.heat)
+    np.testing.assert_array_equal(loaded.examine(pictures).heatmap, together.heatmap)
 
 
 def test_p_values_of_new_good_parts_that_move_are_uniform_or_a_little_larger():
@@ -150,7 +150,7 @@ def test_members_on_pixels_take_both_options(good, model):
         register="shift", foreground="auto",
     ).fit(good[:40])  # fmt: skip
     assert found.registration_.reference.shape == (64, 64)
-    assert found.examine(good[:3]).heat.shape[0] == 3
+    assert found.examine(good[:3]).heatmap.shape[0] == 3
 
 
 def test_a_textured_background_is_not_ignored(caplog):

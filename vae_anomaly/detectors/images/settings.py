@@ -1,0 +1,114 @@
+"""What a user asks of the image detector, as one value; and how much work that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from vae_anomaly.vae.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work training is.
+
+    Parameters
+    ----------
+    n_networks : int
+        Repair VAEs, cross-fitted; 0 leaves the linear level alone.
+    copies : int
+        Corrupted copies of each image.
+    passes : float
+        How often each image is seen, clean or corrupted, by each network.
+    min_steps, max_steps : int
+        Bounds for the number of optimisation steps of each network.
+    batch_size : int
+    width : int
+        Channels of the repair VAEs.
+    precision : {"float32", "bf16"}
+        Of training.
+    """
+
+    n_networks: int = 2
+    copies: int = 3
+    passes: float = 36.0
+    min_steps: int = 120
+    max_steps: int = 1000
+    batch_size: int = 32
+    width: int = 16
+    precision: Literal["float32", "bf16"] = "float32"
+
+    def steps(self, n_images: int) -> int:
+        """Return the optimisation steps for so many images."""
+        wanted = int(self.passes * n_images / self.batch_size)
+        return int(np.clip(wanted, self.min_steps, self.max_steps))
+
+    def training(
+        self, n_images: int, random_state: int, decay: float | None = 0.99
+    ) -> TrainingConfig:
+        """Return how a network is trained on so many images."""
+        steps = self.steps(n_images)
+        return TrainingConfig(
+            max_steps=steps,
+            batch_size=self.batch_size,
+            lr=2e-3,
+            weight_decay=1e-3,
+            lr_schedule="cosine",
+            kl_schedule="linear",
+            kl_warmup_steps=steps // 4,
+            clip_norm=5.0,
+            ema_decay=decay,
+            patience=4,
+            eval_every=max(20, steps // 10),
+            random_state=random_state,
+            precision=self.precision,
+        )
+
+
+PRESETS: Final = {
+    "fast": Preset(n_networks=0, copies=1),
+    "default": Preset(),
+    "thorough": Preset(4, copies=6, width=32),
+}
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """The constructor's values; `ImageVAEDetector` says what each means."""
+
+    image_size: int
+    preset: str
+    model: str
+    pose: str
+    register: str
+    foreground: str
+    channels: int | None
+    target_fpr: float
+    latent_dim: int | None
+    beta: float | None
+    condition: str | None
+    features: nn.Module | str | None
+    features_weights: str | None
+    max_steps: int | None
+    tile_size: int | None
+    tile_overlap: float
+    device: str
+    precision: Literal["float32", "bf16"]
+    random_state: int | None
+
+    @property
+    def work(self) -> Preset:
+        """How much work training is, bounded by ``max_steps``, and in which arithmetic."""
+        preset = replace(PRESETS[self.preset], precision=self.precision)
+        if self.max_steps is None:
+            return preset
+        return replace(
+            preset,
+            min_steps=min(preset.min_steps, self.max_steps),
+            max_steps=min(preset.max_steps, self.max_steps),
+        )

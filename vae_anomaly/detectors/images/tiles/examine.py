@@ -1,0 +1,168 @@
+"""One look at a large image: its tiles, a few at a time, and the maps that join them.
+
+No more than eight tiles are held as networks see them, and one image as it was decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32
+from vae_anomaly.detectors.images.image_list import CHUNK, ImageList, refuse_faults
+from vae_anomaly.detectors.images.networks.batches import padded
+from vae_anomaly.detectors.images.tiles.grid import TileBlend, TileGrid, pool_tiles
+from vae_anomaly.detectors.images.tiles.network import TiledNetwork
+from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
+from vae_anomaly.devices import device_of, exact_float32
+from vae_anomaly.errors import ImageError
+from vae_anomaly.progress import Progress
+
+Look = TypeVar("Look")
+
+
+@dataclass(frozen=True)
+class TiledImage:
+    """What is said of one large picture.
+
+    Attributes
+    ----------
+    placed : PlacedImage
+    grid : TileGrid
+    heatmap, score_map : ndarray of shape (gh, gw), float32
+        The shown map and the scored one, in sd of held-out normals, where the others lie; often
+        one and the same.
+    statistics : ndarray of shape (S,), float64
+        Mean over tiles.
+    terms : ndarray of shape (3,), float64, nats
+        Reconstruction term, KL and the linear level's -log p; mean over tiles.
+    """
+
+    placed: PlacedImage
+    grid: TileGrid
+    heatmap: Floats32
+    score_map: Floats32
+    statistics: Floats
+    terms: Floats
+
+    @property
+    def inside(self) -> Bools:
+        """Cells that are looked at, (gh, gw)."""
+        return self.placed.inside(self.grid)
+
+    def pooled(self, grounds: tuple[float, float]) -> Floats:
+        """Return what the score is made of, (P or P + 1,), as `pool_maps_of_images` of whole ones.
+
+        What is not looked at counts as the ``grounds`` of the shown and the scored map.
+        """
+        pools = self._pools(self.score_map, grounds[1])
+        if self.score_map is self.heatmap:
+            return pools
+        return np.append(pools, self._pools(self.heatmap, grounds[0])[0])
+
+    def _pools(self, maps: Floats32, ground: float) -> Floats:
+        inside = self.inside
+        if inside.all():
+            return pool_tiles(maps, self.grid)
+        return pool_tiles(np.where(inside, maps, ground), self.grid, inside)
+
+    def maps(self, cells: tuple[int, int]) -> tuple[Floats32, Floats32]:
+        """Return the shown map and the scored one as `on` does."""
+        shown = self.on(self.heatmap, cells)
+        return shown, shown if self.score_map is self.heatmap else self.on(self.score_map, cells)
+
+    def on(self, joined: Floats32, cells: tuple[int, int]) -> Floats32:
+        """Return a map where the picture came, 0 where nothing is looked at.
+
+        On a grid of other cells it is the hottest of what falls into each.
+        """
+        seen = np.where(self.inside, joined, np.float32(0.0))
+        back = self.placed.moved_back(seen, self.grid)
+        if cells == back.shape:
+            return back
+        pooled = functional.adaptive_max_pool2d(torch.from_numpy(back)[None], cells)
+        return np.asarray(pooled[0].numpy(), np.float32)
+
+
+def tile_chunks(
+    placed: PlacedImage, grid: TileGrid, channels: int
+) -> Iterator[tuple[Tensor, Tensor, int]]:
+    """Yield eight tiles at a time, (8, C, T, T), their numbers, and how many of them are new.
+
+    Tiles that show nothing but background are left out.
+
+    Raises
+    ------
+    ImageError
+        If pixels have no meaning; names the picture.
+    """
+    every = placed.tiles(grid)
+    for start in range(0, len(every), CHUNK):
+        numbers = every[start : start + CHUNK]
+        crops = tile_images(placed.name, [grid.cut(placed.pixels, k) for k in numbers.tolist()])
+        rows = [crops.prepared(k, grid.tile, channels) for k in range(len(crops))]
+        images = np.stack(rows).transpose(0, 3, 1, 2)
+        yield padded(images), padded(numbers), len(numbers)
+
+
+def tile_images(name: str, crops: Sequence[AnyArray]) -> ImageList:
+    """Return tiles as pictures that bear the name of the one they were cut from."""
+    nothing = (None,) * len(crops)
+    return ImageList((name,) * len(crops), tuple(crops), nothing, nothing)
+
+
+def inspect_tiles(
+    network: TiledNetwork, placed: PlacedImage, halves: Sequence[int] = (0, 1)
+) -> TiledImage:
+    """Inspect one large image, eight tiles at a time.
+
+    Raises
+    ------
+    ImageError
+        If its size or its pixels cannot be used; names it.
+    """
+    grid, device = network.layout.grid_of(placed.name, placed.pixels), device_of(network)
+    shown, scored, statistics, terms = TileBlend(grid), TileBlend(grid), [], []
+    with torch.inference_mode(), exact_float32(device):
+        for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
+            output = network(images.to(device), numbers.to(device), halves)
+            own = numbers[:n].tolist()
+            shown.add(own, output.heatmap[:n].cpu().numpy())
+            if network.has_two_maps:
+                scored.add(own, output.score_map[:n].cpu().numpy())
+            statistics.append(output.statistics[:n].cpu().double().numpy())
+            terms.append(output.terms[:n].cpu().double().numpy())
+    heatmap = shown.map()
+    score_map = scored.map() if network.has_two_maps else heatmap
+    means = (np.concatenate(parts).mean(axis=0) for parts in (statistics, terms))
+    return TiledImage(placed, grid, heatmap, score_map, *means)
+
+
+def look_at_each(
+    images: ImageList,
+    placing: TilePlacing,
+    look: Callable[[PlacedImage], Look],
+    progress: Progress,
+) -> list[Look]:
+    """Return what a look at each image says, one image at a time.
+
+    Raises
+    ------
+    ImageError
+        After all were tried: names the first images that cannot be used.
+    """
+    faults, looks = [], []
+    for i, name in enumerate(images.ids):
+        try:
+            looks.append(look(placing(name, images.pixels(i))))
+        except ImageError as err:
+            faults.append(err)
+        progress("score", i + 1, len(images))
+    refuse_faults(faults, len(images))
+    return looks

@@ -1,0 +1,151 @@
+"""Settings and images in, a model out; and what is to be said of the fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vae_anomaly.arrays import Floats, Ints
+from vae_anomaly.detectors.images.conditions import few_pictures
+from vae_anomaly.detectors.images.fit.bank import FittedNetwork
+from vae_anomaly.detectors.images.fit.folds import shared_groups
+from vae_anomaly.detectors.images.fit.network import fit_network
+from vae_anomaly.detectors.images.fit.training_set import TrainingSet, training_set
+from vae_anomaly.detectors.images.heatmaps import region_level
+from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.model import ImageModel
+from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.score import ImageScore
+from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.tiles.fit import FittedTiles, fit_tiles
+from vae_anomaly.devices import exact_float32, torch_device
+from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.vae.training import History
+
+logger = logging.getLogger(__name__)
+
+MIN_IMAGES: Final = 8
+
+_LEAST_SHARE: Final = 0.05  # of held-out normals that may have a region
+_SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen
+
+
+@dataclass(frozen=True)
+class FittedImages:
+    """A model with what calibrates it, and what is known of its training.
+
+    Attributes
+    ----------
+    model : ImageModel
+    raw_scores : ndarray of shape (m,), float64, nats
+        Of normals that nothing was fitted on.
+    groups : ndarray of shape (m,), int64, optional
+        Group of each of them; None where each is a group of its own.
+    history : History
+    metrics : dict of str to float
+    fingerprint : dict
+        Number and SHA-256 of the images.
+    """
+
+    model: ImageModel
+    raw_scores: Floats
+    groups: Ints | None
+    history: History
+    metrics: dict[str, float]
+    fingerprint: dict[str, int | str]
+
+
+def fit(
+    settings: ImageSettings,
+    images: ImageList,
+    groups: object,
+    random_state: int,
+    progress: Progress = null_progress,
+) -> FittedImages:
+    """Fit a model to images of good parts, and judge those that it has not seen.
+
+    Parameters
+    ----------
+    settings : ImageSettings
+        Checked.
+    images : ImageList
+    groups : array-like of shape (n,), optional
+    random_state : int
+    progress : callable, optional
+
+    Raises
+    ------
+    NotEnoughDataError, DataError, ImageError
+        As `ImageVAEDetector.fit`.
+    """
+    if len(images) < MIN_IMAGES:
+        raise NotEnoughDataError(
+            f"An image detector needs at least {MIN_IMAGES} pictures of good parts; got "
+            f"{len(images)}. Take more pictures; 100 and more give useful thresholds."
+        )
+    data = training_set(settings, images, groups, random_state)
+    fitted: FittedNetwork | FittedTiles
+    with exact_float32(torch_device(settings.device)):
+        if settings.tile_size is None:
+            fitted = fit_network(settings, data, random_state, progress)
+        else:
+            fitted = fit_tiles(settings, data, random_state, progress)
+    score, raw = ImageScore.fit(fitted.pooled, fitted.statistics, data.folds, fitted.held_out)
+    level = region_level(fitted.heatmap, max(settings.target_fpr, _LEAST_SHARE))
+    placing = data.images.placing
+    model = ImageModel(
+        fitted.network, score, placing, level, random_state, data.conditions, fitted.latents
+    )
+    metrics = {
+        **fitted.metrics,
+        "n_pictures": float(len(fitted.statistics)),
+        "n_held_out": float(len(raw)),
+        **_placing_metrics(settings, placing),
+        "held_out_raw_score_mean": float(raw.mean()),
+    }
+    _warn_of_blindness(fitted.metrics)
+    _warn_of_few(data, fitted.held_out)
+    shared = shared_groups(data.groups[fitted.held_out])
+    return FittedImages(model, raw, shared, fitted.history, metrics, fitted.fingerprint)
+
+
+def _placing_metrics(settings: ImageSettings, placing: Placing) -> dict[str, float]:
+    """Say what was made of ``register`` and ``foreground``, where they were asked for."""
+    metrics = {}
+    if settings.register != "off":
+        metrics["registered"] = float(placing.registration is not None)
+    if settings.foreground != "off":
+        foreground = placing.foreground
+        metrics["foreground_share"] = 1.0 if foreground is None else foreground.share
+    return metrics
+
+
+def _warn_of_few(data: TrainingSet, held_out: Ints) -> None:
+    """Warn of conditions with few images, of which the numbers ``held_out`` calibrate."""
+    if data.codes is None:
+        return
+    is_held_out = np.isin(np.arange(len(data.codes)), held_out)
+    few = few_pictures(data.conditions, data.codes, is_held_out)
+    if few:
+        logger.warning(
+            "Few pictures of %s: what is usual for them is hardly known, so expect more "
+            "alarms there. Give 25 and more of every product.",
+            ", ".join(few),
+        )
+
+
+def _warn_of_blindness(metrics: Mapping[str, float]) -> None:
+    """Warn where held-out normals are hardly told from their copies with synthetic defects."""
+    visible = metrics.get("self_test_auroc", 1.0)
+    if visible < _SELF_TEST_WARNING:
+        logger.warning(
+            "Self-test: this model cannot see defects on your parts: synthetic ones rank above "
+            "good pictures only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
+            "larger image_size, steadier pictures, or more of them.",
+            100.0 * visible, 100.0 * _SELF_TEST_WARNING,
+        )  # fmt: skip
