@@ -24,7 +24,7 @@ from results_file import load
 from tabular import LIMIT, quality, split
 
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.detectors.tabular.memory import plan as _tabular_memory
+from vae_anomaly.detectors.tabular.fit import memories as _tabular_memory
 
 SETS = "donors,skin,ALOI,campaign"
 ROWS = 60_000

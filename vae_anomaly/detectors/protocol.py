@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.tables.schema import Schema
     from vae_anomaly.detectors.images.examination import ImageExamination
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
+    from vae_anomaly.detectors.tabular.examination import TableExamination
     from vae_anomaly.progress import Progress
     from vae_anomaly.scoring.conformal import ConformalCalibration
     from vae_anomaly.scoring.probability import ScoreProbability
@@ -108,8 +109,17 @@ class TableDetector(Detector, LatentSpace["pd.DataFrame"], Protocol):
     """A detector of rows."""
 
     kind: Literal["tabular"]
-    schema_: Schema
     entities_: EntityHistories | None
+
+    @property
+    def schema_(self) -> Schema:
+        """Columns that the model reads, and their kinds."""
+
+    def examine(self, X: object) -> TableExamination:
+        """Look at rows once; its ``raw_score`` and ``take(places)`` cost nothing twice."""
+
+    def reasons_of(self, examination: TableExamination, top: int = 3) -> list[list[str]]:
+        """Say what is unusual about each row of an examination."""
 
     def explain(self, X: object) -> pd.DataFrame:
         """Return what each column adds to the raw score of each row, nats."""

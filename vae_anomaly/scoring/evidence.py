@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from vae_anomaly.arrays import Floats
+from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob, importance_weighted_nll
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class Evidence:
     def elbo(self) -> Floats:
         """Lower bound of log p(x), shape (N,), nats; **higher = more normal**."""
         return -(self.reconstruction_nll + self.kl)
+
+    def take(self, rows: Ints) -> Evidence:
+        """Return the evidence of some samples."""
+        bound = None if self.iw_nll is None else self.iw_nll[rows]
+        return Evidence(self.nll_per_dim[rows], self.kl_per_dim[rows], bound)
 
 
 @torch.inference_mode()

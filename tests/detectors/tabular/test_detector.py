@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from vae_anomaly import Threshold, load_detector
 from vae_anomaly.detectors.parameters import SCORES
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-from vae_anomaly.detectors.tabular.fit.folds import plan_rows, weighted_rows
+from vae_anomaly.detectors.tabular.fit.folds import plan_rows
+from vae_anomaly.detectors.tabular.fit.training_rows import weighted_rows
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError, SchemaError
 
 QUICK = {"max_steps": 40, "hidden": 16, "random_state": 0}
@@ -85,7 +87,7 @@ def test_the_networks_are_a_genuine_vae(numbers):
     assert records["val_kl"].iloc[-1] > 0.5
     assert records["val_nll"].iloc[-1] < records["val_nll"].iloc[0] or len(records) == 1
     assert numbers.history_.best_step > 0
-    sigma = numbers._scorer.main.vae.likelihood.log_sigma
+    sigma = numbers.model_.main.network.likelihood.log_sigma
     assert float(sigma.detach().max()) < -0.05  # learned away from its start at 0
 
 
@@ -202,7 +204,7 @@ def test_single_evidences_can_be_the_score(score):
 @pytest.mark.parametrize("score", SCORES)
 def test_contributions_sum_to_the_score_that_they_explain(detector, score, strange):
     other = copy.copy(detector)
-    other.score = score
+    other.model_ = replace(detector.model_, score=score)
     raw = other.assess(strange)["raw_score"]
     np.testing.assert_allclose(other.explain(strange).to_numpy().sum(axis=1), raw, rtol=1e-9)
 
@@ -329,7 +331,7 @@ def test_an_empty_table_scores_to_nothing(detector):
 
 def test_presets_look_at_one_or_two_views():
     fast = TabularVAEDetector(preset="fast", **QUICK).fit(correlated(60))
-    assert [v.view.name for v in fast._scorer.views] == ["arg"]
+    assert [v.view.name for v in fast.model_.views] == ["arg"]
 
 
 def test_rows_of_weight_zero_leave_no_trace():

@@ -102,7 +102,7 @@ def test_rows_are_reconstructed_embedded_and_generated(member):
     rows = related(100, seed=10)
     rebuilt = member.reconstruct(rows)
     assert np.square(rebuilt.to_numpy() - rows).mean() < np.square(rows).mean()
-    assert member.transform(rows).shape == (100, member._scorer.main.vae.latent_dim)
+    assert member.transform(rows).shape == (100, member.model_.main.network.latent_dim)
     assert np.isfinite(member.transform(rows)).all()
     if member.model == "autoencoder":
         with pytest.raises(ConfigError, match="no prior"):
@@ -161,7 +161,7 @@ def test_a_product_never_seen_is_an_alarm_that_is_named(conditional):
 
 
 def test_the_conditional_elbo_joins_and_does_not_ask_for_the_condition(conditional):
-    assert "elbo" in conditional._scorer.weights
+    assert "elbo" in conditional.model_.weights
     evidence = conditional.evidence(parts(20, seed=6))
     assert evidence["elbo_surprise"].gt(0).all()
     likelihood = TabularVAEDetector(

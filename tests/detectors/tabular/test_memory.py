@@ -10,7 +10,7 @@ from sklearn.base import clone
 from vae_anomaly import load_detector
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 from vae_anomaly.detectors.tabular.fit.folds import plan_rows
-from vae_anomaly.detectors.tabular.memory.plan import max_memory_rows, plan_memory
+from vae_anomaly.detectors.tabular.fit.memories import max_memory_rows, plan_memory
 from vae_anomaly.errors import ConfigError
 
 QUICK = {"max_steps": 40, "hidden": 16, "random_state": 0}
@@ -61,7 +61,7 @@ def test_new_normals_surprise_no_term_more_than_they_should():
         )
 
     fit = TabularVAEDetector(**QUICK, memory=1_000).fit(shops(6_000, 1))
-    assert fit._scorer.main.data.weights is not None
+    assert fit.model_.main.data.weights is not None
     surprise = fit.evidence(shops(2_000, 2)).filter(like="_surprise")
     # -log p of an exponential law: ln 2 = 0.69 in the middle, 1 in the mean
     assert surprise.median().between(0.5, 0.9).all(), surprise.median()
@@ -69,10 +69,10 @@ def test_new_normals_surprise_no_term_more_than_they_should():
 
 
 def test_every_row_that_may_be_remembered_is_counted_once(detector):
-    for memory in (detector._scorer.main.data, detector._scorer.main.latents):
+    for memory in (detector.model_.main.data, detector.model_.main.latents):
         # less a tenth that calibrates, less a tenth of the others that tells what is usual
         assert memory.weights.sum() == 12_000 - 1_200 - 1_080
-    assert len(detector._scorer.main.data.vectors) == 200
+    assert len(detector.model_.main.data.vectors) == 200
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["rows", "groups"])
@@ -131,7 +131,7 @@ def test_copies_of_a_row_do_not_vouch_for_each_other():
     table = rows(6_000)
     weight = np.where(np.arange(6_000) < 1_000, 2, 1)
     fit = TabularVAEDetector(**QUICK, memory=500).fit(table, sample_weight=weight)
-    assert fit._scorer.main.data.weights is not None
+    assert fit.model_.main.data.weights is not None
     p = fit.p_value(rows(3_000, seed=7))
     assert 0.02 < (p <= 0.05).mean() < 0.09
 

@@ -12,58 +12,69 @@ and exemplars explains held-out normals better (`vae_anomaly.detectors.tabular.f
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+import torch
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.arrays import Floats, Ints, Objects
+from vae_anomaly.arrays import Floats, Floats32, Ints, Objects
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.data.tables.fingerprints import fingerprint
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.base import BaseVAEDetector
-from vae_anomaly.detectors.tabular.augment import only_real
-from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
-from vae_anomaly.detectors.tabular.examination import IW_DRAWS, TabularEvidenceMixin
-from vae_anomaly.detectors.tabular.fit.collapse import training_metrics
-from vae_anomaly.detectors.tabular.fit.folds import held_out_groups, only_used, plan_rows
-from vae_anomaly.detectors.tabular.fit.networks import fit_scorers
-from vae_anomaly.detectors.tabular.fit.trimming import usual_scores
+from vae_anomaly.detectors.latent_space import LatentSpaceMixin
+from vae_anomaly.detectors.tabular.examination import TableExamination, examine, raw_scores
+from vae_anomaly.detectors.tabular.explain import explain
+from vae_anomaly.detectors.tabular.fit.fitting import fit_table, plan_folds, training_metrics
+from vae_anomaly.detectors.tabular.fit.training_rows import counted_rows, infer_schema, only_real
 from vae_anomaly.detectors.tabular.input import (
-    counted_rows,
     has_names,
-    infer_schema,
-    plain_numbers,
+    named_rows,
     read_frame,
+    single_row,
+    typed_rows,
 )
-from vae_anomaly.detectors.tabular.latents import TabularLatentsMixin
-from vae_anomaly.detectors.tabular.memory.plan import max_memory_rows
-from vae_anomaly.detectors.tabular.model import RowScorer
+from vae_anomaly.detectors.tabular.latents import (
+    augment,
+    commonest_condition,
+    decoded,
+    generated,
+    training_latents,
+)
+from vae_anomaly.detectors.tabular.members import Score
+from vae_anomaly.detectors.tabular.model import TabularModel
 from vae_anomaly.detectors.tabular.parameters import check_parameters, fit_options
-from vae_anomaly.detectors.tabular.saved import fill_detector, state_of
-from vae_anomaly.errors import SchemaError
+from vae_anomaly.detectors.tabular.reasons import reasons
+from vae_anomaly.detectors.tabular.saved import (
+    arrays_of,
+    entity_header,
+    header_of,
+    model_from,
+    weights_of,
+)
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.conformal import ConditionalScale
-from vae_anomaly.scoring.fusion import fuse
+from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.thresholds import Threshold
 from vae_anomaly.vae.diagnostics import collapse_warning
 
-Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 Model = Literal[
     "vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
     "mixture", "vamp",
 ]  # fmt: skip
 logger = logging.getLogger(__name__)
 
-MAX_FIT_ROWS = 10_000
-WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
-BLOCK = 16_384  # rows held as features at a time
 
-
-class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetector):
+class TabularVAEDetector(
+    LatentSpaceMixin[pd.DataFrame],
+    TransformerMixin,  # type: ignore[misc]  # sklearn is untyped
+    BaseVAEDetector,
+):
     """Detect anomalous rows of a table with a VAE trained on normal rows only.
 
     Parameters
@@ -115,6 +126,8 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
 
     Attributes
     ----------
+    model_ : TabularModel
+        All that was learned and that scores rows, immutable.
     schema_ : Schema
         Columns that the model reads, and their kinds.
     history_ : History
@@ -161,7 +174,7 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
     """
 
     kind = "tabular"
-    entities_: EntityHistories | None = None
+    model_: TabularModel
 
     def __init__(
         self,
@@ -198,11 +211,11 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
+        X: object,
+        y: object = None,
         *,
-        groups: Any = None,
-        sample_weight: Any = None,
+        groups: object = None,
+        sample_weight: object = None,
         progress: Progress | None = None,
     ) -> Self:
         """Learn what normal rows look like.
@@ -235,43 +248,160 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
         """
         check_parameters(self)
         X, groups = only_real(X, groups, self._declared())
-        frame = read_frame(X)
-        rng = np.random.default_rng(self.random_state)
-        frame, distinct, codes = counted_rows(frame, groups, sample_weight, rng)
-        n_folds = 3 if frame.shape[1] > WIDE_TABLE else 5
-        most = 0 if self.contamination else max_memory_rows(frame.shape[1])
-        folds = plan_rows(
-            len(frame), codes, MAX_FIT_ROWS, rng, n_folds=n_folds, max_memory_rows=most
-        )
+        frame, rng = read_frame(X), np.random.default_rng(self.random_state)
+        rows = counted_rows(frame, groups, sample_weight, rng)
+        folds = plan_folds(rows, self.contamination, rng)
         self._note_columns(X, frame)
-        self.schema_ = self.schema or infer_schema(
-            distinct, self.column_kinds, groups, named=has_names(X), rng=rng
+        schema = self.schema or infer_schema(
+            rows.distinct, self.column_kinds, groups, named=has_names(X), rng=rng
         )
-        self.schema_.check(frame)
-        kept, folds = only_used(folds)
-        used = self.schema_.cast(frame.iloc[kept]).reset_index(drop=True)
-        codes = None if codes is None else codes[kept]
-        layout = TableEncoder.fit(used.iloc[folds[0].fit], self.schema_.features)
-        scorers, fitted, self.history_ = fit_scorers(
-            used, layout, folds, codes, fit_options(self, rng), progress
+        options = fit_options(self, rng)
+        fitted = fit_table(rows, folds, schema, options, progress)
+        self.model_ = replace(fitted.model, entities=self.entities_)
+        self.history_ = fitted.history
+        self._calibrate(fitted.held_out, fitted.groups)
+        self.fingerprint_ = fingerprint(rows.frame)
+        self.metrics_ = training_metrics(
+            fitted, options, len(rows.frame), float(self.threshold_.value)
         )
-        self._scorer = scorers[0]
-        self._calibrate_on(
-            [
-                (scorer, scorer.encoder.transform(used.iloc[fold.held_out]))
-                for scorer, fold in zip(scorers, folds, strict=True)
-                if len(fold.held_out)
-            ],
-            None if groups is None or codes is None else held_out_groups(codes, folds),
-        )
-        self.fingerprint_ = fingerprint(frame)
-        self.metrics_ = training_metrics(self, len(frame), used.iloc[fitted[0].fit])
-        if self.contamination:
-            n_held_out = sum(len(fold.held_out) for fold in folds)
-            self._tell_trimmed(len(folds[0].fit) - len(fitted[0].fit), n_held_out)
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self
+
+    @property
+    def schema_(self) -> Schema:
+        """Columns that the model reads, and their kinds."""
+        return self.model_.schema
+
+    @property
+    def entities_(self) -> EntityHistories | None:
+        """What makes the columns that are relative to an entity's own past."""
+        return self.model_.entities if hasattr(self, "model_") else None
+
+    @entities_.setter
+    def entities_(self, entities: EntityHistories | None) -> None:
+        check_is_fitted(self, "model_")
+        self.model_ = replace(self.model_, entities=entities)
+
+    def examine(self, X: object) -> TableExamination:
+        """Look at rows once, for all that is asked of them.
+
+        Its ``raw_score`` is what `assess` turns into a verdict. ``take(places)`` gives some of the
+        rows, of which `reasons_of` says what is unusual. What answers nothing is not computed.
+        """
+        return examine(self.model_, self._typed(X))
+
+    def evidence(self, X: object) -> pd.DataFrame:
+        """Return what each kind of evidence says, in nats; higher = more anomalous.
+
+        Returns
+        -------
+        evidence : DataFrame of N rows
+            ``reconstruction_nll`` and ``kl``, and their sum ``negative_elbo``; ``iw_nll``, the
+            importance-weighted estimate of -log p (64 draws, the same for every row); and the
+            surprise -log p of each term of the fused score, with ``fused`` itself. The KL is that
+            to the model's own prior. An autoencoder has no prior, hence none of ``kl``,
+            ``negative_elbo`` and ``iw_nll``.
+        """
+        return self.examine(X).evidence_table()
+
+    def explain(self, X: object) -> pd.DataFrame:
+        """Return what each column adds to the raw score of each row.
+
+        Returns
+        -------
+        contributions : DataFrame of shape (N, columns), nats
+            One column per column that the model reads; they sum to ``assess(X)["raw_score"]``.
+            Negative parts speak for the row.
+        """
+        return explain(self.examine(X))
+
+    def reasons(self, X: object, top: int = 3) -> list[list[str]]:
+        """Say in words what is unusual about each row, the most important first.
+
+        Parameters
+        ----------
+        X : table of N rows
+        top : int
+            Most reasons per row.
+
+        Returns
+        -------
+        reasons : list of N lists of str
+            Such as ``"amount 4,310 where 20-180 is typical"``.
+        """
+        return self.reasons_of(self.examine(X), top)
+
+    def reasons_of(self, examination: TableExamination, top: int = 3) -> list[list[str]]:
+        """Say what is unusual about each row of an examination, as `reasons` does.
+
+        Give it ``examine(X).take(places)`` where only some rows, those that are flagged, are to be
+        explained: nothing is searched for a second time.
+        """
+        return reasons(examination, top)
+
+    def missing_cells(self, X: object) -> Ints:
+        """Return how many cells of each row were empty and had to be filled, shape (N,)."""
+        return np.asarray(self.examine(X).table.missing.sum(axis=1), dtype=np.int64)
+
+    def transform(self, X: object) -> Floats32:
+        """Return the posterior means of the rows, shape (N, Z), float32."""
+        return self.examine(X).main.means
+
+    def get_feature_names_out(self, input_features: object = None) -> Objects:
+        """Return the names of the latents that `transform` gives."""
+        check_is_fitted(self, "calibration_")
+        n = self.model_.main.network.latent_dim
+        return np.array([f"latent{i}" for i in range(n)], dtype=object)
+
+    def reconstruct(self, X: object) -> pd.DataFrame:
+        """Return what the decoder expects at the posterior mean of each row.
+
+        Returns
+        -------
+        expected : DataFrame of shape (N, columns)
+            The likelihood's mean of numbers, the likeliest category, weekday and hour of times.
+        """
+        seen = self.examine(X)
+        expected = decoded(self.model_, seen.main.means, seen.main.viewed)
+        return expected.set_index(seen.frame.index)
+
+    def augment(
+        self,
+        rows: object,
+        n: int,
+        *,
+        sampler: Literal["normal", "gmm"] = "normal",
+        random_state: int | None = None,
+    ) -> pd.DataFrame:
+        """Add generated rows that resemble the given ones, for example of a rare class.
+
+        Parameters
+        ----------
+        rows : table of 2 or more rows
+        n : int
+            Rows to generate.
+        sampler : {"normal", "gmm"}
+            What is fitted to the rows' latents.
+        random_state : int, optional
+            The same number gives the same rows.
+
+        Returns
+        -------
+        augmented : DataFrame of len(rows) + n rows
+            The given rows first. The column ``synthetic`` is True for generated rows: `fit`,
+            ``evaluate`` and ``threshold tune`` leave them out, and so should your own tests. A
+            column that the model does not read has one value (a label) or none (an id) in them.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If there is a single row.
+        ConfigError
+            If ``n`` or ``sampler`` is not as above, or the model reads a column ``synthetic``.
+        """
+        check_is_fitted(self, "calibration_")
+        return augment(self.model_, self._named(rows), n, sampler, random_state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -281,100 +411,34 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
         tags.transformer_tags.preserves_dtype = []  # latents are float32
         return tags
 
-    def _raw_score(self, X: Any) -> Floats:
-        frame = self._typed(X)
-        blocks = [frame.iloc[s : s + BLOCK] for s in range(0, len(frame), BLOCK)]
-        scores = [self._scaled_score(self._scorer.encoder.transform(b)) for b in blocks]
-        return np.concatenate([np.empty(0), *scores])
+    def _raw_score(self, X: object) -> Floats:
+        return raw_scores(self.model_, self._typed(X))
 
-    def _scaled_score(self, table: EncodedTable) -> Floats:
-        """Return the raw score of encoded rows; under a condition, -ln p within it, nats."""
-        raw = self._score_table(self._scorer, table)
-        if self._scale is None or not len(raw):
-            return raw
-        return self._scale(raw, self._scorer.condition_codes(table))
+    def _decode(self, z: Floats32) -> pd.DataFrame:
+        return decoded(self.model_, z, commonest_condition(self.model_, len(z)))
 
-    def _calibrate_on(
-        self,
-        held_out: list[tuple[RowScorer, EncodedTable]],
-        groups: Ints | None = None,
-    ) -> None:
-        """Calibrate on rows that nothing of their scorer was fitted on."""
-        raw = np.concatenate([self._score_table(scorer, table) for scorer, table in held_out])
-        self._scale = None
-        if self._scorer.condition is not None:
-            codes = np.concatenate([scorer.condition_codes(table) for scorer, table in held_out])
-            scaled = ConditionalScale(raw, codes)(raw, codes)
-            kept = usual_scores(scaled, self.contamination)
-            raw, codes = raw[kept], codes[kept]
-            self._scale = ConditionalScale(raw, codes)
-            raw = self._scale(raw, codes)
-        else:
-            kept = usual_scores(raw, self.contamination)
-            raw = raw[kept]
-        self._calibrate(raw, None if groups is None else groups[kept])
+    def _generate(self, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
+        return generated(self.model_, z, generator)
 
-    def _tell_trimmed(self, n_trimmed: int, n_held_out: int) -> None:
-        """Say how many rows were left out of memories and calibration as possible anomalies."""
-        n_dropped = n_held_out - self.calibration_.n
-        self.metrics_ |= {"trimmed_rows": float(n_trimmed), "dropped_held_out": float(n_dropped)}
-        logger.info(
-            "Expecting %g %% anomalies, left out the %d strangest training rows and %d of %d "
-            "held-out rows.",
-            100.0 * self.contamination, n_trimmed, n_dropped, n_held_out,
-        )  # fmt: skip
+    def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return self.model_.main.network.draw_prior(n, generator)
 
-    def _score_table(self, scorer: RowScorer, table: EncodedTable) -> Floats:
-        """Return the chosen score of encoded rows, shape (N,), higher = more anomalous."""
-        if self.score in ("fused", "latent"):
-            return fuse(*scorer.terms_of(self.score, table))
-        draws = IW_DRAWS if self.score == "iw_nll" else 0
-        evidence = scorer.evidence(table, iw_draws=draws)
-        if self.score == "iw_nll":
-            assert evidence.iw_nll is not None  # noqa: S101 - draws were asked for
-            return evidence.iw_nll
-        kinds = {"reconstruction": evidence.reconstruction_nll, "kl": evidence.kl}
-        return kinds.get(self.score, -evidence.elbo)
+    def _latent_reference(self) -> Floats32:
+        return training_latents(self.model_)
 
-    def _encoded(self, X: Any) -> tuple[pd.DataFrame, EncodedTable]:
-        frame = self._typed(X)
-        return frame, self._scorer.encoder.transform(frame)
+    def _one(self, item: object) -> object:
+        return single_row(item)
 
-    def _typed(self, X: Any) -> pd.DataFrame:
+    def _typed(self, X: object) -> pd.DataFrame:
         """Return the feature columns with their types, or raise what is wrong with them."""
         check_is_fitted(self, "calibration_")
-        frame = self._named(X)
-        plain = plain_numbers(frame, self.schema_)
-        if plain is not None:
-            return plain
-        self.schema_.check(frame)
-        return self.schema_.cast(frame)
+        return typed_rows(self._named(X), self.schema_)
 
-    def _named(self, X: Any) -> pd.DataFrame:
-        """Return a frame; an array gets the names of the training columns, in order."""
-        frame = read_frame(X)
-        if has_names(X):
-            return frame
-        self._check_width(frame)
-        names: Objects | None = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return frame
-        warnings.warn(
-            f"X does not have valid feature names, but {type(self).__name__} was fitted with "
-            "feature names",
-            UserWarning,
-            stacklevel=4,
-        )
-        return frame.set_axis(names, axis=1)
+    def _named(self, X: object) -> pd.DataFrame:
+        names = getattr(self, "feature_names_in_", None)
+        return named_rows(X, names, self.n_features_in_, type(self).__name__)
 
-    def _check_width(self, frame: pd.DataFrame) -> None:
-        if frame.shape[1] != self.n_features_in_:
-            raise SchemaError(
-                f"X has {frame.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input. Pass the columns it was trained on."
-            )
-
-    def _note_columns(self, X: Any, frame: pd.DataFrame) -> None:
+    def _note_columns(self, X: object, frame: pd.DataFrame) -> None:
         self.n_features_in_ = frame.shape[1]
         self.__dict__.pop("feature_names_in_", None)
         if has_names(X):
@@ -386,10 +450,42 @@ class TabularVAEDetector(TabularEvidenceMixin, TabularLatentsMixin, BaseVAEDetec
         return {*known, *(self.column_kinds or {})}
 
     def _state(self) -> DetectorState:
-        return state_of(self)
+        config = self.get_params(deep=False) | {"schema": None, "score": self.model_.score}
+        if self.column_kinds is not None:
+            config["column_kinds"] = dict(self.column_kinds)
+        names = getattr(self, "feature_names_in_", None)
+        groups = self.calibration_groups_
+        return DetectorState(
+            kind=self.kind,
+            config=config,
+            schema=self.schema_.to_dict(),
+            preprocessing={
+                **header_of(self.model_),
+                "n_features_in": self.n_features_in_,
+                "feature_names_in": None if names is None else [str(name) for name in names],
+                **entity_header(self.model_),
+            },
+            weights=weights_of(self.model_),
+            calibration={
+                **arrays_of(self.model_),
+                **({} if groups is None else {"reference_groups": groups}),
+                "reference": self.calibration_.reference,
+            },
+            threshold=self.threshold_.to_dict(),
+            fingerprint=self.fingerprint_,
+            metrics=self.metrics_,
+        )
 
     @classmethod
     def _from_state(cls, state: DetectorState) -> Self:
-        detector = cls(**state.config)
-        fill_detector(detector, state)
+        detector, header = cls(**state.config), state.preprocessing
+        detector.model_ = model_from(state)
+        detector.n_features_in_ = int(header["n_features_in"])
+        if header["feature_names_in"] is not None:
+            detector.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+        detector.calibration_ = ConformalCalibration(state.calibration["reference"])
+        if "reference_groups" in state.calibration:
+            detector.calibration_groups_ = state.calibration["reference_groups"]
+        detector.threshold_ = Threshold.from_dict(state.threshold or {})
+        detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector

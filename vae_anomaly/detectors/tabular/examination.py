@@ -1,106 +1,205 @@
-"""What speaks against a row: evidence in nats, the parts of its columns, and words."""
+"""One pass over rows, and all that it yields: every answer about a row is read from it.
+
+``examine(model, frame)`` encodes the rows once. What more is asked of them (neighbours, terms,
+likelihood) is computed with the first question and kept, so that a score costs no more than itself,
+and its evidence, contributions and reasons nothing twice. `TableExamination.take` gives some of the
+rows with everything that is known of them: score all, then ask for the reasons of those that are
+flagged.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.arrays import Floats, Ints
-from vae_anomaly.detectors.tabular.entity_reasons import entity_phrases
-from vae_anomaly.detectors.tabular.explain import contributions
-from vae_anomaly.detectors.tabular.members import MEMBERS
-from vae_anomaly.detectors.tabular.reasons import reasons_for
+from vae_anomaly.arrays import Floats, Floats32, Ints
+from vae_anomaly.detectors.tabular.encode.table import EncodedTable
+from vae_anomaly.detectors.tabular.model import Neighbourhood, TabularModel, ViewModel
+from vae_anomaly.detectors.tabular.network import encode_rows, evidence_of, targets_of
+from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import fuse
 
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-    from vae_anomaly.detectors.tabular.encode.table import EncodedTable
-
 IW_DRAWS: Final = 64
+BLOCK: Final = 16_384  # rows held as features at a time where only their score is wanted
+
+Answer = Floats | Floats32 | dict[str, Floats] | Neighbourhood | Evidence
+Examination = TypeVar("Examination", "ViewExamination", "TableExamination")
 
 
-class TabularEvidenceMixin:
-    """Why a row is strange, for programs and for people."""
+@dataclass(frozen=True)
+class ViewExamination:
+    """What one view finds about N rows.
 
-    def evidence(self, X: Any) -> pd.DataFrame:
-        """Return what each kind of evidence says, in nats; higher = more anomalous.
+    Parameters
+    ----------
+    model : ViewModel
+    numbers : ndarray of shape (N, D), float64
+        Encoded rows.
+    """
 
-        Returns
-        -------
-        evidence : DataFrame of N rows
-            ``reconstruction_nll`` and ``kl``, and their sum ``negative_elbo``; ``iw_nll``, the
-            importance-weighted estimate of -log p (64 draws, the same for every row); and the
-            surprise -log p of each term of the fused score, with ``fused`` itself. The KL is that
-            to the model's own prior. An autoencoder has no prior, hence none of ``kl``,
-            ``negative_elbo`` and ``iw_nll``.
+    model: ViewModel
+    numbers: Floats
+
+    @cached_property
+    def viewed(self) -> Floats32:
+        """The rows as the view shows them, shape (N, D), float32."""
+        return self.model.look(self.numbers)
+
+    @cached_property
+    def means(self) -> Floats32:
+        """Posterior means, shape (N, Z), float32."""
+        return encode_rows(self.model.network, self.viewed)[0]
+
+    @cached_property
+    def near(self) -> Neighbourhood:
+        """The nearest exemplars in latent and in data space."""
+        return self.model.neighbours(self.means, self.viewed)
+
+    @cached_property
+    def terms(self) -> dict[str, Floats]:
+        """Surprise of each kind of evidence, shape (N,), nats."""
+        return self.model.terms(self.near)
+
+    def take(self, rows: Ints) -> ViewExamination:
+        """Return what is known of some rows."""
+        return _informed(ViewExamination(self.model, self.numbers[rows]), self, rows)
+
+
+@dataclass(frozen=True)
+class TableExamination:
+    """What a model finds about N rows.
+
+    Parameters
+    ----------
+    model : TabularModel
+    frame : DataFrame of N typed rows
+    table : EncodedTable
+        The same rows.
+    views : tuple of ViewExamination
+        In the order of the model's views.
+    """
+
+    model: TabularModel
+    frame: pd.DataFrame
+    table: EncodedTable
+    views: tuple[ViewExamination, ...]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.table)
+
+    @property
+    def main(self) -> ViewExamination:
+        """What the view finds whose likelihood is reported."""
+        return self.views[-1]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the reported view's VAE says, nats; with draws only where they are the score."""
+        return self._evidence(IW_DRAWS if self.model.score == "iw_nll" else 0)
+
+    @cached_property
+    def iw_nll(self) -> Floats:
+        """Importance-weighted estimate of -log p, 64 draws, shape (N,), nats."""
+        bound = self.evidence.iw_nll
+        bound = self._evidence(IW_DRAWS).iw_nll if bound is None else bound
+        assert bound is not None  # noqa: S101 - draws were asked for
+        return bound
+
+    @cached_property
+    def terms(self) -> dict[str, Floats]:
+        """Surprise of every term of the fused score, shape (N,), nats."""
+        terms = {
+            f"{kind}_{seen.model.view.name}": surprise
+            for seen in self.views
+            for kind, surprise in seen.terms.items()
+        }
+        if self.model.elbo is not None:
+            terms["elbo"] = self.model.elbo(-self.evidence.elbo)
+        return terms
+
+    def terms_of_score(self) -> tuple[dict[str, Floats], dict[str, float], float]:
+        """Return the terms of a score "fused" or "latent", their weights and their power."""
+        if self.model.score == "fused":
+            return self.terms, self.model.weights, self.model.power
+        latent = {name: value for name, value in self.terms.items() if name.startswith("latent")}
+        return latent, dict.fromkeys(latent, 1.0), self.model.power
+
+    @cached_property
+    def unscaled_score(self) -> Floats:
+        """The chosen score, shape (N,), higher = more anomalous; of the condition unaware."""
+        score = self.model.score
+        if score in ("fused", "latent"):
+            return fuse(*self.terms_of_score())
+        if score == "iw_nll":
+            return self.iw_nll
+        if score == "reconstruction":
+            return self.evidence.reconstruction_nll
+        return self.evidence.kl if score == "kl" else -self.evidence.elbo
+
+    @cached_property
+    def raw_score(self) -> Floats:
+        """The score that is calibrated and explained; under a condition, -ln p within it, nats."""
+        scale, unscaled = self.model.scale, self.unscaled_score
+        if scale is None or not len(unscaled):
+            return unscaled
+        return scale(unscaled, self.model.condition_codes(self.table))
+
+    def take(self, rows: Ints) -> TableExamination:
+        """Return what is known of some rows, by their places.
+
+        Their answers are those of all rows, to the last bit.
         """
-        detector = cast("TabularVAEDetector", self)
-        frame, table = detector._encoded(X)
-        has_prior = MEMBERS[detector.model].has_prior
-        evidence = detector._scorer.evidence(table, iw_draws=IW_DRAWS if has_prior else 0)
-        terms = detector._scorer.terms(table)
-        columns = {"reconstruction_nll": evidence.reconstruction_nll}
-        if evidence.iw_nll is not None:
+        views = tuple(seen.take(rows) for seen in self.views)
+        some = TableExamination(self.model, self.frame.iloc[rows], self.table.take(rows), views)
+        return _informed(some, self, rows)
+
+    def evidence_table(self) -> pd.DataFrame:
+        """Return what each kind of evidence says, in nats; see `TabularVAEDetector.evidence`."""
+        columns = {"reconstruction_nll": self.evidence.reconstruction_nll}
+        if self.main.model.network.has_prior:
             columns |= {
-                "kl": evidence.kl,
-                "negative_elbo": -evidence.elbo,
-                "iw_nll": evidence.iw_nll,
+                "kl": self.evidence.kl,
+                "negative_elbo": -self.evidence.elbo,
+                "iw_nll": self.iw_nll,
             }
-        columns |= {f"{name}_surprise": surprise for name, surprise in terms.items()}
-        columns["fused"] = fuse(terms, detector._scorer.weights, detector._scorer.power)
-        return pd.DataFrame(columns, index=frame.index)
+        columns |= {f"{name}_surprise": surprise for name, surprise in self.terms.items()}
+        columns["fused"] = fuse(self.terms, self.model.weights, self.model.power)
+        return pd.DataFrame(columns, index=self.frame.index)
 
-    def explain(self, X: Any) -> pd.DataFrame:
-        """Return what each column adds to the raw score of each row.
+    def _evidence(self, iw_draws: int) -> Evidence:
+        network, viewed = self.main.model.network, self.main.viewed
+        target = targets_of(viewed, self.table.codes, network.layout)
+        return evidence_of(network, viewed, target, iw_draws=iw_draws)
 
-        Returns
-        -------
-        contributions : DataFrame of shape (N, columns), nats
-            One column per column that the model reads; they sum to ``assess(X)["raw_score"]``.
-            Negative parts speak for the row.
-        """
-        detector = cast("TabularVAEDetector", self)
-        frame, table = detector._encoded(X)
-        parts = self._contributions(table)
-        return pd.DataFrame(parts, index=frame.index, columns=list(detector._scorer.encoder.names))
 
-    def reasons(self, X: Any, top: int = 3) -> list[list[str]]:
-        """Say in words what is unusual about each row, the most important first.
+def examine(model: TabularModel, frame: pd.DataFrame) -> TableExamination:
+    """Encode typed rows, once for all that is asked of them."""
+    table = model.encoder.transform(frame)
+    views = tuple(ViewExamination(view, table.numbers) for view in model.views)
+    return TableExamination(model, frame, table, views)
 
-        Parameters
-        ----------
-        X : table of N rows
-        top : int
-            Most reasons per row.
 
-        Returns
-        -------
-        reasons : list of N lists of str
-            Such as ``"amount 4,310 where 20-180 is typical"``.
-        """
-        detector = cast("TabularVAEDetector", self)
-        frame, table = detector._encoded(X)
-        if len(frame) == 0:
-            return []
-        parts = self._contributions(table)
-        return reasons_for(
-            detector._scorer, frame, table, parts, top, entity_phrases(detector.entities_)
-        )
+def raw_scores(model: TabularModel, frame: pd.DataFrame) -> Floats:
+    """Return the raw score of typed rows, shape (N,), block by block: nothing else is kept."""
+    blocks = (frame.iloc[start : start + BLOCK] for start in range(0, len(frame), BLOCK))
+    return np.concatenate([np.empty(0), *(examine(model, block).raw_score for block in blocks)])
 
-    def missing_cells(self, X: Any) -> Ints:
-        """Return how many cells of each row were empty and had to be filled, shape (N,)."""
-        detector = cast("TabularVAEDetector", self)
-        _, table = detector._encoded(X)
-        return np.asarray(table.missing.sum(axis=1), dtype=np.int64)
 
-    def _contributions(self, table: EncodedTable) -> Floats:
-        detector = cast("TabularVAEDetector", self)
-        raw = detector._score_table(detector._scorer, table)
-        parts = contributions(detector._scorer, table, detector.score, raw)
-        if detector._scale is None:
-            return parts
-        scaled = detector._scaled_score(table)
-        rate = np.divide(scaled, raw, out=np.ones_like(raw), where=raw != 0.0)
-        return np.asarray(parts * rate[:, None])
+def _informed(some: Examination, whole: Examination, rows: Ints) -> Examination:
+    """Give an examination of some rows the answers that were found with all of them."""
+    known = vars(some)
+    known |= {k: _taken(answer, rows) for k, answer in vars(whole).items() if k not in known}
+    return some
+
+
+def _taken(answer: Answer, rows: Ints) -> Answer:
+    if isinstance(answer, np.ndarray):
+        return answer[rows]
+    if isinstance(answer, dict):
+        return {name: values[rows] for name, values in answer.items()}
+    return answer.take(rows)

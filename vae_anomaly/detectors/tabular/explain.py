@@ -1,4 +1,4 @@
-"""Contributions of the original columns to the score of each row.
+"""Contributions of the original columns to the score of each row: shares of features, that add up.
 
 ===========  ======================================================================================
 term         how it is split over the features
@@ -9,89 +9,96 @@ elbo         excess of each column's negative log-likelihood over its mean on he
 ===========  ======================================================================================
 
 A feature's part goes to the column it was made from, in equal parts where there are two.
+
+Distances between vectors split by themselves: ``d^2 = sum_j (x_j - e_j)^2``. What a network
+computes is split by integrated gradients along the straight line from a baseline (a normal
+exemplar) to the row, whose parts sum to the difference of the two values; the small error of the
+quadrature is spread in proportion to the parts' size, so that sums are exact.
+
+A negative share speaks for the row: without that feature the score would be higher.
+
+References
+----------
+Sundararajan, Taly and Yan, Axiomatic Attribution for Deep Networks, 2017 (completeness).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import torch
 
 from vae_anomaly.arrays import Floats, Floats32
-from vae_anomaly.detectors.tabular.attribution import (
-    distance_shares,
-    excess_shares,
-    integrated_gradients,
-)
-from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
-from vae_anomaly.detectors.tabular.model import RowScorer, ViewScorer
+from vae_anomaly.detectors.tabular.examination import TableExamination, ViewExamination
 from vae_anomaly.scoring.fusion import term_contributions
-from vae_anomaly.vae.stacked import TargetLayout
+
+STEPS = 16  # points of the midpoint rule along the line
 
 
-def contributions(scorer: RowScorer, table: EncodedTable, score: str, raw: Floats) -> Floats:
-    """Split raw scores over the original columns.
+def explain(examination: TableExamination) -> pd.DataFrame:
+    """Return what each column adds to the raw score of each row, nats; rows sum to it."""
+    columns = list(examination.model.encoder.names)
+    parts = contributions(examination)
+    return pd.DataFrame(parts, index=examination.frame.index, columns=columns)
 
-    Parameters
-    ----------
-    scorer : RowScorer
-    table : EncodedTable of N rows
-    score : str
-        Which score `raw` is.
-    raw : ndarray of shape (N,), nats
 
-    Returns
-    -------
-    parts : ndarray of shape (N, columns), float64, nats
-        They sum to `raw` in each row.
-    """
-    if score in ("fused", "latent"):
-        parts = _fused(scorer, table, score)
+def contributions(examination: TableExamination) -> Floats:
+    """Split raw scores over the original columns, (N, columns), nats; rows sum to the raw score."""
+    unscaled = examination.unscaled_score
+    if examination.model.score in ("fused", "latent"):
+        parts = _of_terms(examination)
     else:
-        parts = _likelihood(scorer, table, score)
-    rest = (raw - parts.sum(axis=1)) / parts.shape[1]
-    return np.asarray(parts + rest[:, None])
+        parts = _of_likelihood(examination)
+    rest = (unscaled - parts.sum(axis=1)) / parts.shape[1]
+    parts = np.asarray(parts + rest[:, None])
+    if examination.model.scale is None:
+        return parts
+    scaled = examination.raw_score
+    rate = np.divide(scaled, unscaled, out=np.ones_like(unscaled), where=unscaled != 0.0)
+    return np.asarray(parts * rate[:, None])
 
 
-def _fused(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
-    amounts = term_contributions(*scorer.terms_of(score, table))
-    ownership = scorer.encoder.ownership()
-    parts = np.zeros((len(table), ownership.shape[1]))
-    for one in scorer.views:
-        viewed = one.look(table.numbers)
-        latent, data = _view_shares(one, viewed)
+def _of_terms(examination: TableExamination) -> Floats:
+    amounts = term_contributions(*examination.terms_of_score())
+    ownership = examination.model.encoder.ownership()
+    parts = np.zeros((len(examination), ownership.shape[1]))
+    for seen in examination.views:
+        latent, data = _view_shares(seen)
         for kind, shares in (("latent", latent), ("data", data), ("local", data)):
-            amount = amounts.get(f"{kind}_{one.view.name}")
+            amount = amounts.get(f"{kind}_{seen.model.view.name}")
             if amount is not None:
                 parts += amount[:, None] * (shares @ ownership)
     if "elbo" in amounts:
-        parts += amounts["elbo"][:, None] * _nll_shares(scorer, table)
+        parts += amounts["elbo"][:, None] * _nll_shares(examination)
     return parts
 
 
-def _view_shares(scorer: ViewScorer, viewed: Floats32) -> tuple[Floats, Floats]:
+def _view_shares(seen: ViewExamination) -> tuple[Floats, Floats]:
     """Return the features' shares in the latent and in the data-space distance, each (N, D)."""
-    near_latent, near_data = scorer.neighbours(viewed)
-    rows = viewed.astype(np.float64)
-    exemplars = scorer.data.vectors
-    data = distance_shares(rows, exemplars[near_data.index].astype(np.float64))
-    latent = _latent_shares(scorer, viewed, exemplars[near_latent.index])
-    none = ~(near_latent.distance.sum(axis=1) > 0.0)
+    rows = seen.viewed.astype(np.float64)
+    exemplars = seen.model.data.vectors
+    data = distance_shares(rows, exemplars[seen.near.data.index].astype(np.float64))
+    latent = _latent_shares(seen, exemplars[seen.near.latent.index])
+    none = ~(seen.near.latent.distance.sum(axis=1) > 0.0)
     latent[none] = data[none]  # the row is its own exemplar
     return latent, data
 
 
-def _latent_shares(scorer: ViewScorer, viewed: Floats32, exemplars: Floats32) -> Floats:
+def _latent_shares(seen: ViewExamination, exemplars: Floats32) -> Floats:
     """Split the mean latent distance to the exemplars (N, k, D) by integrated gradients."""
     n, k, d = exemplars.shape
-    rows = torch.from_numpy(np.repeat(viewed, k, axis=0))
+    network = seen.model.network
+    rows = torch.from_numpy(np.repeat(seen.viewed, k, axis=0))
     start = torch.from_numpy(exemplars.reshape(n * k, d))
-    spread = torch.from_numpy(scorer.spread.astype(np.float32))
+    spread = torch.from_numpy(seen.model.spread.astype(np.float32))
     with torch.no_grad():
-        goal = scorer.vae.encode(start)[0] / spread
+        goal = network.encode(start)[0] / spread
 
     def squared_distance(points: torch.Tensor) -> torch.Tensor:
         repeats = len(points) // len(goal)
-        return (scorer.vae.encode(points)[0] / spread - goal.repeat(repeats, 1)).square().sum(1)
+        return (network.encode(points)[0] / spread - goal.repeat(repeats, 1)).square().sum(1)
 
     parts = integrated_gradients(squared_distance, rows, start)
     distance = np.sqrt(np.maximum(parts.sum(axis=1, keepdims=True), 1e-30))
@@ -100,34 +107,114 @@ def _latent_shares(scorer: ViewScorer, viewed: Floats32, exemplars: Floats32) ->
     return np.asarray(mean / np.where(total > 0.0, total, 1.0))
 
 
-def _nll_shares(scorer: RowScorer, table: EncodedTable) -> Floats:
-    nll = scorer.evidence(table).nll_per_dim
-    owners = target_ownership(scorer.encoder, scorer.main.vae.layout)
-    return excess_shares(nll, scorer.typical_nll) @ owners
+def _nll_shares(examination: TableExamination) -> Floats:
+    owners = _target_ownership(examination)
+    nll = examination.evidence.nll_per_dim
+    return excess_shares(nll, examination.model.typical_nll) @ owners
 
 
-def _likelihood(scorer: RowScorer, table: EncodedTable, score: str) -> Floats:
+def _of_likelihood(examination: TableExamination) -> Floats:
     """Split reconstruction, KL, ELBO or importance-weighted NLL, nats."""
-    owners = target_ownership(scorer.encoder, scorer.main.vae.layout)
-    parts = np.zeros((len(table), owners.shape[1]))
+    owners, score = _target_ownership(examination), examination.model.score
+    parts = np.zeros((len(examination), owners.shape[1]))
     if score in ("reconstruction", "elbo", "iw_nll"):
-        parts += scorer.evidence(table).nll_per_dim @ owners
+        parts += examination.evidence.nll_per_dim @ owners
     if score in ("kl", "elbo", "iw_nll"):
-        parts += _kl_parts(scorer, table) @ scorer.encoder.ownership()
+        parts += _kl_parts(examination.main) @ examination.model.encoder.ownership()
     return parts
 
 
-def _kl_parts(scorer: RowScorer, table: EncodedTable) -> Floats:
+def _kl_parts(seen: ViewExamination) -> Floats:
     """Split the KL over the features, from the training mean as baseline."""
-    viewed = torch.from_numpy(scorer.main.look(table.numbers))
-    return integrated_gradients(scorer.main.vae.kl, viewed, torch.zeros_like(viewed))
+    viewed = torch.from_numpy(seen.viewed)
+    return integrated_gradients(seen.model.network.kl, viewed, torch.zeros_like(viewed))
 
 
-def target_ownership(encoder: TableEncoder, layout: TargetLayout) -> Floats:
+def _target_ownership(examination: TableExamination) -> Floats:
     """Return the share of each target that belongs to each column, (n_targets, columns)."""
+    encoder, layout = examination.model.encoder, examination.main.model.network.layout
     gaussian = encoder.ownership()[list(layout.gaussian)]
     if not layout.classes:
         return gaussian
     coded = np.zeros((len(layout.classes), len(encoder.columns)))
     coded[np.arange(len(coded)), list(encoder.discrete)] = 1.0
     return np.concatenate([gaussian, coded])
+
+
+def distance_shares(rows: Floats, exemplars: Floats) -> Floats:
+    """Split the mean distance to the nearest exemplars over the features.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (N, D)
+    exemplars : ndarray of shape (N, k, D)
+        The k nearest of each row.
+
+    Returns
+    -------
+    shares : ndarray of shape (N, D), float64, >= 0
+        Sum to 1 in each row; equal where a row is its own neighbour in everything.
+    """
+    squared = np.square(rows[:, None, :] - exemplars)  # (N, k, D)
+    distance = np.sqrt(squared.sum(axis=2, keepdims=True))
+    parts = squared / np.where(distance > 0.0, distance, 1.0)
+    return normalised_shares(parts.mean(axis=1))
+
+
+def excess_shares(values: Floats, typical: Floats) -> Floats:
+    """Split by how far each non-negative part exceeds what is typical of it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D)
+    typical : ndarray of shape (D,)
+
+    Returns
+    -------
+    shares : ndarray of shape (N, D), float64, >= 0
+        Sum to 1 in each row; equal where nothing exceeds.
+    """
+    return normalised_shares(np.maximum(values - typical, 0.0))
+
+
+def normalised_shares(parts: Floats) -> Floats:
+    """Divide non-negative parts by their row's sum; equal shares where all are 0."""
+    total = parts.sum(axis=1, keepdims=True)
+    equal = np.full_like(parts, 1.0 / parts.shape[1])
+    return np.asarray(np.where(total > 0.0, parts / np.where(total > 0.0, total, 1.0), equal))
+
+
+def integrated_gradients(
+    value: Callable[[torch.Tensor], torch.Tensor],
+    rows: torch.Tensor,
+    baselines: torch.Tensor,
+) -> Floats:
+    """Split ``value(row) - value(baseline)`` over the features.
+
+    Parameters
+    ----------
+    value : callable
+        From (n, D) to (n,); each result depends on its own row alone.
+    rows, baselines : Tensor of shape (N, D)
+
+    Returns
+    -------
+    parts : ndarray of shape (N, D), float64
+        In the unit of `value`; they sum to the difference, in each row.
+    """
+    places = (torch.arange(STEPS) + 0.5) / STEPS
+    apart = rows - baselines
+    line = baselines + places[:, None, None] * apart  # (S, N, D)
+    with torch.enable_grad():
+        points = line.reshape(-1, rows.shape[1]).detach().requires_grad_(True)
+        (slope,) = torch.autograd.grad(value(points).sum(), points)
+    with torch.no_grad():
+        wanted = (value(rows) - value(baselines)).double()
+    parts = (slope.reshape(line.shape).double().mean(0) * apart.double()).numpy()
+    return _completed(parts, wanted.numpy())
+
+
+def _completed(parts: Floats, wanted: Floats) -> Floats:
+    """Spread what is missing to the wanted sum in proportion to the size of the parts."""
+    size = normalised_shares(np.abs(parts))
+    return np.asarray(parts + size * (wanted - parts.sum(axis=1))[:, None])

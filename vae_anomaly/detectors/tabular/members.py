@@ -19,6 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 
 
 @dataclass(frozen=True)

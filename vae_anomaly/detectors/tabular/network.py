@@ -1,7 +1,10 @@
-"""What scorers ask of a network, whichever member of the family it is.
+"""The networks of a table detector: what is asked of one, whichever member of the family it is.
 
 Rows are ``(N, D)`` tensors, as a view shows them. `StackedNetwork` is one member of a stacked
-`EnsembleVAE`; `vae_anomaly.detectors.tabular.family` has the other kinds.
+`EnsembleVAE`; `FamilyNetwork` holds one `VAE` of `build_model`, for members that train alone.
+
+Networks see chunks of a fixed size, padded with zeros: a row gets the same numbers alone and in any
+batch.
 """
 
 from __future__ import annotations
@@ -11,14 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
-from vae_anomaly.arrays import Arrays
+from vae_anomaly.arrays import Arrays, Floats32, Ints
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
+from vae_anomaly.vae.family import ModelDescription, build_model
+from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.objectives import gaussian_kl
 from vae_anomaly.vae.stacked import EnsembleVAE, TargetLayout
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+    from vae_anomaly.vae.model import Latents
+
+CHUNK = 512  # rows that a network sees at once; always this many
+DRAW_CHUNK = 16  # draws that a member of the family decodes at a time
 
 
 class RowNetwork(Protocol):
@@ -163,3 +174,209 @@ class StackedNetwork:
             )  # fmt: skip
         vae.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.items()})
         return cls(vae.eval(), predicts_hidden=shape.get("predicts_hidden", True))
+
+
+class FamilyNetwork(nn.Module):
+    """One model of the family over rows of a table; every feature is Gaussian with a learned sigma.
+
+    A conditional member takes the condition out of the row itself: its features go to encoder and
+    decoder, and the likelihood does not ask for them.
+
+    Parameters
+    ----------
+    description : ModelDescription
+        Its ``in_shape`` is the number of features that are asked about.
+    asked : tuple of int
+        Those features.
+    told : tuple of int
+        Features that are the condition; empty where there is none.
+    told_scale : float
+        Multiplies them, so that a one-hot feature is 0 or 1.
+    random_state : int
+        Of the first weights.
+    """
+
+    predicts_hidden = True
+
+    def __init__(
+        self,
+        description: ModelDescription,
+        asked: tuple[int, ...],
+        told: tuple[int, ...] = (),
+        told_scale: float = 1.0,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__()
+        self.description, self.told_scale = description, told_scale
+        self.asked, self.told = list(asked), list(told)
+        self.model = build_model(description, random_state)
+
+    @property
+    def layout(self) -> TargetLayout:
+        """What the decoder is asked about: Gaussian features only."""
+        return TargetLayout(tuple(self.asked))
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a posterior mean; of a ladder, all layers together."""
+        return self.model.latent_dim
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether KL, ELBO and draws from a prior mean anything: not for an autoencoder."""
+        return self.description.kind != "autoencoder"
+
+    def forward(
+        self, x: Tensor, target: Tensor, *, generator: Generator | None = None
+    ) -> VAEOutput:
+        """Measure rows (N, D) by their targets (N, asked), as the training loop wants it."""
+        rows = x[:, self.asked]
+        output: VAEOutput = self.model(rows, target, generator=generator, **self._given(x))
+        return output
+
+    def training_loss(self, output: VAEOutput, beta: float, free_bits: float = 0.0) -> Tensor:
+        """Return the model's own loss over the number of features: of one scale for every table."""
+        loss = getattr(self.model, "training_loss", VAEOutput.loss)
+        total: Tensor = loss(output, beta, free_bits)
+        return total / len(self.asked)
+
+    def encode(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return posterior means and log variances, each (N, Z)."""
+        rows = x if hidden is None else torch.where(hidden, torch.zeros(()), x)
+        latents = self._infer(rows, self._given(x))
+        return latents.mean, latents.logvar
+
+    def decode(self, z: Tensor, like: Tensor) -> Tensor:
+        """Return the means of the Gaussian features, (N, asked)."""
+        return self.model.decode(z, **self._given(like))
+
+    def kl(self, x: Tensor) -> Tensor:
+        """Return the KL to the model's own prior, (N,), nats; 0 for an autoencoder."""
+        return self._infer(x, self._given(x)).kl_per_dim.sum(1)
+
+    @torch.inference_mode()
+    def evidence(self, x: Tensor, target: Tensor, *, iw_draws: int = 0) -> Evidence:
+        """Return reconstruction, KL to the model's own prior, and the importance-weighted NLL.
+
+        Raises
+        ------
+        ConfigError
+            If draws are asked of an autoencoder, which has no prior.
+        """
+        given = self._given(x)
+        latents = self._infer(x, given)
+        nll = self.model.likelihood.nll(self.model.decode(latents.z, **given), target)
+        bound = None
+        if iw_draws:
+            rows = x[:, self.asked]
+            drawn = self.model.iw_nll(rows, iw_draws, generator=None, chunk=DRAW_CHUNK, **given)
+            bound = drawn.double().numpy()
+        return Evidence(nll.double().numpy(), latents.kl_per_dim.double().numpy(), bound)
+
+    def probabilities(self, params: Tensor) -> Tensor:
+        """Return nothing, (N, 0): there are no classes."""
+        return params[:, :0]
+
+    def sigma(self) -> Tensor:
+        """Return the learned standard deviations of the features, (asked,)."""
+        log_sigma: Tensor = self.model.likelihood.log_sigma  # type: ignore[assignment]  # a Parameter of this likelihood
+        return torch.exp(log_sigma)
+
+    def draw_prior(self, n: int, generator: Generator) -> Tensor:
+        """Draw latents from the model's own prior, (n, Z).
+
+        Raises
+        ------
+        ConfigError
+            If the model is an autoencoder, which has no prior.
+        """
+        return self.model.draw_prior(n, generator)
+
+    def draw(self, params: Tensor, generator: Generator) -> Tensor:
+        """Draw features from the likelihood, (N, asked)."""
+        return self.model.likelihood.sample(params, generator)
+
+    def shape(self) -> dict[str, Any]:
+        """Return what `from_state` needs, as JSON values."""
+        return {
+            "description": self.description.to_dict(),
+            "asked": list(self.asked),
+            "told": list(self.told),
+            "told_scale": self.told_scale,
+        }
+
+    def weights(self) -> Arrays:
+        """Return the learned arrays."""
+        return {name: value.numpy() for name, value in self.model.state_dict().items()}
+
+    @classmethod
+    def from_state(cls, shape: Mapping[str, Any], weights: Arrays) -> FamilyNetwork:
+        """Make the network again, in evaluation mode."""
+        network = cls(
+            ModelDescription.from_dict(shape["description"]),
+            tuple(shape["asked"]),
+            tuple(shape["told"]),
+            float(shape["told_scale"]),
+        )
+        tensors = {name: torch.from_numpy(np.array(v)) for name, v in weights.items()}
+        network.model.load_state_dict(tensors)
+        return network.eval()
+
+    def _infer(self, x: Tensor, given: dict[str, Tensor]) -> Latents:
+        return self.model.infer(x[:, self.asked], drawn=False, generator=None, **given)
+
+    def _given(self, x: Tensor) -> dict[str, Tensor]:
+        """Return what encoder and decoder are told beside the row."""
+        return {"condition": x[:, self.told] * self.told_scale} if self.told else {}
+
+
+def targets_of(viewed: Floats32, codes: Ints, layout: TargetLayout) -> Floats32:
+    """Return the targets of rows, (N, n_targets), float32."""
+    gaussian = viewed[:, list(layout.gaussian)]
+    if not layout.classes:
+        return gaussian
+    return np.concatenate([gaussian, codes.astype(np.float32)], axis=1)
+
+
+@torch.inference_mode()
+def encode_rows(network: RowNetwork, viewed: Floats32) -> tuple[Floats32, Floats32]:
+    """Return posterior means and log variances, each (N, Z), float32."""
+    n = len(viewed)
+    mean = np.empty((n, network.latent_dim), dtype=np.float32)
+    logvar = np.empty_like(mean)
+    for start in range(0, n, CHUNK):
+        m, v = network.encode(_padded(viewed, start))
+        stop = min(start + CHUNK, n)
+        mean[start:stop], logvar[start:stop] = m[: stop - start], v[: stop - start]
+    return mean, logvar
+
+
+def evidence_of(
+    network: RowNetwork, viewed: Floats32, target: Floats32, *, iw_draws: int = 0
+) -> Evidence:
+    """Return the evidence of rows, chunk by chunk."""
+    parts = [
+        network.evidence(_padded(viewed, s), _padded(target, s), iw_draws=iw_draws)
+        for s in range(0, max(len(viewed), 1), CHUNK)
+    ]
+    n = len(viewed)
+    bounds = [part.iw_nll for part in parts if part.iw_nll is not None]
+    return Evidence(
+        np.concatenate([part.nll_per_dim for part in parts])[:n],
+        np.concatenate([part.kl_per_dim for part in parts])[:n],
+        np.concatenate(bounds)[:n] if bounds else None,
+    )
+
+
+def build_network(shape: Mapping[str, Any], weights: Arrays) -> RowNetwork:
+    """Make a network from its shape and weights; one without a description is stacked."""
+    kind = FamilyNetwork if "description" in shape else StackedNetwork
+    return kind.from_state(shape, weights)
+
+
+def _padded(rows: Floats32, start: int) -> torch.Tensor:
+    """Return one chunk as (CHUNK, D), zeros after the last row."""
+    part = rows[start : start + CHUNK]
+    chunk = torch.zeros(CHUNK, rows.shape[1])
+    chunk[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
+    return chunk

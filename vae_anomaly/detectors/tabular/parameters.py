@@ -34,6 +34,7 @@ def fit_options(d: TabularVAEDetector, rng: np.random.Generator) -> FitOptions:
         model=d.model,
         condition=d.condition,
         contamination=d.contamination,
+        score=d.score,
         max_steps=d.max_steps,
         seed=int(rng.integers(2**31)),
     )

@@ -8,25 +8,24 @@ cells of the 20 normal rows that are most alike in all other columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from vae_anomaly.arrays import Floats, Ints
+from vae_anomaly.arrays import Floats
 from vae_anomaly.detectors.tabular.encode.columns import (
     MISSING,
     CategoricalColumn,
     ColumnEncoder,
     NumericColumn,
 )
-from vae_anomaly.detectors.tabular.encode.table import EncodedTable
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
-from vae_anomaly.detectors.tabular.model import RowScorer
+from vae_anomaly.detectors.tabular.entity_reasons import entity_phrases
+from vae_anomaly.detectors.tabular.examination import TableExamination
+from vae_anomaly.detectors.tabular.explain import contributions
 
-Phrase = Callable[[pd.Series], str]
 MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05
 UNLIKELY = 0.1
@@ -54,23 +53,55 @@ class Expectation:
     alike: Floats | None = None
 
 
-@torch.inference_mode()
-def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expectation:
-    """Hide one column from the encoder and let the decoder predict it.
+def reasons(examination: TableExamination, top: int = 3) -> list[list[str]]:
+    """Return the reasons of each row, at most ``top``, the column that adds most first.
 
-    Parameters
-    ----------
-    scorer : RowScorer
-    table : EncodedTable of N rows
-    column : int
-        Number of the column among the encoder's.
+    A column that adds nothing gives no reason; one of an entity's history has words of its own.
     """
-    main, encoder = scorer.main, scorer.encoder
-    network, layout = main.vae, main.vae.layout
+    if len(examination) == 0:
+        return []
+    parts, model = contributions(examination), examination.model
+    phrases = entity_phrases(model.entities)
+    order = np.argsort(-parts, axis=1, kind="stable")[:, :top]
+    texts: dict[tuple[int, int], str] = {}
+    for column in np.unique(order):
+        rows = np.flatnonzero((order == column).any(axis=1) & (parts[:, column] > 0.0))
+        phrase = phrases.get(model.encoder.columns[column].name)
+        words = (
+            _cell_reasons(examination.take(rows), int(column))
+            if phrase is None
+            else [phrase(examination.frame.iloc[row]) for row in rows]
+        )
+        texts |= {(int(row), int(column)): text for row, text in zip(rows, words, strict=True)}
+    return [
+        [texts[row, int(column)] for column in columns if (row, int(column)) in texts]
+        for row, columns in enumerate(order)
+    ]
+
+
+def _cell_reasons(examination: TableExamination, column: int) -> list[str]:
+    """Say of each row what is unusual about one column."""
+    encoder = examination.model.encoder
+    described, discrete = encoder.columns[column], encoder.discrete
+    expected = replace(expect_column(examination, column), alike=look_alike(examination, column))
+    codes = np.zeros(len(examination), dtype=np.int64)
+    if column in discrete:
+        codes = examination.table.codes[:, discrete.index(column)]
+    return [
+        _describe(described, cell, int(codes[i]), _row_of(expected, i))
+        for i, cell in enumerate(examination.frame[described.name])
+    ]
+
+
+@torch.inference_mode()
+def expect_column(examination: TableExamination, column: int) -> Expectation:
+    """Hide one column, by its number, from the encoder and let the decoder predict it."""
+    main, encoder = examination.main.model, examination.model.encoder
+    network, layout = main.network, main.network.layout
     if not network.predicts_hidden:
         return Expectation()
     own = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
-    shown = main.look(table.numbers)
+    shown = examination.main.viewed
     viewed = torch.from_numpy(shown)
     params = network.decode(network.encode(viewed, own)[0], viewed)
     if layout.classes and column in encoder.discrete:
@@ -88,7 +119,7 @@ def expect_column(scorer: RowScorer, table: EncodedTable, column: int) -> Expect
     return Expectation(low=low, high=main.invert(feature, center + width, shown))
 
 
-def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
+def look_alike(examination: TableExamination, column: int) -> Floats:
     """Return a column's cells in the normal rows that are most alike in all other columns.
 
     Returns
@@ -96,13 +127,13 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
     alike : ndarray of shape (N, at most 20)
         Numbers of a numeric column; numbers of the levels of a categorical one.
     """
-    main, encoder = scorer.main, scorer.encoder
+    main, encoder = examination.main.model, examination.model.encoder
     own = encoder.ownership()[:, column] > 0.0
     exemplars = main.data.vectors.astype(np.float64)
-    rows = main.look(table.numbers)
+    rows = examination.main.viewed
     rest, others = rows[:, ~own].astype(np.float64), exemplars[:, ~own]
     squared = np.square(others).sum(axis=1) - 2.0 * rest @ others.T  # less a constant of each row
-    if main.condition is not None and column != scorer.condition:
+    if main.condition is not None and column != examination.model.condition:
         same = main.condition.codes(rows)[:, None] == main.condition.codes(main.data.vectors)
         squared[~same & same.any(axis=1, keepdims=True)] = np.inf
     nearest = np.argsort(squared, axis=1, kind="stable")[:, :ALIKE]
@@ -113,66 +144,6 @@ def look_alike(scorer: RowScorer, table: EncodedTable, column: int) -> Floats:
         return np.asarray(levels[nearest], dtype=np.float64)
     cells = main.invert(int(places[0]), exemplars[:, places[0]], main.data.vectors)
     return np.asarray(cells[nearest])
-
-
-def reasons_for(
-    scorer: RowScorer,
-    frame: pd.DataFrame,
-    table: EncodedTable,
-    parts: Floats,
-    top: int,
-    phrases: Mapping[str, Phrase] | None = None,
-) -> list[list[str]]:
-    """Return the reasons of each row, the column that adds most first.
-
-    Parameters
-    ----------
-    scorer : RowScorer
-    frame : DataFrame of N typed rows
-    table : EncodedTable
-        The same rows.
-    parts : ndarray of shape (N, columns)
-        Contributions; a column that adds nothing gives no reason.
-    top : int
-        Most reasons per row.
-    phrases : mapping of str to callable, optional
-        Columns that have words of their own: each turns a typed row into a reason.
-    """
-    order = np.argsort(-parts, axis=1, kind="stable")[:, :top]
-    texts: dict[tuple[int, int], str] = {}
-    for column in np.unique(order):
-        rows = np.flatnonzero((order == column).any(axis=1) & (parts[:, column] > 0.0))
-        own = (phrases or {}).get(scorer.encoder.columns[column].name)
-        told = (
-            row_reasons(scorer, frame, table, rows, int(column))
-            if own is None
-            else [own(frame.iloc[row]) for row in rows]
-        )
-        texts |= {(int(row), int(column)): text for row, text in zip(rows, told, strict=True)}
-    return [
-        [texts[row, int(column)] for column in columns if (row, int(column)) in texts]
-        for row, columns in enumerate(order)
-    ]
-
-
-def row_reasons(
-    scorer: RowScorer,
-    frame: pd.DataFrame,
-    table: EncodedTable,
-    rows: Ints,
-    column: int,
-) -> list[str]:
-    """Say of some rows what is unusual about one column."""
-    encoder = scorer.encoder.columns[column]
-    some = table.take(rows)
-    expected = replace(expect_column(scorer, some, column), alike=look_alike(scorer, some, column))
-    cells = frame[encoder.name].iloc[rows]
-    place = scorer.encoder.discrete.index(column) if column in scorer.encoder.discrete else None
-    codes = np.zeros(len(rows), dtype=np.int64) if place is None else some.codes[:, place]
-    return [
-        _describe(encoder, cell, int(codes[i]), _row_of(expected, i))
-        for i, cell in enumerate(cells)
-    ]
 
 
 def _row_of(expected: Expectation, row: int) -> Expectation:

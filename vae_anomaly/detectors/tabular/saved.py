@@ -1,124 +1,137 @@
-"""The fitted table detector as a `DetectorState`, and back.
+"""The model of a table detector as JSON values and arrays, and back.
 
-What it carries beside its networks are arrays with a prefix each::
+JSON stands in the ``preprocessing`` of a `DetectorState`. Arrays have a prefix each::
 
-    reference    raw scores of held-out normals, ascending
-    reference_groups  their groups, where it was fitted with groups
-    scorer.*     memories and marginals
-    scale.*      the same scores with their conditions, where there is a condition
-    entities.*   the entities' histories; their columns are in the header
+    weights       <view>.vae.*     networks
+    calibration   scorer.*         memories and what is usual there, <view>.* and elbo.*
+                  scale.*          scores with their conditions, where there is a condition
+                  entities.*       the entities' histories; their columns are in the header
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from vae_anomaly.arrays import AnyArray, Arrays
+from vae_anomaly.arrays import Arrays
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.detectors.tabular.model import RowScorer
+from vae_anomaly.detectors.tabular.encode.condition import Condition
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.encode.views import make_view
+from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
+from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
+from vae_anomaly.detectors.tabular.network import build_network
 from vae_anomaly.persistence import DetectorState
-from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration
-from vae_anomaly.thresholds import Threshold
+from vae_anomaly.scoring.conformal import ConditionalScale
+from vae_anomaly.scoring.fusion import Surprise
 
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-
-KEY = "entities"
+WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
+POWER_BEFORE = 2.0  # were saved without them
 
 
-def state_of(detector: TabularVAEDetector) -> DetectorState:
-    """Return everything that a model directory has to hold."""
-    header, weights, rest = detector._scorer.state()
-    config = detector.get_params(deep=False) | {"schema": None}
-    if detector.column_kinds is not None:
-        config["column_kinds"] = dict(detector.column_kinds)
-    names = getattr(detector, "feature_names_in_", None)
-    return DetectorState(
-        kind=detector.kind,
-        config=config,
-        schema=detector.schema_.to_dict(),
-        preprocessing={
-            **header,
-            "n_features_in": detector.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-            **_entity_header(detector.entities_),
-        },
-        weights=weights,
-        calibration=_calibration_arrays(
-            detector.calibration_.reference,
-            detector.calibration_groups_,
-            rest,
-            detector._scale,
-            detector.entities_,
-        ),
-        threshold=detector.threshold_.to_dict(),
-        fingerprint=detector.fingerprint_,
-        metrics=detector.metrics_,
+def header_of(model: TabularModel) -> dict[str, Any]:
+    """Return what a model is besides its arrays, as JSON values."""
+    header: dict[str, Any] = {
+        "encoder": model.encoder.to_dict(),
+        "views": [{"name": v.view.name, "vae": v.network.shape()} for v in model.views],
+        "term_weights": dict(model.term_weights),
+        "power": model.power,
+    }
+    if model.condition is not None:
+        header["condition"] = model.condition
+    return header
+
+
+def entity_header(model: TabularModel) -> dict[str, Any]:
+    """Return the columns of the histories; nothing without entities, as ever."""
+    return {} if model.entities is None else {"entities": model.entities.columns.to_dict()}
+
+
+def weights_of(model: TabularModel) -> Arrays:
+    """Return the weights of all networks."""
+    networks = {f"{view.view.name}.vae": view.network.weights() for view in model.views}
+    return _named(networks)
+
+
+def arrays_of(model: TabularModel) -> Arrays:
+    """Return all arrays that are no weights of networks."""
+    memories = _named({view.view.name: _view_arrays(view) for view in model.views})
+    elbo = {} if model.elbo is None else _named({"elbo": model.elbo.state()})
+    return _named(
+        {
+            "scorer": {"typical_nll": model.typical_nll, **memories, **elbo},
+            "scale": {} if model.scale is None else model.scale.state(),
+            "entities": {} if model.entities is None else model.entities.arrays(),
+        }
     )
 
 
-def fill_detector(detector: TabularVAEDetector, state: DetectorState) -> None:
-    """Give a detector what was learned, of this version or an earlier one."""
-    detector.schema_ = Schema.from_dict(state.schema or {})
-    made = state.preprocessing
-    detector.n_features_in_ = int(made["n_features_in"])
-    if made["feature_names_in"] is not None:
-        detector.feature_names_in_ = np.array(made["feature_names_in"], dtype=object)
-    rest = _arrays_under("scorer", state.calibration)
-    detector._scorer = RowScorer.from_state(made, state.weights, rest)
-    detector._scale = _scale_from_state(state.calibration)
-    detector.entities_ = _entities_from_state(made, state.calibration)
-    detector.calibration_ = ConformalCalibration(state.calibration["reference"])
-    if "reference_groups" in state.calibration:
-        detector.calibration_groups_ = state.calibration["reference_groups"]
-    detector.threshold_ = Threshold.from_dict(state.threshold or {})
-    detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
+def model_from(state: DetectorState) -> TabularModel:
+    """Make the model again, of this version or an earlier one."""
+    header, arrays = state.preprocessing, _under("scorer", state.calibration)
+    elbo, scale = _under("elbo", arrays), _under("scale", state.calibration)
+    return TabularModel(
+        schema=Schema.from_dict(state.schema or {}),
+        encoder=TableEncoder.from_dict(header["encoder"]),
+        views=tuple(
+            _view_from(v["name"], v["vae"], _under(f"{v['name']}.vae", state.weights),
+                       _under(v["name"], arrays))
+            for v in header["views"]
+        ),
+        elbo=Surprise.from_state(elbo) if elbo else None,
+        typical_nll=arrays["typical_nll"],
+        term_weights=header.get("term_weights", WEIGHTS_BEFORE),
+        score=state.config["score"],
+        power=header.get("power", POWER_BEFORE),
+        condition=header.get("condition"),
+        scale=ConditionalScale(scale["scores"], scale["codes"]) if scale else None,
+        entities=_entities_from(state),
+    )  # fmt: skip
 
 
-def _entity_header(entities: EntityHistories | None) -> dict[str, Any]:
-    """Return what goes into the preprocessing; nothing without entities, as ever."""
-    return {} if entities is None else {KEY: entities.columns.to_dict()}
-
-
-def _calibration_arrays(
-    reference: AnyArray,
-    groups: AnyArray | None,
-    scorer: Arrays,
-    scale: ConditionalScale | None,
-    entities: EntityHistories | None,
-) -> Arrays:
-    """Return all arrays that are no weights of networks, by name."""
+def _view_arrays(model: ViewModel) -> Arrays:
     parts = {
-        "scorer": scorer,
-        "scale": scale.state() if scale else {},
-        KEY: {} if entities is None else entities.arrays(),
+        "view": model.view.state(),
+        "latents": model.latents.state(),
+        "data": model.data.state(),
+        "latent_gap": model.latent_gap.state(),
+        "data_gap": model.data_gap.state(),
+        "data_local": model.data_local.state(),
+        "condition": {} if model.condition is None else model.condition.state(),
     }
-    named = {f"{start}.{k}": array for start, part in parts.items() for k, array in part.items()}
-    own = {} if groups is None else {"reference_groups": groups}
-    return {**named, **own, "reference": reference}
+    return {"spread": model.spread, **_named(parts)}
 
 
-def _arrays_under(start: str, calibration: Mapping[str, AnyArray]) -> Arrays:
-    """Return the arrays of one part, without its prefix."""
-    prefix = f"{start}."
-    return {k[len(prefix) :]: v for k, v in calibration.items() if k.startswith(prefix)}
+def _view_from(name: str, shape: Mapping[str, Any], weights: Arrays, arrays: Arrays) -> ViewModel:
+    condition = _under("condition", arrays)
+    return ViewModel(
+        view=make_view(name).from_state(_under("view", arrays)),
+        network=build_network(shape, weights),
+        spread=arrays["spread"],
+        latents=ExemplarMemory.from_state(_under("latents", arrays)),
+        data=ExemplarMemory.from_state(_under("data", arrays)),
+        latent_gap=Surprise.from_state(_under("latent_gap", arrays)),
+        data_gap=Surprise.from_state(_under("data_gap", arrays)),
+        data_local=Surprise.from_state(_under("data_local", arrays)),
+        condition=Condition.from_state(condition) if condition else None,
+    )
 
 
-def _scale_from_state(calibration: Mapping[str, AnyArray]) -> ConditionalScale | None:
-    """Return the scale of a saved detector with a condition, if it has one."""
-    arrays = _arrays_under("scale", calibration)
-    return ConditionalScale(arrays["scores"], arrays["codes"]) if arrays else None
-
-
-def _entities_from_state(
-    made: Mapping[str, Any], calibration: Mapping[str, AnyArray]
-) -> EntityHistories | None:
+def _entities_from(state: DetectorState) -> EntityHistories | None:
     """Return the histories of a saved detector, if it has any."""
-    if KEY not in made:
+    if "entities" not in state.preprocessing:
         return None
-    columns = EntityColumns.from_dict(made[KEY])
-    return EntityHistories.from_arrays(columns, _arrays_under(KEY, calibration))
+    columns = EntityColumns.from_dict(state.preprocessing["entities"])
+    return EntityHistories.from_arrays(columns, _under("entities", state.calibration))
+
+
+def _named(parts: Mapping[str, Arrays]) -> Arrays:
+    """Return the arrays of all parts under ``part.array``."""
+    return {f"{part}.{name}": array for part, own in parts.items() for name, array in own.items()}
+
+
+def _under(part: str, arrays: Mapping[str, Any]) -> Arrays:
+    """Return the arrays of one part, without its prefix."""
+    start = f"{part}."
+    return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}

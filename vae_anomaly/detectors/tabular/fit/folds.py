@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vae_anomaly.arrays import Ints
-from vae_anomaly.errors import ConfigError, NotEnoughDataError
+from vae_anomaly.errors import NotEnoughDataError
 
 MIN_ROWS = 10
 MIN_ROWS_TO_SPLIT = 2_000
@@ -23,7 +23,6 @@ MAX_HELD_OUT = 5_000
 VALIDATION_SHARE = 0.15
 MAX_VALIDATION = 1_000
 N_FOLDS = 5
-MAX_WEIGHTED_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -51,76 +50,6 @@ class Fold:
     def train(self) -> Ints:
         """Rows that the networks train on."""
         return self.fit[~np.isin(self.fit, self.validation)]
-
-
-def group_codes(groups: object, n_rows: int) -> Ints | None:
-    """Return groups as codes from 0, shape (N,), or None where there are none.
-
-    Raises
-    ------
-    ConfigError
-        If there is not one group per row, or only one group.
-    """
-    if groups is None:
-        return None
-    names = np.asarray(groups, dtype=object).ravel()
-    if len(names) != n_rows:
-        raise ConfigError(
-            f"groups must name one group per row; got {len(names)} for {n_rows} rows. "
-            "Pass the group column of the same table."
-        )
-    codes = np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
-    if codes.max() == 0:
-        raise ConfigError(
-            f"All {n_rows} rows belong to one group, so none can be held out. "
-            "Pass at least two groups, or none."
-        )
-    return codes
-
-
-def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Ints | None:
-    """Return which rows a table has when each counts as often as its weight says, ascending.
-
-    Parameters
-    ----------
-    weights : array of shape (N,) or None
-        A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability
-        0.3.
-    n_rows : int
-    rng : numpy Generator
-        Asked only where a weight is no whole number.
-
-    Returns
-    -------
-    rows : ndarray of shape (M,), int64, or None
-        None without weights, or where all are 1.
-
-    Raises
-    ------
-    ConfigError
-        If there is not one weight per row, or one is negative, infinite or missing, or together
-        they make no row, or far too many.
-    """
-    if weights is None:
-        return None
-    values = np.asarray(weights, dtype=np.float64)
-    if values.shape != (n_rows,):
-        raise ConfigError(
-            f"sample_weight must name one weight per row; got shape {values.shape} for {n_rows} "
-            "rows. Pass an array of one dimension."
-        )
-    total = values.sum()
-    if not np.all(values >= 0) or not 0 < total <= MAX_WEIGHTED_ROWS:
-        raise ConfigError(
-            "sample_weight says how often a row counts: numbers from 0 that add up to at most "
-            f"{MAX_WEIGHTED_ROWS:,}, not all zero. Got {values.min():g} to {values.max():g}, sum "
-            f"{total:g}. Divide large weights by their mean."
-        )
-    times = np.floor(values)
-    part = values - times
-    if part.any():
-        times += rng.random(n_rows) < part
-    return None if np.all(times == 1) else np.repeat(np.arange(n_rows), times.astype(np.int64))
 
 
 def plan_rows(

@@ -12,9 +12,10 @@ import torch
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.family import FamilyNetwork
 from vae_anomaly.detectors.tabular.fit.folds import Fold
-from vae_anomaly.detectors.tabular.settings import ColumnMask, FitOptions, training_config
+from vae_anomaly.detectors.tabular.fit.training import ColumnMask, training_config
+from vae_anomaly.detectors.tabular.network import FamilyNetwork
+from vae_anomaly.detectors.tabular.settings import FitOptions
 from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior

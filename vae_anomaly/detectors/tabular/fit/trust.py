@@ -15,11 +15,13 @@ comparison of numbers does not, and loses its vote later, where the kernel leads
 from __future__ import annotations
 
 from math import exp, log, pi, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from vae_anomaly.arrays import Bools, Floats, Floats32
+from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
+from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of
 
 NO_PREFERENCE = 0.5
 EVEN = 0.3  # nats per feature by which the kernel leads where both are trusted alike
@@ -28,6 +30,57 @@ WIDTH = 0.2  # nats per feature, of the step
 BANDWIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # of the typical distance of 5 neighbours
 SMALLEST_BANDWIDTH = 0.05  # as the smallest sigma of a decoder
 NEIGHBOURS = 5
+
+
+class Trust(NamedTuple):
+    """How far a VAE is trusted, each in (0, 1): its latents against rows, and its typed ELBO."""
+
+    latents: float
+    typed_elbo: float
+
+
+NOTHING_TO_COMPARE = Trust(NO_PREFERENCE, 1.0)
+
+
+def trust_in_vae(
+    network: RowNetwork,
+    rows: Floats32,
+    known: Floats32,
+    places: Ints,
+    groups: Ints | None = None,
+) -> Trust:
+    """Compare the ELBO of held-out rows with their density under a uniform draw of known rows.
+
+    Parameters
+    ----------
+    network : RowNetwork
+    rows : ndarray of shape (N, D), float32
+        Normal rows, as the view shows them, that the network did not train on.
+    known : ndarray of shape (M, D), float32
+        The first rows of the fit, shown alike.
+    places : ndarray of shape (N,), int64
+        Where the rows stand in the fit: no row vouches for itself.
+    groups : ndarray of int64, optional
+        Groups of the rows of the fit, in order: rows of one group do not vouch for each other.
+
+    Returns
+    -------
+    trust : Trust
+        No preference where there is nothing to compare: the VAE has no ELBO, or it is not a density
+        of all features as numbers.
+    """
+    if not network.has_prior or len(network.layout.gaussian) < known.shape[1]:
+        return NOTHING_TO_COMPARE
+    hidden = places[:, None] == np.arange(len(known))
+    if groups is not None:
+        hidden |= groups[places][:, None] == groups[: len(known)]
+    sees = ~hidden.all(axis=1)
+    if not sees.any():
+        return NOTHING_TO_COMPARE
+    elbo = evidence_of(network, rows[sees], rows[sees]).elbo
+    kernel = kernel_log_density(rows[sees], known, hidden[sees])
+    d = known.shape[1]
+    return Trust(vae_trust(elbo, kernel, d), vae_trust(elbo, kernel, d, EVEN_TYPED))
 
 
 def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN) -> float:

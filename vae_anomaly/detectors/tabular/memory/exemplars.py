@@ -103,6 +103,10 @@ class Neighbours:
     distance: Floats
     index: Ints
 
+    def take(self, rows: Ints) -> Neighbours:
+        """Return those of some rows."""
+        return Neighbours(self.distance[rows], self.index[rows])
+
 
 @dataclass(frozen=True)
 class _OthersOnly:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vae_anomaly.detectors.tabular.attribution import (
+from vae_anomaly.detectors.tabular.explain import (
     distance_shares,
     excess_shares,
     integrated_gradients,

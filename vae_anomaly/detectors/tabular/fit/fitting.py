@@ -1,0 +1,322 @@
+"""Fit a table detector: rows into folds, a model a fold, and scores of rows that none of it saw.
+
+::
+
+    training rows ── folds ── encode ── networks ── memories ── trust ── TabularModel of each fold
+                                                                              │
+    the model of the first fold, and raw scores of all held-out rows   ◄── examine
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from vae_anomaly.arrays import Bools, Floats, Ints
+from vae_anomaly.data.tables.schema import Schema
+from vae_anomaly.detectors.tabular.encode.condition import find_condition
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.detectors.tabular.examination import TableExamination, examine
+from vae_anomaly.detectors.tabular.fit.collapse import latent_health
+from vae_anomaly.detectors.tabular.fit.folds import Fold, held_out_groups, only_used, plan_rows
+from vae_anomaly.detectors.tabular.fit.memories import (
+    MemoryRows,
+    max_memory_rows,
+    plan_memory,
+    remember,
+)
+from vae_anomaly.detectors.tabular.fit.networks import (
+    PreparedFold,
+    has_categories,
+    prepare,
+    train_networks,
+    uses_typed_elbo,
+)
+from vae_anomaly.detectors.tabular.fit.training_rows import TrainingRows
+from vae_anomaly.detectors.tabular.fit.trimming import (
+    NEAREST_IF_CONTAMINATED,
+    strangeness,
+    trim,
+    usual_scores,
+)
+from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
+from vae_anomaly.detectors.tabular.memory.exemplars import NEAREST
+from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
+from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of, targets_of
+from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.conformal import ConditionalScale
+from vae_anomaly.scoring.evidence import Evidence
+from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.vae.training import History
+
+logger = logging.getLogger(__name__)
+
+MAX_FIT_ROWS = 10_000
+WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
+MAX_TRUST_ROWS = 600
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """What came of a fit.
+
+    Parameters
+    ----------
+    model : TabularModel
+        Scores from now on.
+    history : History
+        Of all networks together: means over folds and views.
+    rows : DataFrame of typed rows
+        That statistics and memories of the model are made of.
+    held_out : ndarray of shape (n,), float64
+        Raw scores of normals that nothing of their model was fitted on.
+    groups : ndarray of shape (n,), int64, or None
+        Of those, where the caller gave groups.
+    trimmed : dict of str to float
+        Where anomalies are expected: how many rows were left out of memories and calibration.
+    """
+
+    model: TabularModel
+    history: History
+    rows: pd.DataFrame
+    held_out: Floats
+    groups: Ints | None
+    trimmed: dict[str, float]
+
+
+def plan_folds(rows: TrainingRows, contamination: float, rng: np.random.Generator) -> list[Fold]:
+    """Return which rows do what; the fold of the detector that stays comes first."""
+    n_columns = rows.frame.shape[1]
+    return plan_rows(
+        len(rows.frame), rows.groups, MAX_FIT_ROWS, rng,
+        n_folds=3 if n_columns > WIDE_TABLE else 5,
+        max_memory_rows=0 if contamination else max_memory_rows(n_columns),
+    )  # fmt: skip
+
+
+def fit_table(
+    rows: TrainingRows,
+    folds: list[Fold],
+    schema: Schema,
+    options: FitOptions,
+    progress: Progress | None = None,
+) -> FittedTable:
+    """Fit one model a fold, and score what each of them has not seen.
+
+    Raises
+    ------
+    DataError
+        If a cell cannot be read or is infinite, or no column carries anything.
+    SchemaError
+        If the table does not fit the schema.
+    ConfigError
+        If the condition is no column that has categories.
+    """
+    schema.check(rows.frame)
+    kept, folds = only_used(folds)
+    used = schema.cast(rows.frame.iloc[kept]).reset_index(drop=True)
+    groups = None if rows.groups is None else rows.groups[kept]
+    models, fitted, history = _fit_models(used, schema, folds, groups, options, progress)
+    held_out = [
+        examine(model, used.iloc[fold.held_out])
+        for model, fold in zip(models, folds, strict=True)
+        if len(fold.held_out)
+    ]
+    model, scores, calibrates = _calibrated(models[0], held_out, options.contamination)
+    known = None if groups is None or not rows.grouped else held_out_groups(groups, folds)
+    return FittedTable(
+        model=model,
+        history=history,
+        rows=used.iloc[fitted[0].fit],
+        held_out=scores,
+        groups=None if known is None else known[calibrates],
+        trimmed=_trimmed_rows(folds[0], fitted[0], calibrates, options.contamination),
+    )
+
+
+def _fit_models(
+    frame: pd.DataFrame,
+    schema: Schema,
+    folds: Sequence[Fold],
+    groups: Ints | None,
+    options: FitOptions,
+    progress: Progress | None,
+) -> tuple[list[TabularModel], list[Fold], History]:
+    """Fit a model a fold; return with them the rows that memories and statistics are made of."""
+    encoder = TableEncoder.fit(frame.iloc[folds[0].fit], schema.features)
+    column = None if options.condition is None else find_condition(encoder, options.condition)
+    prepared = [prepare(frame, encoder, fold, options.views, column) for fold in folds]
+    typed = uses_typed_elbo(encoder)
+    networks, history = train_networks(prepared, typed, column, options, progress)
+    prepared = [_trimmed(*pair, groups, options) for pair in zip(prepared, networks, strict=True)]
+    joins = options.member.has_prior and (typed or column is not None)
+    models, trusts = [], []
+    for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
+        views = _fit_views(one, nets, groups, options)
+        reported = _held_out_evidence(one, views[-1])
+        models.append(
+            TabularModel(
+                schema=schema,
+                encoder=one.encoder,
+                views=views,
+                elbo=Surprise.fit(-reported.elbo) if joins else None,
+                typical_nll=reported.nll_per_dim.mean(axis=0),
+                term_weights=weights_at(*NOTHING_TO_COMPARE),
+                score=options.score,
+                condition=column,
+            )
+        )
+        trusts.append(_trust(one, views[0], groups, options))
+        if progress is not None:
+            progress("memory", place + 1, len(prepared))
+    latents, elbo = np.mean(trusts, axis=0)  # one for all: calibration compares their scores
+    weights = weights_at(float(latents), float(elbo))
+    fitted = [replace(model, term_weights=weights) for model in models]
+    return fitted, [one.fold for one in prepared], history
+
+
+def _trimmed(
+    one: PreparedFold,
+    networks: Sequence[RowNetwork],
+    groups: Ints | None,
+    options: FitOptions,
+) -> PreparedFold:
+    """Take the strangest rows out of a fold where anomalies are expected among them."""
+    if not options.contamination:
+        return one
+    fit, views = one.fold.fit, []
+    for place, network in enumerate(networks):
+        rows = one.viewed(place)[fit]
+        target = targets_of(rows, one.table.codes[fit], network.layout)
+        views.append((rows, -evidence_of(network, rows, target).elbo))
+    strange = strangeness(views, options.contamination, None if groups is None else groups[fit])
+    return replace(one, fold=trim(one.fold, strange, options.contamination))
+
+
+def _fit_views(
+    one: PreparedFold,
+    networks: Sequence[RowNetwork],
+    groups: Ints | None,
+    options: FitOptions,
+) -> tuple[ViewModel, ...]:
+    """Fill the memories of one fold and learn what is usual for each term."""
+    rows = plan_memory(
+        one.fold,
+        groups,
+        options.memory_sizes[1],
+        np.asarray(one.table.unseen.any(axis=1)),
+        checked=not options.contamination,
+        seed=options.seed,
+    )
+    return tuple(
+        _fit_view(one, place, network, rows, groups, options)
+        for place, network in enumerate(networks)
+    )
+
+
+def _fit_view(
+    one: PreparedFold,
+    place: int,
+    network: RowNetwork,
+    rows: MemoryRows,
+    groups: Ints | None,
+    options: FitOptions,
+) -> ViewModel:
+    viewed = one.viewed(place)
+    return remember(
+        one.views[place],
+        network,
+        viewed[rows.known],
+        groups=None if groups is None else groups[rows.known],
+        sizes=options.memory_sizes,
+        nearest=NEAREST_IF_CONTAMINATED if options.contamination else NEAREST,
+        condition=one.conditions[place],
+        fresh=viewed[rows.fresh] if rows.is_summary else None,
+        seed=rows.seed,
+    )
+
+
+def _held_out_evidence(one: PreparedFold, view: ViewModel) -> Evidence:
+    """Return the evidence of the rows that the network did not train on."""
+    rows = one.table.take(one.fold.validation)
+    viewed = view.look(rows.numbers)
+    target = targets_of(viewed, rows.codes, view.network.layout)
+    return evidence_of(view.network, viewed, target)
+
+
+def _trust(one: PreparedFold, view: ViewModel, groups: Ints | None, options: FitOptions) -> Trust:
+    """Return how far to trust the VAE of the first view, whose features are all Gaussian.
+
+    Declared categories keep their ELBO's vote: a kernel on their indicators says little of it.
+    """
+    fit = one.fold.fit
+    held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
+    rows = view.look(one.table.take(fit[held_out]).numbers)
+    known = one.viewed(0)[fit[: options.memory_sizes[1]]]
+    trust = trust_in_vae(
+        view.network, rows, known, held_out, None if groups is None else groups[fit]
+    )
+    return trust._replace(typed_elbo=1.0) if has_categories(one.encoder) else trust
+
+
+def _calibrated(
+    model: TabularModel, held_out: Sequence[TableExamination], contamination: float
+) -> tuple[TabularModel, Floats, Bools]:
+    """Return the model with the scale of its condition, the raw scores that calibrate, and which.
+
+    ``held_out`` are rows that nothing of their model was fitted on.
+    """
+    raw = np.concatenate([seen.raw_score for seen in held_out])
+    if model.condition is None:
+        kept = usual_scores(raw, contamination)
+        return model, raw[kept], kept
+    codes = np.concatenate([seen.model.condition_codes(seen.table) for seen in held_out])
+    kept = usual_scores(ConditionalScale(raw, codes)(raw, codes), contamination)
+    scale = ConditionalScale(raw[kept], codes[kept])
+    return replace(model, scale=scale), scale(raw[kept], codes[kept]), kept
+
+
+def _trimmed_rows(
+    planned: Fold, fitted: Fold, calibrates: Bools, contamination: float
+) -> dict[str, float]:
+    """Say how many rows were left out of memories and calibration as possible anomalies."""
+    if not contamination:
+        return {}
+    n_trimmed, n_dropped = len(planned.fit) - len(fitted.fit), int(np.sum(~calibrates))
+    logger.info(
+        "Expecting %g %% anomalies, left out the %d strangest training rows and %d of %d "
+        "held-out rows.",
+        100.0 * contamination, n_trimmed, n_dropped, len(calibrates),
+    )  # fmt: skip
+    return {"trimmed_rows": float(n_trimmed), "dropped_held_out": float(n_dropped)}
+
+
+def training_metrics(
+    fitted: FittedTable, options: FitOptions, n_rows: int, threshold: float
+) -> dict[str, float]:
+    """Return the figures of a training on ``n_rows`` rows."""
+    model, records = fitted.model, fitted.history.records
+    memory = model.main.data
+    beta = options.beta if options.member.has_prior else 0.0
+    return {
+        "rows": float(n_rows),
+        "fit_rows": float(len(fitted.rows)),
+        "memory_rows": float(len(memory.vectors)),
+        "remembered_rows": float(memory.n_rows),
+        "held_out_rows": float(len(fitted.held_out)),
+        "features": float(len(model.encoder.features)),
+        "val_elbo": float(max(record["val_elbo"] for record in records)),
+        "val_nll": float(records[-1]["val_nll"]),
+        "val_kl": float(records[-1]["val_kl"]),
+        "best_step": float(fitted.history.best_step),
+        **latent_health(examine(model, fitted.rows).main, beta),
+        "threshold": threshold,
+        "trust_in_vae": model.trust,
+        "trust_in_elbo": model.trust_in_elbo,
+        **fitted.trimmed,
+    }
