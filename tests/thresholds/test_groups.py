@@ -9,7 +9,7 @@ from scipy import stats
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import effective_items, grouped_interval, proportion_interval
 from vae_anomaly.thresholds import Threshold, candidate_table
-from vae_anomaly.thresholds.interactive import Bench
+from vae_anomaly.thresholds.interactive import ThresholdContext
 
 COPIES = 5
 
@@ -215,8 +215,10 @@ def test_fdr_says_from_how_many_groups_its_flags_come():
 def test_a_threshold_moved_by_hand_and_its_neighbours_have_intervals_of_groups():
     scores = np.repeat(np.random.default_rng(0).normal(size=40), 25)
     groups = np.repeat(np.arange(40), 25)
-    by_hand = Bench(scores, scores, groups=groups).at(1.0)
-    assert width(by_hand.expected_fpr) > 3 * width(Bench(scores, scores).at(1.0).expected_fpr)
+    by_hand = ThresholdContext(scores, scores, groups=groups).at(1.0)
+    assert width(by_hand.expected_fpr) > 3 * width(
+        ThresholdContext(scores, scores).at(1.0).expected_fpr
+    )
     in_force = Threshold(value=1.0, policy="in force")
     table = candidate_table(scores, groups=groups, targets=(), others=[in_force])
     assert table.loc[0, "fpr_high"] == pytest.approx(by_hand.expected_fpr.high)

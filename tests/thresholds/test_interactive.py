@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.thresholds.interactive import Bench, Mover
+from vae_anomaly.thresholds.interactive import InteractiveThreshold, ThresholdContext
 
 SCORES = np.random.default_rng(0).normal(size=1000).round(2)  # with ties
 MOVES = ["up", "down", "left", "right"]
 
 
-def start(**how) -> Mover:
-    return Mover.start(Bench(SCORES, SCORES, **how), Threshold.from_fpr(SCORES, 0.05))
+def start(**how) -> InteractiveThreshold:
+    return InteractiveThreshold.start(
+        ThresholdContext(SCORES, SCORES, **how), Threshold.from_fpr(SCORES, 0.05)
+    )
 
 
 @given(st.lists(st.sampled_from(MOVES), max_size=30))
@@ -106,4 +108,4 @@ def test_an_unknown_key_says_what_there_is():
 
 def test_equal_scores_are_refused():
     with pytest.raises(CalibrationError, match="nothing to move between"):
-        Bench(np.ones(5), np.ones(5))
+        ThresholdContext(np.ones(5), np.ones(5))

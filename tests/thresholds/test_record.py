@@ -9,7 +9,6 @@ import pytest
 
 from vae_anomaly.errors import CalibrationError, DataError
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.thresholds.record import is_anomaly
 
 SCORES = np.linspace(0.0, 3.0, 300)
 LABELS = np.repeat([0, 1], [250, 50])
@@ -36,16 +35,6 @@ def test_a_threshold_comes_back_from_json_as_it_was(threshold, tmp_path):
 
 def test_an_item_at_the_bound_is_normal_and_above_it_is_not():
     assert Threshold(value=2.0).flag([2.0, np.nextafter(2.0, 3.0)]).tolist() == [False, True]
-
-
-def test_what_has_no_score_is_never_normal():
-    assert is_anomaly([1.0, 2.0, 2.1, np.nan, np.inf], 2.0).tolist() == [
-        False,
-        False,
-        True,
-        True,
-        True,
-    ]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

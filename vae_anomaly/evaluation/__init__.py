@@ -5,7 +5,8 @@
     items = score_items(detector, "days/", labels="labels.parquet:is_fraud")
     evaluate(items, detector.threshold_)            figures with intervals
     run_gate("cards", 4, ["auroc>=0.9"], "days/")   a promotion only where it holds
-    tune(items, ask, volume=9500)                   a threshold, and the others it was chosen from
+    tune(items, {"max_alarms_per_day": 20}, volume=9500)
+                                                    a threshold, and the others it was chosen from
     inspect_rows(detector, frame) / inspect_images(detector, paths)
 """
 
@@ -16,6 +17,7 @@ from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspec
 from vae_anomaly.evaluation.items import held_out_normals, score_items, with_held_out
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
 from vae_anomaly.evaluation.scorefiles import read_scores
+from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.compare import Comparison, compare, require_same_scale
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.reviews.verdicts import (
@@ -24,7 +26,7 @@ from vae_anomaly.thresholds.reviews.verdicts import (
     read_verdicts,
     reviewed_items,
 )
-from vae_anomaly.thresholds.tune import POLICIES, Tuned, bench, tune, tuned_at
+from vae_anomaly.thresholds.tune import Tuned, threshold_context, tune, tuned_at
 from vae_anomaly.tracking.apply import (
     Application,
     AppliedProbability,
@@ -51,7 +53,6 @@ __all__ = [
     "Tuned",
     "apply_probability",
     "apply_threshold",
-    "bench",
     "bind",
     "compare",
     "draw_audit",
@@ -69,6 +70,7 @@ __all__ = [
     "run_gate",
     "score_items",
     "score_scale",
+    "threshold_context",
     "tune",
     "tuned_at",
     "with_held_out",

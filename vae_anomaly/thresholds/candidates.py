@@ -12,24 +12,12 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores
+from vae_anomaly.thresholds.catalogue import needs_labels, policy_title
 from vae_anomaly.thresholds.conformal import calibration_units, rate_above, smallest_fpr
-from vae_anomaly.thresholds.policies import Threshold
-from vae_anomaly.thresholds.rules import LABEL_POLICIES
+from vae_anomaly.thresholds.threshold import Threshold
 
 FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
-_ASKED = {
-    "fpr": ("fpr",),
-    "max_alarms": ("max_alarms_per_day",),
-    "quantile": ("quantile",),
-    "tail": ("fpr",),
-    "fdr": ("fdr",),
-    "capacity": ("capacity",),
-    "f_beta": ("beta",),
-    "cost": ("cost_fp", "cost_fn"),
-    "min_precision": ("min_precision",),
-    "min_recall": ("min_recall",),
-}
 
 
 def candidate_table(
@@ -104,7 +92,7 @@ def candidate_table(
 
 def _as_it_stands(threshold: Threshold) -> Threshold:
     """Forget figures that were measured on other bounds than this one."""
-    if threshold.policy not in LABEL_POLICIES:
+    if not needs_labels(threshold.policy):
         return threshold
     unknown = {f"expected_{name}": None for name in ("fpr", "recall", "precision", "cost")}
     return threshold.model_copy(update=unknown)
@@ -134,19 +122,9 @@ def _measured(
     return threshold.model_copy(update={"expected_cost": found.expected_cost})
 
 
-def policy_name(threshold: Threshold) -> str:
-    """Return the policy with what it was asked for, for example ``max_alarms 20``."""
-    asked = [threshold.parameters.get(name) for name in _ASKED.get(threshold.policy, ())]
-    return " ".join([threshold.policy, ":".join(f"{v:g}" for v in asked if _is_number(v))]).strip()
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
 def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "policy": policy_name(threshold),
+        "policy": policy_title(threshold.policy, threshold.parameters),
         "threshold": threshold.value,
         "p_value": threshold.p_value,
         "extrapolated": threshold.extrapolated,

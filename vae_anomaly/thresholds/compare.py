@@ -17,7 +17,7 @@ from vae_anomaly.metrics import (
     proportion_interval,
 )
 from vae_anomaly.thresholds.items import ScoredItems
-from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.threshold import Threshold
 
 _N_DRAWS = 1000
 _LEVEL = 0.95

@@ -8,6 +8,7 @@ group weighs 1 / (K + 1), which keeps the promise for an item of a new group.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from scipy import stats
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, checked_scores, effective_items, proportion_interval
+from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
 
 
 def smallest_fpr(n: int) -> float:
@@ -176,6 +178,25 @@ def check_rate(what: str, rate: float) -> None:
     """Refuse a rate outside (0, 1)."""
     if not 0 < rate < 1:
         raise ConfigError(f"The {what} must be between 0 and 1; got {rate:g}. Try 0.01.")
+
+
+def record_of_normals(
+    scores: Floats,
+    value: float,
+    policy: str,
+    parameters: Mapping[str, int | float | str | None],
+    groups: ArrayLike | None,
+) -> ThresholdRecord:
+    """Return a bound on the scores of normals, with the rate of new ones above it."""
+    return ThresholdRecord(
+        value=value,
+        policy=policy,
+        parameters=dict(parameters),
+        expected_fpr=rate_above(scores, value, groups),
+        n_normals=scores.size,
+        data_hash=data_hash(scores),
+        note=tie_note(scores, value),
+    )
 
 
 def tie_note(scores: Floats, value: float) -> str:

@@ -15,14 +15,14 @@ from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import checked_scores
 from vae_anomaly.thresholds.batches import flagged_share
-from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.threshold import Threshold
 
 COARSE = 1.25  # an arrow up or down changes the number of flags by this factor
 _NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
 
 
 @dataclass(frozen=True)
-class Bench:
+class ThresholdContext:
     """The scores on which a threshold is moved, and how to measure one.
 
     Parameters
@@ -77,7 +77,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Mover:
+class InteractiveThreshold:
     """A threshold under somebody's fingers.
 
     Up and right are stricter, down and left looser: up and down by a quarter of the flags, right
@@ -87,7 +87,7 @@ class Mover:
 
     Parameters
     ----------
-    bench : Bench
+    context : ThresholdContext
     threshold : Threshold
         Where it stands, with its figures.
     typed : str
@@ -101,37 +101,37 @@ class Mover:
     --------
     >>> import numpy as np
     >>> scores = np.linspace(0.0, 3.0, 301)
-    >>> mover = Mover.start(Bench(scores, scores), Threshold(value=2.0))
-    >>> [round(mover.press(key).threshold.value, 3) for key in ("right", "left", "up", "down")]
+    >>> session = InteractiveThreshold.start(ThresholdContext(scores, scores), Threshold(value=2.0))
+    >>> [round(session.press(key).threshold.value, 3) for key in ("right", "left", "up", "down")]
     [2.01, 1.99, 2.2, 1.75]
-    >>> mover.typing("5%").press("enter").threshold.policy
+    >>> session.typing("5%").press("enter").threshold.policy
     'fpr'
     """
 
-    bench: Bench
+    context: ThresholdContext
     threshold: Threshold
     typed: str = ""
     message: str = ""
     outcome: str = ""
 
     @classmethod
-    def start(cls, bench: Bench, threshold: Threshold) -> Mover:
+    def start(cls, context: ThresholdContext, threshold: Threshold) -> InteractiveThreshold:
         """Begin at a threshold that a policy chose; its own figures stay until it moves."""
-        return cls(bench, threshold)
+        return cls(context, threshold)
 
     @property
     def flagged(self) -> int:
         """Items above the threshold."""
-        return int(np.sum(self.bench.scores > self.threshold.value))
+        return int(np.sum(self.context.scores > self.threshold.value))
 
-    def typing(self, text: str) -> Mover:
+    def typing(self, text: str) -> InteractiveThreshold:
         """Type several characters."""
-        mover = self
+        session = self
         for character in text:
-            mover = mover.press(character)
-        return mover
+            session = session.press(character)
+        return session
 
-    def press(self, key: str) -> Mover:
+    def press(self, key: str) -> InteractiveThreshold:
         """Return what a key makes of it.
 
         Parameters
@@ -157,7 +157,7 @@ class Mover:
 
     def _next(self, key: str) -> float:
         """Return the bound that one key away changes the flags."""
-        levels, flagged = self.bench.levels, self.flagged
+        levels, flagged = self.context.levels, self.flagged
         here = int(np.searchsorted(levels, self.threshold.value, side="right")) - 1
         if key == "right":
             return float(levels[min(here + 1, levels.size - 1)])
@@ -171,7 +171,7 @@ class Mover:
 
     def _with_flags(self, wanted: int, *, stricter: bool) -> float:
         """Return the bound with about so many flags; ties are passed as a whole."""
-        rising = np.sort(self.bench.scores)
+        rising = np.sort(self.context.scores)
         if wanted >= rising.size:
             return float(np.nextafter(rising[0], -np.inf))
         value = float(rising[rising.size - max(wanted, 0) - 1])
@@ -179,12 +179,12 @@ class Mover:
             return self._next("left")
         return value
 
-    def _to(self, value: float) -> Mover:
+    def _to(self, value: float) -> InteractiveThreshold:
         if value == self.threshold.value:
             return replace(self, message="That is as far as these scores go.")
-        return replace(self, threshold=self.bench.at(value), typed="", message="")
+        return replace(self, threshold=self.context.at(value), typed="", message="")
 
-    def _take(self) -> Mover:
+    def _take(self) -> InteractiveThreshold:
         """Go to what was typed."""
         match = _NUMBER.fullmatch(self.typed)
         if match is None:
@@ -197,12 +197,12 @@ class Mover:
         except (CalibrationError, ConfigError) as err:
             return replace(self, typed="", message=str(err))
 
-    def _clear(self) -> Mover:
+    def _clear(self) -> InteractiveThreshold:
         return replace(self, typed="", message="")
 
     def _rate(self, number: float, unit: str) -> Threshold:
         if unit == "%":
-            return self.bench.at_rate(number / 100)
-        if self.bench.volume is None:
+            return self.context.at_rate(number / 100)
+        if self.context.volume is None:
             raise ConfigError("Alarms a day need to know how many items there are. Add --volume N.")
-        return self.bench.at_rate(number / self.bench.volume)
+        return self.context.at_rate(number / self.context.volume)

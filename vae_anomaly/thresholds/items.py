@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Objects
-from vae_anomaly.thresholds.record import is_anomaly
+from vae_anomaly.metrics import is_flagged
 
 _COLUMNS = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
 
@@ -73,9 +75,14 @@ class ScoredItems:
             return self.groups
         return self.groups[~self.labels]
 
+    @property
+    def are_held_out(self) -> bool:
+        """Whether they are the very normals that the model was calibrated on."""
+        return self.held_out is not None and np.array_equal(self.scores, self.held_out)
+
     def flagged_by(self, value: float) -> Bools:
         """Say what was flagged: by the scoring job if known, else by this threshold."""
-        return is_anomaly(self.scores, value) if self.flagged is None else self.flagged
+        return is_flagged(self.scores, value) if self.flagged is None else self.flagged
 
     def take(self, keep: Bools) -> ScoredItems:
         """Return some of the items; masks and heatmaps are not touched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
-from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
 from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
@@ -22,22 +23,12 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def is_anomaly(scores: ArrayLike, value: float) -> Bools:
-    """Say which scores are flagged: the one rule, for every way to flag.
-
-    Parameters
-    ----------
-    scores : array-like of any shape
-        Anomaly scores, higher = more anomalous.
-    value : float
-        Of the threshold.
-
-    Returns
-    -------
-    flags : ndarray of bool, of the same shape
-        True above the threshold, not at it. A score that is not a number is never normal: True.
-    """
-    return np.asarray(~(np.asarray(scores) <= value), dtype=np.bool_)
+def data_hash(*arrays: AnyArray) -> str:
+    """Return the SHA-256 of what chose a threshold: scores, and labels where there are any."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 class ThresholdRecord(JsonRecord):
@@ -48,8 +39,7 @@ class ThresholdRecord(JsonRecord):
     value : float
         Flag when ``anomaly_score > value``.
     policy : str
-        ``fpr, max_alarms, quantile, tail, fdr, capacity, f_beta, youden, cost, min_precision,
-        min_recall`` or ``manual``.
+        Name of a policy in `vae_anomaly.thresholds.catalogue`, or ``manual``.
     parameters : dict
         What the policy was asked for.
     expected_fpr, expected_recall, expected_precision : Interval, optional
@@ -114,7 +104,7 @@ class ThresholdRecord(JsonRecord):
         CalibrationError
             If a score is not finite: it must be quarantined, never pass as normal.
         """
-        return is_anomaly(checked_scores(scores), self.value)
+        return is_flagged(checked_scores(scores), self.value)
 
     def measured(
         self,
@@ -143,7 +133,7 @@ class ThresholdRecord(JsonRecord):
         y = checked_labels(labels, s.size)
         members = None if groups is None else np.asarray(groups).reshape(-1)
         quality = flag_quality(is_flagged(s, self.value), y, weights=costs, groups=members)
-        return self._with(
+        return self.changed(
             expected_fpr=self.expected_fpr or quality.fpr,
             expected_recall=quality.recall,
             expected_precision=quality.precision,
@@ -153,7 +143,7 @@ class ThresholdRecord(JsonRecord):
 
     def for_model(self, model_version: str) -> Self:
         """Return the same threshold, bound to a model version."""
-        return self._with(model_version=model_version)
+        return self.changed(model_version=model_version)
 
     def alarms_per_day(self, volume: float) -> Interval | None:
         """Return the false alarms a day that `expected_fpr` means at a daily volume of normals."""
@@ -219,7 +209,8 @@ class ThresholdRecord(JsonRecord):
             sentences.append("This rests on a fitted tail, beyond what the normals can show.")
         return " ".join([*sentences, self.note]).strip()
 
-    def _with(self, **changes: Any) -> Self:
+    def changed(self, **changes: Any) -> Self:
+        """Return the same threshold with other values of some fields, unchecked."""
         return self.model_copy(update=changes)
 
 

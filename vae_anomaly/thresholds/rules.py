@@ -1,15 +1,16 @@
-"""Rules that pick a point of a ranking curve, and what a pick is worth on data it has not seen.
+"""What a rule's pick is worth on data it has not seen, and what mistakes cost.
 
-A rule is a function from a `RankingCurve` to the index of the chosen point. Where two points are
-equally good, the one with fewer flags is taken.
+A rule is a function from a `RankingCurve` to the index of the chosen point.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
@@ -20,93 +21,7 @@ Rule = Callable[[RankingCurve], int]
 
 N_FOLDS = 5
 NESTED_NOTE = "Figures are from items that did not choose the threshold (5-fold)."
-LABEL_POLICIES = frozenset({"f_beta", "youden", "cost", "min_precision", "min_recall"})
 _N_RESAMPLES = 400
-
-
-def best_f_beta(beta: float = 1.0) -> Rule:
-    """Pick the largest F-beta; beta > 1 weighs recall more than precision.
-
-    Parameters
-    ----------
-    beta : float > 0
-
-    Returns
-    -------
-    rule : Rule
-
-    Raises
-    ------
-    ConfigError
-        If beta is not positive.
-
-    References
-    ----------
-    van Rijsbergen, Information Retrieval, 1979.
-    """
-    if not beta > 0:
-        raise ConfigError(f"The beta of F-beta must be greater than 0; got {beta:g}. Try 1.")
-
-    def rule(curve: RankingCurve) -> int:
-        missed = curve.tp[-1] - curve.tp
-        gain = (1 + beta**2) * curve.tp
-        return int(np.argmax(gain / (gain + beta**2 * missed + curve.fp)))
-
-    return rule
-
-
-def least_cost(curve: RankingCurve) -> int:
-    """Pick the lowest total cost; the curve's weights are what a miss and a false alarm cost."""
-    return int(np.argmin((curve.tp[-1] - curve.tp) + curve.fp))
-
-
-def youden(curve: RankingCurve) -> int:
-    """Pick the largest recall minus false-positive rate (Youden, 1950)."""
-    return int(np.argmax(curve.tpr - curve.fpr))
-
-
-def most_recall_at_precision(precision: float) -> Rule:
-    """Pick the most recall whose precision is at least this.
-
-    Parameters
-    ----------
-    precision : float in (0, 1]
-
-    Returns
-    -------
-    rule : Rule
-        Raises CalibrationError where no point is precise enough.
-    """
-
-    def rule(curve: RankingCurve) -> int:
-        precise = np.flatnonzero((curve.precision >= precision) & (curve.tp > 0))
-        if precise.size == 0:
-            best = float(curve.precision[curve.tp > 0].max())
-            raise CalibrationError(
-                f"No threshold reaches a precision of {precision:g}; the best is {best:.3g}. "
-                "Ask for less, or improve the detector."
-            )
-        return int(precise[-1])
-
-    return rule
-
-
-def recall_at_least(recall: float) -> Rule:
-    """Pick the fewest flags that find at least this share of the anomalies.
-
-    Parameters
-    ----------
-    recall : float in (0, 1]
-
-    Returns
-    -------
-    rule : Rule
-    """
-
-    def rule(curve: RankingCurve) -> int:
-        return int(np.argmax(curve.tpr >= recall - 1e-12))
-
-    return rule
 
 
 def nested_flags(
@@ -231,29 +146,41 @@ def _percentiles(estimate: float, draws: Floats, level: float) -> Interval:
     return Interval(estimate, float(low), float(high), level)
 
 
-def label_rule(
-    policy: str, target: float | None
-) -> tuple[str, Rule, dict[str, int | float | str | None]]:
-    """Read the name of a policy with labels: its name, its rule and what it was asked for.
+def checked_costs(
+    cost_fp: float, cost_fn: float, labels: Bools, amounts: ArrayLike | None = None
+) -> Floats:
+    """Return what a mistake on each item costs.
+
+    Parameters
+    ----------
+    cost_fp, cost_fn : float >= 0
+        Of a false alarm, and of a miss (per unit of amount).
+    labels : ndarray of shape (N,), bool
+    amounts : array-like of shape (N,), optional
+
+    Returns
+    -------
+    costs : ndarray of shape (N,), float64
 
     Raises
     ------
     ConfigError
-        If there is no such policy, or its target is missing.
+        If a cost or an amount is negative or not finite, or both costs are 0.
     """
-    targeted: dict[str, Callable[[float], Rule]] = {
-        "min_precision": most_recall_at_precision,
-        "min_recall": recall_at_least,
-    }
-    if policy in targeted:
-        if target is None or not 0 < target <= 1:
-            raise ConfigError(f"Policy {policy!r} needs a target in (0, 1]; got {target}. Try 0.9.")
-        return policy, targeted[policy](target), {policy: target}
-    if policy == "youden":
-        return policy, youden, {}
-    try:
-        beta = float(policy.removeprefix("f"))
-    except ValueError:
-        known = "f1, f2, f0.5, youden, min_precision, min_recall"
-        raise ConfigError(f"There is no policy {policy!r}. Choose one of: {known}.") from None
-    return "f_beta", best_f_beta(beta), {"beta": beta}
+    if not (cost_fp >= 0 and cost_fn >= 0 and 0 < cost_fp + cost_fn < math.inf):
+        raise ConfigError(
+            f"Costs must be 0 or more and not both 0; got a false alarm at {cost_fp:g} and a "
+            f"miss at {cost_fn:g}. Try --cost-fp 1 --cost-fn 50."
+        )
+    stake = np.ones(labels.size) if amounts is None else _checked_amounts(amounts, labels.size)
+    return np.where(labels, cost_fn * stake, cost_fp)
+
+
+def _checked_amounts(amounts: ArrayLike, n: int) -> Floats:
+    stake = np.asarray(amounts, dtype=np.float64).reshape(-1)
+    if stake.size != n or not np.isfinite(stake).all() or stake.min() < 0:
+        raise ConfigError(
+            f"Each of {n} items needs an amount of 0 or more; got {stake.size} amounts, "
+            f"{int(np.sum(~(stake >= 0)))} of them negative or missing. Clean the column."
+        )
+    return stake

@@ -100,7 +100,7 @@ def _items(
 
 
 def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> Any:
-    from vae_anomaly.thresholds.costs import checked_costs
+    from vae_anomaly.thresholds.rules import checked_costs
 
     if (cost_fp is None) != (cost_fn is None):
         raise click.UsageError("A cost has two sides. Give both --cost-fp and --cost-fn.")

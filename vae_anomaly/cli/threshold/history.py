@@ -70,10 +70,9 @@ def _bound(value: float | None) -> str:
 
 
 def _asked(policy: str, asked: Mapping[str, Any]) -> str:
-    from vae_anomaly.thresholds import Threshold
-    from vae_anomaly.thresholds.candidates import policy_name
+    from vae_anomaly.thresholds.catalogue import policy_title
 
-    return policy_name(Threshold(value=0.0, policy=policy or "-", parameters=dict(asked)))
+    return policy_title(policy or "-", asked)
 
 
 def _alarms(evidence: Mapping[str, Any]) -> str:

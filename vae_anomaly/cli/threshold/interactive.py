@@ -1,4 +1,4 @@
-"""``threshold tune --interactive``: draw a `Mover`, hand it the keys."""
+"""``threshold tune --interactive``: draw an `InteractiveThreshold`, hand it the keys."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from vae_anomaly.evaluation import ScoredItems, Tuned
-    from vae_anomaly.metrics import Interval
     from vae_anomaly.thresholds import ReviewedSample, Threshold
-    from vae_anomaly.thresholds.interactive import Mover
+    from vae_anomaly.thresholds.interactive import InteractiveThreshold
 
 ESCAPES = {
     f"\x1b{between}{letter}": name
@@ -70,20 +69,21 @@ def let_owner_move(
     from rich.console import Console
     from rich.live import Live
 
-    from vae_anomaly.evaluation import bench, tuned_at
-    from vae_anomaly.thresholds.interactive import Mover
+    from vae_anomaly.evaluation import threshold_context, tuned_at
+    from vae_anomaly.thresholds.interactive import InteractiveThreshold
 
-    mover = Mover.start(bench(items, ask, volume=volume, reviews=reviews), tuned.threshold)
+    context = threshold_context(items, ask, volume=volume, reviews=reviews)
+    session = InteractiveThreshold.start(context, tuned.threshold)
     start, screen = tuned.threshold, Console(stderr=True, highlight=False)
-    with Live(_drawn(mover, start), console=screen, auto_refresh=False, transient=True) as live:
+    with Live(_drawn(session, start), console=screen, auto_refresh=False, transient=True) as live:
         for key in _pressed():
-            mover = mover.press(key)
-            if mover.outcome:
+            session = session.press(key)
+            if session.outcome:
                 break
-            live.update(_drawn(mover, start), refresh=True)
-    if mover.outcome == "left":
+            live.update(_drawn(session, start), refresh=True)
+    if session.outcome == "left":
         return None
-    return tuned_at(items, mover.threshold, ask, volume=volume, current=current, reviews=reviews)
+    return tuned_at(items, session.threshold, ask, volume=volume, current=current, reviews=reviews)
 
 
 def _pressed() -> Iterator[str]:
@@ -91,36 +91,30 @@ def _pressed() -> Iterator[str]:
         yield from keys_of(click.getchar())
 
 
-def _drawn(mover: Mover, start: Threshold) -> Any:
+def _drawn(session: InteractiveThreshold, start: Threshold) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    total = mover.bench.scores.size
-    head = Text(f"Flags {mover.flagged:,} of {total:,} items.", style="bold")
-    typed = Text(f"> {mover.typed}_" if mover.typed else f"> {mover.message}")
-    return Group(head, _figures(mover, start), Text(HELP, style="dim"), typed)
+    total = session.context.scores.size
+    head = Text(f"Flags {session.flagged:,} of {total:,} items.", style="bold")
+    typed = Text(f"> {session.typed}_" if session.typed else f"> {session.message}")
+    return Group(head, _figures(session, start), Text(HELP, style="dim"), typed)
 
 
-def _figures(mover: Mover, start: Threshold) -> Table:
+def _figures(session: InteractiveThreshold, start: Threshold) -> Table:
     from rich import box
     from rich.table import Table
 
-    from vae_anomaly.thresholds.candidates import policy_name
+    from vae_anomaly.thresholds.catalogue import policy_title
 
-    titles = TITLES | ({"alarms_per_day": "false alarms a day"} if mover.bench.volume else {})
-    now, table = mover.threshold, Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("", f"here ({policy_name(now)})", f"at first ({policy_name(start)})"):
+    titles = TITLES | ({"alarms_per_day": "false alarms a day"} if session.context.volume else {})
+    now, table = session.threshold, Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    here, first = (policy_title(t.policy, t.parameters) for t in (now, start))
+    for title in ("", f"here ({here})", f"at first ({first})"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True, min_width=16)
+    figures = [t.figures(session.context.volume or 1000.0) for t in (now, start)]
     table.add_row("score above", f"{now.value:.3f}", f"{start.value:.3f}")
     for name, title in titles.items():
-        here, there = (_figure(t, name, mover.bench.volume or 1000.0) for t in (now, start))
-        if here is not None or there is not None:
-            table.add_row(title, interval_text(name, here), interval_text(name, there))
+        if name in figures[0] or name in figures[1]:
+            table.add_row(title, *(interval_text(name, known.get(name)) for known in figures))
     return table
-
-
-def _figure(threshold: Threshold, name: str, volume: float) -> Interval | None:
-    if name == "alarms_per_day":
-        return threshold.alarms_per_day(volume)
-    found: Interval | None = getattr(threshold, f"expected_{name}")
-    return found

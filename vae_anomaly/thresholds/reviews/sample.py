@@ -18,17 +18,11 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
-from vae_anomaly.thresholds.costs import checked_costs
-from vae_anomaly.thresholds.policies import Threshold
+from vae_anomaly.thresholds.catalogue import cost_policy, label_policy
+from vae_anomaly.thresholds.policy import LabelPolicy, Request
 from vae_anomaly.thresholds.reviews.quality import ReviewedQuality, reviewed_quality
-from vae_anomaly.thresholds.rules import (
-    N_FOLDS,
-    NESTED_NOTE,
-    Rule,
-    label_rule,
-    least_cost,
-    nested_flags,
-)
+from vae_anomaly.thresholds.rules import N_FOLDS, NESTED_NOTE, checked_costs, nested_flags
+from vae_anomaly.thresholds.threshold import Threshold
 
 _MAX_STRATA = 5
 _MIN_REVIEWED = 10  # reviewed items of a stratum
@@ -255,33 +249,52 @@ def threshold_from_reviews(
         If verdicts are all of one kind, or the policy needs to know what was missed and no random
         sample of unflagged items was reviewed.
     """
+    prices = {"cost_fp": cost_fp, "cost_fn": cost_fn}
+    if policy == "cost":
+        chosen, request = cost_policy(*(math.nan if c is None else c for c in prices.values()))
+    else:
+        chosen, request = label_policy(policy, target)
+        known = {name: cost for name, cost in prices.items() if cost is not None}
+        request = Request({**request.numbers, **known})
+    return choose_from_reviews(sample, chosen, request, random_state)
+
+
+def choose_from_reviews(
+    sample: ReviewedSample, policy: LabelPolicy, request: Request, random_state: int = 0
+) -> Threshold:
+    """Do what `threshold_from_reviews` says, for a policy of the catalogue."""
     checked_labels(sample.labels, sample.labels.size)
-    name, rule, parameters, price = _rule(sample, policy, target, cost_fp, cost_fn)
-    if not sample.is_audited and name not in {"min_precision", "cost"}:
+    if policy.needs_misses and not sample.is_audited:
         raise CalibrationError(
-            f"The policy {name} weighs what is missed, and of the items at or below "
+            f"The policy {policy.name} weighs what is missed, and of the items at or below "
             f"{sample.bound:.4g} only hand-picked ones or none were reviewed: recall there is "
             "unknown. Have a random sample of unflagged items reviewed (vae-anomaly feedback "
             "sample), or ask for --min-precision."
         )
-    curve = RankingCurve.of(sample.labels, sample.scores, price)
+    cost_fp, cost_fn = (request.numbers.get(name) for name in ("cost_fp", "cost_fn"))
+    weights = sample.weights
+    if policy.priced:
+        costs = request["cost_fp"], request["cost_fn"]
+        weights = weights * checked_costs(*costs, sample.labels, sample.amounts)
+    rule = policy.rule_for(request)
+    curve = RankingCurve.of(sample.labels, sample.scores, weights)
     value = float(curve.value[rule(curve)])
     flags = nested_flags(
-        rule, sample.labels, sample.scores, weights=price, groups=sample.groups,
+        rule, sample.labels, sample.scores, weights=weights, groups=sample.groups,
         random_state=random_state,
     )  # fmt: skip
     if not sample.is_audited:
         value = max(value, sample.bound)
     quality = sample.quality(value, flags, cost_fp, cost_fn)
-    how, folds = NESTED_NOTE, N_FOLDS
+    note, folds = NESTED_NOTE, N_FOLDS
     if flags is None:
         folds = 0
-        how = "Too few verdicts to divide: figures are from the items that chose it (optimistic)."
+        note = "Too few verdicts to divide: figures are from the items that chose it (optimistic)."
     return Threshold(
         value=value,
-        policy=name,
+        policy=policy.name,
         parameters={
-            **parameters,
+            **policy.asked(request),
             "reviewed": sample.scores.size,
             "audited": sample.n_audited,
             "nested_folds": folds,
@@ -292,23 +305,8 @@ def threshold_from_reviews(
         expected_cost=quality.cost,
         n_normals=int(np.sum(~sample.labels)),
         n_anomalies=int(np.sum(sample.labels)),
-        note=f"{how} {sample.describe()}",
+        note=f"{note} {sample.describe()}",
     )
-
-
-def _rule(
-    sample: ReviewedSample,
-    policy: str,
-    target: float | None,
-    cost_fp: float | None,
-    cost_fn: float | None,
-) -> tuple[str, Rule, dict[str, int | float | str | None], Floats]:
-    """Return name, rule, what was asked and the weight of each item for the rule."""
-    if policy != "cost":
-        return *label_rule(policy, target), sample.weights
-    alarm, miss = (math.nan if cost is None else cost for cost in (cost_fp, cost_fn))
-    price = checked_costs(alarm, miss, sample.labels, sample.amounts)
-    return "cost", least_cost, {"cost_fp": alarm, "cost_fn": miss}, sample.weights * price
 
 
 def _require_flagged_reviews(known: Bools, flagged: Bools) -> None:

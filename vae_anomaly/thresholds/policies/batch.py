@@ -1,0 +1,203 @@
+"""Policies for a batch of items as they come, normals and anomalies together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.thresholds.policy import POSITIVE, RATE, Option, Request, ScorePolicy
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from vae_anomaly.thresholds.items import ScoredItems
+    from vae_anomaly.thresholds.record import ThresholdRecord
+
+
+def from_fdr(
+    scores: ArrayLike,
+    fdr: float,
+    *,
+    normals: ArrayLike | None = None,
+    normal_groups: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> ThresholdRecord:
+    """Keep the share of false alarms among a batch's flags below this (Benjamini-Hochberg).
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Anomaly scores, -log10 p, of the whole batch to be flagged: normals and anomalies.
+    fdr : float in (0, 1)
+    normals : array-like of shape (M,), optional
+        Scores of the held-out normals that the scores were calibrated on. They tell which
+        p-values were counted and which are extrapolated.
+    normal_groups : array-like of shape (M,), optional
+        Of the normals: p-values are then those of an item of a new group.
+    groups : array-like of shape (N,), optional
+        Of the batch; the note says from how many the flags come.
+
+    Returns
+    -------
+    threshold : Threshold
+        For this batch; flags nothing where nothing stands out. ``extrapolated`` where fewer
+        would be flagged without p-values below what the normals can show; ``parameters`` hold
+        how many (``flagged_counted``) and that bound (``smallest_p``).
+
+    Raises
+    ------
+    CalibrationError
+        If a score is not finite.
+
+    References
+    ----------
+    Benjamini and Hochberg 1995; for conformal p-values Bates et al., Testing for outliers
+    with conformal p-values, 2023 (proven for single normals; with groups it is tested here).
+    """
+    import numpy as np
+
+    from vae_anomaly.metrics import checked_scores
+    from vae_anomaly.thresholds.batches import (
+        describe_discoveries,
+        discovery_cut,
+        falling_batch,
+        p_values,
+    )
+    from vae_anomaly.thresholds.conformal import check_rate, just_below
+    from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
+
+    s = falling_batch(scores)
+    check_rate("false-discovery rate", fdr)
+    p = p_values(checked_scores(scores), normals, normal_groups)
+    cut = discovery_cut(p, fdr)
+    found: dict[str, int | float | str | None] = {"fdr": fdr, "batch": s.size}
+    found["flagged"] = cut.flagged
+    if p.basis:
+        found |= {"flagged_counted": cut.counted, "flagged_beyond": cut.beyond}
+        found["smallest_p"] = p.floor
+    return ThresholdRecord(
+        value=just_below(s, cut.flagged),
+        policy="fdr",
+        parameters=found,
+        n_normals=0 if normals is None else np.size(normals),
+        data_hash=data_hash(checked_scores(scores)),
+        extrapolated=bool(p.basis) and cut.counted < cut.flagged,
+        note=describe_discoveries(cut, p, fdr, groups),
+    )
+
+
+def from_capacity(
+    scores: ArrayLike,
+    capacity: float,
+    *,
+    volume: float | None = None,
+    groups: ArrayLike | None = None,
+) -> ThresholdRecord:
+    """Flag no more items than can be reviewed.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,)
+        Anomaly scores of typical items, normals and anomalies as they come.
+    capacity : float >= 1
+        Items that can be reviewed a day (or among these scores).
+    volume : float, optional
+        Items a day; default: these scores are one day.
+    groups : array-like of shape (N,), optional
+        The interval of the flagged share is then that of other groups.
+
+    Returns
+    -------
+    threshold : Threshold
+        Ties at the bound are left unflagged, so the capacity is never exceeded here. How far
+        other days may stray from it is in the note and in ``parameters``: ``flagged_share``
+        with ``_low`` and ``_high``.
+
+    Raises
+    ------
+    CalibrationError
+        If a score is not finite.
+    """
+    import math
+
+    from vae_anomaly.metrics import checked_scores
+    from vae_anomaly.thresholds.batches import (
+        describe_share,
+        falling_batch,
+        flagged_share,
+        left_unflagged,
+    )
+    from vae_anomaly.thresholds.conformal import just_below
+    from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
+
+    s = falling_batch(scores)
+    day = float(s.size if volume is None else volume)
+    if not 0 < capacity <= day:
+        raise ConfigError(
+            f"A capacity must be above 0 and at most the volume; got {capacity:g} of {day:g}. "
+            "Give --volume as items a day."
+        )
+    wanted = math.floor(capacity / day * s.size + 1e-9)
+    value = just_below(s, wanted)
+    flags = checked_scores(scores) > value
+    share, n_groups = flagged_share(flags, groups)
+    return ThresholdRecord(
+        value=value,
+        policy="capacity",
+        parameters={
+            "capacity": capacity,
+            "volume": day,
+            "flagged_share": share.estimate,
+            "flagged_share_low": share.low,
+            "flagged_share_high": share.high,
+            "groups": n_groups,
+        },
+        data_hash=data_hash(checked_scores(scores)),
+        note=describe_share(share, volume, n_groups)
+        + (f" {left_unflagged(s, value)}" if flags.sum() < wanted else ""),
+    )
+
+
+def _fdr(items: ScoredItems, request: Request) -> ThresholdRecord:
+    if items.are_held_out:
+        raise ConfigError(
+            "--fdr flags one batch of new items; the held-out normals are none. Add --scores FILE "
+            "or --input PATH."
+        )
+    return from_fdr(
+        items.scores,
+        request["fdr"],
+        normals=items.held_out,
+        normal_groups=items.held_out_groups,
+        groups=items.groups,
+    )
+
+
+def _capacity(items: ScoredItems, request: Request) -> ThresholdRecord:
+    return from_capacity(
+        items.scores, request["capacity"], volume=request.volume, groups=items.groups
+    )
+
+
+POLICIES = (
+    ScorePolicy(
+        "fdr",
+        (Option("fdr", RATE, "Share of false alarms among the flags of this very batch."),),
+        make=from_fdr,
+        of_batch=True,
+        read=_fdr,
+    ),
+    ScorePolicy(
+        "capacity",
+        (
+            Option(
+                "capacity",
+                POSITIVE,
+                "Items that can be reviewed, of --volume a day or of this input.",
+            ),
+        ),
+        make=from_capacity,
+        of_batch=True,
+        read=_capacity,
+    ),
+)
