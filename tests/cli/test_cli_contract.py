@@ -76,6 +76,8 @@ def test_the_options_that_were_renamed_keep_their_old_names():
     assert {f"{name.removeprefix('vae-anomaly ')} {old}" for name, _, old, _ in FORMER} >= {
         "train images --fpr", "train table --fpr", "train table --label", "sweep table --label",
         "data check --label", "data schema --label", "evaluate --group", "models promote --group",
+        "threshold tune --group", "threshold tune --amount", "threshold compare --amount",
+        "probability fit --group",
     }  # fmt: skip
 
 

@@ -247,7 +247,7 @@ def test_the_group_column_is_respected_by_capacity(call_json, table_model, tmp_p
     rows["machine"] = np.arange(len(rows)) // 10
     rows.to_parquet(tmp_path / "rows.parquet")
     said = call_json(
-        "threshold", "tune", table_model, "--input", "rows.parquet", "--group", "machine",
+        "threshold", "tune", table_model, "--input", "rows.parquet", "--groups", "machine",
         "--capacity", 15,
     )  # fmt: skip
     assert said["threshold"]["parameters"]["groups"] == 15

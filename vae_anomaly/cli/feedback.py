@@ -9,7 +9,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, seed_option, state_option, tracking_option
-from vae_anomaly.cli.threshold.items import find_items
+from vae_anomaly.cli.threshold.items import ItemOptions, find_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,15 +54,14 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     name = registered_name(model)
     read = read_verdicts(file, item=item, verdict=verdict)
     done = import_feedback(name, read.frame, who=who, source=file, uri=uri)
-    said = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,
-            "confirmed": int(read.frame["is_anomaly"].sum()),
-            "audited": int(read.frame["audit"].sum())}  # fmt: skip
-    if emit(said, as_json=as_json):
+    confirmed, audited = (int(read.frame[name].sum()) for name in ("is_anomaly", "audit"))
+    document = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,
+                "confirmed": confirmed, "audited": audited}  # fmt: skip
+    if emit(document, as_json=as_json):
         return
     click.echo(
-        f"{done.imported:,} verdicts of {file} are stored with {name}: {said['confirmed']:,} "
-        f"confirmed, {done.imported - said['confirmed']:,} false alarms; {said['audited']:,} on "
-        "items drawn at random."
+        f"{done.imported:,} verdicts of {file} are stored with {name}: {confirmed:,} confirmed, "
+        f"{done.imported - confirmed:,} false alarms; {audited:,} on items drawn at random."
     )
     click.echo(f"{done.new:,} items are new, {done.changed:,} changed their verdict; "
                f"{done.total:,} have one now.")  # fmt: skip
@@ -91,14 +90,14 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 
     name = registered_name(model)
     found = load_feedback(name, uri)
-    said = {
+    document = {
         "model": name,
         "verdicts": len(found),
         "confirmed": int(found["is_anomaly"].sum()),
         "audited": int(found["audit"].sum()),
         "items": found.to_dict("records"),
     }
-    if emit(said, as_json=as_json):
+    if emit(document, as_json=as_json):
         return
     if not len(found):
         click.echo(f"No verdicts on items of {name} yet. Store some: vae-anomaly feedback import")
@@ -143,14 +142,14 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        items = find_items(detector, resolved, uri, progress, scores=scores, input_=input_,
-                           labels=None, group=None, amount=None, state=state)  # fmt: skip
+        where = ItemOptions(scores=scores, input_=input_, state=state)
+        items = find_items(detector, resolved, uri, progress, where)
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)
     sheet.to_csv(out, index=False)
     drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
-    said = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
-    if not emit(said, as_json=as_json):
+    document = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
+    if not emit(document, as_json=as_json):
         click.echo(f"wrote {out}: {n_flagged:,} flagged items and {drawn:,} of the "
                    f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
         click.echo("Fill in the column verdict (confirmed or false alarm), then:")

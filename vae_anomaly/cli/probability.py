@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import json_option, state_option, tracking_option
+from vae_anomaly.cli.options import (
+    groups_option,
+    json_option,
+    labels_option,
+    state_option,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.scoring.probability import ScoreProbability
@@ -29,8 +35,8 @@ def probability() -> None:
 @probability.command()
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
-@click.option("--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id.")
-@click.option("--group", metavar="COLUMN", help="Items of one group stay together.")
+@labels_option()
+@groups_option()
 @click.option(
     "--method",
     type=click.Choice(["isotonic", "sigmoid"]),
@@ -55,7 +61,7 @@ def probability() -> None:
 @state_option
 @tracking_option
 @json_option
-def fit(model: str, input_: str, labels: str | None, group: str | None, method: str,
+def fit(model: str, input_: str, labels: str | None, groups: str | None, method: str,
         base_rate: float | None, out: str, figure: str | None, state: str | None,
         uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Learn from labelled INPUT how likely an item of each score is an anomaly.
@@ -76,18 +82,18 @@ def fit(model: str, input_: str, labels: str | None, group: str | None, method: 
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         items = score_items(
-            detector, input_, labels=labels, groups=group, state=state, progress=progress
+            detector, input_, labels=labels, groups=groups, state=state, progress=progress
         )
     found = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it
     files = [write_json(found.to_dict(), out)]
     if figure:
         files.append(write_figure(reliability_figure(found), figure))
-    said = {
+    document = {
         "model": resolved.label,
         "probability": found.to_dict(),
         "written": list(map(str, files)),
     }
-    if not emit(said, as_json=as_json):
+    if not emit(document, as_json=as_json):
         _print(found, resolved.label)
         click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
         click.echo(f"\nNext: vae-anomaly probability apply {model} {out}")
@@ -116,8 +122,8 @@ def apply(model: str, file: str, alias: str | None, dry_run: bool, uri: str | No
 
     found = ScoreProbability.load(file)
     done = apply_probability(model, found, uri=uri, alias=alias, dry_run=dry_run)
-    said = {"model": done.model, "version": done.version, "alias": done.alias, "dry_run": dry_run}
-    if emit(said, as_json=as_json):
+    document = {**vars(done), "dry_run": dry_run}
+    if emit(document, as_json=as_json):
         return
     has = "would have" if dry_run else "has"
     click.echo(f"{done.model} {has} predict_proba, for {_rate(found.base_rate)} of anomalies")

@@ -101,7 +101,7 @@ def score_items(
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
-            "or is_anomaly of a manifest, not by --labels, --groups or --amount. Leave it out."
+            "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
     return _score_pictures(detector, list_images(source, split="test"), by, str(source), tell)
 
@@ -135,7 +135,7 @@ def _score_rows(
         labels=None if labels is None else marks == 1.0,
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--groups")),
-        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
+        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--stake"))[0],
         by={name: read_text(column_of(frame, name, "--by")) for name in by},
         left_out=_counts(unreadable=bad, synthetic=made, **{"without a label": unlabelled}),
         source=source,

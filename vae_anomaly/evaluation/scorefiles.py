@@ -74,7 +74,7 @@ def read_scores(
         labels=None if labels is None else marks == 1.0,
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--groups")),
-        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--amount"))[0],
+        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--stake"))[0],
         flagged=_flags(frame),
         left_out=made | _unlabelled(marks),
         source=str(source),

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class Range:
     """The numbers that an option takes; the ends belong to it or not."""
 
-    low: float = 0.0
+    low: float = 0
     high: float = math.inf
     with_low: bool = False
     with_high: bool = False
-    example: float = 1.0
+    example: float = 1
 
     def __contains__(self, number: float) -> bool:
         above = number > self.low or (self.with_low and number == self.low)
@@ -41,8 +41,8 @@ class Range:
         return f"{self.low:g} or more" if self.with_low else f"greater than {self.low:g}"
 
 
-RATE = Range(high=1.0, example=0.01)
-SHARE = Range(high=1.0, with_high=True, example=0.9)
+RATE = Range(high=1, example=0.01)
+SHARE = Range(high=1, with_high=True, example=0.9)
 POSITIVE = Range()
 NON_NEGATIVE = Range(with_low=True)
 

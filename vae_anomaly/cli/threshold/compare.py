@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
-from vae_anomaly.cli.threshold.items import NON_NEGATIVE, find_items, items_options
+from vae_anomaly.cli.threshold.items import NON_NEGATIVE, ItemOptions, find_items, items_options
 from vae_anomaly.cli.threshold.tables import TITLES, interval_text
 
 if TYPE_CHECKING:
+    from vae_anomaly.arrays import Floats
     from vae_anomaly.evaluation import Comparison, ScoredItems
     from vae_anomaly.thresholds import Threshold
     from vae_anomaly.tracking import ResolvedModel
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 @click.argument("b")
 @items_options
 @click.option("--cost-fp", type=NON_NEGATIVE, help="Cost of a false alarm; with --cost-fn.")
-@click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss, per unit of --amount if given.")
+@click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss, per unit of --stake if given.")
 @click.option("--model", metavar="MODEL", help="Whose items or scores, where A and B are files.")
 @tracking_option
 @json_option
-def compare(a: str, b: str, model: str | None, uri: str | None, as_json: bool,
-            volume: float | None, cost_fp: float | None, cost_fn: float | None,
-            **where: Any) -> None:  # fmt: skip
+def compare(a: str, b: str, where: ItemOptions, model: str | None, uri: str | None,
+            as_json: bool, volume: float | None, cost_fp: float | None,
+            cost_fn: float | None) -> None:  # fmt: skip
     """Put two thresholds side by side on the same scores.
 
     A and B are files of `threshold tune`, or models, of which the threshold in force is taken.
@@ -54,9 +55,8 @@ def compare(a: str, b: str, model: str | None, uri: str | None, as_json: bool,
         name: dict(zip(("a", "b", "difference"), map(asdict, three), strict=True))
         for name, three in found.figures.items()
     }
-    said = {**{k: v for k, v in vars(found).items() if k != "figures"}, "figures": figures,
-            "source": items.source}  # fmt: skip
-    if not emit(said, as_json=as_json):
+    document = {**vars(found), "figures": figures, "source": items.source}
+    if not emit(document, as_json=as_json):
         _print(found, items, a, b)
 
 
@@ -77,16 +77,17 @@ def _items(
     owner: ResolvedModel | None,
     both: tuple[Threshold, Threshold],
     uri: str | None,
-    where: dict[str, Any],
+    where: ItemOptions,
 ) -> ScoredItems:
     """Find the items on which both are measured, by the model that they are for."""
     from vae_anomaly.evaluation import read_scores, require_same_scores
     from vae_anomaly.tracking import load
 
     ref = model or (owner.ref if owner else None)
-    if ref is None and where["scores"]:
-        names = {"labels": where["labels"], "groups": where["group"], "amounts": where["amount"]}
-        return read_scores(where["scores"], **names)[0]
+    if ref is None and where.scores:
+        return read_scores(
+            where.scores, labels=where.labels, groups=where.groups, amounts=where.stake
+        )[0]
     if ref is None:
         raise click.UsageError(
             "Two files do not say on which items to compare them. Add --scores FILE, or --model "
@@ -96,10 +97,10 @@ def _items(
     for threshold in both:
         require_same_scores(threshold, resolved)
     with show_progress() as progress:
-        return find_items(detector, resolved, uri, progress, **where)
+        return find_items(detector, resolved, uri, progress, where)
 
 
-def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> Any:
+def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> Floats | None:
     from vae_anomaly.thresholds.rules import checked_costs
 
     if (cost_fp is None) != (cost_fn is None):
@@ -112,10 +113,10 @@ def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> 
 
 
 def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
-    said = f"{found.n:,} items, taken as normal"
+    counts = f"{found.n:,} items, taken as normal"
     if items.labels is not None:
-        said = f"{found.n_normals:,} normal and {found.n_anomalies:,} anomalous items"
-    click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {said}")
+        counts = f"{found.n_normals:,} normal and {found.n_anomalies:,} anomalous items"
+    click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {counts}")
     rows = [["score above", f"{found.a.value:.3f}", f"{found.b.value:.3f}",
              f"{found.b.value - found.a.value:+.3f}"]]  # fmt: skip
     titles = TITLES | {"alarms_per_day": "false alarms a day"}

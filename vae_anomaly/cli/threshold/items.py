@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.options import state_option
+from vae_anomaly.cli.options import (
+    add_options,
+    groups_option,
+    labels_option,
+    renamed,
+    state_option,
+)
 
 if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import AnyDetector
     from vae_anomaly.evaluation import ScoredItems
     from vae_anomaly.progress import Progress
     from vae_anomaly.tracking import ResolvedModel
@@ -17,36 +27,50 @@ POSITIVE = click.FloatRange(0, min_open=True)
 NON_NEGATIVE = click.FloatRange(0)
 
 
-def items_options(command: Any) -> Any:
-    """Add the options that say on which items thresholds are measured."""
-    for option in (
-        click.option("--volume", type=POSITIVE, help="Items a day."),
-        click.option("--amount", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
-        click.option("--group", metavar="COLUMN", help="Items of one group stay together."),
-        click.option(
-            "--labels", metavar="COLUMN", help="Column of labels, or FILE:COLUMN joined by id."
-        ),
-        click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first."),
-        click.option(
-            "--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."
-        ),
-    ):
-        command = option(command)
-    return state_option(command)
+@dataclass(frozen=True)
+class ItemOptions:
+    """What the options say of the items: where they are, and which of their columns mean what."""
+
+    scores: str | None = None
+    input_: str | None = None
+    labels: str | None = None
+    groups: str | None = None
+    stake: str | None = None
+    state: str | None = None
+
+
+def items_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name items; the command gets them as ``where``."""
+
+    @wraps(command)
+    def collected(**options: object) -> None:
+        given = {field.name: options.pop(field.name) for field in fields(ItemOptions)}
+        command(where=ItemOptions(**given), **options)  # type: ignore[arg-type]  # click made them
+
+    return add_options(
+        [
+            state_option,
+            click.option(
+                "--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."
+            ),
+            click.option(
+                "--input", "input_", metavar="PATH", help="Pictures or tables, scored first."
+            ),
+            labels_option(),
+            groups_option(),
+            click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
+            renamed("--amount", "--stake"),
+            click.option("--volume", type=POSITIVE, help="Items a day."),
+        ]
+    )(collected)
 
 
 def find_items(
-    detector: Any,
+    detector: AnyDetector,
     model: ResolvedModel,
     uri: str | None,
     progress: Progress,
-    *,
-    scores: str | None,
-    input_: str | None,
-    labels: str | None,
-    group: str | None,
-    amount: str | None,
-    state: str | None,
+    where: ItemOptions,
 ) -> ScoredItems:
     """Return the items that the options name; without any, the held-out normals."""
     from vae_anomaly.evaluation import (
@@ -57,19 +81,22 @@ def find_items(
         with_held_out,
     )
 
-    if scores and input_:
+    if where.scores and where.input_:
         raise click.UsageError("--scores and --input exclude each other: keep one.")
-    if scores:
-        column = detector.schema_.id_column if detector.kind == "tabular" else None
+    if where.scores:
+        ids = detector.schema_.id_column if detector.kind == "tabular" else None
         items, versions = read_scores(
-            scores, labels=labels, groups=group, amounts=amount, id_column=column
-        )
+            where.scores, id_column=ids, labels=where.labels, groups=where.groups,
+            amounts=where.stake,
+        )  # fmt: skip
         require_scores_of(model, versions, uri)
         return with_held_out(items, detector)
-    if input_:
-        items = score_items(detector, input_, labels=labels, groups=group, amounts=amount,
-                            state=state, progress=progress)  # fmt: skip
+    if where.input_:
+        items = score_items(
+            detector, where.input_, labels=where.labels, groups=where.groups,
+            amounts=where.stake, state=where.state, progress=progress,
+        )  # fmt: skip
         return with_held_out(items, detector)
-    if labels or group or amount:
-        raise click.UsageError("--labels, --group and --amount need --scores FILE or --input PATH.")
+    if where.labels or where.groups or where.stake:
+        raise click.UsageError("--labels, --groups and --stake need --scores FILE or --input PATH.")
     return held_out_normals(detector)

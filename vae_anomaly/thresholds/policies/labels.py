@@ -85,7 +85,7 @@ POLICIES = (
         "cost",
         (
             Option("cost_fp", NON_NEGATIVE, "Cost of a false alarm; with --cost-fn and labels."),
-            Option("cost_fn", NON_NEGATIVE, "Cost of a miss, per unit of --amount if given."),
+            Option("cost_fn", NON_NEGATIVE, "Cost of a miss, per unit of --stake if given."),
         ),
         rule=_least_cost,
         priced=True,

@@ -1,0 +1,76 @@
+"""``vae-anomaly threshold show|apply``: the threshold that a model has, or gets."""
+
+from __future__ import annotations
+
+import click
+
+from vae_anomaly.cli.console import emit, print_table, print_words
+from vae_anomaly.cli.options import json_option, tracking_option
+
+
+@click.command()
+@click.argument("model")
+@tracking_option
+@json_option
+def show(model: str, uri: str | None, as_json: bool) -> None:
+    """Show the threshold of MODEL, and what it means.
+
+    \b
+    Example:
+      vae-anomaly threshold show models:/cards@champion
+    """
+    from vae_anomaly.tracking import load
+
+    detector, resolved = load(model, uri)
+    current = detector.threshold_
+    words = current.in_words()
+    document = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
+    if emit(document, as_json=as_json):
+        return
+    print_words(f"{resolved.label}: {words}")
+    facts = {
+        "policy": current.policy,
+        "normals behind it": f"{current.n_normals:,}",
+        "made": current.created,
+        "made for": current.model_version or "this model, in training",
+    }
+    facts |= {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in current.parameters.items()}
+    print_table([[k, str(v)] for k, v in facts.items() if v is not None], ["fact", "value"])
+
+
+@click.command()
+@click.argument("model")
+@click.argument("file", type=click.Path())
+@click.option("--alias", metavar="NAME", help="Alias to move.  [default: the one in MODEL]")
+@click.option("--who", metavar="NAME", help="Who decided; kept with the version.")
+@click.option("--reason", metavar="TEXT", default="", help="Why; kept with the version.")
+@click.option("--dry-run", is_flag=True, help="Check and say what would change; change nothing.")
+@tracking_option
+@json_option
+def apply(model: str, file: str, alias: str | None, who: str | None, reason: str, dry_run: bool,
+          uri: str | None, as_json: bool) -> None:  # fmt: skip
+    """Store the threshold in FILE with MODEL.
+
+    A registered model gets a new version, and the alias moves to it, on the record; a model folder
+    is changed in place. A threshold made for another model is refused (exit code 5).
+
+    \b
+    Example:
+      vae-anomaly threshold apply models:/cards@champion threshold.json --reason "20 alarms a day"
+    """
+    from vae_anomaly.evaluation import apply_threshold
+    from vae_anomaly.thresholds import Threshold
+
+    done = apply_threshold(
+        model, Threshold.load(file), uri=uri, alias=alias, who=who, reason=reason, dry_run=dry_run
+    )
+    document = {"model": done.model, "version": done.version, "alias": done.alias,
+                "from": done.old.value, "to": done.new.value, "dry_run": dry_run}  # fmt: skip
+    if not emit(document, as_json=as_json):
+        would = "would flag" if dry_run else "now flags"
+        click.echo(
+            f"{done.model} {would} scores above {done.new.value:.4g} (before: {done.old.value:.4g})"
+        )
+        if done.version:
+            click.echo(f"registered as version {done.version}"
+                       + (f", alias {done.alias} moved to it" if done.alias else ""))  # fmt: skip

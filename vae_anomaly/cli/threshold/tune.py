@@ -1,0 +1,147 @@
+"""``vae-anomaly threshold tune``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING
+
+import click
+
+from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.options import Decorator, add_options, json_option, tracking_option
+from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
+from vae_anomaly.cli.threshold.items import ItemOptions, find_items, items_options
+from vae_anomaly.cli.threshold.tables import nested_record, print_tuned, records
+from vae_anomaly.thresholds.catalogue import POLICIES
+from vae_anomaly.thresholds.policy import Option, Range
+
+if TYPE_CHECKING:
+    from vae_anomaly.evaluation import ScoredItems, Tuned
+    from vae_anomaly.thresholds import ReviewedSample, Threshold
+    from vae_anomaly.tracking import ResolvedModel
+
+
+def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of all policies; the command gets what was given as ``numbers``."""
+    options = [option for policy in POLICIES.values() for option in policy.options]
+
+    @wraps(command)
+    def collected(**values: object) -> None:
+        given = {option.name: values.pop(option.name) for option in options}
+        numbers = {name: float(v) for name, v in given.items() if isinstance(v, int | float)}
+        command(numbers=numbers, **values)
+
+    return add_options([_click_option(option) for option in options])(collected)
+
+
+def _click_option(option: Option) -> Decorator:
+    if option.values is None:
+        return click.option(option.flag, is_flag=True, default=None, help=option.help)
+    return click.option(option.flag, type=_click_range(option.values), help=option.help)
+
+
+def _click_range(values: Range) -> click.FloatRange:
+    high = None if values.high == float("inf") else values.high
+    return click.FloatRange(
+        values.low, high, min_open=not values.with_low, max_open=not values.with_high
+    )
+
+
+@click.command()
+@click.argument("model")
+@items_options
+@click.option("--feedback", is_flag=True,
+              help="Learn from the verdicts of `feedback import` instead of labels.")  # fmt: skip
+@_policy_options
+@click.option("--interactive", is_flag=True, help="Move the threshold by keys and watch.")
+@click.option("--out", metavar="FILE", default="threshold.json", show_default=True,
+              help="Where the threshold is written.")  # fmt: skip
+@click.option("--figures", metavar="DIR", help="Draw histogram, ROC and precision-recall there.")
+@tracking_option
+@json_option
+def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: float | None,
+         feedback: bool, interactive: bool, out: str, figures: str | None, uri: str | None,
+         as_json: bool) -> None:  # fmt: skip
+    """Choose a threshold for MODEL by what you ask for, and see what else you could have.
+
+    Without --scores or --input the normals that the model held out of training decide. Input
+    without labels counts as normal; what is wrong in it makes the threshold stricter than need be.
+
+    \b
+    Examples:
+      vae-anomaly threshold tune models:/cards@champion --target-fpr 0.002
+      vae-anomaly threshold tune models:/cards@champion --volume 9500 --interactive
+      vae-anomaly threshold tune models:/cards@champion --scores flags/ --feedback --f-beta 1
+      vae-anomaly threshold tune models:/cards@champion --scores flags/ \\
+          --labels labels.parquet:is_fraud --cost-fp 1 --cost-fn 50 --volume 9500
+    """
+    from vae_anomaly.evaluation import tune as choose
+    from vae_anomaly.tracking import load
+
+    if interactive:
+        require_terminal()
+    detector, resolved = load(model, uri)
+    with show_progress() as progress:
+        items = find_items(detector, resolved, uri, progress, where)
+    current = detector.threshold_
+    reviews = _reviews(items, resolved, current, uri, where.labels) if feedback else None
+    tuned = choose(items, numbers, volume=volume, current=current, reviews=reviews)
+    kept: Tuned | None = tuned
+    if interactive:
+        kept = let_owner_move(tuned, items, numbers, volume=volume, current=current,
+                              reviews=reviews)  # fmt: skip
+    _finish(kept, items, resolved, out, figures, daily=volume is not None, as_json=as_json)
+
+
+def _finish(
+    tuned: Tuned | None,
+    items: ScoredItems,
+    model: ResolvedModel,
+    out: str,
+    figures: str | None,
+    *,
+    daily: bool,
+    as_json: bool,
+) -> None:
+    """Write the threshold and its figures, and say what it means; None was not kept."""
+    from vae_anomaly.evaluation import bind
+    from vae_anomaly.reports import write_figures, write_json
+
+    if tuned is None:
+        emit({"model": model.label, "written": None}, as_json=as_json)
+        click.echo("Left without a threshold; nothing was written.", err=True)
+        return
+    bound = bind(tuned.threshold, model)
+    files = [write_json(bound.to_dict(), out)]
+    if figures:
+        files += write_figures(items.scores, items.labels, bound.value, figures)
+    document = {"model": model.label, "threshold": bound.to_dict(), "words": tuned.words,
+                "nested_estimate": nested_record(tuned), "candidates": records(tuned),
+                "written": out}  # fmt: skip
+    if not emit(document, as_json=as_json):
+        print_tuned(tuned, items, daily)
+        click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
+        click.echo(f"\nNext: vae-anomaly threshold apply {model.ref} {out}")
+
+
+def _reviews(
+    items: ScoredItems,
+    model: ResolvedModel,
+    current: Threshold,
+    uri: str | None,
+    labels: str | None,
+) -> ReviewedSample:
+    """Join the stored verdicts to the items."""
+    from vae_anomaly.evaluation import reviewed_items
+    from vae_anomaly.tracking import load_feedback, registered_name
+
+    if labels:
+        raise click.UsageError("--feedback and --labels exclude each other: keep one.")
+    if items.source.endswith("held out of training"):
+        raise click.UsageError(
+            "--feedback needs the scores of the items that were reviewed: add --scores FILE or "
+            "--input PATH."
+        )
+    verdicts = load_feedback(model.name or registered_name(model.ref), uri)
+    return reviewed_items(items, verdicts, items.flagged_by(current.value))
