@@ -9,8 +9,9 @@ Importing this package loads nothing heavy, so that the command line can list th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vae_anomaly.lazy import lazy_names
 
 if TYPE_CHECKING:
     from vae_anomaly.thresholds.candidates import candidate_table
@@ -26,20 +27,12 @@ __all__ = [
     "threshold_from_reviews",
 ]
 
-_HOME = {
-    "ReviewedSample": "reviews.sample",
-    "Threshold": "threshold",
-    "candidate_table": "candidates",
-    "smallest_fpr": "conformal",
-    "threshold_from_reviews": "reviews.sample",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        ".candidates": ("candidate_table",),
+        ".conformal": ("smallest_fpr",),
+        ".reviews.sample": ("ReviewedSample", "threshold_from_reviews"),
+        ".threshold": ("Threshold",),
+    },
+)
