@@ -18,7 +18,7 @@ import numpy as np
 
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
-from vae_anomaly.data.images.decode import decode_image, load_images
+from vae_anomaly.data.images.decode import decode_image, load_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import resize_image
 from vae_anomaly.detectors.images.heatmaps import enlarge
@@ -111,7 +111,8 @@ def measure_floor(score: Callable[..., tuple[Any, Any]], size: int, split: Split
 def small_grey(pictures: Pictures, size: int) -> Floats32:
     """Return pictures as (N, size, size), grey, in [0, 1]."""
     if isinstance(pictures[0], Path):
-        return load_images([p for p in pictures if isinstance(p, Path)], size, 1)[..., 0]
+        files = [path for path in pictures if isinstance(path, Path)]
+        return np.stack([load_image(path, (size, size), 1)[..., 0] for path in files])
     small = [resize_image(p, (size, size)) for p in pictures]
     return np.stack([p if p.ndim == 2 else p @ np.float32([0.299, 0.587, 0.114]) for p in small])
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
-from vae_anomaly.data.tables.fingerprints import fingerprint
-from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.data.tables.read import fingerprint, read_table
 
 PICTURES = (200, 60, 60)
 ROWS, DAYS = 60_000, 30

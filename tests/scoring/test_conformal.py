@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration, ParetoTail
+from vae_anomaly.scoring.conformal import ConditionalScale, ConformalCalibration, ScoreTail
 
 scores = hnp.arrays(
     np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -59,7 +59,7 @@ def test_anomaly_score_equals_minus_log10_p_at_every_held_out_normal(rng):
 @pytest.mark.parametrize("shape", [0.0, 0.25, 0.5])
 def test_tail_recovers_a_generalised_pareto_law(rng, shape):
     sample = stats.genpareto(shape, scale=2.0).rvs(200_000, random_state=rng)
-    tail = ParetoTail.fit(sample)
+    tail = ScoreTail.fit(sample)
     far = np.array([float(stats.genpareto(shape, scale=2.0).isf(1e-4))])
     assert tail.log10_survival(far)[0] == pytest.approx(np.log10(1e-4 / 0.1), abs=0.12)
 

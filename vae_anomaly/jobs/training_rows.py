@@ -14,10 +14,16 @@ import pyarrow as pa
 
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_text
-from vae_anomaly.data.tables.fingerprints import file_fingerprint
 from vae_anomaly.data.tables.frames import as_frame
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
-from vae_anomaly.data.tables.read import assemble, count_rows, iter_batches, iter_pieces, read_table
+from vae_anomaly.data.tables.read import (
+    assemble,
+    count_rows,
+    file_fingerprint,
+    iter_batches,
+    iter_pieces,
+    read_table,
+)
 from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs.entity_rows import Past

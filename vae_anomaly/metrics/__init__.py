@@ -1,14 +1,13 @@
 """How good a ranking and a flag are, each figure with its interval.
 
-Everywhere: ``labels`` are 1 (or True) for an anomaly and 0 for a normal item, ``scores`` rise with
-strangeness, and an item is flagged when its score is *greater than* the threshold.
+Everywhere: ``labels`` are 1 (or True) for an anomaly and 0 for a normal item, higher ``scores`` are
+more anomalous, and an item is flagged when its score is *greater than* the threshold.
 """
 
 from __future__ import annotations
 
-from vae_anomaly.metrics.bootstrap import bootstrap_interval
 from vae_anomaly.metrics.checks import checked_labels, checked_scores, is_flagged
-from vae_anomaly.metrics.curves import RankingCurve
+from vae_anomaly.metrics.curves import RankingCurve, bootstrap_interval
 from vae_anomaly.metrics.figures import (
     aupro,
     auroc,

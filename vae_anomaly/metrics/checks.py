@@ -87,11 +87,11 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
     if values.size != n:
         raise CalibrationError(f"Each score needs one label: got {n} scores, {values.size} labels.")
     is_one, is_zero = values == 1, values == 0
-    strange = np.flatnonzero(~(is_one | is_zero))
-    if strange.size:
+    other = np.flatnonzero(~(is_one | is_zero))
+    if other.size:
         raise CalibrationError(
-            f"A label must be 0 (normal) or 1 (anomaly); got {values[strange[0]]!r} at position "
-            f"{strange[0]}. Map the labels to 0 and 1."
+            f"A label must be 0 (normal) or 1 (anomaly); got {values[other[0]]!r} at position "
+            f"{other[0]}. Map the labels to 0 and 1."
         )
     if not is_one.any() or not is_zero.any():
         missing = "anomalies" if is_zero.any() else "normal items"

@@ -11,7 +11,7 @@ from scipy import ndimage
 from sklearn import metrics as sk
 
 from vae_anomaly.arrays import AnyArray
-from vae_anomaly.metrics.checks import checked_labels, checked_scores
+from vae_anomaly.metrics.checks import checked_labels, checked_scores, is_flagged
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.intervals import proportion_interval
 
@@ -137,11 +137,7 @@ def aupro(masks: Sequence[AnyArray], heatmaps: Sequence[AnyArray], max_fpr: floa
         labels.append((regions > 0).ravel())
     scores = checked_scores(np.concatenate([np.asarray(h).ravel() for h in heatmaps]), "pixels")
     y = checked_labels(np.concatenate(labels), scores.size)
-    curve = RankingCurve.of(y, scores, np.concatenate(weights))
-    inside = curve.fpr <= max_fpr
-    fpr = np.append(curve.fpr[inside], max_fpr)
-    pro = np.append(curve.tpr[inside], np.interp(max_fpr, curve.fpr, curve.tpr))
-    return float(np.trapezoid(pro, fpr) / max_fpr)
+    return RankingCurve.of(y, scores, np.concatenate(weights)).overlap(max_fpr)
 
 
 def recall_by_kind(scores: ArrayLike, kinds: Sequence[str], threshold: float) -> pd.DataFrame:
@@ -160,7 +156,9 @@ def recall_by_kind(scores: ArrayLike, kinds: Sequence[str], threshold: float) ->
     table : DataFrame
         One row per kind, sorted by name: ``kind, n, flagged, share, low, high`` (95 % interval).
     """
-    frame = pd.DataFrame({"kind": list(kinds), "flag": checked_scores(scores) > threshold})
+    frame = pd.DataFrame(
+        {"kind": list(kinds), "flag": is_flagged(checked_scores(scores), threshold)}
+    )
     rows = []
     for kind, flags in frame.groupby("kind", sort=True)["flag"]:
         share = proportion_interval(float(flags.sum()), float(flags.size))

@@ -63,7 +63,7 @@ def pixel_figures(
     for weight in _weights(len(masks), groups, n_resamples, random_state):
         if (weight @ pixels).sum() > 0 and (weight @ normal).sum() > 0:
             drawn["pixel_auroc"].append(_curve(weight @ pixels, weight @ normal).auroc())
-            drawn["aupro"].append(_area(_curve(weight @ regions, weight @ normal), max_fpr))
+            drawn["aupro"].append(_curve(weight @ regions, weight @ normal).overlap(max_fpr))
     return {name: _interval(exact[name], drawn[name], level) for name in exact}
 
 
@@ -74,8 +74,7 @@ def _counts(
     rows = []
     for mask, heat in zip(masks, heatmaps, strict=True):
         step = edges.size - np.searchsorted(edges, np.asarray(heat).ravel(), side="left")
-        found, _ = ndimage.label(np.asarray(mask) != 0, structure=np.ones((3, 3)))
-        region = found.ravel()
+        region = ndimage.label(np.asarray(mask) != 0, structure=np.ones((3, 3)))[0].ravel()
         share = np.where(region > 0, 1.0 / np.bincount(region)[region], 0.0)
         parts = (region == 0, region > 0, share)
         rows.append([np.bincount(step, part, minlength=edges.size + 1) for part in parts])
@@ -95,14 +94,6 @@ def _weights(n: int, groups: ArrayLike | None, n_resamples: int, random_state: i
 def _curve(anomalies: Floats, normals: Floats) -> RankingCurve:
     tp, fp = (np.append(0.0, np.cumsum(part)) for part in (anomalies, normals))
     return RankingCurve(np.empty(0), tp, fp)
-
-
-def _area(curve: RankingCurve, max_fpr: float) -> float:
-    """Return the mean overlap up to a pixel false-positive rate."""
-    inside = curve.fpr <= max_fpr
-    fpr = np.append(curve.fpr[inside], max_fpr)
-    pro = np.append(curve.tpr[inside], np.interp(max_fpr, curve.fpr, curve.tpr))
-    return float(np.trapezoid(pro, fpr) / max_fpr)
 
 
 def _interval(estimate: float, draws: list[float], level: float) -> Interval:

@@ -1,6 +1,6 @@
 """From a raw score to a conformal p-value, and from there to an anomaly score.
 
-The p-value of a new item is the share of held-out normals that are at least as strange, the item
+The p-value of a new item is the share of held-out normals that are at least as anomalous, the item
 itself counted: ``p(t) = (#{o >= t} + 1) / (n + 1)``. When the item and the held-out normals are
 exchangeable, ``P(p <= a) <= a`` for every ``a`` (Vovk, Gammerman and Shafer, Algorithmic Learning
 in a Random World, 2005; Laxhammar and Falkman 2010 for anomaly detection).
@@ -29,7 +29,7 @@ MAX_SHAPE = 0.9  # at 1 the mean excess is infinite and the moments below do not
 
 
 @dataclass(frozen=True)
-class ParetoTail:
+class ScoreTail:
     """Model excesses over a threshold by a generalised Pareto law without an upper end.
 
     Parameters
@@ -48,7 +48,7 @@ class ParetoTail:
     shape: float
 
     @classmethod
-    def fit(cls, scores: Floats) -> ParetoTail:
+    def fit(cls, scores: Floats) -> ScoreTail:
         """Fit the largest tenth (at least ten) of ``scores``, keeping their mean excess."""
         ordered = np.sort(scores)
         count = min(max(MIN_TAIL_SCORES, int(TAIL_FRACTION * ordered.size)), ordered.size - 1)
@@ -98,7 +98,7 @@ class ConformalCalibration:
 
     def __init__(self, reference: Floats) -> None:
         self.reference = np.sort(reference)
-        self.tail = ParetoTail.fit(self.reference)
+        self.tail = ScoreTail.fit(self.reference)
         levels, first = np.unique(self.reference, return_index=True)
         self.levels = levels
         self._level_scores = -np.log10((self.n - first + 1.0) / (self.n + 1.0))
@@ -127,7 +127,7 @@ class ConformalCalibration:
         return int(self.reference.size)
 
     def p_value(self, scores: ArrayLike) -> Floats:
-        """Return the share of held-out normals at least as strange, the item counted.
+        """Return the share of held-out normals at least as anomalous, the item counted.
 
         Parameters
         ----------

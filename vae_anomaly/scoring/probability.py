@@ -1,6 +1,6 @@
 """From an anomaly score to the probability of an anomaly, where labelled items exist.
 
-A p-value says how strange an item is among normals; how likely it is an anomaly depends on how
+A p-value says how anomalous an item is among normals; how likely it is an anomaly depends on how
 often anomalies occur. **A probability is only as right as its base rate**: it holds where the share
 of anomalies is that of the labelled set, or the one that Bayes' rule moved it to
 (`ScoreProbability.at_base_rate`). The map is fitted on all labelled items; its Brier score and
@@ -264,8 +264,7 @@ def _fit_sigmoid(scores: Floats, y: Bools) -> dict[str, float]:
 
 
 def _predicted(fields: dict[str, Any], method: Method, scores: Floats) -> Floats:
-    made = ScoreProbability.model_construct(method=method, **fields)
-    return made._fitted(scores)
+    return ScoreProbability.model_construct(method=method, **fields)._fitted(scores)
 
 
 def _brier(p: Floats, y: Bools, groups: AnyArray | None, random_state: int) -> Interval:

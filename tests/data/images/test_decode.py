@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vae_anomaly.data.images.decode import ImageLimits, decode_image, load_images, probe_image
+from vae_anomaly.data.images.decode import ImageLimits, decode_image, probe_image
 from vae_anomaly.errors import ConfigError, ImageError
 
 SHAPE = (48, 40)
@@ -296,16 +296,3 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
     for thread in threads:
         thread.join()
     assert list(warnings.filters) == before
-
-
-def test_load_images_tells_its_progress_and_the_shape(tmp_path: Path) -> None:
-    paths = []
-    for i, channels in enumerate([None, 3, None]):
-        paths.append(tmp_path / f"{i}.png")
-        paths[-1].write_bytes(as_bytes(picture(channels=channels)))
-    told: list[tuple[str, int, int]] = []
-    loaded = load_images(paths, 16, 1, progress=lambda *step: told.append(step))
-    assert loaded.shape == (3, 16, 16, 1)
-    assert loaded.dtype == np.float32
-    assert told[-1] == ("images", 3, 3)
-    np.testing.assert_array_equal(loaded[0], loaded[2])

@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.data.tables.fingerprints import fingerprint
 from vae_anomaly.data.tables.frames import as_frame
-from vae_anomaly.data.tables.read import iter_batches, read_table
+from vae_anomaly.data.tables.read import fingerprint, iter_batches, read_table
 from vae_anomaly.errors import DataError
 
 

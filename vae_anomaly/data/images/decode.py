@@ -20,7 +20,7 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,6 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from vae_anomaly.arrays import AnyArray, Bytes, Floats32
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ConfigError, ImageError
-from vae_anomaly.progress import Progress, null_progress
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _DEEP_MODES: Final = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
@@ -165,43 +164,6 @@ def load_image(
         If the picture cannot be decoded.
     """
     return prepare_image(decode_image(source, limits=limits), size, channels)
-
-
-def load_images(
-    sources: Sequence[str | Path | bytes],
-    size: int | tuple[int, int],
-    channels: int,
-    *,
-    limits: ImageLimits | None = None,
-    progress: Progress | None = None,
-) -> Floats32:
-    """Load many pictures into one array.
-
-    Parameters
-    ----------
-    sources : sequence of N paths or bytes
-    size : int or (height, width), pixels
-        An int makes squares; the aspect ratio is not kept.
-    channels : {1, 3}
-    limits : ImageLimits, optional
-    progress : callable, optional
-
-    Returns
-    -------
-    ndarray of shape (N, h, w, channels), float32 in [0, 1]
-
-    Raises
-    ------
-    ImageError
-        For the first picture that cannot be decoded.
-    """
-    height_width = (size, size) if isinstance(size, int) else size
-    tell = progress or null_progress
-    out = np.empty((len(sources), *height_width, channels), dtype=np.float32)
-    for i, source in enumerate(sources):
-        out[i] = load_image(source, height_width, channels, limits=limits)
-        tell("images", i + 1, len(sources))
-    return out
 
 
 def _read_bytes(source: str | Path | bytes, limits: ImageLimits) -> tuple[str, bytes]:

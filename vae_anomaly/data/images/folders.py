@@ -23,6 +23,7 @@ from typing import Any, Final, Literal
 import pandas as pd
 
 from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.labels import GOOD_NAMES
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 
@@ -35,7 +36,6 @@ FOLDER: Final = "folder"
 """Where `condition_of` finds a condition, unless it names a column of the manifest."""
 
 MANIFEST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".pq"})
-GOOD_NAMES: Final = frozenset({"good", "ok", "normal"})
 MASK_ENDINGS: Final = ("_mask", "")
 _MANIFEST_COLUMNS: Final = ("path", "id", "kind", "is_anomaly", "mask", "group", "split")
 _SYSTEM_FOLDERS: Final = frozenset({"__macosx", "@eadir"})

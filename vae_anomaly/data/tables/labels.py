@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Floats, Objects
-from vae_anomaly.data.images.folders import GOOD_NAMES
 from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
+GOOD_NAMES = frozenset({"good", "ok", "normal"})  # of folders and kinds, too
 NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
 MAX_KINDS = 100
 
@@ -52,8 +52,8 @@ def read_labels(column: pd.Series[Any]) -> tuple[Floats, Objects | None]:
             "its values. Labels are 0/1, true/false, or kinds of which normal is called "
             "good, ok or normal."
         )
-    strange = [np.nan if k is None else float(str(k).lower() not in NORMAL_WORDS) for k in kinds]
-    return np.array(strange), kinds
+    anomalous = [np.nan if k is None else float(str(k).lower() not in NORMAL_WORDS) for k in kinds]
+    return np.array(anomalous), kinds
 
 
 def find_labels(

@@ -1,24 +1,22 @@
 """Read tables from CSV, parquet, folders, globs, Arrow, pandas and arrays as a DataFrame.
 
-Files are read wholly (`read_table`) or in pieces (`iter_batches`, `iter_pieces`). What else belongs
-to tables can be imported from here too::
-
-    table_files     which files a path, folder or glob stands for
-    csv_files       delimiter, header and types of a CSV
-    frames          a table in memory as a DataFrame
-    fingerprints    what identifies the content of a table
+Files are read wholly (`read_table`) or in pieces (`iter_batches`, `iter_pieces`); `fingerprint` is
+what identifies a table's content: a digest of its cells, or of the bytes of its files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.csv import csv_names, text_batches, typed_table
 from vae_anomaly.data.tables.files import (
     existing,
@@ -31,6 +29,7 @@ from vae_anomaly.data.tables.frames import as_frame, to_frame
 from vae_anomaly.errors import DataError
 
 _BUFFER_BYTES: Final = 1 << 18
+_BLOCK_BYTES: Final = 1 << 22
 _CSV_ROWS: Final = 1 << 16
 
 
@@ -61,7 +60,8 @@ def read_table(source: Any, *, columns: Sequence[str] | None = None) -> pd.DataF
         return _select(as_frame(source), columns)
     files = list_partitions(source)
     frames = [_read_file(file, columns) for file in files]
-    _refuse_other_columns(files, frames)
+    for file, frame in zip(files, frames, strict=True):
+        require_same_columns(file, frame.columns, files[0], frames[0].columns)
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
@@ -152,6 +152,71 @@ def count_rows(files: Sequence[Path], at_most: int) -> int:
     return n_rows
 
 
+def require_same_columns(
+    file: Path, columns: Iterable[str], first: Path, wanted: Iterable[str]
+) -> None:
+    """Refuse a file that has not the columns of the first.
+
+    Raises
+    ------
+    DataError
+        Names both files and a column that only one of them has.
+    """
+    differing = sorted({str(name) for name in columns} ^ {str(name) for name in wanted})
+    if differing:
+        raise DataError(
+            f"{file} and {first} differ in column {differing[0]!r}. "
+            "Give files with the same columns, or choose columns that all have."
+        )
+
+
+def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what identifies the content of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (N, D)
+
+    Returns
+    -------
+    dict
+        "rows" (int), "columns" (list of str) and "sha256" (64 hexadecimal digits) over names and
+        values in order. Index and row groups do not count; neither does the width of a number's
+        type.
+    """
+    digest = hashlib.sha256()
+    names = [str(name) for name in frame.columns]
+    for place, name in enumerate(names):
+        digest.update(name.encode() + b"\0")
+        digest.update(_hash_cells(frame.iloc[:, place]))
+    return {"rows": len(frame), "columns": names, "sha256": digest.hexdigest()}
+
+
+def file_fingerprint(files: Sequence[Path], rows: int, columns: Sequence[str]) -> dict[str, Any]:
+    """Return what identifies tables too long to be held: the bytes of their files, in order.
+
+    Parameters
+    ----------
+    files : sequence of path
+    rows : int
+        How many of their rows were used.
+    columns : sequence of str
+
+    Returns
+    -------
+    dict
+        As `fingerprint`, and "over": "files". Of one file "sha256" is what ``sha256sum`` says.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    return {
+        "rows": rows, "columns": [*columns], "sha256": digest.hexdigest(), "over": "files",
+    }  # fmt: skip
+
+
 def _read_file(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
     """Read one file wholly."""
     if is_parquet(path):
@@ -177,18 +242,6 @@ def _select(
             f"Columns: {', '.join(map(str, frame.columns[:20]))}."
         )
     return frame[list(columns)]
-
-
-def _refuse_other_columns(files: Sequence[Path], frames: Sequence[pd.DataFrame]) -> None:
-    """Raise if a file has not the columns of the first."""
-    first = set(frames[0].columns)
-    for file, frame in zip(files, frames, strict=True):
-        differing = first ^ set(frame.columns)
-        if differing:
-            raise DataError(
-                f"{file} and {files[0]} differ in column {sorted(map(str, differing))[0]!r}. "
-                "Give files with the same columns, or choose columns that all have."
-            )
 
 
 def _arrow_batches(
@@ -269,3 +322,16 @@ def _read_csv(path: Path, columns: Sequence[str] | None = None) -> Any:
         return typed_table(pa.concat_tables([_empty_like(path).select(kept), *pieces]))
     except (pa.ArrowException, OSError) as err:
         raise unreadable(path, err) from None
+
+
+def _hash_cells(series: pd.Series) -> bytes:
+    """Hash each cell: numbers as float64, times in ns, all else as text."""
+    if cells.storage_of(series) in {"number", "boolean", "empty"}:
+        values = cells.read_numbers(series)[0]
+        if pd.api.types.is_float_dtype(series.dtype):  # keep infinite apart from missing
+            values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.where(np.isnan(values), np.nan, values + 0.0).tobytes()  # one NaN, one zero
+    if cells.storage_of(series) == "time":
+        return cells.read_times(series)[0].tobytes()
+    hashed: np.ndarray[Any, Any] = pd.util.hash_array(cells.read_text(series), categorize=True)
+    return hashed.tobytes()

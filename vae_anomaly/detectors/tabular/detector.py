@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import Floats, Floats32, Ints, Objects
 from vae_anomaly.data.tables.entity_histories import EntityHistories
-from vae_anomaly.data.tables.fingerprints import fingerprint
+from vae_anomaly.data.tables.read import fingerprint
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin

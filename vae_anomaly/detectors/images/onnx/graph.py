@@ -188,7 +188,7 @@ class CalibrationGraph(nn.Module):
         return score, (at_least + 1.0) / (len(self.reference) + 1.0)
 
     def _log10_survival(self, raw: Tensor) -> Tensor:
-        """`ParetoTail.log10_survival` on tensors."""
+        """`ScoreTail.log10_survival` on tensors."""
         excess = (raw - self.tail.threshold).clamp(min=0.0) / self.tail.scale
         if self.tail.shape == 0.0:
             return -excess / log(10.0)
