@@ -11,6 +11,7 @@ from PIL import Image
 from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
+from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.jobs import Destination, train_images_job
 
@@ -95,6 +96,20 @@ def test_kind_and_ignore_and_groups_rule_over_inference(call_json, rows):
     assert (kinds["online"], kinds["when"], kinds["merchant"]) == (
         "categorical", "ignored", "identifier",
     )  # fmt: skip
+
+
+def test_every_parameter_of_a_table_detector_can_be_set(call_json, rows):
+    given = {
+        "model": "beta", "score": "elbo", "beta": 3.0, "latent_dim": 3, "hidden": 8, "memory": 150,
+        "contamination": 0.01, "preset": "thorough", "target_fpr": 0.05, "max_steps": 5,
+        "random_state": 4,
+    }  # fmt: skip
+    flags = {parameter.name: parameter.flag for parameter in TABULAR}
+    options = [word for name, value in given.items() for word in (flags[name], value)]
+    call_json("train", "table", rows, *options, "--out", "m", "--no-register")
+    made = load_detector("m").get_params(deep=False)
+    assert {name: made[name] for name in given} == given
+    assert set(flags) - set(given) == {"condition"}  # of model="conditional"
 
 
 def test_another_member_of_the_family_is_trained_and_its_latents_are_told(call, rows):
@@ -250,6 +265,16 @@ def test_products_are_told_by_their_folders(call_json, call, parts):
     assert load_detector("m").transform(parts).shape == (16, 8)
     code, _, err = call("train", "images", parts, *options)
     assert (code, "condition='folder'" in err) == (2, True)
+
+
+def test_every_parameter_of_an_image_detector_is_an_option(call, call_json, parts):
+    flags = [parameter.flag for parameter in IMAGE]
+    _, out, _ = call("train", "images", "--help")
+    assert [flag for flag in flags if f"{flag} " not in out] == []
+    call_json("train", "images", parts, "--size", 64, "--out", "m", "--no-register", "--preset",
+              "fast", "--channels", 3, "--pose", "fixed")  # fmt: skip
+    made = load_detector("m")
+    assert (made.channels, made.channels_, made.pose, made.random_state) == (3, 3, "fixed", 0)
 
 
 def test_images_are_trained_on_the_device_and_in_the_arithmetic_asked_for(call_json, parts):

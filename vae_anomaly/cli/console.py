@@ -9,9 +9,8 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -24,18 +23,19 @@ LEAST_WIDTH = 12  # of a column that wraps
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
-def emit(data: dict[str, Any], *, as_json: bool) -> bool:
-    """Print ``data`` as one JSON document where asked for; tell whether that was done."""
+def emit(document: Mapping[str, object], *, as_json: bool) -> bool:
+    """Print one JSON document where asked for; tell whether that was done."""
     if as_json:
-        click.echo(json.dumps(data, indent=2, default=_plain, allow_nan=False))
+        click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
     return as_json
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Turn NumPy numbers, paths and model objects into JSON values."""
     for convert in ("item", "model_dump", "to_dict", "isoformat"):
         if hasattr(value, convert):
-            return getattr(value, convert)()
+            plain: object = getattr(value, convert)()
+            return plain
     return str(value)
 
 
@@ -124,8 +124,8 @@ def _print_blocks(rows: Sequence[Sequence[str]], header: Sequence[str], title: s
 def show_progress() -> Iterator[Progress]:
     """Give a progress callback: bars on a terminal, a line now and then elsewhere (stderr)."""
     if sys.stderr.isatty():
-        with _bars() as tell:
-            yield tell
+        with _bars() as report:
+            yield report
     else:
         yield _Lines()
 
@@ -140,12 +140,12 @@ def _bars() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total or None)
             bars.update(tasks[stage], completed=done, total=total or None)
 
-        yield tell
+        yield report
 
 
 class _Lines:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -133,16 +134,17 @@ def _print_finding(found: Finding) -> None:
         click.echo(f"        {', '.join(found.items[:ITEMS_SHOWN])}{more}")
 
 
-def _summary(summary: dict[str, Any]) -> str:
+def _summary(summary: Mapping[str, object]) -> str:
     """Say the numbers in one line: counts as they are, dictionaries as their entries."""
-    said = []
+    lines = [""]
     for key, value in summary.items():
-        name = key.replace("_", " ")
-        if isinstance(value, dict):
-            inner = ", ".join(
-                f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in value.items()
-            )
-            said += [f"{name}: {inner}"] if inner else []
-        else:
-            said.append(f"{name}: {value:,}" if isinstance(value, int) else f"{name}: {value}")
-    return "\n  ".join(["", *said])
+        words = value
+        if isinstance(value, Mapping):
+            words = ", ".join(f"{name} {_number(count)}" for name, count in value.items())
+        if words != "":
+            lines.append(f"{key.replace('_', ' ')}: {_number(words)}")
+    return "\n  ".join(lines)
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value}"

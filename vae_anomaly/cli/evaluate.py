@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -91,19 +91,23 @@ def evaluate(
             detector, input_, labels=labels, groups=groups, by=by, state=state, progress=progress
         )
     report = measure(items, detector.threshold_)
-    said = {"model": resolved.label, **report.to_dict()}
-    files = write_evaluation(said, items.scores, items.labels, out) if out else []
-    logged = _log(resolved, said, items, uri) if log else None
+    document = {"model": resolved.label, **report.to_dict()}
+    files = write_evaluation(document, items.scores, items.labels, out) if out else []
+    logged = _log(resolved, report, document, items, uri) if log else None
     if logged is not None:
-        said["run"] = logged.run_id
-    if not emit(said, as_json=as_json):
+        document["run"] = logged.run_id
+    if not emit(document, as_json=as_json):
         _print(report, resolved.label, [str(file) for file in files])
         if logged is not None:
             click.echo(f"logged as run {logged.run_id} of {logged.experiment} in {logged.store}")
 
 
 def _log(
-    model: ResolvedModel, said: dict[str, Any], items: ScoredItems, uri: str | None
+    model: ResolvedModel,
+    report: EvaluationReport,
+    document: Mapping[str, object],
+    items: ScoredItems,
+    uri: str | None,
 ) -> LoggedEvaluation:
     """Log metrics, their intervals, the report and its figures."""
     import tempfile
@@ -111,20 +115,16 @@ def _log(
     from vae_anomaly.reports import write_evaluation
     from vae_anomaly.tracking import log_evaluation
 
-    metrics = {
-        name if end == "estimate" else f"{name}_{end}": value
-        for name, figure in said["figures"].items()
-        for end, value in figure.items()
-        if value is not None
-    }
-    counts = {name: float(said[name]) for name in ("n_normals", "n_anomalies")}
-    kinds = {f"recall_of.{_plain_key(kind)}": row["share"] for row in said["kinds"]
-             if (kind := str(row["kind"]))}  # fmt: skip
+    metrics = {"n_normals": float(report.n_normals), "n_anomalies": float(report.n_anomalies)}
+    for name, figure in report.figures.items():
+        ends = {name: figure.estimate, f"{name}_low": figure.low, f"{name}_high": figure.high}
+        metrics |= {end: value for end, value in ends.items() if value == value}
+    for row in report.kinds.to_dict("records"):
+        if row["kind"]:
+            metrics[f"recall_of.{_plain_key(str(row['kind']))}"] = row["share"]
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-        files = write_evaluation(said, items.scores, items.labels, scratch)
-        return log_evaluation(
-            model, metrics | counts | kinds, source=items.source, files=files, uri=uri
-        )
+        files = write_evaluation(document, items.scores, items.labels, scratch)
+        return log_evaluation(model, metrics, source=items.source, files=files, uri=uri)
 
 
 def _plain_key(kind: str) -> str:
@@ -162,7 +162,7 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
 def _print_by(column: str, table: pd.DataFrame) -> None:
     rows = [
         [str(r["value"]), f"{r['n_normals']:,}", f"{r['n_anomalies']:,}",
-         *(_with_interval(r, name, form) for name, form in
+         *(_with_interval(r[name], r[f"{name}_low"], r[f"{name}_high"], form) for name, form in
            (("fpr", ".1%"), ("recall", ".0%"), ("auroc", ".3f")))]
         for r in table.head(MAX_VALUES_SHOWN).to_dict("records")
     ]  # fmt: skip
@@ -172,10 +172,8 @@ def _print_by(column: str, table: pd.DataFrame) -> None:
         click.echo(f"and {len(table) - MAX_VALUES_SHOWN:,} more values: --json or --out has all")
 
 
-def _with_interval(row: Mapping[Any, Any], name: str, form: str) -> str:
-    if row[name] != row[name]:
-        return "-"
-    return f"{row[name]:{form}} ({row[name + '_low']:{form}}-{row[name + '_high']:{form}})"
+def _with_interval(estimate: float, low: float, high: float, form: str) -> str:
+    return "-" if estimate != estimate else f"{estimate:{form}} ({low:{form}}-{high:{form}})"
 
 
 def _print_figures(figures: dict[str, Interval], title: str) -> None:

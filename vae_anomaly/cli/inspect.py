@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ from vae_anomaly.cli.options import device_option, json_option, state_option, tr
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import Inspection
-    from vae_anomaly.progress import Progress
 
 MAX_REGIONS = 5
 MAX_PARTS = 5
@@ -64,6 +63,7 @@ def inspect_(
       vae-anomaly inspect models:/cards@champion days/2024-05-01.parquet --id 5000817
     """
     from vae_anomaly.evaluation import inspect_images
+    from vae_anomaly.evaluation.inspection import find_rows, inspect_rows
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri, device=device)
@@ -72,10 +72,15 @@ def inspect_(
             _refuse_rows(row, identifier)
             found = inspect_images(detector, items, out, top=top, progress=progress)
         else:
-            named = {"row": row, "identifier": identifier, "top": top, "state": state}
-            found = _rows(detector, items, named, progress)
-    said = {"model": resolved.label, "items": [asdict(one) for one in found]}
-    if not emit(said, as_json=as_json):
+            found = []
+            for done, item in enumerate(items, start=1):
+                rows, names = find_rows(
+                    detector, item, row=row, identifier=identifier, top=top, state=state
+                )
+                found += inspect_rows(detector, rows, names, top=top)
+                progress("inspect", done, len(items))
+    document = {"model": resolved.label, "items": [asdict(one) for one in found]}
+    if not emit(document, as_json=as_json):
         for one in found:
             _print(one)
 
@@ -83,19 +88,6 @@ def inspect_(
 def _refuse_rows(row: int | None, identifier: str | None) -> None:
     if row is not None or identifier is not None:
         raise click.UsageError("--row and --id are for tables; this model looks at pictures.")
-
-
-def _rows(
-    detector: Any, items: tuple[str, ...], named: dict[str, Any], progress: Progress
-) -> list[Inspection]:
-    from vae_anomaly.evaluation.inspection import find_rows, inspect_rows
-
-    found = []
-    for done, item in enumerate(items, start=1):
-        rows, names = find_rows(detector, item, **named)
-        found += inspect_rows(detector, rows, names, top=named["top"])
-        progress("inspect", done, len(items))
-    return found
 
 
 def _print(one: Inspection) -> None:
@@ -117,8 +109,8 @@ def _print(one: Inspection) -> None:
         click.echo("  nats by column: " + ", ".join(f"{name} {value:+.2f}" for name, value in top))
     if one.regions:
         _print_regions(one.regions)
-    told = ((name, value) for name, value in one.evidence.items() if name in EVIDENCE)
-    click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {v:.4g}" for k, v in told))
+    shown = ((name, value) for name, value in one.evidence.items() if name in EVIDENCE)
+    click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {v:.4g}" for k, v in shown))
     if one.picture:
         click.echo(f"  card: {one.picture}")
 

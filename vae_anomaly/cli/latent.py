@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from vae_anomaly.cli.console import emit, show_progress
-from vae_anomaly.cli.options import json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import Command, json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
     from vae_anomaly.jobs.latent_files import Written
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.group()
@@ -60,7 +57,7 @@ def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> 
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         written = write_embedding(detector, input_, out, progress)
-    _tell(written, resolved.label, as_json)
+    _print(written, resolved.label, as_json)
 
 
 @latent.command()
@@ -98,7 +95,7 @@ def sample(
 
     detector, resolved = load(model, uri)
     written = write_samples(detector, n, out, sampler=sampler, random_state=seed)
-    _tell(written, resolved.label, as_json)
+    _print(written, resolved.label, as_json)
 
 
 @latent.command()
@@ -136,7 +133,7 @@ def interpolate(
 
     detector, resolved = load(model, uri)
     written = write_path(detector, a, b, out, steps=steps, mode=mode)
-    _tell(written, resolved.label, as_json)
+    _print(written, resolved.label, as_json)
 
 
 @latent.command()
@@ -175,7 +172,7 @@ def traverse(
     chosen = None if latents is None else _numbers(latents)
     detector, resolved = load(model, uri)
     written = write_traversal(detector, item, out, latents=chosen, steps=steps, limit=limit)
-    _tell(written, resolved.label, as_json)
+    _print(written, resolved.label, as_json)
 
 
 def _numbers(text: str) -> list[int]:
@@ -187,7 +184,7 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _tell(written: Written, model: str, as_json: bool) -> None:
+def _print(written: Written, model: str, as_json: bool) -> None:
     if emit({"model": model, **asdict(written)}, as_json=as_json):
         return
     across, down = written.shape

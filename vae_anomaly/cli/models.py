@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -122,7 +123,7 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
             "--labels, --groups and --state belong to that input."
         )
     if source is None:
-        _say_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
+        _print_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
         return
     with show_progress() as progress:
         gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
@@ -132,10 +133,10 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     if gate.promotion is None:
         emit({"model": name, "version": version, "gate": gate.to_dict()}, as_json=as_json)
         raise _refusal(gate, name, version, alias)
-    _say_moved(name, gate.promotion, {"gate": gate.to_dict()}, as_json)
+    _print_moved(name, gate.promotion, {"gate": gate.to_dict()}, as_json)
 
 
-def _say_moved(name: str, done: Promotion, more: dict[str, Any], as_json: bool) -> None:
+def _print_moved(name: str, done: Promotion, more: Mapping[str, object], as_json: bool) -> None:
     if emit({"model": name, **asdict(done), **more}, as_json=as_json):
         return
     before = f"version {done.old_version}" if done.old_version else "nothing"

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
+from vae_anomaly.detectors.parameters import DEVICE, Allowed, Number, OneOf, Parameter, Whole
+
 if TYPE_CHECKING:
     from vae_anomaly.data.tables.entity_histories import EntityColumns
+    from vae_anomaly.data.tables.schema import Schema
+    from vae_anomaly.jobs import Destination
 
 Command = TypeVar("Command", bound=Callable[..., object])
+Body = Callable[..., None]
+FORMER = {"--target-fpr": "--fpr"}
 
 
 class Decorator(Protocol):
@@ -61,6 +69,29 @@ def renamed(old: str, new: str) -> Decorator:
     )
 
 
+def bundled(into: str, make: Callable[..., object], names: Iterable[str]) -> Callable[[Body], Body]:
+    """Hand some options to a command as one argument.
+
+    Parameters
+    ----------
+    into : str
+        Name of the argument.
+    make : callable
+        Makes it of the options, which it gets by name.
+    names : iterable of str
+    """
+
+    def wrap(command: Body) -> Body:
+        @wraps(command)
+        def call(**options: object) -> None:
+            value = make(**{name: options.pop(name) for name in names})
+            command(**{into: value}, **options)
+
+        return call
+
+    return wrap
+
+
 def json_option(command: Command) -> Command:
     """Add ``--json``: one JSON document on stdout instead of text."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
@@ -76,16 +107,55 @@ def tracking_option(command: Command) -> Command:
     )(command)
 
 
-def device_option(command: Command) -> Command:
-    """Add ``--device``: where networks compute; models of tables stay on the processor."""
+def parameter_option(parameter: Parameter) -> Decorator:
+    """Return the option of a detector's parameter, as it is declared."""
+    allowed, default = parameter.allowed, parameter.default
+    unless = f"  [default: {parameter.unless}]" if parameter.unless else ""
+    if parameter.option_default is not None:
+        default, unless = parameter.option_default, ""
     return click.option(
-        "--device",
-        metavar="WHERE",
-        default="cpu",
-        show_default=True,
-        help="Where a model of pictures computes: cpu, cuda, cuda:N, or auto, a GPU where there "
-        "is one.",
-    )(command)
+        parameter.flag,
+        parameter.name,
+        type=_kind_of(allowed),
+        callback=_as_declared(allowed) if isinstance(allowed, OneOf) else None,
+        default=default,
+        show_default=default is not None,
+        metavar=parameter.metavar or None,
+        help=parameter.help.replace("`", "") + unless,
+    )
+
+
+def _kind_of(
+    allowed: Allowed,
+) -> click.Choice[str] | click.IntRange | click.FloatRange | type[str]:
+    if isinstance(allowed, OneOf):
+        return click.Choice([str(value) for value in allowed.values])
+    if isinstance(allowed, Whole):
+        return click.IntRange(min=allowed.least)
+    if isinstance(allowed, Number):
+        return click.FloatRange(
+            allowed.low, allowed.high, min_open=allowed.above, max_open=allowed.below
+        )
+    return str
+
+
+def _as_declared(
+    allowed: OneOf,
+) -> Callable[[click.Context, click.Parameter, str | None], str | int | None]:
+    """Turn the text of a choice into the word or number that was declared."""
+    known = {str(value): value for value in allowed.values}
+    return lambda _, __, text: None if text is None else known[text]
+
+
+def detector_options(parameters: Sequence[Parameter]) -> Callable[[Body], Body]:
+    """Add an option for each parameter; the command gets ``parameters``, a dict by their names."""
+    bundle = bundled("parameters", dict, [parameter.name for parameter in parameters])
+    options = [parameter_option(parameter) for parameter in parameters]
+    former = [renamed(FORMER[p.flag], p.flag) for p in parameters if p.flag in FORMER]
+    return lambda command: add_options([*options, *former])(bundle(command))
+
+
+device_option = parameter_option(DEVICE)
 
 
 def seed_option(command: Command) -> Command:
@@ -119,45 +189,82 @@ def state_option(command: Command) -> Command:
     )(command)
 
 
-def entity_options(command: Command) -> Command:
-    """Add ``--entity``, ``--time`` and ``--amount``."""
+def entity_options(command: Body) -> Body:
+    """Add ``--entity``, ``--time`` and ``--amount``; the command gets them as ``entities``."""
+    bundle = bundled("entities", _entity_columns, ["entity", "time", "amount"])
     return add_options(
         [
-            click.option("--entity", "entities", multiple=True, metavar="COLUMN",
+            click.option("--entity", multiple=True, metavar="COLUMN",
                          help="Customer, card, machine, ...: compare a row with its own past. "
                          "May be given more than once; with --time and --amount."),
-            click.option("--time", "time_column", metavar="COLUMN",
-                         help="With --entity: when a row happened."),
-            click.option("--amount", "amount_column", metavar="COLUMN",
+            click.option("--time", metavar="COLUMN", help="With --entity: when a row happened."),
+            click.option("--amount", metavar="COLUMN",
                          help="With --entity: the number that is compared."),
         ]
-    )(command)  # fmt: skip
+    )(bundle(command))  # fmt: skip
 
 
-def declared_entities(
-    entities: tuple[str, ...], time: str | None, amount: str | None
+def _entity_columns(
+    entity: tuple[str, ...], time: str | None, amount: str | None
 ) -> EntityColumns | None:
     """Return what the three options declare; None where none of them was given."""
     from vae_anomaly.data.tables.entity_histories import EntityColumns
 
-    if not entities and not time and not amount:
+    if not entity and not time and not amount:
         return None
-    if not entities or not time or not amount:
+    if not entity or not time or not amount:
         raise click.UsageError(
             "--entity, --time and --amount belong together: give all three, such as "
             "--entity card --time at --amount euro."
         )
-    return EntityColumns(entities, time, amount)
+    return EntityColumns(entity, time, amount)
 
 
-def table_options(command: Command) -> Command:
-    """Add what says how tables are read for training: labels, schema, kinds, ids, groups."""
+@dataclass(frozen=True)
+class TableOptions:
+    """How tables are read for training, as it was said."""
+
+    labels: str | None
+    schema_file: str | None
+    kind: tuple[str, ...]
+    ignore: tuple[str, ...]
+    id_column: str | None
+    groups: str | None
+
+    @property
+    def schema(self) -> Schema | None:
+        """The edited schema."""
+        from vae_anomaly.jobs import read_schema
+
+        return read_schema(self.schema_file) if self.schema_file else None
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What ``--kind`` and ``--ignore`` declare, by column."""
+        return kinds_of(self.kind, self.ignore)
+
+    def words(self) -> list[str]:
+        """Return the same options for another command."""
+        given = [
+            ("--labels", self.labels),
+            ("--id-column", self.id_column),
+            ("--groups", self.groups),
+            ("--schema", self.schema_file),
+            *(("--kind", pair) for pair in self.kind),
+            *(("--ignore", column) for column in self.ignore),
+        ]
+        return [word for option, value in given if value for word in (option, value)]
+
+
+def table_options(command: Body) -> Body:
+    """Add what says how tables are read for training; the command gets them as ``reading``."""
+    bundle = bundled("reading", TableOptions, [field.name for field in fields(TableOptions)])
     return add_options(
         [
             labels_option("Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id."),
             click.option("--schema", "schema_file", metavar="FILE",
                          help="An edited `data schema`."),
-            click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
+            click.option("--kind", multiple=True, metavar="COLUMN=KIND",
                          help="numeric, categorical, boolean, timestamp, identifier, ignored."),
             click.option("--ignore", multiple=True, metavar="COLUMN",
                          help="Keep a column from the model."),
@@ -165,7 +272,46 @@ def table_options(command: Command) -> Command:
                          help="Names a row; never read by a model."),
             groups_option("Customer, machine, ...: held out together."),
         ]
-    )(command)  # fmt: skip
+    )(bundle(command))  # fmt: skip
+
+
+def destination_options(command: Body) -> Body:
+    """Add where a trained model goes; the command gets it as ``destination``."""
+    names = ("name", "alias", "no_alias", "out", "no_register", "uri")
+    return add_options(
+        [
+            click.option("--name", help="Name in the model registry."),
+            click.option("--alias", default="champion", show_default=True,
+                         help="Alias that moves to the new version."),
+            click.option("--no-alias", is_flag=True, help="Move no alias; promote it later."),
+            click.option("--out", metavar="DIR", help="Save the model folder there as well."),
+            click.option("--no-register", is_flag=True, help="With --out: the folder only."),
+            tracking_option,
+        ]
+    )(bundled("destination", _destination, names)(command))  # fmt: skip
+
+
+def _destination(
+    name: str | None,
+    alias: str,
+    no_alias: bool,
+    out: str | None,
+    no_register: bool,
+    uri: str | None,
+) -> Destination:
+    from vae_anomaly.jobs import Destination
+
+    if no_register and not out:
+        raise click.UsageError("--no-register keeps the model nowhere: give --out DIR as well.")
+    if not no_register and not name:
+        raise click.UsageError("Give --name NAME, or --out DIR with --no-register.")
+    return Destination(
+        name=None if no_register else name,
+        alias=None if no_alias else alias,
+        folder=out,
+        uri=uri,
+        evidence="trained on the command line",
+    )
 
 
 def kinds_of(pairs: tuple[str, ...], ignored: tuple[str, ...]) -> dict[str, str]:

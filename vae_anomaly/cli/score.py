@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import device_option, json_option, state_option, tracking_option
+from vae_anomaly.cli.options import (
+    Body,
+    add_options,
+    bundled,
+    device_option,
+    json_option,
+    state_option,
+    tracking_option,
+)
 from vae_anomaly.errors import GateFailedError
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from vae_anomaly.jobs import Flag
     from vae_anomaly.progress import Progress
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Which = Literal["flagged", "all", "none"]
 TOP = 5
 MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
 
@@ -37,10 +45,24 @@ def score() -> None:
     """
 
 
-def scoring_options(command: Command) -> Command:
-    """Add what every scoring takes."""
-    command = tracking_option(json_option(command))
-    for option in reversed(
+@dataclass(frozen=True)
+class Run:
+    """Where results go, what ends a run, and how it is told, as every scoring takes them."""
+
+    out: str
+    max_bad_fraction: float
+    workers: int
+    cached: bool
+    fail_on_anomaly: bool
+    log_json: bool
+    uri: str | None
+    as_json: bool
+
+
+def scoring_options(command: Body) -> Body:
+    """Add what every scoring takes; the command gets it as ``run``."""
+    bundle = bundled("run", Run, [field.name for field in fields(Run)])
+    return add_options(
         [
             click.option("--out", required=True, metavar="DIR", help="Output folder."),
             click.option("--max-bad-fraction", type=click.FloatRange(0, 1), default=0.05,
@@ -54,10 +76,10 @@ def scoring_options(command: Command) -> Command:
                          help="Exit code 6 when anything is flagged."),
             click.option("--log-json", is_flag=True,
                          help="Logs on stderr as JSON lines, instead of progress."),
+            tracking_option,
+            json_option,
         ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
+    )(bundle(command))  # fmt: skip
 
 
 @score.command()
@@ -69,7 +91,7 @@ def scoring_options(command: Command) -> Command:
               show_default=True, help="Which pictures get a mask (255 = too hot).")  # fmt: skip
 @device_option
 @scoring_options
-def images(model: str, source: str, out: str, device: str, **options: Any) -> None:
+def images(model: str, source: str, heatmaps: Which, masks: Which, device: str, run: Run) -> None:
     """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
 
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
@@ -84,12 +106,13 @@ def images(model: str, source: str, out: str, device: str, **options: Any) -> No
     """
     from vae_anomaly.batch import plan_images, score_images
 
-    with _told(options) as progress:
+    with _progress(run) as progress:
         summary = score_images(
-            model, source, out, heatmaps=options["heatmaps"], masks=options["masks"],
-            device=device, progress=progress, **_run_options(options),
+            model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
+            max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
+            uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_images(source), model, "pictures", options)
+    _finish(summary, plan_images(source), model, "pictures", run)
 
 
 @score.command()
@@ -99,12 +122,7 @@ def images(model: str, source: str, out: str, device: str, **options: Any) -> No
 @state_option
 @scoring_options
 def table(
-    model: str,
-    paths: tuple[str, ...],
-    out: str,
-    id_column: str | None,
-    state: str | None,
-    **options: Any,
+    model: str, paths: tuple[str, ...], id_column: str | None, state: str | None, run: Run
 ) -> None:
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
@@ -120,25 +138,21 @@ def table(
     from vae_anomaly.batch import plan_tables, score_tables
 
     source = paths[0] if len(paths) == 1 else list(paths)
-    with _told(options) as progress:
+    with _progress(run) as progress:
         summary = score_tables(
-            model, source, out, id_column=id_column, state=state, progress=progress,
-            **_run_options(options),
+            model, source, run.out, id_column=id_column, state=state,
+            max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
+            uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_tables(source), model, "rows", options)
-
-
-def _run_options(options: dict[str, Any]) -> dict[str, Any]:
-    names = {"max_bad_fraction": "max_bad_fraction", "workers": "workers", "cached": "use_cached"}
-    return {ours: options[name] for name, ours in names.items()} | {"uri": options["uri"]}
+    _finish(summary, plan_tables(source), model, "rows", run)
 
 
 @contextmanager
-def _told(options: dict[str, Any]) -> Iterator[Progress | None]:
+def _progress(run: Run) -> Iterator[Progress | None]:
     """Show progress, or structured logs where a program listens; never both."""
     from vae_anomaly.batch import log_to_stderr
 
-    if not options["log_json"]:
+    if not run.log_json:
         with show_progress() as progress:
             yield progress
         return
@@ -149,21 +163,19 @@ def _told(options: dict[str, Any]) -> Iterator[Progress | None]:
         logging.getLogger("vae_anomaly").removeHandler(handler)
 
 
-def _finish(
-    summary: RunSummary, plan: list[Partition], model: str, things: str, options: dict[str, Any]
-) -> None:
+def _finish(summary: RunSummary, plan: list[Partition], model: str, things: str, run: Run) -> None:
     from vae_anomaly.jobs import strangest_flags
 
     top = strangest_flags(summary.out, plan, TOP)
-    said = {**asdict(summary), "top": [asdict(flag) for flag in top]}
-    if not emit(said, as_json=options["as_json"]):
+    document = {**asdict(summary), "top": [asdict(flag) for flag in top]}
+    if not emit(document, as_json=run.as_json):
         _print(summary, things)
         if top:
             _print_flags(summary, top, things)
         click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
         if top:
-            _print_next(model, top[0], things, options["uri"], summary)
-    if options["fail_on_anomaly"] and summary.flagged:
+            _print_next(model, top[0], things, run.uri, summary)
+    if run.fail_on_anomaly and summary.flagged:
         raise GateFailedError(
             f"{summary.flagged:,} of {summary.rows_out:,} {things} are flagged and "
             "--fail-on-anomaly was given. Look at them, or leave that option out."
@@ -208,6 +220,6 @@ def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: R
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
     at = ["--tracking-uri", uri] if uri else []
-    past = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
-    command = ["vae-anomaly", "inspect", model, item, *name, *past, *at]
+    histories = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
+    command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at]
     click.echo(f"See why:\n  {' '.join(map(quote, command))}")

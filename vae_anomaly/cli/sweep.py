@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    Body,
+    TableOptions,
+    add_options,
+    bundled,
     json_option,
-    kinds_of,
     seed_option,
     table_options,
     tracking_option,
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking import LoggedSweep
     from vae_anomaly.vae.sweep import SweepCell, SweepReport, SweepSettings
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Item = TypeVar("Item", int, float)
 HEADER = ["latent size", "model", "RMSE", "nll", "KL", "-ELBO", "-ELBO/dim", "active",
           "expected", "info", "s"]  # fmt: skip
 LATENTS_SHOWN = 8
@@ -41,16 +44,19 @@ def sweep() -> None:
     """
 
 
-def _numbers(kind: type[int] | type[float]) -> Callable[..., tuple[float, ...] | None]:
-    """Read numbers separated by commas; an empty list is left to the grid to refuse."""
+def _list_of(
+    kind: Callable[[str], Item], what: str
+) -> Callable[[click.Context, click.Parameter, str | None], tuple[Item, ...] | None]:
+    """Read what commas separate; an empty list is left to the grid to refuse."""
 
-    def read(_: click.Context, param: click.Parameter, value: str | None) -> Any:
+    def read(
+        _: click.Context, param: click.Parameter, value: str | None
+    ) -> tuple[Item, ...] | None:
         if value is None:
             return None
         try:
             return tuple(kind(part) for part in value.split(",") if part.strip())
         except ValueError:
-            what = "whole numbers" if kind is int else "numbers"
             raise click.BadParameter(
                 f"{value!r} is no list of {what}. Write for example 1,4.", param=param
             ) from None
@@ -70,39 +76,65 @@ def _sigma(_: click.Context, param: click.Parameter, value: str) -> float | None
         ) from None
 
 
-def sweep_options(latents: str, steps: int) -> Callable[[Command], Command]:
-    """Add what every sweep takes: the grid, effort, and where the table goes."""
+@dataclass(frozen=True)
+class Run:
+    """The grid, the effort, and where the table goes, as every sweep takes them."""
 
-    def add(command: Command) -> Command:
-        command = seed_option(tracking_option(json_option(command)))
-        for option in reversed(
-            [
-                click.option("--beta", "betas", callback=_numbers(float), default="0.5,1,4",
-                             show_default=True, metavar="B,B,...", help="Weights of the KL."),
-                click.option("--latent-dim", "latent_dims", callback=_numbers(int),
-                             metavar="Z,Z,...", help=f"Latent sizes.  [default: {latents}]"),
-                click.option("--sigma", callback=_sigma, default="1", show_default=True,
-                             metavar="S|learned",
-                             help="Of the Gaussian likelihood, in the standardised unit."),
-                click.option("--steps", type=click.IntRange(min=1), default=steps, metavar="N",
-                             show_default=True, help="Optimisation steps of every model."),
-                click.option("--name", default="vae-anomaly-sweeps", show_default=True,
-                             metavar="EXPERIMENT", help="MLflow experiment of the runs."),
-                click.option("--no-track", is_flag=True, help="Log nothing to MLflow."),
-                click.option("--out", metavar="FILE", help="Write the report there, as JSON."),
-            ]
-        ):  # fmt: skip
-            command = option(command)
-        return command
+    betas: tuple[float, ...]
+    latent_dims: tuple[int, ...] | None
+    sigma: float | None
+    steps: int
+    name: str
+    no_track: bool
+    out: str | None
+    seed: int
+    uri: str | None
+    as_json: bool
 
-    return add
+    def settings(self, batch_size: int) -> SweepSettings:
+        """Return what `sweep` takes."""
+        from vae_anomaly.vae.sweep import SweepSettings
+
+        return SweepSettings(
+            sigma=self.sigma,
+            max_steps=self.steps,
+            batch_size=batch_size,
+            random_state=self.seed,
+        )
+
+
+def sweep_options(latents: str, steps: int) -> Callable[[Body], Body]:
+    """Add what every sweep takes; the command gets it as ``run``."""
+    options = add_options(
+        [
+            click.option("--beta", "betas", callback=_list_of(float, "numbers"),
+                         default="0.5,1,4", show_default=True, metavar="B,B,...",
+                         help="Weights of the KL."),
+            click.option("--latent-dim", "latent_dims", callback=_list_of(int, "whole numbers"),
+                         metavar="Z,Z,...", help=f"Latent sizes.  [default: {latents}]"),
+            click.option("--sigma", callback=_sigma, default="1", show_default=True,
+                         metavar="S|learned",
+                         help="Of the Gaussian likelihood, in the standardised unit."),
+            click.option("--steps", type=click.IntRange(min=1), default=steps, metavar="N",
+                         show_default=True, help="Optimisation steps of every model."),
+            click.option("--name", default="vae-anomaly-sweeps", show_default=True,
+                         metavar="EXPERIMENT", help="MLflow experiment of the runs."),
+            click.option("--no-track", is_flag=True, help="Log nothing to MLflow."),
+            click.option("--out", metavar="FILE", help="Write the report there, as JSON."),
+            seed_option,
+            tracking_option,
+            json_option,
+        ]
+    )  # fmt: skip
+    bundle = bundled("run", Run, [field.name for field in fields(Run)])
+    return lambda command: options(bundle(command))
 
 
 @sweep.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @table_options
 @sweep_options("2,8", 1000)
-def table(paths: tuple[str, ...], **options: Any) -> None:
+def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
     """Sweep dense networks on the normal rows of the tables PATH.
 
     Trains the plain autoencoder and a VAE for every beta and latent size, alike in all else, and
@@ -114,24 +146,15 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
       vae-anomaly sweep table 'days/*.parquet' --groups customer --no-track --json
     """
     from vae_anomaly.cli.train import table as train_table
-    from vae_anomaly.jobs import read_schema, sweep_table_job
+    from vae_anomaly.jobs import sweep_table_job
 
-    kinds = kinds_of(options["kinds"], options["ignore"])
-    schema = read_schema(options["schema_file"]) if options["schema_file"] else None
-    chosen = {key: options[key] for key in ("id_column", "groups", "betas", "latent_dims")}
-    chosen["label"] = options["labels"]
     with show_progress() as progress:
         report = sweep_table_job(
-            paths, settings=_settings(options), schema=schema, kinds=kinds, progress=progress,
-            **chosen,
+            paths, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(128),
+            schema=reading.schema, kinds=reading.kinds, label=reading.labels,
+            id_column=reading.id_column, groups=reading.groups, progress=progress,
         )  # fmt: skip
-    again = ["train", "table", *paths]
-    for option in ("labels", "id_column", "groups"):
-        again += [f"--{option.replace('_', '-')}", options[option]] if options[option] else []
-    again += ["--schema", options["schema_file"]] if options["schema_file"] else []
-    for option, given in (("--kind", options["kinds"]), ("--ignore", options["ignore"])):
-        again += [word for value in given for word in (option, value)]
-    _finish(report, options, again, train_table)
+    _finish(report, run, ["train", "table", *paths, *reading.words()], train_table)
 
 
 @sweep.command()
@@ -140,7 +163,7 @@ def table(paths: tuple[str, ...], **options: Any) -> None:
 @click.option("--size", type=click.IntRange(min=8), default=32, show_default=True,
               help="Pictures are resized to this side, in pixels.")  # fmt: skip
 @sweep_options("8,32", 600)
-def images(source: str, groups: str | None, size: int, **options: Any) -> None:
+def images(source: str, groups: str | None, size: int, run: Run) -> None:
     """Sweep convolutional networks on the pictures of good parts in DIR.
 
     Of a folder with train/good only that is used. A fifth of the pictures, whole groups, is held
@@ -154,39 +177,25 @@ def images(source: str, groups: str | None, size: int, **options: Any) -> None:
     from vae_anomaly.cli.train import images as train_images
     from vae_anomaly.jobs import sweep_images_job
 
-    grid = {"betas": options["betas"]}
-    grid |= {} if options["latent_dims"] is None else {"latent_dims": options["latent_dims"]}
-    settings = _settings(options, batch_size=64)
     with show_progress() as progress:
         report = sweep_images_job(
-            source, settings=settings, size=size, groups=groups, progress=progress, **grid
-        )
+            source, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(64),
+            size=size, groups=groups, progress=progress,
+        )  # fmt: skip
     again = ["train", "images", source, *(["--groups", groups] if groups else [])]
-    _finish(report, options, [*again, "--model", "conv"], train_images)
+    _finish(report, run, [*again, "--model", "conv"], train_images)
 
 
-def _settings(options: dict[str, Any], batch_size: int = 128) -> SweepSettings:
-    from vae_anomaly.vae.sweep import SweepSettings
-
-    return SweepSettings(
-        sigma=options["sigma"],
-        max_steps=options["steps"],
-        batch_size=batch_size,
-        random_state=options["seed"],
-    )
-
-
-def _finish(
-    report: SweepReport, options: dict[str, Any], again: list[str], train: click.Command
-) -> None:
-    """Keep the report, log it and tell it; an outage of the store is told last."""
-    if options["out"]:
-        _write(report, options["out"])
-    logged, outage = _log(report, options)
-    told = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
-    if not emit(told, as_json=options["as_json"]):
-        _tell(report)
-        _tell_next(report, options, again, train, logged)
+def _finish(report: SweepReport, run: Run, again: list[str], train: click.Command) -> None:
+    """Keep the report, log it and print it; an outage of the store is raised last."""
+    if run.out:
+        _write(report, run.out)
+    logged, outage = _log(report, run)
+    document = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
+    if not emit(document, as_json=run.as_json):
+        _print(report)
+        _print_logged(logged)
+        _print_next(report, run.uri, again, train)
     if outage is not None:
         raise outage
 
@@ -201,21 +210,21 @@ def _write(report: SweepReport, file: str) -> None:
 
 
 def _log(
-    report: SweepReport, options: dict[str, Any]
+    report: SweepReport, run: Run
 ) -> tuple[LoggedSweep | None, RegistryUnavailableError | None]:
     """Log to MLflow; an outage is returned, so that the table is printed all the same."""
     from vae_anomaly.errors import RegistryUnavailableError
     from vae_anomaly.tracking import log_sweep
 
-    if options["no_track"]:
+    if run.no_track:
         return None, None
     try:
-        return log_sweep(report, name=options["name"], uri=options["uri"]), None
+        return log_sweep(report, name=run.name, uri=run.uri), None
     except RegistryUnavailableError as err:
         return None, err
 
 
-def _tell(report: SweepReport) -> None:
+def _print(report: SweepReport) -> None:
     settings = report.settings
     sigma = "learned" if settings.sigma is None else f"fixed at {settings.sigma:g}"
     click.echo(f"Read {report.source}.")
@@ -231,8 +240,8 @@ def _tell(report: SweepReport) -> None:
     click.echo(
         f"RMSE: in {report.unit}. nll, KL, -ELBO and info (mutual, of data and latents): in nats."
     )
-    _tell_how_to_read(report)
-    _tell_collapse(report.cells, learned=settings.sigma is None)
+    _print_how_to_read(report)
+    _print_collapse(report.cells, learned=settings.sigma is None)
 
 
 def _row(cell: SweepCell) -> list[str]:
@@ -254,7 +263,7 @@ def _row(cell: SweepCell) -> list[str]:
     ]
 
 
-def _tell_how_to_read(report: SweepReport) -> None:
+def _print_how_to_read(report: SweepReport) -> None:
     click.echo(
         "How to read it: a lower RMSE is not better detection, an autoencoder copies defects, too. "
         "-ELBO (lower = better, always at beta 1) compares only models of the same data, unit, "
@@ -272,7 +281,7 @@ def _tell_how_to_read(report: SweepReport) -> None:
         )
 
 
-def _tell_collapse(cells: Sequence[SweepCell], *, learned: bool) -> None:
+def _print_collapse(cells: Sequence[SweepCell], *, learned: bool) -> None:
     """Name the latents that died, and what wakes them."""
     died = [(cell, cell.beta) for cell in cells if cell.collapsed and cell.beta is not None]
     for cell, beta in died:
@@ -290,19 +299,18 @@ def _tell_collapse(cells: Sequence[SweepCell], *, learned: bool) -> None:
         )
 
 
-def _tell_next(
-    report: SweepReport,
-    options: dict[str, Any],
-    again: list[str],
-    train: click.Command,
-    logged: LoggedSweep | None,
-) -> None:
+def _print_logged(logged: LoggedSweep | None) -> None:
     if logged is not None:
         click.echo(
             f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, experiment "
             f"{logged.experiment}, in {logged.store}"
         )
         click.echo(f"  look at it:   mlflow ui --backend-store-uri {logged.store}")
+
+
+def _print_next(
+    report: SweepReport, uri: str | None, again: list[str], train: click.Command
+) -> None:
     best = report.best
     if best is None:
         click.echo("\nEvery VAE collapsed. Sweep again with a lower --beta, or --sigma learned.")
@@ -311,9 +319,9 @@ def _tell_next(
     chosen = {"--beta": f"{best.beta:g}", "--latent-dim": str(best.latent_dim)}
     picked = [word for pair in chosen.items() if pair[0] in known for word in pair]
     unknown = [option for option in chosen if option not in known]
-    uri = ["--tracking-uri", options["uri"]] if options["uri"] else []
+    at = ["--tracking-uri", uri] if uri else []
     click.echo(f"\nThe lowest -ELBO has {best.name}. Train the detector:")
-    click.echo(f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *uri])}")
+    click.echo(f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *at])}")
     if unknown:
         click.echo(f"  ({' '.join(again[:2])} decides {' and '.join(unknown)} by itself)")
     if report.settings.sigma is not None:

@@ -107,6 +107,9 @@ class Text:
         return True
 
 
+Allowed = OneOf | Whole | Number | Text
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a detector.
@@ -133,7 +136,7 @@ class Parameter:
     """
 
     name: str
-    allowed: OneOf | Whole | Number | Text
+    allowed: Allowed
     default: str | int | float | None
     help: str
     unless: str = ""
@@ -194,6 +197,14 @@ _RANDOM_STATE = Parameter(
     option="--seed",
     option_default=0,
 )
+DEVICE: Final = Parameter(
+    "device",
+    Text("one of cpu, cuda, cuda:N or auto"),
+    "cpu",
+    "Where a model of images computes: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU where there "
+    "is one.",
+    metavar="WHERE",
+)
 
 TABULAR: Final = (
     Parameter(
@@ -217,7 +228,6 @@ TABULAR: Final = (
         Text("a categorical or boolean column"),
         None,
         "For `conditional`: the product, machine, ... of a row.",
-        unless="none",
         metavar="COLUMN",
     ),
     Parameter(
@@ -306,7 +316,6 @@ IMAGE: Final = (
         Text("folder, or a column of the manifest"),
         None,
         "For `conditional`: what it is told, `folder` or a column of the manifest.",
-        unless="none",
         metavar="WHERE",
     ),
     Parameter(
@@ -335,7 +344,6 @@ IMAGE: Final = (
         Text("a local .safetensors file"),
         None,
         "Its weights, a local .safetensors file; nothing is downloaded.",
-        unless="none",
         metavar="FILE",
     ),
     Parameter(
@@ -366,14 +374,7 @@ IMAGE: Final = (
         "float32",
         "Arithmetic of training; scores are float32.",
     ),
-    Parameter(
-        "device",
-        Text("one of cpu, cuda, cuda:N or auto"),
-        "cpu",
-        "Where a model of images computes: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU where there "
-        "is one.",
-        metavar="WHERE",
-    ),
+    DEVICE,
     _PRESET,
     _TARGET_FPR,
     _MAX_STEPS,
@@ -436,7 +437,7 @@ def _section(owner: str, command: str, parameters: Iterable[Parameter]) -> list[
 
 
 def _default(parameter: Parameter) -> str:
-    plain = parameter.unless or f"`{parameter.default}`"
+    plain = parameter.unless or ("none" if parameter.default is None else f"`{parameter.default}`")
     option = parameter.option_default
     return plain if option is None else f"{plain}; on the command line `{option}`"
 

@@ -127,7 +127,7 @@ def sweep_images_job(
     source: str | Path | Sequence[str | Path],
     *,
     betas: Sequence[float] = BETAS,
-    latent_dims: Sequence[int] = IMAGE_LATENTS,
+    latent_dims: Sequence[int] | None = None,
     autoencoder: bool = True,
     settings: SweepSettings | None = None,
     size: int = 32,
@@ -143,7 +143,8 @@ def sweep_images_job(
     ----------
     source : folder, manifest, or list of pictures
     betas : sequence of float
-    latent_dims : sequence of int
+    latent_dims : sequence of int, optional
+        8 and 32 unless given.
     autoencoder : bool
     settings : SweepSettings, optional
         Without ``channels``, those of the default network are taken.
@@ -165,7 +166,8 @@ def sweep_images_job(
     ConfigError
         If the grid does not fit the pictures.
     """
-    grid = SweepGrid(tuple(betas), tuple(latent_dims), autoencoder)
+    wanted = IMAGE_LATENTS if latent_dims is None else tuple(latent_dims)
+    grid = SweepGrid(tuple(betas), wanted, autoencoder)
     settings, told = (
         settings or SweepSettings(max_steps=600, batch_size=64),
         progress or null_progress,
