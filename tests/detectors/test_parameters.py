@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vae_anomaly.detectors.images.presets import PRESETS as IMAGE_PRESETS
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector
-from vae_anomaly.detectors.images import members as image_members
+from vae_anomaly.detectors.images.networks import members as image_members
+from vae_anomaly.detectors.images.settings import PRESETS as IMAGE_PRESETS
 from vae_anomaly.detectors.parameters import IMAGE, PRESETS, TABULAR, OneOf, faults_of, reference
 from vae_anomaly.detectors.tabular.members import MEMBERS
 from vae_anomaly.detectors.tabular.parameters import PRESETS as TABULAR_PRESETS
