@@ -14,7 +14,6 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.folds import assign_folds
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -281,13 +280,6 @@ def test_a_folder_with_defects_trains_on_its_good_pictures_only(good, tmp_path):
             Image.fromarray(picture).save(tmp_path / "train" / kind / f"{i}.png")
     detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(tmp_path)
     assert detector.fingerprint_["pictures"] == 10
-
-
-def test_groups_are_never_split_between_folds():
-    groups = np.repeat([f"part-{i}" for i in range(13)], 7)
-    folds = assign_folds(groups, 5, 0)
-    assert all(len(set(folds[groups == name])) == 1 for name in set(groups))
-    assert np.bincount(folds).max() - np.bincount(folds).min() <= 7
 
 
 def test_groups_widen_the_calibration_of_repeated_parts():

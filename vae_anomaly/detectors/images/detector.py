@@ -14,16 +14,10 @@ from torch import nn
 
 from vae_anomaly.arrays import Bools, Floats, Floats32
 from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.images import latents
 from vae_anomaly.detectors.images.examination import ImageExamination, examine
 from vae_anomaly.detectors.images.heatmaps import Region, contours, enlarge
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
-from vae_anomaly.detectors.images.latents import (
-    decode,
-    draw_prior,
-    embed,
-    reconstruct,
-    single_image,
-)
 from vae_anomaly.detectors.images.model import ModelAttributes
 from vae_anomaly.detectors.images.parameters import check_conditions_wanted, check_parameters
 from vae_anomaly.detectors.images.reasons import reasons_of, region_table
@@ -113,27 +107,10 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     Attributes
     ----------
     model_ : ImageModel
-        All that scoring needs beside the calibration; the following are read from it.
-    network_ : BankNetwork, PixelNetwork or TiledNetwork
-    image_score_ : ImageScore
-    heat_level_ : float
-        Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere; regions
-        and contours are drawn there.
-    channels_ : {1, 3}
-    registration_ : Registration or None
-        The reference that pictures are moved to; None where they are not.
-    refinement_ : Refinement or None
-        Of large pictures that are moved: the window that tells their shift to the pixel.
-    foreground_ : Foreground or None
-        The pixels that count; None where all do.
-    white_ : int
-        Of pictures of more than 8 bits, the value that is white: the smallest of 255, 1023, 4095,
-        16383 and 65535 that no training picture exceeds. Brighter pixels count as white.
-    conditions_ : tuple of str
-        Conditions seen in training; empty for models without.
-    latents_ : ndarray of shape (M, Z), float32, or None
-        Posterior means of at most 2,000 training pictures; None of a model saved without them.
-    random_state_ : int
+        All that scoring needs beside the calibration. ``network_``, ``image_score_``,
+        ``heat_level_``, ``channels_``, ``registration_``, ``refinement_``, ``foreground_``,
+        ``white_``, ``conditions_``, ``latents_`` and ``random_state_`` are read from it, see
+        `ModelAttributes`.
 
     Notes
     -----
@@ -419,8 +396,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             For ``model="bank"`` a preview of brightness at a quarter of the resolution: the model
             explains log-energies of filters, of which only the level can be shown as a picture.
         """
-        images = self._open(X)
-        return reconstruct(self.model_, images, self.device)
+        return latents.reconstruct(self._open(X), self.model_, self.device)
 
     def transform(self, X: object) -> Floats32:
         """Return where pictures lie among the latents.
@@ -431,21 +407,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             Posterior means: of the linear level for ``model="bank"``, of the VAE on pixels else;
             of ``vq`` the chosen codes, one position after another.
         """
-        images = self._open(X)
-        return embed(self.model_, images, self.device)
+        return latents.embed(self._open(X), self.model_, self.device)
 
     def _decode(self, z: Floats32, conditions: object = None) -> Floats32:
-        return decode(self.model_, z, self.device, conditions)
+        return latents.decode(z, self.model_, self.device, conditions)
 
     def _draw_prior(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        return draw_prior(self.model_, n, generator)
+        return latents.draw_prior(self.model_, n, generator)
 
     def _latent_reference(self) -> Floats32 | None:
         check_is_fitted(self, "model_")
         return self.model_.latents
 
     def _one(self, item: object) -> object:
-        return single_image(item)
+        return latents.single_image(item)
 
     # ------------------------------------------------------------------ saving
 

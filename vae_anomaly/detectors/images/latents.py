@@ -18,7 +18,7 @@ from vae_anomaly.devices import exact_float32
 from vae_anomaly.errors import ConfigError
 
 
-def reconstruct(model: ImageModel, images: ImageList, device: str) -> Floats32:
+def reconstruct(images: ImageList, model: ImageModel, device: str) -> Floats32:
     """Return what the VAE expects in place of each image, (N, s, s[, 3]) in [0, 1]."""
     network = _with_latents(model)
     parts = [
@@ -28,7 +28,7 @@ def reconstruct(model: ImageModel, images: ImageList, device: str) -> Floats32:
     return _as_images(torch.cat(parts))
 
 
-def embed(model: ImageModel, images: ImageList, device: str) -> Floats32:
+def embed(images: ImageList, model: ImageModel, device: str) -> Floats32:
     """Return posterior means, (N, Z)."""
     network = _with_latents(model)
     parts = [
@@ -39,7 +39,7 @@ def embed(model: ImageModel, images: ImageList, device: str) -> Floats32:
     return means
 
 
-def decode(model: ImageModel, z: Floats32, device: str, conditions: object = None) -> Floats32:
+def decode(z: Floats32, model: ImageModel, device: str, conditions: object = None) -> Floats32:
     """Return the images of latents (N, Z), by default under the first condition there is."""
     network, codes = _with_latents(model), None
     place = to_device(network, device)

@@ -66,26 +66,26 @@ class ImageModel:
 
 
 class ModelAttributes:
-    """What scikit-learn users read of a fitted detector: the model's parts, by names that end in _.
-
-    `ImageVAEDetector` says what each is.
-    """
+    """What a fitted detector shows of its model, by names that end in _ as scikit-learn has it."""
 
     model_: ImageModel
 
     @property
     def network_(self) -> ImageNetwork:
-        """Network that looks at images."""
+        """From images to maps."""
         return self.model_.network
 
     @property
     def image_score_(self) -> ImageScore:
-        """Judge of maps and statistics."""
+        """From maps to the raw score."""
         return self.model_.score
 
     @property
     def heat_level_(self) -> float:
-        """Heat from which a region is shown."""
+        """Heat that only ``target_fpr`` of held-out normals (5 % at least) exceed anywhere.
+
+        Regions and contours are drawn there.
+        """
         return self.model_.heat_level
 
     @property
@@ -95,35 +95,38 @@ class ModelAttributes:
 
     @property
     def registration_(self) -> Registration | None:
-        """Reference that images are moved to."""
+        """The reference that images are moved to; None where they are not."""
         return self.model_.placing.registration
 
     @property
     def refinement_(self) -> Refinement | None:
-        """Window that tells the shift of a large image."""
+        """Of large images that are moved: the window that tells their shift to the pixel."""
         return self.model_.placing.refinement
 
     @property
     def foreground_(self) -> Foreground | None:
-        """Pixels that count."""
+        """The pixels that count; None where all do."""
         return self.model_.placing.foreground
 
     @property
     def white_(self) -> int:
-        """White of images of more than 8 bits."""
+        """Of images of more than 8 bits, the value that is white; brighter pixels count as white.
+
+        The smallest of 255, 1023, 4095, 16383 and 65535 that no training image exceeds.
+        """
         return self.model_.placing.white
 
     @property
     def conditions_(self) -> tuple[str, ...]:
-        """Conditions seen in training."""
+        """Conditions seen in training; empty for models without."""
         return self.model_.conditions
 
     @property
     def latents_(self) -> Floats32 | None:
-        """Posterior means of training images."""
+        """Posterior means of at most 2,000 training images, (M, Z); None of older models."""
         return self.model_.latents
 
     @property
     def random_state_(self) -> int:
-        """Seed of the training."""
+        """Seed of the training, drawn where none was given."""
         return self.model_.random_state

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +29,8 @@ from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.onnx.graph import OUTPUTS, ScoringGraph
-from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
+from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
+from vae_anomaly.files import replace_file
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.version import __version__
 
@@ -120,7 +119,8 @@ def export_onnx(
     }
     data = _translated(graph, batches[0], metadata)
     difference = _compare(_session(runtime, data), batches, wanted)
-    _write(path, data)
+    with replace_file(path) as temporary:
+        temporary.write_bytes(data)
     return OnnxExport(path, channels, len(data), difference, threshold)
 
 
@@ -241,21 +241,3 @@ def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[AnyFloats, .
                 )
         largest = max(largest, float(np.abs(found[1] - expected[1]).max()))
     return largest
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the final place and rename, so that nobody reads half a file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).chmod(0o644)  # mkstemp made it private
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as err:
-        raise StorageError(
-            f"Cannot write {path}: {err}. Free some space or choose another file."
-        ) from err

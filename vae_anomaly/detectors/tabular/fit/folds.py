@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vae_anomaly.arrays import Ints
+from vae_anomaly.detectors.folds import deal
 from vae_anomaly.errors import NotEnoughDataError
 
 MIN_ROWS = 10
@@ -143,12 +144,6 @@ def _partition(rows: Ints, groups: Ints | None, n_folds: int) -> list[Ints]:
     """Cut rows into folds of about equal size, groups whole; the largest groups are dealt first."""
     if groups is None:
         return [part for part in np.array_split(rows, n_folds) if len(part)]
-    present, counts = np.unique(groups[rows], return_counts=True)
-    n_folds = min(n_folds, len(present))
-    sizes, fold_of = np.zeros(n_folds), {}
-    for place in np.argsort(-counts, kind="stable"):
-        fold = int(np.argmin(sizes))
-        fold_of[int(present[place])] = fold
-        sizes[fold] += counts[place]
-    folds = np.array([fold_of[int(group)] for group in groups[rows]])
-    return [rows[folds == fold] for fold in range(n_folds)]
+    names, members = np.unique(groups[rows], return_inverse=True)
+    folds = deal(np.bincount(members), np.arange(len(names)), n_folds)[members]
+    return [rows[folds == fold] for fold in range(min(n_folds, len(names)))]
