@@ -1,22 +1,28 @@
-"""Put a file in its place whole or not at all."""
+"""Put files and folders in their place whole or not at all; say what a file holds by its digest."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from vae_anomaly.errors import StorageError, VaeAnomalyError
 from vae_anomaly.failpoints import reach
 
 PARTIAL = ".partial"
+REMEDY: Final = "Free some space or choose another --out, then run again."
 _BLOCK_BYTES = 1 << 20
 
 
 @contextmanager
-def replace_file(target: Path) -> Iterator[Path]:
+def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; when the block ends well it takes its place.
 
     The order is: write, flush to disk, rename, flush the folder. A crash at any point leaves the
@@ -26,6 +32,8 @@ def replace_file(target: Path) -> Iterator[Path]:
     ----------
     target : Path
         The file to make or replace.
+    remedy : str
+        What to do where it cannot be written, for the message.
 
     Yields
     ------
@@ -39,24 +47,55 @@ def replace_file(target: Path) -> Iterator[Path]:
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        reach("temp-written")
-        _sync(temporary)
-        reach("temp-synced")
-        temporary.replace(target)
-        reach("renamed")
-        _sync(target.parent)
-        reach("folder-synced")
-    except VaeAnomalyError:
-        raise
-    except OSError as err:
-        raise StorageError(
-            f"{target} cannot be written: {err.strerror or err}. An earlier file of that name is "
-            "intact. Free some space or choose another --out, then run again."
-        ) from err
+        with _or_storage_error(target, "file", remedy):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            reach("temp-written")
+            _sync(temporary)
+            reach("temp-synced")
+            temporary.replace(target)
+            reach("renamed")
+            _sync(target.parent)
+            reach("folder-synced")
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextmanager
+def replace_folder(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
+    """Yield an empty folder beside ``target``; when the block ends well it takes its place.
+
+    A reader sees the older folder or the newer one, never a part of either.
+
+    Parameters
+    ----------
+    target : Path
+        The folder to make or replace.
+    remedy : str
+        What to do where it cannot be written, for the message.
+
+    Yields
+    ------
+    staging : Path
+        Where to write files. It is removed if the block raises.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or not writable. An earlier ``target`` is intact.
+    """
+    with _or_storage_error(target, "folder", remedy):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield staging
+            for path in staging.iterdir():
+                _sync(path)
+            staging.chmod(0o755)  # mkdtemp made it private
+            _swap(staging, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def remove_stale(root: Path) -> int:
@@ -67,16 +106,77 @@ def remove_stale(root: Path) -> int:
     return len(stale)
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read in blocks."""
+def json_text(content: object) -> str:
+    """Return JSON for a file: indented, its keys sorted; NaN raises ValueError."""
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def write_json(content: object, path: str | Path, remedy: str = REMEDY) -> Path:
+    """Write JSON as `json_text` gives it, in one step, and return its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; an earlier file is intact.
+    """
+    target, text = Path(path), json_text(content)
+    with replace_file(target, remedy) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target
+
+
+def sha256_of(*contents: bytes | str | Path) -> str:
+    """Return one SHA-256, in hexadecimal, of bytes, texts (as UTF-8) and what files hold.
+
+    Examples
+    --------
+    >>> sha256_of("ab") == sha256_of("a", b"b")
+    True
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
+    for content in contents:
+        if isinstance(content, Path):
+            with content.open("rb") as file:
+                while block := file.read(_BLOCK_BYTES):
+                    digest.update(block)
+        else:
+            digest.update(content.encode() if isinstance(content, str) else content)
     return digest.hexdigest()
 
 
+@contextmanager
+def _or_storage_error(target: Path, kind: str, remedy: str) -> Iterator[None]:
+    """Turn what a full or closed disk raises into one error of ours."""
+    try:
+        yield
+    except VaeAnomalyError:
+        raise
+    except OSError as err:
+        raise StorageError(
+            f"{target} cannot be written: {err.strerror or err}. An earlier {kind} of that name is "
+            f"intact. {remedy}"
+        ) from err
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Put ``staging`` in the place of ``target``; the old one stays until the new one stands."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    target.rename(retired / "old")
+    try:
+        staging.rename(target)
+    except OSError:
+        (retired / "old").rename(target)
+        raise
+    finally:
+        shutil.rmtree(retired, ignore_errors=True)
+
+
 def _sync(path: Path) -> None:
+    if os.name == "nt":
+        return  # what is open for reading cannot be flushed there, and a folder cannot be opened
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -16,11 +16,7 @@ It is read back only when the list of files, every digest and the format version
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +27,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from vae_anomaly.arrays import Arrays
-from vae_anomaly.errors import ConfigError, ModelRefusedError, StorageError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.files import json_text, replace_folder, sha256_of
 from vae_anomaly.version import __version__
 
 FORMAT_VERSION = "1.0"
@@ -109,20 +106,12 @@ def write_model(state: DetectorState, path: str | Path) -> Path:
     """
     target = Path(path)
     _check_replaceable(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as err:
-        raise StorageError(f"Cannot write the model to {target}: {err}.") from err
-    try:
-        _write_files(staging, _serialise(state))
-        _swap(staging, target)
-    except OSError as err:
-        raise StorageError(
-            f"Cannot write the model to {target}: {err}. Free some space or choose another folder."
-        ) from err
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    contents = _serialise(state)
+    sums = "".join(f"{sha256_of(data)}  {name}\n" for name, data in sorted(contents.items()))
+    remedy = "Free some space or choose another folder for the model."
+    with replace_folder(target, remedy) as staging:
+        for name, data in {**contents, SUMS: sums.encode()}.items():
+            (staging / name).write_bytes(data)
     return target
 
 
@@ -165,7 +154,7 @@ def model_digest(path: str | Path) -> str:
     ModelRefusedError
         If the directory holds no ``SHA256SUMS``.
     """
-    return hashlib.sha256(_read_file(Path(path), SUMS)).hexdigest()
+    return sha256_of(_read_file(Path(path), SUMS))
 
 
 def _serialise(state: DetectorState) -> dict[str, bytes]:
@@ -183,8 +172,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         header["probability"] = state.probability
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
-        "detector.json": _dump_json(header),
-        "threshold.json": _dump_json(state.threshold),
+        "detector.json": json_text(header).encode(),
+        "threshold.json": json_text(state.threshold).encode(),
         "weights.safetensors": save_tensors(_contiguous(state.weights)),
     }
 
@@ -193,41 +182,11 @@ def _contiguous(arrays: Arrays) -> Arrays:
     return {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
 
 
-def _dump_json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
-
-
 def _parse_json(folder: Path, name: str, content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError as err:
         raise ModelRefusedError(f"{folder / name} is not valid JSON: {err}.") from err
-
-
-def _write_files(folder: Path, contents: dict[str, bytes]) -> None:
-    sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in sorted(contents.items()))
-    for name, data in {**contents, SUMS: sums.encode()}.items():
-        with (folder / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    folder.chmod(0o755)  # mkdtemp made it private
-
-
-def _swap(staging: Path, target: Path) -> None:
-    """Put ``staging`` in the place of ``target``; the old model stays until the new one stands."""
-    if not target.exists():
-        staging.rename(target)
-        return
-    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    target.rename(retired / "model")
-    try:
-        staging.rename(target)
-    except OSError:
-        (retired / "model").rename(target)
-        raise
-    finally:
-        shutil.rmtree(retired, ignore_errors=True)
 
 
 def _check_replaceable(target: Path) -> None:
@@ -252,7 +211,7 @@ def _verified_contents(folder: Path) -> dict[str, bytes]:
     _check_file_list(folder, present - {SUMS}, expected)
     contents = {name: _read_file(folder, name) for name in MODEL_FILES}
     for name, data in contents.items():
-        if _sha256(data) != expected[name]:
+        if sha256_of(data) != expected[name]:
             raise ModelRefusedError(
                 f"{folder / name} was changed after it was saved: its SHA-256 is not the recorded "
                 "one. Restore the file or train again."
@@ -294,7 +253,3 @@ def _read_file(folder: Path, name: str) -> bytes:
         raise ModelRefusedError(
             f"{folder} is not a model folder: {name} cannot be read ({err.strerror})."
         ) from err
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import write_json
 
 
 class JsonRecord(BaseModel):
@@ -47,9 +48,8 @@ class JsonRecord(BaseModel):
             raise DataError(f"Not {cls.noun}: {first['msg']} at {where}. {cls.remedy}") from None
 
     def save(self, path: str | Path) -> None:
-        """Write the record as JSON."""
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        """Write the record as JSON, in one step."""
+        write_json(self.to_dict(), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

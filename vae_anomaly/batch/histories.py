@@ -29,7 +29,7 @@ from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, ModelRefusedError
-from vae_anomaly.files import replace_file, sha256_of
+from vae_anomaly.files import sha256_of
 
 logger = logging.getLogger(__name__)
 FOLDER = "state"
@@ -218,12 +218,10 @@ class HistoryNight:
         if self.start is None:
             return []
         names = [f"{FOLDER}/{self.key}.npz"]
-        with replace_file(root / names[0]) as temporary:
-            self._after.save(temporary)
+        self._after.save(root / names[0])
         if not self.start.own:
             names.append(f"{FOLDER}/{START}{self.start.digest[:16]}.npz")
-            with replace_file(root / names[1]) as temporary:
-                self._before.save(temporary)
+            self._before.save(root / names[1])
         return names
 
     def _warn_of_odd_times(

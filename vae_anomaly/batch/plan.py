@@ -6,7 +6,6 @@ thousand, sorted. The key of a partition names its output, so it follows from na
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -153,11 +152,14 @@ def input_digest(partition: Partition) -> str:
     """Return one SHA-256 for names, contents and conditions of a partition's files."""
     if partition.kind == "table":
         return _digest_of(partition.files[0])
-    digest = hashlib.sha256()
-    for file in partition.files:
-        told = f"  {file.condition}" if file.condition is not None else ""
-        digest.update(f"{_digest_of(file)}  {file.id}{told}\n".encode())
-    return digest.hexdigest()
+    return sha256_of(
+        *(
+            f"{_digest_of(file)}  {file.id}"
+            + (f"  {file.condition}" if file.condition is not None else "")
+            + "\n"
+            for file in partition.files
+        )
+    )
 
 
 def _digest_of(file: SourceFile) -> str:

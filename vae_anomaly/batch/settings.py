@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.persistence import model_digest
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Options:
     def digest(self) -> str:
         """Return a SHA-256 of everything here and of the layout of the output."""
         values = {**asdict(self), "layout": LAYOUT_VERSION}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return sha256_of(json.dumps(values, sort_keys=True))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from vae_anomaly.errors import StorageError
+from vae_anomaly.files import replace_file, write_json
 from vae_anomaly.reports.figures import evaluation_figures
 
 if TYPE_CHECKING:
@@ -27,29 +26,8 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
         If it cannot be written.
     """
     target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, dpi=DPI, format="png")
-    except OSError as err:
-        raise StorageError(f"Cannot write {target}: {err}. Choose another --out.") from err
-    return target
-
-
-def write_json(content: Mapping[str, Any], path: str | Path) -> Path:
-    """Write a report as JSON and return its path; NaN is refused.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written.
-    """
-    target = Path(path)
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text + "\n", encoding="utf-8")
-    except OSError as err:
-        raise StorageError(f"Cannot write {target}: {err}. Choose another --out.") from err
+    with replace_file(target) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
     return target
 
 

@@ -9,7 +9,6 @@ reliability are measured on items that were left out of fitting it (cross-fittin
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -22,6 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
 from vae_anomaly.records import JsonRecord
 
@@ -196,7 +196,7 @@ def calibrate_probability(
         reliability=_reliability(left_out, y),
         n_normals=int(np.sum(~y)),
         n_anomalies=int(np.sum(y)),
-        data_hash=hashlib.sha256(s.tobytes() + y.tobytes()).hexdigest(),
+        data_hash=sha256_of(s.tobytes(), y.tobytes()),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field, FiniteFloat
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
+from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
 from vae_anomaly.records import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
@@ -25,10 +25,7 @@ def _today() -> str:
 
 def data_hash(*arrays: AnyArray) -> str:
     """Return the SHA-256 of what chose a threshold: scores, and labels where there are any."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-    return digest.hexdigest()
+    return sha256_of(*(np.ascontiguousarray(one, dtype="<f8").tobytes() for one in arrays))
 
 
 class ThresholdRecord(JsonRecord):

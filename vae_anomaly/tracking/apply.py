@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
@@ -62,10 +62,8 @@ def score_scale(path: str | Path) -> str:
     It covers weights and calibration of a model directory, not its threshold: a version that
     differs in the threshold only has the same scale.
     """
-    digest = hashlib.sha256()
-    for name in _SCALE_FILES:
-        digest.update(name.encode() + b"\0" + (Path(path) / name).read_bytes())
-    return digest.hexdigest()[:16]
+    folder = Path(path)
+    return sha256_of(*(one for name in _SCALE_FILES for one in (f"{name}\0", folder / name)))[:16]
 
 
 def bind(fact: _Fact, model: ResolvedModel) -> _Fact:

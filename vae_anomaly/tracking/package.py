@@ -14,7 +14,6 @@ into a tag of the model version when it is registered, and is checked before any
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shutil
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.version import __version__
 
@@ -126,14 +126,14 @@ def file_digests(folder: Path) -> dict[str, str]:
         if path.is_symlink():
             raise ModelRefusedError(f"{folder} holds a symbolic link, {name}. A model has none.")
         if path.is_file():
-            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            digests[name] = sha256_of(path)
     return digests
 
 
 def listing_digest(files: Mapping[str, str]) -> str:
     """Return one SHA-256 for a set of files and their digests."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return sha256_of(lines)
 
 
 def check_package(folder: Path, files: Mapping[str, str], what: str) -> Path:

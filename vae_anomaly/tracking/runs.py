@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import re
 import shutil
 import tempfile
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
+from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.tracking.lookups import TAG, experiment_id
 from vae_anomaly.tracking.package import (
@@ -296,7 +296,7 @@ def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, F
     if state.schema is not None:
         documents["schema.json"] = state.schema
     for file, content in documents.items():
-        (folder / file).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        write_json(content, folder / file)
     if figures:
         (folder / "figures").mkdir()
     for title, figure in figures.items():
@@ -432,9 +432,7 @@ def _ensure_name(client: Any, name: str) -> None:
 
 
 def _write_run(record: Path, run: _Run) -> None:
-    partial = record / f".run.{os.getpid()}.tmp"
-    partial.write_text(json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
-    partial.replace(record / "run.json")
+    write_json(asdict(run), record / "run.json")
 
 
 def _read_run(record: Path) -> _Run:

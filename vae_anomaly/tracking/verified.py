@@ -24,6 +24,7 @@ from vae_anomaly.errors import (
     RegistryUnavailableError,
     StorageError,
 )
+from vae_anomaly.files import write_json
 from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.lookups import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
@@ -280,11 +281,8 @@ def _memory(ref: str, store: str) -> Path:
 def _remember(ref: str, store: str, model: ResolvedModel, files: dict[str, str]) -> None:
     """Write down what a reference meant, for the day when the registry is away and we are asked."""
     note = {"ref": ref, "name": model.name, "version": model.version, "kind": model.kind}
-    path = _memory(ref, store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    partial.write_text(json.dumps({**note, "files": files}, indent=2, sort_keys=True))
-    partial.replace(path)
+    remedy = "Free some space or set VAE_ANOMALY_CACHE to another folder."
+    write_json({**note, "files": files}, _memory(ref, store), remedy)
 
 
 def _recall(ref: str, store: str) -> ResolvedModel:

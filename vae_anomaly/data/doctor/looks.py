@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from vae_anomaly.data.images.decode import ImageInfo, decode_image, probe_image
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ImageError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress
 
 THUMBNAIL: Final = 96
@@ -123,7 +123,7 @@ def _look_at(item: ImageItem) -> Look:
         item,
         None,
         info,
-        hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest(),
+        sha256_of(pixels.tobytes()),
         small.astype(np.float16),
         (pixels.shape[0], pixels.shape[1]),
         int(pixels.max()),

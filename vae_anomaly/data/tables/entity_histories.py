@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from vae_anomaly.data.tables.entity_features import EntityHistory
 from vae_anomaly.data.tables.infer import infer_column
 from vae_anomaly.data.tables.kinds import ColumnKind
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
+from vae_anomaly.files import replace_file
 
 FORMAT = 1
 
@@ -239,16 +239,19 @@ class EntityHistories:
         return histories
 
     def save(self, path: str | Path) -> Path:
-        """Write the state and its declaration to one ``.npz`` file; same rows, same bytes.
+        """Write the state and its declaration to one ``.npz`` file, in one step.
 
-        The file is not put in place in one step: who needs that writes beside it and renames.
+        The same rows give the same bytes.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written; an earlier file is intact.
         """
         declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
-        with Path(path).open("wb") as file:
-            arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
+        arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
+        with replace_file(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **(arrays | self.arrays()))
-            file.flush()
-            os.fsync(file.fileno())
         return Path(path)
 
     @classmethod

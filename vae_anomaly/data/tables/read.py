@@ -27,9 +27,9 @@ from vae_anomaly.data.tables.files import (
 )
 from vae_anomaly.data.tables.frames import as_frame, to_frame
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import sha256_of
 
 _BUFFER_BYTES: Final = 1 << 18
-_BLOCK_BYTES: Final = 1 << 22
 _CSV_ROWS: Final = 1 << 16
 
 
@@ -207,13 +207,8 @@ def file_fingerprint(files: Sequence[Path], rows: int, columns: Sequence[str]) -
     dict
         As `fingerprint`, and "over": "files". Of one file "sha256" is what ``sha256sum`` says.
     """
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
     return {
-        "rows": rows, "columns": [*columns], "sha256": digest.hexdigest(), "over": "files",
+        "rows": rows, "columns": [*columns], "sha256": sha256_of(*files), "over": "files",
     }  # fmt: skip
 
 

@@ -7,10 +7,7 @@ never come from two different moments, and no pickle.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from vae_anomaly.errors import ModelRefusedError, StorageError
+from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.files import replace_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,24 +54,9 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """
     header = {"format": FORMAT, "facts": json.dumps(checkpoint.facts)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
-    content = save(tensors, metadata=header)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as err:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        raise StorageError(
-            f"The checkpoint {path} cannot be written: {err}. Free some space or choose a folder "
-            "that can be written to."
-        ) from err
+    remedy = "Free some space or choose a folder that can be written to."
+    with replace_file(path, remedy) as temporary:
+        temporary.write_bytes(save(tensors, metadata=header))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

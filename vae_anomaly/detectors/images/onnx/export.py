@@ -119,7 +119,7 @@ def export_onnx(
     }
     data = _translated(graph, batches[0], metadata)
     difference = _compare(_session(runtime, data), batches, wanted)
-    with replace_file(path) as temporary:
+    with replace_file(path, "Free some space or choose another file.") as temporary:
         temporary.write_bytes(data)
     return OnnxExport(path, channels, len(data), difference, threshold)
 
