@@ -66,10 +66,8 @@ class StackedLinear(nn.Module):
 
     Parameters
     ----------
-    n_members, n_in, n_out : int
     gain : float
         Weights start as N(0, gain^2 / n_in).
-    bias : bool
     """
 
     def __init__(
@@ -96,8 +94,6 @@ class TypedLikelihood(nn.Module):
 
     Parameters
     ----------
-    n_members : int
-    layout : TargetLayout
     codebook : Tensor of shape (K, sum(classes), D), optional
         What each class of each discrete column adds to the encoded features; `mean` needs it.
     n_features : int
@@ -202,11 +198,8 @@ class EnsembleVAE(nn.Module):
 
     Parameters
     ----------
-    n_members : int
     n_features : int
         D, encoded features.
-    latent_dim : int
-    layout : TargetLayout
     hidden : int
         Width of the hidden layers.
     sees_mask : bool
@@ -291,7 +284,6 @@ class EnsembleVAE(nn.Module):
         x : Tensor of shape (N, K, D) or (N, K, 2 D)
             Rows first, so that a training loop can take batches; each member's own view.
         target : Tensor of shape (N, K, n_targets)
-        generator : torch.Generator, optional
         weights : Tensor of shape (N, K), optional
             Multiplies the terms of each row for each member; 0 hides a row from a member.
         sample : bool, optional

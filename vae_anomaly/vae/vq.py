@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
@@ -227,7 +227,7 @@ class VQVAE(VAE):
         return flat[rows]
 
 
-def _float32(x: Tensor) -> AbstractContextManager[Any]:
+def _float32(x: Tensor) -> AbstractContextManager[object]:
     """Choose codes and follow them in float32, where the rest of the network is in bfloat16."""
     kind = x.device.type
     if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):

@@ -115,10 +115,6 @@ def _crossing(found: NameGroups, known: Sequence[ImageItem]) -> Iterator[Finding
 def name_groups(items: Sequence[ImageItem]) -> NameGroups | None:
     """Find the field of the names that says which pictures belong together.
 
-    Parameters
-    ----------
-    items : sequence of ImageItem
-
     Returns
     -------
     NameGroups or None

@@ -63,7 +63,6 @@ class Report:
 
     Parameters
     ----------
-    source : str
     kind : {"images", "table"}
     summary : dict
         Numbers and names: how many items, sizes, columns with their kinds.

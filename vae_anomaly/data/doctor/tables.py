@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ _LABEL_NAME = re.compile(
 
 
 def check_table_files(
-    source: Any, *, label: str | None = None, progress: Progress | None = None
+    source: object, *, label: str | None = None, progress: Progress | None = None
 ) -> Report:
     """Read table files one by one, report those that cannot be read, and check the rest.
 

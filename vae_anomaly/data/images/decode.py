@@ -90,7 +90,6 @@ class ImageInfo:
         Pillow's name for how pixels are stored, such as "L" or "RGB".
     width, height : int
         In pixels, before the picture is turned upright.
-    size_bytes : int
     """
 
     format: str

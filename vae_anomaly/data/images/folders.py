@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -55,7 +55,6 @@ class ImageItem:
         Where the file is.
     kind : str, optional
         "good" or the kind of defect.
-    is_anomaly : bool, optional
     mask : Path, optional
         A picture of the same size, not zero where the defect is.
     group : str, optional
@@ -130,7 +129,6 @@ def condition_of(item: ImageItem, where: str) -> str | None:
 
     Parameters
     ----------
-    item : ImageItem
     where : str
         "folder", the name of the folder that the picture lies in; or a column of the manifest.
 
@@ -327,13 +325,13 @@ def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
     labels = _labels(manifest, frame)
     root = manifest.parent
     for row in range(len(frame)):
-        cell: dict[str, Any] = {name: values[row] for name, values in texts.items()}
+        cell: dict[str, str | None] = {name: values[row] for name, values in texts.items()}
         file = _inside(root, cell["path"], manifest, row)
         mask = cell.get("mask")
         kind = cell.get("kind")
         known = kind.lower() not in GOOD_NAMES if kind else None
         yield ImageItem(
-            id=cell.get("id") or PurePosixPath(cell["path"]).as_posix(),
+            id=cell.get("id") or PurePosixPath(str(cell["path"])).as_posix(),
             path=file,
             kind=kind,
             is_anomaly=known if labels[row] is None else labels[row],

@@ -16,9 +16,7 @@ def add_flaw(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[Scene, 
 
     Parameters
     ----------
-    scene : Scene
     kind : {"scratch", "hole", "stain"}
-    rng : numpy Generator
 
     Returns
     -------

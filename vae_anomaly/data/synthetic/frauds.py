@@ -23,9 +23,6 @@ def insert_frauds(n: int, days: int, world: World, rng: np.random.Generator) -> 
     ----------
     n : int
         Rows.
-    days : int
-    world : World
-    rng : numpy Generator
 
     Returns
     -------

@@ -36,7 +36,6 @@ def render_plate(size: int, rng: np.random.Generator) -> Scene:
     ----------
     size : int
         Height and width, pixels.
-    rng : numpy Generator
 
     Returns
     -------
@@ -66,7 +65,6 @@ def render_cloth(size: int, rng: np.random.Generator) -> Scene:
     ----------
     size : int
         Height and width, pixels.
-    rng : numpy Generator
 
     Returns
     -------
@@ -168,8 +166,6 @@ def smooth_noise(
 
     Parameters
     ----------
-    shape : (H, W)
-    rng : numpy Generator
     sigma_rows, sigma_columns : float, pixels
 
     Returns

@@ -22,7 +22,6 @@ class Category:
 
     Parameters
     ----------
-    name : str
     weight : float
         Relative number of payments.
     typical : float

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.api.extensions import ExtensionDtype
 
 from vae_anomaly.arrays import Floats, Indices, Objects, Times
 
@@ -59,10 +60,6 @@ _INFERRED: Final[dict[str, Storage]] = {
 
 def storage_of(series: pd.Series) -> Storage:
     """Tell how a column is stored, from its type and, for Python objects, from its values.
-
-    Parameters
-    ----------
-    series : pandas.Series
 
     Returns
     -------
@@ -229,7 +226,7 @@ def _dense(series: pd.Series) -> pd.Series:
     return series
 
 
-def _arrow_is_plain(kind: Any) -> bool:
+def _arrow_is_plain(kind: pa.DataType) -> bool:
     """Tell whether pandas answers for an Arrow-backed type as it does for its own."""
     return bool(
         pa.types.is_integer(kind)
@@ -240,7 +237,7 @@ def _arrow_is_plain(kind: Any) -> bool:
     )
 
 
-def _from_arrow(series: pd.Series, kind: Any) -> pd.Series:
+def _from_arrow(series: pd.Series, kind: pa.DataType) -> pd.Series:
     """Turn Arrow decimals to float64, dates to times, the rest to what pandas makes of it."""
     array = pa.chunked_array(series.array.__arrow_array__())
     if pa.types.is_dictionary(kind):
@@ -254,7 +251,7 @@ def _from_arrow(series: pd.Series, kind: Any) -> pd.Series:
     return pd.Series(array.to_pandas()).set_axis(series.index)
 
 
-def _storage_of_type(dtype: Any) -> Storage | None:
+def _storage_of_type(dtype: np.dtype | ExtensionDtype) -> Storage | None:
     """Tell the storage by the type alone; None where the values must be asked."""
     types = pd.api.types
     if types.is_bool_dtype(dtype):
@@ -268,7 +265,7 @@ def _storage_of_type(dtype: Any) -> Storage | None:
     return None if types.is_object_dtype(dtype) else "text"
 
 
-def _is_duration(dtype: Any) -> bool:
+def _is_duration(dtype: np.dtype | ExtensionDtype) -> bool:
     return isinstance(dtype, pd.ArrowDtype) and bool(pa.types.is_duration(dtype.pyarrow_dtype))
 
 
@@ -293,7 +290,7 @@ def _without_infinite(values: Floats, codes: Codes) -> tuple[Floats, Codes]:
     return np.where(infinite, np.nan, values), codes
 
 
-def _by_cell(series: pd.Series, read: Callable[[Any], float | None]) -> tuple[Floats, Codes]:
+def _by_cell(series: pd.Series, read: Callable[[object], float | None]) -> tuple[Floats, Codes]:
     """Read every distinct cell alone; `read` gives None for a cell that it cannot read."""
     places, distinct = _distinct(series)
     read_cells = [*(read(cell) for cell in distinct), math.nan]  # the last is for missing cells
@@ -305,7 +302,7 @@ def _by_cell(series: pd.Series, read: Callable[[Any], float | None]) -> tuple[Fl
     return values[places], codes[places]
 
 
-def _distinct(series: pd.Series) -> tuple[Indices, Any]:
+def _distinct(series: pd.Series) -> tuple[Indices, pd.Index]:
     """Return the place of each cell among the distinct values (-1: missing), and these values."""
     try:
         return pd.factorize(series, use_na_sentinel=True)
@@ -330,7 +327,7 @@ def _number(cell: Any) -> float | None:
         return None
 
 
-def _boolean(cell: Any) -> float | None:
+def _boolean(cell: object) -> float | None:
     """Read one cell as 0.0 or 1.0; None if it is neither."""
     word = str(cell).strip().lower()
     if word in MISSING_WORDS:
@@ -338,7 +335,7 @@ def _boolean(cell: Any) -> float | None:
     return 1.0 if word in TRUE_WORDS else 0.0 if word in FALSE_WORDS else None
 
 
-def _text(cell: Any) -> str | None:
+def _text(cell: object) -> str | None:
     """Write one cell as text; None for nothing but spaces."""
     text = str(cell).strip()
     if text.lower() in {"true", "false"}:
@@ -398,7 +395,7 @@ def _times_from_objects(series: pd.Series, form: TimeFormat) -> tuple[Times, Cod
     )
 
 
-def _time_word(cell: Any) -> str:
+def _time_word(cell: object) -> str:
     """Write a cell as the text to parse; "" where it is missing."""
     if isinstance(cell, (datetime, date)):
         return cell.isoformat()

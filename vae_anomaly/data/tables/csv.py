@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,7 @@ _TRUTH: Final = r"^([Tt]rue|TRUE|[Ff]alse|FALSE)$"
 _BLOCK_BYTES: Final = 1 << 22
 
 
-def text_batches(path: Path, batch_rows: int) -> Iterator[Any]:
+def text_batches(path: Path, batch_rows: int) -> Iterator[pa.Table]:
     """Read a CSV as Arrow tables of text."""
     with _open_csv(path) as reader:
         for batch in reader:
@@ -29,7 +29,7 @@ def text_batches(path: Path, batch_rows: int) -> Iterator[Any]:
                 yield table.slice(start, batch_rows)
 
 
-def _open_csv(path: Path) -> Any:
+def _open_csv(path: Path) -> pa_csv.CSVStreamingReader:
     """Open a CSV with every cell as text; types are ours to decide."""
     names = csv_names(path)
     if len(set(names)) < len(names):
@@ -76,13 +76,13 @@ def _delimiter(path: Path) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def typed_table(table: Any) -> Any:
+def typed_table(table: pa.Table) -> pa.Table:
     """Turn text columns to whole numbers, numbers or truth values where every cell is one."""
     typed = [_typed_column(column) for column in table.columns]
     return pa.table(dict(zip(table.column_names, typed, strict=True)))
 
 
-def _typed_column(column: Any) -> Any:
+def _typed_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Decide the type of one text column from all its cells."""
     if not pa.types.is_string(column.type):
         return column  # it was made beside the text, and has its type

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +57,6 @@ class _Rows:
         Into the names of the history.
     time : ndarray of int64
         Nanoseconds since 1970.
-    amount : ndarray of float64
     """
 
     entity: Ints
@@ -107,7 +105,7 @@ class EntityHistory:
 
     def __init__(self, entity: str, time: str, amount: str) -> None:
         self.entity, self.time, self.amount = entity, time, amount
-        self._names: pd.Index[Any] = pd.Index([], dtype=object)
+        self._names: pd.Index = pd.Index([], dtype=object)
         empty = np.empty(0, dtype=np.int64)
         self._past = _Rows(empty, empty, np.empty(0))
         self._last = empty  # time of each entity's last row

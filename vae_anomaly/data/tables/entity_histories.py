@@ -110,10 +110,6 @@ class EntityColumns:
 class EntityHistories:
     """Add features relative to each entity's own past, night by night.
 
-    Parameters
-    ----------
-    columns : EntityColumns
-
     Examples
     --------
     >>> rows = pd.DataFrame({
@@ -281,7 +277,7 @@ class EntityHistories:
         """Return entities, times and amounts with one plain type each; bad cells are missing."""
         self.columns.check(frame)
         columns = self.columns
-        read: dict[str, Any] = {e: cells.read_text(frame[e]) for e in columns.entities}
+        read: Arrays = {e: cells.read_text(frame[e]) for e in columns.entities}
         read[columns.time] = cells.read_times(frame[columns.time], columns.time_format)[0]
         read[columns.amount] = cells.read_numbers(frame[columns.amount])[0]
         return pd.DataFrame(read, index=frame.index)

@@ -45,7 +45,7 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in {".parquet", ".pq"}
 
 
-def is_path_like(source: Any) -> bool:
+def is_path_like(source: object) -> bool:
     """Tell paths from data: text, paths, or a list of nothing but these."""
     if isinstance(source, (str, Path)):
         return True

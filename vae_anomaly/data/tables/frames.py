@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from vae_anomaly.errors import DataError
 
 
-def as_frame(X: Any) -> pd.DataFrame:
+def as_frame(X: object) -> pd.DataFrame:
     """Return any table in memory as a DataFrame with text column names.
 
     Parameters
@@ -47,7 +47,7 @@ def as_frame(X: Any) -> pd.DataFrame:
     return _with_text_names(frame)
 
 
-def to_frame(table: Any) -> pd.DataFrame:
+def to_frame(table: pa.Table) -> pd.DataFrame:
     """Convert an Arrow table; of an index that pandas saved, only a named one stays."""
     unnamed = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
     plain = table.drop_columns(unnamed).replace_schema_metadata(None)
@@ -59,7 +59,7 @@ def to_frame(table: Any) -> pd.DataFrame:
     return frame
 
 
-def _loses_digits(column: Any) -> bool:
+def _loses_digits(column: pa.ChunkedArray) -> bool:
     """Tell whether whole numbers beside missing cells are too large for a float."""
     if not (pa.types.is_integer(column.type) and column.null_count):
         return False
@@ -67,11 +67,11 @@ def _loses_digits(column: Any) -> bool:
     return bool(max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > 2**53)
 
 
-def _is_records(X: Any) -> bool:
+def _is_records(X: object) -> TypeGuard[Sequence[dict[str, object]]]:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(r, dict) for r in X)
 
 
-def _from_array(X: Any) -> pd.DataFrame:
+def _from_array(X: object) -> pd.DataFrame:
     """Name the columns of an array x0, x1, ..."""
     if hasattr(X, "toarray"):
         raise DataError(f"A sparse {type(X).__name__} is not read. Give X.toarray().")

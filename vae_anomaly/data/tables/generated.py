@@ -25,7 +25,6 @@ def is_marked(frame: pd.DataFrame, features: Collection[str] = ()) -> bool:
 
     Parameters
     ----------
-    frame : DataFrame
     features : collection of str
         Columns that a model reads, or whose kind was declared: a column of that name among them is
         data, not the mark.

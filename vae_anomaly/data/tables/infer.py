@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Floats, Times
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.data.tables.kinds import Column, ColumnKind, Stored
 
 MIN_ROWS_TO_JUDGE: Final = 20
 MIN_SHARE_READABLE: Final = 0.99
@@ -54,7 +54,11 @@ def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> C
     if storage == "text" and any(cells.is_number_text(text) for text in texts):
         stored = None  # "1" and "2" of another day may arrive as numbers
     return Column(
-        name=name, kind=kind, note=note, stored=cast(Any, stored), time_format=time_format
+        name=name,
+        kind=kind,
+        note=note,
+        stored=cast(Stored | None, stored),
+        time_format=time_format,
     )
 
 

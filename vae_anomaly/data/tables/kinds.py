@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from vae_anomaly.data.tables import cells
 
+Stored = Literal["number", "boolean", "time", "text"]
+
 
 class ColumnKind(StrEnum):
     """What a column is to a model."""
@@ -31,8 +33,6 @@ class Column(BaseModel):
 
     Parameters
     ----------
-    name : str
-    kind : ColumnKind
     note : str
         Why, in words; free text.
     stored : str, optional
@@ -47,7 +47,7 @@ class Column(BaseModel):
     name: str
     kind: ColumnKind
     note: str = ""
-    stored: Literal["number", "boolean", "time", "text"] | None = None
+    stored: Stored | None = None
     time_format: cells.TimeFormat | None = None
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
 MAX_KINDS = 100
 
 
-def read_labels(column: pd.Series[Any]) -> tuple[Floats, Objects | None]:
+def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
     """Read a column of labels.
 
     Parameters
@@ -65,7 +64,6 @@ def find_labels(
     ----------
     asked : str
         ``COLUMN``, or ``FILE:COLUMN`` for labels kept apart and joined by the item's id.
-    frame : DataFrame of N rows
     ids : ndarray of shape (N,), or None
         What names the rows; needed for ``FILE:COLUMN``.
     id_column : str, optional
@@ -129,7 +127,7 @@ class PieceLabels:
             self._known = _one_label_each(keys, labels, kinds, apart[0])["label"]
         self._found = False
 
-    def of(self, cells: pd.Series[Any]) -> Floats:
+    def of(self, cells: pd.Series) -> Floats:
         """Return the labels of the next rows, shape (N,), NaN where there is none.
 
         Parameters
@@ -190,7 +188,7 @@ def _label_file(
     return read_text(table[key]), *read_labels(column_of(table, column, "--labels"))
 
 
-def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
+def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series:
     """Return a column, or say which there are.
 
     Raises
@@ -204,7 +202,7 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series[Any]:
             f"The table has no column {name!r}{did_you_mean(name, names)}. "
             f"It has {', '.join(names[:20])}. Give one of them, or FILE:COLUMN, to {option}."
         )
-    column: pd.Series[Any] = frame[name]
+    column: pd.Series = frame[name]
     return column
 
 

@@ -33,7 +33,7 @@ _BUFFER_BYTES: Final = 1 << 18
 _CSV_ROWS: Final = 1 << 16
 
 
-def read_table(source: Any, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(source: object, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table from wherever it is.
 
     Parameters
@@ -101,7 +101,7 @@ def iter_batches(
         yield frame
 
 
-def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[Any]:
+def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table]:
     """Read one table file in pieces as stored, to `assemble` some of their rows later.
 
     Yields
@@ -123,12 +123,11 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[Any]:
         raise unreadable(path, err) from None
 
 
-def assemble(files: Sequence[Path], kept: Mapping[int, Any]) -> pd.DataFrame:
+def assemble(files: Sequence[Path], kept: Mapping[int, pa.Table]) -> pd.DataFrame:
     """Make one DataFrame of the rows kept of some files, typed as if they were the whole table.
 
     Parameters
     ----------
-    files : sequence of path
     kept : mapping of int to Arrow table
         By the number of the file; as `iter_pieces` gave them, or with typed columns beside.
     """
@@ -197,10 +196,8 @@ def file_fingerprint(files: Sequence[Path], rows: int, columns: Sequence[str]) -
 
     Parameters
     ----------
-    files : sequence of path
     rows : int
         How many of their rows were used.
-    columns : sequence of str
 
     Returns
     -------
@@ -241,7 +238,7 @@ def _select(
 
 def _arrow_batches(
     path: Path, batch_rows: int, columns: Sequence[str] | None = None
-) -> Iterator[Any]:
+) -> Iterator[pa.Table]:
     """Read a file as Arrow tables of at most `batch_rows` rows, at least one."""
     none_yet = True
     try:
@@ -255,7 +252,7 @@ def _arrow_batches(
         yield _chosen(_empty_like(path), columns)
 
 
-def _open_batches(path: Path, batch_rows: int, columns: Sequence[str] | None) -> Iterator[Any]:
+def _open_batches(path: Path, batch_rows: int, columns: Sequence[str] | None) -> Iterator[pa.Table]:
     if is_parquet(path):
         # a buffer, else whole column chunks of a row group are read at once
         with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
@@ -279,7 +276,7 @@ def _counted(path: Path) -> Iterator[int]:
         raise unreadable(path, err) from None
 
 
-def _runs_of_groups(metadata: Any, n_rows: int) -> Iterator[list[int]]:
+def _runs_of_groups(metadata: pq.FileMetaData, n_rows: int) -> Iterator[list[int]]:
     """Cut a parquet file's row groups into runs that are read one by one.
 
     One `iter_batches` over all of them keeps something of each: 75 MB for a million rows of 12
@@ -298,18 +295,18 @@ def _runs_of_groups(metadata: Any, n_rows: int) -> Iterator[list[int]]:
         yield run
 
 
-def _chosen(table: Any, columns: Sequence[str] | None) -> Any:
+def _chosen(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
     return table if columns is None else table.select(list(columns))
 
 
-def _empty_like(path: Path) -> Any:
+def _empty_like(path: Path) -> pa.Table:
     if is_parquet(path):
         return pq.read_schema(path).empty_table()
     names = csv_names(path)
     return pa.table({name: pa.array([], pa.string()) for name in names})
 
 
-def _read_csv(path: Path, columns: Sequence[str] | None = None) -> Any:
+def _read_csv(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a CSV as an Arrow table whose types hold for the whole of it."""
     try:
         kept = [name for name in csv_names(path) if columns is None or name in columns]
@@ -328,5 +325,4 @@ def _hash_cells(series: pd.Series) -> bytes:
         return np.where(np.isnan(values), np.nan, values + 0.0).tobytes()  # one NaN, one zero
     if cells.storage_of(series) == "time":
         return cells.read_times(series)[0].tobytes()
-    hashed: np.ndarray[Any, Any] = pd.util.hash_array(cells.read_text(series), categorize=True)
-    return hashed.tobytes()
+    return bytes(pd.util.hash_array(cells.read_text(series), categorize=True).tobytes())

@@ -13,7 +13,7 @@ Cohen and Kaplan, Summarizing data using bottom-k sketches, 2007.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ class _Piece:
     """Rows kept of one file, in order."""
 
     file: int
-    table: Any
+    table: pa.Table
     keys: Keys
 
     def below(self, limit: np.uint64) -> Self:
@@ -53,7 +53,7 @@ class RowSample:
         self._limit: np.uint64 | None = None
         self._held = 0
 
-    def add(self, file: int, table: Any, keys: Keys) -> None:
+    def add(self, file: int, table: pa.Table, keys: Keys) -> None:
         """Take the next rows.
 
         Parameters
@@ -73,7 +73,7 @@ class RowSample:
         if self._held > 2 * self.max_rows:
             self._cut()
 
-    def tables(self) -> dict[int, Any]:
+    def tables(self) -> dict[int, pa.Table]:
         """Return the sampled rows of each file as an Arrow table, in the order they came."""
         self._cut()
         return {piece.file: piece.table for piece in self._pieces}
@@ -104,7 +104,7 @@ def row_keys(start: int, n_rows: int, seed: int) -> Keys:
     return _mixed(np.arange(start, start + n_rows, dtype=np.uint64), seed)
 
 
-def group_keys(groups: pd.Series[Any], seed: int) -> Keys:
+def group_keys(groups: pd.Series, seed: int) -> Keys:
     """Return a random key for each row, the same for rows of one group, shape (N,), uint64."""
     texts = np.array([text or "" for text in cells.read_text(groups)], dtype=object)
     return _mixed(np.asarray(pd.util.hash_array(texts), dtype=np.uint64), seed)

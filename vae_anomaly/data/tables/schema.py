@@ -288,7 +288,7 @@ def _read_boolean(column: Column, series: pd.Series) -> tuple[Floats, cells.Code
 
 
 def _join_faults(
-    earlier: tuple[str, str] | None, name: str, value: Any, code: str
+    earlier: tuple[str, str] | None, name: str, value: object, code: str
 ) -> tuple[str, str]:
     """Add one bad cell to what is known of a row; the first code stands."""
     shown = repr(str(value)[:60])

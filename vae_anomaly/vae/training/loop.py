@@ -218,7 +218,7 @@ class _Run:
             self.average.update(self.parameters, self.step)
         return torch.stack([loss.detach(), output.nll.detach().mean(), output.kl.detach().mean()])
 
-    def precision(self) -> AbstractContextManager[Any]:
+    def precision(self) -> AbstractContextManager[object]:
         """Let the network compute in bfloat16 where asked; likelihoods cast back themselves."""
         if self.config.precision == "float32":
             return nullcontext()
