@@ -154,8 +154,8 @@ class ConformalCalibration:
         Returns
         -------
         anomaly_score : ndarray of shape (N,), float64
-            Higher = more anomalous. 2 means "as strange as 1 in 100 normals"; above log10(n + 1) it
-            is extrapolated; below 0 the item is less strange than every held-out normal.
+            Higher = more anomalous. 2 means "as anomalous as 1 in 100 normals"; above log10(n + 1)
+            it is extrapolated; below 0 the item is less anomalous than every held-out normal.
 
         Raises
         ------

@@ -107,12 +107,12 @@ def measure_evidence(
     -------
     evidence : Evidence
     """
-    asked = x if target is None else target
+    wanted = x if target is None else target
     mean, logvar = model.encode(x)
-    nll = model.likelihood.nll(model.decode(mean), asked)
+    nll = model.likelihood.nll(model.decode(mean), wanted)
     bound = None
     if iw_draws > 0:
-        bound = _numbers(_iw_nll(model, mean, logvar, asked, iw_draws, random_state), mean).ravel()
+        bound = _numbers(_iw_nll(model, mean, logvar, wanted, iw_draws, random_state), mean).ravel()
     return Evidence(_numbers(nll, mean), _numbers(gaussian_kl(mean, logvar), mean), bound)
 
 

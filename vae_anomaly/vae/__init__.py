@@ -1,20 +1,29 @@
-"""Networks only: nothing here knows of training, files or users.
+"""The variational autoencoders: all of the core, and nothing of data, files or users.
 
-`vae` holds the variational autoencoder and the output that all share; each other file is one
-member of the family and differs in how it infers its latents:
+`model` is the VAE, its four seams (encoder, decoder, likelihood, prior) and the one output that all
+members share. Each further member differs in how it infers its latents:
 
-========================  ==========================================================
-autoencoder               no prior: the baseline
-conditional               encoder and decoder are told the product, machine or mode
-importance_weighted       trained on the bound with L draws
-ladder                    layers of latents, each with a top-down prior
-linear                    closed form: probabilistic PCA
-semi_supervised           learns classes from a few labels
-vq                        discrete codes
-ensemble                  K dense members in one batched forward
-repair                    restores corrupted feature maps
-========================  ==========================================================
+====================  =======================================================
+variants              without a prior, conditional, trained on L draws
+ladder                layers of latents, each with a top-down prior
+vq                    discrete codes
+semi_supervised       learns classes from a few labels
+linear                closed form: probabilistic PCA
+stacked               K dense members in one batched forward
+====================  =======================================================
 
-``family`` builds any of them from a description that fits into JSON;
-``networks`` has dense encoders and decoders, and convolutional ones in 1, 2 and 3 dimensions.
+What they are made of, and what is done with them:
+
+====================  =======================================================
+family                any member from a description that fits into JSON
+networks              dense and convolutional encoders and decoders, 1 to 3 dimensions
+likelihoods/          log p(x given z): continuous, discrete
+priors                p(z): normal, mixture, VampPrior, exemplars
+objectives            KL, ELBO, free bits, schedules: pure functions of tensors
+noise                 corruption for denoising members
+training/             the one loop: configuration, steps, checkpoints
+diagnostics           collapse, active units, mutual information
+latents               embed, sample, interpolate, traverse, balance
+sweep/                beta and latent size side by side
+====================  =======================================================
 """

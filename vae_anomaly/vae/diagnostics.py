@@ -305,21 +305,21 @@ def _mutual_info(mean: Tensor, logvar: Tensor, generator: torch.Generator) -> fl
 
 
 def _warnings(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    found = []
+    warnings = []
     active, latent_dim = facts["active_units"], facts["latent_dim"]
     if active < max(1.0, ACTIVE_SHARE * latent_dim):
-        found.append(
+        warnings.append(
             f"Posterior collapse: {active} of {latent_dim} latents are active. Learn sigma, lower "
             "beta, anneal the KL (kl_schedule='linear') or set free_bits."
         )
     if facts["rmse"] >= facts["rmse_mean"]:
-        found.append(
+        warnings.append(
             f"Reconstruction (RMSE {facts['rmse']:.4g}) is no better than predicting the mean "
             f"({facts['rmse_mean']:.4g}). Train longer, or check the scale of the data."
         )
     if 0.01 < facts["clamped_share"] < 1:  # all of them: a code without variance, on purpose
-        found.append(
+        warnings.append(
             f"{facts['clamped_share']:.1%} of the log variances are at a bound and get no "
             "gradient. Standardise the data or raise sigma's floor."
         )
-    return tuple(found)
+    return tuple(warnings)

@@ -76,11 +76,11 @@ def near_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
 def _leaks(train: Sequence[Look], test: Sequence[Look], name: str) -> Iterator[Finding]:
     usual = _Usual.of(train)
     near, partner = _nearest(_details(test, usual), _details(train, usual))
-    seen = {look.digest for look in train}
+    exact = {look.digest for look in train}
     pairs = [
         f"{test[i].item.id} ~ {train[partner[i]].item.id} ({near[i]:.2f})"
         for i in np.argsort(-near)
-        if near[i] > NEAR_CORRELATION and test[i].digest not in seen
+        if near[i] > NEAR_CORRELATION and test[i].digest not in exact
     ]
     if not pairs:
         return

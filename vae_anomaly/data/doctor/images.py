@@ -59,7 +59,7 @@ def check_images(
     listing = scan_images(source)
     looks = list(look_at_all(listing.items, progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
-    found = [
+    findings = [
         *_damaged(looks),
         *_not_pictures(listing),
         *_few_pictures(good),
@@ -75,15 +75,15 @@ def check_images(
         *_masks(good),
     ]
     name = str(source) if isinstance(source, (str, Path)) else f"{len(source)} pictures"
-    groups = _groups(good, {one.code for one in found})
-    return Report(name, "images", _summary(listing, good), sorted_findings(found), groups)
+    groups = _groups(good, {one.code for one in findings})
+    return Report(name, "images", _summary(listing, good), sorted_findings(findings), groups)
 
 
 def _groups(good: Sequence[Look], codes: set[str]) -> dict[str, str]:
     """Return what to give as groups, by names before what pictures show."""
     if "groups_in_names" in codes:
-        found = suggested_by_names(good)
-        return dict(found.of) if found else {}
+        by_name = suggested_by_names(good)
+        return dict(by_name.of) if by_name else {}
     return piece_groups(good) if "repeated_pieces" in codes else {}
 
 

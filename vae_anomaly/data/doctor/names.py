@@ -59,12 +59,12 @@ class NameGroups:
 def groups_in_names(looks: Sequence[Look]) -> Iterator[Finding]:
     """Report names that say which pictures show the same part, where no group is given."""
     known = [look.item for look in looks if look.item.is_anomaly is not True]
-    found = suggested_by_names(looks)
-    if found is None:
+    groups = suggested_by_names(looks)
+    if groups is None:
         return
-    training = [look.item for look in looks if look.is_training and look.item.id in found.of]
-    yield from _suggested(found, training)
-    yield from _crossing(found, known)
+    training = [look.item for look in looks if look.is_training and look.item.id in groups.of]
+    yield from _suggested(groups, training)
+    yield from _crossing(groups, known)
 
 
 def suggested_by_names(looks: Sequence[Look]) -> NameGroups | None:

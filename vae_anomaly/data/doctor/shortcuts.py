@@ -109,8 +109,8 @@ def _by_number(name: str, values: Floats, labels: Ints) -> Iterator[_Tell]:
     medians = [float(np.median(values[labels == label])) for label in (0, 1)]
     apart = abs(medians[1] - medians[0]) >= _BY_DEFECTS.get(name, 0.0)
     if apart and max(auroc, 1 - auroc) > SHORTCUT_AUROC:
-        said = [_date(m) if name in _TIMES else f"{m:.4g}" for m in medians]
-        yield _Tell(name, max(auroc, 1 - auroc), f"medians {said[0]} and {said[1]}")
+        shown = [_date(m) if name in _TIMES else f"{m:.4g}" for m in medians]
+        yield _Tell(name, max(auroc, 1 - auroc), f"medians {shown[0]} and {shown[1]}")
 
 
 def _by_kind(name: str, values: Sequence[str], labels: Ints) -> Iterator[_Tell]:
@@ -131,9 +131,9 @@ def _bytes_per_pixel(look: Look) -> float:
 
 def _stamp(look: Look) -> float:
     """Return the day in a picture's name, in seconds since 1970; NaN without one."""
-    found = _STAMP.search(PurePosixPath(look.item.id).name)
+    match = _STAMP.search(PurePosixPath(look.item.id).name)
     try:
-        day = datetime.strptime(re.sub(r"\D", "", found[0]), "%Y%m%d") if found else None
+        day = datetime.strptime(re.sub(r"\D", "", match[0]), "%Y%m%d") if match else None
     except ValueError:
         return float("nan")
     return day.replace(tzinfo=UTC).timestamp() if day else float("nan")

@@ -33,7 +33,7 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
     train = [look for look in good if look.is_training]
     if len(train) < MIN_FOR_SUSPECTS:
         return
-    scores, reasons = _strangest_reason(train)
+    scores, reasons = _most_anomalous(train)
     bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
     order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > bound]
     if order:
@@ -47,7 +47,7 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
         )
 
 
-def _strangest_reason(train: Sequence[Look]) -> tuple[Floats, list[str]]:
+def _most_anomalous(train: Sequence[Look]) -> tuple[Floats, list[str]]:
     """Return how far each picture stands out, in robust sd, (N,), and by what."""
     local, places = _local(train)
     parts = {"": local}
@@ -84,7 +84,7 @@ def _robust(values: Floats) -> Floats:
 
 
 def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
-    """Return how far the strangest place of each picture stands out, (N,), and where it is."""
+    """Return how far the most anomalous place of each picture stands out, (N,), and where it is."""
     pictures = thumbnails(train, SIDE)
     pictures -= pictures.mean(axis=(1, 2), keepdims=True)
     pictures /= np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1e-3)
@@ -93,12 +93,12 @@ def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
     energy /= np.median(energy, axis=0) + np.median(energy)
     peaks = energy.reshape(len(train), -1)
     places = [divmod(int(k), SIDE) for k in peaks.argmax(axis=1)]
-    said = [
+    words = [
         f"differs most around x {100 * (x + 0.5) / SIDE:.0f} %, y {100 * (y + 0.5) / SIDE:.0f} %"
         for y, x in places
     ]
     distance = _robust(np.log(peaks.max(axis=1) + 1e-9).astype(np.float64))
-    return distance, [f"{text} ({d:.1f} sd)" for text, d in zip(said, distance, strict=True)]
+    return distance, [f"{text} ({d:.1f} sd)" for text, d in zip(words, distance, strict=True)]
 
 
 def _unexplained(rows: Floats32) -> Floats32:

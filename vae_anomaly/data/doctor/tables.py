@@ -70,10 +70,10 @@ def check_table_files(
     if not frames:
         several = f"None of {len(files)} tables can be read. The first: "
         raise DataError(f"{several if len(files) > 1 else ''}{faults[0]}")
-    found = [*_unreadable_files(faults, len(files)), *_differing_columns(read, frames)]
+    findings = [*_unreadable_files(faults, len(files)), *_differing_columns(read, frames)]
     report = check_table(pd.concat(frames, ignore_index=True), label=label)
     summary = {"files": len(files), **report.summary}
-    return Report(str(source), "table", summary, sorted_findings([*found, *report.findings]))
+    return Report(str(source), "table", summary, sorted_findings([*findings, *report.findings]))
 
 
 def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
@@ -100,7 +100,7 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
         If two columns have one name.
     """
     schema = Schema.infer(frame, label=label)
-    found = [
+    findings = [
         *_few_rows(frame),
         *_unreadable_cells(schema, frame),
         *_mixed_types(schema, frame),
@@ -123,7 +123,7 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
             if (share := _missing_share(frame[column.name])) > 0
         },
     }
-    return Report("table", "table", summary, sorted_findings(found))
+    return Report("table", "table", summary, sorted_findings(findings))
 
 
 def _unreadable_files(faults: list[str], total: int) -> Iterator[Finding]:

@@ -209,11 +209,11 @@ class EntityHistory:
 
     def _codes(self, keys: AnyArray) -> Ints:
         """Return codes of entity names; new names are added at the end."""
-        codes, found = pd.factorize(keys)
-        place = self._names.get_indexer(pd.Index(found, dtype=object))
+        codes, names = pd.factorize(keys)
+        place = self._names.get_indexer(pd.Index(names, dtype=object))
         new = np.flatnonzero(place < 0)
         place[new] = len(self._names) + np.arange(len(new))
-        self._names = self._names.append(pd.Index(found[new], dtype=object))
+        self._names = self._names.append(pd.Index(names[new], dtype=object))
         never = np.full(len(new), NEVER)
         self._last = np.concatenate([self._last, never])
         return np.asarray(place[codes], dtype=np.int64)
@@ -291,8 +291,8 @@ class _Index:
         stop = self.place(entity, time)
         start = np.maximum(self.place(entity, time - days * DAY_NS), stop - NEWEST)
         blocks = range(0, len(stop), BLOCK)
-        found = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
-        return np.concatenate(found) if found else np.empty((0, 3))
+        parts = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
+        return np.concatenate(parts) if parts else np.empty((0, 3))
 
     def previous(self, entity: Ints, time: Ints) -> Ints:
         """Return the time of the entity's latest strictly earlier row, or `NEVER`."""

@@ -1,7 +1,7 @@
 """The mark of generated rows, and how they are kept out of training, tests and thresholds.
 
 Rows that a model generated carry what it learned from real ones. Among held-out normals they would
-make tomorrow's rows look strange, among tests they would be judged by their own maker. So a table
+make tomorrow's rows look anomalous, among tests they would be judged by their own maker. So a table
 with the column `SYNTHETIC` loses the rows where it is true before anything is learned or measured.
 """
 

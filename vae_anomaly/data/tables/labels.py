@@ -221,12 +221,12 @@ def _one_label_each(
 def _joined(
     keys: Objects, labels: Floats, kinds: Objects | None, ids: Objects, file: str
 ) -> tuple[Floats, Objects | None]:
-    found = _one_label_each(keys, labels, kinds, file).reindex(ids)
-    if not found["label"].notna().any():
+    known = _one_label_each(keys, labels, kinds, file).reindex(ids)
+    if not known["label"].notna().any():
         raise DataError(
             f"{file} labels none of these items; its ids look like {keys[0]!r}, the items' like "
             f"{ids[0]!r}. Check the id columns."
         )
-    return found["label"].to_numpy(np.float64), (
-        None if kinds is None else found["kind"].to_numpy(dtype=object)
+    return known["label"].to_numpy(np.float64), (
+        None if kinds is None else known["kind"].to_numpy(dtype=object)
     )

@@ -172,7 +172,7 @@ class Schema(BaseModel):
         -------
         DataFrame of N rows, index kept
             numeric: float64, NaN = missing; boolean: float64 0/1/NaN, or another number where the
-            training data held numbers (a 2 among 0 and 1 is strange, not unreadable); timestamp:
+            training data held numbers (a 2 among 0 and 1 is anomalous, not unreadable); timestamp:
             datetime64[ns] in UTC, NaT = missing; categorical: object, str or None.
 
         Raises
@@ -298,13 +298,13 @@ def _join_faults(
 
 def _refuse_bad(bad: pd.Series) -> None:
     """Raise for the first rows that cannot be read."""
-    found = [(row, fault[1]) for row, fault in bad.items() if fault is not None]
-    if not found:
+    faults = [(row, fault[1]) for row, fault in bad.items() if fault is not None]
+    if not faults:
         return
-    shown = "; ".join(f"row {row}: {message}" for row, message in found[:3])
+    shown = "; ".join(f"row {row}: {message}" for row, message in faults[:3])
     raise DataError(
-        f"{len(found)} of {len(bad)} rows hold values that cannot be read: {shown}"
-        f"{' ...' if len(found) > 3 else ''}. Correct or drop them, or score them as a batch, "
+        f"{len(faults)} of {len(bad)} rows hold values that cannot be read: {shown}"
+        f"{' ...' if len(faults) > 3 else ''}. Correct or drop them, or score them as a batch, "
         "which puts them in quarantine."
     )
 

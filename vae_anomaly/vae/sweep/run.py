@@ -186,17 +186,19 @@ def _measure(
     model: VAE, held_out: Tensor, beta: float | None, eigenvalues: Tensor, seconds: float
 ) -> SweepCell:
     with _unlogged():
-        found = posterior_diagnostics(model, held_out)
+        diagnostics = posterior_diagnostics(model, held_out)
     nll, sigma = _expected_nll(model, held_out), _sigma(model)
-    posterior = {} if beta is None else _of_posterior(found, nll, held_out[0].numel())
+    posterior = {} if beta is None else _of_posterior(diagnostics, nll, held_out[0].numel())
     if beta is not None:
         threshold = sigma**2 * beta
-        posterior["expected_active"] = int((eigenvalues[: found.latent_dim] > threshold).sum())
+        posterior["expected_active"] = int(
+            (eigenvalues[: diagnostics.latent_dim] > threshold).sum()
+        )
     return SweepCell(
         model="autoencoder" if beta is None else "vae",
         beta=beta,
-        latent_dim=found.latent_dim,
-        rmse=found.rmse,
+        latent_dim=diagnostics.latent_dim,
+        rmse=diagnostics.rmse,
         nll=nll,
         sigma=sigma,
         seconds=seconds,
@@ -204,18 +206,18 @@ def _measure(
     )
 
 
-def _of_posterior(found: PosteriorDiagnostics, nll: float, n_dims: int) -> dict[str, Any]:
+def _of_posterior(diagnostics: PosteriorDiagnostics, nll: float, n_dims: int) -> dict[str, Any]:
     """Return what only a model with a posterior has."""
-    kl = sum(found.kl_per_dim)
+    kl = sum(diagnostics.kl_per_dim)
     return {
         "kl": kl,
         "negative_elbo": nll + kl,
         "negative_elbo_per_dim": (nll + kl) / n_dims,
-        "active_units": found.active_units,
-        "collapsed": tuple(i for i, v in enumerate(found.latent_var) if v <= ACTIVE_VARIANCE),
-        "mutual_info": found.mutual_info,
-        "mutual_info_cap": found.mutual_info_cap,
-        "warnings": found.warnings,
+        "active_units": diagnostics.active_units,
+        "collapsed": tuple(i for i, v in enumerate(diagnostics.latent_var) if v <= ACTIVE_VARIANCE),
+        "mutual_info": diagnostics.mutual_info,
+        "mutual_info_cap": diagnostics.mutual_info_cap,
+        "warnings": diagnostics.warnings,
     }
 
 
