@@ -16,7 +16,7 @@ MOVES = ["up", "down", "left", "right"]
 
 
 def start(**how) -> InteractiveThreshold:
-    return InteractiveThreshold.start(
+    return InteractiveThreshold(
         ThresholdContext(SCORES, SCORES, **how), Threshold.from_fpr(SCORES, 0.05)
     )
 

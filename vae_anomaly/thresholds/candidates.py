@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,19 +73,21 @@ def candidate_table(
     normal = np.ones(s.size, dtype=np.bool_) if y is None else ~y
     inner = None if members is None else members[normal]
     supported = smallest_fpr(calibration_units(int(normal.sum()), inner).count)
-    made = [Threshold.from_fpr(s[normal], fpr, groups=inner) for fpr in targets if fpr >= supported]
+    points = [
+        Threshold.from_fpr(s[normal], fpr, groups=inner) for fpr in targets if fpr >= supported
+    ]
     if y is not None:
-        made += [Threshold.from_labels(s, y, rule, groups=members) for rule in ("f1", "youden")]
-    made += [*others, *([chosen] if chosen else [])]
-    made = [_with_rate(_as_it_stands(t), s[normal], inner) for t in made]
+        points += [Threshold.from_labels(s, y, rule, groups=members) for rule in ("f1", "youden")]
+    points += [*others, *([chosen] if chosen else [])]
+    points = [_with_rate(_as_it_stands(t), s[normal], inner) for t in points]
     if measure is not None:
-        made = [t if t.expected_recall else measure(t) for t in made]
+        points = [t if t.expected_recall else measure(t) for t in points]
     elif y is not None:
-        made = [_measured(t, s, y, members, costs) for t in made]
-    rows = [_row(t, volume) for t in made]
+        points = [_measured(t, s, y, members, costs) for t in points]
+    rows = [_row(t, volume) for t in points]
     table = pd.DataFrame(rows).assign(chosen=False)
     if chosen is not None:
-        table.loc[len(made) - 1, "chosen"] = True
+        table.loc[len(points) - 1, "chosen"] = True
     return table.sort_values("threshold", ascending=False, ignore_index=True, kind="stable")
 
 
@@ -122,8 +123,8 @@ def _measured(
     return threshold.model_copy(update={"expected_cost": found.expected_cost})
 
 
-def _row(threshold: Threshold, volume: float | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(threshold: Threshold, volume: float | None) -> dict[str, object]:
+    row: dict[str, object] = {
         "policy": policy_title(threshold.policy, threshold.parameters),
         "threshold": threshold.value,
         "p_value": threshold.p_value,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -127,11 +127,11 @@ def require_same_scale(a: Threshold, b: Threshold) -> None:
     ModelRefusedError
         If both say which model they were made for, and the scores of the two differ.
     """
-    made = [t.model_version.rpartition("#") for t in (a, b)]
-    if all(mark for _, mark, _ in made) and made[0][2] != made[1][2]:
+    models = [t.model_version.rpartition("#") for t in (a, b)]
+    if all(mark for _, mark, _ in models) and models[0][2] != models[1][2]:
         raise ModelRefusedError(
-            f"One threshold was made for {made[0][0]}, the other for {made[1][0]}, whose scores "
-            "mean something else. Compare models with: vae-anomaly evaluate."
+            f"One threshold was made for {models[0][0]}, the other for {models[1][0]}, whose "
+            "scores mean something else. Compare models with: vae-anomaly evaluate."
         )
 
 
@@ -148,7 +148,7 @@ class _Resampled:
         unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
         return cls(unit, random_state, groups is not None)
 
-    def sums(self, parts: list[Any]) -> Floats:
+    def sums(self, parts: Sequence[AnyArray]) -> Floats:
         """Return the sums of the parts in every resample, shape (R, P)."""
         of_unit = np.stack([np.bincount(self.unit, part) for part in parts], axis=1)  # (K, P)
         kinds, count = np.unique(of_unit, axis=0, return_counts=True)
@@ -158,7 +158,7 @@ class _Resampled:
 
 
 def _ratios(
-    pairs: list[tuple[Any, Any]], resampled: _Resampled
+    pairs: Sequence[tuple[AnyArray, AnyArray]], resampled: _Resampled
 ) -> tuple[Interval, Interval, Interval]:
     """Return two ratios of sums and their difference, from the same resamples."""
     (over_a, of_a), (over_b, of_b) = pairs

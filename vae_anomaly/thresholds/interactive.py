@@ -58,22 +58,21 @@ class ThresholdContext:
     def at(self, value: float) -> Threshold:
         """Return a threshold set by hand, with its figures on these scores."""
         rate, _ = flagged_share(self.normals > value, self.groups)
-        made = Threshold(
+        point = Threshold(
             value=value,
             parameters={} if self.volume is None else {"volume": self.volume},
             expected_fpr=rate,
             n_normals=self.normals.size,
             note="Set by hand while looking at these items: on others expect a little worse.",
         )
-        return made if self.measure is None else self.measure(made)
+        return point if self.measure is None else self.measure(point)
 
     def at_rate(self, fpr: float) -> Threshold:
         """Return the threshold that promises a false-positive rate (split conformal)."""
-        made = Threshold.from_fpr(self.normals, fpr, groups=self.groups)
+        point = Threshold.from_fpr(self.normals, fpr, groups=self.groups)
         if self.volume is not None:
-            told = {**made.parameters, "volume": self.volume}
-            made = made.model_copy(update={"parameters": told})
-        return made if self.measure is None else self.measure(made)
+            point = point.changed(parameters={**point.parameters, "volume": self.volume})
+        return point if self.measure is None else self.measure(point)
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class InteractiveThreshold:
     ----------
     context : ThresholdContext
     threshold : Threshold
-        Where it stands, with its figures.
+        Where it stands, with its figures; those of a policy stay until it moves.
     typed : str
         What was typed so far.
     message : str
@@ -101,7 +100,7 @@ class InteractiveThreshold:
     --------
     >>> import numpy as np
     >>> scores = np.linspace(0.0, 3.0, 301)
-    >>> session = InteractiveThreshold.start(ThresholdContext(scores, scores), Threshold(value=2.0))
+    >>> session = InteractiveThreshold(ThresholdContext(scores, scores), Threshold(value=2.0))
     >>> [round(session.press(key).threshold.value, 3) for key in ("right", "left", "up", "down")]
     [2.01, 1.99, 2.2, 1.75]
     >>> session.typing("5%").press("enter").threshold.policy
@@ -113,11 +112,6 @@ class InteractiveThreshold:
     typed: str = ""
     message: str = ""
     outcome: str = ""
-
-    @classmethod
-    def start(cls, context: ThresholdContext, threshold: Threshold) -> InteractiveThreshold:
-        """Begin at a threshold that a policy chose; its own figures stay until it moves."""
-        return cls(context, threshold)
 
     @property
     def flagged(self) -> int:

@@ -20,7 +20,6 @@ from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, propor
 Rule = Callable[[RankingCurve], int]
 
 N_FOLDS = 5
-NESTED_NOTE = "Figures are from items that did not choose the threshold (5-fold)."
 _N_RESAMPLES = 400
 
 
@@ -68,6 +67,53 @@ def nested_flags(
         except CalibrationError:
             return None
     return flags
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A point that a rule picked, and how it flags items that did not pick it.
+
+    Parameters
+    ----------
+    value : float
+        Flag when ``score > value``.
+    flags : ndarray of shape (N,), bool, optional
+        As `nested_flags`.
+    """
+
+    value: float
+    flags: Bools | None
+
+    @property
+    def folds(self) -> int:
+        """How often it was picked without the items that it is judged by; 0 = never."""
+        return 0 if self.flags is None else N_FOLDS
+
+    def describe(self, noun: str) -> str:
+        """Say which items its figures are from; the noun is what there may be too few of."""
+        if self.flags is not None:
+            return "Figures are from items that did not choose the threshold (5-fold)."
+        return f"Too few {noun} to divide: figures are from the items that chose it (optimistic)."
+
+
+def pick(
+    rule: Rule,
+    labels: Bools,
+    scores: Floats,
+    *,
+    weights: Floats | None = None,
+    groups: AnyArray | None = None,
+    random_state: int = 0,
+) -> Pick:
+    """Pick a point of all items, and again without each fold of them; as `nested_flags`."""
+    curve = RankingCurve.of(labels, scores, weights)
+    value = float(curve.value[rule(curve)])
+    return Pick(
+        value,
+        nested_flags(
+            rule, labels, scores, weights=weights, groups=groups, random_state=random_state
+        ),
+    )
 
 
 @dataclass(frozen=True)

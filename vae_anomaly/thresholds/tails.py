@@ -126,7 +126,7 @@ class TailGroups:
 
 
 @dataclass(frozen=True)
-class ParetoTail:
+class ScoreTail:
     """P(score > start + x) = share * (1 + shape * x / scale) ** (-1 / shape).
 
     Parameters
@@ -207,9 +207,7 @@ class ParetoTail:
         )
 
 
-def fit_tail(
-    scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None
-) -> ParetoTail:
+def fit_tail(scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None) -> ScoreTail:
     """Fit a generalised Pareto tail to the largest scores.
 
     Parameters
@@ -222,7 +220,7 @@ def fit_tail(
 
     Returns
     -------
-    tail : ParetoTail
+    tail : ScoreTail
 
     Raises
     ------
@@ -250,7 +248,7 @@ def fit_tail(
         observed = _weighted_distance(excess, shape, scale, own.weight)
         n, share = round(own.count), float(own.weight.sum()) / own.n_groups
     fit_p = _fit_p(observed, n, shape, scale)
-    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, own)
+    return ScoreTail(start, share, float(shape), float(scale), fit_p, excess, own)
 
 
 def _start(scores: Floats, tail_share: float, units: CalibrationUnits | None) -> float:

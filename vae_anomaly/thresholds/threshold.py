@@ -11,19 +11,13 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
+from vae_anomaly.metrics import checked_labels, checked_scores
 from vae_anomaly.thresholds.catalogue import POLICIES, cost_policy, label_policy
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.policies import batch, normals
 from vae_anomaly.thresholds.policy import LabelPolicy, Policy, Request, ScorePolicy
 from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
-from vae_anomaly.thresholds.rules import (
-    N_FOLDS,
-    NESTED_NOTE,
-    checked_costs,
-    flag_quality,
-    nested_flags,
-)
+from vae_anomaly.thresholds.rules import checked_costs, flag_quality, pick
 
 P = ParamSpec("P")
 
@@ -186,20 +180,13 @@ class Threshold(ThresholdRecord):
             weights = checked_costs(request["cost_fp"], request["cost_fn"], y, amounts)
         _require_order(s, y)
         members = None if groups is None else np.asarray(groups).reshape(-1)
-        curve = RankingCurve.of(y, s, weights)
-        value = float(curve.value[rule(curve)])
-        flags = nested_flags(rule, y, s, weights=weights, groups=members, random_state=random_state)
-        note, folds = NESTED_NOTE, N_FOLDS
-        if flags is None:
-            flags, folds = s > value, 0
-            note = (
-                "Too few labels to divide: figures are from the items that chose it (optimistic)."
-            )
+        picked = pick(rule, y, s, weights=weights, groups=members, random_state=random_state)
+        flags = s > picked.value if picked.flags is None else picked.flags
         quality = flag_quality(flags, y, weights=weights, groups=members, random_state=random_state)
         return cls(
-            value=value,
+            value=picked.value,
             policy=policy.name,
-            parameters=policy.asked(request) | {"nested_folds": folds},
+            parameters=policy.asked(request) | {"nested_folds": picked.folds},
             expected_fpr=quality.fpr,
             expected_recall=quality.recall,
             expected_precision=quality.precision,
@@ -207,7 +194,7 @@ class Threshold(ThresholdRecord):
             n_normals=int(np.sum(~y)),
             n_anomalies=int(np.sum(y)),
             data_hash=data_hash(s, y),
-            note=note,
+            note=picked.describe("labels"),
         )
 
 

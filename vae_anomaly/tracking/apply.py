@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from vae_anomaly.detectors.protocol import Detector
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
@@ -207,7 +208,7 @@ class Change:
         ]
         return "; ".join(part for part in parts if part)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the same as plain JSON values, for ``threshold history``."""
         return {
             "who": self.who or "",
@@ -222,7 +223,7 @@ class Change:
     def _asked(self) -> dict[str, int | float | str]:
         return {k: v for k, v in self.new.parameters.items() if v is not None}
 
-    def _evidence(self) -> dict[str, Any]:
+    def _evidence(self) -> dict[str, object]:
         volume = self.new.parameters.get("volume")
         figures = self.new.figures(volume if isinstance(volume, int | float) else None)
         counts = {"n_normals": self.new.n_normals, "n_anomalies": self.new.n_anomalies}
@@ -297,7 +298,7 @@ def apply_probability(
 
 
 def _store(
-    detector: Any,
+    detector: Detector,
     model: ResolvedModel,
     alias: str | None,
     evidence: str,

@@ -69,7 +69,7 @@ def _bound(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _asked(policy: str, asked: Mapping[str, Any]) -> str:
+def _asked(policy: str, asked: Mapping[str, object]) -> str:
     from vae_anomaly.thresholds.catalogue import policy_title
 
     return policy_title(policy or "-", asked)

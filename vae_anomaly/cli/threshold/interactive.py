@@ -73,7 +73,7 @@ def let_owner_move(
     from vae_anomaly.thresholds.interactive import InteractiveThreshold
 
     context = threshold_context(items, ask, volume=volume, reviews=reviews)
-    session = InteractiveThreshold.start(context, tuned.threshold)
+    session = InteractiveThreshold(context, tuned.threshold)
     start, screen = tuned.threshold, Console(stderr=True, highlight=False)
     with Live(_drawn(session, start), console=screen, auto_refresh=False, transient=True) as live:
         for key in _pressed():

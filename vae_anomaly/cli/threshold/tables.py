@@ -24,7 +24,7 @@ TITLES = {
 }
 
 
-def records(tuned: Tuned) -> list[dict[str, Any]]:
+def records(tuned: Tuned) -> list[dict[str, object]]:
     """Return the candidates as plain values, without what cannot be said."""
     rows = tuned.table.to_dict("records")
     return [{str(k): v for k, v in row.items() if v == v and v is not None} for row in rows]
@@ -48,7 +48,7 @@ def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     print_words(tuned.words)
 
 
-def nested_record(tuned: Tuned) -> dict[str, Any]:
+def nested_record(tuned: Tuned) -> dict[str, object]:
     """Return `nested_estimate` as plain values."""
     return {name: asdict(figure) for name, figure in nested_estimate(tuned).items()}
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from vae_anomaly.thresholds.record import ThresholdRecord
 
 
+FDR = Option("fdr", RATE, "Share of false alarms among the flags of this very batch.")
+CAPACITY = Option(
+    "capacity", POSITIVE, "Items that can be reviewed, of --volume a day or of this input."
+)
+
+
 def from_fdr(
     scores: ArrayLike,
     fdr: float,
@@ -70,15 +76,14 @@ def from_fdr(
     check_rate("false-discovery rate", fdr)
     p = p_values(checked_scores(scores), normals, normal_groups)
     cut = discovery_cut(p, fdr)
-    found: dict[str, int | float | str | None] = {"fdr": fdr, "batch": s.size}
-    found["flagged"] = cut.flagged
+    counts: dict[str, int | float | str | None] = {"batch": s.size, "flagged": cut.flagged}
     if p.basis:
-        found |= {"flagged_counted": cut.counted, "flagged_beyond": cut.beyond}
-        found["smallest_p"] = p.floor
+        counts |= {"flagged_counted": cut.counted, "flagged_beyond": cut.beyond}
+        counts["smallest_p"] = p.floor
     return ThresholdRecord(
         value=just_below(s, cut.flagged),
         policy="fdr",
-        parameters=found,
+        parameters={"fdr": fdr, **counts},
         n_normals=0 if normals is None else np.size(normals),
         data_hash=data_hash(checked_scores(scores)),
         extrapolated=bool(p.basis) and cut.counted < cut.flagged,
@@ -161,8 +166,8 @@ def from_capacity(
 def _fdr(items: ScoredItems, request: Request) -> ThresholdRecord:
     if items.are_held_out:
         raise ConfigError(
-            "--fdr flags one batch of new items; the held-out normals are none. Add --scores FILE "
-            "or --input PATH."
+            f"{FDR.flag} flags one batch of new items; the held-out normals are none. Add --scores "
+            "FILE or --input PATH."
         )
     return from_fdr(
         items.scores,
@@ -174,30 +179,11 @@ def _fdr(items: ScoredItems, request: Request) -> ThresholdRecord:
 
 
 def _capacity(items: ScoredItems, request: Request) -> ThresholdRecord:
-    return from_capacity(
-        items.scores, request["capacity"], volume=request.volume, groups=items.groups
-    )
+    day, groups = request.volume, items.groups
+    return from_capacity(items.scores, request["capacity"], volume=day, groups=groups)
 
 
 POLICIES = (
-    ScorePolicy(
-        "fdr",
-        (Option("fdr", RATE, "Share of false alarms among the flags of this very batch."),),
-        make=from_fdr,
-        of_batch=True,
-        read=_fdr,
-    ),
-    ScorePolicy(
-        "capacity",
-        (
-            Option(
-                "capacity",
-                POSITIVE,
-                "Items that can be reviewed, of --volume a day or of this input.",
-            ),
-        ),
-        make=from_capacity,
-        of_batch=True,
-        read=_capacity,
-    ),
+    ScorePolicy("fdr", (FDR,), make=from_fdr, of_batch=True, read=_fdr),
+    ScorePolicy("capacity", (CAPACITY,), make=from_capacity, of_batch=True, read=_capacity),
 )

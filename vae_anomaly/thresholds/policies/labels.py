@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from vae_anomaly.metrics import RankingCurve
 
 
+F_BETA = Option("f_beta", POSITIVE, "Best F-beta; needs labels.", "beta")
+YOUDEN = Option("youden", None, "Largest recall minus false-positive rate; needs labels.")
+COST_FP = Option("cost_fp", NON_NEGATIVE, "Cost of a false alarm; with --cost-fn and labels.")
+COST_FN = Option("cost_fn", NON_NEGATIVE, "Cost of a miss, per unit of --stake if given.")
+MIN_PRECISION = Option("min_precision", SHARE, "Most recall at this precision; needs labels.")
+MIN_RECALL = Option("min_recall", SHARE, "Fewest flags with this recall; needs labels.")
+
+
 def _best_f_beta(curve: RankingCurve, request: Request) -> int:
     """Pick the largest F-beta; beta > 1 weighs recall more than precision.
 
@@ -27,7 +35,7 @@ def _best_f_beta(curve: RankingCurve, request: Request) -> int:
     """
     import numpy as np
 
-    beta = request["f_beta"]
+    beta = request[F_BETA.name]
     missed = curve.tp[-1] - curve.tp
     gain = (1 + beta**2) * curve.tp
     return int(np.argmax(gain / (gain + beta**2 * missed + curve.fp)))
@@ -51,7 +59,7 @@ def _most_recall_at_precision(curve: RankingCurve, request: Request) -> int:
     """Pick the most recall whose precision is at least this."""
     import numpy as np
 
-    least = request["min_precision"]
+    least = request[MIN_PRECISION.name]
     precise = np.flatnonzero((curve.precision >= least) & (curve.tp > 0))
     if precise.size == 0:
         best = float(curve.precision[curve.tp > 0].max())
@@ -66,40 +74,15 @@ def _fewest_flags_at_recall(curve: RankingCurve, request: Request) -> int:
     """Pick the fewest flags that find at least this share of the anomalies."""
     import numpy as np
 
-    return int(np.argmax(curve.tpr >= request["min_recall"] - 1e-12))
+    return int(np.argmax(curve.tpr >= request[MIN_RECALL.name] - 1e-12))
 
 
 POLICIES = (
+    LabelPolicy("f_beta", (F_BETA,), rule=_best_f_beta, short="f"),
+    LabelPolicy("youden", (YOUDEN,), rule=_youden),
+    LabelPolicy("cost", (COST_FP, COST_FN), rule=_least_cost, priced=True, needs_misses=False),
     LabelPolicy(
-        "f_beta",
-        (Option("f_beta", POSITIVE, "Best F-beta; needs labels.", "beta"),),
-        rule=_best_f_beta,
-        short="f",
+        "min_precision", (MIN_PRECISION,), rule=_most_recall_at_precision, needs_misses=False
     ),
-    LabelPolicy(
-        "youden",
-        (Option("youden", None, "Largest recall minus false-positive rate; needs labels."),),
-        rule=_youden,
-    ),
-    LabelPolicy(
-        "cost",
-        (
-            Option("cost_fp", NON_NEGATIVE, "Cost of a false alarm; with --cost-fn and labels."),
-            Option("cost_fn", NON_NEGATIVE, "Cost of a miss, per unit of --stake if given."),
-        ),
-        rule=_least_cost,
-        priced=True,
-        needs_misses=False,
-    ),
-    LabelPolicy(
-        "min_precision",
-        (Option("min_precision", SHARE, "Most recall at this precision; needs labels."),),
-        rule=_most_recall_at_precision,
-        needs_misses=False,
-    ),
-    LabelPolicy(
-        "min_recall",
-        (Option("min_recall", SHARE, "Fewest flags with this recall; needs labels."),),
-        rule=_fewest_flags_at_recall,
-    ),
+    LabelPolicy("min_recall", (MIN_RECALL,), rule=_fewest_flags_at_recall),
 )

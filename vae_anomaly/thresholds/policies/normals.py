@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from vae_anomaly.thresholds.record import ThresholdRecord
 
 
+TARGET_FPR = Option(
+    "target_fpr", RATE, "Share of good items that may be flagged.  [default: 0.01]", "fpr"
+)
+MAX_ALARMS = Option("max_alarms_per_day", POSITIVE, "False alarms a day, of --volume items.")
+QUANTILE = Option("quantile", SHARE, "Quantile of the scores of normals.")
+TAIL_FPR = Option(
+    "tail_fpr", RATE, "A rate too small to count, from a fitted tail (extrapolated).", "fpr"
+)
+
+
 def from_fpr(scores: ArrayLike, fpr: float, *, groups: ArrayLike | None = None) -> ThresholdRecord:
     """Promise that a new normal item is flagged with at most this probability.
 
@@ -221,44 +231,13 @@ def from_tail(
 
 
 def _max_alarms(items: ScoredItems, request: Request) -> ThresholdRecord:
-    alarms, day = request["max_alarms_per_day"], request.daily("--max-alarms-per-day")
+    alarms, day = request[MAX_ALARMS.name], request.daily(MAX_ALARMS.flag)
     return from_max_alarms(items.normals, alarms, day, groups=items.normal_groups)
 
 
 POLICIES = (
-    ScorePolicy(
-        "fpr",
-        (
-            Option(
-                "target_fpr",
-                RATE,
-                "Share of good items that may be flagged.  [default: 0.01]",
-                "fpr",
-            ),
-        ),
-        make=from_fpr,
-    ),
-    ScorePolicy(
-        "max_alarms",
-        (Option("max_alarms_per_day", POSITIVE, "False alarms a day, of --volume items."),),
-        make=from_max_alarms,
-        read=_max_alarms,
-    ),
-    ScorePolicy(
-        "quantile",
-        (Option("quantile", SHARE, "Quantile of the scores of normals."),),
-        make=from_quantile,
-    ),
-    ScorePolicy(
-        "tail",
-        (
-            Option(
-                "tail_fpr",
-                RATE,
-                "A rate too small to count, from a fitted tail (extrapolated).",
-                "fpr",
-            ),
-        ),
-        make=from_tail,
-    ),
+    ScorePolicy("fpr", (TARGET_FPR,), make=from_fpr),
+    ScorePolicy("max_alarms", (MAX_ALARMS,), make=from_max_alarms, read=_max_alarms),
+    ScorePolicy("quantile", (QUANTILE,), make=from_quantile),
+    ScorePolicy("tail", (TAIL_FPR,), make=from_tail),
 )

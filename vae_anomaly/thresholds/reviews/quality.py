@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -37,13 +36,13 @@ class ReviewedQuality:
 class _Totals:
     """Estimated counts over all items; each a number, or one for each draw."""
 
-    tp: Any
-    fp: Any
-    fn: Any
-    tn: Any
-    missed: Any  # amount at stake in what was missed
+    tp: Floats
+    fp: Floats
+    fn: Floats
+    tn: Floats
+    missed: Floats  # amount at stake in what was missed
 
-    def figures(self, costs: tuple[float, float] | None) -> dict[str, Any]:
+    def figures(self, costs: tuple[float, float] | None) -> dict[str, Floats]:
         with np.errstate(invalid="ignore", divide="ignore"):
             figures = {
                 "fpr": self.fp / (self.fp + self.tn),
@@ -101,28 +100,28 @@ def reviewed_quality(
     """
     generator = np.random.default_rng(random_state)
     stake = np.ones(flags.size) if amounts is None else amounts
-    made = []
+    cells = []
     for each, counts in {-1: _counted(flags, stratum < 0), **sizes}.items():
         inside = stratum == each
         for flag, size in enumerate(counts):
             if size:
                 cell = inside & (flags == bool(flag))
-                made.append(_cell(bool(flag), size, inside, cell, labels, stake, generator))
-    point, drawn = (_sum([part[i] for part in made], unseen) for i in (0, 1))
+                cells.append(_cell(bool(flag), size, inside, cell, labels, stake, generator))
+    point, drawn = (_sum([part[i] for part in cells], unseen) for i in (0, 1))
     values, draws = point.figures(costs), drawn.figures(costs)
     together: dict[str, list[Floats]] = {}
     if groups is not None:
         weights = _weights(flags, stratum, sizes)
         together = _by_group(flags, labels, weights, stake, unseen, groups, costs, generator)
 
-    def told(name: str) -> Interval | None:
+    def known(name: str) -> Interval | None:
         blind = unseen > 0 and name in {"recall", "cost"}
         if blind or name not in values or not np.isfinite(values[name]):
             return None
         return _interval(float(values[name]), [draws[name], *together.get(name, [])])
 
-    rate = told("fpr") or Interval(0.0, 0.0, 1.0)
-    return ReviewedQuality(rate, told("recall"), told("precision"), told("cost"))
+    rate = known("fpr") or Interval(0.0, 0.0, 1.0)
+    return ReviewedQuality(rate, known("recall"), known("precision"), known("cost"))
 
 
 def _counted(flags: Bools, of: Bools) -> tuple[int, int]:
@@ -156,15 +155,16 @@ def _cell(
     near = cell if r else inside
     share = float(labels[near].mean())
     amount = stake[near & labels] if (near & labels).any() else stake[near]
-    drawn = generator.beta(a + 0.5, r - a + 0.5, _N_DRAWS)
+    shares = generator.beta(a + 0.5, r - a + 0.5, _N_DRAWS)
     many = generator.gamma(size, 1.0, _N_DRAWS)
     means = np.full(_N_DRAWS, amount.mean())
     if np.ptp(amount) > 0:
         means = generator.dirichlet(np.ones(amount.size), _N_DRAWS) @ amount
-    return _parts(flag, size, share, float(amount.mean())), _parts(flag, many, drawn, means)
+    point = (np.asarray(number, np.float64) for number in (size, share, amount.mean()))
+    return _parts(flag, *point), _parts(flag, many, shares, means)
 
 
-def _parts(flagged: bool, size: Any, share: Any, mean: Any) -> _Totals:
+def _parts(flagged: bool, size: Floats, share: Floats, mean: Floats) -> _Totals:
     bad, good, none = size * share, size * (1 - share), 0.0 * size
     if flagged:
         return _Totals(tp=bad, fp=good, fn=none, tn=none, missed=none)
@@ -199,7 +199,8 @@ def _by_group(
     }
     n = int(unit.max()) + 1
     times = generator.multinomial(n, np.full(n, 1 / n), _N_DRAWS)  # (R, G)
-    totals = {name: times @ np.bincount(unit, part) for name, part in of_item.items()}
+    sums = {name: np.bincount(unit, part) for name, part in of_item.items()}
+    totals = {name: np.asarray(times @ s, np.float64) for name, s in sums.items()}
     totals["tn"] = totals["tn"] + unseen
     return {name: [draws] for name, draws in _Totals(**totals).figures(costs).items()}
 

@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
+from vae_anomaly.metrics import checked_labels, checked_scores
 from vae_anomaly.thresholds.catalogue import cost_policy, label_policy
 from vae_anomaly.thresholds.policy import LabelPolicy, Request
 from vae_anomaly.thresholds.reviews.quality import ReviewedQuality, reviewed_quality
-from vae_anomaly.thresholds.rules import N_FOLDS, NESTED_NOTE, checked_costs, nested_flags
+from vae_anomaly.thresholds.rules import checked_costs, pick
 from vae_anomaly.thresholds.threshold import Threshold
 
 _MAX_STRATA = 5
@@ -106,29 +106,31 @@ class ReviewedSample:
         Begg and Greenes, Assessment of diagnostic tests when disease verification is subject to
         selection bias, Biometrics 39, 1983.
         """
-        s, seen = checked_scores(scores), np.asarray(verdicts, dtype=np.float64).reshape(-1)
-        was = np.asarray(flagged, dtype=np.bool_).reshape(-1)
-        drawn = np.zeros(s.size, np.bool_) if audit is None else np.asarray(audit, dtype=np.bool_)
-        known = np.isfinite(seen)
-        _require_flagged_reviews(known, was)
-        stratum = _flagged_strata(s, known, was)  # (N,), -1 = not flagged
-        audited = known & drawn & ~was
-        stratum[~was & ~(known & ~drawn)] = _MAX_STRATA  # represented by the audit
+        s, verdict = checked_scores(scores), np.asarray(verdicts, dtype=np.float64).reshape(-1)
+        flags = np.asarray(flagged, dtype=np.bool_).reshape(-1)
+        at_random = (
+            np.zeros(s.size, np.bool_) if audit is None else np.asarray(audit, dtype=np.bool_)
+        )
+        known = np.isfinite(verdict)
+        _require_flagged_reviews(known, flags)
+        stratum = _flagged_strata(s, known, flags)  # (N,), -1 = not flagged
+        audited = known & at_random & ~flags
+        stratum[~flags & ~(known & ~at_random)] = _MAX_STRATA  # represented by the audit
         weights = np.ones(s.size)
         for each in np.unique(stratum[known & (stratum >= 0)]):
             inside = stratum == each
             weights[inside] = inside.sum() / (inside & known).sum()
         return cls(
             scores=s[known],
-            labels=seen[known] == 1,
+            labels=verdict[known] == 1,
             weights=weights[known],
             stratum=stratum[known],
             all_scores=s,
             all_strata=stratum,
-            confirmed=np.asarray(seen == 1),
-            n_flagged=int(was.sum()),
+            confirmed=np.asarray(verdict == 1),
+            n_flagged=int(flags.sum()),
             n_audited=int(audited.sum()),
-            bound=_bound(s, was),
+            bound=_bound(s, flags),
             groups=None if groups is None else np.asarray(groups).reshape(-1)[known],
             amounts=None if amounts is None else np.asarray(amounts, np.float64)[known],
         )
@@ -276,20 +278,12 @@ def choose_from_reviews(
     if policy.priced:
         costs = request["cost_fp"], request["cost_fn"]
         weights = weights * checked_costs(*costs, sample.labels, sample.amounts)
-    rule = policy.rule_for(request)
-    curve = RankingCurve.of(sample.labels, sample.scores, weights)
-    value = float(curve.value[rule(curve)])
-    flags = nested_flags(
-        rule, sample.labels, sample.scores, weights=weights, groups=sample.groups,
-        random_state=random_state,
+    picked = pick(
+        policy.rule_for(request), sample.labels, sample.scores, weights=weights,
+        groups=sample.groups, random_state=random_state,
     )  # fmt: skip
-    if not sample.is_audited:
-        value = max(value, sample.bound)
-    quality = sample.quality(value, flags, cost_fp, cost_fn)
-    note, folds = NESTED_NOTE, N_FOLDS
-    if flags is None:
-        folds = 0
-        note = "Too few verdicts to divide: figures are from the items that chose it (optimistic)."
+    value = picked.value if sample.is_audited else max(picked.value, sample.bound)
+    quality = sample.quality(value, picked.flags, cost_fp, cost_fn)
     return Threshold(
         value=value,
         policy=policy.name,
@@ -297,7 +291,7 @@ def choose_from_reviews(
             **policy.asked(request),
             "reviewed": sample.scores.size,
             "audited": sample.n_audited,
-            "nested_folds": folds,
+            "nested_folds": picked.folds,
         },
         expected_fpr=quality.fpr,
         expected_recall=quality.recall,
@@ -305,7 +299,7 @@ def choose_from_reviews(
         expected_cost=quality.cost,
         n_normals=int(np.sum(~sample.labels)),
         n_anomalies=int(np.sum(sample.labels)),
-        note=f"{note} {sample.describe()}",
+        note=f"{picked.describe('verdicts')} {sample.describe()}",
     )
 
 

@@ -21,55 +21,19 @@ if TYPE_CHECKING:
 
 ITEM_NAMES = ("item", "id", "path", "file", "image", "name")
 VERDICT_NAMES = ("verdict", "decision", "review", "outcome", "result", "label")
-CONFIRMED = frozenset(
-    [
-        "confirmed",
-        "confirm",
-        "anomaly",
-        "anomalous",
-        "defect",
-        "defective",
-        "fraud",
-        "fraudulent",
-        "bad",
-        "nok",
-        "reject",
-        "rejected",
-        "true",
-        "yes",
-        "y",
-        "t",
-        "1",
-        "1.0",
-        "tp",
-    ]
-) | {"true alarm", "true positive", "not ok", "confirmed fraud", "confirmed defect"}
-FALSE_ALARM = frozenset(
-    [
-        "false",
-        "no",
-        "n",
-        "f",
-        "0",
-        "0.0",
-        "fp",
-        "good",
-        "ok",
-        "normal",
-        "fine",
-        "legitimate",
-        "legit",
-        "genuine",
-        "benign",
-        "accept",
-        "accepted",
-        "tn",
-        "cleared",
-    ]
-) | {"false alarm", "false positive", "not confirmed", "no defect", "no fraud"}
-UNDECIDED = frozenset(
-    {"", "?", "-", "unsure", "unclear", "open", "pending", "unknown", "undecided"}
-)
+CONFIRMED = frozenset({
+    "confirmed", "confirm", "anomaly", "anomalous", "defect", "defective", "fraud", "fraudulent",
+    "bad", "nok", "reject", "rejected", "true", "yes", "y", "t", "1", "1.0", "tp", "true alarm",
+    "true positive", "not ok", "confirmed fraud", "confirmed defect",
+})  # fmt: skip
+FALSE_ALARM = frozenset({
+    "false", "no", "n", "f", "0", "0.0", "fp", "good", "ok", "normal", "fine", "legitimate",
+    "legit", "genuine", "benign", "accept", "accepted", "tn", "cleared", "false alarm",
+    "false positive", "not confirmed", "no defect", "no fraud",
+})  # fmt: skip
+UNDECIDED = frozenset({
+    "", "?", "-", "unsure", "unclear", "open", "pending", "unknown", "undecided",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,7 +99,7 @@ def read_verdicts(
         )
     if not decided.any():
         raise DataError(f"{source} holds no verdict: {len(frame)} rows, all undecided.")
-    told = pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "item": np.asarray(items, dtype=object),
             "is_anomaly": labels == 1,
@@ -144,10 +108,10 @@ def read_verdicts(
             "when": _times(frame, str(source)),
         }
     )[decided]
-    if told["when"].notna().all():
-        told = told.sort_values("when", kind="stable")
-    last = told.drop_duplicates("item", keep="last", ignore_index=True)
-    return ReadVerdicts(last, int((~decided).sum()), len(told) - len(last))
+    if rows["when"].notna().all():
+        rows = rows.sort_values("when", kind="stable")
+    last = rows.drop_duplicates("item", keep="last", ignore_index=True)
+    return ReadVerdicts(last, int((~decided).sum()), len(rows) - len(last))
 
 
 def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -> ReviewedSample:
@@ -169,14 +133,14 @@ def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -
         As `ReviewedSample.of`.
     """
     ids = pd.Index([str(name) for name in items.ids])
-    found = verdicts.set_index("item").reindex(ids)
-    seen = found["is_anomaly"].astype("float64").to_numpy()
+    joined = verdicts.set_index("item").reindex(ids)
+    labels = joined["is_anomaly"].astype("float64").to_numpy()
     if not len(verdicts):
         raise DataError(
             "No verdicts are stored with this model. Draw a sheet for the reviewers: vae-anomaly "
             "feedback sample; then store it: vae-anomaly feedback import."
         )
-    if not np.isfinite(seen).any():
+    if not np.isfinite(labels).any():
         raise DataError(
             f"None of the {len(items):,} items of {items.source} has a verdict; verdicts are on "
             f"items like {verdicts['item'].iloc[0]!r}, the scores on items like {ids[0]!r}. "
@@ -184,9 +148,9 @@ def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -
         )
     return ReviewedSample.of(
         items.scores,
-        seen,
+        labels,
         flagged=flagged,
-        audit=found["audit"].astype("boolean").fillna(False).to_numpy(np.bool_),
+        audit=joined["audit"].astype("boolean").fillna(False).to_numpy(np.bool_),
         groups=items.groups,
         amounts=items.amounts,
     )
