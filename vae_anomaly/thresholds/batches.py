@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
-from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import Interval, checked_scores, grouped_interval, proportion_interval
-from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr, varied_scores
+from vae_anomaly.thresholds.conformal import (
+    calibration_units,
+    require_order,
+    smallest_fpr,
+    varied_scores,
+)
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,6 @@ def p_values(
         over all such draws, which is valid for an item of a new group:
         ``(1 + sum of the groups' shares at least as strange) / (K + 1)``. Beyond the strangest
         normal it goes on as the scores do.
-
-    Returns
-    -------
-    p : PValues
 
     References
     ----------
@@ -118,8 +118,6 @@ def describe_discoveries(
 
     Parameters
     ----------
-    cut : DiscoveryCut
-    p : PValues
     fdr : float
         What was asked for.
     groups : array-like of shape (N,), optional
@@ -176,10 +174,6 @@ def left_unflagged(scores: Floats, value: float) -> str:
 
 def falling_batch(scores: ArrayLike) -> Floats:
     """Return the scores of a batch, falling, or say why they give no order to cut."""
-    s = np.sort(checked_scores(scores))[::-1]
-    if s.size > 1 and s[0] == s[-1]:
-        raise CalibrationError(
-            f"All {s.size} scores are equal ({s[0]:g}): they give no order to cut. "
-            "Check the model and its input."
-        )
-    return s
+    falling = np.sort(checked_scores(scores))[::-1]
+    require_order(falling)
+    return falling

@@ -29,7 +29,6 @@ class Comparison:
 
     Parameters
     ----------
-    a, b : Threshold
     figures : dict of str to (Interval, Interval, Interval)
         ``fpr, alarms_per_day, recall, precision, cost`` of a, of b, and b minus a (on the same
         items, so the difference is surer than the two figures).
@@ -71,17 +70,12 @@ def compare(
     ----------
     items : ScoredItems
         With groups, intervals resample whole groups.
-    a, b : Threshold
     volume : float, optional
         Good items a day; adds false alarms a day.
     costs : ndarray of shape (N,), optional
         What a mistake on each item costs; with labels, adds the cost per item.
     random_state : int
         Of the bootstrap.
-
-    Returns
-    -------
-    comparison : Comparison
 
     Raises
     ------

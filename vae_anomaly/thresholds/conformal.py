@@ -76,7 +76,6 @@ def conformal_bound(scores: Floats, fpr: float, units: CalibrationUnits) -> floa
     scores : ndarray of shape (N,), float64
         Of normals, higher = more anomalous.
     fpr : float in (0, 1)
-    units : CalibrationUnits
 
     Returns
     -------
@@ -166,12 +165,17 @@ def varied_scores(scores: ArrayLike) -> Floats:
             f"A threshold needs at least 2 normal scores, and 99 for a rate of 1 %; got {s.size}. "
             "Score more normal items."
         )
-    if s.min() == s.max():
+    require_order(s, "normal scores")
+    return s
+
+
+def require_order(scores: Floats, noun: str = "scores") -> None:
+    """Refuse several scores that are all the same."""
+    if scores.size > 1 and scores.min() == scores.max():
         raise CalibrationError(
-            f"All {s.size} normal scores are equal ({s[0]:g}): they give no order to cut. "
+            f"All {scores.size} {noun} are equal ({scores[0]:g}): they give no order to cut. "
             "Check the model and its input."
         )
-    return s
 
 
 def check_rate(what: str, rate: float) -> None:

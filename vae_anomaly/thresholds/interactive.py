@@ -86,7 +86,6 @@ class InteractiveThreshold:
 
     Parameters
     ----------
-    context : ThresholdContext
     threshold : Threshold
         Where it stands, with its figures; those of a policy stay until it moves.
     typed : str

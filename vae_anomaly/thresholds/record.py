@@ -121,10 +121,6 @@ class ThresholdRecord(JsonRecord):
             Intervals by resampling whole groups.
         costs : ndarray of shape (N,), optional
             What a mistake on each item costs.
-
-        Returns
-        -------
-        threshold : Threshold
         """
         s = checked_scores(scores)
         y = checked_labels(labels, s.size)

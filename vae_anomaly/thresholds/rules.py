@@ -36,14 +36,12 @@ def nested_flags(
 
     Parameters
     ----------
-    rule : Rule
     labels : ndarray of shape (N,), bool
     scores : ndarray of shape (N,), float64, higher = more anomalous
     weights : ndarray of shape (N,), optional
         Item weights for the rule, for example costs.
     groups : ndarray of shape (N,), optional
         Items of one group are never on both sides.
-    random_state : int
 
     Returns
     -------
@@ -146,11 +144,6 @@ def flag_quality(
         Intervals for new groups: `grouped_interval`, and of the cost by resampling whole groups;
         without, exact binomial ones.
     level : float in (0, 1)
-    random_state : int
-
-    Returns
-    -------
-    quality : FlagQuality
     """
 
     def ratio(part: Floats | Bools, of: Bools) -> Interval:

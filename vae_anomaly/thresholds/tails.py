@@ -142,7 +142,6 @@ class ScoreTail:
         Share of tails drawn from this fit that fit worse than the data; below 0.05 = poor fit.
     excess : ndarray of shape (n,), float64, sorted
         What was fitted.
-    groups : TailGroups, optional
     """
 
     start: float
@@ -217,10 +216,6 @@ def fit_tail(scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None =
         Share of the scores that form the tail.
     groups : array-like of shape (N,), optional
         Every group weighs the same; the tail is that of an item of a new group.
-
-    Returns
-    -------
-    tail : ScoreTail
 
     Raises
     ------

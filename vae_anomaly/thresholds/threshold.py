@@ -9,10 +9,10 @@ from typing import ParamSpec, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import checked_labels, checked_scores
 from vae_anomaly.thresholds.catalogue import POLICIES, cost_policy, label_policy
+from vae_anomaly.thresholds.conformal import require_order
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.policies import batch, normals
 from vae_anomaly.thresholds.policy import LabelPolicy, Policy, Request, ScorePolicy
@@ -122,7 +122,6 @@ class Threshold(ThresholdRecord):
             Amount at stake in each item, non-negative.
         groups : array-like of shape (N,), optional
             As in `from_labels`.
-        random_state : int
 
         Returns
         -------
@@ -178,7 +177,11 @@ class Threshold(ThresholdRecord):
         rule, weights = policy.rule_for(request), None
         if policy.priced:
             weights = checked_costs(request["cost_fp"], request["cost_fn"], y, amounts)
-        _require_order(s, y)
+        require_order(s)
+        if np.sum(~y) < 2:
+            raise CalibrationError(
+                "A threshold needs at least 2 normal items to be measured on; got 1. Label more."
+            )
         members = None if groups is None else np.asarray(groups).reshape(-1)
         picked = pick(rule, y, s, weights=weights, groups=members, random_state=random_state)
         flags = s > picked.value if picked.flags is None else picked.flags
@@ -195,19 +198,6 @@ class Threshold(ThresholdRecord):
             n_anomalies=int(np.sum(y)),
             data_hash=data_hash(s, y),
             note=picked.describe("labels"),
-        )
-
-
-def _require_order(scores: Floats, labels: Bools) -> None:
-    """Refuse labelled scores that no threshold can be read from."""
-    if scores.min() == scores.max():
-        raise CalibrationError(
-            f"All {scores.size} scores are equal ({scores[0]:g}): they give no order to cut. "
-            "Check the model and its input."
-        )
-    if np.sum(~labels) < 2:
-        raise CalibrationError(
-            "A threshold needs at least 2 normal items to be measured on; got 1. Label more."
         )
 
 

@@ -27,7 +27,6 @@ class Tuned:
 
     Parameters
     ----------
-    threshold : Threshold
     table : DataFrame
         As `candidate_table`; ``alarms_per_day`` counts per ``volume`` items.
     volume : float
@@ -65,10 +64,6 @@ def tune(
         The one in force; listed beside the others.
     reviews : ReviewedSample, optional
         Reviewers' verdicts on these items, instead of labels.
-
-    Returns
-    -------
-    tuned : Tuned
 
     Raises
     ------

@@ -107,7 +107,6 @@ def require_scores_of(
 
     Parameters
     ----------
-    model : ResolvedModel
     versions : sequence of str
         Labels of the models that made the scores, as scoring jobs write them.
     uri : str, optional
@@ -150,7 +149,6 @@ def apply_threshold(
     ref : str
         A folder is saved in place. A registered model gets a new version; the alias in ``ref``
         moves to it.
-    threshold : Threshold
     uri : str, optional
         The MLflow store.
     alias : str, optional
@@ -161,10 +159,6 @@ def apply_threshold(
         For the record.
     dry_run : bool
         Check only; nothing is written.
-
-    Returns
-    -------
-    application : Application
 
     Raises
     ------

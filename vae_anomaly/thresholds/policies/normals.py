@@ -88,10 +88,6 @@ def from_max_alarms(
     groups : array-like of shape (N,), optional
         As in `from_fpr`.
 
-    Returns
-    -------
-    threshold : Threshold
-
     Raises
     ------
     ConfigError
@@ -131,10 +127,6 @@ def from_quantile(
         At most ``1 - quantile`` of these very scores lie above.
     groups : array-like of shape (N,), optional
         Interval by resampling whole groups.
-
-    Returns
-    -------
-    threshold : Threshold
 
     Raises
     ------

@@ -85,7 +85,6 @@ def reviewed_quality(
     amounts : ndarray of shape (M,), optional
     costs : (float, float), optional
         Of a false alarm, and of a miss (per unit of amount).
-    random_state : int
 
     Returns
     -------

@@ -92,10 +92,6 @@ class ReviewedSample:
             Reviewed because drawn at random.
         groups, amounts : array-like of shape (N,), optional
 
-        Returns
-        -------
-        sample : ReviewedSample
-
         Raises
         ------
         CalibrationError
@@ -231,7 +227,6 @@ def threshold_from_reviews(
 
     Parameters
     ----------
-    sample : ReviewedSample
     policy : str
         As for `Threshold.from_labels`, or ``"cost"``.
     target : float, optional
@@ -240,10 +235,6 @@ def threshold_from_reviews(
         For ``"cost"``.
     random_state : int
         Of the nested split.
-
-    Returns
-    -------
-    threshold : Threshold
 
     Raises
     ------

@@ -75,10 +75,6 @@ def read_verdicts(
     id_column : str, optional
         The model's id column, which also names items.
 
-    Returns
-    -------
-    verdicts : ReadVerdicts
-
     Raises
     ------
     SchemaError
@@ -119,7 +115,6 @@ def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -
 
     Parameters
     ----------
-    items : ScoredItems
     verdicts : DataFrame
         ``item, is_anomaly, audit``, one row an item.
     flagged : ndarray of shape (N,), bool
