@@ -48,7 +48,7 @@ from vae_anomaly.detectors.tabular.latents import (
 )
 from vae_anomaly.detectors.tabular.members import Score
 from vae_anomaly.detectors.tabular.model import TabularModel
-from vae_anomaly.detectors.tabular.parameters import check_parameters, fit_options
+from vae_anomaly.detectors.tabular.parameters import check_parameters
 from vae_anomaly.detectors.tabular.reasons import reasons
 from vae_anomaly.detectors.tabular.saved import (
     arrays_of,
@@ -57,6 +57,7 @@ from vae_anomaly.detectors.tabular.saved import (
     model_from,
     weights_of,
 )
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
@@ -246,8 +247,9 @@ class TabularVAEDetector(
         ConfigError
             If a parameter has a value that cannot be used.
         """
-        check_parameters(self)
-        X, groups = only_real(X, groups, self._declared())
+        settings = TableSettings(**self.get_params(deep=False))
+        check_parameters(settings)
+        X, groups = only_real(X, groups, settings.declared)
         frame, rng = read_frame(X), np.random.default_rng(self.random_state)
         rows = counted_rows(frame, groups, sample_weight, rng)
         folds = plan_folds(rows, self.contamination, rng)
@@ -255,14 +257,14 @@ class TabularVAEDetector(
         schema = self.schema or infer_schema(
             rows.distinct, self.column_kinds, groups, named=has_names(X), rng=rng
         )
-        options = fit_options(self, rng)
-        fitted = fit_table(rows, folds, schema, options, progress)
+        settings = replace(settings, seed=int(rng.integers(2**31)))
+        fitted = fit_table(rows, folds, schema, settings, progress)
         self.model_ = replace(fitted.model, entities=self.entities_)
         self.history_ = fitted.history
         self._calibrate(fitted.held_out, fitted.groups)
         self.fingerprint_ = fingerprint(rows.frame)
         self.metrics_ = training_metrics(
-            fitted, options, len(rows.frame), float(self.threshold_.value)
+            fitted, settings, len(rows.frame), float(self.threshold_.value)
         )
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
@@ -443,11 +445,6 @@ class TabularVAEDetector(
         self.__dict__.pop("feature_names_in_", None)
         if has_names(X):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
-
-    def _declared(self) -> set[str]:
-        """Return the columns of which the owner said what they are."""
-        known = () if self.schema is None else [column.name for column in self.schema.features]
-        return {*known, *(self.column_kinds or {})}
 
     def _state(self) -> DetectorState:
         config = self.get_params(deep=False) | {"schema": None, "score": self.model_.score}

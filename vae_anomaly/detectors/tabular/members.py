@@ -65,11 +65,3 @@ MEMBERS: Mapping[str, Member] = {
     "mixture": Member("vae", beta=1.0, prior="mixture"),
     "vamp": Member("vae", beta=1.0, prior="vamp"),
 }
-
-
-def beta_of(model: str, beta: float | None) -> float:
-    """Return the weight of the KL in training: what was given, else the member's own."""
-    own = MEMBERS[model].beta
-    if beta is not None:
-        return beta
-    return 1.0 if own is None else own

@@ -1,64 +1,28 @@
-"""What the parameters of `TabularVAEDetector` may be, and what they make of the training."""
+"""What a user may ask of the table detector, checked in one place."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
 from vae_anomaly.detectors.parameters import TABULAR, faults_of
-from vae_anomaly.detectors.tabular.members import MEMBERS, beta_of
-from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.errors import ConfigError
 
-if TYPE_CHECKING:
-    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-
+OWNER = "TabularVAEDetector"
 PRIOR_SCORES = ("elbo", "iw_nll", "kl")
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"views": ("arg",), "memory_sizes": (4_096, 8_960)},
-    "default": {"views": ("std", "arg"), "memory_sizes": (4_096, 8_960)},
-    "thorough": {"views": ("std", "arg"), "memory_sizes": (10_000, 10_000)},
-}
 
 
-def fit_options(d: TabularVAEDetector, rng: np.random.Generator) -> FitOptions:
-    """Return how the networks and memories of a detector are made."""
-    chosen = PRESETS[d.preset]
-    return FitOptions(
-        views=chosen["views"],
-        memory_sizes=memory_sizes(d.preset, d.memory),
-        hidden=d.hidden,
-        latent_dim=d.latent_dim,
-        beta=beta_of(d.model, d.beta),
-        model=d.model,
-        condition=d.condition,
-        contamination=d.contamination,
-        score=d.score,
-        max_steps=d.max_steps,
-        seed=int(rng.integers(2**31)),
-    )
-
-
-def memory_sizes(preset: str, memory: int | None) -> tuple[int, int]:
-    """Return how many exemplars are kept in latent and in data space."""
-    n_latent, n_data = PRESETS[preset]["memory_sizes"]
-    return (n_latent, n_data) if memory is None else (int(memory * n_latent / n_data), int(memory))
-
-
-def check_parameters(d: TabularVAEDetector) -> None:
+def check_parameters(settings: TableSettings) -> None:
     """Collect every parameter that cannot be used, then raise once.
 
     Raises
     ------
     ConfigError
+        If a parameter has no meaning, alone or beside the others.
     """
-    owner = type(d).__name__
-    faults = faults_of(TABULAR, d.get_params(deep=False), owner)
+    faults = faults_of(TABULAR, vars(settings), OWNER)
     wrong = list(faults.values())
     if "model" not in faults:
-        wrong += _condition_faults(d.model, d.condition)
-        wrong += _member_faults(d.model, d.beta, d.score, owner)
+        wrong += _condition_faults(settings.model, settings.condition)
+        wrong += _member_faults(settings)
     if wrong:
         raise ConfigError(" ".join(wrong))
 
@@ -77,17 +41,17 @@ def _condition_faults(model: str, condition: str | None) -> list[str]:
     return []
 
 
-def _member_faults(model: str, beta: float | None, score: str, owner: str) -> list[str]:
+def _member_faults(settings: TableSettings) -> list[str]:
     """Say what the chosen member has not: a KL to weigh, or a prior."""
-    faults, member = [], MEMBERS[model]
-    if member.beta is None and beta is not None:
+    faults, member = [], settings.member
+    if member.beta is None and settings.beta is not None:
         faults.append(
-            f"The 'beta' parameter of {owner} has no meaning for model={model!r}, whose loss has "
-            f"no KL to weigh. Got {beta!r}. Leave it out, or use model='beta'."
+            f"The 'beta' parameter of {OWNER} has no meaning for model={settings.model!r}, whose "
+            f"loss has no KL to weigh. Got {settings.beta!r}. Leave it out, or use model='beta'."
         )
-    if not member.has_prior and score in PRIOR_SCORES:
+    if not member.has_prior and settings.score in PRIOR_SCORES:
         faults.append(
-            f"score={score!r} needs a prior, which model={model!r} has not. "
+            f"score={settings.score!r} needs a prior, which model={settings.model!r} has not. "
             "Use score='fused', 'latent' or 'reconstruction', or another model."
         )
     return faults

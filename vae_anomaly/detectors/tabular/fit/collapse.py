@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +10,6 @@ import torch
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.tabular.examination import ViewExamination
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE, CollapseForecast, predict_collapse
-
-if TYPE_CHECKING:
-    pass
-
 
 logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned

@@ -47,7 +47,7 @@ from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, t
 from vae_anomaly.detectors.tabular.memory.exemplars import NEAREST
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
 from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of, targets_of
-from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.evidence import Evidence
@@ -103,7 +103,7 @@ def fit_table(
     rows: TrainingRows,
     folds: list[Fold],
     schema: Schema,
-    options: FitOptions,
+    settings: TableSettings,
     progress: Progress | None = None,
 ) -> FittedTable:
     """Fit one model a fold, and score what each of them has not seen.
@@ -121,13 +121,13 @@ def fit_table(
     kept, folds = only_used(folds)
     used = schema.cast(rows.frame.iloc[kept]).reset_index(drop=True)
     groups = None if rows.groups is None else rows.groups[kept]
-    models, fitted, history = _fit_models(used, schema, folds, groups, options, progress)
+    models, fitted, history = _fit_models(used, schema, folds, groups, settings, progress)
     held_out = [
         examine(model, used.iloc[fold.held_out])
         for model, fold in zip(models, folds, strict=True)
         if len(fold.held_out)
     ]
-    model, scores, calibrates = _calibrated(models[0], held_out, options.contamination)
+    model, scores, calibrates = _calibrated(models[0], held_out, settings.contamination)
     known = None if groups is None or not rows.grouped else held_out_groups(groups, folds)
     return FittedTable(
         model=model,
@@ -135,7 +135,7 @@ def fit_table(
         rows=used.iloc[fitted[0].fit],
         held_out=scores,
         groups=None if known is None else known[calibrates],
-        trimmed=_trimmed_rows(folds[0], fitted[0], calibrates, options.contamination),
+        trimmed=_trimmed_rows(folds[0], fitted[0], calibrates, settings.contamination),
     )
 
 
@@ -144,20 +144,20 @@ def _fit_models(
     schema: Schema,
     folds: Sequence[Fold],
     groups: Ints | None,
-    options: FitOptions,
+    settings: TableSettings,
     progress: Progress | None,
 ) -> tuple[list[TabularModel], list[Fold], History]:
     """Fit a model a fold; return with them the rows that memories and statistics are made of."""
     encoder = TableEncoder.fit(frame.iloc[folds[0].fit], schema.features)
-    column = None if options.condition is None else find_condition(encoder, options.condition)
-    prepared = [prepare(frame, encoder, fold, options.views, column) for fold in folds]
+    column = None if settings.condition is None else find_condition(encoder, settings.condition)
+    prepared = [prepare(frame, encoder, fold, settings.views, column) for fold in folds]
     typed = uses_typed_elbo(encoder)
-    networks, history = train_networks(prepared, typed, column, options, progress)
-    prepared = [_trimmed(*pair, groups, options) for pair in zip(prepared, networks, strict=True)]
-    joins = options.member.has_prior and (typed or column is not None)
+    networks, history = train_networks(prepared, typed, column, settings, progress)
+    prepared = [_trimmed(*pair, groups, settings) for pair in zip(prepared, networks, strict=True)]
+    joins = settings.member.has_prior and (typed or column is not None)
     models, trusts = [], []
     for place, (one, nets) in enumerate(zip(prepared, networks, strict=True)):
-        views = _fit_views(one, nets, groups, options)
+        views = _fit_views(one, nets, groups, settings)
         reported = _held_out_evidence(one, views[-1])
         models.append(
             TabularModel(
@@ -167,11 +167,11 @@ def _fit_models(
                 elbo=Surprise.fit(-reported.elbo) if joins else None,
                 typical_nll=reported.nll_per_dim.mean(axis=0),
                 term_weights=weights_at(*NOTHING_TO_COMPARE),
-                score=options.score,
+                score=settings.score,
                 condition=column,
             )
         )
-        trusts.append(_trust(one, views[0], groups, options))
+        trusts.append(_trust(one, views[0], groups, settings))
         if progress is not None:
             progress("memory", place + 1, len(prepared))
     latents, elbo = np.mean(trusts, axis=0)  # one for all: calibration compares their scores
@@ -184,37 +184,37 @@ def _trimmed(
     one: PreparedFold,
     networks: Sequence[RowNetwork],
     groups: Ints | None,
-    options: FitOptions,
+    settings: TableSettings,
 ) -> PreparedFold:
     """Take the strangest rows out of a fold where anomalies are expected among them."""
-    if not options.contamination:
+    if not settings.contamination:
         return one
     fit, views = one.fold.fit, []
     for place, network in enumerate(networks):
         rows = one.viewed(place)[fit]
         target = targets_of(rows, one.table.codes[fit], network.layout)
         views.append((rows, -evidence_of(network, rows, target).elbo))
-    strange = strangeness(views, options.contamination, None if groups is None else groups[fit])
-    return replace(one, fold=trim(one.fold, strange, options.contamination))
+    strange = strangeness(views, settings.contamination, None if groups is None else groups[fit])
+    return replace(one, fold=trim(one.fold, strange, settings.contamination))
 
 
 def _fit_views(
     one: PreparedFold,
     networks: Sequence[RowNetwork],
     groups: Ints | None,
-    options: FitOptions,
+    settings: TableSettings,
 ) -> tuple[ViewModel, ...]:
     """Fill the memories of one fold and learn what is usual for each term."""
     rows = plan_memory(
         one.fold,
         groups,
-        options.memory_sizes[1],
+        settings.memory_sizes[1],
         np.asarray(one.table.unseen.any(axis=1)),
-        checked=not options.contamination,
-        seed=options.seed,
+        checked=not settings.contamination,
+        seed=settings.seed,
     )
     return tuple(
-        _fit_view(one, place, network, rows, groups, options)
+        _fit_view(one, place, network, rows, groups, settings)
         for place, network in enumerate(networks)
     )
 
@@ -225,7 +225,7 @@ def _fit_view(
     network: RowNetwork,
     rows: MemoryRows,
     groups: Ints | None,
-    options: FitOptions,
+    settings: TableSettings,
 ) -> ViewModel:
     viewed = one.viewed(place)
     return remember(
@@ -233,8 +233,8 @@ def _fit_view(
         network,
         viewed[rows.known],
         groups=None if groups is None else groups[rows.known],
-        sizes=options.memory_sizes,
-        nearest=NEAREST_IF_CONTAMINATED if options.contamination else NEAREST,
+        sizes=settings.memory_sizes,
+        nearest=NEAREST_IF_CONTAMINATED if settings.contamination else NEAREST,
         condition=one.conditions[place],
         fresh=viewed[rows.fresh] if rows.is_summary else None,
         seed=rows.seed,
@@ -249,7 +249,9 @@ def _held_out_evidence(one: PreparedFold, view: ViewModel) -> Evidence:
     return evidence_of(view.network, viewed, target)
 
 
-def _trust(one: PreparedFold, view: ViewModel, groups: Ints | None, options: FitOptions) -> Trust:
+def _trust(
+    one: PreparedFold, view: ViewModel, groups: Ints | None, settings: TableSettings
+) -> Trust:
     """Return how far to trust the VAE of the first view, whose features are all Gaussian.
 
     Declared categories keep their ELBO's vote: a kernel on their indicators says little of it.
@@ -257,7 +259,7 @@ def _trust(one: PreparedFold, view: ViewModel, groups: Ints | None, options: Fit
     fit = one.fold.fit
     held_out = np.flatnonzero(np.isin(fit, one.fold.validation))[:MAX_TRUST_ROWS]
     rows = view.look(one.table.take(fit[held_out]).numbers)
-    known = one.viewed(0)[fit[: options.memory_sizes[1]]]
+    known = one.viewed(0)[fit[: settings.memory_sizes[1]]]
     trust = trust_in_vae(
         view.network, rows, known, held_out, None if groups is None else groups[fit]
     )
@@ -297,12 +299,12 @@ def _trimmed_rows(
 
 
 def training_metrics(
-    fitted: FittedTable, options: FitOptions, n_rows: int, threshold: float
+    fitted: FittedTable, settings: TableSettings, n_rows: int, threshold: float
 ) -> dict[str, float]:
     """Return the figures of a training on ``n_rows`` rows."""
     model, records = fitted.model, fitted.history.records
     memory = model.main.data
-    beta = options.beta if options.member.has_prior else 0.0
+    beta = settings.kl_weight if settings.member.has_prior else 0.0
     return {
         "rows": float(n_rows),
         "fit_rows": float(len(fitted.rows)),

@@ -18,7 +18,7 @@ from vae_anomaly.detectors.tabular.fit.folds import Fold
 from vae_anomaly.detectors.tabular.fit.one_by_one import train_alone
 from vae_anomaly.detectors.tabular.fit.training import ColumnMask, training_config
 from vae_anomaly.detectors.tabular.network import RowNetwork, StackedNetwork, targets_of
-from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.progress import Progress
 from vae_anomaly.vae.noise import GaussianNoise
 from vae_anomaly.vae.stacked import EnsembleGroup, EnsembleVAE, TargetLayout
@@ -78,40 +78,43 @@ def train_networks(
     prepared: Sequence[PreparedFold],
     typed: bool,
     column: int | None,
-    options: FitOptions,
+    settings: TableSettings,
     progress: Progress | None,
 ) -> tuple[list[list[RowNetwork]], History]:
     """Train every network; return them fold by fold, view by view."""
-    if options.chosen_beta:
-        rows = prepared[0].viewed(len(options.views) - 1)[prepared[0].fold.fit]
-        forewarn(rows, options.beta, options.latents(rows.shape[1]))
-    if options.member.stacked:
-        return _train_stacked(prepared, typed, options, progress)
-    n_views = len(options.views)
+    if settings.has_heavy_kl:
+        rows = prepared[0].viewed(len(settings.views) - 1)[prepared[0].fold.fit]
+        forewarn(rows, settings.kl_weight, settings.latents(rows.shape[1]))
+    if settings.member.stacked:
+        return _train_stacked(prepared, typed, settings, progress)
+    n_views = len(settings.views)
     jobs = [
         (one.viewed(place), one.fold, one.conditions[place])
         for one in prepared
         for place in range(n_views)
     ]
-    networks, history = train_alone(prepared[0].encoder, jobs, column, options, progress)
+    networks, history = train_alone(prepared[0].encoder, jobs, column, settings, progress)
     starts = range(0, len(networks), n_views)
     return [list(networks[start : start + n_views]) for start in starts], history
 
 
 def _train_stacked(
-    prepared: Sequence[PreparedFold], typed: bool, options: FitOptions, progress: Progress | None
+    prepared: Sequence[PreparedFold],
+    typed: bool,
+    settings: TableSettings,
+    progress: Progress | None,
 ) -> tuple[list[list[RowNetwork]], History]:
     """Train all members in one loop; return the networks fold by fold, view by view."""
     first = prepared[0]
-    n_views, d = len(options.views), first.table.numbers.shape[1]
+    n_views, d = len(settings.views), first.table.numbers.shape[1]
     layouts = [
         _target_layout(first.encoder, typed=typed and place == n_views - 1)
         for place in range(n_views)
     ]
-    noise = options.member.noise
+    noise = settings.member.noise
     sees_mask = d <= MAX_FEATURES_WITH_MASK and not noise
     mask = ColumnMask(first.encoder, sees_mask=sees_mask)
-    group = _networks(prepared, layouts, d, sees_mask, options)
+    group = _networks(prepared, layouts, d, sees_mask, settings)
     tensors = [_tensors(prepared, place, layouts[place]) for place in range(n_views)]
     x = torch.cat([pair[0] for pair in tensors], dim=1)
     target = torch.cat([_widened(pair[1], group.n_targets) for pair in tensors], dim=1)
@@ -126,7 +129,7 @@ def _train_stacked(
         validation_target=target[stop],
         extras={"weights": _unit_mean(train[learn])},
         validation_extras={"weights": _unit_mean(check[stop])},
-        config=training_config(int(train.sum(0).max()), d, options),
+        config=training_config(int(train.sum(0).max()), d, settings),
         corruption=GaussianNoise(noise) if noise else mask,
         progress=progress,
     )
@@ -140,14 +143,14 @@ def _networks(
     layouts: Sequence[TargetLayout],
     n_features: int,
     sees_mask: bool,
-    options: FitOptions,
+    settings: TableSettings,
 ) -> EnsembleGroup:
     """Make one ensemble for all views, or one for each where they ask for different targets."""
-    latent_dim = options.latents(n_features)
+    latent_dim = settings.latents(n_features)
     alike = len(set(layouts)) == 1
     blocks = [range(len(layouts))] if alike else [range(i, i + 1) for i in range(len(layouts))]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+        torch.manual_seed(settings.seed)
         return EnsembleGroup(
             [
                 EnsembleVAE(
@@ -155,7 +158,7 @@ def _networks(
                     n_features,
                     latent_dim,
                     layouts[places[0]],
-                    hidden=options.hidden,
+                    hidden=settings.hidden,
                     sees_mask=sees_mask,
                     codebook=_codebook(prepared, places) if layouts[places[0]].classes else None,
                 )

@@ -15,7 +15,7 @@ from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 from vae_anomaly.detectors.tabular.fit.training import ColumnMask, training_config
 from vae_anomaly.detectors.tabular.network import FamilyNetwork
-from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior
@@ -29,7 +29,7 @@ def train_alone(
     encoder: TableEncoder,
     jobs: Sequence[Job],
     column: int | None,
-    options: FitOptions,
+    settings: TableSettings,
     progress: Progress | None = None,
 ) -> tuple[list[FamilyNetwork], History]:
     """Train one network for each fold and view.
@@ -42,7 +42,7 @@ def train_alone(
         Every row as the view shows it, (N, D) float32; which of them to use; and the condition.
     column : int or None
         Column of the condition, which is never hidden.
-    options : FitOptions
+    settings : TableSettings
     progress : Progress, optional
 
     Returns
@@ -55,9 +55,11 @@ def train_alone(
     tell, networks, histories = progress or null_progress, [], []
     mask = _RowMask(ColumnMask(encoder, sees_mask=False, shown=column))
     for place, (rows, fold, condition) in enumerate(jobs):
-        network = _network(rows[fold.train], condition, replace(options, seed=options.seed + place))
+        network = _network(
+            rows[fold.train], condition, replace(settings, seed=settings.seed + place)
+        )
         report = part_of(tell, place, len(jobs))
-        histories.append(_fit(network, rows, fold, mask, options, report))
+        histories.append(_fit(network, rows, fold, mask, settings, report))
         networks.append(network)
     return networks, _joined(histories)
 
@@ -73,17 +75,17 @@ class _RowMask:
         return self.mask(x.unsqueeze(1), generator).squeeze(1)
 
 
-def _network(rows: Floats32, condition: Condition | None, options: FitOptions) -> FamilyNetwork:
+def _network(rows: Floats32, condition: Condition | None, settings: TableSettings) -> FamilyNetwork:
     """Build a network for rows of training."""
     own = set() if condition is None else {int(j) for j in condition.own}
     asked = tuple(j for j in range(rows.shape[1]) if j not in own)
     told = () if condition is None else condition.levels
-    member = options.member
+    member = settings.member
     description = ModelDescription(
         member.kind,
         (len(asked),),
-        latent_dim=options.latents(len(asked)),
-        hidden=(options.hidden, options.hidden),
+        latent_dim=settings.latents(len(asked)),
+        hidden=(settings.hidden, settings.hidden),
         prior=member.prior,
         n_conditions=len(told),
         n_components=min(N_COMPONENTS, len(rows)),
@@ -91,7 +93,7 @@ def _network(rows: Floats32, condition: Condition | None, options: FitOptions) -
         activation="silu",
     )
     scale = 1.0 if condition is None else condition.told_scale
-    network = FamilyNetwork(description, asked, told, scale, options.seed)
+    network = FamilyNetwork(description, asked, told, scale, settings.seed)
     prior = network.model.prior
     if isinstance(prior, VampPrior):
         prior.pseudo_inputs.data.copy_(
@@ -105,7 +107,7 @@ def _fit(
     rows: Floats32,
     fold: Fold,
     mask: _RowMask,
-    options: FitOptions,
+    settings: TableSettings,
     progress: Progress,
 ) -> History:
     x = torch.from_numpy(rows)
@@ -117,7 +119,7 @@ def _fit(
         target=target[train],
         validation=x[check],
         validation_target=target[check],
-        config=training_config(len(train), rows.shape[1], options),
+        config=training_config(len(train), rows.shape[1], settings),
         corruption=mask,
         progress=progress,
     )

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.settings import FitOptions
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.vae.training import TrainingConfig
 
 MASKED_ROWS = 0.5
@@ -46,10 +46,10 @@ class ColumnMask:
         return torch.cat([kept, lost.expand_as(x).float()], dim=-1) if self.sees_mask else kept
 
 
-def training_config(n_rows: int, n_features: int, options: FitOptions) -> TrainingConfig:
+def training_config(n_rows: int, n_features: int, settings: TableSettings) -> TrainingConfig:
     """Return how long and how fast the networks of one detector train."""
     batch = 64 if n_features > 200 else 128
-    steps = options.max_steps
+    steps = settings.max_steps
     if steps is None:
         longest = 250 if n_features > 400 else 300
         steps = int(np.clip(60 * n_rows / batch, 250, longest))
@@ -60,12 +60,12 @@ def training_config(n_rows: int, n_features: int, options: FitOptions) -> Traini
         weight_decay=1e-3,
         lr_warmup_steps=min(30, steps // 2),
         lr_schedule="cosine",
-        beta=options.beta,
+        beta=settings.kl_weight,
         kl_schedule="linear",
         kl_warmup_steps=steps // 5,
         clip_norm=10.0,
         patience=2,
         eval_every=max(1, min(50, steps)),
         min_steps=steps // 2,
-        random_state=options.seed,
+        random_state=settings.seed,
     )
