@@ -364,9 +364,9 @@ class TabularVAEDetector(
         expected : DataFrame of shape (N, columns)
             The likelihood's mean of numbers, the likeliest category, weekday and hour of times.
         """
-        seen = self.examine(X)
-        expected = decoded(self.model_, seen.main.means, seen.main.viewed)
-        return expected.set_index(seen.frame.index)
+        examination = self.examine(X)
+        expected = decoded(self.model_, examination.main.means, examination.main.viewed)
+        return expected.set_index(examination.frame.index)
 
     def augment(
         self,

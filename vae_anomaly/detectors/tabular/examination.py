@@ -114,9 +114,9 @@ class TableExamination:
     def terms(self) -> dict[str, Floats]:
         """Surprise of every term of the fused score, shape (N,), nats."""
         terms = {
-            f"{kind}_{seen.model.view.name}": surprise
-            for seen in self.views
-            for kind, surprise in seen.terms.items()
+            f"{kind}_{view.model.name}": surprise
+            for view in self.views
+            for kind, surprise in view.terms.items()
         }
         if self.model.elbo is not None:
             terms["elbo"] = self.model.elbo(-self.evidence.elbo)
@@ -154,7 +154,7 @@ class TableExamination:
 
         Their answers are those of all rows, to the last bit.
         """
-        views = tuple(seen.take(rows) for seen in self.views)
+        views = tuple(view.take(rows) for view in self.views)
         some = TableExamination(self.model, self.frame.iloc[rows], self.table.take(rows), views)
         return _informed(some, self, rows)
 

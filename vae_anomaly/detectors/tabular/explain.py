@@ -64,10 +64,10 @@ def _of_terms(examination: TableExamination) -> Floats:
     amounts = term_contributions(*examination.terms_of_score())
     ownership = examination.model.encoder.ownership()
     parts = np.zeros((len(examination), ownership.shape[1]))
-    for seen in examination.views:
-        latent, data = _view_shares(seen)
+    for view in examination.views:
+        latent, data = _view_shares(view)
         for kind, shares in (("latent", latent), ("data", data), ("local", data)):
-            amount = amounts.get(f"{kind}_{seen.model.view.name}")
+            amount = amounts.get(f"{kind}_{view.model.name}")
             if amount is not None:
                 parts += amount[:, None] * (shares @ ownership)
     if "elbo" in amounts:
@@ -75,24 +75,24 @@ def _of_terms(examination: TableExamination) -> Floats:
     return parts
 
 
-def _view_shares(seen: ViewExamination) -> tuple[Floats, Floats]:
+def _view_shares(view: ViewExamination) -> tuple[Floats, Floats]:
     """Return the features' shares in the latent and in the data-space distance, each (N, D)."""
-    rows = seen.viewed.astype(np.float64)
-    exemplars = seen.model.data.vectors
-    data = distance_shares(rows, exemplars[seen.near.data.index].astype(np.float64))
-    latent = _latent_shares(seen, exemplars[seen.near.latent.index])
-    none = ~(seen.near.latent.distance.sum(axis=1) > 0.0)
+    rows = view.viewed.astype(np.float64)
+    exemplars = view.model.data.vectors
+    data = distance_shares(rows, exemplars[view.near.data.index].astype(np.float64))
+    latent = _latent_shares(view, exemplars[view.near.latent.index])
+    none = ~(view.near.latent.distance.sum(axis=1) > 0.0)
     latent[none] = data[none]  # the row is its own exemplar
     return latent, data
 
 
-def _latent_shares(seen: ViewExamination, exemplars: Floats32) -> Floats:
+def _latent_shares(view: ViewExamination, exemplars: Floats32) -> Floats:
     """Split the mean latent distance to the exemplars (N, k, D) by integrated gradients."""
     n, k, d = exemplars.shape
-    network = seen.model.network
-    rows = torch.from_numpy(np.repeat(seen.viewed, k, axis=0))
+    network = view.model.network
+    rows = torch.from_numpy(np.repeat(view.viewed, k, axis=0))
     start = torch.from_numpy(exemplars.reshape(n * k, d))
-    spread = torch.from_numpy(seen.model.spread.astype(np.float32))
+    spread = torch.from_numpy(view.model.spread.astype(np.float32))
     with torch.no_grad():
         goal = network.encode(start)[0] / spread
 
@@ -124,10 +124,10 @@ def _of_likelihood(examination: TableExamination) -> Floats:
     return parts
 
 
-def _kl_parts(seen: ViewExamination) -> Floats:
+def _kl_parts(view: ViewExamination) -> Floats:
     """Split the KL over the features, from the training mean as baseline."""
-    viewed = torch.from_numpy(seen.viewed)
-    return integrated_gradients(seen.model.network.kl, viewed, torch.zeros_like(viewed))
+    viewed = torch.from_numpy(view.viewed)
+    return integrated_gradients(view.model.network.kl, viewed, torch.zeros_like(viewed))
 
 
 def _target_ownership(examination: TableExamination) -> Floats:

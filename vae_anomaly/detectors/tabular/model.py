@@ -71,6 +71,11 @@ class ViewModel:
     data_local: Surprise
     condition: Condition | None = None
 
+    @property
+    def name(self) -> str:
+        """Name of the view, ``"std"`` or ``"arg"``."""
+        return self.view.name
+
     def look(self, values: Floats) -> Floats32:
         """Return encoded rows as this view shows them, (N, D), float32."""
         viewed = self.view.transform(values)
@@ -163,7 +168,7 @@ class TabularModel:
     def weights(self) -> dict[str, float]:
         """Weight of each term in the fused score."""
         names = [
-            f"{kind}_{v.view.name}" for v in self.views for kind in ("latent", "data", "local")
+            f"{kind}_{view.name}" for view in self.views for kind in ("latent", "data", "local")
         ]
         names += ["elbo"] if self.elbo is not None else []
         return {name: self.term_weights[name.split("_")[0]] for name in names}

@@ -34,7 +34,7 @@ def header_of(model: TabularModel) -> dict[str, Any]:
     """Return what a model is besides its arrays, as JSON values."""
     header: dict[str, Any] = {
         "encoder": model.encoder.to_dict(),
-        "views": [{"name": v.view.name, "vae": v.network.shape()} for v in model.views],
+        "views": [{"name": v.name, "vae": v.network.shape()} for v in model.views],
         "term_weights": dict(model.term_weights),
         "power": model.power,
     }
@@ -50,13 +50,13 @@ def entity_header(model: TabularModel) -> dict[str, Any]:
 
 def weights_of(model: TabularModel) -> Arrays:
     """Return the weights of all networks."""
-    networks = {f"{view.view.name}.vae": view.network.weights() for view in model.views}
+    networks = {f"{view.name}.vae": view.network.weights() for view in model.views}
     return _named(networks)
 
 
 def arrays_of(model: TabularModel) -> Arrays:
     """Return all arrays that are no weights of networks."""
-    memories = _named({view.view.name: _view_arrays(view) for view in model.views})
+    memories = _named({view.name: _view_arrays(view) for view in model.views})
     elbo = {} if model.elbo is None else _named({"elbo": model.elbo.state()})
     return _named(
         {

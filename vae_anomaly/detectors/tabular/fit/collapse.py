@@ -15,12 +15,12 @@ logger = logging.getLogger(__name__)
 START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
 
 
-def latent_health(seen: ViewExamination, beta: float) -> dict[str, float]:
+def latent_health(view: ViewExamination, beta: float) -> dict[str, float]:
     """Count the latents that are active, and those that theory expects to be.
 
     Parameters
     ----------
-    seen : ViewExamination
+    view : ViewExamination
         Of training rows.
     beta : float
         Weight of the KL in training; 0 where there is none.
@@ -31,9 +31,9 @@ def latent_health(seen: ViewExamination, beta: float) -> dict[str, float]:
         ``latents``, ``active_units`` and ``expected_active_units``. The expectation is that of a
         linear VAE whose sigma stays where it starts, at 1; a learned sigma may keep more alive.
     """
-    network = seen.model.network
-    expected = _forecast(seen.viewed[:, list(network.layout.gaussian)], beta, network.latent_dim)
-    variance = seen.means.astype(np.float64).var(axis=0)
+    network = view.model.network
+    expected = _forecast(view.viewed[:, list(network.layout.gaussian)], beta, network.latent_dim)
+    variance = view.means.astype(np.float64).var(axis=0)
     return {
         "latents": float(network.latent_dim),
         "active_units": float(np.sum(variance > ACTIVE_VARIANCE)),

@@ -273,11 +273,13 @@ def _calibrated(
 
     ``held_out`` are rows that nothing of their model was fitted on.
     """
-    raw = np.concatenate([seen.raw_score for seen in held_out])
+    raw = np.concatenate([examination.raw_score for examination in held_out])
     if model.condition is None:
         kept = usual_scores(raw, contamination)
         return model, raw[kept], kept
-    codes = np.concatenate([seen.model.condition_codes(seen.table) for seen in held_out])
+    codes = np.concatenate(
+        [examination.model.condition_codes(examination.table) for examination in held_out]
+    )
     kept = usual_scores(ConditionalScale(raw, codes)(raw, codes), contamination)
     scale = ConditionalScale(raw[kept], codes[kept])
     return replace(model, scale=scale), scale(raw[kept], codes[kept]), kept
