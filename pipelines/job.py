@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 
 from vae_anomaly.batch import log_to_stderr
 from vae_anomaly.errors import ConfigError, VaeAnomalyError, did_you_mean
 
-__all__ = ["Job", "Place", "Section", "read_job", "run_job"]
 
-
-def _placed(value: str, info: ValidationInfo) -> str:
+def placed(value: str, info: ValidationInfo) -> str:
     """Put today's date in and resolve a relative path against the TOML file's folder."""
     folder, day = info.context or (Path(), "{date}")
     text = value.replace("{date}", day)
@@ -27,28 +25,27 @@ def _placed(value: str, info: ValidationInfo) -> str:
     return str(Path(folder, Path(text).expanduser()).resolve())
 
 
-Place = Annotated[str, AfterValidator(_placed)]
+Place = Annotated[str, AfterValidator(placed)]
 """A path, pattern, URI or model: relative paths begin at the TOML file; {date} is filled in."""
 
 
-class Section(BaseModel):
-    """A table of a TOML file; a key that is not known is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Job(Section):
+class Job(BaseModel):
     """What every job has: the MLflow store, and whether logs are JSON lines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)  # a key that is not known is an error
 
     tracking_uri: Place | None = None
     log_json: bool = False
+
+    def check(self, result: Mapping[str, object]) -> None:
+        """Refuse a result, after it was printed, that this job is not to end well with."""
 
 
 J = TypeVar("J", bound=Job)
 
 
 def read_job(kind: type[J], path: Path, day: str) -> J:
-    """Read a job from its TOML file; ConfigError names the file and every key that is wrong."""
+    """Read a job; ConfigError names the TOML file and every key that is wrong."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
@@ -67,7 +64,9 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
     try:
         job = read_job(kind, *_arguments(sys.argv))
         log_to_stderr(as_json=job.log_json)
-        print(json.dumps(run(job), indent=2, default=str))  # noqa: T201 - the result
+        result = run(job)
+        print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result
+        job.check(result)
     except VaeAnomalyError as err:
         sys.stderr.write(f"error: {err}\n")
         sys.exit(err.exit_code)
@@ -89,9 +88,11 @@ def _fault(kind: type[BaseModel], error: Any) -> str:
     *parents, name = error["loc"]
     for parent in parents:
         field = kind.model_fields.get(str(parent))
-        if field is not None and isinstance(field.annotation, type(BaseModel)):
-            kind = field.annotation
+        options = () if field is None else (field.annotation, *get_args(field.annotation))
+        kind = next((option for option in options if isinstance(option, type(BaseModel))), kind)
     key = ".".join(map(str, error["loc"]))
+    if error["type"] == "value_error":  # of a check of ours, which says it whole
+        return str(error["ctx"]["error"])
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'{did_you_mean(str(name), list(kind.model_fields))}"
     if error["type"] == "missing":

@@ -1,4 +1,4 @@
-"""Score one night's folder of pictures.
+"""Score one night's folder of images.
 
 python -m pipelines.nightly_images pipelines/nightly_images.toml [YYYY-MM-DD]
 """
@@ -8,23 +8,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pipelines.job import Job, Place, run_job
+from pipelines.job import run_job
+from pipelines.nightly import Nightly
 from vae_anomaly.batch import score_images
 
-__all__ = ["NightlyImages", "score"]
 
+class NightlyImages(Nightly):
+    """Which images get a heatmap or a mask, and where the model computes."""
 
-class NightlyImages(Job):
-    """Which model scores which pictures, and where the results go."""
-
-    model: Place
-    input: Place
-    output: Place
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
     masks: Literal["flagged", "all", "none"] = "flagged"
-    max_bad_fraction: float = 0.05
-    workers: int = 1
-    use_cached_model: bool = False
+    device: str = "cpu"
 
 
 def score(job: NightlyImages) -> dict[str, Any]:
@@ -35,6 +29,7 @@ def score(job: NightlyImages) -> dict[str, Any]:
         job.output,
         heatmaps=job.heatmaps,
         masks=job.masks,
+        device=job.device,
         max_bad_fraction=job.max_bad_fraction,
         workers=job.workers,
         uri=job.tracking_uri,

@@ -8,22 +8,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.job import Job, Place, run_job
+from pipelines.job import Place, run_job
+from pipelines.nightly import Nightly
 from vae_anomaly.batch import score_tables
 
-__all__ = ["NightlyTransactions", "score"]
 
+class NightlyTransactions(Nightly):
+    """What names a row, and which histories to go on from."""
 
-class NightlyTransactions(Job):
-    """Which model scores which tables, and where the results go."""
-
-    model: Place
-    input: Place
-    output: Place
     id_column: str | None = None
-    max_bad_fraction: float = 0.05
-    workers: int = 1
-    use_cached_model: bool = False
+    state: Place | None = None
 
 
 def score(job: NightlyTransactions) -> dict[str, Any]:
@@ -33,6 +27,7 @@ def score(job: NightlyTransactions) -> dict[str, Any]:
         job.input,
         job.output,
         id_column=job.id_column,
+        state=job.state,
         max_bad_fraction=job.max_bad_fraction,
         workers=job.workers,
         uri=job.tracking_uri,

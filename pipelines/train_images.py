@@ -5,49 +5,29 @@ python -m pipelines.train_images pipelines/train_images.toml
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
-from pipelines.job import Job, Place, Section, run_job
+from pydantic import Field
+
+from pipelines.job import Place, run_job
+from pipelines.training import ImageParameters, Training, outcome
 from vae_anomaly import ImageVAEDetector
-from vae_anomaly.tracking import log_training
-
-__all__ = ["TrainImages", "train"]
+from vae_anomaly.jobs import train_images_job
 
 
-class Detector(Section):
-    """Parameters of `ImageVAEDetector`."""
+class TrainImages(Training):
+    """Where the good images are, and what is asked of the detector."""
 
-    image_size: int = 256
-    preset: Literal["fast", "default", "thorough"] = "default"
-    channels: Literal[1, 3] | None = None
-    target_fpr: float = 0.01
-    max_steps: int | None = None
-    random_state: int | None = None
-
-
-class TrainImages(Job):
-    """Where the good pictures are, and what the model is called."""
-
-    name: str
     images: Place
-    alias: str | None = None
-    experiment: str = "vae-anomaly"
-    detector: Detector = Detector()
+    groups: Place | None = None
+    detector: ImageParameters = Field(default_factory=dict)
 
 
 def train(job: TrainImages) -> dict[str, Any]:
-    """Fit, log and register; return where it went."""
-    detector = ImageVAEDetector(**job.detector.model_dump()).fit(job.images)
-    model = log_training(
-        detector,
-        name=job.name,
-        experiment=job.experiment,
-        alias=job.alias,
-        evidence="trained by pipelines.train_images",
-        uri=job.tracking_uri,
-    )
-    return {**asdict(model), "threshold": detector.threshold_.value, "metrics": detector.metrics_}
+    """Train, save and register; return where it went."""
+    detector = ImageVAEDetector(**job.detector)
+    place = job.destination("pipelines.train_images")
+    return outcome(train_images_job(detector, job.images, place, groups=job.groups))
 
 
 if __name__ == "__main__":

@@ -5,96 +5,58 @@ python -m pipelines.train_table pipelines/train_table.toml
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
-import pandas as pd
-from pydantic import Field
+from pydantic import AliasChoices, BaseModel, Field
 
-from pipelines.job import Job, Place, Section, run_job
+from pipelines.job import Place, run_job
+from pipelines.training import Labels, TableParameters, Training, outcome
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
-from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.jobs.entity_rows import read_with_history
-from vae_anomaly.jobs.train_table import kinds_beside, read_schema
-from vae_anomaly.tracking import log_training
-
-__all__ = ["TrainTable", "train"]
+from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.jobs import SAMPLE_ROWS, read_schema, train_table_job
 
 
-class Detector(Section):
-    """Parameters of `TabularVAEDetector`."""
-
-    score: Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"] = "fused"
-    preset: Literal["fast", "default", "thorough"] = "default"
-    model: str = "vae"  # checked by the detector, which names the nearest one it knows
-    condition: str | None = None
-    beta: float | None = None
-    latent_dim: int | None = None
-    memory: int | None = None
-    max_steps: int | None = None
-    target_fpr: float = 0.01
-    random_state: int | None = None
-
-
-class Entities(Section):
+class Entities(BaseModel, extra="forbid"):
     """Columns that name entities (card, customer, machine), and those of time and amount."""
 
     columns: list[str]
     time: str
     amount: str
 
+    def declared(self) -> EntityColumns:
+        """Return them as the job takes them."""
+        return EntityColumns(tuple(self.columns), self.time, self.amount)
 
-class TrainTable(Job):
-    """Where the normal rows are, what their columns mean, and what the model is called."""
 
-    name: str
+class TrainTable(Training):
+    """Where the normal rows are, what their columns mean, and what is asked of the detector."""
+
     tables: list[Place]
     schema_file: Place | None = None
     column_kinds: dict[str, str] = Field(default_factory=dict)
     id_column: str | None = None
-    label: str | None = None
+    labels: Labels | None = Field(None, validation_alias=AliasChoices("labels", "label"))
     groups: str | None = None
+    sample_rows: int = SAMPLE_ROWS
     entities: Entities | None = None
-    alias: str | None = None
-    experiment: str = "vae-anomaly"
-    detector: Detector = Detector()
+    detector: TableParameters = Field(default_factory=dict)
 
 
 def train(job: TrainTable) -> dict[str, Any]:
-    """Fit on the rows that are not labelled as anomalies, log and register."""
-    rows, histories = _read(job)
-    if job.schema_file is not None:
-        schema = read_schema(job.schema_file)
-    else:
-        kinds = kinds_beside(job.column_kinds, *(job.entities.columns if job.entities else ()))
-        schema = Schema.infer(rows, overrides=kinds, label=job.label, id_column=job.id_column)
-    if schema.label is not None:
-        rows = rows[~rows[schema.label].astype(bool)].reset_index(drop=True)
-    detector = TabularVAEDetector(schema=schema, **job.detector.model_dump())
-    detector.fit(rows, groups=job.groups)
-    detector.entities_ = histories
-    model = log_training(
-        detector,
-        name=job.name,
-        experiment=job.experiment,
-        alias=job.alias,
-        evidence="trained by pipelines.train_table",
-        uri=job.tracking_uri,
+    """Train on the rows that are not labelled as anomalies, save and register."""
+    report = train_table_job(
+        TabularVAEDetector(**job.detector),
+        job.tables,
+        job.destination("pipelines.train_table"),
+        schema=read_schema(job.schema_file) if job.schema_file else None,
+        kinds=job.column_kinds,
+        label=job.labels,
+        id_column=job.id_column,
+        groups=job.groups,
+        sample_rows=job.sample_rows,
+        entities=job.entities.declared() if job.entities else None,
     )
-    return {**asdict(model), "threshold": detector.threshold_.value, "metrics": detector.metrics_}
-
-
-def _read(job: TrainTable) -> tuple[pd.DataFrame, EntityHistories | None]:
-    """Return the rows; with entities, those after the warm-up, with what each is to its past."""
-    if job.entities is None:
-        return read_table(list(job.tables)), None
-    asked = job.entities
-    columns = EntityColumns(tuple(asked.columns), asked.time, asked.amount)
-    past = read_with_history(list_partitions(list(job.tables)), columns)
-    return past.frame, past.histories
+    return outcome(report)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,7 @@ from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.jobs import Destination, train_table_job
-from vae_anomaly.jobs.entity_rows import Past
-from vae_anomaly.jobs.training_rows import read_training_rows
+from vae_anomaly.jobs.training_rows import TrainingHistories, read_training_rows
 
 
 def payments(n: int, seed: int = 0) -> pd.DataFrame:
@@ -74,8 +73,8 @@ def test_labelled_anomalies_are_left_out_of_a_long_table(tmp_path):
     files = written(payments(3000), tmp_path, "parquet")
     rows = read_training_rows(files, label="kind", sample_rows=500, seed=0)
     assert set(rows.normal["kind"]) == {"good"}
-    assert set(rows.strange["kind"]) == {"fraud"}
-    assert (len(rows.normal), rows.n_normal, len(rows.strange), rows.n_strange) == (
+    assert set(rows.anomalous["kind"]) == {"fraud"}
+    assert (len(rows.normal), rows.n_normal, len(rows.anomalous), rows.n_anomalous) == (
         500, 2940, 60, 60,
     )  # fmt: skip
 
@@ -88,7 +87,7 @@ def test_labels_of_a_long_table_may_lie_in_another_file(tmp_path):
     labels.to_csv(tmp_path / "labels.csv", index=False)
     label = f"{tmp_path / 'labels.csv'}:is_fraud"
     rows = read_training_rows(files, label=label, id_column="id", sample_rows=500, seed=0)
-    assert sorted(rows.strange["id"]) == sorted(labels["id"])
+    assert sorted(rows.anomalous["id"]) == sorted(labels["id"])
     assert rows.n_normal == 2940
     labels.assign(id="x" + labels["id"]).to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(DataError, match="labels none of the rows"):
@@ -172,11 +171,11 @@ OF_CUSTOMERS = EntityColumns(("customer",), time="at", amount="amount")
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_sampled_rows_have_the_past_that_they_have_in_the_whole_table(suffix, tmp_path):
     files = written(timed(3000), tmp_path, suffix)
-    past, whole = Past(files, OF_CUSTOMERS), Past(files, OF_CUSTOMERS)
-    rows = read_training_rows(files, label="kind", sample_rows=500, seed=0, past=past)
+    past, whole = (TrainingHistories(files, OF_CUSTOMERS) for _ in range(2))
+    rows = read_training_rows(files, label="kind", sample_rows=500, seed=0, histories=past)
     expected = whole.frame().set_index("id")
     assert (len(rows.normal), past.n_read, rows.n_read) == (500, 3000, len(expected))
-    for found in (rows.normal, rows.strange):
+    for found in (rows.normal, rows.anomalous):
         wanted = expected.loc[found["id"]].reset_index()[found.columns]
         pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
     assert rows.normal["customer: amount / usual"].notna().mean() > 0.9
@@ -187,7 +186,7 @@ def test_sampled_rows_have_the_past_that_they_have_in_the_whole_table(suffix, tm
 
 def test_a_long_table_trains_with_the_histories_of_all_its_rows(tmp_path):
     files = written(timed(3000), tmp_path, "parquet")
-    wanted = Past(files, OF_CUSTOMERS)
+    wanted = TrainingHistories(files, OF_CUSTOMERS)
     wanted.frame()
     detector = TabularVAEDetector(random_state=0, max_steps=20, preset="fast")
     report = train_table_job(
@@ -204,4 +203,4 @@ def test_a_column_of_a_features_name_is_refused_in_a_long_table(tmp_path):
     frame = timed(3000).assign(**{"customer: pace": 1.0})
     files = written(frame, tmp_path, "parquet")
     with pytest.raises(DataError, match="'customer: pace'"):
-        read_training_rows(files, sample_rows=500, past=Past(files, OF_CUSTOMERS))
+        read_training_rows(files, sample_rows=500, histories=TrainingHistories(files, OF_CUSTOMERS))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import pipelines
@@ -20,8 +21,9 @@ from pipelines.train_images import TrainImages
 from pipelines.train_images import train as train_images
 from pipelines.train_table import TrainTable
 from pipelines.train_table import train as train_table
+from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, GateFailedError
 from vae_anomaly.tracking import load, show_model
 
 DAY = "2024-03-20"
@@ -50,10 +52,10 @@ def shipped(site: Path, name: str, **changes: object):
 
 def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeypatch, capsys):
     job = shipped(site, "train_table")
-    detector = job.detector.model_copy(update={"max_steps": 20, "preset": "fast"})
-    told = train_table(job.model_copy(update={"detector": detector}))
+    detector = job.detector | {"max_steps": 20, "preset": "fast"}
+    result = train_table(job.model_copy(update={"detector": detector}))
     store = site / "vae-anomaly-demo" / "store"
-    assert (told["name"], told["version"]) == ("cards", 1)
+    assert (result["name"], result["version"]) == ("cards", 1)
     assert show_model("cards", store).aliases == {"champion": 1}
     loaded, _ = load("models:/cards@champion", store)
     features = [column.name for column in loaded.schema_.features]
@@ -75,9 +77,71 @@ def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeyp
     assert "scored" in events
 
 
+def test_a_training_can_set_what_the_command_can(site, tmp_path):
+    labels = site / "vae-anomaly-demo" / "transactions" / "labels.parquet"
+    toml = site / "pipelines" / "job.toml"
+    toml.write_text(
+        "name = 'cards'\ntables = ['../vae-anomaly-demo/transactions/days/*.parquet']\n"
+        "id_column = 'transaction_id'\nlabels = '../vae-anomaly-demo/transactions/labels.parquet:"
+        "is_fraud'\nout = '../model'\nno_register = true\nsample_rows = 1000\n"
+        "[detector]\nmodel = 'beta'\nscore = 'elbo'\ncontamination = 0.02\nhidden = 8\n"
+        "memory = 200\nlatent_dim = 2\nbeta = 3\nmax_steps = 10\nrandom_state = 0\n"
+    )
+    result = train_table(read_job(TrainTable, toml, DAY))
+    frauds = pd.read_parquet(labels)["is_fraud"].sum()
+    assert result["metrics"]["labelled_anomalies"] == pytest.approx(frauds, abs=1)
+    assert any("a uniform sample of 1,000" in note for note in result["notes"])
+    detector = load_detector(tmp_path / "model")
+    chosen = {"model": "beta", "score": "elbo", "contamination": 0.02, "beta": 3, "memory": 200}
+    assert chosen.items() <= detector.get_params(deep=False).items()
+    assert (result["model"], "version" in result) == (str(tmp_path / "model"), False)
+
+
+def test_a_file_of_weights_begins_at_the_toml_file(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text(
+        "name = 'n'\nimages = 'i'\n[detector]\nfeatures = 'timm:resnet18'\n"
+        "features_weights = 'resnet18.safetensors'\n"
+    )
+    job = read_job(TrainImages, toml, DAY)
+    assert job.detector["features_weights"] == str(tmp_path / "resnet18.safetensors")
+
+
+def test_a_parameter_that_is_not_allowed_is_answered_as_by_the_detector(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text("name = 'n'\nimages = 'i'\n[detector]\nimage_size = 60\nregister = 'shfit'\n")
+    with pytest.raises(ConfigError) as caught:
+        read_job(TrainImages, toml, DAY)
+    message = str(caught.value)
+    assert "The 'image_size' parameter of ImageVAEDetector must be a multiple of 16" in message
+    assert "Got 'shfit' (did you mean 'shift'?)" in message
+
+
+def test_a_wrong_key_of_the_entities_is_named_with_the_right_one(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text("name = 'n'\ntables = ['t']\n[entities]\nclumns = ['card']\n")
+    with pytest.raises(ConfigError, match=r"'entities\.clumns' \(did you mean 'columns'\?\)"):
+        read_job(TrainTable, toml, DAY)
+
+
+def test_the_former_key_of_the_labels_is_read(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text("name = 'n'\ntables = ['t']\nlabel = 'is_fraud'\n")
+    assert read_job(TrainTable, toml, DAY).labels == "is_fraud"
+
+
+def test_a_night_with_flags_can_end_with_the_code_of_a_gate(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text("model = 'm'\ninput = 'i'\noutput = 'o'\nfail_on_anomaly = true\n")
+    job = read_job(NightlyImages, toml, DAY)
+    job.check({"flagged": 0, "rows_out": 8})
+    with pytest.raises(GateFailedError, match="2 of 8 items are flagged"):
+        job.check({"flagged": 2, "rows_out": 8})
+
+
 def test_pictures_are_trained_registered_and_scored(site):
-    told = train_images(shipped(site, "train_images"))
-    assert (told["name"], told["version"]) == ("surfaces", 1)
+    result = train_images(shipped(site, "train_images"))
+    assert (result["name"], result["version"]) == ("surfaces", 1)
     summary = score_night(shipped(site, "nightly_images"))
     out = site / "vae-anomaly-demo" / "nightly" / f"images-{DAY}"
     assert summary["rows_out"] == len(read_results(out)) == 8

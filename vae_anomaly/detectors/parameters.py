@@ -101,6 +101,7 @@ class Text:
     """What is written as text in commands and files, and checked where it is used."""
 
     words: str
+    is_file: bool = False
 
     def allows(self, value: object) -> bool:
         """Allow everything: whether there is such a column or device, the input tells."""
@@ -150,6 +151,11 @@ class Parameter:
     def flag(self) -> str:
         """The option of the command line, with its dashes."""
         return self.option or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file."""
+        return isinstance(self.allowed, Text) and self.allowed.is_file
 
     @property
     def words(self) -> str:
@@ -341,7 +347,7 @@ IMAGE: Final = (
     ),
     Parameter(
         "features_weights",
-        Text("a local .safetensors file"),
+        Text("a local .safetensors file", is_file=True),
         None,
         "Its weights, a local .safetensors file; nothing is downloaded.",
         metavar="FILE",
@@ -399,12 +405,6 @@ def faults_of(
     given = [parameter for parameter in parameters if parameter.name in values]
     faults = {p.name: p.fault(values[p.name], owner) for p in given}
     return {name: fault for name, fault in faults.items() if fault is not None}
-
-
-def unknown_keys(parameters: Iterable[Parameter], values: Iterable[str]) -> list[str]:
-    """Name the keys that no parameter has, each with the nearest that there is."""
-    names = [parameter.name for parameter in parameters]
-    return [f"{key!r}{did_you_mean(key, names)}" for key in values if key not in names]
 
 
 def reference() -> str:

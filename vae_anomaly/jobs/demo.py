@@ -17,14 +17,15 @@ from vae_anomaly.batch import RunSummary, read_results, score_images, score_tabl
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
-from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.jobs.entity_rows import read_with_history
+from vae_anomaly.evaluation import apply_threshold, bind, held_out_normals, tune
+from vae_anomaly.jobs.train_images import train_images_job
+from vae_anomaly.jobs.train_table import train_table_job
+from vae_anomaly.jobs.training_report import Destination
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.tracking import log_training, register_directory, resolve
+from vae_anomaly.tracking import load
 
 MARKER = "demo.json"
 TRAINING_DAYS = 25
@@ -34,6 +35,7 @@ GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
 ALARMS_PER_DAY = 10.0
 ENTITIES = EntityColumns(("customer_id",), time="timestamp", amount="amount")
 NOT_FEATURES = {"transaction_id": "identifier", "customer_id": "identifier"}
+SURFACES, CARDS = "models:/surfaces@champion", "models:/cards@champion"
 
 
 @dataclass(frozen=True)
@@ -117,21 +119,28 @@ def run_demo(
     ConfigError
         If ``folder`` holds files that are not an earlier demo's.
     """
-    start, tell = time.perf_counter(), progress or null_progress
+    start, progress = time.perf_counter(), progress or null_progress
     root = _fresh(Path(folder))
     store = f"sqlite:///{(root / 'store' / 'mlflow.db').resolve()}"
     write_surfaces(
-        root / "images", GOOD_TRAIN, GOOD_TEST, DEFECTIVE, random_state=random_state, progress=tell
+        root / "images",
+        GOOD_TRAIN,
+        GOOD_TEST,
+        DEFECTIVE,
+        random_state=random_state,
+        progress=progress,
     )
-    write_transactions(root / "transactions", ROWS, DAYS, random_state=random_state, progress=tell)
-    images = _images_night(root, store, random_state, tell)
-    cards, flags = _transactions_night(root, store, random_state, tell)
-    tuned, threshold = _tuned_night(root, store, tell)
+    write_transactions(
+        root / "transactions", ROWS, DAYS, random_state=random_state, progress=progress
+    )
+    images = _images_night(root, store, random_state, progress)
+    cards, flags = _transactions_night(root, store, random_state, progress)
+    tuned, threshold = _tuned_night(root, store, progress)
     report = DemoReport(
         nights=(images, cards, tuned),
         folder=root,
         store=store,
-        models={"images": "models:/surfaces@champion", "transactions": "models:/cards@champion"},
+        models={"images": SURFACES, "transactions": CARDS},
         thresholds={"transactions": threshold.value},
         top_flag=_top_flag(flags),
         seconds=time.perf_counter() - start,
@@ -154,78 +163,71 @@ def _fresh(root: Path) -> Path:
     return root
 
 
-def _images_night(root: Path, store: str, seed: int, tell: Progress) -> NightResult:
+def _images_night(root: Path, store: str, seed: int, progress: Progress) -> NightResult:
+    images = root / "images"
     detector = ImageVAEDetector(random_state=seed)
-    detector.fit(root / "images" / "train" / "good", progress=tell)
-    _register(detector, "surfaces", store)
+    train_images_job(detector, images, _place("surfaces", store), progress=progress)
     summary = score_images(
-        "models:/surfaces@champion",
-        root / "images",
-        root / "flags" / "images",
-        uri=store,
-        progress=tell,
+        SURFACES, images, root / "flags" / "images", uri=store, progress=progress
     )
-    planted = {item.id for item in list_images(root / "images", split="test") if item.is_anomaly}
+    planted = {item.id for item in list_images(images, split="test") if item.is_anomaly}
     return _compare("surface images", summary, planted)
 
 
 def _transactions_night(
-    root: Path, store: str, seed: int, tell: Progress
+    root: Path, store: str, seed: int, progress: Progress
 ) -> tuple[NightResult, pd.DataFrame]:
-    past = read_with_history(_days(root)[:TRAINING_DAYS], ENTITIES)
-    planted = past.frame["transaction_id"].astype(str).isin(_labels(root))
-    normal = past.frame[~planted]
-    schema = Schema.infer(normal, overrides=NOT_FEATURES, id_column="transaction_id")
-    detector = TabularVAEDetector(schema=schema, random_state=seed).fit(normal, progress=tell)
-    detector.entities_ = past.histories
-    _register(detector, "cards", store)
-    return _score_cards(root, store, "transactions", tell)
+    train_table_job(
+        TabularVAEDetector(random_state=seed),
+        _days(root)[:TRAINING_DAYS],
+        _place("cards", store),
+        kinds=NOT_FEATURES,
+        label=f"{_labels_file(root)}:is_fraud",
+        id_column="transaction_id",
+        entities=ENTITIES,
+        progress=progress,
+    )
+    return _score_cards(root, store, "transactions", progress)
 
 
-def _tuned_night(root: Path, store: str, tell: Progress) -> tuple[NightResult, Threshold]:
+def _tuned_night(root: Path, store: str, progress: Progress) -> tuple[NightResult, Threshold]:
     """Let the owner ask for fewer alarms, store that as a new version, and score again."""
-    from vae_anomaly.detectors import load_detector
-
-    tell("tune threshold", 0, 1)
-    detector = load_detector(resolve("models:/cards@champion", store).path)
-    threshold = Threshold.from_max_alarms(
-        detector.calibration_.reference_scores(), ALARMS_PER_DAY, ROWS / DAYS
+    progress("tune threshold", 0, 1)
+    detector, model = load(CARDS, store)
+    normals, wish = held_out_normals(detector), {"max_alarms_per_day": ALARMS_PER_DAY}
+    threshold = bind(tune(normals, wish, volume=ROWS / DAYS).threshold, model)
+    apply_threshold(
+        CARDS, threshold, uri=store, reason=f"at most {ALARMS_PER_DAY:g} false alarms a day"
     )
-    saved = detector.set_threshold(threshold).save(root / "models" / "cards-tuned")
-    register_directory(
-        saved,
-        name="cards",
-        alias="champion",
-        evidence=f"at most {ALARMS_PER_DAY:g} false alarms a day",
-        uri=store,
-    )
-    tell("tune threshold", 1, 1)
-    night, _ = _score_cards(root, store, f"transactions, {ALARMS_PER_DAY:g} alarms a day", tell)
+    progress("tune threshold", 1, 1)
+    night, _ = _score_cards(root, store, f"transactions, {ALARMS_PER_DAY:g} alarms a day", progress)
     return night, threshold
 
 
 def _score_cards(
-    root: Path, store: str, what: str, tell: Progress
+    root: Path, store: str, what: str, progress: Progress
 ) -> tuple[NightResult, pd.DataFrame]:
     out = root / "flags" / "transactions"
     nights = [str(path) for path in _days(root)[TRAINING_DAYS:]]
-    summary = score_tables("models:/cards@champion", nights, out, uri=store, progress=tell)
+    summary = score_tables(CARDS, nights, out, uri=store, progress=progress)
     return _compare(what, summary, _labels(root)), read_results(out)
 
 
-def _register(detector: BaseVAEDetector, name: str, store: str) -> None:
-    log_training(
-        detector, name=name, uri=store, alias="champion", evidence="first model of the demo"
-    )
+def _place(name: str, store: str) -> Destination:
+    return Destination(name, uri=store, evidence="first model of the demo")
 
 
 def _days(root: Path) -> list[Path]:
     return sorted((root / "transactions" / "days").glob("*.parquet"))
 
 
+def _labels_file(root: Path) -> Path:
+    return root / "transactions" / "labels.parquet"
+
+
 def _labels(root: Path) -> set[str]:
     """Return the ids of the planted frauds."""
-    labels = pd.read_parquet(root / "transactions" / "labels.parquet")
+    labels = pd.read_parquet(_labels_file(root))
     return set(labels.loc[labels["is_fraud"] == 1, "transaction_id"].astype(str))
 
 

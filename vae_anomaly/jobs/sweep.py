@@ -27,6 +27,7 @@ from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.jobs.train_images import groups_of
 from vae_anomaly.jobs.train_table import infer_schema_of, kinds_beside, real_rows
+from vae_anomaly.jobs.training_report import shown_files, shown_source
 from vae_anomaly.jobs.training_rows import read_training_rows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
@@ -91,7 +92,7 @@ def sweep_table_job(
     rows = read_training_rows(
         files, label=label, id_column=id_column, groups=groups, seed=settings.random_state
     )
-    real, said = real_rows(rows.normal, schema, kinds)
+    real, marked = real_rows(rows.normal, schema, kinds)
     normal, notes = _some(real, settings.random_state)
     _check_count(len(normal), "normal rows")
     chosen = infer_schema_of(
@@ -106,18 +107,18 @@ def sweep_table_job(
     if latent_dims is None:
         fitting = tuple(size for size in TABLE_LATENTS if size <= train.shape[1])
         grid = replace(grid, latent_dims=fitting or (1,))
-    left = f"; {rows.n_strange:,} labelled as anomalies, left out" * bool(rows.n_strange)
+    left = f"; {rows.n_anomalous:,} labelled as anomalies, left out" * bool(rows.n_anomalous)
     return sweep(
         torch.from_numpy(train),
         torch.from_numpy(test),
         grid,
         settings,
         progress=progress,
-        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}{left}",
+        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}{left}",
         unit="standard deviations of a column over the training rows",
         notes=(
             f"{train.shape[1]} features from {len(fields)} columns: {', '.join(fields)}",
-            *said,
+            *marked,
             *notes,
         ),
     )
@@ -168,10 +169,7 @@ def sweep_images_job(
     """
     wanted = IMAGE_LATENTS if latent_dims is None else tuple(latent_dims)
     grid = SweepGrid(tuple(betas), wanted, autoencoder)
-    settings, told = (
-        settings or SweepSettings(max_steps=600, batch_size=64),
-        progress or null_progress,
-    )
+    settings = settings or SweepSettings(max_steps=600, batch_size=64)
     settings = settings if settings.channels else replace(settings, channels=CHANNELS)
     listed = list_images(source, split="train")
     good = [item for item in listed if not item.is_anomaly] or listed
@@ -180,7 +178,7 @@ def sweep_images_job(
     pictures = replace(pictures, placing=Placing(white=decide_white(pictures)))
     _check_count(len(pictures), "pictures of good parts")
     kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
-    pixels = _pixels(pictures.take(kept), size, told)
+    pixels = _pixels(pictures.take(kept), size, progress or null_progress)
     names = _picture_groups(pictures, members)[kept]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     left = f"; {len(listed) - len(good):,} labelled as defective, left out"
@@ -190,7 +188,7 @@ def sweep_images_job(
         grid,
         settings,
         progress=progress,
-        source=f"{len(listed):,} pictures from {_shown_source(source)}"
+        source=f"{len(listed):,} pictures from {shown_source(source)}"
         + left * (len(good) < len(listed)),
         unit="standard deviations of a channel over the training pictures",
         notes=(f"{size} x {size} pixels, {train.shape[1]} channel(s)", *notes),
@@ -269,13 +267,3 @@ def _standardised(pixels: Floats32, held_out: Bools) -> tuple[Floats32, Floats32
     scale = train.std(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
     viewed = ((pixels - center) / np.where(scale > 0, scale, 1.0)).astype(np.float32)
     return viewed[~held_out], viewed[held_out]
-
-
-def _shown(files: Sequence[Path]) -> str:
-    if len(files) == 1:
-        return str(files[0])
-    return f"{len(files)} files, {files[0]} to {files[-1].name}"
-
-
-def _shown_source(source: str | Path | Sequence[str | Path]) -> str:
-    return str(source) if isinstance(source, str | Path) else f"{len(source)} paths"

@@ -13,7 +13,13 @@ from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.errors import DataError, SchemaError
-from vae_anomaly.jobs.training_report import Destination, Reading, TrainingReport, finish
+from vae_anomaly.jobs.training_report import (
+    Destination,
+    Reading,
+    TrainingReport,
+    finish,
+    shown_source,
+)
 from vae_anomaly.progress import Progress
 
 FEW_PICTURES = 100
@@ -64,7 +70,7 @@ def train_images_job(
     destination.check_store()
     detector.fit(good or listed, groups=members, progress=progress)
     reading = Reading(
-        source=f"{len(listed):,} pictures from {_shown(source)}",
+        source=f"{len(listed):,} pictures from {shown_source(source)}",
         n_read=len(listed),
         n_left_out=len(listed) - len(good),
         notes=(*_notes(good, members), *_products(detector.conditions_), *_tiles(detector)),
@@ -135,20 +141,14 @@ def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:
     """Say how large pictures were cut and compared."""
     if detector.tile_size is None:
         return ()
-    said = detector.metrics_
+    measured = detector.metrics_
     compared = (
         "the same thing lies at the same place of every picture, so each place is compared with "
         "itself"
-        if said["aligned"]
+        if measured["aligned"]
         else "places are not told apart"
     )
     return (
-        f"{said['tiles_per_picture']:,.0f} tiles of {detector.tile_size} pixels a picture, "
-        f"{said['tiles_trained_on']:,.0f} trained on; {compared}",
+        f"{measured['tiles_per_picture']:,.0f} tiles of {detector.tile_size} pixels a picture, "
+        f"{measured['tiles_trained_on']:,.0f} trained on; {compared}",
     )
-
-
-def _shown(source: str | Path | Sequence[str | Path]) -> str:
-    if isinstance(source, str | Path):
-        return str(source)
-    return str(source[0]) if len(source) == 1 else f"{len(source)} paths"

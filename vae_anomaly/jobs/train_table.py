@@ -17,9 +17,19 @@ from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
-from vae_anomaly.jobs.entity_rows import Past
-from vae_anomaly.jobs.training_report import Destination, Reading, TrainingReport, finish
-from vae_anomaly.jobs.training_rows import SAMPLE_ROWS, TrainingRows, read_training_rows
+from vae_anomaly.jobs.training_report import (
+    Destination,
+    Reading,
+    TrainingReport,
+    finish,
+    shown_files,
+)
+from vae_anomaly.jobs.training_rows import (
+    SAMPLE_ROWS,
+    TrainingHistories,
+    TrainingRows,
+    read_training_rows,
+)
 from vae_anomaly.metrics import RankingCurve
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
@@ -95,14 +105,14 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files = list_partitions(source)
-    past = Past(files, entities) if entities else None
+    histories = TrainingHistories(files, entities) if entities else None
     id_column = id_column or (schema.id_column if schema else None)
     label = label or (schema.label if schema else None)
     rows = read_training_rows(
         files, label=label, id_column=id_column, groups=groups,
-        sample_rows=sample_rows, seed=detector.random_state, past=past, progress=progress,
+        sample_rows=sample_rows, seed=detector.random_state, histories=histories, progress=progress,
     )  # fmt: skip
-    normal, said = real_rows(rows.normal, schema, kinds)
+    normal, notes = real_rows(rows.normal, schema, kinds)
     if normal.empty:
         raise NotEnoughDataError(
             f"No normal row is left: {label} labels all {rows.n_read:,} rows as anomalies. "
@@ -117,17 +127,17 @@ def train_table_job(
     )
     destination.check_store()
     detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
-    detector.entities_ = past.histories if past else None
+    detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
-    n_read = past.n_read if past else rows.n_read
+    n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
-        source=f"{n_read:,} rows of {normal.shape[1]} columns from {_shown(files)}",
+        source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
         n_read=n_read,
-        n_left_out=rows.n_strange,
+        n_left_out=rows.n_anomalous,
         notes=(
-            *said,
-            *(past.notes if past else ()),
+            *notes,
+            *(histories.notes if histories else ()),
             *_notes(normal, chosen, detector.metrics_),
             *_sample_notes(detector, rows),
         ),
@@ -245,14 +255,14 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
 
     Who was drawn stands for all of its kind, so it weighs as many as it represents.
     """
-    fine = [fault is None for fault in detector.schema_.bad_rows(rows.strange)]
-    usable = rows.strange[np.array(fine, dtype=bool)]
+    fine = [fault is None for fault in detector.schema_.bad_rows(rows.anomalous)]
+    usable = rows.anomalous[np.array(fine, dtype=bool)]
     if usable.empty:
         return {}
     normal_scores = detector.calibration_.reference_scores()
     scores = np.concatenate([normal_scores, detector.anomaly_score(usable)])
     labels = np.repeat([False, True], [normal_scores.size, len(usable)])
-    stands_for = rows.n_strange / len(rows.strange)
+    stands_for = rows.n_anomalous / len(rows.anomalous)
     weights = np.where(labels, stands_for, rows.n_normal / normal_scores.size)
     curve = RankingCurve.of(labels, scores, weights)
     bound = detector.threshold_.value
@@ -294,9 +304,3 @@ def _short_times(frame: pd.DataFrame, schema: Schema) -> list[str]:
 def _is_constant(frame: pd.DataFrame, column: Column) -> bool:
     values: pd.Series[Any] = frame[column.name]
     return bool(values.eq(values.iloc[0]).all())
-
-
-def _shown(files: Sequence[Path]) -> str:
-    if len(files) == 1:
-        return str(files[0])
-    return f"{len(files)} files, {files[0]} to {files[-1].name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,3 +211,17 @@ def _called(registered: RegisteredModel | None, to: Destination, folder: Path | 
     if registered is None:
         return str(folder)
     return f"models:/{registered.name}@{to.alias}" if to.alias else registered.uri
+
+
+def shown_files(files: Sequence[Path]) -> str:
+    """Say which files were read."""
+    if len(files) == 1:
+        return str(files[0])
+    return f"{len(files)} files, {files[0]} to {files[-1].name}"
+
+
+def shown_source(source: str | Path | Sequence[str | Path]) -> str:
+    """Say where images were read from."""
+    if isinstance(source, str | Path):
+        return str(source)
+    return str(source[0]) if len(source) == 1 else f"{len(source)} paths"

@@ -1,4 +1,7 @@
-"""Read what a table detector is trained on: a table whole, or a uniform sample of a long one."""
+"""Read what a table detector is trained on: a table whole, or a uniform sample of a long one.
+
+With entities, rows are read in the order of time and get the features of their entities' own past.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import pyarrow as pa
 
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.frames import as_frame
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
 from vae_anomaly.data.tables.read import (
@@ -23,13 +27,17 @@ from vae_anomaly.data.tables.read import (
     iter_batches,
     iter_pieces,
     read_table,
+    require_same_columns,
 )
 from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
-from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.jobs.entity_rows import Past
+from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.progress import Progress, null_progress
 
 SAMPLE_ROWS = 200_000
+WARM_UP_DAYS = 7.0
+WARM_UP_SHARE = 0.25  # of a short span
+DAY_NS = 86_400_000_000_000
+ROWS_TO_INFER = 100_000  # of each file, at equal distances, tell how times are written
 MIN_GROUPS = 20  # fewer whole groups that fit, and rows are drawn from all groups instead
 
 
@@ -39,29 +47,111 @@ class TrainingRows:
 
     Parameters
     ----------
-    normal, strange : DataFrame
+    normal, anomalous : DataFrame
         Rows not labelled as anomalies, and those that are: all, or a uniform sample of them.
-    n_normal, n_strange : int
+    n_normal, n_anomalous : int
         How many there are in the table.
     fingerprint : dict or None
         Of the files, where the rows are a sample.
     """
 
     normal: pd.DataFrame
-    strange: pd.DataFrame
+    anomalous: pd.DataFrame
     n_normal: int
-    n_strange: int
+    n_anomalous: int
     fingerprint: dict[str, Any] | None = None
 
     @property
     def n_read(self) -> int:
         """Rows of the table."""
-        return self.n_normal + self.n_strange
+        return self.n_normal + self.n_anomalous
 
     @property
     def is_sample(self) -> bool:
         """Whether there are more normal rows than are held."""
         return self.n_normal > len(self.normal)
+
+
+class TrainingHistories:
+    """Histories that fill while tables are read once, from the oldest file to the newest.
+
+    Every row fills them. In the first days nothing is known of anybody, and every row would look
+    like a newcomer's: those of 7 days, or of a quarter of a shorter span, are not handed on.
+
+    Parameters
+    ----------
+    files : sequence of path
+    columns : EntityColumns
+
+    Raises
+    ------
+    SchemaError
+        If a column of `columns` is missing.
+    DataError
+        If a file cannot be read, has other columns, or no time can be read at all.
+
+    Attributes
+    ----------
+    files : list of Path
+        From the oldest to the newest.
+    histories : EntityHistories
+        As they stand after the last row that was read.
+    n_read : int
+        Rows read so far, those of the warm-up too.
+    """
+
+    def __init__(self, files: Sequence[Path], columns: EntityColumns) -> None:
+        self.files, columns, (oldest, self._newest) = _order_by_time(files, columns)
+        self.histories = EntityHistories(columns)
+        self._days = min(WARM_UP_DAYS, WARM_UP_SHARE * (self._newest - oldest) / DAY_NS)
+        self._from = np.datetime64(oldest + int(self._days * DAY_NS), "ns")
+        self.n_read = self._n_warm_up = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done, for the report."""
+        return (
+            f"histories of {', '.join(self.histories.columns.entities)} reach until "
+            f"{time_text(self._newest)}; the first {self._days:.1f} days "
+            f"({self._n_warm_up:,} rows) only fill them and are not trained on",
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return all rows after the warm-up, with the features."""
+        frame = pd.concat(
+            list(_extend_in_time_order(self.files, self.histories)), ignore_index=True
+        )
+        return frame[self._kept(frame)].reset_index(drop=True)
+
+    def extend(self, pieces: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Give pieces of `files` their features, and leave out the warm-up.
+
+        Entities, times, amounts and features of one file at a time are held.
+
+        Parameters
+        ----------
+        pieces : iterable of (int, Arrow table)
+            Number of the file, and its next rows as stored: all of them, file after file.
+        """
+        at, start = -1, 0
+        features, kept = pd.DataFrame(), np.zeros(0, dtype=np.bool_)
+        for place, table in pieces:
+            if place != at:
+                at, start = place, 0
+                self.histories.refuse_taken(table.column_names)
+                rows = read_table(self.files[place], columns=list(self.histories.columns.inputs))
+                features, kept = self.histories.process(rows), self._kept(rows)
+            here = slice(start, start + len(table))
+            start += len(table)
+            if kept[here].any():
+                yield place, _beside(table, features.iloc[here]).filter(pa.array(kept[here]))
+
+    def _kept(self, frame: pd.DataFrame) -> Bools:
+        """Say which rows come after the warm-up, shape (N,); count them all."""
+        kept = np.asarray(~(self.histories.times(frame) < self._from), dtype=np.bool_)
+        self.n_read += len(kept)
+        self._n_warm_up += int(np.sum(~kept))
+        return kept
 
 
 def read_training_rows(
@@ -72,7 +162,7 @@ def read_training_rows(
     groups: str | None = None,
     sample_rows: int = SAMPLE_ROWS,
     seed: int | None = None,
-    past: Past | None = None,
+    histories: TrainingHistories | None = None,
     progress: Progress | None = None,
 ) -> TrainingRows:
     """Read a table whole where it has at most ``sample_rows`` rows, else a uniform sample.
@@ -87,7 +177,7 @@ def read_training_rows(
         Most normal rows, and most labelled anomalies, that are held in memory.
     seed : int, optional
         The same number draws the same rows, however the table is cut into pieces.
-    past : Past, optional
+    histories : TrainingHistories, optional
         Of these files. It sees every row, in the order of time, before any is drawn; rows get its
         features, and those of its warm-up are left out.
     progress : callable, optional
@@ -102,27 +192,27 @@ def read_training_rows(
     """
     if sample_rows < 1:
         raise ConfigError(f"sample_rows must be at least 1; got {sample_rows}. Leave it out.")
-    files = files if past is None else past.files
+    files = files if histories is None else histories.files
     if count_rows(files, sample_rows) <= sample_rows:
-        frame = read_table(files) if past is None else past.frame()
+        frame = read_table(files) if histories is None else histories.frame()
         return _split(frame, label, id_column)
     labelled = _labels_of_pieces(files, label, id_column)
     drawn = secrets.randbits(32) if seed is None else seed
-    pieces = _pieces(files) if past is None else past.extend(_pieces(files))
+    pieces = _pieces(files) if histories is None else histories.extend(_pieces(files))
     tell = progress or null_progress
     return _read_sample(files, pieces, labelled, groups, sample_rows, drawn, tell)
 
 
 def _split(frame: pd.DataFrame, label: str | None, id_column: str | None) -> TrainingRows:
     """Part the rows of a table by their labels."""
-    strange = np.zeros(len(frame), dtype=np.bool_)
+    anomalous = np.zeros(len(frame), dtype=np.bool_)
     if label is not None:
         if id_column is not None:
             _check_column(frame, id_column, "id")
         ids = None if id_column is None else read_text(frame[id_column])
-        strange = find_labels(label, frame, ids, id_column)[0] == 1.0
-    n_strange = int(strange.sum())
-    return TrainingRows(frame[~strange], frame[strange], len(frame) - n_strange, n_strange)
+        anomalous = find_labels(label, frame, ids, id_column)[0] == 1.0
+    n_anomalous = int(anomalous.sum())
+    return TrainingRows(frame[~anomalous], frame[anomalous], len(frame) - n_anomalous, n_anomalous)
 
 
 def _labels_of_pieces(
@@ -145,7 +235,7 @@ def _read_sample(
     progress: Progress,
 ) -> TrainingRows:
     """Go through the files once, keeping a sample of normal rows and one of anomalies."""
-    normal, strange, grouped = (RowSample(sample_rows) for _ in range(3))
+    normal, anomalous, grouped = (RowSample(sample_rows) for _ in range(3))
     n_read = 0
     columns: list[str] = []
     for place, table in pieces:
@@ -153,7 +243,7 @@ def _read_sample(
         marked = _marked(labels, table)
         keys = row_keys(n_read, len(table), seed)
         normal.add(place, _only(table, ~marked), keys[~marked])
-        strange.add(place, _only(table, marked), keys[marked])
+        anomalous.add(place, _only(table, marked), keys[marked])
         if groups is not None:
             of_groups = group_keys(_column(table, groups, "group"), seed)
             grouped.add(place, _only(table, ~marked), of_groups[~marked])
@@ -164,9 +254,9 @@ def _read_sample(
     chosen = grouped if groups is not None and grouped.n_keys >= MIN_GROUPS else normal
     return TrainingRows(
         normal=assemble(files, chosen.tables()),
-        strange=assemble(files, strange.tables()),
+        anomalous=assemble(files, anomalous.tables()),
         n_normal=normal.n_added,
-        n_strange=strange.n_added,
+        n_anomalous=anomalous.n_added,
         fingerprint=file_fingerprint(files, normal.n_added, columns),
     )
 
@@ -177,7 +267,7 @@ def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, Any]]:
     for place, file in enumerate(files):
         for table in iter_pieces(file):
             columns = columns or table.column_names
-            _refuse_other_columns(file, files[0], table.column_names, columns)
+            require_same_columns(file, table.column_names, files[0], columns)
             yield place, table
 
 
@@ -206,12 +296,50 @@ def _check_column(frame: pd.DataFrame, name: str, what: str) -> None:
         )
 
 
-def _refuse_other_columns(
-    file: Path, first: Path, found: Sequence[str], wanted: Sequence[str]
-) -> None:
-    differing = set(found) ^ set(wanted)
-    if differing:
+def _order_by_time(
+    files: Sequence[Path], columns: EntityColumns
+) -> tuple[list[Path], EntityColumns, tuple[int, int]]:
+    """Sort table files by their newest time; tell how they write times, and the span of all."""
+    times = pd.concat([_some_times(file, columns) for file in files], ignore_index=True)
+    columns = columns.for_table(times)
+    histories = EntityHistories(columns)
+    spans = [histories.span(read_table(file, columns=[columns.time])) for file in files]
+    known = [span for span in spans if span is not None]
+    if not known:
         raise DataError(
-            f"{file} and {first} differ in column {sorted(differing)[0]!r}. "
-            "Give files with the same columns, or choose columns that all have."
+            f"No cell of column {columns.time!r} can be read as a time. Name the time column with "
+            "--time, or correct its cells."
         )
+    newest = [-1 if span is None else span[1] for span in spans]
+    ordered = [files[i] for i in np.argsort(newest, kind="stable")]
+    return ordered, columns, (min(span[0] for span in known), max(span[1] for span in known))
+
+
+def _extend_in_time_order(
+    files: Sequence[Path], histories: EntityHistories
+) -> Iterator[pd.DataFrame]:
+    """Yield each file's rows with the features; the histories remember them, file by file."""
+    first: pd.Index | None = None
+    for file in files:
+        frame = read_table(file)
+        first = frame.columns if first is None else first
+        require_same_columns(file, frame.columns, files[0], first)
+        yield histories.extend(frame)
+
+
+def _some_times(file: Path, columns: EntityColumns) -> pd.DataFrame:
+    try:
+        frame = read_table(file, columns=list(columns.inputs))
+    except DataError as err:
+        if "has no column" in str(err):
+            raise SchemaError(f"{err} Name them with --entity, --time and --amount.") from None
+        raise
+    return frame.iloc[:: -(-len(frame) // ROWS_TO_INFER) or 1]
+
+
+def _beside(table: Any, features: pd.DataFrame) -> Any:
+    """Return an Arrow table with the features as further columns; missing where they are NaN."""
+    for name in features:
+        cells = pa.array(features[name].to_numpy(), from_pandas=True)
+        table = table.append_column(str(name), cells)
+    return table

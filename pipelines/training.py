@@ -1,0 +1,81 @@
+"""What the two trainings share: where the model goes, and the detector's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ValidationInfo
+
+from pipelines.job import Job, Place, placed
+from vae_anomaly.detectors.parameters import IMAGE, TABULAR, Parameter, faults_of
+from vae_anomaly.errors import did_you_mean
+from vae_anomaly.jobs import Destination, TrainingReport
+
+
+def _checked(
+    declared: Sequence[Parameter], owner: str
+) -> Callable[[dict[str, Any], ValidationInfo], dict[str, Any]]:
+    """Check the section [detector] by what is declared of the detector's parameters."""
+    names = [parameter.name for parameter in declared]
+
+    def check(values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        unknown = [key for key in values if key not in names]
+        faults = [f"unknown key 'detector.{key}'{did_you_mean(key, names)}" for key in unknown]
+        faults += faults_of(declared, values, owner).values()
+        if faults:
+            raise ValueError("; ".join(fault.removesuffix(".") for fault in faults))
+        files = [p.name for p in declared if p.is_file and p.name in values]
+        return values | {name: placed(values[name], info) for name in files}
+
+    return check
+
+
+TableParameters = Annotated[dict[str, Any], AfterValidator(_checked(TABULAR, "TabularVAEDetector"))]
+ImageParameters = Annotated[dict[str, Any], AfterValidator(_checked(IMAGE, "ImageVAEDetector"))]
+
+
+def _labels(value: str, info: ValidationInfo) -> str:
+    """Let the file of FILE:COLUMN begin at the TOML file; a column stays what it is."""
+    file, _, column = value.rpartition(":")
+    path = placed(file, info) if file else ""
+    return f"{path}:{column}" if path and Path(path).is_file() else value
+
+
+Labels = Annotated[str, AfterValidator(_labels)]
+"""A column, or FILE:COLUMN joined by id."""
+
+
+class Training(Job):
+    """What every training has: what the model is called, and where it goes."""
+
+    name: str
+    alias: str | None = None
+    experiment: str = "vae-anomaly"
+    out: Place | None = None
+    no_register: bool = False
+
+    def destination(self, trained_by: str) -> Destination:
+        """Return where the model goes."""
+        return Destination(
+            name=None if self.no_register else self.name,
+            alias=self.alias,
+            folder=self.out,
+            uri=self.tracking_uri,
+            experiment=self.experiment,
+            evidence=f"trained by {trained_by}",
+        )
+
+
+def outcome(report: TrainingReport) -> dict[str, Any]:
+    """Return where a model went, and what was measured."""
+    registered = asdict(report.registered) if report.registered else {}
+    return {
+        **registered,
+        "model": report.model,
+        "threshold": report.threshold.value,
+        "metrics": report.metrics,
+        "notes": report.reading.notes,
+    }
