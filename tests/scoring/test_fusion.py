@@ -7,33 +7,33 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.scoring.fusion import Surprise, fuse, term_contributions
+from vae_anomaly.scoring.fusion import TermSurprise, fuse, term_contributions
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 6))
 
 
 def test_surprise_is_minus_log_p_of_the_training_values(rng):
     values = np.sort(rng.exponential(size=999))
-    surprise = Surprise.fit(values)
+    surprise = TermSurprise.fit(values)
     p = (999 - np.arange(899) + 1.0) / 1000.0
     np.testing.assert_allclose(surprise(values[:899]), -np.log(p), atol=2e-3)
 
 
 def test_an_exponential_tail_is_continued_as_such(rng):
-    surprise = Surprise.fit(rng.exponential(size=20_000))
+    surprise = TermSurprise.fit(rng.exponential(size=20_000))
     assert surprise([8.0])[0] == pytest.approx(8.0, rel=0.08)
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 50), elements=FINITE), FINITE, FINITE)
 def test_surprise_is_positive_and_never_falls(values, low, high):
-    surprise = Surprise.fit(values)
+    surprise = TermSurprise.fit(values)
     first, second = surprise(sorted([low, high]))
     assert 0.0 <= first <= second
     assert np.isfinite(second)
 
 
 def test_surprise_has_no_ties_outside_the_training_range(rng):
-    surprise = Surprise.fit(rng.normal(size=200))
+    surprise = TermSurprise.fit(rng.normal(size=200))
     below, beyond = surprise(np.linspace(-9, -4, 50)), surprise(np.linspace(4, 400, 50))
     assert (np.diff(below) > 0).all()
     assert (np.diff(beyond) > 0).all()
@@ -42,7 +42,7 @@ def test_surprise_has_no_ties_outside_the_training_range(rng):
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]], ids=["none", "nan"])
 def test_values_that_calibrate_nothing_are_refused(values):
     with pytest.raises(CalibrationError):
-        Surprise.fit(values)
+        TermSurprise.fit(values)
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0], ids=["sum", "squares, as earlier models had"])
@@ -60,6 +60,8 @@ def test_nothing_strange_scores_zero_and_divides_by_nothing():
 
 
 def test_surprise_survives_its_state(rng):
-    surprise = Surprise.fit(rng.normal(size=100))
+    surprise = TermSurprise.fit(rng.normal(size=100))
     points = rng.normal(size=20) * 3
-    np.testing.assert_array_equal(Surprise.from_state(surprise.state())(points), surprise(points))
+    np.testing.assert_array_equal(
+        TermSurprise.from_state(surprise.state())(points), surprise(points)
+    )

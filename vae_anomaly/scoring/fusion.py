@@ -28,7 +28,7 @@ MIN_TAIL = 3
 
 
 @dataclass(frozen=True)
-class Surprise:
+class TermSurprise:
     """Turn one kind of evidence into -log p, continuous and strictly increasing.
 
     Up to the largest tenth of the training values it is ``-log((#{o >= t} + 1) / (n + 1))``, linear

@@ -26,7 +26,7 @@ from vae_anomaly.detectors.tabular.members import Score
 from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory, Neighbours
 from vae_anomaly.detectors.tabular.network import RowNetwork
 from vae_anomaly.scoring.conformal import ConditionalScale
-from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.fusion import TermSurprise
 
 ELBO_VOTES = 4.0
 
@@ -56,7 +56,7 @@ class ViewModel:
     latents, data : ExemplarMemory
         Of posterior means in units of `spread`, and of viewed rows. Exemplar i of `latents` is
         the same row as exemplar i of `data`.
-    latent_gap, data_gap, data_local : Surprise
+    latent_gap, data_gap, data_local : TermSurprise
     condition : Condition, optional
         Rows are shown relative to it.
     """
@@ -66,9 +66,9 @@ class ViewModel:
     spread: Floats
     latents: ExemplarMemory
     data: ExemplarMemory
-    latent_gap: Surprise
-    data_gap: Surprise
-    data_local: Surprise
+    latent_gap: TermSurprise
+    data_gap: TermSurprise
+    data_local: TermSurprise
     condition: Condition | None = None
 
     @property
@@ -119,7 +119,7 @@ class TabularModel:
     encoder : TableEncoder
     views : tuple of ViewModel
         The last one is the one whose likelihood is reported.
-    elbo : Surprise or None
+    elbo : TermSurprise or None
         Of the negative ELBO; None where it stays out of the fused score.
     typical_nll : ndarray of shape (targets,), float64
         Mean negative log-likelihood of each target over rows the network did not train on, nats.
@@ -140,7 +140,7 @@ class TabularModel:
     schema: Schema
     encoder: TableEncoder
     views: tuple[ViewModel, ...]
-    elbo: Surprise | None
+    elbo: TermSurprise | None
     typical_nll: Floats
     term_weights: Mapping[str, float]
     score: Score = "fused"

@@ -24,7 +24,7 @@ from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
 from vae_anomaly.detectors.tabular.network import build_network
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConditionalScale
-from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.fusion import TermSurprise
 
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them
@@ -79,7 +79,7 @@ def model_from(state: DetectorState) -> TabularModel:
                        _under(v["name"], arrays))
             for v in header["views"]
         ),
-        elbo=Surprise.from_state(elbo) if elbo else None,
+        elbo=TermSurprise.from_state(elbo) if elbo else None,
         typical_nll=arrays["typical_nll"],
         term_weights=header.get("term_weights", WEIGHTS_BEFORE),
         score=state.config["score"],
@@ -111,9 +111,9 @@ def _view_from(name: str, shape: Mapping[str, Any], weights: Arrays, arrays: Arr
         spread=arrays["spread"],
         latents=ExemplarMemory.from_state(_under("latents", arrays)),
         data=ExemplarMemory.from_state(_under("data", arrays)),
-        latent_gap=Surprise.from_state(_under("latent_gap", arrays)),
-        data_gap=Surprise.from_state(_under("data_gap", arrays)),
-        data_local=Surprise.from_state(_under("data_local", arrays)),
+        latent_gap=TermSurprise.from_state(_under("latent_gap", arrays)),
+        data_gap=TermSurprise.from_state(_under("data_gap", arrays)),
+        data_local=TermSurprise.from_state(_under("data_local", arrays)),
         condition=Condition.from_state(condition) if condition else None,
     )
 

@@ -51,7 +51,7 @@ from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.evidence import Evidence
-from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.fusion import TermSurprise
 from vae_anomaly.vae.training import History
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def _fit_models(
                 schema=schema,
                 encoder=one.encoder,
                 views=views,
-                elbo=Surprise.fit(-reported.elbo) if joins else None,
+                elbo=TermSurprise.fit(-reported.elbo) if joins else None,
                 typical_nll=reported.nll_per_dim.mean(axis=0),
                 term_weights=weights_at(*NOTHING_TO_COMPARE),
                 score=settings.score,

@@ -23,7 +23,7 @@ from vae_anomaly.detectors.tabular.memory.coreset import choose_exemplars
 from vae_anomaly.detectors.tabular.memory.exemplars import N_GROUPS, NEAREST, ExemplarMemory
 from vae_anomaly.detectors.tabular.model import ViewModel
 from vae_anomaly.detectors.tabular.network import RowNetwork, encode_rows
-from vae_anomaly.scoring.fusion import Surprise
+from vae_anomaly.scoring.fusion import TermSurprise
 
 MAX_MEMORY_ROWS = 60_000
 MAX_CELLS = 3_000_000  # of these rows: of wide tables fewer are held
@@ -162,9 +162,9 @@ def remember(
         spread=spread,
         latents=latents,
         data=data,
-        latent_gap=Surprise.fit(latents.own_gap),
-        data_gap=Surprise.fit(data.own_gap),
-        data_local=Surprise.fit(data.own_local),
+        latent_gap=TermSurprise.fit(latents.own_gap),
+        data_gap=TermSurprise.fit(data.own_gap),
+        data_local=TermSurprise.fit(data.own_local),
         condition=condition,
     )
     if fresh is None:
@@ -180,9 +180,9 @@ def _usual_for(model: ViewModel, fresh: Floats32) -> ViewModel:
     latent_gap, data_gap, data_local = model.statistics(near)
     return replace(
         model,
-        latent_gap=Surprise.fit(latent_gap),
-        data_gap=Surprise.fit(data_gap),
-        data_local=Surprise.fit(data_local),
+        latent_gap=TermSurprise.fit(latent_gap),
+        data_gap=TermSurprise.fit(data_gap),
+        data_local=TermSurprise.fit(data_local),
     )
 
 
