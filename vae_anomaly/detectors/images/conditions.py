@@ -40,7 +40,7 @@ def read_conditions(values: object, n_pictures: int) -> tuple[str | None, ...]:
     return tuple(read_text(cells))
 
 
-def learn_conditions(told: Sequence[str | None], ids: Sequence[str]) -> tuple[str, ...]:
+def learn_conditions(conditions: Sequence[str | None], ids: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the training pictures' conditions, sorted; their places are the codes.
 
     Raises
@@ -48,14 +48,14 @@ def learn_conditions(told: Sequence[str | None], ids: Sequence[str]) -> tuple[st
     DataError
         If a picture has none, or all have the same.
     """
-    lost = [name for name, condition in zip(ids, told, strict=True) if condition is None]
+    lost = [name for name, condition in zip(ids, conditions, strict=True) if condition is None]
     if lost:
         raise DataError(
             f"{len(lost)} of {len(ids)} training pictures have no condition, the first is "
             f"{lost[0]!r}. Fill in the manifest's column that condition= names, or give "
             "condition='folder'."
         )
-    names = sorted({condition for condition in told if condition is not None})
+    names = sorted({condition for condition in conditions if condition is not None})
     if len(names) < 2:
         raise DataError(
             f"A conditional model needs pictures of at least 2 conditions; all {len(ids)} have "
@@ -73,10 +73,10 @@ def few_pictures(names: Sequence[str], codes: Ints, held_out: Bools) -> list[str
     return [f"{names[code]} ({total[code]})" for code in few]
 
 
-def condition_codes(names: Sequence[str], told: Sequence[str | None]) -> Ints:
+def condition_codes(names: Sequence[str], conditions: Sequence[str | None]) -> Ints:
     """Return the code of each condition, `UNKNOWN` for one that training has not seen, (N,)."""
     place = {name: code for code, name in enumerate(names)}
-    return np.array([place.get(name or "", UNKNOWN) for name in told], dtype=np.int64)
+    return np.array([place.get(name or "", UNKNOWN) for name in conditions], dtype=np.int64)
 
 
 def known_codes(names: Sequence[str], values: object, n: int) -> Ints:
@@ -87,21 +87,22 @@ def known_codes(names: Sequence[str], values: object, n: int) -> Ints:
     DataError
         If one was not seen in training.
     """
-    told = read_conditions(values, n)
-    codes = condition_codes(names, told)
+    conditions = read_conditions(values, n)
+    codes = condition_codes(names, conditions)
     if (codes < 0).any():
+        unknown = conditions[int(codes.argmin())]
         raise DataError(
-            f"The condition {told[int(codes.argmin())]!r} was never seen in training; known are "
+            f"The condition {unknown!r} was never seen in training; known are "
             f"{', '.join(names) or 'none'}. Name one of these."
         )
     return codes
 
 
-def unseen_reason(told: str | None, judged_as: str) -> str:
+def unseen_reason(product: str | None, judged_as: str) -> str:
     """Say why a picture could not be judged as what it is."""
-    if told is None:
+    if product is None:
         return f"its product is not told; judged as {judged_as!r}, which fits best"
-    return f"product {told!r} was never seen in training; judged as {judged_as!r}, which fits best"
+    return f"product {product!r} was never seen in training; judged as {judged_as!r}, which fits best"
 
 
 def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bools:

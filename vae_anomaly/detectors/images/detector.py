@@ -379,8 +379,8 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         images = self._open(X)
         seen, model = self.examine(images), self.model_
         regions = regions_of(images, seen.heatmap, model.heat_level)
-        found = reasons_of(images, seen, regions, model.conditions, self.threshold_.value)
-        return [reasons[:top] for reasons in found]
+        reasons = reasons_of(images, seen, regions, model.conditions, self.threshold_.value)
+        return [some[:top] for some in reasons]
 
     def _level(self, level: float | None) -> float:
         return self.model_.heat_level if level is None else level

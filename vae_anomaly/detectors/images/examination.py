@@ -35,7 +35,6 @@ class ImageExamination:
 
     Attributes
     ----------
-    ids : tuple of str
     raw_score : ndarray of shape (N,), float64, nats
         Higher = more anomalous; what the calibration turns into p-values.
     anomaly_score : ndarray of shape (N,), float64
@@ -75,11 +74,8 @@ def examine(
     ----------
     model : ImageModel
         Its network is brought to the device.
-    calibration : ConformalCalibration
     images : ImageList
         With the model's placing.
-    device : str
-    progress : callable, optional
 
     Raises
     ------
@@ -214,10 +210,10 @@ def _codes(names: tuple[str, ...], images: ImageList) -> Ints | None:
     codes = condition_codes(names, images.conditions)
     unseen = np.flatnonzero(codes < 0)
     if len(unseen):
-        told = sorted({str(images.conditions[i] or "not told") for i in unseen})
+        names_unseen = sorted({str(images.conditions[i] or "not told") for i in unseen})
         logger.warning(
             "%d of %d pictures have a condition that was never seen in training (%s): each is "
             "judged as the one that fits it best. Train with such pictures.",
-            len(unseen), len(codes), ", ".join(told[:5]),
+            len(unseen), len(codes), ", ".join(names_unseen[:5]),
         )  # fmt: skip
     return codes

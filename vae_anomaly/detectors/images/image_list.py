@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -31,23 +31,12 @@ _COLOUR_SHARE: Final = 0.2
 _NAMED: Final = 5
 
 
-class Digest(Protocol):
-    """What `hashlib` returns."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take in more bytes."""
-
-    def hexdigest(self) -> str:
-        """Return the digest of all bytes so far."""
-
-
 @dataclass(frozen=True)
 class ImageList:
     """A list of images of which none is decoded yet.
 
     Parameters
     ----------
-    ids : tuple of str
     sources : tuple of Path or ndarray
         Files, or decoded pixels of shape (H, W) or (H, W, C).
     groups : tuple of str or None
@@ -112,7 +101,11 @@ class ImageList:
         return height, width
 
     def chunks(
-        self, size: int, channels: int, digest: Digest | None = None, n_at_once: int = CHUNK
+        self,
+        size: int,
+        channels: int,
+        read: Callable[[bytes], object] | None = None,
+        n_at_once: int = CHUNK,
     ) -> Iterator[tuple[slice, Floats32]]:
         """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
@@ -120,9 +113,8 @@ class ImageList:
         ----------
         size : int, pixels
         channels : {1, 3}
-        digest : as of `hashlib`, optional
-            Updated with ids and pixels.
-        n_at_once : int
+        read : callable, optional
+            Is given ids and pixels as bytes, as the ``update`` of a digest.
 
         Raises
         ------
@@ -139,15 +131,15 @@ class ImageList:
                 except ImageError as err:
                     faults.append(err)
                     continue
-                if digest is not None:
-                    digest.update(self.ids[i].encode() + b"\0" + rows[-1].tobytes())
+                if read is not None:
+                    read(self.ids[i].encode() + b"\0" + rows[-1].tobytes())
             if not faults:
                 yield where, np.stack(rows)
         refuse_faults(faults, len(self))
 
-    def fingerprint(self, digest: Digest) -> dict[str, int | str]:
+    def fingerprint(self, sha256: str) -> dict[str, int | str]:
         """Return number and SHA-256 of the pictures as the model saw them."""
-        return {"pictures": len(self), "sha256": digest.hexdigest()}
+        return {"pictures": len(self), "sha256": sha256}
 
 
 def open_images(

@@ -26,7 +26,6 @@ class ImageModel:
     ----------
     network : BankNetwork, PixelNetwork or TiledNetwork
         It may be moved from device to device; nothing else of the model changes.
-    score : ImageScore
     placing : Placing
         What is done to an image before the network sees it.
     heat_level : float

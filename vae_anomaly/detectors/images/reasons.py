@@ -43,10 +43,8 @@ def reasons_of(
 
     Parameters
     ----------
-    images : ImageList of N
     examination : ImageExamination
         Of these images.
-    regions : N sequences of Region
     conditions : sequence of str
         Those that training has seen.
     threshold : float

@@ -259,7 +259,6 @@ class ImageScore:
     ----------
     pooling : TailPooling
         Of the columns of `pool_maps_of_images`.
-    distance : GlobalDistance
     surprise : PoolSurprise
         Of the distances of held-out normals.
     """

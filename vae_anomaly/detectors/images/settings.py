@@ -27,7 +27,6 @@ class Preset:
         How often each image is seen, clean or corrupted, by each network.
     min_steps, max_steps : int
         Bounds for the number of optimisation steps of each network.
-    batch_size : int
     width : int
         Channels of the repair VAEs.
     precision : {"float32", "bf16"}

@@ -41,13 +41,10 @@ class FittedImages:
 
     Attributes
     ----------
-    model : ImageModel
     raw_scores : ndarray of shape (m,), float64, nats
         Of normals that nothing was fitted on.
     groups : ndarray of shape (m,), int64, optional
         Group of each of them; None where each is a group of its own.
-    history : History
-    metrics : dict of str to float
     fingerprint : dict
         Number and SHA-256 of the images.
     """
@@ -73,10 +70,7 @@ def fit(
     ----------
     settings : ImageSettings
         Checked.
-    images : ImageList
     groups : array-like of shape (n,), optional
-    random_state : int
-    progress : callable, optional
 
     Raises
     ------

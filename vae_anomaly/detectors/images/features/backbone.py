@@ -126,7 +126,6 @@ class BackboneBank(nn.Module):
 
         Parameters
         ----------
-        module : nn.Module
         image_size : int, pixels
         channels : {1, 3}
         chunks : iterable of Tensor (n, channels, image_size, image_size)
@@ -211,11 +210,11 @@ class _Moments:
 
     def of_each(self) -> list[tuple[Tensor, Tensor]]:
         """Return mean and sd (F,) of each map; a channel that never moves keeps its unit."""
-        said = []
+        moments = []
         for mean, square in (total / self.n for total in self.sums):
             sd = (square - mean.square()).clamp(min=0.0).sqrt()
-            said.append((mean, torch.where(sd > _SPREAD_FLOOR, sd, torch.ones_like(sd))))
-        return said
+            moments.append((mean, torch.where(sd > _SPREAD_FLOOR, sd, torch.ones_like(sd))))
+        return moments
 
 
 def weights_digest(module: nn.Module) -> str:
@@ -276,15 +275,15 @@ def _tried(module: nn.Module, images: Tensor) -> list[Tensor]:
             "colour, image_size= another size."
         ) from err
     n = len(images)
-    said = [tuple(m.shape) if isinstance(m, Tensor) else type(m).__name__ for m in maps]
+    shapes = [tuple(m.shape) if isinstance(m, Tensor) else type(m).__name__ for m in maps]
     if not maps or not all(isinstance(m, Tensor) and m.ndim == 4 and len(m) == n for m in maps):
         raise ConfigError(
             "The module for features= must return maps (N, F, h, w), or a list of such, for "
-            f"pictures {tuple(images.shape)}; got {said}. Cut off what pools or classifies."
+            f"pictures {tuple(images.shape)}; got {shapes}. Cut off what pools or classifies."
         )
     if not all(bool(torch.isfinite(m).all()) for m in maps):
         raise ConfigError(
-            f"The module for features= returned NaN or infinity among its maps {said}. Look at "
+            f"The module for features= returned NaN or infinity among its maps {shapes}. Look at "
             "its weights and its normalisation: it gets pictures in [0, 1]."
         )
     return maps

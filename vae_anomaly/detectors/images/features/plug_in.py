@@ -69,7 +69,6 @@ def plug_in(
 
     Parameters
     ----------
-    features : torch.nn.Module or str
     weights : str, optional
         File of those of "timm:NAME".
     image_size : int, pixels

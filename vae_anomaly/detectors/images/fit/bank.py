@@ -58,36 +58,43 @@ from vae_anomaly.vae.training import History, fit_vae
 
 
 @dataclass(frozen=True)
-class FittedNetwork:
-    """A network with what its honest calibration needs.
+class Fitted:
+    """What the honest calibration of a network needs, beside the network and its poolings.
 
     Attributes
     ----------
-    network : BankNetwork or PixelNetwork
     held_out : ndarray of shape (m,)
         Normals that calibrate.
     heatmap : ndarray of shape (m, G, G)
         Their shown maps, by networks that have not seen them.
-    score_map : ndarray of shape (m, G, G)
-        Their maps that become image scores, likewise.
-    history : History
-    metrics : dict of str to float
     statistics : ndarray of shape (n, S)
         Whole-image statistics of all normals.
     fingerprint : dict
         Number and SHA-256 of the images.
+    """
+
+    held_out: Ints
+    heatmap: Floats32
+    statistics: Floats | Floats32
+    history: History
+    metrics: dict[str, float]
+    fingerprint: dict[str, int | str]
+
+
+@dataclass(frozen=True)
+class FittedNetwork(Fitted):
+    """A network that sees whole images.
+
+    Attributes
+    ----------
+    score_map : ndarray of shape (m, G, G)
+        Maps that become image scores, as ``heatmap``.
     latents : ndarray of shape (at most 2,000, Z), float32
         Posterior means of training images at equal distances.
     """
 
     network: BankNetwork | PixelNetwork
-    held_out: Ints
-    heatmap: Floats32
     score_map: Floats32
-    history: History
-    metrics: dict[str, float]
-    statistics: Floats32
-    fingerprint: dict[str, int | str]
     latents: Floats32
 
     @property
@@ -109,8 +116,6 @@ class BankTask:
     ----------
     spec : NetworkSpec
         ``latent_dim`` 0 lets the number of images decide.
-    preset : Preset
-    random_state : int
     pose : {"auto", "fixed", "any"}
         As `fit_linear_level`.
     bank : BackboneBank, optional
@@ -138,10 +143,7 @@ def fit_bank_network(
 
     Parameters
     ----------
-    data : TrainingMaps
     groups, folds : ndarray of shape (n,)
-    task : BankTask
-    progress : callable, optional
     """
     fitted = fit_linear_level(
         data.maps,
@@ -176,15 +178,15 @@ def fit_bank_network(
         **_linear_units(fitted.level),
     }
     return FittedNetwork(
-        network.eval(),
-        held_out,
-        heatmap.numpy(),
-        score_map.numpy(),
-        history,
-        metrics,
-        data.statistics.numpy(),
-        data.fingerprint,
-        network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
+        network=network.eval(),
+        held_out=held_out,
+        heatmap=heatmap.numpy(),
+        score_map=score_map.numpy(),
+        statistics=data.statistics.numpy(),
+        history=history,
+        metrics=metrics,
+        fingerprint=data.fingerprint,
+        latents=network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
     )
 
 
@@ -211,8 +213,8 @@ def _add_members(
     """Train the repair VAEs, each without one part, which then says how hot normals are."""
     history, n = History(), network.spec.n_networks
     for k in range(n):
-        told = part_of(progress, k, n)
-        member, history = _fit_member(lesson, parts != k, task, task.random_state + k, told)
+        report = part_of(progress, k, n)
+        member, history = _fit_member(lesson, parts != k, task, task.random_state + k, report)
         maps.judge(member, lesson.z, parts == k)
         network.members.append(member.cpu())
     return history
@@ -226,7 +228,7 @@ def _linear_units(level: LinearLevel) -> dict[str, float]:
 
 
 def self_test(score_map: Tensor, spoiled: Tensor) -> float:
-    """Return how well held-out normals are told from their copies with synthetic defects.
+    """Return how well held-out normals are report from their copies with synthetic defects.
 
     Returns
     -------

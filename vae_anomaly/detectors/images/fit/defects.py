@@ -42,7 +42,6 @@ def add_defects(
     Parameters
     ----------
     image : ndarray of shape (H, W, C), float32 in [0, 1]
-    generator : numpy.random.Generator
     donor : ndarray of shape (H, W, C), optional
         Another good picture to take foreign texture from; the picture itself by default.
     family : {"spot", "scratch", "patch", "change"}, optional

@@ -79,8 +79,6 @@ def fit_linear_level(
         Ask the pictures; parts always lie as in training; or any quarter turn and mirror image.
         Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
         with "auto" also mirrored.
-    random_state : int
-    progress : callable, optional
 
     Returns
     -------

@@ -36,7 +36,6 @@ class TrainingMaps:
     corrupted : Tensor of shape (copies, n, C, G, G)
     masks : Tensor of shape (copies, n, G, G)
         How visible the synthetic defect is in each cell, in [0, 1].
-    fingerprint : dict
     """
 
     maps: Tensor
@@ -64,7 +63,7 @@ def read_training_maps(
     """
     digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
-    for where, pixels in images.chunks(size, bank.channels, digest):
+    for where, pixels in images.chunks(size, bank.channels, digest.update):
         features = bank(as_tensor(pixels).to(place))
         clean.append(features.maps.cpu())
         statistics.append(features.statistics.cpu())
@@ -78,7 +77,7 @@ def read_training_maps(
         torch.cat(statistics),
         _by_copy(corrupted, copies),
         _by_copy(masks, copies),
-        images.fingerprint(digest),
+        images.fingerprint(digest.hexdigest()),
     )
 
 

@@ -49,8 +49,6 @@ class PixelTask:
     ----------
     spec : NetworkSpec
         Of a member on pixels, with its description.
-    preset : Preset
-    random_state : int
     beta : float, optional
         Weight of the KL, instead of the member's.
     device : torch.device, optional
@@ -95,15 +93,15 @@ def fit_pixel_network(
     latents = _latents(network, seen)
     metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
     return FittedNetwork(
-        network,
-        np.flatnonzero(held_out),
-        heatmap.numpy(),
-        heatmap.numpy(),
-        history,
-        metrics,
-        statistics.numpy(),
-        seen.fingerprint,
-        latents.numpy(),
+        network=network,
+        held_out=np.flatnonzero(held_out),
+        heatmap=heatmap.numpy(),
+        score_map=heatmap.numpy(),
+        statistics=statistics.numpy(),
+        history=history,
+        metrics=metrics,
+        fingerprint=seen.fingerprint,
+        latents=latents.numpy(),
     )
 
 
@@ -130,12 +128,12 @@ def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _Seen:
     """Decode each image once; keep its pixels and its whole-image statistics."""
     digest, bank = sha256(), FilterBank(spec.image_size, spec.channels)
     images, statistics = [], []
-    for where, pixels in data.images.chunks(spec.image_size, spec.channels, digest):
+    for where, pixels in data.images.chunks(spec.image_size, spec.channels, digest.update):
         images.append(as_tensor(pixels))
         statistics.append(bank(images[-1]).statistics)
         progress("features", where.stop, len(data.images))
     codes = None if data.codes is None else torch.from_numpy(data.codes)
-    fingerprint = data.images.fingerprint(digest)
+    fingerprint = data.images.fingerprint(digest.hexdigest())
     return _Seen(torch.cat(images), torch.cat(statistics), codes, fingerprint)
 
 

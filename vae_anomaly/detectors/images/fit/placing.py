@@ -64,24 +64,24 @@ def choose_registration(
     if how == "off":
         return None
     probes = _probes(images, size, channels).mean(axis=3)
-    found = Registration.fit(probes)
-    if how == "auto" and not found.is_worthwhile(probes):
+    registration = Registration.fit(probes)
+    if how == "auto" and not registration.is_worthwhile(probes):
         logger.info("The parts lie still, or have nothing to align by: pictures are not moved.")
         return None
-    return found
+    return registration
 
 
 def choose_foreground(images: ImageList, size: int, channels: int, how: str) -> Foreground | None:
     """Return the pixels that show the part; None where all of them count."""
     if how == "off":
         return None
-    found = find_foreground(_probes(images, size, channels))
-    if found is None:
+    foreground = find_foreground(_probes(images, size, channels))
+    if foreground is None:
         logger.warning(
             "foreground='auto': the background is not clearly uniform, so all of the picture "
             "counts. Light the border of the picture evenly, or leave foreground='off'."
         )
-    return found
+    return foreground
 
 
 def choose_refinement(
@@ -112,12 +112,12 @@ def choose_refinement(
 
 def _probes(images: ImageList, size: int, channels: int) -> Floats32:
     """Return some of the pictures, (n, size, size, channels), at equal distances."""
-    found = []
+    probes = []
     for i in evenly(len(images), _PROBES).tolist():
         try:
-            found.append(images.prepared(i, size, channels))
+            probes.append(images.prepared(i, size, channels))
         except ImageError:
             continue  # reported with its name when all are read
-    if not found:
+    if not probes:
         images.prepared(0, size, channels)  # raises what is wrong with it
-    return np.stack(found)
+    return np.stack(probes)

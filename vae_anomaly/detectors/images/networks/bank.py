@@ -246,7 +246,6 @@ class BankNetwork(nn.Module):
 
     Parameters
     ----------
-    spec : NetworkSpec
     bank : BackboneBank, optional
         In the place of the fixed bank.
 

@@ -67,7 +67,6 @@ class PixelMember:
         Parameters
         ----------
         channels : {1, 3}
-        latent_dim : int, optional
         n_conditions : int
             For "conditional".
         n_pictures : int

@@ -30,12 +30,7 @@ _SPREAD_FLOOR: Final = 1e-3
 
 
 class ConditionLevels(nn.Module):
-    """Usual exposure and scale of heat of each condition.
-
-    Parameters
-    ----------
-    n_conditions, n_statistics : int
-    """
+    """Usual exposure and scale of heat of each condition."""
 
     usual: Tensor
     usual_spread: Tensor

@@ -47,10 +47,8 @@ class OnnxExport:
 
     Parameters
     ----------
-    path : Path
     picture_channels : {1, 3}
         Channels of the pictures that it takes.
-    size_bytes : int
     largest_difference : float
         Between file and detector in the anomaly score of the pictures compared.
     threshold : float
@@ -77,8 +75,6 @@ def export_onnx(
 
     Parameters
     ----------
-    model : ImageModel
-    calibration : ConformalCalibration
     threshold : float
         Anomaly score above which an item is flagged.
     path : Path

@@ -115,12 +115,7 @@ class PiecewiseLinear(nn.Module):
 
 
 class ImageScoreGraph(nn.Module):
-    """The raw score of a map, as `ImageScore` finds it.
-
-    Parameters
-    ----------
-    score : ImageScore
-    """
+    """The raw score of a map, as `ImageScore` finds it."""
 
     mean: Tensor
     precision: Tensor
@@ -160,12 +155,7 @@ def _hottest(maps: Tensor, share: float) -> Tensor:
 
 
 class CalibrationGraph(nn.Module):
-    """Anomaly score and p-value of a raw score, as `ConformalCalibration` finds them.
-
-    Parameters
-    ----------
-    calibration : ConformalCalibration
-    """
+    """Anomaly score and p-value of a raw score, as `ConformalCalibration` finds them."""
 
     reference: Tensor
 
@@ -202,8 +192,6 @@ class ScoringGraph(nn.Module):
     ----------
     network : BankNetwork or PixelNetwork
         Without conditions.
-    score : ImageScore
-    calibration : ConformalCalibration
     side : int, pixels
         Of the heat maps that come out.
     """

@@ -110,8 +110,6 @@ def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator)
     ----------
     maps : Tensor of shape (n, C, G, G)
         Of pictures, or their deviations from the mean.
-    group : sequence of Pose
-    generator : numpy.random.Generator
 
     Returns
     -------

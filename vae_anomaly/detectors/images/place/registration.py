@@ -76,16 +76,16 @@ class Registration:
         chosen = evenly(len(pictures), _CANDIDATES)
         candidates = [cls(np.asarray(pictures[k], np.float32)) for k in chosen]
         fits = [np.median([one._peak(own)[1] for own in fine]) for one in candidates]
-        found = candidates[int(np.argmax(fits))]
+        reference = candidates[int(np.argmax(fits))]
         for _ in range(_ROUNDS):
-            shifts = [found._shift(own) for own in fine]
+            shifts = [reference._shift(own) for own in fine]
             dy, dx = np.median(np.array(shifts), axis=0).round().astype(int).tolist()
             moved = [
                 shift_picture(p, (y - dy, x - dx))
                 for p, (y, x) in zip(pictures, shifts, strict=True)
             ]
-            found = cls(np.asarray(np.mean(moved, axis=0, dtype=np.float64), np.float32))
-        return found
+            reference = cls(np.asarray(np.mean(moved, axis=0, dtype=np.float64), np.float32))
+        return reference
 
     def __call__(self, picture: Floats32) -> tuple[Floats32, Shift]:
         """Return a picture (S, S) or (S, S, C) where the reference lies, and how it was shifted."""
@@ -195,9 +195,9 @@ class Refinement:
         if pixels.shape[:2] != self.size:
             return 0, 0
         side = len(self.registration.reference)
-        found = self.registration.shift_of(self.cut(pixels, self.corner, side, shift))
+        further = self.registration.shift_of(self.cut(pixels, self.corner, side, shift))
         most = [max(1.0, _DOUBT * n / self.reduced) for n in self.size]
-        return found if all(abs(d) <= m for d, m in zip(found, most, strict=True)) else (0, 0)
+        return further if all(abs(d) <= m for d, m in zip(further, most, strict=True)) else (0, 0)
 
     def state(self) -> Arrays:
         """Return all that `from_state` needs, as arrays."""
@@ -242,8 +242,8 @@ def window_of(registration: Registration, size: tuple[int, int]) -> tuple[tuple[
 def coarse_shift(registration: Registration, pixels: AnyArray, channels: int) -> Shift:
     """Return the shift of a large image, in its own pixels, as it is seen on a reduced one."""
     side = len(registration.reference)
-    found = registration.shift_of(prepare_image(pixels, (side, side), channels))
-    down, right = (round(by * n / side) for by, n in zip(found, pixels.shape[:2], strict=True))
+    reduced = registration.shift_of(prepare_image(pixels, (side, side), channels))
+    down, right = (round(by * n / side) for by, n in zip(reduced, pixels.shape[:2], strict=True))
     return down, right
 
 

@@ -33,8 +33,6 @@ class TiledImage:
 
     Attributes
     ----------
-    placed : PlacedImage
-    grid : TileGrid
     heatmap, score_map : ndarray of shape (gh, gw), float32
         The shown map and the scored one, in sd of held-out normals, where the others lie; often
         one and the same.

@@ -27,7 +27,7 @@ from vae_anomaly.detectors.folds import assign_folds, evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
-from vae_anomaly.detectors.images.fit.bank import BankTask, FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, FittedNetwork, fit_bank_network
 from vae_anomaly.detectors.images.fit.folds import N_FOLDS
 from vae_anomaly.detectors.images.fit.maps import (
     Bank,
@@ -48,7 +48,6 @@ from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
 from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.progress import Progress, part_of
-from vae_anomaly.vae.training import History
 
 MAX_CELLS: Final = 512_000
 """Cells of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
@@ -61,33 +60,19 @@ _LOOKED_AT: Final = 32  # images of which a user's backbone is shown a tile firs
 
 
 @dataclass(frozen=True)
-class FittedTiles:
-    """A network on tiles with what its honest calibration needs.
+class FittedTiles(Fitted):
+    """A network on tiles; every image is held out, by the half that did not see it.
 
     Attributes
     ----------
-    network : TiledNetwork
-    pooled : ndarray of shape (n, P)
-        Poolings of the map of every training image, by the network that did not see it.
     heatmap : ndarray of shape (n, 1, 1)
-        Greatest heat of each of these maps, which are not kept.
-    held_out : ndarray of shape (n,)
-        All of them.
-    statistics : ndarray of shape (n, S)
-    history : History
-        Of the second half's network.
-    metrics : dict of str to float
-    fingerprint : dict
+        Greatest heat of each image's map; the maps are not kept.
+    pooled : ndarray of shape (n, P)
+        Poolings of each image's maps.
     """
 
     network: TiledNetwork
     pooled: Floats
-    heatmap: Floats32
-    held_out: Ints
-    statistics: Floats
-    history: History
-    metrics: dict[str, float]
-    fingerprint: dict[str, int | str]
     latents: None = None
 
 
@@ -250,7 +235,7 @@ def _bank(task: _TileTask) -> tuple[NetworkSpec, Bank]:
 
 
 def _any_tile(task: _TileTask, i: int) -> AnyArray | None:
-    """Return one tile of an image; None of one that cannot be used, which is told later."""
+    """Return one tile of an image; None of one that cannot be used, which is report later."""
     generator = np.random.default_rng([task.random_state, 9, i])
     try:
         placed = task.placed(i)
@@ -285,7 +270,7 @@ def _cut(task: _TileTask, bank: Bank, progress: Progress) -> _Cuts:
         np.array(owner),
         np.array(numbers),
         cutter.moments if aligned else (),
-        images.fingerprint(digest),
+        images.fingerprint(digest.hexdigest()),
     )
 
 
@@ -295,15 +280,15 @@ def _fit_half(
     """Fit a network to the tiles of one half's images."""
     work = replace(task.settings.work, n_networks=spec.n_networks)
     rows, seed = np.flatnonzero(task.halves[cuts.owner] == k), task.random_state
-    tiles, told = cuts.tiles.take(rows), part_of(progress, k, _HALVES)
-    data = read_training_maps(tiles, bank.to(task.device), work.copies, seed + k, told)
+    tiles, report = cuts.tiles.take(rows), part_of(progress, k, _HALVES)
+    data = read_training_maps(tiles, bank.to(task.device), work.copies, seed + k, report)
     if cuts.layout.aligned:
         data = _placed(data, cuts.moments[k], torch.from_numpy(cuts.numbers[rows]))
     groups = task.data.groups[cuts.owner[rows]]
     lent = bank if isinstance(bank, BackboneBank) else None  # its maps cannot be turned
     pose = "fixed" if cuts.layout.aligned or lent else task.settings.pose
     fit = BankTask(spec, work, seed + 10 * k, pose, lent and lent.cpu(), task.device)
-    return fit_bank_network(data, groups, assign_folds(groups, N_FOLDS, seed + k), fit, told)
+    return fit_bank_network(data, groups, assign_folds(groups, N_FOLDS, seed + k), fit, report)
 
 
 def _joined(fits: list[FittedNetwork], cuts: _Cuts) -> TiledNetwork:

@@ -94,7 +94,6 @@ class TileGrid:
         Parameters
         ----------
         pixels : ndarray of shape (H, W) or (H, W, C)
-        number : int
         """
         top, left = (self.cell * start for start in self.corner(number))
         part = pixels[top : top + self.tile, left : left + self.tile]
@@ -112,10 +111,6 @@ class TileGrid:
 
 class TileBlend:
     """Collect the maps of tiles, a few at a time, and join them to the map of the picture.
-
-    Parameters
-    ----------
-    grid : TileGrid
 
     Examples
     --------
@@ -151,7 +146,6 @@ def pool_tiles(joined: AnyFloats, grid: TileGrid, inside: Bools | None = None) -
     ----------
     joined : ndarray of shape (gh, gw)
         The map of the picture.
-    grid : TileGrid
     inside : ndarray of shape (gh, gw), bool, optional
         Cells whose mean is that of the picture; all by default. What the others hold should be
         what is usual.

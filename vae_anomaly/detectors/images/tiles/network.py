@@ -131,7 +131,6 @@ class TiledNetwork(nn.Module):
     halves : sequence of two BankNetwork
         Each has seen the images of its own half, and is calibrated on those of the other; both may
         have one `BackboneBank`.
-    layout : TileLayout
     scored : str
         As `NetworkSpec.scored`: "shown" of models saved before the linear level was scored alone.
     """

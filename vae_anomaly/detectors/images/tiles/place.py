@@ -31,11 +31,9 @@ class PlacedImage:
 
     Attributes
     ----------
-    name : str
     pixels : ndarray of shape (H, W) or (H, W, C)
     shift : (int, int)
         Pixels by which it was moved up and left.
-    foreground : Foreground or None
     """
 
     name: str
@@ -72,7 +70,6 @@ class TilePlacing:
 
     Parameters
     ----------
-    placing : Placing
     channels : {1, 3}
         Of the reduced images on which the shift is found.
     """
