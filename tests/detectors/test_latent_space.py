@@ -19,8 +19,8 @@ from vae_anomaly.persistence import read_model, write_model
 QUICK = {"preset": "fast", "max_steps": 20, "hidden": 8, "random_state": 0}
 
 
-def pictures(n: int, first: int = 0) -> np.ndarray:
-    """Grey pictures with a bright bar whose place is the only thing that differs, and noise."""
+def images(n: int, first: int = 0) -> np.ndarray:
+    """Grey images with a bright bar whose place is the only thing that differs, and noise."""
     plates = np.stack([np.asarray(surface(first + i)) for i in range(n)]).copy()
     for i, plate in enumerate(plates):
         left = 8 + 5 * ((first + i) % 8)
@@ -35,17 +35,17 @@ def rows_detector(table_model) -> TabularVAEDetector:
 
 @pytest.fixture(scope="module")
 def bank() -> ImageVAEDetector:
-    return ImageVAEDetector(64, preset="fast", latent_dim=4, random_state=0).fit(pictures(32))
+    return ImageVAEDetector(64, preset="fast", latent_dim=4, random_state=0).fit(images(32))
 
 
 @pytest.fixture(scope="module")
 def conv() -> ImageVAEDetector:
     settings = {"model": "conv", "latent_dim": 5, "max_steps": 20, "random_state": 0}
-    return ImageVAEDetector(64, **settings).fit(pictures(24))
+    return ImageVAEDetector(64, **settings).fit(images(24))
 
 
 @pytest.fixture(params=["conv", "bank"])
-def picture_detector(request) -> ImageVAEDetector:
+def image_detector(request) -> ImageVAEDetector:
     return request.getfixturevalue(request.param)
 
 
@@ -65,15 +65,15 @@ def test_a_row_can_be_a_series_a_mapping_or_an_array(rows_detector):
     pd.testing.assert_frame_equal(way, same, rtol=1e-4)
 
 
-def test_the_way_between_two_pictures_ends_at_their_reconstructions(conv):
-    a, b = pictures(2, first=50)
+def test_the_way_between_two_images_ends_at_their_reconstructions(conv):
+    a, b = images(2, first=50)
     way = conv.interpolate(a, b[None], steps=3)
     assert way.shape == (3, 64, 64)
     np.testing.assert_allclose(way[[0, 2]], conv.reconstruct(np.stack([a, b])), atol=1e-5)
 
 
-def test_the_way_of_the_bank_ends_at_the_decoded_latents_of_the_two_pictures(bank):
-    a, b = pictures(2, first=50)
+def test_the_way_of_the_bank_ends_at_the_decoded_latents_of_the_two_images(bank):
+    a, b = images(2, first=50)
     ends = bank.decode(bank.transform(np.stack([a, b])))
     np.testing.assert_allclose(bank.interpolate(a, b, 5)[[0, 4]], ends, atol=1e-5)
     like = [np.corrcoef(x.ravel(), y.ravel())[0, 1] for x, y in
@@ -81,11 +81,11 @@ def test_the_way_of_the_bank_ends_at_the_decoded_latents_of_the_two_pictures(ban
     assert min(like) > 0.8  # another light, the same part
 
 
-def test_latents_of_pictures_do_not_depend_on_the_batch(picture_detector):
-    plates = pictures(11, first=70)
-    together = picture_detector.transform(plates)
+def test_latents_of_images_do_not_depend_on_the_batch(image_detector):
+    plates = images(11, first=70)
+    together = image_detector.transform(plates)
     assert together.dtype == np.float32
-    alone = np.concatenate([picture_detector.transform(plate[None]) for plate in plates])
+    alone = np.concatenate([image_detector.transform(plate[None]) for plate in plates])
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
@@ -103,8 +103,8 @@ def test_the_same_seed_gives_the_same_items_and_another_seed_others(
         assert (first != other).any()
 
 
-def test_generated_pictures_are_pictures(picture_detector):
-    made = picture_detector.sample(3, random_state=0)
+def test_generated_images_are_images(image_detector):
+    made = image_detector.sample(3, random_state=0)
     assert made.ndim == 3
     assert 0 <= made.min() < made.max() <= 1
 
@@ -158,16 +158,14 @@ def test_the_latents_that_vary_most_come_first(rows_detector, bank):
 
 
 def test_a_direction_gives_an_item_the_attribute(conv):
-    plates = pictures(16, first=80)
+    plates = images(16, first=80)
     left, right = plates[(np.arange(16) % 8) < 3], plates[(np.arange(16) % 8) > 4]
     direction = conv.attribute_direction(right, left)
     moved = conv.transform(left).mean(0) + direction
     np.testing.assert_allclose(moved, conv.transform(right).mean(0), atol=1e-5)
 
 
-def test_pictures_keep_their_latents_when_saved_and_older_models_say_what_is_possible(
-    bank, tmp_path
-):
+def test_images_keep_their_latents_when_saved_and_older_models_say_what_is_possible(bank, tmp_path):
     state = read_model(bank.save(tmp_path / "new"))
     same = load_detector(tmp_path / "new").sample(4, sampler="gmm", random_state=1)
     np.testing.assert_array_equal(same, bank.sample(4, sampler="gmm", random_state=1))

@@ -20,7 +20,7 @@ EVIDENCE = {  # the rest is in --json
     "kl": "KL",
     "negative_elbo": "-ELBO",
     "iw_nll": "-log p(x)",
-    "whole_picture": "whole picture",
+    "whole_image": "whole image",
     "fused": "fused score",
     "raw_score": "fused score",
 }

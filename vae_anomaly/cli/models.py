@@ -13,6 +13,7 @@ from vae_anomaly.cli.options import (
     groups_option,
     json_option,
     labels_option,
+    renamed,
     state_option,
     tracking_option,
 )
@@ -201,12 +202,13 @@ def verify(model: str, uri: str | None, as_json: bool) -> None:
 @models.command()
 @click.argument("model")
 @click.argument("out", metavar="FILE.onnx")
-@click.option("--picture-channels", type=click.Choice(["1", "3"]),
-              help="Grey (1) or RGB (3) pictures.  [default: as in training]")  # fmt: skip
+@click.option("--image-channels", type=click.Choice(["1", "3"]),
+              help="Grey (1) or RGB (3) images.  [default: as in training]")  # fmt: skip
+@renamed("--picture-channels", "--image-channels")
 @tracking_option
 @json_option
 def export(
-    model: str, out: str, picture_channels: str | None, uri: str | None, as_json: bool
+    model: str, out: str, image_channels: str | None, uri: str | None, as_json: bool
 ) -> None:
     """Write a model of pictures as one ONNX file, to score without Python.
 
@@ -217,7 +219,7 @@ def export(
     \b
     Examples:
       vae-anomaly models export models:/tiles@champion tiles.onnx
-      vae-anomaly models export model/ tiles.onnx --picture-channels 3
+      vae-anomaly models export model/ tiles.onnx --image-channels 3
     """
     from vae_anomaly.errors import ModelRefusedError
     from vae_anomaly.tracking import load
@@ -228,12 +230,12 @@ def export(
             f"{resolved.label} is a model of tables, of which memories and encoders of cells are "
             "no ONNX graph. Score it with: vae-anomaly score table"
         )
-    channels = None if picture_channels is None else int(picture_channels)
-    done = detector.export_onnx(out, picture_channels=channels)
+    channels = None if image_channels is None else int(image_channels)
+    done = detector.export_onnx(out, image_channels=channels)
     facts = {"model": resolved.label, **asdict(done), "path": str(done.path)}
     if not emit(facts, as_json=as_json):
         click.echo(f"{done.path} ({done.size_bytes / 2**20:.1f} MiB) scores as {resolved.label}")
-        click.echo(f"  takes:     uint8 pictures (N, H, W, {done.picture_channels}) of any size")
+        click.echo(f"  takes:     uint8 images (N, H, W, {done.image_channels}) of any size")
         click.echo(f"  compared:  anomaly scores differ by {done.largest_difference:.1g} at most")
         click.echo(f"  flag:      an anomaly score above {done.threshold:.4g}")
 

@@ -45,7 +45,7 @@ def load_detector(
         The module that `ImageVAEDetector` was trained with; its code is never stored. Its weights
         must be the same.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        Where a model of pictures scores, wherever it was trained; "auto" is a GPU where there is
+        Where a model of images scores, wherever it was trained; "auto" is a GPU where there is
         one. Models of tables compute on the processor.
 
     Returns
@@ -76,7 +76,7 @@ def load_detector(
     if state.kind == "image":
         given["device"] = device
     elif given:
-        raise ConfigError(f"features= belongs to models of pictures; {path} is {state.kind}.")
+        raise ConfigError(f"features= belongs to models of images; {path} is {state.kind}.")
     elif place != "cpu" and device != "auto":
         raise ConfigError(
             f"Models of tables compute on the processor; got device={device!r} for {path}. Leave "

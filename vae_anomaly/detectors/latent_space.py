@@ -38,7 +38,7 @@ LEADING: Final = 8
 
 
 class LatentSpaceMixin(Generic[Decoded]):
-    """Sample, interpolate and traverse; ``Decoded`` is a table of rows or an array of pictures."""
+    """Sample, interpolate and traverse; ``Decoded`` is a table of rows or an array of images."""
 
     @abstractmethod
     def transform(self, X: Any) -> Floats32:
@@ -82,7 +82,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         Returns
         -------
         items : DataFrame of shape (n, columns), or ndarray (n, h, w) or (n, h, w, 3) in [0, 1]
-            Rows are drawn from the likelihood, so they vary as real ones do; pictures are what the
+            Rows are drawn from the likelihood, so they vary as real ones do; images are what the
             decoder expects, without noise of single pixels.
 
         Raises
@@ -110,7 +110,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         Parameters
         ----------
         a, b : single items
-            A row (table of one row, Series, mapping or 1-D array), or a picture (path or array).
+            A row (table of one row, Series, mapping or 1-D array), or an image (path or array).
         steps : int, >= 2
         mode : {"linear", "spherical"}
             Spherical keeps the way at the distance from the origin where the data lie.
@@ -223,7 +223,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         means = self._means(self._one(item))
         if len(means) != 1:
             raise ConfigError(
-                f"One item is wanted here; got {len(means)}. Give a single row or picture."
+                f"One item is wanted here; got {len(means)}. Give a single row or image."
             )
         mean: Floats32 = means[0]
         return mean
@@ -239,7 +239,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         reference = self._latent_reference()
         if reference is None:
             raise ConfigError(
-                f"The sampler {sampler!r} is fitted to the latents of training pictures, which "
+                f"The sampler {sampler!r} is fitted to the latents of training images, which "
                 "this model was saved without. Use the sampler 'prior', or train again."
             )
         return reference

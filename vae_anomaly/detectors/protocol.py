@@ -139,7 +139,7 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     ) -> ImageExamination:
         """Score images and keep map and evidence, in one pass."""
 
-    def export_onnx(self, path: str | Path, *, picture_channels: int | None = None) -> OnnxExport:
+    def export_onnx(self, path: str | Path, *, image_channels: int | None = None) -> OnnxExport:
         """Write all that follows decoding as one ONNX file."""
 
 

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits: nothing is lost between the camera and the heat map."""
+"""Images of more than 8 bits: nothing is lost between the camera and the heat map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = 64
 
 
 def camera(n: int, seed: int) -> np.ndarray:
-    """Return dark pictures of a 12-bit camera, (n, 96, 96), uint16 from 0 to about 3000."""
+    """Return dark images of a 12-bit camera, (n, 96, 96), uint16 from 0 to about 3000."""
     rng = np.random.default_rng(seed)
     y = np.mgrid[:96, :96][0] / 96
     grain = ndimage.gaussian_filter(rng.normal(size=(n, 96, 96)), (0, 0.7, 0.7))
@@ -24,9 +24,9 @@ def camera(n: int, seed: int) -> np.ndarray:
     return np.rint(light).astype(np.uint16)
 
 
-def with_faint_spots(pictures: np.ndarray) -> np.ndarray:
-    """Return pictures with a spot of 20: a thirteenth of an 8-bit step of the full scale."""
-    faint = pictures.copy()
+def with_faint_spots(images: np.ndarray) -> np.ndarray:
+    """Return images with a spot of 20: a thirteenth of an 8-bit step of the full scale."""
+    faint = images.copy()
     y, x = np.mgrid[:96, :96]
     faint[:, np.hypot(y - 60, x - 40) < 8] -= 20
     return faint
@@ -50,13 +50,13 @@ def test_a_faint_defect_in_12_of_16_bits_is_found_where_it_is(detector):
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_files_and_arrays_have_the_same_score(detector, tmp_path, suffix):
-    pictures = camera(3, 3)
+    images = camera(3, 3)
     paths = [tmp_path / f"{i}.{suffix}" for i in range(3)]
-    for path, picture in zip(paths, pictures, strict=True):
-        Image.fromarray(picture).save(path)
-    np.testing.assert_array_equal(decode_image(paths[0]), pictures[0])
-    np.testing.assert_array_equal(detector.anomaly_score(paths), detector.anomaly_score(pictures))
-    np.testing.assert_array_equal(detector.heatmap(paths), detector.heatmap(list(pictures)))
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    np.testing.assert_array_equal(decode_image(paths[0]), images[0])
+    np.testing.assert_array_equal(detector.anomaly_score(paths), detector.anomaly_score(images))
+    np.testing.assert_array_equal(detector.heatmap(paths), detector.heatmap(list(images)))
 
 
 def test_12_bits_score_as_if_the_camera_had_filled_all_16(detector):
@@ -70,17 +70,17 @@ def test_12_bits_score_as_if_the_camera_had_filled_all_16(detector):
     )
 
 
-def test_white_does_not_depend_on_the_picture_and_is_saved(detector, tmp_path):
-    picture = camera(1, 5)
-    lamp = picture.copy()
+def test_white_does_not_depend_on_the_image_and_is_saved(detector, tmp_path):
+    image = camera(1, 5)
+    lamp = image.copy()
     lamp[:, :4, :4] = 4095
-    over = picture.copy()
+    over = image.copy()
     over[:, :4, :4] = 60000
     np.testing.assert_array_equal(detector.anomaly_score(lamp), detector.anomaly_score(over))
     detector.save(tmp_path / "model")
     loaded = load_detector(tmp_path / "model")
     assert loaded.white_ == 4095
-    np.testing.assert_array_equal(loaded.anomaly_score(picture), detector.anomaly_score(picture))
+    np.testing.assert_array_equal(loaded.anomaly_score(image), detector.anomaly_score(image))
 
 
 def test_uint16_arrays_of_8_bit_values_score_as_uint8():

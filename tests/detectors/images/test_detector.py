@@ -42,13 +42,13 @@ def surfaces(n: int, seed: int, *, colour: bool = False, size: int = 96) -> np.n
     return np.stack(plates)
 
 
-def with_holes(pictures: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures with a dark hole each, and the holes' centres (N, 2) as y, x."""
+def with_holes(images: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return images with a dark hole each, and the holes' centres (N, 2) as y, x."""
     rng = np.random.default_rng(seed)
-    broken, centres = pictures.copy(), rng.integers(30, 80, (len(pictures), 2))
-    y, x = np.mgrid[: pictures.shape[1], : pictures.shape[2]]
-    for picture, (cy, cx) in zip(broken, centres, strict=True):
-        picture[np.hypot(y - cy, x - cx) < 6] //= 3
+    broken, centres = images.copy(), rng.integers(30, 80, (len(images), 2))
+    y, x = np.mgrid[: images.shape[1], : images.shape[2]]
+    for image, (cy, cx) in zip(broken, centres, strict=True):
+        image[np.hypot(y - cy, x - cx) < 6] //= 3
     return broken, centres
 
 
@@ -77,7 +77,7 @@ def detector(request) -> ImageVAEDetector:
     return request.getfixturevalue(request.param)
 
 
-def test_defects_rank_above_good_pictures(detector, fresh):
+def test_defects_rank_above_good_images(detector, fresh):
     broken, _ = with_holes(fresh)
     normal, strange = detector.anomaly_score(fresh), detector.anomaly_score(broken)
     assert (normal[:, None] < strange[None, :]).mean() > 0.95
@@ -92,7 +92,7 @@ def test_heat_is_where_the_defect_is(detector, fresh):
     assert np.median(np.abs(places - centres).max(1)) < 10
 
 
-def test_heat_of_good_pictures_is_in_sd_of_held_out_normals(detector, fresh):
+def test_heat_of_good_images_is_in_sd_of_held_out_normals(detector, fresh):
     heat = detector.examine(fresh).heatmap
     assert abs(float(heat.mean())) < 0.3
     assert float(heat.std()) == pytest.approx(1.0, abs=0.3)
@@ -107,7 +107,7 @@ def test_p_values_of_unseen_normals_are_not_too_small():
     assert 0.3 < p.mean() < 0.75
 
 
-def test_regions_are_boxes_in_the_pictures_own_pixels(detector, fresh):
+def test_regions_are_boxes_in_the_images_own_pixels(detector, fresh):
     broken, centres = with_holes(fresh[:6])
     large = np.repeat(np.repeat(broken, 2, axis=1), 3, axis=2)
     found = detector.regions(large)
@@ -120,10 +120,10 @@ def test_regions_are_boxes_in_the_pictures_own_pixels(detector, fresh):
     assert table["peak"].max() == max(r.peak for regions in found for r in regions)
 
 
-def test_masks_and_contours_are_the_heat_cut_at_the_level_in_the_pictures_own_pixels(fast, fresh):
+def test_masks_and_contours_are_the_heat_cut_at_the_level_in_the_images_own_pixels(fast, fresh):
     broken, centres = with_holes(fresh[:3])
-    pictures = [np.repeat(broken[0], 2, axis=1), *broken[1:]]
-    masks, outlines = fast.masks(pictures), fast.contours(pictures)
+    images = [np.repeat(broken[0], 2, axis=1), *broken[1:]]
+    masks, outlines = fast.masks(images), fast.contours(images)
     assert [mask.shape for mask in masks] == [(96, 192), (96, 96), (96, 96)]
     for i in (1, 2):
         heat = fast.heatmap(broken[i : i + 1], size=(96, 96))[0]
@@ -136,7 +136,7 @@ def test_masks_and_contours_are_the_heat_cut_at_the_level_in_the_pictures_own_pi
     assert fast.contours(broken, level=1e3) == [[], [], []]
 
 
-def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
+def test_reasons_speak_of_the_region_or_of_the_whole_image(fast, fresh):
     broken, _ = with_holes(fresh[:1])
     assert "differs at x" in fast.reasons(broken)[0][0]
     dark = (fresh[:1] * 0.3).astype(np.uint8)
@@ -144,7 +144,7 @@ def test_reasons_speak_of_the_region_or_of_the_whole_picture(fast, fresh):
     assert len(fast.reasons(np.concatenate([broken, dark]), top=1)) == 2
 
 
-def test_pictures_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
+def test_images_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
     broken, _ = with_holes(fresh)
     one, two = fast.examine(broken), full.examine(broken)
     np.testing.assert_array_equal(one.score_map, one.heatmap)
@@ -154,7 +154,7 @@ def test_pictures_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fas
     np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-4)
 
 
-def test_every_flagged_picture_has_a_reason_though_its_heat_map_may_be_cool(full, fresh):
+def test_every_flagged_image_has_a_reason_though_its_heat_map_may_be_cool(full, fresh):
     broken, centres = with_holes(fresh)
     flagged = full.anomaly_score(broken) > full.threshold_.value
     assert flagged.any()
@@ -187,7 +187,7 @@ def test_evidence_is_finite_and_adds_up(detector, fresh):
         evidence["negative_elbo"], evidence["reconstruction_nll"] + evidence["kl"]
     )
     pools = evidence.filter(like="heat_top").sum(axis=1)
-    whole = np.maximum(evidence["whole_picture"] - 4.6, 0.0)
+    whole = np.maximum(evidence["whole_image"] - 4.6, 0.0)
     shown = 2.0 * np.maximum(evidence.filter(like="shown_top") - 2.3, 0.0).sum(axis=1)
     np.testing.assert_allclose(evidence["raw_score"], pools + whole + shown)
     assert (evidence["kl"] > 0).all()
@@ -233,7 +233,7 @@ def test_the_vae_is_one(full):
     assert len(full.network_.members) == 2
 
 
-def test_colour_is_decided_by_the_training_pictures_and_a_tint_is_caught():
+def test_colour_is_decided_by_the_training_images_and_a_tint_is_caught():
     good, fresh = surfaces(40, 5, colour=True), surfaces(12, 6, colour=True)
     detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(good)
     assert detector.channels_ == 3
@@ -254,16 +254,16 @@ def test_too_dark_and_too_bright_are_caught(fast, fresh):
         assert np.median(fast.anomaly_score(changed)) > usual.max()
 
 
-def test_sixteen_bit_pictures_score_as_their_eight_bit_copies(fast, fresh):
+def test_sixteen_bit_images_score_as_their_eight_bit_copies(fast, fresh):
     deep = fresh[:5].astype(np.uint16) * 257
     np.testing.assert_allclose(
         fast.anomaly_score(deep), fast.anomaly_score(fresh[:5]), rtol=0, atol=1e-4
     )
 
 
-def test_files_score_as_their_arrays_and_pictures_of_any_size_are_taken(fast, fresh, tmp_path):
-    for i, picture in enumerate(fresh[:3]):
-        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+def test_files_score_as_their_arrays_and_images_of_any_size_are_taken(fast, fresh, tmp_path):
+    for i, image in enumerate(fresh[:3]):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
     np.testing.assert_allclose(
         fast.anomaly_score(tmp_path), fast.anomaly_score(fresh[:3]), rtol=0, atol=1e-6
     )
@@ -273,11 +273,11 @@ def test_files_score_as_their_arrays_and_pictures_of_any_size_are_taken(fast, fr
     assert fast.anomaly_score(list_images(tmp_path)).shape == (3,)
 
 
-def test_a_folder_with_defects_trains_on_its_good_pictures_only(good, tmp_path):
-    for kind, pictures in {"good": good[:10], "hole": with_holes(good[10:12])[0]}.items():
+def test_a_folder_with_defects_trains_on_its_good_images_only(good, tmp_path):
+    for kind, images in {"good": good[:10], "hole": with_holes(good[10:12])[0]}.items():
         (tmp_path / "train" / kind).mkdir(parents=True)
-        for i, picture in enumerate(pictures):
-            Image.fromarray(picture).save(tmp_path / "train" / kind / f"{i}.png")
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / "train" / kind / f"{i}.png")
     detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(tmp_path)
     assert detector.fingerprint_["pictures"] == 10
 
@@ -323,8 +323,8 @@ def test_progress_is_told_in_order(good):
     assert all(done == total for done, total in last.values())
 
 
-def test_too_few_pictures_are_refused_with_the_remedy(good):
-    with pytest.raises(NotEnoughDataError, match="at least 8 pictures"):
+def test_too_few_images_are_refused_with_the_remedy(good):
+    with pytest.raises(NotEnoughDataError, match="at least 8 images"):
         ImageVAEDetector(image_size=SIZE).fit(good[:7])
 
 
@@ -338,15 +338,15 @@ def test_groups_of_another_length_are_refused(good):
         ImageVAEDetector(image_size=SIZE, preset="fast").fit(good, groups=["a", "b"])
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(DataError, match="no pictures"):
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(DataError, match="no images"):
         ImageVAEDetector(image_size=SIZE).fit(tmp_path)
 
 
 def test_bad_files_in_training_are_all_named(good, tmp_path):
-    for i, picture in enumerate(good[:10]):
-        Image.fromarray(picture).save(tmp_path / f"{i}.jpg")
+    for i, image in enumerate(good[:10]):
+        Image.fromarray(image).save(tmp_path / f"{i}.jpg")
     whole = (tmp_path / "0.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("this is text")
@@ -358,13 +358,13 @@ def test_bad_files_in_training_are_all_named(good, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [np.zeros((96, 96), np.uint8), np.zeros((96, 96, 3), np.uint8), np.zeros((0, 9, 9), np.uint8)],
-    ids=["one grey picture", "one colour picture", "none"],
+    ids=["one grey image", "one colour image", "none"],
 )
-def test_arrays_of_another_shape_are_refused(fast, pictures):
+def test_arrays_of_another_shape_are_refused(fast, images):
     with pytest.raises(DataError):
-        fast.anomaly_score(pictures)
+        fast.anomaly_score(images)
 
 
 def test_numbers_that_are_no_pixels_are_refused(fast):
@@ -426,27 +426,27 @@ def test_self_test_warns_when_defects_cannot_be_seen(caplog):
 @pytest.mark.parametrize("preset", ["fast", "default"])
 def test_the_quick_way_to_a_score_gives_the_score_of_the_whole_examination(preset):
     rng = np.random.default_rng(0)
-    pictures = rng.integers(90, 110, (24, 64, 64), dtype=np.uint8)
+    images = rng.integers(90, 110, (24, 64, 64), dtype=np.uint8)
     detector = ImageVAEDetector(image_size=64, preset=preset, max_steps=5, random_state=0)
-    detector.fit(pictures)
-    broken = pictures[:9].copy()
+    detector.fit(images)
+    broken = images[:9].copy()
     broken[:4, 20:40, 20:40] = 0
     np.testing.assert_array_equal(
         detector.anomaly_score(broken), detector.examine(broken).anomaly_score
     )
 
 
-def test_pictures_of_one_part_count_once_in_the_threshold_also_after_reload(tmp_path):
+def test_images_of_one_part_count_once_in_the_threshold_also_after_reload(tmp_path):
     rng = np.random.default_rng(0)
     parts = np.repeat(np.arange(60), 4)
-    pictures = rng.integers(90, 110, (240, 64, 64), dtype=np.uint8)
+    images = rng.integers(90, 110, (240, 64, 64), dtype=np.uint8)
     settings = {"image_size": 64, "preset": "fast", "random_state": 0, "target_fpr": 0.05}
-    detector = ImageVAEDetector(**settings).fit(pictures, groups=parts)
+    detector = ImageVAEDetector(**settings).fit(images, groups=parts)
     assert len(np.unique(detector.calibration_groups_)) == 60
     scores = detector.calibration_.reference_scores()
     by_parts = Threshold.from_fpr(scores, 0.05, groups=detector.calibration_groups_)
     assert detector.threshold_.value == by_parts.value
-    alone = ImageVAEDetector(**settings).fit(pictures)
+    alone = ImageVAEDetector(**settings).fit(images)
     assert alone.calibration_groups_ is None
     detector.save(tmp_path / "model")
     again = load_detector(tmp_path / "model")

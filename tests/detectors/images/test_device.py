@@ -40,7 +40,7 @@ def saved(tmp_path_factory):
 
 
 @needs_no_gpu
-def test_a_gpu_that_is_not_there_is_refused_before_pictures_are_read():
+def test_a_gpu_that_is_not_there_is_refused_before_images_are_read():
     with pytest.raises(ConfigError, match="device='cuda' was asked for"):
         ImageVAEDetector(64, device="cuda").fit("nowhere/")
 
@@ -185,7 +185,7 @@ def test_conditions_go_to_the_device_as_well(gpu):
 
 
 @pytest.mark.parametrize("parameters", [{"preset": "fast"}, {"model": "vq", "max_steps": 2}])
-def test_latents_and_pictures_are_the_same_on_both_devices(parameters, gpu):
+def test_latents_and_images_are_the_same_on_both_devices(parameters, gpu):
     here, there = on_both(gpu, **parameters)
     for ask in (
         lambda d: d.transform(BROKEN),

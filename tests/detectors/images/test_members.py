@@ -1,4 +1,4 @@
-"""Every member of the family looks at pictures, and a change of product is no alarm."""
+"""Every member of the family looks at images, and a change of product is no alarm."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def parts(product: str, n: int, seed: int) -> np.ndarray:
     square = 0.7 - 0.55 * ((abs(y - 32) < 14) & (abs(x - 32) < 14))
     base, rough = {"disc": (disc, 0.01), "square": (square, 0.12)}[product]
     light = rng.uniform(0.99, 1.01, (n, 1, 1))
-    pictures = base * light + rng.normal(0.0, rough, (n, 64, 64))
-    return np.clip(pictures * 255.0, 0, 255).astype(np.uint8)
+    images = base * light + rng.normal(0.0, rough, (n, 64, 64))
+    return np.clip(images * 255.0, 0, 255).astype(np.uint8)
 
 
-def spoilt(pictures: np.ndarray) -> np.ndarray:
-    broken = pictures.copy()
+def spoilt(images: np.ndarray) -> np.ndarray:
+    broken = images.copy()
     broken[:, 24:34, 24:34] = 255 - broken[:, 24:34, 24:34]
     return broken
 
@@ -58,14 +58,14 @@ def fitted(model: str) -> ImageVAEDetector:
     return _FITTED[model]
 
 
-def opened(model: str, pictures: np.ndarray, products: np.ndarray = FRESH_PRODUCTS):
-    return open_images(pictures, conditions=products if model == "conditional" else None)
+def opened(model: str, images: np.ndarray, products: np.ndarray = FRESH_PRODUCTS):
+    return open_images(images, conditions=products if model == "conditional" else None)
 
 
 @pytest.mark.parametrize("model", DENSE_OR_CONV)
-def test_every_member_ranks_a_planted_defect_above_good_pictures(model):
+def test_every_member_ranks_a_planted_defect_above_good_images(model):
     scores = [
-        fitted(model).anomaly_score(opened(model, pictures)) for pictures in (FRESH, spoilt(FRESH))
+        fitted(model).anomaly_score(opened(model, images)) for images in (FRESH, spoilt(FRESH))
     ]
     assert auroc(np.repeat([0, 1], len(FRESH)), np.concatenate(scores)) > 0.9
 
@@ -85,13 +85,13 @@ def test_a_score_is_the_same_alone_in_a_batch_and_after_reload(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", DENSE_OR_CONV)
-def test_latents_come_back_as_pictures(model):
+def test_latents_come_back_as_images(model):
     detector, products = fitted(model), opened(model, FRESH)
     z = detector.transform(products)
     assert (z.dtype, len(z)) == (np.float32, len(FRESH))
     told = FRESH_PRODUCTS if model == "conditional" else None
-    pictures = detector._decode(z, told)
-    np.testing.assert_allclose(pictures, detector.reconstruct(products), atol=1e-5)
+    images = detector._decode(z, told)
+    np.testing.assert_allclose(images, detector.reconstruct(products), atol=1e-5)
     assert detector.metrics_["active_units"] <= detector.metrics_["latents"]
 
 
@@ -190,7 +190,7 @@ def test_a_rough_product_is_not_hotter_than_a_smooth_one_when_it_is_told():
     assert plain["square"] - plain["disc"] > 2 * abs(told["square"] - told["disc"])
 
 
-def test_a_picture_told_to_be_the_other_product_is_stranger():
+def test_a_image_told_to_be_the_other_product_is_stranger():
     detector = fitted("conditional")
     right = detector.examine(FRESH, conditions=FRESH_PRODUCTS).raw_score
     wrong = detector.examine(FRESH, conditions=FRESH_PRODUCTS[::-1]).raw_score
@@ -214,16 +214,16 @@ def test_an_unknown_product_is_judged_as_the_one_that_fits_best(told, caplog):
 
 @pytest.fixture
 def products_on_disk(tmp_path):
-    """Training pictures and a night with a product that training has not seen."""
+    """Training images and a night with a product that training has not seen."""
     root = tmp_path / "train"
-    for i, (picture, product) in enumerate(zip(GOOD[10:50], PRODUCTS[10:50], strict=True)):
+    for i, (image, product) in enumerate(zip(GOOD[10:50], PRODUCTS[10:50], strict=True)):
         (root / product).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(root / product / f"{i:02d}.png")
+        Image.fromarray(image).save(root / product / f"{i:02d}.png")
     night = tmp_path / "night"
-    for product, pictures in (("disc", FRESH[:4]), ("square", FRESH[-4:]), ("ring", FRESH[:2])):
+    for product, images in (("disc", FRESH[:4]), ("square", FRESH[-4:]), ("ring", FRESH[:2])):
         (night / product).mkdir(parents=True)
-        for i, picture in enumerate(pictures):
-            Image.fromarray(picture).save(night / product / f"{i}.png")
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(night / product / f"{i}.png")
     return root, night
 
 
@@ -274,10 +274,10 @@ def test_every_product_is_trained_on_even_where_each_is_one_group():
         make.fit(GOOD, groups=PRODUCTS, conditions=PRODUCTS)
 
 
-def test_few_pictures_of_a_product_are_warned_of(caplog):
+def test_few_images_of_a_product_are_warned_of(caplog):
     make = ImageVAEDetector(model="conditional", max_steps=2, random_state=0)
     make.fit(GOOD[:36], conditions=PRODUCTS[:36])
-    assert "Few pictures of square (6)" in caplog.text
+    assert "Few images of square (6)" in caplog.text
 
 
 # ---------------------------------------------------------------------- refusals
@@ -313,8 +313,8 @@ def test_conditions_for_a_model_that_has_none_are_refused():
     ("conditions", "message"),
     [
         (["disc"] * len(GOOD), "at least 2 conditions"),
-        (["disc"] * (len(GOOD) - 1) + [None], "1 of 60 training pictures have no condition"),
-        (["disc", "square"], "one condition for each picture"),
+        (["disc"] * (len(GOOD) - 1) + [None], "1 of 60 training images have no condition"),
+        (["disc", "square"], "one condition for each image"),
     ],
     ids=["one", "missing", "too few"],
 )

@@ -73,7 +73,7 @@ def test_a_held_out_normal_is_judged_among_the_others():
     )
 
 
-def test_leave_one_out_of_all_pools_keeps_the_order_of_the_pictures(rng):
+def test_leave_one_out_of_all_pools_keeps_the_order_of_the_images(rng):
     pooled = rng.normal(size=(15, 4))
     found = TailPooling(pooled).leave_one_out()
     expected = [
@@ -100,7 +100,7 @@ def test_global_distance_is_the_shrunk_mahalanobis_distance(rng):
     np.testing.assert_allclose(GlobalDistance.fit(statistics)(x), expected)
 
 
-def test_whole_picture_counts_only_beyond_one_in_a_hundred():
+def test_whole_image_counts_only_beyond_one_in_a_hundred():
     whole = np.array([GLOBAL_FROM - 0.1, GLOBAL_FROM + 3.0])
     evidence = PoolEvidence(np.ones((2, 4)), whole, np.zeros((2, 0)))
     np.testing.assert_allclose(evidence.raw_score, [4.0, 7.0])

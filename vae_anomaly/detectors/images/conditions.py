@@ -19,54 +19,54 @@ UNKNOWN: Final = -1
 """Code of a condition that training has not seen, or that nobody told."""
 
 _ENOUGH_HELD_OUT: Final = 5
-"""Held-out pictures of a condition that are enough to put its heat on a scale."""
+"""Held-out images of a condition that are enough to put its heat on a scale."""
 
 
-def read_conditions(values: object, n_pictures: int) -> tuple[str | None, ...]:
+def read_conditions(values: object, n_images: int) -> tuple[str | None, ...]:
     """Return a user's array of conditions as names, None where a cell is empty.
 
     Raises
     ------
     DataError
-        If there is not one for each picture.
+        If there is not one for each image.
     """
     cells = pd.Series(np.asarray(values, dtype=object).reshape(-1), dtype=object)
-    if len(cells) != n_pictures:
+    if len(cells) != n_images:
         raise DataError(
-            f"conditions must name one condition for each picture: got {len(cells)} for "
-            f"{n_pictures} pictures. Give them in the order of the pictures (a folder is sorted "
+            f"conditions must name one condition for each image: got {len(cells)} for "
+            f"{n_images} images. Give them in the order of the images (a folder is sorted "
             "by name)."
         )
     return tuple(read_text(cells))
 
 
 def learn_conditions(conditions: Sequence[str | None], ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the training pictures' conditions, sorted; their places are the codes.
+    """Return the names of the training images' conditions, sorted; their places are the codes.
 
     Raises
     ------
     DataError
-        If a picture has none, or all have the same.
+        If an image has none, or all have the same.
     """
     lost = [name for name, condition in zip(ids, conditions, strict=True) if condition is None]
     if lost:
         raise DataError(
-            f"{len(lost)} of {len(ids)} training pictures have no condition, the first is "
+            f"{len(lost)} of {len(ids)} training images have no condition, the first is "
             f"{lost[0]!r}. Fill in the manifest's column that condition= names, or give "
             "condition='folder'."
         )
     names = sorted({condition for condition in conditions if condition is not None})
     if len(names) < 2:
         raise DataError(
-            f"A conditional model needs pictures of at least 2 conditions; all {len(ids)} have "
+            f"A conditional model needs images of at least 2 conditions; all {len(ids)} have "
             f"{names[0]!r}. Put each product into a folder of its own, name another column with "
             "condition=, or take model='conv'."
         )
     return tuple(names)
 
 
-def few_pictures(names: Sequence[str], codes: Ints, held_out: Bools) -> list[str]:
-    """Name the conditions of which too few pictures are held out, with how many there are."""
+def few_images(names: Sequence[str], codes: Ints, held_out: Bools) -> list[str]:
+    """Name the conditions of which too few images are held out, with how many there are."""
     held = np.bincount(codes[held_out], minlength=len(names))
     total = np.bincount(codes, minlength=len(names))
     few = np.flatnonzero(held < _ENOUGH_HELD_OUT).tolist()
@@ -99,10 +99,11 @@ def known_codes(names: Sequence[str], values: object, n: int) -> Ints:
 
 
 def unseen_reason(product: str | None, judged_as: str) -> str:
-    """Say why a picture could not be judged as what it is."""
+    """Say why an image could not be judged as what it is."""
     if product is None:
         return f"its product is not told; judged as {judged_as!r}, which fits best"
-    return f"product {product!r} was never seen in training; judged as {judged_as!r}, which fits best"
+    unseen = f"product {product!r} was never seen in training"
+    return f"{unseen}; judged as {judged_as!r}, which fits best"
 
 
 def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bools:
@@ -111,13 +112,13 @@ def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bo
     Parameters
     ----------
     held : ndarray of shape (n,)
-        Pictures to hold out.
+        Images to hold out.
     codes, groups : ndarray of shape (n,)
 
     Returns
     -------
     ndarray of shape (n,)
-        Leaves at least one picture of every condition outside.
+        Leaves at least one image of every condition outside.
     """
     if codes is None:
         return held
@@ -126,7 +127,7 @@ def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bo
 
 
 def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
-    """Return the pictures by which the heat of a condition is put on its scale.
+    """Return the images by which the heat of a condition is put on its scale.
 
     Held-out ones where there are five; else all of the condition, although the network has seen
     most of them: still nearer to the truth than the scale of other products.

@@ -1,4 +1,4 @@
-"""The image detector: pictures of good parts in, p-values and heat maps out."""
+"""The image detector: images of good parts in, p-values and heat maps out."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 
 class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetector):
-    """Learn good parts from their pictures; score, and show where a new one differs.
+    """Learn good parts from their images; score, and show where a new one differs.
 
-    A closed-form linear VAE on a fixed filter bank explains the whole picture; convolutional repair
+    A closed-form linear VAE on a fixed filter bank explains the whole image; convolutional repair
     VAEs, trained on the ELBO to take synthetic defects away, explain what it leaves. What neither
     can explain, and where small heads see a defect, is the heat map, in units of held-out normals.
     The score is read from the tails of what the linear VAE leaves, which misses fewer defects, and
@@ -47,40 +47,40 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     Parameters
     ----------
     image_size : int, pixels
-        Pictures are resized to a square of this side; a multiple of 16. The smallest defect that
+        Images are resized to a square of this side; a multiple of 16. The smallest defect that
         can be found covers about two of these pixels.
     preset : {"fast", "default", "thorough"}
         Work spent on training: closed form only, two repair VAEs, or four wider ones.
     model : str
-        ``bank``, or a member of the family on 64-pixel pictures: ``conv`` (or ``vae``), ``beta``,
+        ``bank``, or a member of the family on 64-pixel images: ``conv`` (or ``vae``), ``beta``,
         ``denoising``, ``autoencoder``, ``conditional``, ``vq``, ``ladder``,
         ``importance_weighted``, ``mixture``, ``vamp``.
     pose : {"auto", "fixed", "any"}
         For ``bank``: parts lie one way (``fixed``), any quarter turn or mirror image is as good
-        (``any``), or the pictures are asked: turned copies of held-out normals are scored. Where
+        (``any``), or the images are asked: turned copies of held-out normals are scored. Where
         parts lie one way, ``auto`` learns their variation mirrored, too; ``fixed`` as it lies.
     register : {"off", "auto", "shift"}
         Parts that move by up to 10 % of the side are shifted to where the others lie: ``shift``;
-        or only where the good pictures say that it helps: ``auto``. Maps and regions are those of
-        the picture as it came; what moves out of sight at its edge is not looked at.
+        or only where the good images say that it helps: ``auto``. Maps and regions are those of
+        the image as it came; what moves out of sight at its edge is not looked at.
     foreground : {"off", "auto"}
         ``auto``: where good parts lie on a clearly uniform background, only the part and its
         surroundings count. Dust, or a foreign body, on the background is then not seen.
     channels : {None, 1, 3}
-        Grey or colour; None lets the training pictures decide.
+        Grey or colour; None lets the training images decide.
     target_fpr : float in (0, 1)
         Share of normals that the default threshold flags.
     latent_dim : int, optional
-        Latents of the linear level (default: a quarter of the pictures and their copies, at most
-        120) or of the member on pixels (128; ``ladder`` 64 next to the picture, half as many in
+        Latents of the linear level (default: a quarter of the images and their copies, at most
+        120) or of the member on pixels (128; ``ladder`` 64 next to the image, half as many in
         each layer above; ``vq`` 16, the length of a code).
     beta : float, optional
         Weight of the KL (default 1; ``beta`` 4), where the objective has one.
     condition : str, optional
-        For ``conditional``: what tells the product that a picture shows, "folder" for the name of
+        For ``conditional``: what tells the product that an image shows, "folder" for the name of
         the folder it lies in, or a column of the manifest.
     features : torch.nn.Module or str, optional
-        For ``bank``: your own backbone in the place of the fixed filters. A module takes pictures
+        For ``bank``: your own backbone in the place of the fixed filters. A module takes images
         (N, C, S, S), float32 in [0, 1], and returns maps (N, F, h, w) or a list of such; it is
         copied, frozen and asked for again by `load_detector`. ``"timm:NAME"`` is a model of timm.
     features_weights : str, optional
@@ -88,20 +88,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     max_steps : int, optional
         Bound on the optimisation steps of each network, instead of the preset's.
     tile_size : int, optional, pixels
-        For ``bank``: pictures are not resized but cut into overlapping tiles of this side, a
-        multiple of 16, so that fine defects of large pictures stay; ``image_size`` is then only
+        For ``bank``: images are not resized but cut into overlapping tiles of this side, a
+        multiple of 16, so that fine defects of large images stay; ``image_size`` is then only
         the size on which ``register`` and ``foreground`` are found. Memory does not grow with the
-        number of pictures. None takes pictures as a whole.
+        number of images. None takes images as a whole.
     tile_overlap : float in [0, 0.5]
         Share of a tile's side that it has in common with the next one, at least.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        Where networks are trained and pictures scored; "auto" is a GPU where there is one. It is
+        Where networks are trained and images scored; "auto" is a GPU where there is one. It is
         no part of a saved model, see `load_detector`; ``set_params(device=...)`` changes it.
     precision : {"float32", "bf16"}
         Arithmetic in which repair VAEs and members on pixels are *trained*; scores are always
         computed in float32.
     random_state : int, optional
-        Same seed, same pictures and same machine: same model. None draws a seed, kept in
+        Same seed, same images and same machine: same model. None draws a seed, kept in
         ``random_state_``.
 
     Attributes
@@ -114,20 +114,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
     Notes
     -----
-    The raw score is read from a map and the whole picture's exposure; KL and ELBO are in
+    The raw score is read from a map and the whole image's exposure; KL and ELBO are in
     `evidence`. The map is the heat map, but for ``bank`` with repair VAEs: there it is that of the
     linear level, `ImageExamination.score_map`, and of the heat map only the hottest cells count,
-    where they are hotter than on nine of ten good pictures. A picture may be flagged whose heat map
+    where they are hotter than on nine of ten good images. An image may be flagged whose heat map
     stays cool; then `reasons` says where the scored map is hottest. Models saved before there were
-    two maps score by the heat map. A conditional model judges each picture by the usual exposure
+    two maps score by the heat map. A conditional model judges each image by the usual exposure
     and the heat of its own condition; p-values are counted over the held-out normals of all
-    conditions together. A picture whose condition is unknown is judged as the condition with the
+    conditions together. An image whose condition is unknown is judged as the condition with the
     smallest negative ELBO, and `reasons` says so.
 
     Of tiles, the raw score takes the poolings of the hottest tile, and the mean heat of the whole
-    picture; nats in `evidence` are means over tiles. See `detectors.images.tiles.fit`.
+    image; nats in `evidence` are means over tiles. See `detectors.images.tiles.fit`.
 
-    The same picture gets the same score alone, in any batch and after reload, to 1e-4 in the raw
+    The same image gets the same score alone, in any batch and after reload, to 1e-4 in the raw
     score on one machine; across machines and thread counts rounding differs by about as much,
     between processor and GPU by up to 1e-3 (relative to raw scores above 1).
 
@@ -205,13 +205,13 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Parameters
         ----------
         X : folder, manifest, list of paths, or ndarray of shape (N, H, W) or (N, H, W, C)
-            Pictures of good parts. Of a folder with ``train/good`` only that is used.
+            Images of good parts. Of a folder with ``train/good`` only that is used.
         y : ignored
         groups : array-like of shape (N,), optional
-            Part number, lot or camera of each picture: pictures of one group are never split
+            Part number, lot or camera of each image: images of one group are never split
             between training and calibration. Defaults to the manifest's ``group``.
         conditions : array-like of shape (N,), optional
-            What each picture shows, for ``model="conditional"``, in place of ``condition``.
+            What each image shows, for ``model="conditional"``, in place of ``condition``.
         progress : callable, optional
             ``progress(stage, done, total)`` with the stages features, linear, train; with tiles
             also tiles, before, and calibrate, after them.
@@ -223,11 +223,11 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Raises
         ------
         NotEnoughDataError
-            If there are fewer than 8 pictures or 2 groups (4 with tiles).
+            If there are fewer than 8 images or 2 groups (4 with tiles).
         ImageError
-            If pictures cannot be read, or are smaller than a tile; they are named.
+            If images cannot be read, or are smaller than a tile; they are named.
         DataError
-            If there are no pictures, or a condition is missing or the only one.
+            If there are no images, or a condition is missing or the only one.
         ConfigError
             If a parameter has no meaning.
         """
@@ -247,15 +247,15 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     def examine(
         self, X: object, *, conditions: object = None, progress: Progress | None = None
     ) -> ImageExamination:
-        """Score pictures and keep map and evidence, in one pass.
+        """Score images and keep map and evidence, in one pass.
 
         Parameters
         ----------
-        X : folder, manifest, path, list of paths, ndarray, list of decoded pictures, or ImageList
+        X : folder, manifest, path, list of paths, ndarray, list of decoded images, or ImageList
             To give arrays their conditions in the other methods as well, pass
             ``vae_anomaly.detectors.images.image_list.open_images(X, conditions=...)``.
         conditions : array-like of shape (N,), optional
-            What each picture shows, for ``model="conditional"``. A name that training has not
+            What each image shows, for ``model="conditional"``. A name that training has not
             seen is no error: see the class's notes.
         progress : callable, optional
 
@@ -266,7 +266,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Raises
         ------
         ImageError
-            If a picture cannot be read; it is named.
+            If an image cannot be read; it is named.
         ConfigError
             If conditions are given to a model that has none.
         """
@@ -285,7 +285,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         return self.examine(X).raw_score
 
     def evidence(self, X: object) -> pd.DataFrame:
-        """Return what speaks against each picture, in nats, higher = more anomalous.
+        """Return what speaks against each image, in nats, higher = more anomalous.
 
         Returns
         -------
@@ -295,20 +295,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             an autoencoder is 0, of a VQ model log K per position, of a ladder against its
             top-down prior; ``linear_nll``, exact -log p of the linear VAE, 0 on pixels;
             ``heat_top_*``, -log p of each pooling of the scored map, see the class's notes;
-            ``whole_picture``, -log p of exposure, contrast and colour; ``raw_score``, what is
+            ``whole_image``, -log p of exposure, contrast and colour; ``raw_score``, what is
             calibrated.
         """
         return self.examine(X).evidence
 
     def heatmap(self, X: object, *, size: tuple[int, int] | None = None) -> Floats32:
-        """Return where pictures differ from good ones, on one scale for all pictures.
+        """Return where images differ from good ones, on one scale for all images.
 
         Parameters
         ----------
         X : as `examine`
         size : (height, width), optional
             Defaults to the model's ``image_size``; with tiles to the map's own grid of 8-pixel
-            cells, that of the first training picture.
+            cells, that of the first training image.
 
         Returns
         -------
@@ -320,7 +320,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         return enlarge(maps, size or own)
 
     def regions(self, X: object, *, level: float | None = None) -> list[list[Region]]:
-        """Return boxes of what is too hot, in pixels of each picture itself, hottest first.
+        """Return boxes of what is too hot, in pixels of each image itself, hottest first.
 
         Parameters
         ----------
@@ -332,23 +332,23 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         return regions_of(images, self.examine(images).heatmap, self._level(level))
 
     def masks(self, X: object, *, level: float | None = None) -> list[Bools]:
-        """Return which pixels of each picture are too hot, as `regions`.
+        """Return which pixels of each image are too hot, as `regions`.
 
         Returns
         -------
         list of N ndarray of shape (H, W), bool
-            Each at the size of its picture; True above the level.
+            Each at the size of its image; True above the level.
         """
         images, bound = self._open(X), self._level(level)
         return [heatmap > bound for heatmap in maps_at_own_size(images, self.examine)]
 
     def contours(self, X: object, *, level: float | None = None) -> list[list[Floats]]:
-        """Return the outlines of what is too hot in each picture, the edges of `masks`.
+        """Return the outlines of what is too hot in each image, the edges of `masks`.
 
         Returns
         -------
         list of N lists of ndarray of shape (K, 2), float64
-            Closed polygons, x and y in pixels of the picture; 0 is the centre of the first pixel.
+            Closed polygons, x and y in pixels of the image; 0 is the centre of the first pixel.
             Holes are polygons of their own and run the other way round.
         """
         images, bound = self._open(X), self._level(level)
@@ -360,20 +360,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Returns
         -------
         DataFrame
-            ``id, rank, top, left, bottom, right`` in pixels of the picture itself, ``area_share``
-            of the picture, ``peak`` and ``mean`` heat in sd of held-out normals. A picture without
+            ``id, rank, top, left, bottom, right`` in pixels of the image itself, ``area_share``
+            of the image, ``peak`` and ``mean`` heat in sd of held-out normals. An image without
             such a region has no row.
         """
         images = self._open(X)
         return region_table(images.ids, self.regions(images, level=level))
 
     def reasons(self, X: object, top: int = 3) -> list[list[str]]:
-        """Say in words what is strange about each picture, the strongest first.
+        """Say in words what is unusual about each image, the strongest first.
 
         Returns
         -------
         list of N lists of at most ``top`` str
-            Empty for a picture of which nothing exceeds what held-out normals show; a flagged one
+            Empty for an image of which nothing exceeds what held-out normals show; a flagged one
             always has a reason. A condition that training has not seen comes first.
         """
         images = self._open(X)
@@ -388,18 +388,18 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     # ------------------------------------------------------------------ latents
 
     def reconstruct(self, X: object) -> Floats32:
-        """Return what the VAE expects in place of each picture.
+        """Return what the VAE expects in place of each image.
 
         Returns
         -------
         ndarray of shape (N, s, s), or (N, s, s, 3) for the plain VAE in colour, float32 in [0, 1]
             For ``model="bank"`` a preview of brightness at a quarter of the resolution: the model
-            explains log-energies of filters, of which only the level can be shown as a picture.
+            explains log-energies of filters, of which only the level can be shown as an image.
         """
         return latents.reconstruct(self._open(X), self.model_, self.device)
 
     def transform(self, X: object) -> Floats32:
-        """Return where pictures lie among the latents.
+        """Return where images lie among the latents.
 
         Returns
         -------
@@ -424,20 +424,20 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
     # ------------------------------------------------------------------ saving
 
-    def export_onnx(self, path: str | Path, *, picture_channels: int | None = None) -> OnnxExport:
+    def export_onnx(self, path: str | Path, *, image_channels: int | None = None) -> OnnxExport:
         """Write all that follows decoding, from resizing to the p-value, as one ONNX file.
 
         Parameters
         ----------
         path : str or Path
             An existing file is replaced.
-        picture_channels : {1, 3}, optional
-            Channels of the pictures that the file takes; those of the model by default.
+        image_channels : {1, 3}, optional
+            Channels of the images that the file takes; those of the model by default.
 
         Returns
         -------
         OnnxExport
-            The file takes ``pictures``, uint8 (N, H, W, C) of any N, height and width, and gives
+            The file takes ``images``, uint8 (N, H, W, C) of any N, height and width, and gives
             ``raw_score, anomaly_score, p_value`` (N,) and ``heatmap`` (N, S, S), S the
             ``image_size``: to 1e-4 what this detector says.
 
@@ -457,7 +457,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             self.threshold_.value,
             Path(path),
             side=self.image_size,
-            picture_channels=picture_channels,
+            image_channels=image_channels,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -212,8 +212,8 @@ def _codes(names: tuple[str, ...], images: ImageList) -> Ints | None:
     if len(unseen):
         names_unseen = sorted({str(images.conditions[i] or "not told") for i in unseen})
         logger.warning(
-            "%d of %d pictures have a condition that was never seen in training (%s): each is "
-            "judged as the one that fits it best. Train with such pictures.",
+            "%d of %d images have a condition that was never seen in training (%s): each is "
+            "judged as the one that fits it best. Train with such images.",
             len(unseen), len(codes), ", ".join(names_unseen[:5]),
         )  # fmt: skip
     return codes

@@ -1,7 +1,7 @@
 """Heat maps for people: enlarged, outlined and cut into regions, always on one scale.
 
 The unit is the sd of held-out normals over all their cells: 0 is the middle of what is normal, and
-a map is never stretched to its own maximum. A picture without defects looks cold.
+a map is never stretched to its own maximum. An image without defects looks cold.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch.nn import functional
 from vae_anomaly.arrays import Bools, Bytes, Floats, Floats32
 
 HEAT_RANGE: Final = (0.0, 10.0)
-"""Cold and hot end of the colour scale, in sd of held-out normals; the same for every picture."""
+"""Cold and hot end of the colour scale, in sd of held-out normals; the same for every image."""
 
-_FAR_BELOW: Final = 1e6  # so that an outline that leaves the picture runs along its border
+_FAR_BELOW: Final = 1e6  # so that an outline that leaves the image runs along its border
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Region:
     top, left, bottom, right : int, pixels
         Box; bottom and right are exclusive.
     area_share : float in (0, 1]
-        Part of the picture.
+        Part of the image.
     peak, mean : float
         Heat in sd of held-out normals.
     """
@@ -46,7 +46,7 @@ class Region:
 
 
 def enlarge(heat: Floats32, size: tuple[int, int]) -> Floats32:
-    """Bring maps (N, h, w) to the size (height, width) of a picture, bilinearly.
+    """Bring maps (N, h, w) to the size (height, width) of an image, bilinearly.
 
     Returns
     -------

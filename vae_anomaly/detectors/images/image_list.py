@@ -60,7 +60,7 @@ class ImageList:
         return len(self.ids)
 
     def take(self, rows: AnyInts) -> ImageList:
-        """Return some of the pictures, in the order of ``rows``."""
+        """Return some of the images, in the order of ``rows``."""
         chosen = rows.tolist()
         return replace(
             self,
@@ -72,7 +72,7 @@ class ImageList:
         )
 
     def pixels(self, i: int) -> AnyArray:
-        """Return the decoded pixels of one picture; uint16 spreads from 0 to white over 16 bits.
+        """Return the decoded pixels of one image; uint16 spreads from 0 to white over 16 bits.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class ImageList:
         return stretch(pixels, self.placing.white)
 
     def prepared(self, i: int, size: int, channels: int) -> Floats32:
-        """Return one picture as (size, size, channels) float32 in [0, 1], where it should lie."""
+        """Return one image as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
             image = prepare_image(self.pixels(i), (size, size), channels)
         except ImageError:
@@ -96,7 +96,7 @@ class ImageList:
         return image
 
     def shape(self, i: int) -> tuple[int, int]:
-        """Return height and width of one picture as it lies in its file, in pixels."""
+        """Return height and width of one image as it lies in its file, in pixels."""
         height, width = self.pixels(i).shape[:2]
         return height, width
 
@@ -107,7 +107,7 @@ class ImageList:
         read: Callable[[bytes], object] | None = None,
         n_at_once: int = CHUNK,
     ) -> Iterator[tuple[slice, Floats32]]:
-        """Yield which pictures, and their pixels (n, size, size, channels), n up to ``n_at_once``.
+        """Yield which images, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class ImageList:
         Raises
         ------
         ImageError
-            After all were tried: names the first pictures that cannot be read.
+            After all were tried: names the first images that cannot be read.
         """
         faults: list[ImageError] = []
         for start in range(0, len(self), n_at_once):
@@ -138,36 +138,36 @@ class ImageList:
         refuse_faults(faults, len(self))
 
     def fingerprint(self, sha256: str) -> dict[str, int | str]:
-        """Return number and SHA-256 of the pictures as the model saw them."""
+        """Return number and SHA-256 of the images as the model saw them."""
         return {"pictures": len(self), "sha256": sha256}
 
 
 def open_images(
     X: object, *, training: bool = False, condition: str | None = None, conditions: object = None
 ) -> ImageList:
-    """List pictures without decoding them.
+    """List images without decoding them.
 
     Parameters
     ----------
     X : folder, manifest, path, list of paths, ndarray or list of ndarray
         Arrays are (N, H, W) or (N, H, W, C), uint8, uint16 or floating point in [0, 1]; a list may
-        hold pictures of different sizes.
+        hold images of different sizes.
     training : bool
         Take only what the source calls good, and of a source with parts only ``train``.
     condition : str, optional
         Where files tell their condition: "folder" or a column of the manifest.
     conditions : array-like of shape (N,), optional
-        Condition of each picture, instead.
+        Condition of each image, instead.
 
     Returns
     -------
     ImageList
-        Every method of a detector that takes pictures takes it.
+        Every method of a detector that takes images takes it.
 
     Raises
     ------
     DataError
-        If there is no picture, or the array or the conditions have another shape.
+        If there is no image, or the array or the conditions have another shape.
     """
     images = _listed(X, training, condition)
     if conditions is None:
@@ -189,15 +189,15 @@ def _listed(X: object, training: bool, condition: str | None) -> ImageList:
         items = list_images(X, split="train" if training else None)
         return _from_items(items, training, condition)
     raise DataError(
-        f"Pictures are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
+        f"Images are a folder, a manifest, paths or arrays; got {type(X).__name__}. "
         "Give a path, or an array of shape (N, H, W) or (N, H, W, 3)."
     )
 
 
 def decide_white(images: ImageList) -> int:
-    """Return the white of pictures of more than 8 bits: no training picture exceeds it.
+    """Return the white of images of more than 8 bits: no training image exceeds it.
 
-    Only where one of 32 pictures has more than 8 bits are all of them decoded.
+    Only where one of 32 images has more than 8 bits are all of them decoded.
     """
     if not any(_peak(images, i) for i in evenly(len(images), _PROBES).tolist()):
         return FULL_SCALE
@@ -205,7 +205,7 @@ def decide_white(images: ImageList) -> int:
 
 
 def _peak(images: ImageList, i: int) -> int:
-    """Return the brightest value of a uint16 picture; 0 for others, and for what is damaged."""
+    """Return the brightest value of a uint16 image; 0 for others, and for what is damaged."""
     try:
         pixels = images.pixels(i)
     except ImageError:
@@ -214,7 +214,7 @@ def _peak(images: ImageList, i: int) -> int:
 
 
 def decide_channels(images: ImageList) -> int:
-    """Return 3 where a fifth or more of the pictures show colour, else 1; looks at 32 at most."""
+    """Return 3 where a fifth or more of the images show colour, else 1; looks at 32 at most."""
     votes = []
     for i in evenly(len(images), _PROBES).tolist():
         try:
@@ -236,15 +236,15 @@ def _as_batch(array: AnyArray) -> list[AnyArray]:
     looks_single = array.ndim == 3 and array.shape[2] in (1, 3, 4) and array.shape[0] > 4
     if array.ndim not in (3, 4) or looks_single:
         raise DataError(
-            f"An array of pictures has shape (N, H, W) or (N, H, W, C); got {array.shape}. "
-            "Give a single picture as picture[None]."
+            f"An array of images has shape (N, H, W) or (N, H, W, C); got {array.shape}. "
+            "Give a single image as image[None]."
         )
     return list(array)
 
 
 def _from_arrays(arrays: Sequence[AnyArray]) -> ImageList:
     if not arrays:
-        raise DataError("No pictures were given: the array is empty. Give at least one.")
+        raise DataError("No images were given: the array is empty. Give at least one.")
     ids = tuple(f"{i}" for i in range(len(arrays)))
     nothing = (None,) * len(arrays)
     return ImageList(ids, tuple(np.asarray(a) for a in arrays), nothing, nothing)
@@ -254,7 +254,7 @@ def _from_items(items: Sequence[ImageItem], training: bool, condition: str | Non
     chosen = [item for item in items if not (training and item.is_anomaly)]
     if not chosen:
         raise DataError(
-            f"All {len(items)} pictures are labelled as defective. Train on pictures of good parts."
+            f"All {len(items)} images are labelled as defective. Train on images of good parts."
         )
     return ImageList(
         tuple(item.id for item in chosen),
@@ -265,7 +265,7 @@ def _from_items(items: Sequence[ImageItem], training: bool, condition: str | Non
 
 
 def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
-    """Raise one error that names the first of the pictures that cannot be used, if any."""
+    """Raise one error that names the first of the images that cannot be used, if any."""
     if not faults:
         return
     if len(faults) == 1:
@@ -273,7 +273,7 @@ def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
     named = " ".join(str(fault) for fault in faults[:_NAMED])
     more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
     raise ImageError(
-        f"{len(faults)} of {total} pictures cannot be read{more}: {named} "
+        f"{len(faults)} of {total} images cannot be read{more}: {named} "
         "Repair them or take them out.",
         code=faults[0].code,
     )

@@ -69,7 +69,7 @@ def single_image(item: object) -> object:
 def _with_latents(model: ImageModel) -> BankNetwork | PixelNetwork:
     if isinstance(model.network, TiledNetwork):
         raise ConfigError(
-            "A detector with tile_size= has latents for each tile, none for a picture. Train one "
+            "A detector with tile_size= has latents for each tile, none for an image. Train one "
             "without tile_size to reconstruct, embed or sample."
         )
     return model.network

@@ -67,6 +67,6 @@ def check_conditions_wanted(model: str, condition: str | None, conditions: objec
         )
     if conditional and conditions is None and condition is None:
         raise ConfigError(
-            "model='conditional' needs to know what each picture shows; got condition=None. Give "
+            "model='conditional' needs to know what each image shows; got condition=None. Give "
             "condition='folder', condition='COLUMN' of the manifest, or fit(X, conditions=...)."
         )

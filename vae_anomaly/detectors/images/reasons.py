@@ -60,7 +60,7 @@ def reasons_of(
         for told, taken in zip(images.conditions, examination.judged_as, strict=False)
     ] or [[]] * len(images)
     flagged = examination.anomaly_score > threshold
-    whole = examination.evidence["whole_picture"].to_numpy()
+    whole = examination.evidence["whole_image"].to_numpy()
     local = examination.evidence.filter(like="heat_top").sum(axis=1).to_numpy()
     reasons = []
     for i, found in enumerate(regions):
@@ -80,7 +80,7 @@ def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, in
     """
     hottest_cells = examination.evidence.filter(like="heat_top").to_numpy()[i, 0]
     if hottest_cells < _PLACE_FROM:
-        return ["differs a little over much of the picture, nowhere enough to be outlined"]
+        return ["differs a little over much of the image, nowhere enough to be outlined"]
     score_map = examination.score_map[i]
     rows, columns = score_map.shape
     row, column = (int(k) for k in np.unravel_index(score_map.argmax(), score_map.shape))
@@ -99,7 +99,7 @@ def _span(cell: int, cells: int, pixels: int) -> tuple[int, int]:
 def _region_reason(region: Region) -> str:
     return (
         f"differs at x {region.left}-{region.right}, y {region.top}-{region.bottom} "
-        f"({100.0 * region.area_share:.2g} % of the picture), up to {region.peak:.1f} sd"
+        f"({100.0 * region.area_share:.2g} % of the image), up to {region.peak:.1f} sd"
     )
 
 
@@ -111,5 +111,5 @@ def _whole_reason(surprise: float) -> list[str]:
     if surprise < GLOBAL_FROM:
         return []
     share = max(1, round(float(np.exp(min(surprise, 20.0)))))
-    many = f"fewer than 1 in {min(share, _MANY):,} good pictures"
-    return [f"brightness, contrast or colour of the whole picture is such in {many}"]
+    many = f"fewer than 1 in {min(share, _MANY):,} good images"
+    return [f"brightness, contrast or colour of the whole image is such in {many}"]

@@ -34,7 +34,7 @@ _TAIL_FROM: Final = 0.90
 _BELOW_SLOPE: Final = 0.05
 
 GLOBAL_FROM: Final = 4.6
-"""Surprise, in nats, from which the whole-picture statistics count: p = 1 %."""
+"""Surprise, in nats, from which the whole-image statistics count: p = 1 %."""
 
 SHOWN_FROM: Final = 2.3
 """Surprise, in nats, from which the hottest cells of the shown map count: p = 10 %."""
@@ -101,7 +101,7 @@ class PoolSurprise:
         if ordered.size == 0 or not np.isfinite(ordered).all():
             raise CalibrationError(
                 f"Surprise needs finite values of held-out normals; got {ordered.size} values, "
-                f"{int((~np.isfinite(ordered)).sum())} not finite. Train on more good pictures."
+                f"{int((~np.isfinite(ordered)).sum())} not finite. Train on more good images."
             )
         self.reference = ordered
         unit = float(ordered.std()) or 1.0
@@ -122,7 +122,7 @@ class PoolSurprise:
     def leave_one_out(self) -> Floats:
         """Return the surprise of each held-out normal among the *others*, in sorted order.
 
-        A new picture is compared with pictures that it is not among; a held-out normal must be
+        A new image is compared with images that it is not among; a held-out normal must be
         too, or the final p-values would lean to one side.
         """
         n = self.reference.size
@@ -179,7 +179,7 @@ class TailPooling:
 
 
 class GlobalDistance:
-    """Mahalanobis distance of whole-picture statistics: too dark, too bright, another colour.
+    """Mahalanobis distance of whole-image statistics: too dark, too bright, another colour.
 
     The map is blind to these by construction, because exposure is taken out before it.
 
@@ -220,7 +220,7 @@ class PoolEvidence:
     pools : ndarray of shape (N, P), float64, nats
         Surprise of each pooling of the score map.
     whole : ndarray of shape (N,), float64, nats
-        Surprise of exposure, contrast and colour of the whole picture.
+        Surprise of exposure, contrast and colour of the whole image.
     shown : ndarray of shape (N, 0 or 1), float64, nats
         Surprise of the hottest cells of the shown map, where that is another one.
     """
@@ -234,7 +234,7 @@ class PoolEvidence:
         """Sum of the parts, (N,), nats, higher = more anomalous.
 
         What the linear level may be blind to speaks only when it has something to say: below
-        `GLOBAL_FROM` and `SHOWN_FROM` it would add the noise of good pictures.
+        `GLOBAL_FROM` and `SHOWN_FROM` it would add the noise of good images.
         """
         beyond = np.maximum(self.shown - SHOWN_FROM, 0.0).sum(axis=1)
         total: Floats = (
@@ -249,7 +249,7 @@ class PoolEvidence:
         names = [f"heat_top_{100 * share:g}pct" for share in POOL_SHARES]
         shown = {f"shown_top_{100 * POOL_SHARES[0]:g}pct": column for column in self.shown.T}
         pools = dict(zip(names, self.pools.T, strict=True))
-        return {**pools, **shown, "whole_picture": self.whole}
+        return {**pools, **shown, "whole_image": self.whole}
 
 
 class ImageScore:
@@ -339,7 +339,7 @@ def _evidence(surprises: Floats, whole: Floats) -> PoolEvidence:
 
 
 def _out_of_fold_distances(statistics: AnyFloats, folds: AnyInts) -> Floats:
-    """Return the distance of each picture from those of the other folds, (n,)."""
+    """Return the distance of each image from those of the other folds, (n,)."""
     distances = np.zeros(len(statistics))
     for fold in np.unique(folds):
         inside = folds == fold

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import Floats, Ints
-from vae_anomaly.detectors.images.conditions import few_pictures
+from vae_anomaly.detectors.images.conditions import few_images
 from vae_anomaly.detectors.images.fit.bank import FittedNetwork
 from vae_anomaly.detectors.images.fit.folds import shared_groups
 from vae_anomaly.detectors.images.fit.network import fit_network
@@ -79,8 +79,8 @@ def fit(
     """
     if len(images) < MIN_IMAGES:
         raise NotEnoughDataError(
-            f"An image detector needs at least {MIN_IMAGES} pictures of good parts; got "
-            f"{len(images)}. Take more pictures; 100 and more give useful thresholds."
+            f"An image detector needs at least {MIN_IMAGES} images of good parts; got "
+            f"{len(images)}. Take more images; 100 and more give useful thresholds."
         )
     data = training_set(settings, images, groups, random_state)
     fitted: FittedNetwork | FittedTiles
@@ -124,10 +124,10 @@ def _warn_of_few(data: TrainingSet, held_out: Ints) -> None:
     if data.codes is None:
         return
     is_held_out = np.isin(np.arange(len(data.codes)), held_out)
-    few = few_pictures(data.conditions, data.codes, is_held_out)
+    few = few_images(data.conditions, data.codes, is_held_out)
     if few:
         logger.warning(
-            "Few pictures of %s: what is usual for them is hardly known, so expect more "
+            "Few images of %s: what is usual for them is hardly known, so expect more "
             "alarms there. Give 25 and more of every product.",
             ", ".join(few),
         )
@@ -139,7 +139,7 @@ def _warn_of_blindness(metrics: Mapping[str, float]) -> None:
     if visible < _SELF_TEST_WARNING:
         logger.warning(
             "Self-test: this model cannot see defects on your parts: synthetic ones rank above "
-            "good pictures only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
-            "larger image_size, steadier pictures, or more of them.",
+            "good images only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
+            "larger image_size, steadier images, or more of them.",
             100.0 * visible, 100.0 * _SELF_TEST_WARNING,
         )  # fmt: skip

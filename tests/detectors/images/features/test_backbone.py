@@ -50,11 +50,11 @@ def plates(n: int, seed: int) -> np.ndarray:
     return np.uint8(np.clip((0.5 + 0.2 * noise) * rng.uniform(0.9, 1.1, (n, 1, 1)) * 255, 0, 255))
 
 
-def holed(pictures: np.ndarray) -> np.ndarray:
-    broken, rng = pictures.copy(), np.random.default_rng(3)
-    for picture in broken:
+def holed(images: np.ndarray) -> np.ndarray:
+    broken, rng = images.copy(), np.random.default_rng(3)
+    for image in broken:
         y, x = rng.integers(10, 58, 2)
-        picture[y : y + 12, x : x + 12] //= 2
+        image[y : y + 12, x : x + 12] //= 2
     return broken
 
 
@@ -73,7 +73,7 @@ def saved(plugged, tmp_path_factory):
     return plugged.save(tmp_path_factory.mktemp("plugged") / "model")
 
 
-def test_defects_rank_above_good_pictures_with_a_backbone_of_random_weights(plugged):
+def test_defects_rank_above_good_images_with_a_backbone_of_random_weights(plugged):
     good = plates(30, 2)
     scores = plugged.anomaly_score(np.concatenate([good, holed(good)]))
     assert roc_auc_score(np.repeat([0, 1], 30), scores) > 0.9
@@ -81,10 +81,10 @@ def test_defects_rank_above_good_pictures_with_a_backbone_of_random_weights(plug
     assert plugged.transform(good[:2]).shape[0] == 2
 
 
-def test_a_picture_has_one_score_alone_and_in_a_batch_though_the_module_drops_out(plugged):
-    pictures = plates(11, 4)
-    alone = [plugged.examine(one[None]).raw_score[0] for one in pictures]
-    np.testing.assert_allclose(plugged.examine(pictures).raw_score, alone, atol=1e-4)
+def test_a_image_has_one_score_alone_and_in_a_batch_though_the_module_drops_out(plugged):
+    images = plates(11, 4)
+    alone = [plugged.examine(one[None]).raw_score[0] for one in images]
+    np.testing.assert_allclose(plugged.examine(images).raw_score, alone, atol=1e-4)
 
 
 def test_the_users_module_is_left_as_it_was():
@@ -98,11 +98,11 @@ def test_the_users_module_is_left_as_it_was():
 
 
 def test_the_same_module_brings_a_saved_model_back_with_the_same_scores(plugged, saved):
-    loaded, pictures = load_detector(saved, features=Layers()), plates(9, 5)
+    loaded, images = load_detector(saved, features=Layers()), plates(9, 5)
     again = load_detector(loaded.save(saved.parent / "again"), features=Layers())
-    wanted = plugged.anomaly_score(pictures)
-    np.testing.assert_allclose(loaded.anomaly_score(pictures), wanted, atol=1e-5)
-    np.testing.assert_allclose(again.anomaly_score(pictures), wanted, atol=1e-5)
+    wanted = plugged.anomaly_score(images)
+    np.testing.assert_allclose(loaded.anomaly_score(images), wanted, atol=1e-5)
+    np.testing.assert_allclose(again.anomaly_score(images), wanted, atol=1e-5)
 
 
 def test_a_saved_model_holds_neither_the_modules_weights_nor_its_code(saved):
@@ -163,7 +163,7 @@ def test_wide_maps_are_projected_and_narrow_ones_are_not(width):
         (lambda x: {"maps": x}, "must return maps"),
         (lambda x: [], "must return maps"),
         (lambda x: x.log() - x.log(), "NaN or infinity"),
-        (lambda x: x @ torch.ones(3), "failed on pictures"),
+        (lambda x: x @ torch.ones(3), "failed on images"),
     ],
     ids=["pooled", "dict", "nothing", "nan", "raises"],
 )
@@ -190,7 +190,7 @@ def test_parameters_that_do_not_go_together_are_refused(parameters):
         ImageVAEDetector(image_size=SIZE, **parameters).fit(plates(10, 1))
 
 
-def test_maps_of_a_module_are_not_drawn_as_pictures(plugged):
+def test_maps_of_a_module_are_not_drawn_as_images(plugged):
     with pytest.raises(ConfigError, match="nothing to draw"):
         plugged.reconstruct(plates(1, 1))
     with pytest.raises(ConfigError, match="nothing to draw"):
@@ -222,9 +222,9 @@ def timm_weights(tmp_path_factory):
 
 def test_a_timm_model_is_stored_whole_and_comes_back_without_its_file(timm_weights, tmp_path):
     detector = fitted("timm:resnet10t", features_weights=str(timm_weights))
-    path, pictures = detector.save(tmp_path / "model"), plates(9, 5)
-    scores = load_detector(path).anomaly_score(pictures)
-    np.testing.assert_allclose(scores, detector.anomaly_score(pictures), atol=1e-5)
+    path, images = detector.save(tmp_path / "model"), plates(9, 5)
+    scores = load_detector(path).anomaly_score(images)
+    np.testing.assert_allclose(scores, detector.anomaly_score(images), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def tiled() -> ImageVAEDetector:
     return fitted(Layers(), preset="default", **LARGE)
 
 
-def test_large_pictures_are_seen_through_a_module_tile_by_tile(tiled):
+def test_large_images_are_seen_through_a_module_tile_by_tile(tiled):
     fresh = plates(20, 5)
     scores = tiled.anomaly_score(np.concatenate([fresh, holed(fresh)]))
     assert roc_auc_score(np.repeat([0, 1], 20), scores) > 0.9
@@ -276,10 +276,10 @@ def test_a_tiled_model_needs_its_module_to_come_back_and_stores_no_weight_of_it(
 
 def test_a_tiled_timm_model_is_stored_once_and_comes_back_without_its_file(timm_weights, tmp_path):
     detector = fitted("timm:resnet10t", features_weights=str(timm_weights), tile_size=SIZE)
-    path, pictures = detector.save(tmp_path / "model"), plates(3, 5)
+    path, images = detector.save(tmp_path / "model"), plates(3, 5)
     assert (path / "weights.safetensors").stat().st_size < 1.3 * timm_weights.stat().st_size
-    scores = load_detector(path).anomaly_score(pictures)
-    np.testing.assert_allclose(scores, detector.anomaly_score(pictures), atol=1e-5)
+    scores = load_detector(path).anomaly_score(images)
+    np.testing.assert_allclose(scores, detector.anomaly_score(images), atol=1e-5)
 
 
 def test_a_module_on_tiles_may_be_joined_by_registration_and_foreground():

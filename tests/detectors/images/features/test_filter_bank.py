@@ -95,31 +95,33 @@ def test_a_tint_of_equal_luminance_shows_in_chroma_only():
 @pytest.mark.parametrize("mirror", [False, True], ids=["turned", "mirrored"])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
-def test_turning_the_maps_equals_turning_the_picture(turns, mirror, channels):
-    picture = torch.rand(2, channels, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+def test_turning_the_maps_equals_turning_the_image(turns, mirror, channels):
+    image = torch.rand(2, channels, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     bank = FilterBank(SIZE, channels)
-    turned = torch.rot90(picture.flip(3) if mirror else picture, turns, (2, 3))
+    turned = torch.rot90(image.flip(3) if mirror else image, turns, (2, 3))
     expected = bank(turned).maps
-    found = dihedral_maps(bank(picture).maps, turns, mirror=mirror)
+    found = dihedral_maps(bank(image).maps, turns, mirror=mirror)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
-def test_maps_of_a_picture_do_not_depend_on_its_batch(images):
+def test_maps_of_a_image_do_not_depend_on_its_batch(images):
     bank = FilterBank(SIZE)
     torch.testing.assert_close(bank(images).maps[1:2], bank(images[1:2]).maps, rtol=0, atol=1e-5)
 
 
-def test_a_black_and_a_flat_picture_give_finite_maps():
+def test_a_black_and_a_flat_image_give_finite_maps():
     bank = FilterBank(SIZE)
     for value in (0.0, 1.0):
         assert torch.isfinite(bank(torch.full((1, 1, SIZE, SIZE), value)).maps).all()
 
 
-def test_picture_of_its_own_maps_is_the_coarse_picture(images):
+def test_image_of_its_own_maps_is_the_coarse_image(images):
     bank = FilterBank(SIZE)
     smooth = blur(images, 4.0)
     coarse = torch.exp(functional.avg_pool2d(torch.log(smooth + 0.05), 4)) - 0.05
-    torch.testing.assert_close(bank.picture(smooth, bank(smooth).maps), coarse, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        bank.coarse_image(smooth, bank(smooth).maps), coarse, rtol=0, atol=1e-4
+    )
 
 
 def test_gaussian_kernel_sums_to_one_and_blur_keeps_a_constant():

@@ -8,11 +8,11 @@ from scipy import ndimage, stats
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.place.foreground import find_foreground
-from vae_anomaly.detectors.images.place.registration import shift_picture
+from vae_anomaly.detectors.images.place.registration import shift_image
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.metrics import auroc
 
-SIZE, SIDE = 96, 120  # of the model, of the pictures
+SIZE, SIDE = 96, 120  # of the model, of the images
 WRONG = 58  # y of a hole that belongs at 40
 DUST = (12, 100)
 
@@ -20,10 +20,10 @@ DUST = (12, 100)
 def parts(
     n: int, seed: int, *, most: int = 9, drilled_wrong: bool = False
 ) -> tuple[np.ndarray, ...]:
-    """Return pictures (n, 120, 120), uint8, of a part that moves by up to 8 %, and its shifts."""
+    """Return images (n, 120, 120), uint8, of a part that moves by up to 8 %, and its shifts."""
     rng = np.random.default_rng(seed)
     shifts = rng.integers(-most, most + 1, (n, 2))
-    pictures = []
+    images = []
     for shift in shifts:
         part = np.full((SIDE, SIDE), 0.75)
         part[28:92, 36:52] = part[76:92, 36:88] = 0.3
@@ -32,20 +32,20 @@ def parts(
             r = int(rng.integers(2, 5))
             part[y - r : y + r, x - r : x + r] = 0.75
         part += 0.03 * ndimage.gaussian_filter(rng.normal(size=part.shape), 0.7)
-        moved = shift_picture(part, tuple(-shift)) * rng.uniform(0.97, 1.03)
-        pictures.append(np.clip(moved * 255, 0, 255).astype(np.uint8))
-    return np.stack(pictures), shifts
+        moved = shift_image(part, tuple(-shift)) * rng.uniform(0.97, 1.03)
+        images.append(np.clip(moved * 255, 0, 255).astype(np.uint8))
+    return np.stack(images), shifts
 
 
-def dusty(pictures: np.ndarray) -> np.ndarray:
-    found = pictures.copy()
+def dusty(images: np.ndarray) -> np.ndarray:
+    found = images.copy()
     y, x = DUST
     found[:, y - 4 : y + 4, x - 4 : x + 4] = 40
     return found
 
 
-def detector(pictures: np.ndarray, **choices: str) -> ImageVAEDetector:
-    return ImageVAEDetector(SIZE, preset="fast", random_state=0, **choices).fit(pictures)
+def detector(images: np.ndarray, **choices: str) -> ImageVAEDetector:
+    return ImageVAEDetector(SIZE, preset="fast", random_state=0, **choices).fit(images)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +78,10 @@ def test_a_defect_on_a_part_that_moves_is_found_with_registration_and_missed_wit
     assert flagged_before < 0.4
 
 
-def test_maps_and_regions_are_those_of_the_picture_as_it_came(registered):
-    pictures, shifts = parts(10, 4, drilled_wrong=True)
-    heat = registered.heatmap(pictures, size=(SIDE, SIDE))
-    for one, (down, right), regions in zip(heat, shifts, registered.regions(pictures), strict=True):
+def test_maps_and_regions_are_those_of_the_image_as_it_came(registered):
+    images, shifts = parts(10, 4, drilled_wrong=True)
+    heat = registered.heatmap(images, size=(SIDE, SIDE))
+    for one, (down, right), regions in zip(heat, shifts, registered.regions(images), strict=True):
         y, x = np.unravel_index(one.argmax(), one.shape)
         assert min(abs(y - 40 - down), abs(y - WRONG - down)) < 12
         assert abs(x - 44 - right) < 12
@@ -90,16 +90,16 @@ def test_maps_and_regions_are_those_of_the_picture_as_it_came(registered):
 
 
 def test_registered_scores_do_not_depend_on_the_batch_and_survive_saving(registered, tmp_path):
-    pictures, _ = parts(5, 5, drilled_wrong=True)
-    together = registered.examine(pictures)
+    images, _ = parts(5, 5, drilled_wrong=True)
+    together = registered.examine(images)
     for i in range(5):
-        alone = registered.examine(pictures[i : i + 1])
+        alone = registered.examine(images[i : i + 1])
         np.testing.assert_allclose(alone.raw_score, together.raw_score[i : i + 1], atol=1e-4)
         np.testing.assert_allclose(alone.heatmap[0], together.heatmap[i], atol=1e-4)
     registered.save(tmp_path / "model")
     loaded = load_detector(tmp_path / "model")
-    np.testing.assert_array_equal(loaded.anomaly_score(pictures), together.anomaly_score)
-    np.testing.assert_array_equal(loaded.examine(pictures).heatmap, together.heatmap)
+    np.testing.assert_array_equal(loaded.anomaly_score(images), together.anomaly_score)
+    np.testing.assert_array_equal(loaded.examine(images).heatmap, together.heatmap)
 
 
 def test_p_values_of_new_good_parts_that_move_are_uniform_or_a_little_larger():
@@ -156,20 +156,20 @@ def test_members_on_pixels_take_both_options(good, model):
 def test_a_textured_background_is_not_ignored(caplog):
     rng = np.random.default_rng(0)
     noise = ndimage.gaussian_filter(rng.normal(size=(20, SIDE, SIDE)), (0, 1, 1))
-    pictures = np.clip(128 + 60 * noise, 0, 255).astype(np.uint8)
-    model = detector(pictures, foreground="auto")
+    images = np.clip(128 + 60 * noise, 0, 255).astype(np.uint8)
+    model = detector(images, foreground="auto")
     assert model.foreground_ is None
     assert "not clearly uniform" in caplog.text
 
 
 def test_the_foreground_is_the_part_and_a_rim_around_it():
-    pictures = np.full((20, 96, 96, 1), 0.9, np.float32)
-    pictures[:, 32:64, 40:56] = 0.3
-    found = find_foreground(pictures)
+    images = np.full((20, 96, 96, 1), 0.9, np.float32)
+    images[:, 32:64, 40:56] = 0.3
+    found = find_foreground(images)
     rows, columns = np.nonzero(found.mask)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (26, 69, 34, 61)
-    pictures[0, 10, 10] = pictures[0, 40, 45] = 0.0  # dust, and a spot on the part
-    painted = found(pictures[0])
+    images[0, 10, 10] = images[0, 40, 45] = 0.0  # dust, and a spot on the part
+    painted = found(images[0])
     assert painted[10, 10, 0] == pytest.approx(0.9)
     assert painted[40, 45, 0] == 0.0
 

@@ -65,6 +65,6 @@ def test_residuals_that_agree_with_their_neighbours_are_hotter():
 
 
 @pytest.mark.parametrize("scale", [Standardiser, ResidualScale, MapScale])
-def test_no_pictures_are_refused(scale, maps):
+def test_no_images_are_refused(scale, maps):
     with pytest.raises(NotEnoughDataError):
         scale.fit(maps[:0])

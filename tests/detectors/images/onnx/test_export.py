@@ -27,8 +27,8 @@ def plates(n: int, seed: int, shape: tuple[int, int] = (96, 80)) -> np.ndarray:
     return np.uint8(np.clip((0.5 + 0.2 * noise) * light * 255, 0, 255))[..., None]
 
 
-def holed(pictures: np.ndarray) -> np.ndarray:
-    broken = pictures.copy()
+def holed(images: np.ndarray) -> np.ndarray:
+    broken = images.copy()
     broken[:, 30:44, 30:44] //= 3
     return broken
 
@@ -48,50 +48,50 @@ def exported(tmp_path_factory):
     return detector, told, runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def run(session, pictures: np.ndarray) -> dict[str, np.ndarray]:
+def run(session, images: np.ndarray) -> dict[str, np.ndarray]:
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"pictures": pictures}), strict=True))
+    return dict(zip(names, session.run(None, {"images": images}), strict=True))
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(1, 1), (1, 3), (3, 1), (3, 3)])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_graph_prepares_pictures_of_any_size_as_the_detector_does(rng, shape, given, wanted):
-    pictures = rng.integers(0, 256, (2, *shape, given), dtype=np.uint8)
-    found = Preparation(SIZE, wanted)(torch.from_numpy(pictures)).permute(0, 2, 3, 1)
-    expected = np.stack([prepare_image(one, (SIZE, SIZE), wanted) for one in pictures])
+def test_the_graph_prepares_images_of_any_size_as_the_detector_does(rng, shape, given, wanted):
+    images = rng.integers(0, 256, (2, *shape, given), dtype=np.uint8)
+    found = Preparation(SIZE, wanted)(torch.from_numpy(images)).permute(0, 2, 3, 1)
+    expected = np.stack([prepare_image(one, (SIZE, SIZE), wanted) for one in images])
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("model", ["bank", "conv"])
 def test_the_graph_says_what_the_detector_says_before_it_becomes_a_file(model):
-    detector, pictures = detector_of(model=model), plates(4, 2)
-    pictures = np.concatenate([pictures, holed(pictures)])
+    detector, images = detector_of(model=model), plates(4, 2)
+    images = np.concatenate([images, holed(images)])
     with torch.no_grad():
         model, calibration = detector.model_, detector.calibration_
         graph = ScoringGraph(model.network, model.score, calibration, SIZE).eval()
-        said = graph(torch.from_numpy(pictures))
-    found, seen = dict(zip(OUTPUTS, said, strict=True)), detector.examine(pictures)
+        said = graph(torch.from_numpy(images))
+    found, seen = dict(zip(OUTPUTS, said, strict=True)), detector.examine(images)
     for name in ("raw_score", "anomaly_score", "p_value"):
         np.testing.assert_allclose(found[name], getattr(seen, name), rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(found["heatmap"], detector.heatmap(pictures), atol=1e-3)
+    np.testing.assert_allclose(found["heatmap"], detector.heatmap(images), atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(96, 80), (200, 130), (48, 64)], ids=str)
-def test_the_file_scores_good_and_bad_pictures_as_the_detector_does(exported, shape):
+def test_the_file_scores_good_and_bad_images_as_the_detector_does(exported, shape):
     detector, _, session = exported
-    pictures = plates(5, 2, shape)
-    pictures = np.concatenate([pictures, holed(pictures)])
-    found, seen = run(session, pictures), detector.examine(pictures)
+    images = plates(5, 2, shape)
+    images = np.concatenate([images, holed(images)])
+    found, seen = run(session, images), detector.examine(images)
     for name in ("raw_score", "anomaly_score", "p_value"):
         np.testing.assert_allclose(found[name], getattr(seen, name), rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(found["heatmap"], detector.heatmap(pictures), atol=1e-3)
+    np.testing.assert_allclose(found["heatmap"], detector.heatmap(images), atol=1e-3)
     assert found["heatmap"].shape == (10, SIZE, SIZE)
 
 
-def test_the_file_says_the_same_of_a_picture_alone_and_in_a_batch(exported):
-    session, pictures = exported[2], plates(7, 3)
-    together = run(session, pictures)["raw_score"]
-    alone = [run(session, one[None])["raw_score"][0] for one in pictures]
+def test_the_file_says_the_same_of_a_image_alone_and_in_a_batch(exported):
+    session, images = exported[2], plates(7, 3)
+    together = run(session, images)["raw_score"]
+    alone = [run(session, one[None])["raw_score"][0] for one in images]
     np.testing.assert_allclose(alone, together, atol=1e-4)
 
 
@@ -107,7 +107,7 @@ def test_the_file_carries_the_threshold_and_was_compared(exported):
 def test_a_member_on_pixels_is_exported_and_takes_colour_where_asked(tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     detector = detector_of(model="conv", image_size=96)
-    told = detector.export_onnx(tmp_path / "conv.onnx", picture_channels=3)
+    told = detector.export_onnx(tmp_path / "conv.onnx", image_channels=3)
     session = runtime.InferenceSession(told.path, providers=["CPUExecutionProvider"])
     tinted = np.uint8(plates(3, 5) * np.array([1.0, 0.8, 0.6]))
     found, seen = run(session, tinted), detector.examine(tinted)
@@ -124,7 +124,7 @@ def test_a_conditional_model_is_refused_with_the_reason(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_that_shifts_pictures_is_refused(tmp_path):
+def test_a_model_that_shifts_images_is_refused(tmp_path):
     with pytest.raises(ModelRefusedError, match="register='off'"):
         detector_of(preset="fast", register="shift").export_onnx(tmp_path / "no.onnx")
 
@@ -139,4 +139,4 @@ def test_without_the_extra_the_error_names_the_command(tmp_path, monkeypatch):
 
 def test_other_channels_than_one_and_three_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="1 or 3"):
-        detector_of(preset="fast").export_onnx(tmp_path / "no.onnx", picture_channels=4)
+        detector_of(preset="fast").export_onnx(tmp_path / "no.onnx", image_channels=4)

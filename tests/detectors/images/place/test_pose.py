@@ -1,4 +1,4 @@
-"""Pose: symmetries are found in good pictures alone, and training follows them."""
+"""Pose: symmetries are found in good images alone, and training follows them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from vae_anomaly.detectors.images.place.pose import AS_IS, augment, n_copies, sy
 SIZE = 64
 
 
-def maps_of(pictures: np.ndarray) -> torch.Tensor:
-    tensor = torch.from_numpy(pictures.astype(np.float32))[:, None]
+def maps_of(images: np.ndarray) -> torch.Tensor:
+    tensor = torch.from_numpy(images.astype(np.float32))[:, None]
     return FilterBank(SIZE)(tensor).maps
 
 
 def parts(n: int, *, turned: bool, seed: int = 0) -> np.ndarray:
     """An L-shaped part on a bright ground, one way round or any, float in [0, 1]."""
     rng = np.random.default_rng(seed)
-    pictures = []
+    images = []
     for _ in range(n):
-        picture = np.full((SIZE, SIZE), 0.8)
-        picture[12:52, 14:24] = 0.3
-        picture[42:52, 14:48] = 0.3
-        picture += 0.03 * ndimage.gaussian_filter(rng.normal(size=picture.shape), 0.7)
+        image = np.full((SIZE, SIZE), 0.8)
+        image[12:52, 14:24] = 0.3
+        image[42:52, 14:48] = 0.3
+        image += 0.03 * ndimage.gaussian_filter(rng.normal(size=image.shape), 0.7)
         if turned:
-            picture = np.rot90(picture, rng.integers(4))
-            picture = picture[:, ::-1] if rng.random() < 0.5 else picture
-        pictures.append(np.clip(picture, 0, 1))
-    return np.stack(pictures)
+            image = np.rot90(image, rng.integers(4))
+            image = image[:, ::-1] if rng.random() < 0.5 else image
+        images.append(np.clip(image, 0, 1))
+    return np.stack(images)
 
 
 def brushed(n: int) -> np.ndarray:
@@ -43,8 +43,8 @@ def brushed(n: int) -> np.ndarray:
     return np.clip(0.5 + 0.6 * noise, 0, 1)
 
 
-def fitted(pictures: np.ndarray, pose: str = "auto"):
-    maps = maps_of(pictures)
+def fitted(images: np.ndarray, pose: str = "auto"):
+    maps = maps_of(images)
     folds = np.arange(len(maps)) % 4
     return fit_linear_level(maps, maps[None], folds, pose=pose)
 
@@ -106,15 +106,15 @@ def test_copies_are_a_thousand_at_most(rng):
 
 def shaded(n: int, side: int, seed: int) -> np.ndarray:
     """Parts that lie one way, whose ground is more or less shaded on the left (0) or right (1)."""
-    pictures = parts(n, turned=False, seed=seed)
+    images = parts(n, turned=False, seed=seed)
     depth = np.random.default_rng(seed + 1).uniform(0.0, 0.5, (n, 1, 1))
     band = slice(2, 10) if side == 0 else slice(54, 62)
-    pictures[:, 8:56, band] *= 1.0 - depth
-    return pictures
+    images[:, 8:56, band] *= 1.0 - depth
+    return images
 
 
-def heat_of(found, pictures: np.ndarray) -> np.ndarray:
-    return energy_map(found.level(maps_of(pictures))).numpy().mean(axis=(1, 2))
+def heat_of(found, images: np.ndarray) -> np.ndarray:
+    return energy_map(found.level(maps_of(images))).numpy().mean(axis=(1, 2))
 
 
 def test_what_varies_on_one_side_may_vary_on_the_other():

@@ -30,20 +30,20 @@ def test_tiles_cover_every_cell_and_overlap_at_least_as_asked(height, width, ove
 
 
 def test_a_tile_shows_what_lies_at_its_place_and_repeats_the_edge_beyond_it():
-    picture = np.arange(70 * 100, dtype=np.uint16).reshape(70, 100)
+    image = np.arange(70 * 100, dtype=np.uint16).reshape(70, 100)
     grid = TileGrid(70, 100, 64, 0.25, 8)
     last = len(grid) - 1
     row, column = grid.corner(last)
-    tile = grid.cut(picture, last)
+    tile = grid.cut(image, last)
     assert tile.shape == (64, 64)
     np.testing.assert_array_equal(
-        tile[: 70 - 8 * row, : 100 - 8 * column], picture[8 * row :, 8 * column :]
+        tile[: 70 - 8 * row, : 100 - 8 * column], image[8 * row :, 8 * column :]
     )
     assert (tile[-1] == tile[70 - 8 * row - 1]).all()
-    assert np.shares_memory(grid.cut(picture, 0), picture)
+    assert np.shares_memory(grid.cut(image, 0), image)
 
 
-def test_a_picture_smaller_than_a_tile_has_none():
+def test_a_image_smaller_than_a_tile_has_none():
     with pytest.raises(ConfigError, match="smaller tiles"):
         TileGrid(60, 100, 64, 0.25, 8)
 
@@ -66,7 +66,7 @@ def test_where_two_tiles_disagree_the_map_goes_from_one_to_the_other_without_a_s
     assert (blend.map()[4, 0], blend.map()[4, -1]) == (0.0, 1.0)
 
 
-def test_one_hot_tile_counts_as_much_in_a_large_picture_as_in_a_small_one():
+def test_one_hot_tile_counts_as_much_in_a_large_image_as_in_a_small_one():
     small, large = TileGrid(64, 64, 64, 0.25, 8), TileGrid(640, 640, 64, 0.25, 8)
     hot = np.zeros((8, 8))
     hot[2:4, 2:4] = 9.0

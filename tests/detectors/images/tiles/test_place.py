@@ -1,4 +1,4 @@
-"""Large pictures of parts that move, on a background that does not matter, in tiles."""
+"""Large images of parts that move, on a background that does not matter, in tiles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from scipy import ndimage
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.place.foreground import Foreground
 from vae_anomaly.detectors.images.place.placing import Placing
-from vae_anomaly.detectors.images.place.registration import shift_picture
+from vae_anomaly.detectors.images.place.registration import shift_image
 from vae_anomaly.detectors.images.tiles.place import TilePlacing
 from vae_anomaly.errors import ImageError
 
-SIDE, REDUCED, TILE = 320, 64, 64  # of pictures, of what the shift is looked for on, of tiles
+SIDE, REDUCED, TILE = 320, 64, 64  # of images, of what the shift is looked for on, of tiles
 HOLE = (150, 170)
 
 
@@ -25,21 +25,21 @@ def plates(n: int, seed: int, *, most: int = 24, hole: bool = False) -> tuple[li
         (y, x), (h, w) = plan.integers(50, SIDE - 80, 2), plan.integers(6, 24, 2)
         base[y : y + h, x : x + w] = plan.uniform(0.2, 0.9)
     shifts = rng.integers(-most, most + 1, (n, 2))
-    pictures = []
+    images = []
     for shift in shifts:
         plate = base + 0.02 * ndimage.gaussian_filter(rng.normal(size=base.shape), 0.7)
         if hole:
             y, x = HOLE
             plate[y : y + 12, x : x + 12] = 1.0 - plate[y : y + 12, x : x + 12]
-        moved = shift_picture(plate, tuple(-shift)) * rng.uniform(0.97, 1.03)
-        pictures.append(np.clip(moved * 255, 0, 255).astype(np.uint8))
-    return pictures, shifts
+        moved = shift_image(plate, tuple(-shift)) * rng.uniform(0.97, 1.03)
+        images.append(np.clip(moved * 255, 0, 255).astype(np.uint8))
+    return images, shifts
 
 
-def fitted(pictures: list, **choices: str) -> ImageVAEDetector:
+def fitted(images: list, **choices: str) -> ImageVAEDetector:
     return ImageVAEDetector(
         image_size=REDUCED, tile_size=TILE, preset="fast", random_state=0, **choices
-    ).fit(pictures)
+    ).fit(images)
 
 
 def placing_of(detector: ImageVAEDetector) -> TilePlacing:
@@ -56,20 +56,20 @@ def registered(good) -> ImageVAEDetector:
     return fitted(good, register="auto")
 
 
-def test_the_shift_of_a_large_picture_is_known_to_a_pixel(registered):
-    pictures, shifts = plates(12, 2)
+def test_the_shift_of_a_large_image_is_known_to_a_pixel(registered):
+    images, shifts = plates(12, 2)
     placing = placing_of(registered)
-    found = np.array([placing("a plate", picture).shift for picture in pictures])
+    found = np.array([placing("a plate", image).shift for image in images])
     offset = np.median(found - shifts, axis=0)  # where the reference lies
     assert np.abs(found - shifts - offset).max() <= 1.0
     coarse = TilePlacing(
         Placing(registration=registered.registration_)
     )  # five pixels to one, without the second look
-    rough = np.array([coarse("a plate", picture).shift for picture in pictures])
+    rough = np.array([coarse("a plate", image).shift for image in images])
     assert np.abs(rough - shifts - np.median(rough - shifts, axis=0)).max() > 1.0
 
 
-def test_a_defect_of_a_part_that_moves_is_found_where_the_picture_shows_it(good, registered):
+def test_a_defect_of_a_part_that_moves_is_found_where_the_image_shows_it(good, registered):
     fresh, (broken, shifts) = plates(8, 2)[0], plates(8, 3, hole=True)
     assert registered.metrics_["registered"] == registered.metrics_["aligned"] == 1.0
     normal, strange = registered.anomaly_score(fresh), registered.anomaly_score(broken)
@@ -86,19 +86,19 @@ def test_a_defect_of_a_part_that_moves_is_found_where_the_picture_shows_it(good,
 
 
 def test_what_moves_out_of_sight_is_not_looked_at(registered):
-    (picture,), _ = plates(1, 4)
-    seen = registered.examine([picture])
-    shift = np.array(placing_of(registered)("a plate", picture).shift)
+    (image,), _ = plates(1, 4)
+    seen = registered.examine([image])
+    shift = np.array(placing_of(registered)("a plate", image).shift)
     rows = slice(None, shift[0] // 8) if shift[0] > 0 else slice(shift[0] // 8, None)
     assert abs(shift[0]) >= 8
     assert (seen.heatmap[0][rows] == 0.0).all()
 
 
 def test_a_registered_model_comes_back_with_its_window(registered, tmp_path):
-    pictures = plates(3, 5)[0]
+    images = plates(3, 5)[0]
     again = load_detector(registered.save(tmp_path / "model"))
-    np.testing.assert_array_equal(again.anomaly_score(pictures), registered.anomaly_score(pictures))
-    np.testing.assert_array_equal(again.heatmap(pictures), registered.heatmap(pictures))
+    np.testing.assert_array_equal(again.anomaly_score(images), registered.anomaly_score(images))
+    np.testing.assert_array_equal(again.heatmap(images), registered.heatmap(images))
 
 
 def caps(n: int, seed: int) -> list[np.ndarray]:
@@ -106,16 +106,16 @@ def caps(n: int, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:256, :256]
     inside = np.hypot(y - 90, x - 90) < 60
-    pictures = []
+    images = []
     for _ in range(n):
         grain = 18 * ndimage.gaussian_filter(rng.normal(size=inside.shape), (0.5, 3)) * 2
         ground = 190 + rng.normal(0, 1, inside.shape)
-        pictures.append(np.clip(np.where(inside, 90 + grain, ground), 0, 255).astype(np.uint8))
-    return pictures
+        images.append(np.clip(np.where(inside, 90 + grain, ground), 0, 255).astype(np.uint8))
+    return images
 
 
-def dotted(picture: np.ndarray, y: int, x: int) -> np.ndarray:
-    broken = picture.copy()
+def dotted(image: np.ndarray, y: int, x: int) -> np.ndarray:
+    broken = image.copy()
     broken[y : y + 12, x : x + 12] = 20
     return broken
 
@@ -125,7 +125,7 @@ def masked() -> ImageVAEDetector:
     return fitted(caps(20, 1), foreground="auto")
 
 
-def test_dust_on_the_background_of_a_large_picture_is_not_seen_and_a_fault_of_the_part_is(masked):
+def test_dust_on_the_background_of_a_large_image_is_not_seen_and_a_fault_of_the_part_is(masked):
     (cap,) = caps(1, 2)
     seen = masked.examine([cap, dotted(cap, 220, 220), dotted(cap, 90, 60)])
     assert masked.metrics_["foreground_share"] < 0.5
@@ -168,10 +168,10 @@ def test_painting_leaves_the_type_and_the_foreground_as_they_are():
     mask = np.zeros((4, 4), bool)
     mask[1:3, 1:3] = True
     for dtype, white in ((np.uint8, 255), (np.uint16, 65535), (np.float32, 1)):
-        picture = np.full((200, 120, 3), white, dtype)
-        picture[60:90, 40:60] = 0
-        picture[:40, 40:60] = 0  # not part of the mask
-        painted = Foreground(mask).paint(picture)
+        image = np.full((200, 120, 3), white, dtype)
+        image[60:90, 40:60] = 0
+        image[:40, 40:60] = 0  # not part of the mask
+        painted = Foreground(mask).paint(image)
         assert painted.dtype == dtype
         assert (painted[60:90, 40:60] == 0).all()
         assert (painted[:50] == white).all()

@@ -1,4 +1,4 @@
-"""Of large pictures the linear level's map is scored, and of the shown one what is hot in it."""
+"""Of large images the linear level's map is scored, and of the shown one what is hot in it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def fabrics(n: int, seed: int) -> list[np.ndarray]:
     return list(np.clip(120 + rng.uniform(-8, 8, (n, 1, 1)) + threads, 0, 255).astype("u1"))
 
 
-def darker(pictures: list[np.ndarray]) -> list[np.ndarray]:
-    broken = [picture.copy() for picture in pictures]
-    for picture, (y, x) in zip(broken, CORNERS, strict=True):
-        picture[y : y + HOLE, x : x + HOLE] //= 2
+def darker(images: list[np.ndarray]) -> list[np.ndarray]:
+    broken = [image.copy() for image in images]
+    for image, (y, x) in zip(broken, CORNERS, strict=True):
+        image[y : y + HOLE, x : x + HOLE] //= 2
     return broken
 
 
@@ -51,7 +51,7 @@ def broken() -> list[np.ndarray]:
     return darker(fabrics(4, 2))
 
 
-def test_large_pictures_are_scored_by_the_linear_level_and_what_the_heads_shout(fast, full, broken):
+def test_large_images_are_scored_by_the_linear_level_and_what_the_heads_shout(fast, full, broken):
     one, two = fast.examine(broken), full.examine(broken)
     np.testing.assert_array_equal(one.score_map, one.heatmap)
     assert np.abs(two.score_map - two.heatmap).max() > 0.5
@@ -61,12 +61,12 @@ def test_large_pictures_are_scored_by_the_linear_level_and_what_the_heads_shout(
     np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-3)
 
 
-def test_a_picture_has_the_same_score_alone(full, broken):
+def test_a_image_has_the_same_score_alone(full, broken):
     alone = full.anomaly_score(broken[2:3])
     np.testing.assert_allclose(alone, full.anomaly_score(broken)[2:3], rtol=1e-6)
 
 
-def test_a_flagged_picture_whose_heat_map_stays_cool_says_where_the_scored_map_is_hottest(
+def test_a_flagged_image_whose_heat_map_stays_cool_says_where_the_scored_map_is_hottest(
     full, broken
 ):
     assert (full.predict(broken) == -1).all()

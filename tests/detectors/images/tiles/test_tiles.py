@@ -1,4 +1,4 @@
-"""Large pictures tile by tile: fine defects are found once, in place, and always alike."""
+"""Large images tile by tile: fine defects are found once, in place, and always alike."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LARGE = 1024
 def fabrics(n: int, seed: int, size: int = LARGE) -> list[np.ndarray]:
     """Woven stuff: threads of a pixel along x, nothing at any place of its own, uint8."""
     rng = np.random.default_rng(seed)
-    pictures = []
+    images = []
     for _ in range(n):
         noise = rng.standard_normal((size, size), dtype=np.float32)
         threads = 24.0 * ndimage.uniform_filter1d(noise, 9, axis=1, mode="wrap") * 3.0
-        pictures.append(np.clip(120 + rng.uniform(-8, 8) + threads, 0, 255).astype(np.uint8))
-    return pictures
+        images.append(np.clip(120 + rng.uniform(-8, 8) + threads, 0, 255).astype(np.uint8))
+    return images
 
 
 def boards(n: int, seed: int, size: int = 256) -> list[np.ndarray]:
@@ -40,10 +40,10 @@ def boards(n: int, seed: int, size: int = 256) -> list[np.ndarray]:
     ]
 
 
-def turned(picture: np.ndarray, y: int, x: int, side: int = 32) -> np.ndarray:
+def turned(image: np.ndarray, y: int, x: int, side: int = 32) -> np.ndarray:
     """Turn the threads of a square by 90 degrees: same brightness, 0.1 % of 1024 x 1024."""
-    broken = picture.copy()
-    broken[y : y + side, x : x + side] = picture[y : y + side, x : x + side].T
+    broken = image.copy()
+    broken[y : y + side, x : x + side] = image[y : y + side, x : x + side].T
     return broken
 
 
@@ -82,7 +82,7 @@ def test_a_defect_of_a_thousandth_of_the_area_is_found_and_located(tiled, fresh,
     assert all(mask.shape == (LARGE, LARGE) for mask in tiled.masks(broken))
 
 
-def test_the_picture_as_a_whole_shows_no_such_defect(good, fresh, broken):
+def test_the_image_as_a_whole_shows_no_such_defect(good, fresh, broken):
     whole = ImageVAEDetector(image_size=256, preset="fast", pose="fixed", random_state=0).fit(good)
     seen = whole.examine([*fresh, *broken])
     assert seen.raw_score[3:].min() < seen.raw_score[:3].max()
@@ -97,7 +97,7 @@ def test_a_defect_on_the_border_of_tiles_is_one_region(tiled, fresh):
     assert regions[0].top <= y + 24 <= regions[0].bottom
 
 
-def test_good_pictures_have_no_seams(tiled, fresh):
+def test_good_images_have_no_seams(tiled, fresh):
     grid = TileGrid(LARGE, LARGE, 256, 0.25, 8)
     heat = tiled.examine(fresh).heatmap
     step = np.abs(np.diff(heat, axis=1)).mean(axis=(0, 1))  # between columns of cells
@@ -134,7 +134,7 @@ def board_detector() -> ImageVAEDetector:
     return ImageVAEDetector(tile_size=64, max_steps=4, random_state=0).fit(boards(16, 1))
 
 
-def test_a_part_at_the_wrong_place_is_found_where_pictures_are_aligned(board_detector):
+def test_a_part_at_the_wrong_place_is_found_where_images_are_aligned(board_detector):
     fresh = boards(3, 2)
     assert board_detector.metrics_["aligned"] == 1.0
     doubled = fresh[0].copy()
@@ -146,7 +146,7 @@ def test_a_part_at_the_wrong_place_is_found_where_pictures_are_aligned(board_det
     assert region.left <= 190 <= region.right
 
 
-def test_aligned_pictures_of_another_size_are_refused_by_name(board_detector, tmp_path):
+def test_aligned_images_of_another_size_are_refused_by_name(board_detector, tmp_path):
     Image.fromarray(boards(1, 3, 272)[0]).save(tmp_path / "wide.png")
     with pytest.raises(ImageError, match=r"wide\.png has 272 x 272 .* had 256 x 256") as caught:
         board_detector.examine(tmp_path / "wide.png")
@@ -161,9 +161,9 @@ def test_held_out_boards_are_as_hot_as_new_ones(board_detector):
     assert (fresh.p_value <= 0.1).mean() <= 0.35
 
 
-def test_pictures_smaller_than_a_tile_are_all_named_with_the_remedy(tmp_path):
-    for i, picture in enumerate(boards(9, 1)):
-        Image.fromarray(picture if i > 1 else picture[:100]).save(tmp_path / f"{i}.png")
+def test_images_smaller_than_a_tile_are_all_named_with_the_remedy(tmp_path):
+    for i, image in enumerate(boards(9, 1)):
+        Image.fromarray(image if i > 1 else image[:100]).save(tmp_path / f"{i}.png")
     with pytest.raises(ImageError, match=r"2 of 9 .*0\.png has 100 x 256") as caught:
         ImageVAEDetector(tile_size=128, preset="fast").fit(tmp_path)
     assert "1.png" in str(caught.value)
@@ -171,11 +171,11 @@ def test_pictures_smaller_than_a_tile_are_all_named_with_the_remedy(tmp_path):
 
 
 def test_groups_stay_in_one_half_and_three_are_too_few():
-    pictures = boards(12, 1)
+    images = boards(12, 1)
     detector = ImageVAEDetector(tile_size=64, preset="fast", random_state=0)
     with pytest.raises(NotEnoughDataError, match="at least 4 groups"):
-        detector.fit(pictures, groups=["a", "b", "c"] * 4)
-    shots = [p for p in boards(6, 1, 128) for _ in range(3)]  # the same picture three times
+        detector.fit(images, groups=["a", "b", "c"] * 4)
+    shots = [p for p in boards(6, 1, 128) for _ in range(3)]  # the same image three times
     names, new = np.repeat(list("abcdef"), 3), boards(12, 7, 128)
     leaky, honest = (detector.fit(shots, groups=g).p_value(new).mean() for g in (None, names))
     assert honest > leaky
@@ -188,12 +188,12 @@ def test_same_seed_gives_the_same_model_and_reading_errors_are_named(tmp_path):
     )
     np.testing.assert_array_equal(first, second)
     assert make.metrics_["aligned"] == 0.0
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DataError, match=r"text\.png"):
         make.examine(tmp_path / "text.png")
 
 
-def test_latents_of_a_large_picture_are_refused_with_the_reason(board_detector):
+def test_latents_of_a_large_image_are_refused_with_the_reason(board_detector):
     for ask in (
         lambda: board_detector.transform(boards(1, 1)),
         lambda: board_detector.reconstruct(boards(1, 1)),
@@ -214,7 +214,7 @@ def test_tiles_without_meaning_are_refused(parameters):
         ImageVAEDetector(**parameters).fit(boards(8, 1))
 
 
-def test_training_takes_no_more_tiles_than_it_may_of_any_number_of_pictures():
+def test_training_takes_no_more_tiles_than_it_may_of_any_number_of_images():
     for n in (8, 100, 5000):
         halves = np.arange(n) % 2
         quota = _quotas(halves, 32, 0)

@@ -1,14 +1,14 @@
 """A user's own backbone in the place of the fixed bank: the VAEs, the score and p-values stay.
 
-The contract: the module takes pictures (N, C, S, S), float32 in [0, 1] and RGB where C is 3, and
+The contract: the module takes images (N, C, S, S), float32 in [0, 1] and RGB where C is 3, and
 returns maps (N, F, h, w), or a list of such; any further normalisation is its own. It is copied,
 frozen and kept in evaluation mode. All maps come to the bank's grid of one cell per 8 x 8
 pixels (averaged where larger, interpolated where smaller), channels are standardised by a few
-training pictures, and what is wider than `MAX_MAPS` channels is projected on fixed random
+training images, and what is wider than `MAX_MAPS` channels is projected on fixed random
 directions, which keep distances (Johnson and Lindenstrauss) and bound the cost.
 
 Code is never stored and no pickle is ever read: a saved model remembers the SHA-256 of the
-module's weights and what the module said of one fixed picture, and asks for the module again.
+module's weights and what the module said of one fixed image, and asks for the module again.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class BackboneBank(nn.Module):
     def fit(
         cls, module: nn.Module, image_size: int, channels: int, chunks: Iterable[Tensor]
     ) -> BackboneBank:
-        """Look at a few training pictures: how wide the maps are, and how they vary.
+        """Look at a few training images: how wide the maps are, and how they vary.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class BackboneBank(nn.Module):
         return bank
 
     def forward(self, images: Tensor) -> BankOutput:
-        """Return maps (N, n_channels, G, G) and the bank's whole-picture statistics."""
+        """Return maps (N, n_channels, G, G) and the bank's whole-image statistics."""
         found = [_on_grid(maps, self.grid) for maps in _listed(self.backbone(images))]
         maps = [level(part) for level, part in zip(self.levels, found, strict=True)]
         return BankOutput(torch.cat(maps, 1), self.fixed(images).statistics)
@@ -159,11 +159,11 @@ class BackboneBank(nn.Module):
         return self
 
     def answer(self) -> Tensor:
-        """Return mean and sd of each channel on one fixed picture, (2, n_channels)."""
+        """Return mean and sd of each channel on one fixed image, (2, n_channels)."""
         shape = (1, self.channels, self.image_size, self.image_size)
-        picture = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+        image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
-            maps = self(picture.to(self.echo.device)).maps[0].flatten(1)
+            maps = self(image.to(self.echo.device)).maps[0].flatten(1)
         return torch.stack((maps.mean(1), maps.std(1)))
 
     def check_answer(self, name: str) -> None:
@@ -176,21 +176,21 @@ class BackboneBank(nn.Module):
         if not torch.allclose(self.answer(), self.echo, _ECHO_TOLERANCE, _ECHO_TOLERANCE):
             raise ModelRefusedError(
                 f"The module for features= has the weights of {name}, with which the model was "
-                "trained, but its maps of the same picture differ: its code is another version. "
+                "trained, but its maps of the same image differ: its code is another version. "
                 "Give the module as it was, or train again."
             )
 
-    def picture(self, images: Tensor, maps: Tensor) -> Tensor:
-        """Refuse: maps of a user's module stand for no picture."""
-        raise _no_pictures()
+    def coarse_image(self, images: Tensor, maps: Tensor) -> Tensor:
+        """Refuse: maps of a user's module stand for no image."""
+        raise _no_images()
 
     def draw(self, maps: Tensor, slow: Tensor, spread: Tensor) -> Tensor:
-        """Refuse: maps of a user's module stand for no picture."""
-        raise _no_pictures()
+        """Refuse: maps of a user's module stand for no image."""
+        raise _no_images()
 
 
 class _Moments:
-    """Mean and sd of each channel of each map, over pictures and positions."""
+    """Mean and sd of each channel of each map, over images and positions."""
 
     def __init__(self) -> None:
         self.sums: list[Tensor] = []
@@ -270,7 +270,7 @@ def _tried(module: nn.Module, images: Tensor) -> list[Tensor]:
         maps = _listed(module(images))
     except Exception as err:
         raise ConfigError(
-            f"The module for features= failed on pictures {tuple(images.shape)}, float32 in "
+            f"The module for features= failed on images {tuple(images.shape)}, float32 in "
             f"[0, 1]: {type(err).__name__}: {err}. It must take (N, C, H, W); channels=3 gives it "
             "colour, image_size= another size."
         ) from err
@@ -279,19 +279,19 @@ def _tried(module: nn.Module, images: Tensor) -> list[Tensor]:
     if not maps or not all(isinstance(m, Tensor) and m.ndim == 4 and len(m) == n for m in maps):
         raise ConfigError(
             "The module for features= must return maps (N, F, h, w), or a list of such, for "
-            f"pictures {tuple(images.shape)}; got {shapes}. Cut off what pools or classifies."
+            f"images {tuple(images.shape)}; got {shapes}. Cut off what pools or classifies."
         )
     if not all(bool(torch.isfinite(m).all()) for m in maps):
         raise ConfigError(
             f"The module for features= returned NaN or infinity among its maps {shapes}. Look at "
-            "its weights and its normalisation: it gets pictures in [0, 1]."
+            "its weights and its normalisation: it gets images in [0, 1]."
         )
     return maps
 
 
-def _no_pictures() -> ConfigError:
+def _no_images() -> ConfigError:
     return ConfigError(
         "Latents of a model with features= are those of the module's maps, which stand for no "
-        "picture: there is nothing to draw. heatmap() and transform() work; for pictures train "
+        "image: there is nothing to draw. heatmap() and transform() work; for images train "
         "without features=."
     )

@@ -1,6 +1,6 @@
 """What the image VAE sees: a fixed bank of filters, nothing learned and nothing downloaded.
 
-A picture becomes 13 maps (15 in colour) on a grid of one cell per 8 x 8 pixels:
+An image becomes 13 maps (15 in colour) on a grid of one cell per 8 x 8 pixels:
 
 ==========  ======================================================================
 channels    meaning
@@ -8,7 +8,7 @@ channels    meaning
 0-8         at three octaves: log energy of the horizontal and vertical gradient
             and of a difference of Gaussians (a spot filter), order ``dx, dy, dog``
 9-12        log brightness in 4 x 4-pixel blocks, high-passed, divided by its own
-            standard deviation over the picture; the four blocks of a cell
+            standard deviation over the image; the four blocks of a cell
 13-14       colour only: mean of log red - log green, and of log blue - log green
 ==========  ======================================================================
 
@@ -30,7 +30,7 @@ from torch.nn import functional
 from vae_anomaly.errors import ConfigError
 
 CELL: Final = 8
-"""Side of a grid cell in pixels of the resized picture."""
+"""Side of a grid cell in pixels of the resized image."""
 
 _RADIUS: Final = 4
 _SIGMA: Final = 0.8
@@ -43,15 +43,15 @@ _REC601: Final = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class BankOutput:
-    """The bank's answer for a batch of pictures.
+    """The bank's answer for a batch of images.
 
     Attributes
     ----------
     maps : Tensor of shape (N, C, G, G), float32
         The channels of the module's table on the grid of cells.
     statistics : Tensor of shape (N, S), float32
-        Whole-picture numbers: mean and sd of log brightness, the nine log energies of the whole
-        picture, and in colour the two mean chroma differences.
+        Whole-image numbers: mean and sd of log brightness, the nine log energies of the whole
+        image, and in colour the two mean chroma differences.
     """
 
     maps: Tensor
@@ -59,7 +59,7 @@ class BankOutput:
 
 
 class FilterBank(nn.Module):
-    """Turn pictures into log-energy, level and chroma maps with fixed filters.
+    """Turn images into log-energy, level and chroma maps with fixed filters.
 
     Parameters
     ----------
@@ -104,16 +104,16 @@ class FilterBank(nn.Module):
 
     @property
     def n_channels(self) -> int:
-        """Maps per picture: 13, or 15 in colour."""
+        """Maps per image: 13, or 15 in colour."""
         return _N_ENERGY + _N_LEVEL + (_N_CHROMA if self.channels == 3 else 0)
 
     @property
     def n_statistics(self) -> int:
-        """Whole-picture numbers: 11, or 13 in colour."""
+        """Whole-image numbers: 11, or 13 in colour."""
         return 2 + _N_ENERGY + (_N_CHROMA if self.channels == 3 else 0)
 
     def forward(self, images: Tensor) -> BankOutput:
-        """Compute the maps and whole-picture statistics.
+        """Compute the maps and whole-image statistics.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class FilterBank(nn.Module):
             statistics.append(chroma.mean((2, 3)))
         return BankOutput(torch.cat(maps, 1), torch.cat(statistics, 1))
 
-    def picture(self, images: Tensor, maps: Tensor) -> Tensor:
+    def coarse_image(self, images: Tensor, maps: Tensor) -> Tensor:
         """Return the coarse brightness that level maps stand for, beside what they leave out.
 
         Parameters
@@ -197,7 +197,7 @@ class FilterBank(nn.Module):
 
 
 def luminance(images: Tensor) -> Tensor:
-    """Return the brightness (N, 1, H, W) of grey or RGB pictures (ITU-R BT.601 weights)."""
+    """Return the brightness (N, 1, H, W) of grey or RGB images (ITU-R BT.601 weights)."""
     if images.shape[1] == 1:
         return images
     weights = images.new_tensor(_REC601).view(1, 3, 1, 1)
@@ -281,7 +281,7 @@ def fold_kernels(kernels: Tensor, block: int) -> Tensor:
 
 
 def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
-    """Return the bank's maps of the turned picture, without reading the picture again.
+    """Return the bank's maps of the turned image, without reading the image again.
 
     Parameters
     ----------
@@ -345,5 +345,5 @@ def _check(image_size: int, channels: int) -> None:
         )
     if channels not in (1, 3):
         raise ConfigError(
-            f"channels must be 1 (grey) or 3 (RGB); got {channels}. Convert the pictures first."
+            f"channels must be 1 (grey) or 3 (RGB); got {channels}. Convert the images first."
         )

@@ -49,7 +49,7 @@ def check_features(features: object, weights: object, model: str, pose: str) -> 
     if pose == "any":
         raise ConfigError(
             "pose='any' turns the maps of the fixed bank; those of features= cannot be turned. "
-            "Leave pose out, and add turned pictures to the training pictures."
+            "Leave pose out, and add turned images to the training images."
         )
     if weights is not None and not is_timm:
         raise ConfigError(
@@ -159,7 +159,7 @@ def _the_same(backbone: BackboneSpec, features: nn.Module | None) -> nn.Module:
     wanted = f"{backbone.name}, weights sha256 {backbone.sha256[:12]}..."
     if features is None:
         raise ModelRefusedError(
-            f"The model sees pictures through a module of its user ({wanted}), whose code is not "
+            f"The model sees images through a module of its user ({wanted}), whose code is not "
             "stored. Load it from Python: load_detector(path, features=module). For commands and "
             "the registry train with features='timm:NAME', which is stored."
         )

@@ -46,7 +46,7 @@ class TimmFeatures(nn.Module):
         self.places = self._places(image_size)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return maps (N, F, h, w) of pictures (N, 1 or 3, S, S) in [0, 1]."""
+        """Return maps (N, F, h, w) of images (N, 1 or 3, S, S) in [0, 1]."""
         colour = images if images.shape[1] == 3 else images.repeat(1, 3, 1, 1)
         return self._maps((colour - self.mean) / self.std, self.places)
 
@@ -88,7 +88,7 @@ def build_timm(features: str, image_size: int) -> TimmFeatures:
         return TimmFeatures(timm.create_model(name, pretrained=False, num_classes=0), image_size)
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError, ValueError) as err:
         raise ConfigError(
-            f"{features} gives no maps of pictures of {image_size} pixels: {err}. Take its native "
+            f"{features} gives no maps of images of {image_size} pixels: {err}. Take its native "
             "image_size=, or a convolutional model such as timm:resnet18."
         ) from err
 

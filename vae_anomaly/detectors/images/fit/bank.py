@@ -1,18 +1,18 @@
-"""Fit the image network to good pictures such that the calibration stays honest.
+"""Fit the image network to good images such that the calibration stays honest.
 
 What has seen what, for a held-out normal ``i`` whose score calibrates the detector:
 
 =====================================  ===========================================================
 standardisation, linear VAE            fitted without the fold (whole groups) that holds ``i``
 repair VAE and head                    fitted without the part that holds ``i``, stopped on others
-whole-picture distance                 fitted without the fold of ``i``
+whole-image distance                   fitted without the fold of ``i``
 pooling                                ``i`` is judged among the other held-out normals
 scales per position, map scales        averages over all held-out normals, ``i`` among them: O(1/n)
 =====================================  ===========================================================
 
 So the p-values are those of cross-conformal prediction: exact up to the fact that the deployed
 linear VAE is fitted on all folds (a little better than the ones that calibrated it) and that
-the maps of several repair VAEs are averaged for a new picture (a little steadier). Both make new
+the maps of several repair VAEs are averaged for a new image (a little steadier). Both make new
 normals look slightly *more* normal, so the false-alarm rate errs to the low side.
 
 References
@@ -249,7 +249,7 @@ class _Lesson:
     groups: AnyArray
 
     def pairs(self, rows: Bools, copies: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return inputs, targets and masks: each corrupted copy beside its clean picture."""
+        """Return inputs, targets and masks: each corrupted copy beside its clean image."""
         keep, bound = torch.from_numpy(rows), RESIDUAL_BOUND
         clean = self.z[keep].clamp(-bound, bound)
         broken = self.spoiled[:copies, keep].clamp(-bound, bound)
@@ -312,7 +312,7 @@ def _fit_member(
 
 
 def training_metrics(history: History) -> dict[str, float]:
-    """Return the terms of the weights that were kept, nats per picture."""
+    """Return the terms of the weights that were kept, nats per image."""
     kept = [record for record in history.records if record["step"] == history.best_step]
     if not kept:
         return {}

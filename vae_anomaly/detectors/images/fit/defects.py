@@ -1,9 +1,9 @@
-"""Synthetic defects on good pictures: what the repair VAE learns to take away.
+"""Synthetic defects on good images: what the repair VAE learns to take away.
 
 Four families, drawn in the shares of `FAMILIES`: *spot* (wobbly dark or bright ellipse),
 *scratch* (a random walk), *patch* (foreign or turned texture pasted through a soft mask) and
 *change* (the same texture with another level, contrast, sharpness or noise). About a third of
-the pictures get two. No picture of a real defect is ever used.
+the images get two. No image of a real defect is ever used.
 
 References
 ----------
@@ -37,13 +37,13 @@ def add_defects(
     donor: Floats32 | None = None,
     family: str | None = None,
 ) -> tuple[Floats32, Floats32]:
-    """Return a copy of a picture with one or two synthetic defects, and where they are.
+    """Return a copy of an image with one or two synthetic defects, and where they are.
 
     Parameters
     ----------
     image : ndarray of shape (H, W, C), float32 in [0, 1]
     donor : ndarray of shape (H, W, C), optional
-        Another good picture to take foreign texture from; the picture itself by default.
+        Another good image to take foreign texture from; the image itself by default.
     family : {"spot", "scratch", "patch", "change"}, optional
         Draw one defect of this family only.
 
@@ -52,7 +52,7 @@ def add_defects(
     corrupted : ndarray of shape (H, W, C), float32 in [0, 1]
     mask : ndarray of shape (H, W), float32 in [0, 1]
         Visibility of the change: twice the smoothed absolute change of brightness or colour in
-        units of the picture's own sd, clipped to 1.
+        units of the image's own sd, clipped to 1.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def add_defects(
 
 
 def visibility(image: Floats32, corrupted: Floats32) -> Floats32:
-    """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the picture's sd."""
+    """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the image's sd."""
     change = np.abs(corrupted - image).max(axis=2)
     box = _support(change, margin=3)
     change[box] = ndimage.gaussian_filter(change[box], 0.7, truncate=3.0)
@@ -153,7 +153,7 @@ def soft_noise_mask(
 def _window(
     shape: tuple[int, int], centre: tuple[float, float], reach: float
 ) -> tuple[slice, slice]:
-    """Return the part of a picture that lies within ``reach`` of a point."""
+    """Return the part of an image that lies within ``reach`` of a point."""
     (top, left), (bottom, right) = (
         [int(np.clip(c + sign * reach, 0, n)) for c, n in zip(centre, shape, strict=True)]
         for sign in (-1, 1)

@@ -28,8 +28,8 @@ def group_names(groups: object, images: ImageList) -> AnyArray:
     names = np.asarray(groups).reshape(-1)
     if len(names) != len(images):
         raise DataError(
-            f"groups must name one group for each picture: got {len(names)} for {len(images)} "
-            "pictures. Give them in the order of the pictures (a folder is sorted by name)."
+            f"groups must name one group for each image: got {len(names)} for {len(images)} "
+            "images. Give them in the order of the images (a folder is sorted by name)."
         )
     return names.astype(str)
 

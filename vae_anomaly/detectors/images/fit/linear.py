@@ -1,7 +1,7 @@
 """Fit the linear level: once without each fold, once on everything.
 
 The residuals that matter, of which scales, repair VAEs and p-values are made, are always those of
-pictures that the level has not seen.
+images that the level has not seen.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _ROWS_PER_LATENT: Final = 4
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """The linear level with what it leaves of pictures that it has not seen.
+    """The linear level with what it leaves of images that it has not seen.
 
     Attributes
     ----------
     level : LinearLevel
-        Fitted on all pictures; its scale is that of the out-of-fold residuals.
+        Fitted on all images; its scale is that of the out-of-fold residuals.
     z : Tensor of shape (n, C, G, G)
-        Residuals of the pictures in units of that scale.
+        Residuals of the images in units of that scale.
     spoiled : Tensor of shape (copies, n, C, G, G)
-        The same of their corrupted copies, by the levels that have not seen the pictures.
+        The same of their corrupted copies, by the levels that have not seen the images.
     poses : tuple of Pose
         Poses that the level was trained to accept; the identity alone when parts lie one way.
     """
@@ -76,7 +76,7 @@ def fit_linear_level(
     latent_dim : int
         0 takes a quarter of the rows, copies included, at most 120.
     pose : {"auto", "fixed", "any"}
-        Ask the pictures; parts always lie as in training; or any quarter turn and mirror image.
+        Ask the images; parts always lie as in training; or any quarter turn and mirror image.
         Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
         with "auto" also mirrored.
 
@@ -106,7 +106,7 @@ def fit_linear_level(
 
 @dataclass(frozen=True)
 class _Fits:
-    """Fits of the level to parts of the pictures.
+    """Fits of the level to parts of the images.
 
     ``weigh`` (C, G, G) is the sd that earlier fits left out of fold; deviations from the mean are
     learned in the poses ``varied`` as well. Where parts lie any way round both would be chance.
@@ -121,7 +121,7 @@ class _Fits:
     varied: Sequence[Pose] = ()
 
     def on(self, rows: slice | Bools, poses: Sequence[Pose]) -> LinearLevel:
-        """Fit one level to some pictures and their copies in other poses."""
+        """Fit one level to some images and their copies in other poses."""
         chosen = torch.as_tensor(rows) if isinstance(rows, np.ndarray) else rows
         generator = np.random.default_rng([self.random_state, 2])
         x = self.maps[chosen]
@@ -142,7 +142,7 @@ class _Fits:
         return levels
 
     def residuals(self, levels: Sequence[LinearLevel], maps: Tensor) -> Tensor:
-        """Return what the level that has not seen a picture leaves of its maps (n, C, G, G)."""
+        """Return what the level that has not seen an image leaves of its maps (n, C, G, G)."""
         rest = torch.zeros_like(maps)
         for fold, level in zip(np.unique(self.folds), levels, strict=True):
             inside = torch.from_numpy(self.folds == fold)

@@ -1,4 +1,4 @@
-"""Good pictures and their corrupted copies, read once and kept as the bank's maps only."""
+"""Good images and their corrupted copies, read once and kept as the bank's maps only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKED_AT: Final = 32  # training images that tell how wide a backbone's maps a
 
 @dataclass(frozen=True)
 class TrainingMaps:
-    """Good pictures and their corrupted copies, as the bank sees them.
+    """Good images and their corrupted copies, as the bank sees them.
 
     Attributes
     ----------
@@ -52,14 +52,14 @@ def read_training_maps(
     random_state: int,
     progress: Progress = null_progress,
 ) -> TrainingMaps:
-    """Decode each picture once, corrupt it, and keep only the bank's maps, on the processor.
+    """Decode each image once, corrupt it, and keep only the bank's maps, on the processor.
 
     The bank computes where it lies.
 
     Raises
     ------
     ImageError
-        If pictures cannot be read; names them.
+        If images cannot be read; names them.
     """
     digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
@@ -110,5 +110,5 @@ def few_chunks(images: ImageList, size: int, channels: int) -> Iterator[Tensor]:
 
 
 def as_tensor(images: Floats32) -> Tensor:
-    """Return pictures (n, S, S, C) as a tensor (n, C, S, S)."""
+    """Return images (n, S, S, C) as a tensor (n, C, S, S)."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -62,7 +62,7 @@ def _pixel_spec(name: str, latent_dim: int | None, data: TrainingSet) -> Network
         data.channels,
         latent_dim=latent_dim,
         n_conditions=len(data.conditions),
-        n_pictures=len(data.images),
+        n_images=len(data.images),
     )
     return NetworkSpec(
         name, PIXEL_SIZE, data.channels, description.latent_dim, 0, description=description

@@ -1,4 +1,4 @@
-"""Fit a member of the family to the pixels of good pictures.
+"""Fit a member of the family to the pixels of good images.
 
 One fold of whole groups is held out: it puts the heat on its scale and calibrates the scores.
 Nothing else of the model has seen it.
@@ -37,7 +37,7 @@ from vae_anomaly.vae.vq import VQVAE
 
 logger = logging.getLogger(__name__)
 
-_MOST_PROBES = 512  # pictures that a forecast is made of
+_MOST_PROBES = 512  # images that a forecast is made of
 _CHUNK = 64
 
 
@@ -107,7 +107,7 @@ def fit_pixel_network(
 
 @dataclass(frozen=True)
 class _Seen:
-    """All training pictures at the size that the network sees, in memory."""
+    """All training images at the size that the network sees, in memory."""
 
     images: Tensor
     statistics: Tensor
@@ -115,11 +115,11 @@ class _Seen:
     fingerprint: dict[str, int | str]
 
     def of(self, rows: AnyArray) -> Tensor | None:
-        """Return the conditions of some pictures."""
+        """Return the conditions of some images."""
         return None if self.codes is None else self.codes[torch.from_numpy(rows)]
 
     def extras(self, rows: AnyArray) -> dict[str, Tensor]:
-        """Return what training tells the model besides the pictures."""
+        """Return what training tells the model besides the images."""
         codes = self.of(rows)
         return {} if codes is None else {"condition": codes}
 
@@ -169,7 +169,7 @@ def _train(
 
 
 def _start_prior(network: PixelNetwork, x: Tensor) -> None:
-    """Start the pseudo-inputs of a VampPrior at training pictures, evenly chosen."""
+    """Start the pseudo-inputs of a VampPrior at training images, evenly chosen."""
     prior = network.vae.prior
     if isinstance(prior, VampPrior):
         rows = torch.linspace(0, len(x) - 1, len(prior.pseudo_inputs)).long()
@@ -178,7 +178,7 @@ def _start_prior(network: PixelNetwork, x: Tensor) -> None:
 
 
 def _calibrate(network: PixelNetwork, seen: _Seen, held_out: Bools) -> tuple[Tensor, Tensor]:
-    """Set the scales by held-out pictures; return their heat and all statistics."""
+    """Set the scales by held-out images; return their heat and all statistics."""
     raw = _raw_maps(network, seen, np.flatnonzero(held_out))
     network.heat_scale = MapScale.fit(raw)
     if network.levels is None or seen.codes is None:
@@ -212,7 +212,7 @@ def _forecast(network: PixelNetwork, x: Tensor, task: PixelTask) -> dict[str, fl
 
 @torch.no_grad()
 def _latents(network: PixelNetwork, seen: _Seen) -> Tensor:
-    """Return posterior means of training pictures at equal distances, (m, Z)."""
+    """Return posterior means of training images at equal distances, (m, Z)."""
     rows = _chunks(evenly(len(seen.images), MAX_REFERENCE))
     return torch.cat([network.latents(seen.images[i], seen.of(i)) for i in rows])
 
@@ -234,8 +234,8 @@ def _chunks(rows: Ints) -> list[Ints]:
 def _counted(active: int, total: int, what: str, remedy: str) -> dict[str, float]:
     if active < ACTIVE_SHARE * total:
         logger.warning(
-            "Posterior collapse: %d of %d %s, so reconstructions say little of each picture. Train "
-            "longer (preset='thorough', larger max_steps), on more pictures, or choose a smaller "
+            "Posterior collapse: %d of %d %s, so reconstructions say little of each image. Train "
+            "longer (preset='thorough', larger max_steps), on more images, or choose a smaller "
             "latent_dim%s.",
             active, total, what, remedy,
         )  # fmt: skip

@@ -50,7 +50,7 @@ def place_images(images: ImageList, side: int, settings: ImageSettings) -> tuple
 def choose_registration(
     images: ImageList, size: int, channels: int, how: str
 ) -> Registration | None:
-    """Return the reference that pictures are moved to; None where they stay as they are.
+    """Return the reference that images are moved to; None where they stay as they are.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def choose_registration(
     size : int, pixels
     channels : {1, 3}
     how : {"off", "auto", "shift"}
-        "auto" asks the pictures whether moving helps.
+        "auto" asks the images whether moving helps.
     """
     if how == "off":
         return None
     probes = _probes(images, size, channels).mean(axis=3)
     registration = Registration.fit(probes)
     if how == "auto" and not registration.is_worthwhile(probes):
-        logger.info("The parts lie still, or have nothing to align by: pictures are not moved.")
+        logger.info("The parts lie still, or have nothing to align by: images are not moved.")
         return None
     return registration
 
@@ -78,8 +78,8 @@ def choose_foreground(images: ImageList, size: int, channels: int, how: str) -> 
     foreground = find_foreground(_probes(images, size, channels))
     if foreground is None:
         logger.warning(
-            "foreground='auto': the background is not clearly uniform, so all of the picture "
-            "counts. Light the border of the picture evenly, or leave foreground='off'."
+            "foreground='auto': the background is not clearly uniform, so all of the image "
+            "counts. Light the border of the image evenly, or leave foreground='off'."
         )
     return foreground
 
@@ -89,7 +89,7 @@ def choose_refinement(
 ) -> Refinement | None:
     """Return what a window of the large images shows; None where they are small.
 
-    At most 16 pictures of one size, decoded one at a time, make the reference.
+    At most 16 images of one size, decoded one at a time, make the reference.
     """
     reduced = len(registration.reference)
     windows: list[Floats32] = []
@@ -111,7 +111,7 @@ def choose_refinement(
 
 
 def _probes(images: ImageList, size: int, channels: int) -> Floats32:
-    """Return some of the pictures, (n, size, size, channels), at equal distances."""
+    """Return some of the images, (n, size, size, channels), at equal distances."""
     probes = []
     for i in evenly(len(images), _PROBES).tolist():
         try:

@@ -1,13 +1,13 @@
-"""Everything between a resized picture and its map, as one module that can be saved and exported.
+"""Everything between a resized image and its map, as one module that can be saved and exported.
 
 ::
 
-    picture ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy ─┬─ scored
+      image ─ bank ─ standardise ─ linear VAE ─ residual / held-out sd = z ─┬─ energy ─┬─ scored
                                             repair VAEs, what they leave r ─┼─ energy ─┼─ shown
                                             defect heads, which see z and r ┴─ logit ──┘
 
 Each map is put on the scale of held-out normals before they are added, and the sum again. *Whether*
-a picture is strange is asked of the linear level first, *where* of all three: the heads point at
+an image is anomalous is asked of the linear level first, *where* of all three: the heads point at
 the right place more often, but what they have not been taught, such as thin cracks, they talk down.
 So the score takes the whole of the scored map, and of the shown one what is hot in it.
 """
@@ -301,14 +301,14 @@ class BankNetwork(nn.Module):
         return standard, log_prob, z, self.linear_scale(energy_map(z))
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the coarse picture that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
+        """Return the coarse image that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].
 
-        Texture energies have no picture; only level and exposure can be shown. The picture's own
+        Texture energies have no image; only level and exposure can be shown. The image's own
         brightness below the high-pass is kept.
         """
         standard = self.linear.standardise(self.bank(images).maps)
         maps = self._unstandardised(self.linear.vae.project(standard))
-        preview: Tensor = self.bank.picture(images, maps)
+        preview: Tensor = self.bank.coarse_image(images, maps)
         return preview
 
     def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -316,12 +316,12 @@ class BankNetwork(nn.Module):
         return self.map_latents(self.bank(images).maps)
 
     def map_latents(self, maps: Tensor) -> Tensor:
-        """Return the linear level's posterior means (N, Z) of pictures of which maps are known."""
+        """Return the linear level's posterior means (N, Z) of images of which maps are known."""
         mean, _ = self.linear.vae.encode(self.linear.standardise(maps))
         return mean
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the coarse pictures (N, 1, S / 4, S / 4) of latents, evenly lit, in [0, 1]."""
+        """Return the coarse images (N, 1, S / 4, S / 4) of latents, evenly lit, in [0, 1]."""
         slow, spread = (z.new_full((len(z), 1, 1, 1), value) for value in self.exposure)
         return self.bank.draw(self._unstandardised(self.linear.vae.decode(z)), slow, spread)
 

@@ -1,6 +1,6 @@
 """Which member of the family looks at the pixels, and how it is trained.
 
-Every member sees the same 64-pixel pictures, has the same convolutions (the ladder has dense
+Every member sees the same 64-pixel images, has the same convolutions (the ladder has dense
 layers) and the same Gaussian likelihood with a learned sigma per channel: what differs is the
 latents, their prior and the objective.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 PIXEL_SIZE: Final = 64
-"""Side, in pixels, of the pictures that every member on pixels sees."""
+"""Side, in pixels, of the images that every member on pixels sees."""
 
 _CHANNELS: Final = (32, 64, 128)
 _MOST_COMPONENTS: Final = 20
@@ -27,7 +27,7 @@ _MOST_COMPONENTS: Final = 20
 
 @dataclass(frozen=True)
 class PixelMember:
-    """One member of the family, for pictures.
+    """One member of the family, for images.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class PixelMember:
         As in `ModelDescription`.
     latent_dim : int
         Unless the user chooses; of "vq" the length of a code, of "ladder" the latents next to
-        the picture.
+        the image.
     beta : float, optional
         Weight of the KL; None where the objective has no KL that could be weighted.
     corruption : callable, optional
@@ -60,16 +60,16 @@ class PixelMember:
         *,
         latent_dim: int | None = None,
         n_conditions: int = 0,
-        n_pictures: int = 2 * _MOST_COMPONENTS,
+        n_images: int = 2 * _MOST_COMPONENTS,
     ) -> ModelDescription:
-        """Return what the model is made of, for pictures of so many channels.
+        """Return what the model is made of, for images of so many channels.
 
         Parameters
         ----------
         channels : {1, 3}
         n_conditions : int
             For "conditional".
-        n_pictures : int
+        n_images : int
             A learned prior gets at most one component for every two of them.
         """
         plain = ModelDescription(
@@ -79,7 +79,7 @@ class PixelMember:
             channels=() if self.hidden else _CHANNELS,
             prior=self.prior,
             n_conditions=n_conditions,
-            n_components=max(1, min(_MOST_COMPONENTS, n_pictures // 2)),
+            n_components=max(1, min(_MOST_COMPONENTS, n_images // 2)),
             n_draws=self.n_draws,
         )
         return replace(plain, hidden=self.hidden) if self.hidden else plain

@@ -46,9 +46,9 @@ class ConditionLevels(nn.Module):
 
     @torch.no_grad()
     def learn_usual(self, statistics: Tensor, codes: Tensor) -> None:
-        """Learn mean and sd of the whole-picture statistics (n, S) of each condition.
+        """Learn mean and sd of the whole-image statistics (n, S) of each condition.
 
-        The variance of few pictures is drawn to what all conditions have in common.
+        The variance of few images is drawn to what all conditions have in common.
         """
         for code in range(len(self.usual)):
             self.usual[code] = statistics[codes == code].mean(0)
@@ -70,12 +70,12 @@ class ConditionLevels(nn.Module):
         return (maps - self.mean[codes]) / self.spread[codes]
 
     def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
-        """Return how whole-picture statistics differ from what is usual, (N, S), in sd."""
+        """Return how whole-image statistics differ from what is usual, (N, S), in sd."""
         return (statistics - self.usual[codes]) / self.usual_spread[codes]
 
 
 class PixelNetwork(nn.Module):
-    """A VAE on pixels, the scale of its heat, and the bank's whole-picture statistics.
+    """A VAE on pixels, the scale of its heat, and the bank's whole-image statistics.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class PixelNetwork(nn.Module):
         )
 
     def standardise(self, images: Tensor) -> Tensor:
-        """Return pixels with the mean 0 and sd 1 of the training pictures."""
+        """Return pixels with the mean 0 and sd 1 of the training images."""
         return (images - self.shift) / self.spread
 
     def raw_map(self, images: Tensor, condition: Tensor | None = None) -> tuple[Tensor, VAEOutput]:
@@ -118,7 +118,7 @@ class PixelNetwork(nn.Module):
         return functional.avg_pool2d(nll, 2)[:, 0], output
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> NetworkOutput:
-        """Inspect pictures (N, C, S, S), float32 in [0, 1]."""
+        """Inspect images (N, C, S, S), float32 in [0, 1]."""
         condition = self.best_fitting(images, condition)
         nll_map, output = self.raw_map(images, condition)
         heat, statistics = self.on_scale(nll_map, self.bank(images).statistics, condition)
@@ -150,9 +150,9 @@ class PixelNetwork(nn.Module):
         return torch.where(unknown, torch.stack(costs).argmin(0), condition)
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the expected picture, (N, C, S, S) in [0, 1]."""
+        """Return the expected image, (N, C, S, S) in [0, 1]."""
         given = self._given(self.best_fitting(images, condition))
-        return self._picture(self.vae.reconstruct(self.standardise(images), **given))
+        return self._image(self.vae.reconstruct(self.standardise(images), **given))
 
     def latents(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return posterior means, (N, Z); of a VQ model the chosen codes, position by position."""
@@ -160,7 +160,7 @@ class PixelNetwork(nn.Module):
         return self.vae.infer(self.standardise(images), drawn=False, generator=None, **given).mean
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the likelihood's mean for latents (N, Z), as pictures (N, C, S, S) in [0, 1].
+        """Return the likelihood's mean for latents (N, Z), as images (N, C, S, S) in [0, 1].
 
         A VQ model takes the nearest codes, for its decoder knows nothing else.
 
@@ -171,7 +171,7 @@ class PixelNetwork(nn.Module):
         """
         z = self._code_map(z) if isinstance(self.vae, VQVAE) else z
         params = self.vae.decode(z, **self._given(condition))
-        return self._picture(self.vae.likelihood.mean(params))
+        return self._image(self.vae.likelihood.mean(params))
 
     def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw latents (n, Z) from the model's own prior: the codes of a VQ model uniformly.
@@ -208,10 +208,10 @@ class PixelNetwork(nn.Module):
         return height * width
 
     def _given(self, condition: Tensor | None) -> dict[str, Tensor]:
-        """Return what the VAE wants to be told besides the picture."""
+        """Return what the VAE wants to be told besides the image."""
         return {} if self.levels is None or condition is None else {"condition": condition}
 
-    def _picture(self, standard: Tensor) -> Tensor:
+    def _image(self, standard: Tensor) -> Tensor:
         return (standard * self.spread + self.shift).clamp(0.0, 1.0)
 
 

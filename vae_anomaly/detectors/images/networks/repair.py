@@ -1,7 +1,7 @@
 """The repair VAE: convolutional, with spatial latents, taught to take defects away.
 
-It sees the standardised residuals ``z`` that the linear level leaves, either of a good picture or
-of the same picture with a synthetic defect, and is asked for the residuals of the *good* one.
+It sees the standardised residuals ``z`` that the linear level leaves, either of a good image or
+of the same image with a synthetic defect, and is asked for the residuals of the *good* one.
 What it does not give back is what does not belong. A small head beside it is told where the
 defects were; it looks at the residuals of both levels and adds what a sum of squares cannot see.
 
@@ -54,7 +54,7 @@ class RepairVAE(nn.Module):
     Parameters
     ----------
     channels : int
-        Maps per picture.
+        Maps per image.
     grid : int
         Side of the maps in cells; even.
     latent_channels : int
@@ -111,7 +111,7 @@ class RepairVAE(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Number of latents per picture."""
+        """Number of latents per image."""
         return prod(self.latent_shape)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,9 +141,9 @@ class RepairVAE(nn.Module):
         Parameters
         ----------
         x : Tensor of shape (N, C, G, G)
-            Standardised residuals, possibly of a picture with a synthetic defect.
+            Standardised residuals, possibly of an image with a synthetic defect.
         target : Tensor of shape (N, C, G, G), optional
-            Residuals of the good picture; `x` itself when left out.
+            Residuals of the good image; `x` itself when left out.
         generator : torch.Generator, optional
             Source of the noise; used only when sampling.
         sample : bool, optional
@@ -212,7 +212,7 @@ class RepairVAE(nn.Module):
 
 
 def focal_cross_entropy(logit: Tensor, mask: Tensor) -> Tensor:
-    """Return the focal cross-entropy of each picture, mean over its cells.
+    """Return the focal cross-entropy of each image, mean over its cells.
 
     Parameters
     ----------

@@ -49,12 +49,12 @@ class Standardiser(nn.Module):
         """Learn mean and sd from maps (N, C, G, G) of normals.
 
         The variance is smoothed over neighbouring positions and floored, so that a position that
-        hardly varies among few pictures does not become infinitely sensitive.
+        hardly varies among few images does not become infinitely sensitive.
 
         Raises
         ------
         NotEnoughDataError
-            If there are fewer than two pictures.
+            If there are fewer than two images.
         """
         _need(maps, 2)
         model = cls(tuple(maps.shape[1:])).to(maps.device)
@@ -72,7 +72,7 @@ class ResidualScale(nn.Module):
     """Divide residuals by the root mean square of held-out normals at each position.
 
     This is the per-position decoder sd of a sigma-VAE, estimated where the decoder has not seen
-    the picture: the in-sample one would be too small by what the latents memorised.
+    the image: the in-sample one would be too small by what the latents memorised.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class ResidualScale(nn.Module):
         Raises
         ------
         NotEnoughDataError
-            If there is no picture.
+            If there is no image.
         """
         _need(residuals, 1)
         model = cls(tuple(residuals.shape[1:])).to(residuals.device)
@@ -124,7 +124,7 @@ class MapScale(nn.Module):
         Raises
         ------
         NotEnoughDataError
-            If there is no picture.
+            If there is no image.
         """
         _need(maps, 1)
         model = cls().to(maps.device)
@@ -162,6 +162,6 @@ def energy_map(standardised: Tensor) -> Tensor:
 def _need(maps: Tensor, n: int) -> None:
     if len(maps) < n:
         raise NotEnoughDataError(
-            f"A scale needs the maps of at least {n} normal pictures; got {len(maps)}. "
-            "Add pictures of good parts."
+            f"A scale needs the maps of at least {n} normal images; got {len(maps)}. "
+            "Add images of good parts."
         )

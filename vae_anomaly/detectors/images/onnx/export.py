@@ -1,7 +1,7 @@
 """Write a fitted image detector as one ONNX file that scores without Python.
 
 The file holds all that follows decoding: resizing, network, score, calibration. Before anything is
-kept it is run beside the detector on the same pictures, of several sizes, one at a time and
+kept it is run beside the detector on the same images, of several sizes, one at a time and
 together; a file that says something else is not written.
 """
 
@@ -34,7 +34,7 @@ from vae_anomaly.files import replace_file
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.version import __version__
 
-INPUT: Final = "pictures"
+INPUT: Final = "images"
 """Name of the file's input: uint8 of shape (N, H, W, C)."""
 
 TOLERANCE: Final = 1e-4
@@ -47,16 +47,16 @@ class OnnxExport:
 
     Parameters
     ----------
-    picture_channels : {1, 3}
-        Channels of the pictures that it takes.
+    image_channels : {1, 3}
+        Channels of the images that it takes.
     largest_difference : float
-        Between file and detector in the anomaly score of the pictures compared.
+        Between file and detector in the anomaly score of the images compared.
     threshold : float
         Anomaly score above which an item is flagged; in the file's metadata as well.
     """
 
     path: Path
-    picture_channels: int
+    image_channels: int
     size_bytes: int
     largest_difference: float
     threshold: float
@@ -69,7 +69,7 @@ def export_onnx(
     path: Path,
     *,
     side: int,
-    picture_channels: int | None = None,
+    image_channels: int | None = None,
 ) -> OnnxExport:
     """Write a model's scoring, from decoded pixels on, as one ONNX file.
 
@@ -81,8 +81,8 @@ def export_onnx(
         An existing file is replaced.
     side : int, pixels
         Of the heat maps that the file gives.
-    picture_channels : {1, 3}, optional
-        Channels of the pictures; those of the model by default.
+    image_channels : {1, 3}, optional
+        Channels of the images; those of the model by default.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def export_onnx(
     StorageError
         If the file cannot be written.
     """
-    channels = model.channels if picture_channels is None else picture_channels
+    channels = model.channels if image_channels is None else image_channels
     if channels not in (1, 3):
-        raise ConfigError(f"Pictures have 1 or 3 channels; got picture_channels={channels!r}.")
+        raise ConfigError(f"Images have 1 or 3 channels; got image_channels={channels!r}.")
     model = model.on_processor()
     network = _network_with_a_graph(model)
     runtime = _required_extra()
@@ -123,21 +123,21 @@ def export_onnx(
 def _network_with_a_graph(model: ImageModel) -> BankNetwork | PixelNetwork:
     if model.conditions:
         raise ModelRefusedError(
-            "A conditional model cannot be exported: a picture whose condition is unknown is "
+            "A conditional model cannot be exported: an image whose condition is unknown is "
             "judged by another number of passes, which a graph cannot decide. Train model='bank' "
             "for each of "
             f"{', '.join(model.conditions[:5])}, or score it here."
         )
     if model.placing.registration is not None or model.placing.foreground is not None:
         raise ModelRefusedError(
-            "A model that shifts pictures or paints their background cannot be exported: the graph "
+            "A model that shifts images or paints their background cannot be exported: the graph "
             "begins after that. Train one with register='off' and foreground='off', or score it "
             "here."
         )
     if not isinstance(model.network, BankNetwork | PixelNetwork):
         raise ModelRefusedError(
             f"A model that scores by {type(model.network).__name__} cannot be exported: it "
-            "takes more than one pass over a picture. Train one without, or score it here."
+            "takes more than one pass over an image. Train one without, or score it here."
         )
     return model.network
 
@@ -156,7 +156,7 @@ def _required_extra() -> Any:
 
 
 def _probes(size: int, channels: int) -> list[Bytes]:
-    """Return pictures that file and detector are compared on: smooth, larger and smaller, 2 + 1."""
+    """Return images that file and detector are compared on: smooth, larger and smaller, 2 + 1."""
     generator = np.random.default_rng(0)
     batches = []
     for height, width, n in ((size + 16, size + 40, 2), (size - 24, size, 1)):
@@ -226,8 +226,8 @@ def _session(runtime: Any, data: bytes) -> Any:
 def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[AnyFloats, ...]]) -> float:
     """Return the largest difference in the anomaly score; refuse a file that differs."""
     largest = 0.0
-    for pictures, expected in zip(batches, wanted, strict=True):
-        found = session.run(None, {INPUT: pictures})
+    for images, expected in zip(batches, wanted, strict=True):
+        found = session.run(None, {INPUT: images})
         for name, ours, theirs in zip(OUTPUTS, expected, found, strict=True):
             if not np.allclose(theirs, ours, rtol=TOLERANCE, atol=TOLERANCE):
                 raise ModelRefusedError(

@@ -36,7 +36,7 @@ OUTPUTS: Final = ("raw_score", "anomaly_score", "p_value", "heatmap")
 
 
 class Preparation(nn.Module):
-    """Bring decoded pictures to the size and channels of a model, as `prepare_image` does.
+    """Bring decoded images to the size and channels of a model, as `prepare_image` does.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class Preparation(nn.Module):
         self.size = size
         self.channels = channels
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return (N, channels, size, size), float32 in [0, 1], of uint8 (N, H, W, 1 or 3)."""
-        x = pictures.permute(0, 3, 1, 2).to(torch.float32) / 255.0
+        x = images.permute(0, 3, 1, 2).to(torch.float32) / 255.0
         x = (resizing_matrix(x.shape[2], self.size) @ x).clamp(0.0, 1.0)
         x = (x @ resizing_matrix(x.shape[3], self.size).T).clamp(0.0, 1.0)
         if self.channels == x.shape[1]:
@@ -141,7 +141,7 @@ class ImageScoreGraph(nn.Module):
         return total
 
     def _beyond(self, statistics: Tensor) -> Tensor:
-        """Return by how much the whole picture's surprise exceeds what counts, (N,)."""
+        """Return by how much the whole image's surprise exceeds what counts, (N,)."""
         centred = statistics.double() - self.mean
         squared = ((centred @ self.precision) * centred).sum(1)
         beyond: Tensor = (self.whole(squared.clamp(min=0.0).sqrt()) - GLOBAL_FROM).clamp(min=0.0)

@@ -1,10 +1,10 @@
-"""Does it matter which way round a part lies? Asked of the good pictures alone.
+"""Does it matter which way round a part lies? Asked of the good images alone.
 
 Held-out normals are scored as they are and turned or mirrored. Where the turned ones score no
 higher, the set has that symmetry: parts lie any way round, or the texture has no direction. Then
 turned and slightly shifted copies of the maps join the training of the linear level, which
-otherwise would have to see every pose. No picture is read again: turning the maps equals turning
-the picture.
+otherwise would have to see every pose. No image is read again: turning the maps equals turning
+the image.
 
 Where the pose matters, the *mean* must not be turned, but how parts vary around it may be: what
 differs on the left of one part can differ on the right of the next. So there the copies are of
@@ -67,7 +67,7 @@ def pose_scores(maps: Tensor, heat_of: Callable[[Tensor], Tensor]) -> Floats:
     maps : Tensor of shape (n, C, G, G)
         Raw maps of the bank.
     heat_of : callable
-        Maps to heat (n, G, G), by a model that has not seen these pictures.
+        Maps to heat (n, G, G), by a model that has not seen these images.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator)
     Parameters
     ----------
     maps : Tensor of shape (n, C, G, G)
-        Of pictures, or their deviations from the mean.
+        Of images, or their deviations from the mean.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator)
 
 
 def n_copies(n: int) -> int:
-    """Return how many copies `augment` adds to n pictures: four of each, but 1,000 at most."""
+    """Return how many copies `augment` adds to n images: four of each, but 1,000 at most."""
     return min(_COPIES * n, _MOST_COPIES)
 
 

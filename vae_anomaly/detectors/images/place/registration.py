@@ -1,8 +1,8 @@
-"""Shift pictures of a part that moves so that it lies where it lies on a reference.
+"""Shift images of a part that moves so that it lies where it lies on a reference.
 
-The shift is the peak of the phase correlation between picture and reference, both as log brightness
+The shift is the peak of the phase correlation between image and reference, both as log brightness
 below a high-pass and tapered towards the border, in whole pixels and within 10 % of the side. A
-peak that does not stand out, or a shift that does not make the picture more like the reference,
+peak that does not stand out, or a shift that does not make the image more like the reference,
 moves nothing: a texture, or a part that lies beyond the bound, stays as it is. Rotations are not
 undone.
 
@@ -36,7 +36,7 @@ BOUND: Final = 0.10
 _OFFSET: Final = 0.05  # added before the logarithm, as in the filter bank
 _LOW_CUT: Final = 1 / 24  # sd of the blur that is taken away, as a share of the side
 _HIGH_CUT: Final = 0.12  # sd of the weights of frequencies, in cycles per pixel
-_TAPER: Final = 0.12  # share of the side over which pictures fade out
+_TAPER: Final = 0.12  # share of the side over which images fade out
 _PEAK: Final = 7.0  # sd of the correlation from which a peak stands out
 _CANDIDATES: Final = 6
 _ROUNDS: Final = 2
@@ -50,51 +50,50 @@ _WINDOW, _PLACE = "refinement", "refinement_place"
 _DOUBT: Final = 1.5  # reduced pixels by which the first look may be wrong
 
 Shift = tuple[int, int]
-"""How many pixels down and to the right of the reference a picture lies."""
+"""How many pixels down and to the right of the reference an image lies."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The reference that pictures are moved to.
+    """The reference that images are moved to.
 
     Parameters
     ----------
     reference : ndarray of shape (S, S), float32 in [0, 1]
-        Mean of training pictures that were moved onto each other, grey.
+        Mean of training images that were moved onto each other, grey.
     """
 
     reference: Floats32
 
     @classmethod
-    def fit(cls, pictures: Floats32) -> Registration:
-        """Find the reference of pictures (n, S, S) in grey: the mean after moving them.
+    def fit(cls, images: Floats32) -> Registration:
+        """Find the reference of images (n, S, S) in grey: the mean after moving them.
 
-        The first reference is the one of six pictures that the others fit best; the last is put
-        where the middle one of the pictures lies, so that most pictures move little.
+        The first reference is the one of six images that the others fit best; the last is put
+        where the middle one of the images lies, so that most images move little.
         """
-        fine = [_details(picture) for picture in pictures]
-        chosen = evenly(len(pictures), _CANDIDATES)
-        candidates = [cls(np.asarray(pictures[k], np.float32)) for k in chosen]
+        fine = [_details(image) for image in images]
+        chosen = evenly(len(images), _CANDIDATES)
+        candidates = [cls(np.asarray(images[k], np.float32)) for k in chosen]
         fits = [np.median([one._peak(own)[1] for own in fine]) for one in candidates]
         reference = candidates[int(np.argmax(fits))]
         for _ in range(_ROUNDS):
             shifts = [reference._shift(own) for own in fine]
             dy, dx = np.median(np.array(shifts), axis=0).round().astype(int).tolist()
             moved = [
-                shift_picture(p, (y - dy, x - dx))
-                for p, (y, x) in zip(pictures, shifts, strict=True)
+                shift_image(p, (y - dy, x - dx)) for p, (y, x) in zip(images, shifts, strict=True)
             ]
             reference = cls(np.asarray(np.mean(moved, axis=0, dtype=np.float64), np.float32))
         return reference
 
-    def __call__(self, picture: Floats32) -> tuple[Floats32, Shift]:
-        """Return a picture (S, S) or (S, S, C) where the reference lies, and how it was shifted."""
-        shift = self._shift(_details(picture))
-        return shift_picture(picture, shift), shift
+    def __call__(self, image: Floats32) -> tuple[Floats32, Shift]:
+        """Return an image (S, S) or (S, S, C) where the reference lies, and how it was shifted."""
+        shift = self._shift(_details(image))
+        return shift_image(image, shift), shift
 
-    def shift_of(self, picture: Floats32) -> Shift:
-        """Return the shift of a picture; (0, 0) where none is convincing."""
-        return self._shift(_details(picture))
+    def shift_of(self, image: Floats32) -> Shift:
+        """Return the shift of an image; (0, 0) where none is convincing."""
+        return self._shift(_details(image))
 
     def busiest(self, shares: tuple[float, float]) -> tuple[float, float]:
         """Return the centre, as shares of the side, of the window with most details.
@@ -114,27 +113,27 @@ class Registration:
         y, x = divmod(int(inner.argmax()), inner.shape[1])
         return (y + near[0]) / n, (x + near[1]) / n
 
-    def is_worthwhile(self, pictures: Floats32) -> bool:
-        """Tell whether moving pictures (n, S, S) helps, by the pictures alone.
+    def is_worthwhile(self, images: Floats32) -> bool:
+        """Tell whether moving images (n, S, S) helps, by the images alone.
 
         It does where at least 80 % have a convincing peak, the middle one moves by 1 % of the side
-        or more, and moving takes away a fifth or more of what tells pictures from the reference.
+        or more, and moving takes away a fifth or more of what tells images from the reference.
         """
-        fine = [_details(picture) for picture in pictures]
+        fine = [_details(image) for image in images]
         convincing = np.mean([self._peak(own)[1] >= _PEAK for own in fine])
         shifts = [self._shift(own) for own in fine]
         typical = float(np.median([max(abs(y), abs(x)) for y, x in shifts])) / len(self.reference)
         if convincing < _CONVINCING_SHARE or typical < _WORTH[0]:
             return False
-        moved = [shift_picture(own, shift) for own, shift in zip(fine, shifts, strict=True)]
+        moved = [shift_image(own, shift) for own, shift in zip(fine, shifts, strict=True)]
         return self._distance(moved) < _WORTH[1] * self._distance(fine)
 
     def _shift(self, fine: Floats32) -> Shift:
-        """Return the shift of a picture's details; (0, 0) where none is convincing."""
+        """Return the shift of an image's details; (0, 0) where none is convincing."""
         shift, height = self._peak(fine)
         if height < _PEAK or shift == (0, 0):
             return 0, 0
-        closer = self._likeness(shift_picture(fine, shift)) > self._likeness(fine)
+        closer = self._likeness(shift_image(fine, shift)) > self._likeness(fine)
         return shift if closer else (0, 0)
 
     def _peak(self, fine: Floats32) -> tuple[Shift, float]:
@@ -156,7 +155,7 @@ class Registration:
         return np.asarray(np.conj(fft.rfft2(self._target)))
 
     def _likeness(self, fine: Floats32) -> float:
-        """Return the correlation of a picture's details with those of the reference."""
+        """Return the correlation of an image's details with those of the reference."""
         own = fine * _taper(len(fine))
         lengths = np.linalg.norm(own) * np.linalg.norm(self._target)
         return float((own * self._target).sum() / max(lengths, 1e-12))
@@ -173,13 +172,13 @@ class Refinement:
     Parameters
     ----------
     registration : Registration
-        Of windows of training pictures, cut where the first look says that they lie.
+        Of windows of training images, cut where the first look says that they lie.
     corner : (int, int), pixels
         Top and left of the window.
     size : (int, int), pixels
-        Height and width of the pictures; others are not looked at again.
+        Height and width of the images; others are not looked at again.
     reduced : int, pixels
-        Side of the reduced pictures of the first look.
+        Side of the reduced images of the first look.
     """
 
     registration: Registration
@@ -188,7 +187,7 @@ class Refinement:
     reduced: int
 
     def __call__(self, pixels: AnyArray, shift: Shift) -> Shift:
-        """Return how much further a picture lies than the first look's ``shift``, in pixels.
+        """Return how much further an image lies than the first look's ``shift``, in pixels.
 
         (0, 0) where nothing stands out, or what does is further than the first look can be wrong.
         """
@@ -215,7 +214,7 @@ class Refinement:
 
     @staticmethod
     def cut(pixels: AnyArray, corner: tuple[int, int], side: int, shift: Shift) -> Floats32:
-        """Return the window of a picture that lies ``shift`` off, (side, side), in grey."""
+        """Return the window of an image that lies ``shift`` off, (side, side), in grey."""
         rows, columns = (
             np.clip(np.arange(side) + start + by, 0, n - 1)
             for start, by, n in zip(corner, shift, pixels.shape[:2], strict=True)
@@ -229,7 +228,7 @@ def window_of(registration: Registration, size: tuple[int, int]) -> tuple[tuple[
     Parameters
     ----------
     registration : Registration
-        Of the reduced pictures.
+        Of the reduced images.
     size : (height, width), pixels
         Of the large ones.
     """
@@ -247,29 +246,29 @@ def coarse_shift(registration: Registration, pixels: AnyArray, channels: int) ->
     return down, right
 
 
-def shift_picture(picture: AnyArray, shift: Shift) -> AnyArray:
-    """Move a picture (H, W, ...) up and left by a shift; its edge is repeated.
+def shift_image(image: AnyArray, shift: Shift) -> AnyArray:
+    """Move an image (H, W, ...) up and left by a shift; its edge is repeated.
 
     Examples
     --------
-    >>> shift_picture(np.array([[1, 2, 3], [4, 5, 6]]), (0, 1)).tolist()
+    >>> shift_image(np.array([[1, 2, 3], [4, 5, 6]]), (0, 1)).tolist()
     [[2, 3, 3], [5, 6, 6]]
     """
     if shift == (0, 0):
-        return picture
+        return image
     rows, columns = (
-        np.clip(np.arange(n) + by, 0, n - 1) for n, by in zip(picture.shape[:2], shift, strict=True)
+        np.clip(np.arange(n) + by, 0, n - 1) for n, by in zip(image.shape[:2], shift, strict=True)
     )
-    return np.ascontiguousarray(picture[rows][:, columns])
+    return np.ascontiguousarray(image[rows][:, columns])
 
 
 def shift_maps(maps: Floats32, shifts: AnyFloats) -> Floats32:
-    """Move maps back to where the pictures themselves lie.
+    """Move maps back to where the images themselves lie.
 
     Parameters
     ----------
     maps : ndarray of shape (N, h, w), float32
-        Of pictures that were moved to the reference.
+        Of images that were moved to the reference.
     shifts : ndarray of shape (N, 2)
         Down and right, as shares of the side; rounded to whole cells, so that no peak is lost.
 
@@ -290,9 +289,9 @@ def shift_maps(maps: Floats32, shifts: AnyFloats) -> Floats32:
     return moved
 
 
-def _details(picture: Floats32) -> Floats32:
+def _details(image: Floats32) -> Floats32:
     """Return log brightness below a high-pass, (S, S)."""
-    grey = picture if picture.ndim == 2 else picture.mean(axis=2)
+    grey = image if image.ndim == 2 else image.mean(axis=2)
     log = np.log(grey + np.float32(_OFFSET))
     slow = ndimage.gaussian_filter(log, _LOW_CUT * len(log), mode="nearest", truncate=2.0)
     return np.asarray(log - slow, np.float32)

@@ -29,7 +29,7 @@ Look = TypeVar("Look")
 
 @dataclass(frozen=True)
 class TiledImage:
-    """What is said of one large picture.
+    """What is said of one large image.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class TiledImage:
         return shown, shown if self.score_map is self.heatmap else self.on(self.score_map, cells)
 
     def on(self, joined: Floats32, cells: tuple[int, int]) -> Floats32:
-        """Return a map where the picture came, 0 where nothing is looked at.
+        """Return a map where the image came, 0 where nothing is looked at.
 
         On a grid of other cells it is the hottest of what falls into each.
         """
@@ -98,7 +98,7 @@ def tile_chunks(
     Raises
     ------
     ImageError
-        If pixels have no meaning; names the picture.
+        If pixels have no meaning; names the image.
     """
     every = placed.tiles(grid)
     for start in range(0, len(every), CHUNK):
@@ -110,7 +110,7 @@ def tile_chunks(
 
 
 def tile_images(name: str, crops: Sequence[AnyArray]) -> ImageList:
-    """Return tiles as pictures that bear the name of the one they were cut from."""
+    """Return tiles as images that bear the name of the one they were cut from."""
     nothing = (None,) * len(crops)
     return ImageList((name,) * len(crops), tuple(crops), nothing, nothing)
 

@@ -1,13 +1,13 @@
-"""Fit a detector of large pictures to their tiles, in bounded memory and with honest p-values.
+"""Fit a detector of large images to their tiles, in bounded memory and with honest p-values.
 
-Every picture is decoded twice, alone. The first time a few of its tiles are drawn for training, and
-all of them tell what is usual at each place. Pictures (whole groups) are divided into two halves;
-each half's network is trained on tiles of its own pictures, and says, the second time, what the
-map of every picture of the *other* half looks like. So each picture is judged by a network that saw
+Every image is decoded twice, alone. The first time a few of its tiles are drawn for training, and
+all of them tell what is usual at each place. Images (whole groups) are divided into two halves;
+each half's network is trained on tiles of its own images, and says, the second time, what the
+map of every image of the *other* half looks like. So each image is judged by a network that saw
 none of its tiles and of which no scale was fitted to it, save the last, two numbers for all.
 
-A new picture gets the mean of both networks' maps, steadier than the ones that calibrate, so the
-false-alarm rate errs to the low side: 2.8 and 3.6 % of good pictures at a stated 5 %
+A new image gets the mean of both networks' maps, steadier than the ones that calibrate, so the
+false-alarm rate errs to the low side: 2.8 and 3.6 % of good images at a stated 5 %
 (``benchmarks/tile_pvalues.py``).
 """
 
@@ -92,7 +92,7 @@ def fit_tiles(
     n_groups = len(np.unique(data.groups))
     if n_groups < _MIN_GROUPS:
         raise NotEnoughDataError(
-            f"A detector with tile_size= needs pictures of at least {_MIN_GROUPS} groups (parts, "
+            f"A detector with tile_size= needs images of at least {_MIN_GROUPS} groups (parts, "
             f"lots), two for each half of its training; got {n_groups}. Give a finer groups=."
         )
     task = _TileTask(settings, data, random_state)
@@ -206,7 +206,7 @@ class _Cutter:
 
 
 def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
-    """Return how many tiles each picture gives, so that each half has as many as it may."""
+    """Return how many tiles each image gives, so that each half has as many as it may."""
     quota = np.zeros(len(halves), np.int64)
     most = max(_MIN_TILES, MAX_CELLS // side**2)
     for k in range(_HALVES):
@@ -356,13 +356,13 @@ class _HalfScales:
         return np.stack((mean, np.sqrt(np.maximum(square - mean**2, 1e-12))), axis=1)
 
     def standard(self, rows: AnyFloats, judges: Ints) -> Floats:
-        """Return numbers (n, P) of pictures on the scale of the half that judged each."""
+        """Return numbers (n, P) of images on the scale of the half that judged each."""
         mean, spread = self.values[judges].T[:, :, None]
         return np.asarray((rows - mean) / spread, np.float64)
 
 
 def _metrics(cuts: _Cuts, fits: list[FittedNetwork]) -> dict[str, float]:
-    """Return the mean of both networks' figures, and how pictures were cut."""
+    """Return the mean of both networks' figures, and how images were cut."""
     names = [name for name in fits[0].metrics if all(name in fit.metrics for fit in fits)]
     means = {name: float(np.mean([fit.metrics[name] for fit in fits])) for name in names}
     return {

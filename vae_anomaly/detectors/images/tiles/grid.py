@@ -21,18 +21,18 @@ from vae_anomaly.errors import ConfigError
 
 @dataclass(frozen=True)
 class TileGrid:
-    """Square tiles that cover a picture, at equal distances and whole cells.
+    """Square tiles that cover an image, at equal distances and whole cells.
 
     Parameters
     ----------
     height, width : int, pixels
-        Of the picture; neither is smaller than a tile.
+        Of the image; neither is smaller than a tile.
     tile : int, pixels
         Side of a tile; whole cells.
     overlap : float in [0, 0.5]
         Least share of a tile's side that it has in common with the next one.
     cell : int, pixels
-        Side of a cell of the heat map. A picture that is no whole number of cells is continued by
+        Side of a cell of the heat map. An image that is no whole number of cells is continued by
         repeating its last row and column.
 
     Examples
@@ -51,13 +51,13 @@ class TileGrid:
     def __post_init__(self) -> None:
         if min(self.height, self.width) < self.tile:
             raise ConfigError(
-                f"A picture of {self.height} x {self.width} pixels holds no tile of {self.tile}. "
+                f"An image of {self.height} x {self.width} pixels holds no tile of {self.tile}. "
                 "Take smaller tiles."
             )
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Height and width of the picture's heat map, in cells."""
+        """Height and width of the image's heat map, in cells."""
         return ceil(self.height / self.cell), ceil(self.width / self.cell)
 
     @property
@@ -84,7 +84,7 @@ class TileGrid:
         return self.rows[row], self.columns[column]
 
     def window(self, number: int) -> tuple[slice, slice]:
-        """Return the cells of a tile on the picture's map."""
+        """Return the cells of a tile on the image's map."""
         row, column = self.corner(number)
         return slice(row, row + self.side), slice(column, column + self.side)
 
@@ -110,7 +110,7 @@ class TileGrid:
 
 
 class TileBlend:
-    """Collect the maps of tiles, a few at a time, and join them to the map of the picture.
+    """Collect the maps of tiles, a few at a time, and join them to the map of the image.
 
     Examples
     --------
@@ -134,27 +134,27 @@ class TileBlend:
             self._total[window] += self._weight
 
     def map(self) -> Floats32:
-        """Return the picture's map (gh, gw); 0 where no tile was added."""
+        """Return the image's map (gh, gw); 0 where no tile was added."""
         joined = np.divide(self._sum, self._total, out=self._sum.copy(), where=self._total > 0)
         return np.asarray(joined, np.float32)
 
 
 def pool_tiles(joined: AnyFloats, grid: TileGrid, inside: Bools | None = None) -> Floats:
-    """Pool a picture's map so that one hot tile among many cold ones is found.
+    """Pool an image's map so that one hot tile among many cold ones is found.
 
     Parameters
     ----------
     joined : ndarray of shape (gh, gw)
-        The map of the picture.
+        The map of the image.
     inside : ndarray of shape (gh, gw), bool, optional
-        Cells whose mean is that of the picture; all by default. What the others hold should be
+        Cells whose mean is that of the image; all by default. What the others hold should be
         what is usual.
 
     Returns
     -------
     ndarray of shape (P,), float64
         As `pool_maps`: for each share below 1 the mean of the highest cells of a tile, in the tile
-        where it is greatest; for the share 1 the mean of the whole picture, which wear raises.
+        where it is greatest; for the share 1 the mean of the whole image, which wear raises.
     """
     tiles = np.stack([joined[grid.window(number)] for number in range(len(grid))])
     pooled: Floats = pool_maps(tiles).max(axis=0)

@@ -14,7 +14,7 @@ _SPREAD_PRIOR: Final = 5.0  # images that the common variance of a channel is wo
 
 
 class PlaceMoments:
-    """Running mean and variance of maps at each place of the large picture (Welford).
+    """Running mean and variance of maps at each place of the large image (Welford).
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class PlaceMoments:
         self.known = torch.zeros(shape[0], dtype=torch.bool)
 
     def add(self, place: Tensor, maps: Tensor) -> None:
-        """Take in the maps (m, C, g, g) of a picture's tiles ``place`` (m,); it is the last of n.
+        """Take in the maps (m, C, g, g) of an image's tiles ``place`` (m,); it is the last of n.
 
-        Every picture has the same tiles; those that are background in all of them never come.
+        Every image has the same tiles; those that are background in all of them never come.
         """
         self.known[place] = True
         change = maps - self.mean[place]
@@ -39,12 +39,12 @@ class PlaceMoments:
         self.squares[place] += change * (maps - self.mean[place])
 
     def share_left(self) -> float:
-        """Return how much of the variance is left when the place in the large picture is known.
+        """Return how much of the variance is left when the place in the large image is known.
 
         Returns
         -------
         float
-            Expected squared error of predicting a new picture by the mean at the same place,
+            Expected squared error of predicting a new image by the mean at the same place,
             beside that by the mean at the same place of any tile; mean over channels. Above 1 where
             a place says nothing.
         """
@@ -64,7 +64,7 @@ class PlaceMoments:
         return positions
 
     def unseen(self, maps: Tensor, clean: Tensor, numbers: Tensor) -> Tensor:
-        """Standardise training tiles as if their own pictures were not part of the means.
+        """Standardise training tiles as if their own images were not part of the means.
 
         Parameters
         ----------

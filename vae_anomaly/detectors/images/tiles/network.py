@@ -1,9 +1,9 @@
-"""Large pictures at their own resolution: tile by tile, one picture at a time.
+"""Large images at their own resolution: tile by tile, one image at a time.
 
-Two networks, each trained on the tiles of one half of the training pictures, inspect every tile;
-the maps of a picture's tiles are joined without seams. Where the training pictures show the same
+Two networks, each trained on the tiles of one half of the training images, inspect every tile;
+the maps of an image's tiles are joined without seams. Where the training images show the same
 thing at the same place (a circuit board, not a fabric), maps are first put in units of what is
-usual at that place of the large picture: the networks then see tiles of one kind, wherever they
+usual at that place of the large image: the networks then see tiles of one kind, wherever they
 lie.
 """
 
@@ -28,16 +28,16 @@ from vae_anomaly.errors import ImageError
 
 @dataclass(frozen=True)
 class TileLayout:
-    """How pictures are cut.
+    """How images are cut.
 
     Parameters
     ----------
     tile_size : int, pixels
     overlap : float in [0, 0.5]
     height, width : int, pixels
-        Of the first training picture; heat maps come on its grid.
+        Of the first training image; heat maps come on its grid.
     aligned : bool
-        Training pictures show the same thing at the same place; all have that one size then.
+        Training images show the same thing at the same place; all have that one size then.
     """
 
     tile_size: int
@@ -47,18 +47,18 @@ class TileLayout:
     aligned: bool = False
 
     def grid(self, height: int | None = None, width: int | None = None) -> TileGrid:
-        """Return the tiles of a picture, by default of one like those of training."""
+        """Return the tiles of an image, by default of one like those of training."""
         return TileGrid(
             height or self.height, width or self.width, self.tile_size, self.overlap, CELL
         )
 
     def grid_of(self, name: str, pixels: AnyArray) -> TileGrid:
-        """Return the tiles of a picture.
+        """Return the tiles of an image.
 
         Raises
         ------
         ImageError
-            If the picture is smaller than a tile, or of another size where sizes matter.
+            If the image is smaller than a tile, or of another size where sizes matter.
         """
         height, width = pixels.shape[:2]
         if min(height, width) < self.tile_size:
@@ -66,12 +66,12 @@ class TileLayout:
             remedy = f"a tile_size of at most {fitting}, or " if fitting >= 64 else ""
             raise ImageError(
                 f"{name} has {height} x {width} pixels, less than a tile of {self.tile_size}. "
-                f"Train with {remedy}without tile_size: pictures are then resized as a whole.",
+                f"Train with {remedy}without tile_size: images are then resized as a whole.",
                 code="size",
             )
         if self.aligned and (height, width) != (self.height, self.width):
             raise ImageError(
-                f"{name} has {height} x {width} pixels. The pictures of training had "
+                f"{name} has {height} x {width} pixels. The images of training had "
                 f"{self.height} x {self.width}, and showed the same thing at the same place: each "
                 "place is compared with itself. Bring it to that size, or train with pose='any' to "
                 "leave places out of account.",
@@ -81,7 +81,7 @@ class TileLayout:
 
 
 class TilePositions(nn.Module):
-    """What is usual at each place of the large picture: mean and sd of the bank's maps.
+    """What is usual at each place of the large image: mean and sd of the bank's maps.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.place.registration import (
     Shift,
     coarse_shift,
+    shift_image,
     shift_maps,
-    shift_picture,
 )
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
 from vae_anomaly.errors import DataError, ImageError
@@ -27,7 +27,7 @@ from vae_anomaly.errors import DataError, ImageError
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """A large picture that lies where the others lie, its background painted over.
+    """A large image that lies where the others lie, its background painted over.
 
     Attributes
     ----------
@@ -78,15 +78,15 @@ class TilePlacing:
     channels: int = 1
 
     def __call__(self, name: str, pixels: AnyArray) -> PlacedImage:
-        """Move a picture, and paint its background.
+        """Move an image, and paint its background.
 
         Raises
         ------
         ImageError
-            If pixels have no meaning; names the picture.
+            If pixels have no meaning; names the image.
         """
         shift, foreground = self._shift(name, pixels), self.placing.foreground
-        pixels = shift_picture(pixels, shift)
+        pixels = shift_image(pixels, shift)
         if foreground is not None:
             pixels = foreground.paint(pixels)
         return PlacedImage(name, pixels, shift, foreground)
