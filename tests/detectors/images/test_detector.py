@@ -340,7 +340,7 @@ def test_groups_of_another_length_are_refused(good):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(DataError, match="no images"):
+    with pytest.raises(DataError, match="no pictures"):
         ImageVAEDetector(image_size=SIZE).fit(tmp_path)
 
 
