@@ -225,7 +225,7 @@ def export(
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri)
-    if resolved.kind != "image":
+    if detector.kind != "image":
         raise ModelRefusedError(
             f"{resolved.label} is a model of tables, of which memories and encoders of cells are "
             "no ONNX graph. Score it with: vae-anomaly score table"

@@ -1,4 +1,4 @@
-"""Figures of labelled scores: histogram, ROC and precision-recall, with the operating point."""
+"""Figures of scores, with the operating point, and of how a network learned."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from vae_anomaly.scoring.probability import ScoreProbability
+    from vae_anomaly.vae.training import History
 
 NORMAL, ANOMALY, POINT = "0.55", "tab:red", "tab:blue"
 
@@ -39,13 +40,59 @@ def evaluation_figures(
     return figures
 
 
-def score_histogram_figure(scores: ArrayLike, labels: ArrayLike | None, threshold: float) -> Figure:
+def training_figures(scores: ArrayLike, threshold: float, history: History) -> dict[str, Figure]:
+    """Return the figures that every training run gets, by file name without its ending.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,), higher = more anomalous
+        Of held-out normals.
+    threshold : float
+        Flagged when ``score > threshold``.
+    history : History
+        Of the networks; without records there are no loss curves.
+    """
+    figures = {
+        "score_histogram": score_histogram_figure(scores, None, threshold, "held-out normals")
+    }
+    if history.records:
+        figures["loss_curves"] = loss_curves_figure(history)
+    return figures
+
+
+def loss_curves_figure(history: History) -> Figure:
+    """Draw reconstruction, KL and validation ELBO over the steps of training, in nats."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    steps = [record["step"] for record in history.records]
+    for axes, names, label in (
+        (upper, ("train_nll", "val_nll"), "nats, lower = better"),
+        (lower, ("train_kl", "val_kl"), "KL, nats"),
+    ):
+        for name in names:
+            axes.plot(steps, [one.get(name, np.nan) for one in history.records], label=name)
+        axes.axvline(history.best_step, color="0.6", linewidth=1.0)
+        axes.set_ylabel(label)
+    bound = [-record.get("val_elbo", np.nan) for record in history.records]
+    upper.plot(steps, bound, "k--", label="-val_elbo")
+    for axes in (upper, lower):
+        axes.legend(frameon=False)
+    figure.align_ylabels()
+    lower.set_xlabel("step (the grey line marks the weights that were kept)")
+    return figure
+
+
+def score_histogram_figure(
+    scores: ArrayLike, labels: ArrayLike | None, threshold: float, items: str = "items"
+) -> Figure:
     """Draw how scores are spread, by label where there are labels, counts on a log axis."""
     s = checked_scores(scores)
     figure, axes = _figure(8.0, 3.8)
     edges = np.linspace(min(s.min(), threshold), max(s.max(), threshold) + 1e-9, 61).tolist()
     if labels is None:
-        axes.hist(s, bins=edges, log=True, color=NORMAL, label=f"items ({s.size:,})")
+        axes.hist(s, bins=edges, log=True, color=NORMAL, label=f"{items} ({s.size:,})")
     else:
         y = checked_labels(labels, s.size)
         for part, colour, name in ((s[~y], NORMAL, "normal"), (s[y], ANOMALY, "anomaly")):

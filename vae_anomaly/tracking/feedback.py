@@ -11,15 +11,16 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.tracking.lookups import TAG, all_pages, as_time, experiment_id, model_aliases
+from vae_anomaly.tracking.client import TAG, as_time, finished_runs, model_aliases, own_run
 from vae_anomaly.tracking.promotion import this_user
 from vae_anomaly.tracking.store import session, tracking_uri
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
 
 FEEDBACK = "vae-anomaly-feedback"
 FILE = "feedback.parquet"
@@ -124,10 +125,10 @@ def import_feedback(
         after = _merged(_stored(client, name))
     ours = _merged([added])
     known = before.set_index("item")["is_anomaly"].reindex(ours["item"])
-    told = known.notna().to_numpy()
+    judged = known.notna().to_numpy()
     final = after.set_index("item")["is_anomaly"].reindex(ours["item"]).to_numpy()
-    changed = int((known.to_numpy()[told] != final[told]).sum())
-    new = int((~told).sum())
+    changed = int((known.to_numpy()[judged] != final[judged]).sum())
+    new = int((~judged).sum())
     return FeedbackSummary(name, run_id, len(ours), new, changed, len(after), person, now)
 
 
@@ -150,37 +151,26 @@ def load_feedback(name: str, uri: str | Path | None = None) -> pd.DataFrame:
         return _merged(_stored(client, name))
 
 
-def _log(client: Any, store: str, name: str, verdicts: pd.DataFrame, who: str, source: str) -> str:
-    told = {"model": name, "who": who, "verdicts": len(verdicts), "source": source}
-    tags = {f"{TAG}feedback.{key}": str(value) for key, value in told.items()}
-    run = client.create_run(
-        experiment_id(client, store, FEEDBACK),
-        run_name=f"{name}: {len(verdicts)} verdicts",
-        tags={**tags, "mlflow.user": who},
-    )
-    try:
-        with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-            verdicts.to_parquet(Path(scratch) / FILE, index=False)
-            client.log_artifact(run.info.run_id, str(Path(scratch) / FILE))
-    except Exception:
-        client.set_terminated(run.info.run_id, "FAILED")
-        raise
-    client.set_terminated(run.info.run_id, "FINISHED")
+def _log(
+    client: MlflowClient, store: str, name: str, verdicts: pd.DataFrame, who: str, source: str
+) -> str:
+    facts = {"model": name, "who": who, "verdicts": len(verdicts), "source": source}
+    tags = {f"{TAG}feedback.{key}": value for key, value in facts.items()} | {"mlflow.user": who}
+    title = f"{name}: {len(verdicts)} verdicts"
+    with (
+        own_run(client, store, FEEDBACK, title, tags) as run,
+        tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch,
+    ):
+        verdicts.to_parquet(Path(scratch) / FILE, index=False)
+        client.log_artifact(run.info.run_id, str(Path(scratch) / FILE))
     return str(run.info.run_id)
 
 
-def _stored(client: Any, name: str) -> list[pd.DataFrame]:
+def _stored(client: MlflowClient, name: str) -> list[pd.DataFrame]:
     """Return the finished imports of a model, oldest first."""
     import pandas as pd
 
-    experiment = client.get_experiment_by_name(FEEDBACK)
-    if experiment is None:
-        return []
-    quoted = name.replace("'", "\\'")
-    asked = f"tags.`{TAG}feedback.model` = '{quoted}' and attributes.status = 'FINISHED'"
-    runs = all_pages(
-        lambda token: client.search_runs([experiment.experiment_id], asked, page_token=token)
-    )
+    runs = finished_runs(client, FEEDBACK, f"{TAG}feedback.model", name)
     runs.sort(key=lambda run: as_time(run.info.start_time))
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         frames = []

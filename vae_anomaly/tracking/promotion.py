@@ -10,12 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.tracking.evaluations import log_metrics
-from vae_anomaly.tracking.lookups import TAG, as_time, experiment_id, model_aliases
+from vae_anomaly.tracking.client import (
+    TAG,
+    as_time,
+    finished_runs,
+    log_metrics,
+    model_aliases,
+    own_run,
+)
 from vae_anomaly.tracking.store import session, tracking_uri
 from vae_anomaly.tracking.verified import resolve
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PROMOTIONS = "vae-anomaly-promotions"
 MAX_TAG = 5000  # characters of a tag that every store accepts
@@ -85,7 +95,7 @@ def promote(
 
 
 def move_alias(
-    client: Any,
+    client: MlflowClient,
     store: str,
     name: str,
     version: int,
@@ -100,50 +110,35 @@ def move_alias(
     old = model_aliases(client, name, store).get(alias)
     person = who or this_user()
     why = evidence if isinstance(evidence, str) else json.dumps(dict(evidence), sort_keys=True)
-    told: dict[str, object] = {
+    facts = {
         "model": name,
         "alias": alias,
         "from": old or "",
         "to": version,
         "who": person,
+        "evidence": why[:MAX_TAG],
     }
-    told["evidence"] = why[:MAX_TAG]
-    tags = {f"{TAG}promotion.{key}": str(value) for key, value in told.items()}
-    run = client.create_run(
-        experiment_id(client, store, PROMOTIONS),
-        run_name=f"{name}/{version} becomes {alias}",
-        tags={**tags, "mlflow.user": person},
-    )
-    try:
+    tags = {f"{TAG}promotion.{key}": value for key, value in facts.items()}
+    title = f"{name}/{version} becomes {alias}"
+    with own_run(client, store, PROMOTIONS, title, {**tags, "mlflow.user": person}) as run:
         client.log_text(run.info.run_id, why + "\n", "evidence.txt")
         for file, content in (documents or {}).items():
             client.log_dict(run.info.run_id, content, file)
         log_metrics(client, run.info.run_id, metrics or {})
         client.set_registered_model_alias(name, alias, str(version))
-    except Exception:
-        client.set_terminated(run.info.run_id, "FAILED")
-        raise
-    client.set_terminated(run.info.run_id, "FINISHED")
     logger.info("%s/%s is now %s (was %s)", name, version, alias, old or "nothing")
     when = as_time(run.info.start_time)
     return Promotion(alias, old, version, person, when, why, run.info.run_id)
 
 
-def promotions(client: Any, name: str) -> list[Promotion]:
+def promotions(client: MlflowClient, name: str) -> list[Promotion]:
     """Return how the aliases of a model moved, latest first."""
-    experiment = client.get_experiment_by_name(PROMOTIONS)
-    if experiment is None:
-        return []
-    quoted = name.replace("'", "\\'")
-    runs = client.search_runs(
-        [experiment.experiment_id],
-        f"tags.`{TAG}promotion.model` = '{quoted}' and attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-    )
-    return [_promotion(client, run) for run in runs]
+    return [
+        _promotion(run) for run in finished_runs(client, PROMOTIONS, f"{TAG}promotion.model", name)
+    ]
 
 
-def _promotion(client: Any, run: Any) -> Promotion:
+def _promotion(run: Run) -> Promotion:
     tags = {k.removeprefix(f"{TAG}promotion."): v for k, v in run.data.tags.items()}
     return Promotion(
         alias=tags["alias"],

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vae_anomaly.tracking.lookups import TAG, all_pages, all_versions, as_time, model_aliases
+from vae_anomaly.tracking.client import TAG, all_pages, all_versions, as_time, model_aliases
 from vae_anomaly.tracking.promotion import Promotion, promotions
 from vae_anomaly.tracking.store import session, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def show_model(name: str, uri: str | Path | None = None) -> ModelCard:
         return ModelCard(name, aliases, cards, promotions(client, name))
 
 
-def _summary(client: Any, model: Any) -> ModelSummary | None:
+def _summary(client: MlflowClient, model: RegisteredModel) -> ModelSummary | None:
     ours = [v for v in all_versions(client, model.name) if f"{TAG}kind" in v.tags]
     if not ours:
         return None
@@ -88,7 +92,9 @@ def _summary(client: Any, model: Any) -> ModelSummary | None:
     )
 
 
-def _version_card(client: Any, version: Any, aliases: Mapping[str, int]) -> VersionCard:
+def _version_card(
+    client: MlflowClient, version: ModelVersion, aliases: Mapping[str, int]
+) -> VersionCard:
     number = int(version.version)
     return VersionCard(
         version=number,
@@ -103,7 +109,7 @@ def _version_card(client: Any, version: Any, aliases: Mapping[str, int]) -> Vers
     )
 
 
-def _run_metrics(client: Any, run_id: str | None) -> dict[str, float]:
+def _run_metrics(client: MlflowClient, run_id: str | None) -> dict[str, float]:
     from mlflow.exceptions import MlflowException
 
     if not run_id:

@@ -1,7 +1,6 @@
 """Log a training as an MLflow run and its model as a registered version; lose neither to an outage.
 
-Everything of a training is first written to a record on the local disk, below ``spool/`` in the
-store's folder or in ``vae-anomaly-store/``, and removed when MLflow has it:
+Everything of a training is first written to a record on the local disk, of the `spool`:
 
 ::
 
@@ -19,7 +18,6 @@ import json
 import logging
 import math
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -27,10 +25,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
-from vae_anomaly.tracking.lookups import TAG, experiment_id
+from vae_anomaly.reports import training_figures, write_figure
+from vae_anomaly.tracking.client import TAG, experiment_id, log_numbers
 from vae_anomaly.tracking.package import (
     INNER,
     environment,
@@ -39,24 +38,20 @@ from vae_anomaly.tracking.package import (
     write_package,
 )
 from vae_anomaly.tracking.promotion import move_alias
-from vae_anomaly.tracking.store import (
-    DEFAULT_STORE,
-    displayed,
-    quiet,
-    session,
-    store_folder,
-    tracking_uri,
-)
+from vae_anomaly.tracking.spool import Upload, new_record, send
+from vae_anomaly.tracking.store import displayed, quiet, tracking_uri
 from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    from vae_anomaly.detectors.protocol import Detector
 
 EXPERIMENT = "vae-anomaly"
-METRICS_PER_CALL = 1000  # MLflow's limits
-PARAMS_PER_CALL = 100
-MAX_PARAM = 500  # characters that every store accepts
+RUN = "run.json"
 logger = logging.getLogger(__name__)
 
 
@@ -103,12 +98,11 @@ class _Run:
     tags: dict[str, str] = field(default_factory=dict)
     version_tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
-    interrupted_run: str = ""
     who: str = ""
 
 
 def log_training(
-    detector: Any,
+    detector: Detector,
     *,
     name: str,
     experiment: str = EXPERIMENT,
@@ -154,17 +148,21 @@ def log_training(
         If the store does not answer. The training is not lost: the message says where its record
         lies and how to log it later.
     """
-    from vae_anomaly.tracking.figures import training_figures
+    from vae_anomaly.vae.training import History
 
     store = tracking_uri(uri)
     check_name(name)
-    record = _new_record(store, name)
+    record = new_record(store, name)
     state = _write_model(detector, record, input_example)
     run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
     run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
-    run.history = _finite_history(getattr(detector, "history_", None))
+    history = getattr(detector, "history_", History())  # one that was loaded has none
+    run.history = [_finite(row) for row in history.records]
     run.started_ms -= int(1000 * max((row.get("seconds", 0.0) for row in run.history), default=0))
-    _write_artifacts(record, state, {**training_figures(detector), **(figures or {})})
+    drawn = training_figures(
+        detector.calibration_.reference_scores(), detector.threshold_.value, history
+    )
+    _write_artifacts(record, state, {**drawn, **(figures or {})})
     return _finish(record, run, store)
 
 
@@ -212,7 +210,7 @@ def register_directory(
         If the store does not answer.
     """
     folder, store = Path(path), tracking_uri(uri)
-    if (folder / "run.json").is_file():
+    if (folder / RUN).is_file():
         run = _read_run(folder)
         run.alias, run.evidence = alias or run.alias, evidence or run.evidence
         run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
@@ -222,7 +220,7 @@ def register_directory(
     if name is None:
         raise ConfigError(f"{folder} has no registered name of its own. Give one with --name.")
     check_name(name)
-    record = _new_record(store, name)
+    record = new_record(store, name)
     with quiet():
         write_package(folder, state, record / "package")
     run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
@@ -249,15 +247,7 @@ def check_name(name: str) -> None:
         )
 
 
-def _new_record(store: str, name: str) -> Path:
-    folder = store_folder(store) or Path(DEFAULT_STORE).absolute()
-    spool = folder / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
-
-
-def _write_model(detector: Any, record: Path, example: pd.DataFrame | None) -> DetectorState:
+def _write_model(detector: Detector, record: Path, example: pd.DataFrame | None) -> DetectorState:
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         saved = detector.save(Path(scratch) / "model")
         state = read_model(saved)
@@ -271,7 +261,7 @@ def _describe(
 ) -> _Run:
     now = int(time.time() * 1000)
     run = _Run(name, experiment, alias, evidence, state.kind, now, now)
-    run.params = {key: str(value)[:MAX_PARAM] for key, value in _flat(state.config).items()}
+    run.params = {key: str(value) for key, value in _flat(state.config).items()}
     run.metrics = {f"final_{key}": value for key, value in _finite(state.metrics).items()}
     threshold = state.threshold or {}
     run.version_tags = {
@@ -297,52 +287,32 @@ def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, F
         documents["schema.json"] = state.schema
     for file, content in documents.items():
         write_json(content, folder / file)
-    if figures:
-        (folder / "figures").mkdir()
     for title, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{title}.png", dpi=100)
+        write_figure(figure, folder / "figures" / f"{title}.png")
 
 
 def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
-    """Send a record to the store and remove it; keep it when that fails, whatever the reason."""
+    """Send a record to the store; an outage leaves it for later."""
     run.ended_ms = run.ended_ms or int(time.time() * 1000)
-    _write_run(record, run)
-    try:
-        with session(store) as client:
-            model = _upload(client, record, run, store)
-    except RegistryUnavailableError as err:
-        raise RegistryUnavailableError(
-            f"{err} Nothing is lost: the run and the model are in {record} (the model itself in "
-            f"{record / 'package' / INNER}). Log them later: python -c "
-            f'"from vae_anomaly.tracking import register_directory as r; r({str(record)!r})"'
-        ) from err
-    except BaseException:
-        logger.exception("the run and the model were kept in %s", record)
-        raise
-    shutil.rmtree(record, ignore_errors=True)
-    return model
-
-
-def _upload(client: Any, record: Path, run: _Run, store: str) -> RegisteredModel:
-    if run.interrupted_run:
-        _close_interrupted(client, run.interrupted_run)
-    experiment = experiment_id(client, store, run.experiment)
-    made = client.create_run(
-        experiment, start_time=run.started_ms, tags=run.tags, run_name=run.name
+    write_json(asdict(run), record / RUN)
+    return send(
+        record,
+        store,
+        lambda sending: _upload(sending, run, store),
+        what=f"the run and the model ({Path('package') / INNER} alone) are",
+        again="register_directory",
     )
-    run_id = made.info.run_id
-    run.interrupted_run = run_id  # until it is finished
-    _write_run(record, run)
-    try:
-        _log_numbers(client, run_id, run)
-        client.log_artifacts(run_id, str(record / "artifacts"))
-        version, digest = _register(client, experiment, run_id, record / "package", run)
-        client.set_terminated(run_id, "FINISHED", run.ended_ms)
-    except RegistryUnavailableError:
-        raise
-    except Exception:
-        _close_interrupted(client, run_id)
-        raise
+
+
+def _upload(sending: Upload, run: _Run, store: str) -> RegisteredModel:
+    client, record = sending.client, sending.record
+    experiment = experiment_id(client, store, run.experiment)
+    run_id = sending.open_run(experiment, run.name, run.tags, run.started_ms)
+    log_numbers(client, run_id, _metrics(run), run.params)
+    client.log_artifacts(run_id, str(record / "artifacts"))
+    version, digest = _register(client, experiment, run_id, record / "package", run)
+    client.set_terminated(run_id, "FINISHED", run.ended_ms)
+    sending.opened.clear()  # an alias that cannot move does not undo the version
     if run.alias:
         move_alias(client, store, run.name, version, run.alias, who=run.who, evidence=run.evidence)
     uri = f"models:/{run.name}/{version}"
@@ -350,36 +320,19 @@ def _upload(client: Any, record: Path, run: _Run, store: str) -> RegisteredModel
     return RegisteredModel(run.name, version, run_id, uri, digest, displayed(store))
 
 
-def _close_interrupted(client: Any, run_id: str) -> None:
-    from mlflow.exceptions import MlflowException
+def _metrics(run: _Run) -> list[Metric]:
+    """Return the last figures, and the history at the times of its steps."""
+    from mlflow.entities import Metric
 
-    try:
-        client.set_terminated(run_id, "FAILED")
-    except MlflowException as err:
-        logger.warning("run %s could not be closed: %s", run_id, err)
-
-
-def _log_numbers(client: Any, run_id: str, run: _Run) -> None:
-    from mlflow.entities import Metric, Param
-
-    now = run.ended_ms
-    metrics = [Metric(key, value, now, 0) for key, value in run.metrics.items()]
+    metrics = [Metric(key, value, run.ended_ms, 0) for key, value in run.metrics.items()]
     for row in run.history:
-        when = run.started_ms + int(1000 * row.get("seconds", 0.0))
-        metrics += [
-            Metric(key, value, when, int(row["step"]))
-            for key, value in row.items()
-            if key != "step"
-        ]
-    for start in range(0, len(metrics), METRICS_PER_CALL):
-        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
-    params = [Param(key, value) for key, value in run.params.items()]
-    for start in range(0, len(params), PARAMS_PER_CALL):
-        client.log_batch(run_id, params=params[start : start + PARAMS_PER_CALL])
+        when, step = run.started_ms + int(1000 * row.get("seconds", 0.0)), int(row["step"])
+        metrics += [Metric(k, value, when, step) for k, value in row.items() if k != "step"]
+    return metrics
 
 
 def _register(
-    client: Any, experiment: str, run_id: str, package: Path, run: _Run
+    client: MlflowClient, experiment: str, run_id: str, package: Path, run: _Run
 ) -> tuple[int, str]:
     """Store the package as a logged model and register it, digests and all, in one call."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
@@ -421,7 +374,7 @@ def _stamp(package: Path, model_id: str, run_id: str) -> None:
     model.save(path)
 
 
-def _ensure_name(client: Any, name: str) -> None:
+def _ensure_name(client: MlflowClient, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -431,22 +384,16 @@ def _ensure_name(client: Any, name: str) -> None:
             raise
 
 
-def _write_run(record: Path, run: _Run) -> None:
-    write_json(asdict(run), record / "run.json")
-
-
 def _read_run(record: Path) -> _Run:
     try:
-        return _Run(**json.loads((record / "run.json").read_text()))
+        fields = json.loads((record / RUN).read_text())
+        fields.pop("interrupted_run", None)  # stood here before `interrupted.json`
+        return _Run(**fields)
     except (ValueError, TypeError) as err:
         raise ModelRefusedError(
-            f"{record / 'run.json'} is not the record of a training: {err}. "
+            f"{record / RUN} is not the record of a training: {err}. "
             f"Register the model alone: {record / 'package' / INNER}."
         ) from err
-
-
-def _finite_history(history: Any) -> list[dict[str, float]]:
-    return [_finite(record) for record in getattr(history, "records", [])]
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:

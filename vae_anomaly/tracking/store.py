@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import Request, urlopen
@@ -24,6 +24,9 @@ from urllib.request import Request, urlopen
 from filelock import FileLock, Timeout
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError, VaeAnomalyError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 DEFAULT_STORE = "vae-anomaly-store"
 """Folder in the working directory that holds ``mlflow.db`` and ``artifacts/`` by default."""
@@ -113,7 +116,7 @@ def displayed(uri: str) -> str:
 
 
 @contextmanager
-def session(uri: str | Path | None = None) -> Iterator[Any]:
+def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
     """Open the store and yield an ``MlflowClient`` for it.
 
     Parameters

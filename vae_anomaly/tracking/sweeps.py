@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-import shutil
-import tempfile
-import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vae_anomaly.errors import DataError, RegistryUnavailableError, StorageError
-from vae_anomaly.tracking.lookups import TAG, experiment_id
-from vae_anomaly.tracking.runs import MAX_PARAM
-from vae_anomaly.tracking.store import (
-    DEFAULT_STORE,
-    displayed,
-    is_outage,
-    session,
-    store_folder,
-    tracking_uri,
-)
+from vae_anomaly.errors import DataError
+from vae_anomaly.files import replace_file
+from vae_anomaly.tracking.client import TAG, experiment_id, log_metrics, log_numbers
+from vae_anomaly.tracking.spool import Upload, new_record, send
+from vae_anomaly.tracking.store import displayed, tracking_uri
 from vae_anomaly.vae.sweep.report import SweepReport
 from vae_anomaly.version import __version__
 
@@ -36,7 +25,6 @@ if TYPE_CHECKING:
 
 SWEEPS = "vae-anomaly-sweeps"
 FILES = ("sweep.json", "sweep.csv")
-INTERRUPTED = "interrupted.json"
 logger = logging.getLogger(__name__)
 
 
@@ -121,105 +109,55 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
 
 def _write_record(report: SweepReport, name: str, store: str) -> Path:
     """Write everything to the disk before the server is asked for anything."""
-    spool = (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    try:
-        spool.mkdir(parents=True, exist_ok=True)
-        record = Path(tempfile.mkdtemp(prefix=f"sweep-{stamp}-", dir=spool))
-        document = {**report.to_dict(), "experiment": name}
-        (record / FILES[0]).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        report.to_frame().to_csv(record / FILES[1], index=False)
-    except OSError as err:
-        raise StorageError(
-            f"The record of the sweep cannot be written in {spool}: {err.strerror or err}. Free "
-            "some space, choose another --tracking-uri, or sweep with --no-track."
-        ) from err
+    record = new_record(store, "sweep")
+    remedy = "Free some space, choose another --tracking-uri, or sweep with --no-track."
+    document = {**report.to_dict(), "experiment": name}
+    with replace_file(record / FILES[0], remedy) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with replace_file(record / FILES[1], remedy) as temporary:
+        report.to_frame().to_csv(temporary, index=False)
     return record
 
 
 def _send(record: Path, report: SweepReport, name: str, store: str) -> LoggedSweep:
-    """Send a record to the store and remove it; keep it when that fails, whatever the reason."""
-    try:
-        with session(store) as client:
-            logged = _upload(client, record, report, name, store)
-    except RegistryUnavailableError as err:
-        raise RegistryUnavailableError(
-            f"{err} Nothing is lost: the sweep is in {record}. Log it later: python -c "
-            f'"from vae_anomaly.tracking import log_sweep_record as r; r({str(record)!r})"'
-        ) from err
-    except BaseException:
-        logger.exception("the sweep was kept in %s", record)
-        raise
-    shutil.rmtree(record, ignore_errors=True)
-    return logged
+    return send(
+        record,
+        store,
+        lambda sending: _upload(sending, report, name, store),
+        what="the sweep is",
+        again="log_sweep_record",
+    )
 
 
-def _upload(client: Any, record: Path, report: SweepReport, name: str, store: str) -> LoggedSweep:
-    _close(client, _interrupted(record))
+def _upload(sending: Upload, report: SweepReport, name: str, store: str) -> LoggedSweep:
+    client = sending.client
     experiment = experiment_id(client, store, name)
-    opened: list[str] = []
-    try:
-        parent = _open(client, experiment, "sweep", {f"{TAG}kind": "sweep"}, opened)
-        client.log_batch(parent, metrics=_metrics(_totals(report)), params=_params(report))
-        for file in FILES:
-            client.log_artifact(parent, str(record / file))
-        for cell in report.cells:
-            _log_cell(client, experiment, parent, cell, report, opened)
-        client.set_terminated(parent, "FINISHED")
-    except Exception as err:
-        if is_outage(err):
-            (record / INTERRUPTED).write_text(json.dumps(opened))
-        else:
-            _close(client, opened)
-        raise
+    parent = _open(sending, experiment, "sweep", {f"{TAG}kind": "sweep"})
+    log_metrics(client, parent, _totals(report))
+    log_numbers(client, parent, params=_params(report))
+    for file in FILES:
+        client.log_artifact(parent, str(sending.record / file))
+    children = [_log_cell(sending, experiment, parent, cell, report) for cell in report.cells]
+    client.set_terminated(parent, "FINISHED")
     logger.info("the sweep is run %s in %s", parent, displayed(store))
-    return LoggedSweep(parent, tuple(opened[1:]), name, displayed(store))
+    return LoggedSweep(parent, tuple(children), name, displayed(store))
 
 
 def _log_cell(
-    client: Any,
-    experiment: str,
-    parent: str,
-    cell: SweepCell,
-    report: SweepReport,
-    opened: list[str],
-) -> None:
-    """Log one model below its sweep, its numbers in one call."""
-    from mlflow.entities import Param
-
+    sending: Upload, experiment: str, parent: str, cell: SweepCell, report: SweepReport
+) -> str:
+    """Log one model below its sweep and return its run."""
     tags = {"mlflow.parentRunId": parent, f"{TAG}kind": "sweep_cell"}
-    run_id = _open(client, experiment, cell.name, tags, opened)
-    told = {"model": cell.model, "beta": cell.beta, "latent_dim": cell.latent_dim}
-    client.log_batch(
-        run_id,
-        metrics=_metrics(cell.metrics | {"rmse_mean": report.rmse_mean}),
-        params=[Param(key, str(value)) for key, value in told.items() if value is not None],
-    )
-    client.set_terminated(run_id, "FINISHED")
-
-
-def _open(client: Any, experiment: str, name: str, tags: dict[str, str], opened: list[str]) -> str:
-    tags = {**tags, f"{TAG}package_version": __version__}
-    run_id = str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
-    opened.append(run_id)
+    run_id = _open(sending, experiment, cell.name, tags)
+    settings = {"model": cell.model, "beta": cell.beta, "latent_dim": cell.latent_dim}
+    log_metrics(sending.client, run_id, cell.metrics | {"rmse_mean": report.rmse_mean})
+    log_numbers(sending.client, run_id, params={k: v for k, v in settings.items() if v is not None})
+    sending.client.set_terminated(run_id, "FINISHED")
     return run_id
 
 
-def _interrupted(record: Path) -> list[str]:
-    """Return the runs that an outage cut off; they are closed when the server is back."""
-    file = record / INTERRUPTED
-    return list(json.loads(file.read_text())) if file.is_file() else []
-
-
-def _close(client: Any, opened: Sequence[str]) -> None:
-    """Mark the runs of a sweep that broke off."""
-    from mlflow.exceptions import MlflowException
-
-    for run_id in opened:
-        try:
-            client.set_terminated(run_id, "FAILED")
-        except MlflowException as err:
-            logger.warning("run %s could not be closed: %s", run_id, err)
+def _open(sending: Upload, experiment: str, name: str, tags: dict[str, str]) -> str:
+    return sending.open_run(experiment, name, {**tags, f"{TAG}package_version": __version__})
 
 
 def _totals(report: SweepReport) -> dict[str, float]:
@@ -234,12 +172,10 @@ def _totals(report: SweepReport) -> dict[str, float]:
     return found
 
 
-def _params(report: SweepReport) -> list[Any]:
-    from mlflow.entities import Param
-
+def _params(report: SweepReport) -> dict[str, object]:
     settings = asdict(report.settings)
     settings["sigma"] = "learned" if report.settings.sigma is None else report.settings.sigma
-    told = {
+    return {
         "betas": ",".join(f"{beta:g}" for beta in report.grid.betas),
         "latent_dims": ",".join(map(str, report.grid.latent_dims)),
         "n_train": report.n_train,
@@ -249,11 +185,3 @@ def _params(report: SweepReport) -> list[Any]:
         "unit": report.unit,
         **settings,
     }
-    return [Param(key, str(value)[:MAX_PARAM]) for key, value in told.items()]
-
-
-def _metrics(values: dict[str, float]) -> list[Any]:
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    return [Metric(key, value, now, 0) for key, value in values.items() if math.isfinite(value)]

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.tracking.lookups import TAG, all_versions, as_time, model_aliases
+from vae_anomaly.tracking.client import TAG, all_versions, as_time, model_aliases
 from vae_anomaly.tracking.promotion import promotions
 from vae_anomaly.tracking.store import session, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 CHANGE = f"{TAG}threshold_change"
 
@@ -129,7 +132,7 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
     return ThresholdHistory(name, changes, moves)
 
 
-def _change(version: Any, aliases: Mapping[str, int]) -> ThresholdChange:
+def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChange:
     number, tags = int(version.version), version.tags
     told = json.loads(tags.get(CHANGE, "{}"))
     bound = tags.get(f"{TAG}threshold", "")

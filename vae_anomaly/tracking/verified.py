@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import (
     ConfigError,
@@ -26,9 +26,15 @@ from vae_anomaly.errors import (
 )
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import model_digest, read_model
-from vae_anomaly.tracking.lookups import ABSENT, TAG, all_versions, model_aliases
+from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
 from vae_anomaly.tracking.store import displayed, is_outage, session, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from vae_anomaly.detectors.protocol import AnyDetector
 
 _REF = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[1-9]\d*))")
 logger = logging.getLogger(__name__)
@@ -120,7 +126,7 @@ def load(
     *,
     use_cached: bool = False,
     device: str = "cpu",
-) -> tuple[Any, ResolvedModel]:
+) -> tuple[AnyDetector, ResolvedModel]:
     """Resolve a reference and load the detector from its verified copy.
 
     Parameters
@@ -174,7 +180,7 @@ def _resolve_folder(text: str) -> ResolvedModel:
     return ResolvedModel(ref=text, path=path, digest=model_digest(path), kind=state.kind)
 
 
-def _find_version(client: Any, match: re.Match[str], store: str) -> Any:
+def _find_version(client: MlflowClient, match: re.Match[str], store: str) -> ModelVersion:
     from mlflow.exceptions import MlflowException
 
     name, alias, version = match.group("name", "alias", "version")
@@ -196,7 +202,7 @@ def _find_version(client: Any, match: re.Match[str], store: str) -> Any:
     )
 
 
-def _fetch(ref: str, version: Any, store: str) -> ResolvedModel:
+def _fetch(ref: str, version: ModelVersion, store: str) -> ResolvedModel:
     what = f"{version.name} version {version.version} in {displayed(store)}"
     files = _registered_files(version, what)
     target = _cache() / "models" / listing_digest(files)
@@ -213,7 +219,7 @@ def _fetch(ref: str, version: Any, store: str) -> ResolvedModel:
     return ResolvedModel(ref, inner, model_digest(inner), kind, version.name, int(version.version))
 
 
-def _registered_files(version: Any, what: str) -> dict[str, str]:
+def _registered_files(version: ModelVersion, what: str) -> dict[str, str]:
     missing = [key for key in ("digest", "files", "kind") if f"{TAG}{key}" not in version.tags]
     if missing:
         raise ModelRefusedError(
@@ -229,7 +235,7 @@ def _registered_files(version: Any, what: str) -> dict[str, str]:
     return dict(files)
 
 
-def _download(version: Any, target: Path, files: Mapping[str, str], what: str) -> None:
+def _download(version: ModelVersion, target: Path, files: Mapping[str, str], what: str) -> None:
     """Download beside the final place, check, then rename: a reader never sees half of it."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException

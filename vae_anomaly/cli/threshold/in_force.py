@@ -28,7 +28,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     if emit(document, as_json=as_json):
         return
     print_words(f"{resolved.label}: {words}")
-    facts = {
+    facts: dict[str, object] = {
         "policy": current.policy,
         "normals behind it": f"{current.n_normals:,}",
         "made": current.created,

@@ -1,0 +1,170 @@
+"""What everything else here asks of MLflow's client: ids, pages, numbers, a run of its own."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.tracking.store import artifact_root, displayed
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+    from mlflow.entities.model_registry import ModelVersion
+
+TAG = "vae_anomaly."
+"""Prefix of every tag that this package writes."""
+
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+"""MLflow's codes for a name, version or alias that is not there."""
+
+METRICS_PER_CALL = 1000  # MLflow's limits
+PARAMS_PER_CALL = 100
+MAX_PARAM = 500  # characters that every store accepts
+T_co = TypeVar("T_co", covariant=True)
+logger = logging.getLogger(__name__)
+
+
+class Page(Protocol[T_co]):
+    """A page of what a search found, and where the next one begins."""
+
+    token: str | None
+
+    def __iter__(self) -> Iterator[T_co]:
+        """Go through the page."""
+
+
+def experiment_id(client: MlflowClient, store: str, name: str) -> str:
+    """Return the id of an experiment, created with our artifact folder if it is new."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_root(store, name)))
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"The experiment {name!r} is deleted in {displayed(store)}. "
+            "Restore it there or choose another --experiment."
+        )
+    return str(found.experiment_id)
+
+
+@contextmanager
+def own_run(
+    client: MlflowClient, store: str, experiment: str, name: str, tags: Mapping[str, object]
+) -> Iterator[Run]:
+    """Open a run for one thing that happened; it ends as failed if the block raises."""
+    run = client.create_run(
+        experiment_id(client, store, experiment),
+        run_name=name,
+        tags={key: str(value) for key, value in tags.items()},
+    )
+    try:
+        yield run
+    except Exception:
+        client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def close_runs(client: MlflowClient, run_ids: Iterable[str]) -> None:
+    """Mark runs that broke off as failed."""
+    from mlflow.exceptions import MlflowException
+
+    for run_id in run_ids:
+        try:
+            client.set_terminated(run_id, "FAILED")
+        except MlflowException as err:
+            logger.warning("run %s could not be closed: %s", run_id, err)
+
+
+def finished_runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Run]:
+    """Return the finished runs of an experiment with this tag, latest first."""
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    quoted = value.replace("'", "\\'")
+    asked = f"tags.`{tag}` = '{quoted}' and attributes.status = 'FINISHED'"
+    return all_pages(
+        lambda token: client.search_runs(
+            [found.experiment_id], asked, page_token=token, order_by=["attributes.start_time DESC"]
+        )
+    )
+
+
+def log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, float]) -> None:
+    """Log finite values, as of now."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    log_numbers(
+        client, run_id, [Metric(k, float(v), now, 0) for k, v in values.items() if math.isfinite(v)]
+    )
+
+
+def log_numbers(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Sequence[Metric] = (),
+    params: Mapping[str, object] | None = None,
+) -> None:
+    """Log metrics and parameters in as few calls as MLflow allows."""
+    from mlflow.entities import Param
+
+    for start in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
+    texts = [Param(key, str(value)[:MAX_PARAM]) for key, value in (params or {}).items()]
+    for start in range(0, len(texts), PARAMS_PER_CALL):
+        client.log_batch(run_id, params=texts[start : start + PARAMS_PER_CALL])
+
+
+def model_aliases(client: MlflowClient, name: str, store: str) -> dict[str, int]:
+    """Return the aliases of a registered model; ModelRefusedError where there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as err:
+        if err.error_code not in ABSENT:
+            raise
+        found = client.search_registered_models(max_results=20)
+        known = ", ".join(sorted(model.name for model in found))
+        raise ModelRefusedError(
+            f"There is no model {name!r} in {displayed(store)}; it holds {known or 'no model'}. "
+            "Check the name and the store, or train one with `vae-anomaly train`."
+        ) from None
+    return {alias: int(version) for alias, version in sorted(model.aliases.items())}
+
+
+def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Return every version of a registered model."""
+    quoted = name.replace("'", "''")
+    return all_pages(
+        lambda token: client.search_model_versions(f"name='{quoted}'", page_token=token)
+    )
+
+
+def all_pages(search: Callable[[str | None], Page[T_co]]) -> list[T_co]:
+    """Collect what ``search(page_token)`` finds over all pages."""
+    found = search(None)
+    items = list(found)
+    while found.token:
+        found = search(found.token)
+        items += found
+    return items
+
+
+def as_time(milliseconds: int) -> datetime:
+    """Read MLflow's time stamps."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,125 @@
+"""A record on the local disk until MLflow has it: an outage loses neither a training nor a sweep.
+
+A record is a folder below ``spool/`` in the store's folder, or in ``vae-anomaly-store/`` where the
+store is elsewhere. It is written before the server is asked for anything, and removed when all of
+it was sent. Which of its runs an outage cut off stands in ``interrupted.json``; they are closed
+when it is sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from vae_anomaly.errors import RegistryUnavailableError, StorageError
+from vae_anomaly.files import write_json
+from vae_anomaly.tracking.client import close_runs
+from vae_anomaly.tracking.store import DEFAULT_STORE, is_outage, session, store_folder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+INTERRUPTED = "interrupted.json"
+Sent = TypeVar("Sent")
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Upload:
+    """The sending of a record: MLflow's client, and the runs that were opened so far."""
+
+    client: MlflowClient
+    record: Path
+    opened: list[str] = field(default_factory=list)
+
+    def open_run(
+        self, experiment: str, name: str, tags: Mapping[str, str], start_ms: int | None = None
+    ) -> str:
+        """Open a run, write down that it is open, and return its id."""
+        run = self.client.create_run(
+            experiment, start_time=start_ms, tags=dict(tags), run_name=name
+        )
+        self.opened.append(str(run.info.run_id))
+        write_json(self.opened, self.record / INTERRUPTED)
+        return self.opened[-1]
+
+
+def new_record(store: str, name: str) -> Path:
+    """Make a folder for a record.
+
+    Raises
+    ------
+    StorageError
+        If the spool cannot be written.
+    """
+    spool = (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
+    except OSError as err:
+        raise StorageError(
+            f"What goes to MLflow cannot be written in {spool} first: {err.strerror or err}. Free "
+            "some space or choose another --tracking-uri."
+        ) from err
+
+
+def send(
+    record: Path, store: str, upload: Callable[[Upload], Sent], *, what: str, again: str
+) -> Sent:
+    """Send a record to the store and remove it; keep it when that fails, whatever the reason.
+
+    Parameters
+    ----------
+    record : Path
+    store : str
+        Tracking URI.
+    upload : callable
+        Logs the record and returns where it went. Runs that it leaves open when it raises end as
+        failed, at once or, after an outage, when the record is sent again.
+    what : str
+        What the record holds, for messages: "the sweep is".
+    again : str
+        The function of `vae_anomaly.tracking` that sends such a record later.
+
+    Raises
+    ------
+    RegistryUnavailableError
+        If the store does not answer; the message says how to go on.
+    """
+    try:
+        with session(store) as client:
+            close_runs(client, _interrupted(record))
+            sent = _closing(Upload(client, record), upload)
+    except RegistryUnavailableError as err:
+        raise RegistryUnavailableError(
+            f"{err} Nothing is lost: {what} in {record}. Log it later: python -c "
+            f'"from vae_anomaly.tracking import {again} as r; r({str(record)!r})"'
+        ) from err
+    except BaseException:
+        logger.exception("%s kept in %s", what, record)
+        raise
+    shutil.rmtree(record, ignore_errors=True)
+    return sent
+
+
+def _closing(sending: Upload, upload: Callable[[Upload], Sent]) -> Sent:
+    try:
+        return upload(sending)
+    except Exception as err:
+        if not (isinstance(err, RegistryUnavailableError) or is_outage(err)):
+            close_runs(sending.client, sending.opened)
+        raise
+
+
+def _interrupted(record: Path) -> list[str]:
+    """Return the runs that an outage cut off."""
+    file = record / INTERRUPTED
+    return list(json.loads(file.read_text())) if file.is_file() else []
