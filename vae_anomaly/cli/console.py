@@ -75,7 +75,6 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
         Cells may have several lines.
     header : sequence of str
         One name per column; the last column may wrap.
-    title : str
     """
     from rich import box
     from rich.console import Console

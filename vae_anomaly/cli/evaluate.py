@@ -56,19 +56,9 @@ MAX_VALUES_SHOWN = 20
 @device_option
 @tracking_option
 @json_option
-def evaluate(
-    model: str,
-    input_: str,
-    labels: str | None,
-    groups: str | None,
-    by: tuple[str, ...],
-    out: str | None,
-    log: bool,
-    state: str | None,
-    device: str,
-    uri: str | None,
-    as_json: bool,
-) -> None:
+def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by: tuple[str, ...],
+             out: str | None, log: bool, state: str | None, device: str, uri: str | None,
+             as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
     Labels of a table are a column of 0/1, yes/no or kinds ("normal", "fraud"); of pictures, their

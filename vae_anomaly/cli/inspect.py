@@ -39,18 +39,9 @@ EVIDENCE = {  # the rest is in --json
 @device_option
 @tracking_option
 @json_option
-def inspect_(
-    model: str,
-    items: tuple[str, ...],
-    row: int | None,
-    identifier: str | None,
-    top: int,
-    out: str,
-    state: str | None,
-    device: str,
-    uri: str | None,
-    as_json: bool,
-) -> None:
+def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,
+             out: str, state: str | None, device: str, uri: str | None,
+             as_json: bool) -> None:  # fmt: skip
     """Say why a picture or a row was flagged, or why not.
 
     ITEM is a picture or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE

@@ -44,14 +44,10 @@ class NightResult:
 
     Parameters
     ----------
-    what : str
-    scored, flagged : int
     planted, found : int
         Anomalies put into the input, and those of them that were flagged.
     false_alarms : int
         Flagged items that are good.
-    quarantined : int
-    seconds : float
     """
 
     what: str
@@ -82,7 +78,6 @@ class DemoReport:
         Anomaly scores above which is flagged.
     top_flag : dict
         The strangest transaction with its reasons.
-    seconds : float
     """
 
     nights: tuple[NightResult, ...]
@@ -108,7 +103,6 @@ def run_demo(
         Where everything goes; an earlier demo there is replaced.
     random_state : int
         The same seed gives the same figures on the same machine.
-    progress : callable, optional
 
     Returns
     -------

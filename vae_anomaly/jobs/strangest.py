@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,8 @@ class Flag:
 
     Parameters
     ----------
-    id : str
     score : float
         -log10 p, higher = more anomalous.
-    p_value : float
     reasons : tuple of str
         Of a row, the most important first; empty for a picture.
     heatmap : str, optional
@@ -74,7 +72,7 @@ def _strangest_rows(path: Path, top: int) -> pd.DataFrame:
     return best[0]
 
 
-def _flag(row: dict[Any, Any], partition: Partition) -> Flag:
+def _flag(row: Mapping[Hashable, Any], partition: Partition) -> Flag:
     reasons = [row.get(f"reason_{number}") for number in (1, 2, 3)]
     sources = {file.id: file.path for file in partition.files}
     return Flag(

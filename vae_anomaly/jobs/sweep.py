@@ -65,8 +65,6 @@ def sweep_table_job(
     betas : sequence of float
     latent_dims : sequence of int, optional
         2 and 8 where the table has that many features.
-    autoencoder : bool
-    settings : SweepSettings, optional
     schema, kinds, label, id_column, groups
         As `train_table_job`; rows labelled as anomalies are left out.
     progress : callable, optional
@@ -146,13 +144,11 @@ def sweep_images_job(
     betas : sequence of float
     latent_dims : sequence of int, optional
         8 and 32 unless given.
-    autoencoder : bool
     settings : SweepSettings, optional
         Without ``channels``, those of the default network are taken.
     size : int, pixels
     groups : path, optional
         As `train_images_job`.
-    progress : callable, optional
 
     Returns
     -------

@@ -41,11 +41,9 @@ def train_images_job(
         With its parameters, not fitted; it is fitted here.
     source : folder, manifest, or list of pictures
         Of a folder with ``train/good`` only that is used; what is labelled defective is left out.
-    destination : Destination
     groups : path, optional
         Table with the columns ``path`` and ``group``: pictures of one group (part, lot, camera)
         are held out together. A path is written as the picture's id, or from the table's folder.
-    progress : callable, optional
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,6 @@ def train_table_job(
     detector : TabularVAEDetector
         With its parameters, not fitted; it gets the schema and is fitted here.
     source : path, folder, glob, or list of these
-    destination : Destination
     schema : Schema, optional
         Instead of an inferred one.
     kinds : mapping of str to str, optional
@@ -85,7 +84,6 @@ def train_table_job(
     entities : EntityColumns, optional
         Columns of entities (card, customer, machine), time and amount. Each row then gets features
         that are relative to its entity's own past; the histories are saved with the model.
-    progress : callable, optional
 
     Returns
     -------
@@ -130,19 +128,15 @@ def train_table_job(
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
+    notes += (histories.notes if histories else ()) + _notes(normal, chosen, detector.metrics_)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
         n_read=n_read,
         n_left_out=rows.n_anomalous,
-        notes=(
-            *notes,
-            *(histories.notes if histories else ()),
-            *_notes(normal, chosen, detector.metrics_),
-            *_sample_notes(detector, rows),
-        ),
+        notes=notes + _sample_notes(detector, rows),
     )
-    return finish(detector, reading, destination, started, figures)
+    return finish(detector, reading, destination, started, detector.schema_.columns, figures)
 
 
 def infer_schema_of(
@@ -302,5 +296,5 @@ def _short_times(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def _is_constant(frame: pd.DataFrame, column: Column) -> bool:
-    values: pd.Series[Any] = frame[column.name]
+    values: pd.Series = frame[column.name]
     return bool(values.eq(values.iloc[0]).all())

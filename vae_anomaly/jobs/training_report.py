@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
@@ -110,14 +110,12 @@ class TrainingReport:
     Parameters
     ----------
     kind : {"tabular", "image"}
-    reading : Reading
     columns : tuple of Column
         How the columns of a table were understood; empty for pictures.
     steps, best_step : int
         Optimisation steps done, and the one whose weights were kept; 0 for a closed-form model.
     n_held_out : int
         Normals that nothing was fitted on, behind the p-values and the threshold.
-    threshold : Threshold
     metrics : dict of str to float
         What was measured at the end of training.
     model : str
@@ -149,6 +147,7 @@ def finish(
     reading: Reading,
     to: Destination,
     started: float,
+    columns: tuple[Column, ...] = (),
     figures: Mapping[str, Figure] | None = None,
 ) -> TrainingReport:
     """Save and register a fitted detector, and say what came of its training.
@@ -159,21 +158,20 @@ def finish(
     ----------
     detector : BaseVAEDetector
         Fitted.
-    reading : Reading
-    to : Destination
     started : float
         `time.perf_counter` at the beginning.
+    columns : tuple of Column
+        How the columns of a table were understood.
     figures : mapping of str to Figure, optional
         More figures for the run.
     """
     folder = None if to.folder is None else detector.save(to.folder)
     registered = None if to.name is None else _register(detector, to.name, to, figures)
     records = detector.history_.records
-    schema: Any = getattr(detector, "schema_", None)
     return TrainingReport(
         kind=detector.kind,
         reading=reading,
-        columns=() if schema is None else schema.columns,
+        columns=columns,
         steps=int(records[-1]["step"]) if records else 0,
         best_step=int(detector.history_.best_step),
         n_held_out=detector.calibration_.n,

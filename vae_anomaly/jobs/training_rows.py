@@ -81,7 +81,6 @@ class TrainingHistories:
     Parameters
     ----------
     files : sequence of path
-    columns : EntityColumns
 
     Raises
     ------
@@ -123,7 +122,7 @@ class TrainingHistories:
         )
         return frame[self._kept(frame)].reset_index(drop=True)
 
-    def extend(self, pieces: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+    def extend(self, pieces: Iterable[tuple[int, pa.Table]]) -> Iterator[tuple[int, pa.Table]]:
         """Give pieces of `files` their features, and leave out the warm-up.
 
         Entities, times, amounts and features of one file at a time are held.
@@ -199,8 +198,8 @@ def read_training_rows(
     labelled = _labels_of_pieces(files, label, id_column)
     drawn = secrets.randbits(32) if seed is None else seed
     pieces = _pieces(files) if histories is None else histories.extend(_pieces(files))
-    tell = progress or null_progress
-    return _read_sample(files, pieces, labelled, groups, sample_rows, drawn, tell)
+    progress = progress or null_progress
+    return _read_sample(files, pieces, labelled, groups, sample_rows, drawn, progress)
 
 
 def _split(frame: pd.DataFrame, label: str | None, id_column: str | None) -> TrainingRows:
@@ -227,7 +226,7 @@ def _labels_of_pieces(
 
 def _read_sample(
     files: Sequence[Path],
-    pieces: Iterable[tuple[int, Any]],
+    pieces: Iterable[tuple[int, pa.Table]],
     labels: PieceLabels | None,
     groups: str | None,
     sample_rows: int,
@@ -261,7 +260,7 @@ def _read_sample(
     )
 
 
-def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, Any]]:
+def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, pa.Table]]:
     """Yield the pieces of all files with the file's number, refusing other columns."""
     columns: list[str] = []
     for place, file in enumerate(files):
@@ -271,18 +270,18 @@ def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, Any]]:
             yield place, table
 
 
-def _marked(labels: PieceLabels | None, table: Any) -> Bools:
+def _marked(labels: PieceLabels | None, table: pa.Table) -> Bools:
     """Say which rows are labelled as anomalies, shape (N,)."""
     if labels is None:
         return np.zeros(len(table), dtype=np.bool_)
     return np.asarray(labels.of(_column(table, labels.column, "label")) == 1.0, dtype=np.bool_)
 
 
-def _only(table: Any, rows: Bools) -> Any:
+def _only(table: pa.Table, rows: Bools) -> pa.Table:
     return table if rows.all() else table.filter(pa.array(rows))
 
 
-def _column(table: Any, name: str, what: str) -> pd.Series[Any]:
+def _column(table: pa.Table, name: str, what: str) -> pd.Series:
     if name not in table.column_names:
         _check_column(pd.DataFrame(columns=table.column_names), name, what)
     return as_frame(table.select([name]))[name]
@@ -337,7 +336,7 @@ def _some_times(file: Path, columns: EntityColumns) -> pd.DataFrame:
     return frame.iloc[:: -(-len(frame) // ROWS_TO_INFER) or 1]
 
 
-def _beside(table: Any, features: pd.DataFrame) -> Any:
+def _beside(table: pa.Table, features: pd.DataFrame) -> pa.Table:
     """Return an Arrow table with the features as further columns; missing where they are NaN."""
     for name in features:
         cells = pa.array(features[name].to_numpy(), from_pandas=True)
