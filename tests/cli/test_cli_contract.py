@@ -89,9 +89,11 @@ def test_an_old_name_does_what_the_new_one_does_and_says_so(name, command, old, 
     for param in command.params:
         if param.required:
             needed += [param.opts[0], "1"] if isinstance(param, click.Option) else ["1"]
+    kind = next(param.type for param in command.params if new in param.opts)
+    value = kind.choices[0] if isinstance(kind, click.Choice) else "0.25"
     params = []
     for option in (old, new):
-        with command.make_context(name, [*needed, option, "0.25"]) as context:
+        with command.make_context(name, [*needed, option, value]) as context:
             params.append(context.params)
     assert params[0] == params[1]
     note = f"{old} is now called {new}; the old name goes with the next version\n"
