@@ -36,7 +36,6 @@ class ViewExamination:
 
     Parameters
     ----------
-    model : ViewModel
     numbers : ndarray of shape (N, D), float64
         Encoded rows.
     """
@@ -75,7 +74,6 @@ class TableExamination:
 
     Parameters
     ----------
-    model : TabularModel
     frame : DataFrame of N typed rows
     table : EncodedTable
         The same rows.

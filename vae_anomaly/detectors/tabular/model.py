@@ -49,8 +49,6 @@ class ViewModel:
 
     Parameters
     ----------
-    view : View
-    network : RowNetwork
     spread : ndarray of shape (Z,), float64
         Mean posterior standard deviation of each latent over training rows, at least .03.
     latents, data : ExemplarMemory
@@ -115,8 +113,6 @@ class TabularModel:
 
     Parameters
     ----------
-    schema : Schema
-    encoder : TableEncoder
     views : tuple of ViewModel
         The last one is the one whose likelihood is reported.
     elbo : TermSurprise or None

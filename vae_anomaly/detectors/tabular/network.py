@@ -9,14 +9,14 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from vae_anomaly.arrays import Arrays, Floats32, Ints
+from vae_anomaly.persistence import Json
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
 from vae_anomaly.vae.family import ModelDescription, build_model
 from vae_anomaly.vae.model import VAEOutput
@@ -75,7 +75,7 @@ class RowNetwork(Protocol):
     def draw(self, params: Tensor, generator: Generator) -> Tensor:
         """Draw targets (N, n_targets) from the likelihood of parameters (N, n_params)."""
 
-    def shape(self) -> dict[str, Any]:
+    def shape(self) -> Json:
         """Return what makes the same network again, as JSON values."""
 
     def weights(self) -> Arrays:
@@ -146,7 +146,7 @@ class StackedNetwork:
         """Draw targets from the likelihood, (N, n_targets)."""
         return self.likelihood.sample(params.unsqueeze(0), generator)[0]
 
-    def shape(self) -> dict[str, Any]:
+    def shape(self) -> Json:
         """Return what `from_state` needs, as JSON values."""
         vae = self.vae
         shape = {
@@ -164,7 +164,7 @@ class StackedNetwork:
         return {name: value.numpy() for name, value in self.vae.state_dict().items()}
 
     @classmethod
-    def from_state(cls, shape: Mapping[str, Any], weights: Arrays) -> StackedNetwork:
+    def from_state(cls, shape: Json, weights: Arrays) -> StackedNetwork:
         """Make the network again, in evaluation mode."""
         layout = TargetLayout(tuple(shape["gaussian"]), tuple(shape["classes"]))
         with torch.random.fork_rng(devices=[]):
@@ -296,7 +296,7 @@ class FamilyNetwork(nn.Module):
         """Draw features from the likelihood, (N, asked)."""
         return self.model.likelihood.sample(params, generator)
 
-    def shape(self) -> dict[str, Any]:
+    def shape(self) -> Json:
         """Return what `from_state` needs, as JSON values."""
         return {
             "description": self.description.to_dict(),
@@ -310,7 +310,7 @@ class FamilyNetwork(nn.Module):
         return {name: value.numpy() for name, value in self.model.state_dict().items()}
 
     @classmethod
-    def from_state(cls, shape: Mapping[str, Any], weights: Arrays) -> FamilyNetwork:
+    def from_state(cls, shape: Json, weights: Arrays) -> FamilyNetwork:
         """Make the network again, in evaluation mode."""
         network = cls(
             ModelDescription.from_dict(shape["description"]),
@@ -368,7 +368,7 @@ def evidence_of(
     )
 
 
-def build_network(shape: Mapping[str, Any], weights: Arrays) -> RowNetwork:
+def build_network(shape: Json, weights: Arrays) -> RowNetwork:
     """Make a network from its shape and weights; one without a description is stacked."""
     kind = FamilyNetwork if "description" in shape else StackedNetwork
     return kind.from_state(shape, weights)

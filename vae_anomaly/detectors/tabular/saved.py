@@ -11,7 +11,6 @@ JSON stands in the ``preprocessing`` of a `DetectorState`. Arrays have a prefix 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
@@ -22,7 +21,7 @@ from vae_anomaly.detectors.tabular.encode.views import make_view
 from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
 from vae_anomaly.detectors.tabular.network import build_network
-from vae_anomaly.persistence import DetectorState
+from vae_anomaly.persistence import DetectorState, Json
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import TermSurprise
 
@@ -30,9 +29,9 @@ WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of m
 POWER_BEFORE = 2.0  # were saved without them
 
 
-def header_of(model: TabularModel) -> dict[str, Any]:
+def header_of(model: TabularModel) -> Json:
     """Return what a model is besides its arrays, as JSON values."""
-    header: dict[str, Any] = {
+    header: Json = {
         "encoder": model.encoder.to_dict(),
         "views": [{"name": v.name, "vae": v.network.shape()} for v in model.views],
         "term_weights": dict(model.term_weights),
@@ -43,7 +42,7 @@ def header_of(model: TabularModel) -> dict[str, Any]:
     return header
 
 
-def entity_header(model: TabularModel) -> dict[str, Any]:
+def entity_header(model: TabularModel) -> Json:
     """Return the columns of the histories; nothing without entities, as ever."""
     return {} if model.entities is None else {"entities": model.entities.columns.to_dict()}
 
@@ -103,7 +102,7 @@ def _view_arrays(model: ViewModel) -> Arrays:
     return {"spread": model.spread, **_named(parts)}
 
 
-def _view_from(name: str, shape: Mapping[str, Any], weights: Arrays, arrays: Arrays) -> ViewModel:
+def _view_from(name: str, shape: Json, weights: Arrays, arrays: Arrays) -> ViewModel:
     condition = _under("condition", arrays)
     return ViewModel(
         view=make_view(name).from_state(_under("view", arrays)),
@@ -131,7 +130,7 @@ def _named(parts: Mapping[str, Arrays]) -> Arrays:
     return {f"{part}.{name}": array for part, own in parts.items() for name, array in own.items()}
 
 
-def _under(part: str, arrays: Mapping[str, Any]) -> Arrays:
+def _under(part: str, arrays: Arrays) -> Arrays:
     """Return the arrays of one part, without its prefix."""
     start = f"{part}."
     return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
+from vae_anomaly.persistence import Json
 
 Series = pd.Series  # of one column, typed by the schema
 
@@ -33,7 +34,6 @@ class Feature:
 
     Parameters
     ----------
-    name : str
     owners : tuple of int
         Columns that it is made of.
     fixed : bool
@@ -103,14 +103,15 @@ class ColumnEncoder(ABC):
     def refit(self, cells: Series) -> ColumnEncoder:
         """Return the same layout with the statistics of other cells."""
 
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return everything as JSON values."""
+        return {"kind": self.kind, **vars(self)}
 
     @classmethod
-    @abstractmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
+    def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
+        return cls(**{name: value for name, value in fields.items() if name != "kind"})
 
 
 @dataclass(frozen=True)
@@ -219,22 +220,6 @@ class NumericColumn(ColumnEncoder):
         position = np.searchsorted(levels, filled).clip(0, len(levels) - 1)
         return np.where(levels[position] == filled, position, len(levels)).astype(np.int64)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "kind": self.kind, "name": self.name, "boolean": self.boolean, "fill": self.fill,
-            "indicator": self.indicator, "quantiles": list(self.quantiles),
-            "levels": list(self.levels), "shares": list(self.shares),
-            "gap_share": self.gap_share, "integer": self.integer,
-        }  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
-        """Make the encoder again."""
-        fields = {k: v for k, v in state.items() if k != "kind"}
-        lists = {name: tuple(fields[name]) for name in ("quantiles", "levels", "shares")}
-        return cls(**{**fields, **lists})
-
 
 @dataclass(frozen=True)
 class CategoricalColumn(ColumnEncoder):
@@ -257,7 +242,7 @@ class CategoricalColumn(ColumnEncoder):
     counts: dict[str, int]
     n: int
     other: bool
-    _index: pd.Index[Any] = field(init=False, repr=False, compare=False)
+    _index: pd.Index = field(init=False, repr=False, compare=False)
     _table: Ints = field(init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "categorical"
@@ -341,7 +326,7 @@ class CategoricalColumn(ColumnEncoder):
         table = np.array([level.get(v, rest) for v in self.counts] + [self.n_codes - 1])
         return np.asarray(table[position], dtype=np.int64)  # position -1 is the last: never seen
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return everything as JSON values."""
         return {
             "kind": self.kind, "name": self.name, "levels": list(self.levels),
@@ -350,7 +335,7 @@ class CategoricalColumn(ColumnEncoder):
         }  # fmt: skip
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
+    def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
         counts = dict(zip(state["values"], state["counts"], strict=True))
         return cls(state["name"], tuple(state["levels"]), counts, state["n"], state["other"])
@@ -361,7 +346,7 @@ def _numbers(cells: Series) -> Floats:
     return np.clip(numbers, -LARGEST, LARGEST)
 
 
-def _summary(known: Floats) -> dict[str, Any]:
+def _summary(known: Floats) -> Json:
     return {
         "fill": float(np.quantile(known, 0.5, method="lower")),
         "quantiles": tuple(np.quantile(known, QUANTILES, method="nearest").tolist()),

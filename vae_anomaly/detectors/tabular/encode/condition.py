@@ -89,10 +89,8 @@ class Condition:
 
         Parameters
         ----------
-        encoder : TableEncoder
         column : int
             As `find_condition` returns it.
-        view : View
         viewed : ndarray of shape (N, D), float32
             Training rows as the view shows them.
         """
@@ -147,7 +145,6 @@ class Condition:
 
         Parameters
         ----------
-        feature : int
         told : ndarray of shape (N,)
         like : ndarray of shape (N, D), float32
             Rows as `apply` returns them, whose conditions are meant.

@@ -25,7 +25,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,7 @@ from vae_anomaly.detectors.tabular.encode.timestamps import (
     encoder_from_dict,
 )
 from vae_anomaly.errors import DataError, NotEnoughDataError
+from vae_anomaly.persistence import Json
 
 logger = logging.getLogger(__name__)
 
@@ -272,7 +273,7 @@ class TableEncoder:
         ]
         return (*own, *between)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return everything as JSON values."""
         return {
             "columns": [column.to_dict() for column in self.columns],
@@ -281,7 +282,7 @@ class TableEncoder:
         }
 
     @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
+    def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
         return cls(
             [encoder_from_dict(column) for column in state["columns"]],
@@ -290,7 +291,7 @@ class TableEncoder:
         )
 
 
-def _is_constant(cells: pd.Series[Any]) -> bool:
+def _is_constant(cells: pd.Series) -> bool:
     missing = cells.isna().to_numpy()
     if missing.any():
         return bool(missing.all())
@@ -298,7 +299,7 @@ def _is_constant(cells: pd.Series[Any]) -> bool:
     return bool((values == values[0]).all())
 
 
-def _fit_column(column: ColumnLike, series: pd.Series[Any]) -> tuple[ColumnEncoder | None, str]:
+def _fit_column(column: ColumnLike, series: pd.Series) -> tuple[ColumnEncoder | None, str]:
     """Return the encoder of a column, or None and the reason why it carries nothing."""
     if series.isna().all():
         return None, "every cell is missing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     NumericColumn,
     Series,
 )
+from vae_anomaly.persistence import Json
 
 DAY_S = 86_400.0
 
@@ -120,22 +121,6 @@ class TimestampColumn(ColumnEncoder):
         other = TimestampColumn.fit(self.name, cells)
         return replace(other, clock=self.clock, indicator=self.indicator, gap_share=self.gap_share)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "kind": self.kind, "name": self.name, "clock": self.clock, "indicator": self.indicator,
-            "fill_s": self.fill_s, "first_s": self.first_s, "last_s": self.last_s,
-            "gap_share": self.gap_share, "hours": list(self.hours),
-            "weekdays": list(self.weekdays),
-        }  # fmt: skip
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
-        """Make the encoder again."""
-        fields = {k: v for k, v in state.items() if k != "kind"}
-        lists = {name: tuple(fields[name]) for name in ("hours", "weekdays")}
-        return cls(**{**fields, **lists})
-
 
 def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampColumn) -> Floats:
     """Return second - first in days, shape (N,); that of the medians where one is empty."""
@@ -144,7 +129,7 @@ def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampC
     return np.asarray(np.where(np.isnan(difference), usual, difference) / DAY_S)
 
 
-def encoder_from_dict(state: dict[str, Any]) -> ColumnEncoder:
+def encoder_from_dict(state: Json) -> ColumnEncoder:
     """Make any column's encoder from what its `to_dict` returned."""
     kinds: tuple[type[ColumnEncoder], ...] = (NumericColumn, CategoricalColumn, TimestampColumn)
     return {cls.kind: cls for cls in kinds}[state["kind"]].from_dict(state)

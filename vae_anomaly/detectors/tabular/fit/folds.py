@@ -66,11 +66,9 @@ def plan_rows(
 
     Parameters
     ----------
-    n_rows : int
     groups : ndarray of shape (N,), int64, optional
     max_rows : int
         Most rows that one detector is fitted on.
-    rng : numpy Generator
     n_folds : int
         Folds where rows are scarce.
     max_memory_rows : int

@@ -77,7 +77,6 @@ def plan_memory(
 
     Parameters
     ----------
-    fold : Fold
     groups : ndarray of shape (N,), int64, optional
         No group has rows on both sides.
     n_exemplars : int
@@ -87,7 +86,6 @@ def plan_memory(
         would vouch for every category that is new.
     checked : bool
         Whether the rows are normal. Of others no summary is made: it would keep the anomalies.
-    seed : int
     """
     rows = np.concatenate([fold.fit, fold.more])
     everyone = MemoryRows(rows[~unseen[rows]], rows[:0], seed)
@@ -124,7 +122,6 @@ def remember(
 
     Parameters
     ----------
-    view : View
     network : RowNetwork
         Trained.
     viewed : ndarray of shape (N, D), float32

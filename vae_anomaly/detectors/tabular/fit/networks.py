@@ -172,7 +172,6 @@ def _target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
 
     Parameters
     ----------
-    encoder : TableEncoder
     typed : bool
         True asks for the codes of the discrete columns and the numbers of the others; False for
         every feature as a Gaussian.

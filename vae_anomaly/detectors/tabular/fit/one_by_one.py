@@ -42,8 +42,6 @@ def train_alone(
         Every row as the view shows it, (N, D) float32; which of them to use; and the condition.
     column : int or None
         Column of the condition, which is never hidden.
-    settings : TableSettings
-    progress : Progress, optional
 
     Returns
     -------

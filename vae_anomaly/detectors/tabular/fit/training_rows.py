@@ -107,7 +107,6 @@ def infer_schema(
 
     Parameters
     ----------
-    frame : DataFrame
     kinds : mapping of str to str, optional
         Kinds that stand whatever the values say.
     groups : array or str, optional
@@ -161,7 +160,6 @@ def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Int
     weights : array of shape (N,) or None
         A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability
         0.3.
-    n_rows : int
     rng : numpy Generator
         Asked only where a weight is no whole number.
 

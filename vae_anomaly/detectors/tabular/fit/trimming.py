@@ -95,7 +95,6 @@ def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
 
     Parameters
     ----------
-    fold : Fold
     strange : ndarray of shape (N,)
         Of each row of ``fold.fit``; higher = more anomalous.
     contamination : float in (0, 0.5)

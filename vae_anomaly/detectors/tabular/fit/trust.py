@@ -53,7 +53,6 @@ def trust_in_vae(
 
     Parameters
     ----------
-    network : RowNetwork
     rows : ndarray of shape (N, D), float32
         Normal rows, as the view shows them, that the network did not train on.
     known : ndarray of shape (M, D), float32

@@ -36,7 +36,6 @@ def choose_exemplars(rows: Floats32, n: int, n_even: int, rng: np.random.Generat
         Exemplars, at most N.
     n_even : int
         How many of them are a uniform draw; at least 1 and at most ``n``.
-    rng : numpy Generator
 
     Returns
     -------

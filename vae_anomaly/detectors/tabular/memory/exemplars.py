@@ -132,7 +132,6 @@ class ExemplarMemory:
     ----------
     vectors : ndarray of shape (M, D), float32
         Exemplars in random order.
-    projection : Projection
     eps : float
         Smallest distance that counts, in the vectors' unit.
     scale : ndarray of shape (M,), float64
@@ -189,7 +188,6 @@ class ExemplarMemory:
             In random order.
         groups : ndarray of shape (M,), int64, optional
             Exemplars of one group are not neighbours of each other here.
-        max_components : int
         n_groups : int
             Fewer are faster and miss a neighbour more often.
         nearest : int
@@ -374,7 +372,6 @@ def _largest(values: Floats32, k: int, keys: Floats) -> Ints:
     Parameters
     ----------
     values : ndarray of shape (CHUNK, G), float32
-    k : int
     keys : ndarray of shape (CHUNK, G), float64
         Is written over.
     """
