@@ -70,11 +70,11 @@ def calls(monkeypatch) -> Counter[str]:
 def test_a_flagged_row_is_encoded_once_and_searched_for_once_in_each_memory(
     detector, strange, calls
 ):
-    seen = detector.examine(strange)
-    flagged = np.flatnonzero(detector.calibration_.p_value(seen.raw_score) < 0.05)
-    some = seen.take(flagged)
+    examination = detector.examine(strange)
+    flagged = np.flatnonzero(detector.calibration_.p_value(examination.raw_score) < 0.05)
+    some = examination.take(flagged)
     assert len(detector.reasons_of(some)) == len(flagged) > 0
-    seen.evidence_table()
+    examination.evidence_table()
     assert calls["transform"] == 1
     assert calls["search"] == 4  # two views, each with a memory of latents and one of rows
     assert calls["evidence"] == 2  # the second draws, for the importance-weighted bound
@@ -99,13 +99,13 @@ def test_what_is_only_scored_is_not_explained(detector, strange, monkeypatch):
 @pytest.mark.parametrize("which", ["detector", "conditional"])
 def test_answers_from_one_examination_are_those_asked_one_by_one(which, strange, request):
     detector = request.getfixturevalue(which)
-    seen = detector.examine(strange)
-    np.testing.assert_array_equal(seen.raw_score, detector.assess(strange)["raw_score"])
+    examination = detector.examine(strange)
+    np.testing.assert_array_equal(examination.raw_score, detector.assess(strange)["raw_score"])
     pd.testing.assert_frame_equal(
-        seen.evidence_table(), detector.evidence(strange), check_exact=True
+        examination.evidence_table(), detector.evidence(strange), check_exact=True
     )
-    assert detector.reasons_of(seen, top=2) == detector.reasons(strange, top=2)
-    np.testing.assert_array_equal(seen.main.means, detector.transform(strange))
+    assert detector.reasons_of(examination, top=2) == detector.reasons(strange, top=2)
+    np.testing.assert_array_equal(examination.main.means, detector.transform(strange))
 
 
 @pytest.mark.parametrize("which", ["detector", "conditional"])
@@ -114,10 +114,10 @@ def test_some_rows_of_an_examination_answer_as_these_rows_alone(
     which, asked_before, strange, request
 ):
     detector, places = request.getfixturevalue(which), np.array([9, 2, 7])
-    seen, alone = detector.examine(strange), strange.iloc[places]
+    examination, alone = detector.examine(strange), strange.iloc[places]
     if asked_before:
-        seen.evidence_table()
-    some = seen.take(places)
+        examination.evidence_table()
+    some = examination.take(places)
     np.testing.assert_array_equal(some.raw_score, detector.assess(alone)["raw_score"])
     pd.testing.assert_frame_equal(some.evidence_table(), detector.evidence(alone), check_exact=True)
     assert detector.reasons_of(some) == detector.reasons(alone)
@@ -125,15 +125,25 @@ def test_some_rows_of_an_examination_answer_as_these_rows_alone(
 
 
 def test_no_rows_are_examined_to_nothing(detector, strange):
-    seen = detector.examine(strange).take(np.empty(0, dtype=np.int64))
-    assert (len(seen), seen.raw_score.shape, detector.reasons_of(seen)) == (0, (0,), [])
+    examination = detector.examine(strange).take(np.empty(0, dtype=np.int64))
+    assert (len(examination), examination.raw_score.shape, detector.reasons_of(examination)) == (
+        0,
+        (0,),
+        [],
+    )
 
 
-def test_long_tables_are_scored_in_blocks_as_in_one(detector, monkeypatch):
+def test_of_a_long_table_the_scores_are_kept_and_the_features_are_not(detector, monkeypatch):
     rows = orders(300, seed=8)
     whole = detector.anomaly_score(rows)
     monkeypatch.setattr("vae_anomaly.detectors.tabular.examination.BLOCK", 64)
-    np.testing.assert_array_equal(detector.anomaly_score(rows), whole)
+    examination = detector.examine(rows)
+    np.testing.assert_array_equal(detector.calibration_.anomaly_score(examination.raw_score), whole)
+    assert set(vars(examination)) == {"model", "frame", "raw_score"}
+    few = np.array([3, 250])
+    some = examination.take(few)
+    np.testing.assert_array_equal(some.raw_score, examination.raw_score[few])
+    assert detector.reasons_of(some) == detector.reasons(rows.iloc[few])
 
 
 def test_a_changed_parameter_changes_no_fitted_model(detector, strange, tmp_path):

@@ -28,7 +28,7 @@ from vae_anomaly.data.tables.read import fingerprint
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
-from vae_anomaly.detectors.tabular.examination import TableExamination, examine, raw_scores
+from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.explain import explain
 from vae_anomaly.detectors.tabular.fit.fitting import fit_table, plan_folds, training_metrics
 from vae_anomaly.detectors.tabular.fit.training_rows import counted_rows, infer_schema, only_real
@@ -291,7 +291,7 @@ class TabularVAEDetector(
         Its ``raw_score`` is what `assess` turns into a verdict. ``take(places)`` gives some of the
         rows, of which `reasons_of` says what is unusual. What answers nothing is not computed.
         """
-        return examine(self.model_, self._typed(X))
+        return TableExamination(self.model_, self._typed(X))
 
     def evidence(self, X: object) -> pd.DataFrame:
         """Return what each kind of evidence says, in nats; higher = more anomalous.
@@ -414,7 +414,7 @@ class TabularVAEDetector(
         return tags
 
     def _raw_score(self, X: object) -> Floats:
-        return raw_scores(self.model_, self._typed(X))
+        return self.examine(X).raw_score
 
     def _decode(self, z: Floats32) -> pd.DataFrame:
         return decoded(self.model_, z, commonest_condition(self.model_, len(z)))

@@ -1,17 +1,18 @@
 """One pass over rows, and all that it yields: every answer about a row is read from it.
 
-``examine(model, frame)`` encodes the rows once. What more is asked of them (neighbours, terms,
-likelihood) is computed with the first question and kept, so that a score costs no more than itself,
-and its evidence, contributions and reasons nothing twice. `TableExamination.take` gives some of the
-rows with everything that is known of them: score all, then ask for the reasons of those that are
-flagged.
+Rows are encoded once. What is asked of them (neighbours, terms, likelihood) is computed with the
+first question and kept, so that a score costs no more than itself, and its evidence, contributions
+and reasons nothing twice. `TableExamination.take` gives some of the rows with everything that is
+known of them: score all, then ask for the reasons of those that are flagged.
+
+Of more than `BLOCK` rows, only the score is kept: their features would fill the memory.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final, TypeVar, Union
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,12 @@ from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import fuse
 
 IW_DRAWS: Final = 64
-BLOCK: Final = 16_384  # rows held as features at a time where only their score is wanted
+BLOCK: Final = 16_384
 
-Answer = Floats | Floats32 | dict[str, Floats] | Neighbourhood | Evidence
+Answer = Union[
+    Floats, Floats32, dict[str, Floats], Neighbourhood, Evidence, EncodedTable,
+    "tuple[ViewExamination, ...]",
+]  # fmt: skip
 Examination = TypeVar("Examination", "ViewExamination", "TableExamination")
 
 
@@ -75,20 +79,24 @@ class TableExamination:
     Parameters
     ----------
     frame : DataFrame of N typed rows
-    table : EncodedTable
-        The same rows.
-    views : tuple of ViewExamination
-        In the order of the model's views.
     """
 
     model: TabularModel
     frame: pd.DataFrame
-    table: EncodedTable
-    views: tuple[ViewExamination, ...]
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.table)
+        return len(self.frame)
+
+    @cached_property
+    def table(self) -> EncodedTable:
+        """The rows as numbers."""
+        return self.model.encoder.transform(self.frame)
+
+    @cached_property
+    def views(self) -> tuple[ViewExamination, ...]:
+        """What each view of the model finds."""
+        return tuple(ViewExamination(view, self.table.numbers) for view in self.model.views)
 
     @property
     def main(self) -> ViewExamination:
@@ -142,19 +150,21 @@ class TableExamination:
     @cached_property
     def raw_score(self) -> Floats:
         """The score that is calibrated and explained; under a condition, -ln p within it, nats."""
-        scale, unscaled = self.model.scale, self.unscaled_score
-        if scale is None or not len(unscaled):
-            return unscaled
-        return scale(unscaled, self.model.condition_codes(self.table))
+        if not 0 < len(self) <= BLOCK:
+            starts = range(0, len(self), BLOCK)
+            blocks = (self.frame.iloc[start : start + BLOCK] for start in starts)
+            scores = [TableExamination(self.model, block).raw_score for block in blocks]
+            return np.concatenate([np.empty(0), *scores])
+        if self.model.scale is None:
+            return self.unscaled_score
+        return self.model.scale(self.unscaled_score, self.model.condition_codes(self.table))
 
     def take(self, rows: Ints) -> TableExamination:
         """Return what is known of some rows, by their places.
 
         Their answers are those of all rows, to the last bit.
         """
-        views = tuple(view.take(rows) for view in self.views)
-        some = TableExamination(self.model, self.frame.iloc[rows], self.table.take(rows), views)
-        return _informed(some, self, rows)
+        return _informed(TableExamination(self.model, self.frame.iloc[rows]), self, rows)
 
     def evidence_table(self) -> pd.DataFrame:
         """Return what each kind of evidence says, in nats; see `TabularVAEDetector.evidence`."""
@@ -175,19 +185,6 @@ class TableExamination:
         return evidence_of(network, viewed, target, iw_draws=iw_draws)
 
 
-def examine(model: TabularModel, frame: pd.DataFrame) -> TableExamination:
-    """Encode typed rows, once for all that is asked of them."""
-    table = model.encoder.transform(frame)
-    views = tuple(ViewExamination(view, table.numbers) for view in model.views)
-    return TableExamination(model, frame, table, views)
-
-
-def raw_scores(model: TabularModel, frame: pd.DataFrame) -> Floats:
-    """Return the raw score of typed rows, shape (N,), block by block: nothing else is kept."""
-    blocks = (frame.iloc[start : start + BLOCK] for start in range(0, len(frame), BLOCK))
-    return np.concatenate([np.empty(0), *(examine(model, block).raw_score for block in blocks)])
-
-
 def _informed(some: Examination, whole: Examination, rows: Ints) -> Examination:
     """Give an examination of some rows the answers that were found with all of them."""
     known = vars(some)
@@ -200,4 +197,6 @@ def _taken(answer: Answer, rows: Ints) -> Answer:
         return answer[rows]
     if isinstance(answer, dict):
         return {name: values[rows] for name, values in answer.items()}
+    if isinstance(answer, tuple):
+        return tuple(view.take(rows) for view in answer)
     return answer.take(rows)

@@ -15,7 +15,7 @@ from vae_anomaly.detectors.latent_space import (
     seeded_generator,
 )
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.examination import examine
+from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.input import typed_rows
 from vae_anomaly.detectors.tabular.model import TabularModel
 from vae_anomaly.errors import ConfigError
@@ -113,7 +113,7 @@ def augment(
     refuse_taken_name(features)
     rows = rows.reset_index(drop=True)
     earlier = synthetic_rows(rows)
-    means = examine(model, typed_rows(rows[~earlier], model.schema)).main.means
+    means = TableExamination(model, typed_rows(rows[~earlier], model.schema)).main.means
     generator = seeded_generator(random_state)
     more = generated(model, fitted_sampler(sampler, means).sample(n, generator), generator)
     columns = {

@@ -20,7 +20,7 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import find_condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.examination import TableExamination, examine
+from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.fit.collapse import latent_health
 from vae_anomaly.detectors.tabular.fit.folds import Fold, held_out_groups, only_used, plan_rows
 from vae_anomaly.detectors.tabular.fit.memories import (
@@ -123,7 +123,7 @@ def fit_table(
     groups = None if rows.groups is None else rows.groups[kept]
     models, fitted, history = _fit_models(used, schema, folds, groups, settings, progress)
     held_out = [
-        examine(model, used.iloc[fold.held_out])
+        TableExamination(model, used.iloc[fold.held_out])
         for model, fold in zip(models, folds, strict=True)
         if len(fold.held_out)
     ]
@@ -318,7 +318,7 @@ def training_metrics(
         "val_nll": float(records[-1]["val_nll"]),
         "val_kl": float(records[-1]["val_kl"]),
         "best_step": float(fitted.history.best_step),
-        **latent_health(examine(model, fitted.rows).main, beta),
+        **latent_health(TableExamination(model, fitted.rows).main, beta),
         "threshold": threshold,
         "trust_in_vae": model.trust,
         "trust_in_elbo": model.trust_in_elbo,
