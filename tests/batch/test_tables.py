@@ -175,14 +175,14 @@ def test_no_score_that_is_not_finite_ever_counts_as_normal(cells, table_model, t
 def test_model_without_a_number_for_a_row_quarantines_it(days, table_model, tmp_path, monkeypatch):
     from vae_anomaly import TabularVAEDetector
 
-    honest = TabularVAEDetector._raw_score
+    honest = TabularVAEDetector.examine
 
     def broken(self, rows):
-        raw = honest(self, rows)
-        raw[rows["amount"].to_numpy() > 80.0] = np.nan
-        return raw
+        examination = honest(self, rows)
+        examination.raw_score[rows["amount"].to_numpy() > 80.0] = np.nan
+        return examination
 
-    monkeypatch.setattr(TabularVAEDetector, "_raw_score", broken)
+    monkeypatch.setattr(TabularVAEDetector, "examine", broken)
     score_tables(table_model, days, tmp_path / "out", max_bad_fraction=1.0)
     expected = sum((pd.read_parquet(path)["amount"] > 80.0).sum() for path in days.iterdir())
     totals = read_manifest(tmp_path / "out")["totals"]

@@ -8,7 +8,7 @@ from cli.evaluation_fixtures import labelled_transactions, write_labelled_surfac
 from PIL import Image
 
 from vae_anomaly import load_detector
-from vae_anomaly.evaluation.inspection import strangeness
+from vae_anomaly.evaluation.inspection import score_in_words
 
 
 @pytest.fixture
@@ -74,6 +74,6 @@ def test_a_row_of_a_picture_is_refused(call, image_model):
 
 def test_words_grow_with_strangeness_and_mark_extrapolation(table_model):
     n = load_detector(table_model).calibration_.n
-    assert "ordinary" in strangeness(0.1, 0.8, n)
-    assert strangeness(1.5, 0.03, n, "rows") == "as strange as 1 in 31 normal rows"
-    assert "extrapolated" in strangeness(9.0, 1 / (n + 1), n)
+    assert "ordinary" in score_in_words(0.1, 0.8, n)
+    assert score_in_words(1.5, 0.03, n, "rows") == "as strange as 1 in 31 normal rows"
+    assert "extrapolated" in score_in_words(9.0, 1 / (n + 1), n)

@@ -13,7 +13,7 @@ from tracking.real_models import image_model, surface, table_model, transactions
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, load_detector
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.evaluation import score_items
-from vae_anomaly.evaluation.scorefiles import read_scores
+from vae_anomaly.evaluation.items import read_scores
 from vae_anomaly.persistence import read_model, write_model
 
 QUICK = {"preset": "fast", "max_steps": 20, "hidden": 8, "random_state": 0}

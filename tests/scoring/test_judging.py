@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from vae_anomaly.errors import CalibrationError, DataError, ImageError
-from vae_anomaly.metrics import is_flagged
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.judging import (
     Fault,
@@ -31,10 +30,6 @@ def halves(items):
         if item < 0:
             raise CalibrationError("1 of 1 raw scores are not finite")
     return [item // 2 for item in items]
-
-
-def test_a_flag_is_a_score_above_the_threshold():
-    assert is_flagged([0.9, 1.0, 1.1], 1.0).tolist() == [False, False, True]
 
 
 def test_all_items_are_answered_in_one_call_where_none_is_refused():

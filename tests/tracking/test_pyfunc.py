@@ -60,9 +60,14 @@ def test_row_that_cannot_be_scored_never_comes_out_as_normal(cell, code, table_m
 
 def test_score_that_is_not_finite_never_comes_out_as_normal(table_model, monkeypatch):
     predictor = _load_pyfunc(table_model)
-    monkeypatch.setattr(
-        predictor.detector, "_raw_score", lambda rows: np.array([np.nan, 0.0, -np.inf, np.inf])
-    )
+    examine = predictor.detector.examine
+
+    def without_numbers(rows):
+        seen = examine(rows)
+        vars(seen)["raw_score"] = np.array([np.nan, 0.0, -np.inf, np.inf])
+        return seen
+
+    monkeypatch.setattr(predictor.detector, "examine", without_numbers)
     answers = predictor.predict(transactions(4, seed=9))
     assert answers["is_anomaly"].tolist() == [True, False, True, True]
     assert answers["status"].str.startswith("nonfinite_score").tolist() == [True, False, True, True]

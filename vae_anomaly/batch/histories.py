@@ -28,7 +28,7 @@ from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 
 logger = logging.getLogger(__name__)
@@ -103,9 +103,7 @@ class HistoryChain:
             If it is damaged, or of other columns.
         """
         spans = {partition.key: _span(partition, entities) for partition in plan}
-        given = [HistoryFile(entities.until or 0, entities.digest())]
-        given += states_of(state, entities.columns) if state is not None else []
-        return cls(root, entities.columns, spans, tuple(given))
+        return cls(root, entities.columns, spans, tuple(given_files(entities, state)))
 
     def in_order(self, plan: Iterable[Partition]) -> list[Partition]:
         """Sort partitions by their newest time; those without any come last."""
@@ -243,6 +241,21 @@ class HistoryNight:
                 "%s: the histories that it goes on from end at %s, more than a day before it",
                 partition.key, time_text(start.until),
             )  # fmt: skip
+
+
+def refuse_state(state: str | Path | None) -> None:
+    """Refuse a state that is given to a model without entities."""
+    if state is not None:
+        raise ConfigError(
+            f"The model compares no row with an entity's past, so it has no use for the state "
+            f"{state}. Leave --state out, or train with --entity."
+        )
+
+
+def given_files(entities: EntityHistories, state: str | Path | None) -> list[HistoryFile]:
+    """Return the model's own histories and those of the state that was asked for."""
+    asked = [] if state is None else states_of(state, entities.columns)
+    return [HistoryFile(entities.until or 0, entities.digest()), *asked]
 
 
 def latest_before(time_ns: int, states: Iterable[HistoryFile]) -> HistoryFile | None:

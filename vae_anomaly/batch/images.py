@@ -20,9 +20,10 @@ from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.images.bit_depth import stretch
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
+from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.judging import Fault, all_at_once, faults_in, judge_sound, one_by_one
+from vae_anomaly.scoring.judging import Fault, faults_in, one_by_one
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector
@@ -56,10 +57,10 @@ class _Scored:
 
     file: SourceFile
     pixels: Pixels
+    heat: Floats32
     score: float
     p_value: float
     is_anomaly: bool
-    heat: Floats32
 
 
 def score_images(
@@ -86,7 +87,7 @@ def score_images(
     at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large images
     for start in range(0, len(partition.files), at_once):
         files = partition.files[start : start + at_once]
-        scored = _score(files, model, detector, counts)
+        scored = _score(files, detector, counts)
         rows += [_answer(one, model, output, detector.heat_level_, partition.key) for one in scored]
         counts.rows_in += len(files)
         progress("images", counts.rows_in, len(partition.files))
@@ -101,38 +102,31 @@ def score_images(
     return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
 
 
-def _score(
-    files: Sequence[SourceFile], model: ScoringModel, detector: ImageDetector, counts: Counts
-) -> list[_Scored]:
+def _score(files: Sequence[SourceFile], detector: ImageDetector, counts: Counts) -> list[_Scored]:
     """Score a few images; note those that cannot be decoded, then those that have no score."""
-    pixels = one_by_one(files, lambda file: decode_image(file.path))
-    _set_aside(files, faults_in(pixels), counts)
-    decoded = [
-        (file, image)
-        for file, image in zip(files, pixels, strict=True)
-        if not isinstance(image, Fault)
+    decoded = one_by_one(files, lambda file: decode_image(file.path))
+    _set_aside(files, faults_in(decoded), counts)
+    sound = [
+        (file, pixels)
+        for file, pixels in zip(files, decoded, strict=True)
+        if not isinstance(pixels, Fault)
     ]
-    looks = all_at_once(decoded, lambda some: _examined(some, detector))
-    raw = np.array([np.nan if isinstance(look, Fault) else look[0] for look in looks])
-    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, model.threshold, "picture")
-    _set_aside([file for file, _ in decoded], verdicts.faults, counts)
-    values = zip(verdicts.score, verdicts.p_value, verdicts.is_anomaly, strict=True)
+    conditions = [file.condition for file, _ in sound] if detector.condition else None
+    judged = judge_images(detector, [pixels for _, pixels in sound], conditions)
+    verdicts = judged.verdicts
+    _set_aside([file for file, _ in sound], verdicts.faults, counts)
     return [
         _Scored(
-            file, stretch(image, detector.white_), float(score), float(p_value), bool(flag), look[1]
+            file,
+            stretch(pixels, detector.white_),
+            heat,
+            float(verdicts.score[i]),
+            float(verdicts.p_value[i]),
+            bool(verdicts.is_anomaly[i]),
         )
-        for (file, image), look, (score, p_value, flag) in zip(decoded, looks, values, strict=True)
-        if not isinstance(look, Fault) and np.isfinite(score)
+        for i, ((file, pixels), heat) in enumerate(zip(sound, judged.heatmaps, strict=True))
+        if heat is not None and verdicts.faults[i] is None
     ]
-
-
-def _examined(
-    images: Sequence[tuple[SourceFile, Pixels]], detector: ImageDetector
-) -> list[tuple[float, Floats32]]:
-    """Return raw score and heat map of each image."""
-    conditions = [file.condition for file, _ in images] if detector.condition else None
-    seen = detector.examine([pixels for _, pixels in images], conditions=conditions)
-    return list(zip(seen.raw_score.tolist(), seen.heatmap, strict=True))
 
 
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:

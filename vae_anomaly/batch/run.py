@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vae_anomaly.batch.histories import HistoryChain
+from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.job import RunSummary, run_plan
 from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
 from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.tables import check_table
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.devices import check_workers, device_name
-from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.tracking import ResolvedModel, resolve
@@ -163,14 +163,10 @@ def _chain(
     state: str | Path | None,
 ) -> HistoryChain | None:
     """Return how histories go from file to file; None for a model that has none."""
-    if entities is not None:
-        return HistoryChain.of(plan, entities, out, state)
-    if state is not None:
-        raise ConfigError(
-            f"The model compares no row with an entity's past, so it has no use for the state "
-            f"{state}. Leave --state out, or train with --entity."
-        )
-    return None
+    if entities is None:
+        refuse_state(state)
+        return None
+    return HistoryChain.of(plan, entities, out, state)
 
 
 def _pinned(found: ResolvedModel, kind: str) -> ScoringModel:

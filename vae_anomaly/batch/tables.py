@@ -12,16 +12,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.tables.read import iter_batches
+from vae_anomaly.detectors.judged import judge_rows, row_faults
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.judging import Fault
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
@@ -134,12 +136,12 @@ class _Ids:
             return [f"{self.name}#{row + 1}" for row in frame.index]
         return _texts(frame[self.column])
 
-    def fault(self, identifier: str | None, row: int) -> tuple[str, str] | None:
-        """Return code and message where the id does not name one row."""
+    def fault(self, identifier: str | None, row: int) -> Fault | None:
+        """Say where the id does not name one row."""
         if identifier is None:
-            return "missing_id", f"column {self.column!r} is empty, so the row has no name"
+            return Fault("missing_id", f"column {self.column!r} is empty, so the row has no name")
         if self.repeated is not None and self.repeated[row]:
-            return "duplicate_id", f"the id {identifier!r} was given to an earlier row"
+            return Fault("duplicate_id", f"the id {identifier!r} was given to an earlier row")
         return None
 
 
@@ -156,65 +158,37 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
 
 
 def _score_rows(
-    frame: pd.DataFrame, ids: _Ids, model: ScoringModel, detector: Any, counts: Counts
-) -> Any:
+    frame: pd.DataFrame, ids: _Ids, model: ScoringModel, detector: TableDetector, counts: Counts
+) -> pa.Table:
     """Score the good rows of one piece; note the bad ones."""
     names = ids.of(frame)
-    faults: list[tuple[str, str] | None] = [
+    faults = [
         ids.fault(name, row) or fault
-        for name, row, fault in zip(
-            names, frame.index, detector.schema_.bad_rows(frame), strict=True
-        )
+        for name, row, fault in zip(names, frame.index, row_faults(detector, frame), strict=True)
     ]
-    good = np.array([fault is None for fault in faults], dtype=bool)
-    raw = np.full(len(frame), np.nan)
-    rows = detector.schema_.cast(frame[good])
-    if good.any():
-        raw[good] = detector._raw_score(rows)
-    for position in np.flatnonzero(good & ~np.isfinite(raw)):
-        faults[position] = ("nonfinite_score", "the model gave no finite number for this row")
-    scored = good & np.isfinite(raw)
-    for position in np.flatnonzero(~scored):
-        row = int(frame.index[int(position)]) + 1
-        code, message = faults[position] or ("unknown", "not scored")
-        source = f"{ids.name}, row {row}"
-        counts.set_aside(BadItem(names[position] or f"{ids.name}#{row}", code, message, source))
-    kept = [name for name, ok in zip(names, scored, strict=True) if ok]
-    table = _answers(kept, raw[scored], rows[np.isfinite(raw[good])], model, detector)
-    counts.rows_in += len(frame)
-    counts.rows_out += len(table)
-    counts.rows_flagged += int(np.sum(table.column("is_anomaly").to_numpy()))
-    return table
-
-
-def _answers(
-    ids: list[str | None], raw: Floats, rows: pd.DataFrame, model: ScoringModel, detector: Any
-) -> Any:
-    score = detector.calibration_.anomaly_score(raw) if raw.size else raw
-    p_value = detector.calibration_.p_value(raw) if raw.size else raw
-    flagged = score > model.threshold
+    judged = judge_rows(detector, frame, faults)
+    verdicts = judged.verdicts
+    for name, row, fault in zip(names, frame.index, verdicts.faults, strict=True):
+        if fault is not None:
+            source = f"{ids.name}, row {row + 1}"
+            name_or_row = name or f"{ids.name}#{row + 1}"
+            counts.set_aside(BadItem(name_or_row, fault.code, fault.message, source))
+    scored, reasons = verdicts.is_scored, judged.reasons(N_REASONS)
+    places = np.flatnonzero(scored).tolist()
+    texts = [[*reasons.get(place, []), *[None] * N_REASONS] for place in places]
     columns = {
-        "id": ids,
-        "score": score,
-        "p_value": p_value,
-        "is_anomaly": flagged,
-        **_reasons(rows, flagged, detector),
-        "model_version": [model.version] * raw.size,
-        "threshold": np.full(raw.size, model.threshold),
+        "id": [names[place] for place in places],
+        "score": verdicts.score[scored],
+        "p_value": verdicts.p_value[scored],
+        "is_anomaly": verdicts.is_anomaly[scored],
+        **{f"reason_{k + 1}": [row[k] for row in texts] for k in range(N_REASONS)},
+        "model_version": [model.version] * len(places),
+        "threshold": np.full(len(places), model.threshold),
     }
+    counts.rows_in += len(frame)
+    counts.rows_out += len(places)
+    counts.rows_flagged += int(np.sum(verdicts.is_anomaly[scored]))
     return pa.table(columns, schema=TABLE_SCHEMA)
-
-
-def _reasons(rows: pd.DataFrame, flagged: Bools, detector: Any) -> dict[str, list[str | None]]:
-    """Say for each flagged row what made it strange; nothing for the others."""
-    columns: list[list[str | None]] = [[None] * len(rows) for _ in range(N_REASONS)]
-    positions = np.flatnonzero(flagged)
-    if positions.size:
-        texts = detector.reasons(rows.iloc[positions], top=N_REASONS)
-        for position, told in zip(positions, texts, strict=True):
-            for place, text in enumerate(told[:N_REASONS]):
-                columns[place][position] = text
-    return {f"reason_{k + 1}": column for k, column in enumerate(columns)}
 
 
 def _texts(cells: pd.Series[Any]) -> list[str | None]:

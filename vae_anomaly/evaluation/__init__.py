@@ -14,9 +14,13 @@ from __future__ import annotations
 
 from vae_anomaly.evaluation.gate import GateResult, Requirement, run_gate
 from vae_anomaly.evaluation.inspection import Inspection, inspect_images, inspect_rows
-from vae_anomaly.evaluation.items import held_out_normals, score_items, with_held_out
+from vae_anomaly.evaluation.items import (
+    held_out_normals,
+    read_scores,
+    score_items,
+    with_held_out,
+)
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
-from vae_anomaly.evaluation.scorefiles import read_scores
 from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.compare import Comparison, compare, require_same_scale
 from vae_anomaly.thresholds.items import ScoredItems

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from vae_anomaly.batch.histories import HistoryFile, latest_before, load_state, states_of
-from vae_anomaly.data.tables.entity_histories import time_text
-from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.batch.histories import (
+    HistoryFile,
+    given_files,
+    latest_before,
+    load_state,
+    refuse_state,
+)
+from vae_anomaly.data.tables.entity_histories import EntityHistories, time_text
+from vae_anomaly.errors import DataError
 
 DAY_NS = 86_400_000_000_000
 logger = logging.getLogger(__name__)
 
 
-def with_past(detector: Any, frame: pd.DataFrame, state: str | Path | None = None) -> pd.DataFrame:
+def with_past(
+    entities: EntityHistories | None, frame: pd.DataFrame, state: str | Path | None = None
+) -> pd.DataFrame:
     """Return rows with the features that are relative to their entities' past.
 
     Parameters
     ----------
-    detector : TabularVAEDetector
-        Without entities, the rows are returned as they are.
+    entities : EntityHistories or None
+        The model's own; without entities, the rows are returned as they are.
     frame : DataFrame
         All rows of the time that is looked at, in any order; nothing of them is remembered.
     state : path, optional
@@ -36,26 +43,21 @@ def with_past(detector: Any, frame: pd.DataFrame, state: str | Path | None = Non
     ConfigError
         If a state is given and the model has no entities.
     """
-    entities = detector.entities_
     if entities is None:
-        if state is not None:
-            raise ConfigError(
-                f"The model compares no row with an entity's past, so it has no use for the state "
-                f"{state}. Leave --state out."
-            )
+        refuse_state(state)
         return frame
     entities.columns.check(frame)
     span = entities.span(frame)
     if span is None:
         return pd.DataFrame(entities.blank(frame))
-    start = _start(detector, span, state)
+    start = _start(entities, span, state)
     return pd.DataFrame(load_state(start, entities).extend(frame))
 
 
-def _start(detector: Any, span: tuple[int, int], state: str | Path | None) -> HistoryFile:
-    entities = detector.entities_
-    states = [HistoryFile(entities.until or 0, entities.digest())]
-    states += states_of(state, entities.columns) if state is not None else []
+def _start(
+    entities: EntityHistories, span: tuple[int, int], state: str | Path | None
+) -> HistoryFile:
+    states = given_files(entities, state)
     found = latest_before(span[1], states)
     if found is None:
         raise DataError(

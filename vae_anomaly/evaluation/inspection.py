@@ -1,29 +1,33 @@
-"""Why one item was flagged or not: score, p-value in words, evidence, reasons, regions, picture."""
+"""Why one item was flagged or not: score, p-value in words, evidence, reasons, regions, card."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vae_anomaly.data.images.bit_depth import stretch
-from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.detectors.judged import judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.judging import Verdicts, judge
 from vae_anomaly.thresholds.record import one_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.arrays import Floats32, Indices
     from vae_anomaly.detectors.images.heatmaps import Region
+    from vae_anomaly.detectors.protocol import Detector, ImageDetector, TableDetector
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,14 @@ class Inspection:
     is_extrapolated: bool
     threshold: float
     words: str
-    evidence: dict[str, float]
-    reasons: tuple[str, ...]
+    evidence: dict[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
     contributions: dict[str, float] = field(default_factory=dict)
     regions: tuple[dict[str, float], ...] = ()
     picture: str | None = None
 
 
-def strangeness(score: float, p_value: float, n: int, noun: str = "items") -> str:
+def score_in_words(score: float, p_value: float, n: int, noun: str = "items") -> str:
     """Say an anomaly score in words.
 
     Parameters
@@ -83,9 +87,9 @@ def strangeness(score: float, p_value: float, n: int, noun: str = "items") -> st
 
     Examples
     --------
-    >>> strangeness(2.4, 0.004, 5000, "rows")
+    >>> score_in_words(2.4, 0.004, 5000, "rows")
     'as strange as 1 in 251 normal rows'
-    >>> strangeness(0.2, 0.63, 5000, "rows")
+    >>> score_in_words(0.2, 0.63, 5000, "rows")
     'ordinary: 63 in 100 normal rows are at least as strange'
     """
     if score > np.log10(n + 1.0):
@@ -102,7 +106,7 @@ def strangeness(score: float, p_value: float, n: int, noun: str = "items") -> st
 
 
 def find_rows(
-    detector: Any,
+    detector: TableDetector,
     item: str,
     *,
     row: int | None = None,
@@ -140,7 +144,7 @@ def find_rows(
     file, _, number = item.rpartition(":")
     if file and number.isdigit() and not Path(item).exists():
         item, row = file, int(number)
-    frame, name = with_past(detector, read_table(item), state), Path(item).name
+    frame, name = with_past(detector.entities_, read_table(item), state), Path(item).name
     if identifier is not None:
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:
@@ -152,7 +156,9 @@ def find_rows(
     return frame.iloc[chosen], [f"{name}:{i + 1}" for i in chosen]
 
 
-def _rows_of_id(detector: Any, frame: pd.DataFrame, identifier: str, item: str) -> Any:
+def _rows_of_id(
+    detector: TableDetector, frame: pd.DataFrame, identifier: str, item: str
+) -> Indices:
     column = detector.schema_.id_column
     if column is None:
         raise ConfigError("The model knows no id column. Name the row by number: FILE:ROW.")
@@ -162,17 +168,21 @@ def _rows_of_id(detector: Any, frame: pd.DataFrame, identifier: str, item: str) 
     return found
 
 
-def _strangest(detector: Any, frame: pd.DataFrame, top: int) -> Any:
+def _strangest(detector: TableDetector, frame: pd.DataFrame, top: int) -> Indices:
     detector.schema_.check(frame)
-    fine = np.flatnonzero(detector.schema_.bad_rows(frame).isna().to_numpy())
-    if not fine.size:
+    verdicts = judge_rows(detector, frame, row_faults(detector, frame)).verdicts
+    if not verdicts.is_scored.any():
         raise DataError("No row of the table can be read. Try: vae-anomaly data check")
-    scores = detector.anomaly_score(frame.iloc[fine])
-    return fine[np.argsort(-scores, kind="stable")[:top]]
+    order = np.argsort(-verdicts.score, kind="stable")  # what has no score comes last
+    return order[: min(top, int(verdicts.is_scored.sum()))]
 
 
 def inspect_rows(
-    detector: Any, rows: pd.DataFrame, names: Sequence[str] | None = None, *, top: int = 3
+    detector: TableDetector,
+    rows: pd.DataFrame,
+    names: Sequence[str] | None = None,
+    *,
+    top: int = 3,
 ) -> list[Inspection]:
     """Explain rows of a table.
 
@@ -193,43 +203,48 @@ def inspect_rows(
     DataError
         If a cell cannot be read; SchemaError if columns are missing.
     """
-    verdicts, evidence = detector.assess(rows), detector.evidence(rows)
-    reasons, parts = detector.reasons(rows, top=top), detector.explain(rows)
+    from vae_anomaly.detectors.tabular.explain import explain
+
+    seen = detector.examine(rows)
+    verdicts = judge(seen.raw_score, detector.calibration_, detector.threshold_.value)
+    evidence, parts = seen.evidence_table(), explain(seen)
+    reasons = detector.reasons_of(seen, top)
     named = list(names) if names is not None else [f"row {i + 1}" for i in range(len(rows))]
     return [
-        Inspection(
-            **_verdict(detector, verdicts.iloc[i], "rows"),
-            id=named[i],
-            evidence={str(k): float(v) for k, v in evidence.iloc[i].items()},
+        replace(
+            _inspection(detector, verdicts, i, named[i], "rows"),
+            evidence=_plain(evidence.iloc[i]),
             reasons=tuple(reasons[i]),
-            contributions=_largest(parts.iloc[i]),
+            contributions=_plain(parts.iloc[i].sort_values(ascending=False, kind="stable")),
         )
         for i in range(len(rows))
     ]
 
 
-def _largest(parts: pd.Series[Any]) -> dict[str, float]:
-    ordered = parts.sort_values(ascending=False, kind="stable")
-    return {str(name): float(value) for name, value in ordered.items()}
+def _inspection(
+    detector: Detector, verdicts: Verdicts, place: int, name: str, noun: str
+) -> Inspection:
+    score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
+    return Inspection(
+        id=name,
+        anomaly_score=score,
+        p_value=p_value,
+        is_anomaly=bool(verdicts.is_anomaly[place]),
+        is_extrapolated=bool(verdicts.is_extrapolated[place]),
+        threshold=float(detector.threshold_.value),
+        words=score_in_words(score, p_value, detector.calibration_.n, noun),
+    )
 
 
-def _verdict(detector: Any, verdict: pd.Series[Any], noun: str) -> dict[str, Any]:
-    score, p_value = float(verdict["anomaly_score"]), float(verdict["p_value"])
-    return {
-        "anomaly_score": score,
-        "p_value": p_value,
-        "is_anomaly": bool(verdict["is_anomaly"]),
-        "is_extrapolated": bool(verdict["is_extrapolated"]),
-        "threshold": float(detector.threshold_.value),
-        "words": strangeness(score, p_value, detector.calibration_.n, noun),
-    }
+def _plain(values: pd.Series) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
 
 
 # ------------------------------------------------------------------ pictures
 
 
 def inspect_images(
-    detector: Any,
+    detector: ImageDetector,
     items: Sequence[str | Path],
     out: str | Path | None = None,
     *,
@@ -262,7 +277,7 @@ def inspect_images(
     paths = _paths(items)
     done = []
     for i, (name, path) in enumerate(paths, start=1):
-        done.append(_inspect_picture(detector, name, path, out, top))
+        done.append(_inspect_image(detector, name, path, out, top))
         tell("inspect", i, len(paths))
     return done
 
@@ -279,44 +294,35 @@ def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
     return found
 
 
-def _inspect_picture(
-    detector: Any, name: str, path: Path, out: str | Path | None, top: int
+def _inspect_image(
+    detector: ImageDetector, name: str, path: Path, out: str | Path | None, top: int
 ) -> Inspection:
     from vae_anomaly.detectors.images.heatmaps import enlarge, find_regions
 
-    picture = stretch(decode_image(path), detector.white_)
+    pixels = stretch(decode_image(path), detector.white_)
     seen = detector.examine([path])
-    heat = enlarge(seen.heatmap, (picture.shape[0], picture.shape[1]))[0]
+    heat = enlarge(seen.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
-    score = float(seen.anomaly_score[0])
-    verdict = {
-        "anomaly_score": score,
-        "p_value": float(seen.p_value[0]),
-        "is_anomaly": score > detector.threshold_.value,
-        "is_extrapolated": bool(detector.calibration_.is_extrapolated(seen.raw_score)[0]),
-    }
-    inspection = Inspection(
-        **_verdict(detector, verdict, "pictures"),  # type: ignore[arg-type]  # fields of Inspection, by name
-        id=name,
-        evidence={str(k): float(v) for k, v in seen.evidence.iloc[0].items()},
+    verdicts = judge(seen.raw_score, detector.calibration_, detector.threshold_.value)
+    inspection = replace(
+        _inspection(detector, verdicts, 0, name, "pictures"),
+        evidence=_plain(seen.evidence.iloc[0]),
         reasons=tuple(detector.reasons([path], top=top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )
     if out is None:
         return inspection
-    return _with_card(inspection, picture, heat, regions, detector.heat_level_, Path(out))
+    return _with_card(inspection, pixels, heat, regions, detector.heat_level_, Path(out))
 
 
 def _with_card(
     inspection: Inspection,
-    picture: Any,
-    heat: Any,
+    pixels: Pixels,
+    heat: Floats32,
     regions: Sequence[Region],
     level: float,
     out: Path,
 ) -> Inspection:
-    from dataclasses import replace
-
     from vae_anomaly.reports.cards import inspection_card
     from vae_anomaly.reports.files import write_figure
 
@@ -325,6 +331,6 @@ def _with_card(
         f"{inspection.id}   {verdict}   score {inspection.anomaly_score:.2f} "
         f"(threshold {inspection.threshold:.2f})\n{inspection.words}"
     )
-    figure = inspection_card(picture, heat, regions, level=level, title=title)
+    figure = inspection_card(pixels, heat, regions, level=level, title=title)
     flat = inspection.id.strip("/").replace("/", "__").removesuffix(".png")
     return replace(inspection, picture=str(write_figure(figure, out / f"{flat}.png")))

@@ -1,47 +1,67 @@
-"""Items with their scores and what is known of them, from pictures, tables or the model itself."""
+"""Scored items: of images or tables, of the model's own normals, or from a file of scores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, list_images
-from vae_anomaly.data.tables.cells import read_numbers, read_text
+from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.labels import column_of, find_labels
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.errors import ConfigError, DataError, ImageError
+from vae_anomaly.detectors.judged import judge_images, judge_rows, row_faults
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.detectors.protocol import AnyDetector, Detector, ImageDetector, TableDetector
+
+Source = str | Path | Sequence[str | Path]
+
 BLOCK_ROWS = 8192
-BLOCK_PICTURES = 32
+BLOCK_IMAGES = 32
 PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
+MOST_NAMED = 10  # items whose faults are logged
+SCORE_NAMES = ("score", "anomaly_score")
 logger = logging.getLogger(__name__)
 
 
-def held_out_normals(detector: Any) -> ScoredItems:
+@dataclass(frozen=True)
+class _Columns:
+    """Where a table says what its rows are."""
+
+    labels: str | None
+    groups: str | None
+    amounts: str | None
+    by: Sequence[str] = ()
+    id_column: str | None = None
+
+
+def held_out_normals(detector: Detector) -> ScoredItems:
     """Return the normals that the model held out of its own training, as scored items."""
     scores = detector.calibration_.reference_scores()
     groups = detector.calibration_groups_
     ids = np.array([f"held-out {i + 1}" for i in range(len(scores))], dtype=object)
+    members = None if groups is None else groups.astype(object)
     counted = "" if groups is None else f" in {len(np.unique(groups)):,} groups"
     source = f"{len(scores):,} normals{counted} held out of training"
-    return with_held_out(ScoredItems(ids, scores, groups=groups, source=source), detector)
+    return with_held_out(ScoredItems(ids, scores, groups=members, source=source), detector)
 
 
-def with_held_out(items: ScoredItems, detector: Any) -> ScoredItems:
+def with_held_out(items: ScoredItems, detector: Detector) -> ScoredItems:
     """Add what the scores were calibrated on, for policies that count p-values."""
     return replace(
         items,
@@ -51,8 +71,8 @@ def with_held_out(items: ScoredItems, detector: Any) -> ScoredItems:
 
 
 def score_items(
-    detector: Any,
-    source: Any,
+    detector: AnyDetector,
+    source: Source,
     *,
     labels: str | None = None,
     groups: str | None = None,
@@ -95,108 +115,116 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
-        frame = with_past(detector, read_table(source), state)
-        columns = (labels, groups, amounts, by)
-        return _score_rows(detector, frame, *columns, str(source), tell)
+        frame = with_past(detector.entities_, read_table(source), state)
+        columns = _Columns(labels, groups, amounts, by, detector.schema_.id_column)
+        return _score_rows(detector, frame, columns, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
-    return _score_pictures(detector, list_images(source, split="test"), by, str(source), tell)
+    return _score_images(detector, list_images(source, split="test"), by, str(source), tell)
 
 
 def _score_rows(
-    detector: Any,
-    frame: pd.DataFrame,
-    labels: str | None,
-    groups: str | None,
-    amounts: str | None,
-    by: Sequence[str],
-    source: str,
-    tell: Progress,
+    detector: TableDetector, frame: pd.DataFrame, columns: _Columns, source: str, tell: Progress
 ) -> ScoredItems:
-    detector.schema_.check(frame)
-    id_column = detector.schema_.id_column
-    named = id_column if id_column in frame.columns else None
+    schema, name = detector.schema_, columns.id_column
+    schema.check(frame)
     numbers = np.array([f"row {i + 1}" for i in range(len(frame))], dtype=object)
-    ids = numbers if named is None else np.asarray(read_text(frame[named]))
+    ids = read_text(frame[name]) if name in frame.columns else None
+    items, marks = _described(frame, numbers if ids is None else ids, ids, columns, source)
+    generated = synthetic_rows(frame, [column.name for column in schema.features])
+    faults = row_faults(detector, frame)
+    bad = np.array([fault is not None for fault in faults], dtype=np.bool_) & ~generated
+    unlabelled = ~bad & ~generated & ~np.isfinite(marks)
+    keep = np.flatnonzero(~(bad | generated | unlabelled))
+    _require_some(keep, len(frame), source)
+    scores = np.full(len(frame), np.nan)
+    for start in range(0, len(keep), BLOCK_ROWS):
+        places = keep[start : start + BLOCK_ROWS]
+        verdicts = judge_rows(detector, frame.iloc[places], [None] * len(places)).verdicts
+        scores[places] = verdicts.score
+        for place, fault in zip(places, verdicts.faults, strict=True):
+            faults[place] = fault
+        tell("score rows", min(start + BLOCK_ROWS, len(keep)), len(keep))
+    asked = np.flatnonzero(~generated & ~unlabelled)
+    left_out = _left_out(items.ids[asked], [faults[place] for place in asked]) | _counts(
+        synthetic=int(generated.sum()), **{"without a label": int(unlabelled.sum())}
+    )
+    return replace(items, scores=scores, left_out=left_out).take(np.isfinite(scores))
+
+
+def _described(
+    frame: pd.DataFrame, ids: Objects, keys: Objects | None, columns: _Columns, source: str
+) -> tuple[ScoredItems, Floats]:
+    """Return rows as items that have no scores yet, and their labels: NaN where one is missing.
+
+    ``keys`` are what a file of labels may name the rows by.
+    """
     marks, kinds = np.zeros(len(frame)), None
-    if labels is not None:
-        marks, kinds = find_labels(labels, frame, ids if named else None, id_column)
-    made = synthetic_rows(frame, [column.name for column in detector.schema_.features])
-    bad = detector.schema_.bad_rows(frame).notna().to_numpy() & ~made
-    unlabelled = ~bad & ~made & ~np.isfinite(marks)
-    keep = ~(bad | made | unlabelled)
-    _require_some(keep, source)
+    if columns.labels is not None:
+        marks, kinds = find_labels(columns.labels, frame, keys, columns.id_column)
+    groups, amounts = columns.groups, columns.amounts
     items = ScoredItems(
-        ids=ids,
-        scores=np.zeros(len(frame)),
-        labels=None if labels is None else marks == 1.0,
+        ids=np.asarray(ids, dtype=object),
+        scores=np.full(len(frame), np.nan),
+        labels=None if columns.labels is None else marks == 1.0,
         kinds=kinds,
         groups=None if groups is None else read_text(column_of(frame, groups, "--groups")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--stake"))[0],
-        by={name: read_text(column_of(frame, name, "--by")) for name in by},
-        left_out=_counts(unreadable=bad, synthetic=made, **{"without a label": unlabelled}),
+        by={name: read_text(column_of(frame, name, "--by")) for name in columns.by},
         source=source,
     )
-    scores = _row_scores(detector, frame[keep], tell)
-    return replace(items.take(keep), scores=scores)
+    return items, marks
 
 
-def _row_scores(detector: Any, frame: pd.DataFrame, tell: Progress) -> Floats:
-    parts = []
-    for start in range(0, len(frame), BLOCK_ROWS):
-        parts.append(detector.anomaly_score(frame.iloc[start : start + BLOCK_ROWS]))
-        tell("score rows", min(start + BLOCK_ROWS, len(frame)), len(frame))
-    return np.concatenate(parts)
-
-
-def _score_pictures(
-    detector: Any, listed: list[ImageItem], by: Sequence[str], source: str, tell: Progress
+def _score_images(
+    detector: ImageDetector, listed: list[ImageItem], by: Sequence[str], source: str, tell: Progress
 ) -> ScoredItems:
     known = [item for item in listed if item.is_anomaly is not None]
+    n_unlabelled = len(listed) - len(known) if known else 0
     listed = known or listed  # where some are labelled the others are left out
-    without = len(listed) - len(known) if known else 0
-    scores, heat, good = [], [], []
-    for start in range(0, len(listed), BLOCK_PICTURES):
-        for item, score, maps in _examined(detector, listed[start : start + BLOCK_PICTURES]):
-            good.append(item)
-            scores.append(score)
-            heat.append(maps)
-        tell("score pictures", min(start + BLOCK_PICTURES, len(listed)), len(listed))
-    _require_some(np.ones(len(good), dtype=np.bool_), source)
+    scores, maps, faults = _examined(detector, listed, tell)
+    good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
+    _require_some(good, len(listed), source)
     outlined = [i for i, item in enumerate(good) if item.is_anomaly is False or item.mask]
     marked = any(item.mask for item in good)
+    kinds = [item.kind or ("anomaly" if item.is_anomaly else "good") for item in good]
     return ScoredItems(
         ids=np.array([item.id for item in good], dtype=object),
-        scores=np.array(scores),
+        scores=scores,
         labels=np.array([bool(item.is_anomaly) for item in good]) if known else None,
-        kinds=np.array([item.kind or _kind(item) for item in good], dtype=object)
-        if known
-        else None,
+        kinds=np.array(kinds, dtype=object) if known else None,
         groups=_groups(good),
-        by={name: _picture_column(good, name) for name in by},
-        left_out=_totals(unreadable=len(listed) - len(good), **{"without a label": without}),
+        by={name: _image_column(good, name) for name in by},
+        left_out=_left_out([item.id for item in listed], faults)
+        | _counts(**{"without a label": n_unlabelled}),
         masks=tuple(_mask(good[i]) for i in outlined) if marked else (),
-        heat=tuple(heat[i] for i in outlined) if marked else (),
+        heat=tuple(maps[i] for i in outlined) if marked else (),
         source=source,
     )
 
 
-def _examined(detector: Any, items: list[ImageItem]) -> list[tuple[ImageItem, float, Floats32]]:
-    """Score pictures at once, or one by one where one of them cannot be read."""
+def _examined(
+    detector: ImageDetector, listed: list[ImageItem], tell: Progress
+) -> tuple[Floats, list[Floats32], list[Fault | None]]:
+    """Return scores and maps of the images that can be scored, and the faults of all."""
     from vae_anomaly.detectors.images.heatmaps import enlarge
 
-    try:
-        seen = detector.examine(items)
-    except ImageError as err:
-        if len(items) == 1:
-            logger.warning("left out: %s", err)
-            return []
-        return [found for item in items for found in _examined(detector, [item])]
-    maps = enlarge(seen.heatmap, (PIXEL_SIDE, PIXEL_SIDE))
-    return list(zip(items, seen.anomaly_score.tolist(), maps, strict=True))
+    scores: list[float] = []
+    maps: list[Floats32] = []
+    faults: list[Fault | None] = []
+    for start in range(0, len(listed), BLOCK_IMAGES):
+        block = listed[start : start + BLOCK_IMAGES]
+        judged = judge_images(detector, block)
+        faults += judged.verdicts.faults
+        scores += judged.verdicts.score[judged.verdicts.is_scored].tolist()
+        for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):
+            if fault is None and heat is not None:
+                maps.append(enlarge(heat[None], (PIXEL_SIDE, PIXEL_SIDE))[0])
+        tell("score pictures", start + len(block), len(listed))
+    return np.array(scores), maps, faults
 
 
 def _mask(item: ImageItem) -> Bools:
@@ -212,18 +240,14 @@ def _mask(item: ImageItem) -> Bools:
     return np.asarray(covered >= min(0.5, float(covered.max()) or 0.5), dtype=np.bool_)
 
 
-def _kind(item: ImageItem) -> str:
-    return "anomaly" if item.is_anomaly else "good"
-
-
 def _groups(items: list[ImageItem]) -> Objects | None:
     if all(item.group is None for item in items):
         return None
     return np.array([item.group or item.id for item in items], dtype=object)
 
 
-def _picture_column(items: list[ImageItem], name: str) -> Objects:
-    """Return a column of the manifest, or the group, of each picture."""
+def _image_column(items: list[ImageItem], name: str) -> Objects:
+    """Return a column of the manifest, or the group, of each image."""
     known = {"group", *items[0].columns} if items[0].columns else {"group"}
     if name not in known:
         raise ConfigError(
@@ -234,17 +258,119 @@ def _picture_column(items: list[ImageItem], name: str) -> Objects:
     return np.array(values, dtype=object)
 
 
-def _require_some(keep: Bools, source: str) -> None:
-    if not keep.any():
+def _require_some(usable: Sized, n_items: int, source: str) -> None:
+    if not len(usable):
         raise DataError(
-            f"Of {keep.size} items of {source} none can be used: each is unreadable, synthetic or "
+            f"Of {n_items} items of {source} none can be used: each is unreadable, synthetic or "
             "without a label. Check the input with: vae-anomaly data check"
         )
 
 
-def _counts(**masks: Bools) -> dict[str, int]:
-    return _totals(**{reason: int(mask.sum()) for reason, mask in masks.items()})
+def _left_out(ids: Iterable[object], faults: Iterable[Fault | None]) -> dict[str, int]:
+    """Count what could not be scored, by reason, and warn of the first ones by name."""
+    named = [(name, fault) for name, fault in zip(ids, faults, strict=True) if fault is not None]
+    for name, fault in named[:MOST_NAMED]:
+        logger.warning("left out: %s: %s", name, fault)
+    if len(named) > MOST_NAMED:
+        logger.warning("left out: %d more", len(named) - MOST_NAMED)
+    nonfinite = sum(fault.code == NONFINITE for _, fault in named)
+    return _counts(unreadable=len(named) - nonfinite, **{"without a finite score": nonfinite})
 
 
-def _totals(**counts: int) -> dict[str, int]:
+def _counts(**counts: int) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if count}
+
+
+# ------------------------------------------------------------------ scores from a file
+
+
+def read_scores(
+    source: str | Path,
+    *,
+    labels: str | None = None,
+    groups: str | None = None,
+    amounts: str | None = None,
+    id_column: str | None = None,
+) -> tuple[ScoredItems, tuple[str, ...]]:
+    """Read anomaly scores with what is known of their items.
+
+    Parameters
+    ----------
+    source : path
+        The output folder of ``vae-anomaly score``, or a CSV or parquet file with the column
+        ``score`` or ``anomaly_score``.
+    labels : str, optional
+        ``COLUMN`` of the file, or ``FILE:COLUMN`` joined by ``id``.
+    groups, amounts : str, optional
+        Columns of the file.
+    id_column : str, optional
+        What the column of ids is called in the file of labels, if not ``id``.
+
+    Returns
+    -------
+    items : ScoredItems
+        Without rows whose column ``synthetic`` is true.
+    versions : tuple of str
+        Models that made the scores, as far as the file says.
+
+    Raises
+    ------
+    DataError
+        If there is no column of scores, or a score is missing or no number.
+    """
+    frame = _read(Path(source))
+    name = next((n for n in SCORE_NAMES if n in frame.columns), None)
+    if name is None:
+        raise DataError(
+            f"{source} has no column {' or '.join(SCORE_NAMES)}; it has "
+            f"{', '.join(map(str, frame.columns[:20]))}. Give the --out folder of "
+            "`vae-anomaly score`, or the table itself with --input."
+        )
+    frame, generated = _real(frame)
+    keys = read_text(frame["id"]) if "id" in frame.columns else None
+    ids = read_text(frame.index.to_series()) if keys is None else keys
+    columns = _Columns(labels, groups, amounts, id_column=id_column)
+    items, marks = _described(frame, ids, keys, columns, str(source))
+    n_unlabelled = int(np.sum(~np.isfinite(marks)))
+    items = replace(
+        items,
+        scores=_finite(frame[name], str(source)),
+        flagged=_flags(frame),
+        left_out=_counts(synthetic=generated, **{"without a label": n_unlabelled}),
+    )
+    versions = frame["model_version"].unique() if "model_version" in frame.columns else ()
+    return items.take(np.isfinite(marks)), tuple(sorted(str(v) for v in versions))
+
+
+def _read(source: Path) -> pd.DataFrame:
+    from vae_anomaly.batch import read_results
+
+    if (source / "manifest.json").is_file():
+        return read_results(source)
+    return read_table(source)
+
+
+def _real(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Leave out generated rows, and count them."""
+    generated = synthetic_rows(frame)
+    if not generated.any():
+        return frame, 0
+    return frame[~generated].reset_index(drop=True), int(generated.sum())
+
+
+def _flags(frame: pd.DataFrame) -> Bools | None:
+    if "is_anomaly" not in frame.columns:
+        return None
+    values, _ = read_booleans(frame["is_anomaly"])
+    return values == 1 if np.isfinite(values).all() else None
+
+
+def _finite(column: pd.Series, source: str) -> Floats:
+    values, _ = read_numbers(column)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise DataError(
+            f"{bad.size} of {values.size} scores in {source} are missing or no finite numbers; "
+            f"the first is {column.iloc[bad[0]]!r} in row {bad[0] + 1}. Score these items again."
+        )
+    return values

@@ -1,33 +1,40 @@
-"""Latent space to files: a grid of pictures as PNG, rows and latents as a table."""
+"""Latent space to files: a grid of images as PNG, rows and latents as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Floats32
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, ImageItem, list_images
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, list_images
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import mark_generated
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.errors import ConfigError, DataError, ImageError
+from vae_anomaly.detectors.judged import row_faults
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import picture_grid, write_grid
+from vae_anomaly.scoring.judging import Fault, all_at_once
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import AnyDetector, ImageDetector, TableDetector
 
 TABLES: Final = (".parquet", ".pq", ".csv")
 BLOCK_ROWS: Final = 8_192
-BLOCK_PICTURES: Final = 32
+BLOCK_IMAGES: Final = 32
 Mode = Literal["linear", "spherical"]
+SamplerName = Literal["prior", "normal", "gmm"]
+Source = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Written:
 
 
 def write_embedding(
-    detector: Any, source: Any, out: str | Path, progress: Progress | None = None
+    detector: AnyDetector, source: Source, out: str | Path, progress: Progress | None = None
 ) -> Written:
     """Write one row an item: its id and its latents z0, z1, ..., float32.
 
@@ -80,8 +87,10 @@ def write_embedding(
         If ``out`` is no table.
     """
     target, tell = _table(out), progress or null_progress
-    embed = _embed_rows if detector.kind == "tabular" else _embed_pictures
-    ids, latents, total = embed(detector, source, tell)
+    if detector.kind == "tabular":
+        ids, latents, total = _embed_rows(detector, source, tell)
+    else:
+        ids, latents, total = _embed_images(detector, source, tell)
     if not ids:
         raise DataError(f"None of {total} items of {source} can be read. Check the input.")
     names = [f"z{i}" for i in range(latents.shape[1])]
@@ -92,7 +101,12 @@ def write_embedding(
 
 
 def write_samples(
-    detector: Any, n: int, out: str | Path, *, sampler: str = "prior", random_state: int = 0
+    detector: AnyDetector,
+    n: int,
+    out: str | Path,
+    *,
+    sampler: SamplerName = "prior",
+    random_state: int = 0,
 ) -> Written:
     """Write generated items.
 
@@ -105,18 +119,25 @@ def write_samples(
     sampler, random_state
         As `LatentSpaceMixin.sample`.
     """
-    target = _target(detector, out)
-    made = detector.sample(n, sampler=sampler, random_state=random_state)
     if detector.kind == "tabular":
-        return _write_table(mark_generated(made), target)
-    width = ceil(sqrt(n))
-    empty = np.full((-n % width, *made.shape[1:]), np.nan, dtype=made.dtype)
-    grid = np.concatenate([made, empty]).reshape(-1, width, *made.shape[1:])
-    return _write_pictures(grid, target, n)
+        target = _table(out)
+        rows = detector.sample(n, sampler=sampler, random_state=random_state)
+        return _write_table(mark_generated(rows), target)
+    target, width = _png(out), ceil(sqrt(n))
+    images = detector.sample(n, sampler=sampler, random_state=random_state)
+    empty = np.full((-n % width, *images.shape[1:]), np.nan, dtype=images.dtype)
+    grid = np.concatenate([images, empty]).reshape(-1, width, *images.shape[1:])
+    return _write_images(grid, target, n)
 
 
 def write_path(
-    detector: Any, a: str, b: str, out: str | Path, *, steps: int = 10, mode: Mode = "linear"
+    detector: AnyDetector,
+    a: str,
+    b: str,
+    out: str | Path,
+    *,
+    steps: int = 10,
+    mode: Mode = "linear",
 ) -> Written:
     """Write the way from one item to another through latent space.
 
@@ -131,17 +152,18 @@ def write_path(
     steps, mode
         As `LatentSpaceMixin.interpolate`.
     """
-    target = _target(detector, out)
-    ends = _item(detector, a), _item(detector, b)
-    path = detector.interpolate(*ends, steps=steps, mode=mode)
     if detector.kind == "tabular":
-        return _write_table(_keyed(mark_generated(path), {"step": range(steps)}), target)
+        target = _table(out)
+        rows = detector.interpolate(_row(detector, a), _row(detector, b), steps, mode)
+        return _write_table(_keyed(mark_generated(rows), {"step": range(steps)}), target)
+    target = _png(out)
+    images = detector.interpolate(_image(a), _image(b), steps, mode)
     shares = [f"{share:.2g}" for share in np.linspace(0, 1, steps)]
-    return _write_pictures(path[None], target, steps, columns=["A", *shares[1:-1], "B"])
+    return _write_images(images[None], target, steps, columns=["A", *shares[1:-1], "B"])
 
 
 def write_traversal(
-    detector: Any,
+    detector: AnyDetector,
     item: str | None,
     out: str | Path,
     *,
@@ -164,32 +186,32 @@ def write_traversal(
     limit : float
         In sd of the prior.
     """
-    target = _target(detector, out)
-    start = None if item is None else _item(detector, item)
-    chosen = list(detector.leading_latents() if latents is None else latents)
     values = np.linspace(-limit, limit, steps)
-    grid = detector.traverse(start, chosen, values)
     if detector.kind == "tabular":
+        target = _table(out)
+        row = None if item is None else _row(detector, item)
+        chosen = list(detector.leading_latents() if latents is None else latents)
+        rows = detector.traverse(row, chosen, values).reset_index(drop=True)
         keys = {"latent": np.repeat(chosen, steps), "latent_value": np.tile(values, len(chosen))}
-        rows = _keyed(mark_generated(grid.reset_index(drop=True)), keys)
-        return _write_table(rows, target, latents=tuple(chosen))
-    written = _write_pictures(
-        grid,
+        return _write_table(_keyed(mark_generated(rows), keys), target, latents=tuple(chosen))
+    target = _png(out)
+    image = None if item is None else _image(item)
+    chosen = list(detector.leading_latents() if latents is None else latents)
+    written = _write_images(
+        detector.traverse(image, chosen, values),
         target,
         len(chosen) * steps,
         rows=[f"z{latent}" for latent in chosen],
         columns=[f"{value:+.2g}" if value else "0" for value in values],
     )
-    return Written(written.path, written.shape, written.items, latents=tuple(chosen))
+    return replace(written, latents=tuple(chosen))
 
 
 # ------------------------------------------------------------------ what comes in
 
 
-def _item(detector: Any, name: str) -> Any:
-    """Return the picture or the single row that a name stands for."""
-    if detector.kind == "image":
-        return _picture(name)
+def _row(detector: TableDetector, name: str) -> pd.DataFrame:
+    """Return the single row that a name stands for."""
     file, _, place = name.rpartition(":")
     asked = place.removeprefix("id=")
     if Path(name).suffix.lower() in IMAGE_SUFFIXES or not file:
@@ -213,7 +235,7 @@ def _item(detector: Any, name: str) -> Any:
     return rows
 
 
-def _picture(name: str) -> Path:
+def _image(name: str) -> Path:
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
         raise ConfigError(
             f"This model looks at pictures; got {name!r}. Give a picture, such as part_0042.png."
@@ -221,52 +243,44 @@ def _picture(name: str) -> Path:
     return list_images([name])[0].path
 
 
-def _embed_rows(detector: Any, source: Any, tell: Progress) -> tuple[list[str], Floats32, int]:
+def _embed_rows(
+    detector: TableDetector, source: Source, tell: Progress
+) -> tuple[list[str], Floats32, int]:
+    """Return ids and latents of the rows that can be read, and how many there are in all."""
     column = detector.schema_.id_column
     ids: list[str] = []
     latents, total, files = [], 0, list_partitions(source)
     for done, file in enumerate(files, start=1):
-        frame = with_past(detector, read_table(file))
+        frame = with_past(detector.entities_, read_table(file))
         detector.schema_.check(frame)
         numbers = [f"{file.name}#{i + 1}" for i in range(len(frame))]
         named = read_text(frame[column]).tolist() if column in frame.columns else numbers
-        good = np.flatnonzero(detector.schema_.bad_rows(frame).isna().to_numpy())
-        ids += [str(named[i]) for i in good]
-        for start in range(0, len(good), BLOCK_ROWS):
-            block = frame.iloc[good[start : start + BLOCK_ROWS]]
+        sound = np.flatnonzero([fault is None for fault in row_faults(detector, frame)])
+        ids += [str(named[i]) for i in sound]
+        for start in range(0, len(sound), BLOCK_ROWS):
+            block = frame.iloc[sound[start : start + BLOCK_ROWS]]
             latents.append(np.asarray(detector.transform(block), dtype=np.float32))
         total += len(frame)
         tell("embed tables", done, len(files))
     return ids, np.concatenate(latents) if latents else np.empty((0, 0), np.float32), total
 
 
-def _embed_pictures(detector: Any, source: Any, tell: Progress) -> tuple[list[str], Floats32, int]:
+def _embed_images(
+    detector: ImageDetector, source: Source, tell: Progress
+) -> tuple[list[str], Floats32, int]:
+    """Return ids and latents of the images that can be used, and how many there are in all."""
     listed = list_images(source)
-    done: list[tuple[str, Floats32]] = []
-    for start in range(0, len(listed), BLOCK_PICTURES):
-        done += _embedded(detector, listed[start : start + BLOCK_PICTURES])
-        tell("embed pictures", min(start + BLOCK_PICTURES, len(listed)), len(listed))
-    latents = np.stack([z for _, z in done]) if done else np.empty((0, 0), np.float32)
-    return [name for name, _ in done], latents, len(listed)
-
-
-def _embedded(detector: Any, items: list[ImageItem]) -> list[tuple[str, Floats32]]:
-    """Embed pictures at once, or one by one where one of them cannot be read."""
-    try:
-        latents = np.asarray(detector.transform([item.path for item in items]))
-    except ImageError:
-        if len(items) == 1:
-            return []
-        return [found for item in items for found in _embedded(detector, [item])]
-    return list(zip([item.id for item in items], latents, strict=True))
+    latents: list[Floats32 | Fault] = []
+    for start in range(0, len(listed), BLOCK_IMAGES):
+        paths = [item.path for item in listed[start : start + BLOCK_IMAGES]]
+        latents += all_at_once(paths, lambda some: list(detector.transform(some)))
+        tell("embed pictures", len(latents), len(listed))
+    sound = [z for z in latents if not isinstance(z, Fault)]
+    ids = [item.id for item, z in zip(listed, latents, strict=True) if not isinstance(z, Fault)]
+    return ids, np.stack(sound) if sound else np.empty((0, 0), np.float32), len(listed)
 
 
 # ------------------------------------------------------------------ what goes out
-
-
-def _target(detector: Any, out: str | Path) -> Path:
-    """Return where to write, if the file's ending suits the model."""
-    return _table(out) if detector.kind == "tabular" else _png(out)
 
 
 def _table(out: str | Path) -> Path:
@@ -283,7 +297,7 @@ def _png(out: str | Path) -> Path:
     return Path(out)
 
 
-def _keyed(frame: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
+def _keyed(frame: pd.DataFrame, keys: Mapping[str, Iterable[object]]) -> pd.DataFrame:
     """Put columns first that say what each row is; a name that is taken gets an underscore."""
     for place, (name, values) in enumerate(keys.items()):
         free = name
@@ -307,7 +321,7 @@ def _write_table(
     return Written(target, frame.shape, len(frame), left_out or {}, latents)
 
 
-def _write_pictures(
+def _write_images(
     grid: Floats32,
     target: Path,
     items: int,

@@ -148,16 +148,16 @@ def one_by_one(
 
 
 def all_at_once(
-    items: Sequence[Item], answer: Callable[[Sequence[Item]], Iterable[Answer]]
+    items: Sequence[Item | Fault], answer: Callable[[Sequence[Item]], Iterable[Answer]]
 ) -> list[Answer | Fault]:
-    """Answer all items together; where one of them is refused, one by one to find it."""
-    if not items:
-        return []
-    try:
-        return list(answer(items))
-    except REFUSALS as err:
-        if len(items) == 1:
-            return [Fault.of(err)]
+    """Answer all items together; where one is refused, one by one to find it. Faults stay."""
+    sound = [item for item in items if not isinstance(item, Fault)]
+    if len(sound) > 1:
+        try:
+            answers = iter(answer(sound))
+            return [item if isinstance(item, Fault) else next(answers) for item in items]
+        except REFUSALS:
+            pass
     return one_by_one(items, lambda item: next(iter(answer([item]))))
 
 

@@ -1,0 +1,119 @@
+"""From rows or images, some of them bad, to verdicts: the way of batch, MLflow and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vae_anomaly.scoring.judging import Fault, Verdicts, all_at_once, faults_in, judge_sound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vae_anomaly.arrays import Floats32, Indices
+    from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
+    from vae_anomaly.detectors.tabular.examination import TableExamination
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """Verdicts on N rows, and what their reasons are read from.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    detector : TableDetector
+    examination : TableExamination or None
+        Of the sound rows; None where there are none.
+    places : ndarray of int
+        Where these are among all rows.
+    """
+
+    verdicts: Verdicts
+    detector: TableDetector
+    examination: TableExamination | None
+    places: Indices
+
+    def reasons(self, top: int) -> dict[int, list[str]]:
+        """Say what is unusual about each row that was scored and flagged, by its place."""
+        flagged = self.verdicts.is_anomaly & self.verdicts.is_scored
+        chosen = np.flatnonzero(flagged[self.places])
+        if self.examination is None or not chosen.size:
+            return {}
+        texts = self.detector.reasons_of(self.examination.take(chosen), top)
+        return dict(zip(self.places[chosen].tolist(), texts, strict=True))
+
+
+def row_faults(detector: TableDetector, frame: pd.DataFrame) -> list[Fault | None]:
+    """Name the rows that cannot be read, (N,)."""
+    pairs = detector.schema_.bad_rows(frame)
+    return [None if pair is None else Fault(*pair) for pair in pairs]
+
+
+def judge_rows(
+    detector: TableDetector, frame: pd.DataFrame, faults: Sequence[Fault | None]
+) -> JudgedRows:
+    """Score the rows that have no fault, in one pass.
+
+    Parameters
+    ----------
+    detector : TableDetector
+    frame : DataFrame of N rows
+        With the model's columns.
+    faults : sequence of N Fault or None
+        As `row_faults`, and whatever else is known to be wrong.
+    """
+    places = np.flatnonzero([fault is None for fault in faults])
+    examination = detector.examine(frame.iloc[places]) if places.size else None
+    raw = np.full(len(frame), np.nan)
+    if examination is not None:
+        raw[places] = examination.raw_score
+    threshold = detector.threshold_.value
+    verdicts = judge_sound(raw, faults, detector.calibration_, threshold, "row")
+    return JudgedRows(verdicts, detector, examination, places)
+
+
+@dataclass(frozen=True)
+class JudgedImages:
+    """Verdicts on N images, and their heat maps (float32, sd of held-out normals) where scored."""
+
+    verdicts: Verdicts
+    heatmaps: tuple[Floats32 | None, ...]
+
+
+def judge_images(
+    detector: ImageDetector,
+    images: Sequence[object],
+    conditions: Sequence[str | None] | None = None,
+) -> JudgedImages:
+    """Score images together; where one of them is refused, one by one to find it.
+
+    Parameters
+    ----------
+    detector : ImageDetector
+    images : sequence of N images or Fault
+        Decoded images, paths or items of a listing; a fault stays one.
+    conditions : sequence of N str or None, optional
+        What each shows, for a conditional model.
+    """
+    told = [None] * len(images) if conditions is None else conditions
+    asked = [
+        image if isinstance(image, Fault) else (image, condition)
+        for image, condition in zip(images, told, strict=True)
+    ]
+
+    def look(some: Sequence[tuple[object, str | None]]) -> list[tuple[float, Floats32]]:
+        given = None if conditions is None else [condition for _, condition in some]
+        seen = detector.examine([image for image, _ in some], conditions=given)
+        return list(zip(seen.raw_score.tolist(), seen.heatmap, strict=True))
+
+    looks = all_at_once(asked, look)
+    raw = np.array([np.nan if isinstance(one, Fault) else one[0] for one in looks])
+    threshold = detector.threshold_.value
+    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, threshold, "picture")
+    return JudgedImages(
+        verdicts, tuple(None if isinstance(one, Fault) else one[1] for one in looks)
+    )
