@@ -11,9 +11,10 @@ from PIL import Image
 from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
+from vae_anomaly.cli import train
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
-from vae_anomaly.jobs import Destination, train_images_job
+from vae_anomaly.jobs import SAMPLE_ROWS, Destination, train_images_job
 
 QUICK = ("--preset", "fast", "--max-steps", 15)
 
@@ -265,6 +266,11 @@ def test_products_are_told_by_their_folders(call_json, call, parts):
     assert load_detector("m").transform(parts).shape == (16, 8)
     code, _, err = call("train", "images", parts, *options)
     assert (code, "condition='folder'" in err) == (2, True)
+
+
+def test_the_command_samples_as_many_rows_as_the_job():
+    (option,) = (param for param in train.table.params if param.name == "sample_rows")
+    assert option.default == SAMPLE_ROWS
 
 
 def test_every_parameter_of_an_image_detector_is_an_option(call, call_json, parts):

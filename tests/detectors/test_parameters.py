@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ import pytest
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.images.networks import members as image_members
 from vae_anomaly.detectors.images.settings import PRESETS as IMAGE_PRESETS
+from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.parameters import IMAGE, PRESETS, TABULAR, OneOf, faults_of, reference
 from vae_anomaly.detectors.tabular.members import MEMBERS
 from vae_anomaly.detectors.tabular.settings import PRESETS as TABULAR_PRESETS
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"
@@ -41,6 +45,31 @@ def test_the_docstring_tells_of_every_parameter(detector, parameters, beside):
     section = text.partition("Parameters\n----------\n")[2].partition("\n\nAttributes\n")[0]
     told = re.findall(r"^(\w+) : ", section, flags=re.MULTILINE)
     assert sorted(told) == sorted([*beside, *(parameter.name for parameter in parameters)])
+
+
+@BOTH
+def test_words_in_the_signature_are_those_that_are_allowed(detector, parameters, beside):
+    hints = get_type_hints(detector.__init__)
+    listed = {name: set(get_args(hint)) for name, hint in hints.items() if _is_literal(hint)}
+    assert listed
+    assert listed == {name: choices(parameters, name) for name in listed}
+
+
+def _is_literal(hint: object) -> bool:
+    return get_origin(hint) is Literal
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters", "beside"),
+    [(TableSettings, TABULAR, {*OF_THE_READING, "seed"}), (ImageSettings, IMAGE, set())],
+    ids=["tabular", "image"],
+)
+def test_what_a_fit_gets_has_the_same_parameters_and_defaults(settings, parameters, beside):
+    declared = {parameter.name: parameter.default for parameter in parameters}
+    fields = {field.name: field.default for field in dataclasses.fields(settings)}
+    assert set(fields) == set(declared) | beside
+    given = {name for name in declared if fields[name] is not dataclasses.MISSING}
+    assert {name: fields[name] for name in given} == {name: declared[name] for name in given}
 
 
 @BOTH

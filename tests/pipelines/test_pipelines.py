@@ -23,6 +23,8 @@ from pipelines.train_table import TrainTable
 from pipelines.train_table import train as train_table
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results
+from vae_anomaly.cli import score, train
+from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
 from vae_anomaly.tracking import load, show_model
 
@@ -75,6 +77,30 @@ def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeyp
     assert results["id"].is_unique
     events = [json.loads(line).get("event") for line in printed.err.splitlines()]
     assert "scored" in events
+
+
+KEY_OF = {  # where a key of the TOML file is not called as the option
+    "uri": "tracking_uri", "cached": "use_cached_model", "kind": "column_kinds",
+    "ignore": "column_kinds", "entity": "entities", "time": "entities", "amount": "entities",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("job", "command", "renamed"),
+    [
+        (TrainImages, train.images, {"source": "images"}),
+        (TrainTable, train.table, {"paths": "tables"}),
+        (NightlyImages, score.images, {"source": "input", "out": "output"}),
+        (NightlyTransactions, score.table, {"paths": "input", "out": "output"}),
+    ],
+    ids=["train images", "train table", "score images", "score table"],
+)
+def test_a_job_has_a_key_for_every_option_of_its_command(job, command, renamed):
+    options = {param.name for param in command.params if not param.name.startswith("former")}
+    keys = {(KEY_OF | renamed).get(name, name) for name in options - {"as_json", "no_alias"}}
+    if "detector" in job.model_fields:
+        keys -= {parameter.name for parameter in (*TABULAR, *IMAGE)}
+    assert keys <= set(job.model_fields)
 
 
 def test_a_training_can_set_what_the_command_can(site, tmp_path):
