@@ -42,17 +42,17 @@ def _usual(columns: EntityColumns, entity: str, value: float, row: pd.Series) ->
     if math.isnan(amount):
         return f"{columns.amount} is {_times(ratio)} what is usual for this {entity}"
     usual = max((max(amount, 0.0) + 1.0) / ratio - 1.0, 0.0)
-    told = f"{columns.amount} {_short(amount)}"
+    words = f"{columns.amount} {_short(amount)}"
     if usual > 0.0 and amount / usual >= MUCH:
-        return f"{told} is {_times(amount / usual)} this {entity}'s usual {_short(usual)}"
-    return f"{told} where {_short(usual)} is usual for this {entity}"
+        return f"{words} is {_times(amount / usual)} this {entity}'s usual {_short(usual)}"
+    return f"{words} where {_short(usual)} is usual for this {entity}"
 
 
 def _deviations(columns: EntityColumns, entity: str, value: float, row: pd.Series) -> str:
     side = "above" if value > 0.0 else "below"
     amount = float(row.get(columns.amount, math.nan))
-    told = columns.amount if math.isnan(amount) else f"{columns.amount} {_short(amount)}"
-    return f"{told} lies {abs(value):.3g} usual spreads {side} this {entity}'s median"
+    words = columns.amount if math.isnan(amount) else f"{columns.amount} {_short(amount)}"
+    return f"{words} lies {abs(value):.3g} usual spreads {side} this {entity}'s median"
 
 
 def _level(what: str, columns: EntityColumns, entity: str, value: float, row: pd.Series) -> str:
@@ -68,8 +68,8 @@ def _gap(columns: EntityColumns, entity: str, value: float, row: pd.Series) -> s
     hours = math.expm1(value)
     if hours < 1.0:
         return f"{60.0 * hours:.0f} minutes after the last row of this {entity}"
-    told = f"{hours:.0f} hours" if hours < 48.0 else f"{hours / 24.0:.0f} days"
-    return f"first row of this {entity} for {told}"
+    gap = f"{hours:.0f} hours" if hours < 48.0 else f"{hours / 24.0:.0f} days"
+    return f"first row of this {entity} for {gap}"
 
 
 def _times(ratio: float) -> str:

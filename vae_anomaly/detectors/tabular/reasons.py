@@ -169,28 +169,28 @@ def _describe_gap(encoder: ColumnEncoder) -> str:
 
 
 def _describe_number(encoder: NumericColumn, value: float, code: int, expected: Expectation) -> str:
-    told = f"{encoder.name} {_number(value)}"
+    words = f"{encoder.name} {_number(value)}"
     low, high = encoder.quantiles[1], encoder.quantiles[-2]
     if encoder.levels and code < len(encoder.levels) and encoder.shares[code] < RARE:
-        return f"{told}, as in {_percent(encoder.shares[code])} of training rows"
+        return f"{words}, as in {_percent(encoder.shares[code])} of training rows"
     if encoder.levels and code >= len(encoder.levels):
-        return f"{told} where training had only {_levels(encoder.levels)}"
+        return f"{words} where training had only {_levels(encoder.levels)}"
     if not low <= value <= high:
-        return f"{told} where {_range(low, high)} is typical"
+        return f"{words} where {_range(low, high)} is typical"
     if expected.probability is not None:
         names = [_number(v) for v in encoder.levels]
-        found = _expected_code(names, code, expected.probability[0])
-        if found:
-            return f"{told}{found}"
+        instead = _expected_code(names, code, expected.probability[0])
+        if instead:
+            return f"{words}{instead}"
     if expected.low is not None and expected.high is not None:
         near, far = _bounds(encoder, expected.low[0], expected.high[0])
         if not near <= value <= far:
-            return f"{told} where {_range(near, far)} is expected from the other columns"
+            return f"{words} where {_range(near, far)} is expected from the other columns"
     if expected.alike is not None:
         near, far = _bounds(encoder, expected.alike.min(), expected.alike.max())
         if not near <= value <= far:
-            return f"{told} where similar rows have {_range(near, far)}"
-    return f"{told}, unusual in this combination"
+            return f"{words} where similar rows have {_range(near, far)}"
+    return f"{words}, unusual in this combination"
 
 
 def _bounds(encoder: NumericColumn, low: float, high: float) -> tuple[float, float]:
@@ -206,21 +206,23 @@ def _describe_category(
 ) -> str:
     missing = cell is None or bool(pd.isna(cell))  # type: ignore[call-overload]  # a scalar
     value = MISSING if missing else str(cell)
-    told = f"{encoder.name} is missing" if missing else f"{encoder.name} {value!r}"
+    words = f"{encoder.name} is missing" if missing else f"{encoder.name} {value!r}"
     count = encoder.counts.get(value, 0)
     if count == 0:
-        return f"{told}, which training never had" if missing else f"{told} never seen in training"
+        return (
+            f"{words}, which training never had" if missing else f"{words} never seen in training"
+        )
     if count < RARE * encoder.n:
-        return f"{told}, as in {_percent(count / encoder.n)} of training rows"
+        return f"{words}, as in {_percent(count / encoder.n)} of training rows"
     names = [repr(level) for level in encoder.levels]
-    found = (
+    instead = (
         "" if expected.probability is None else _expected_code(names, code, expected.probability[0])
     )
-    if not found and expected.alike is not None:
-        seen = np.bincount(expected.alike[0].astype(np.int64), minlength=encoder.n_codes)
-        if seen[code] == 0 and seen.argmax() < len(names):
-            found = f" where similar rows have {names[int(seen.argmax())]}"
-    return f"{told}{found or ', unusual in this combination'}"
+    if not instead and expected.alike is not None:
+        counts = np.bincount(expected.alike[0].astype(np.int64), minlength=encoder.n_codes)
+        if counts[code] == 0 and counts.argmax() < len(names):
+            instead = f" where similar rows have {names[int(counts.argmax())]}"
+    return f"{words}{instead or ', unusual in this combination'}"
 
 
 def _expected_code(names: list[str], code: int, probability: Floats) -> str:
@@ -234,12 +236,12 @@ def _expected_code(names: list[str], code: int, probability: Floats) -> str:
 
 def _describe_time(encoder: TimestampColumn, moment: pd.Timestamp) -> str:
     day, hour = moment.weekday(), moment.hour
-    told = f"{encoder.name} {DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
+    words = f"{encoder.name} {DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
     if encoder.clock and encoder.hours[hour] < RARE / 2:
-        return f"{told}, an hour with {_percent(encoder.hours[hour])} of training rows"
+        return f"{words}, an hour with {_percent(encoder.hours[hour])} of training rows"
     if encoder.weekdays[day] < RARE:
-        return f"{told}, a day with {_percent(encoder.weekdays[day])} of training rows"
-    return f"{told}, unusual in this combination"
+        return f"{words}, a day with {_percent(encoder.weekdays[day])} of training rows"
+    return f"{words}, unusual in this combination"
 
 
 def _number(value: float) -> str:

@@ -44,18 +44,18 @@ def find_condition(encoder: TableEncoder, name: str) -> int:
             f"{f' ({why})' if why else ''}. Columns: {', '.join(encoder.names[:20])}."
         )
     column = encoder.names.index(name)
-    found = encoder.columns[column]
-    if isinstance(found, CategoricalColumn):
+    named = encoder.columns[column]
+    if isinstance(named, CategoricalColumn):
         return column
-    if not isinstance(found, NumericColumn) or not found.boolean:
+    if not isinstance(named, NumericColumn) or not named.boolean:
         raise ConfigError(
-            f"condition={name!r} is a {found.kind} column, and a condition has categories. Declare "
+            f"condition={name!r} is a {named.kind} column, and a condition has categories. Declare "
             f"it with column_kinds={{{name!r}: 'categorical'}} (--kind {name}=categorical), or "
             "choose another column."
         )
-    if len(found.levels) < 2:
+    if len(named.levels) < 2:
         raise ConfigError(
-            f"condition={name!r} has one value only in training ({found.levels[0]:g}), so it tells "
+            f"condition={name!r} has one value only in training ({named.levels[0]:g}), so it tells "
             "nothing. Use model='vae', or train on rows of both values."
         )
     return column
@@ -122,9 +122,9 @@ class Condition:
         """Features that an encoder is told: all `places` but the one for "never seen"."""
         return tuple(int(j) for j in (self.places[:-1] if len(self.places) > 1 else self.places))
 
-    def codes(self, told: Floats32) -> Ints:
+    def codes(self, relative: Floats32) -> Ints:
         """Return the code of each row's condition, shape (N,), of rows that `apply` returned."""
-        return self._nearest(told[:, self.places] / APART)
+        return self._nearest(relative[:, self.places] / APART)
 
     def _nearest(self, cells: Floats32) -> Ints:
         apart = cells[:, None, :] - self.book  # (N, codes, P)
@@ -133,24 +133,24 @@ class Condition:
     def apply(self, viewed: Floats32) -> Floats32:
         """Return rows relative to what their condition lets one expect, (N, D), float32."""
         codes = self._nearest(viewed[:, self.places])
-        told = (viewed - self.center[codes]) / self.scale[codes]
+        relative = (viewed - self.center[codes]) / self.scale[codes]
         rest = np.setdiff1d(self.own, self.places)  # the surprisal, or that the cell was empty
-        told[:, rest] = 0.0
-        told[:, self.places] *= APART
-        told[codes == len(self.book) - 1, self.own[-1]] = UNSEEN
-        return np.asarray(told, dtype=np.float32)
+        relative[:, rest] = 0.0
+        relative[:, self.places] *= APART
+        relative[codes == len(self.book) - 1, self.own[-1]] = UNSEEN
+        return np.asarray(relative, dtype=np.float32)
 
-    def restore(self, feature: int, told: Floats, like: Floats32) -> Floats:
-        """Return the view's values of one feature that `apply` made into ``told``, shape (N,).
+    def restore(self, feature: int, relative: Floats, like: Floats32) -> Floats:
+        """Return the view's values of one feature that `apply` made into ``relative``, shape (N,).
 
         Parameters
         ----------
-        told : ndarray of shape (N,)
+        relative : ndarray of shape (N,)
         like : ndarray of shape (N, D), float32
             Rows as `apply` returns them, whose conditions are meant.
         """
         codes = self.codes(like)
-        return np.asarray(told * self.scale[codes, feature] + self.center[codes, feature])
+        return np.asarray(relative * self.scale[codes, feature] + self.center[codes, feature])
 
     def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""
@@ -172,6 +172,6 @@ def _moments(rows: Floats, codes: Ints, n_codes: int) -> tuple[Floats, Floats]:
     share = count / (count + SHRINKAGE)
     center = share * own + (1.0 - share) * rows.mean(axis=0)
     scale = np.sqrt(share * squared + (1.0 - share) * within)
-    seen = count > 0.0  # a condition never seen is compared with the whole table
-    scale = np.where(seen, np.maximum(scale, SMALLEST_SCALE), 1.0)
-    return np.where(seen, center, 0.0), scale
+    occurs = count > 0.0  # a condition never seen is compared with the whole table
+    scale = np.where(occurs, np.maximum(scale, SMALLEST_SCALE), 1.0)
+    return np.where(occurs, center, 0.0), scale

@@ -39,7 +39,7 @@ from vae_anomaly.detectors.tabular.fit.networks import (
 from vae_anomaly.detectors.tabular.fit.training_rows import TrainingRows
 from vae_anomaly.detectors.tabular.fit.trimming import (
     NEAREST_IF_CONTAMINATED,
-    strangeness,
+    suspicion,
     trim,
     usual_scores,
 )
@@ -194,8 +194,9 @@ def _trimmed(
         rows = one.viewed(place)[fit]
         target = targets_of(rows, one.table.codes[fit], network.layout)
         views.append((rows, -evidence_of(network, rows, target).elbo))
-    strange = strangeness(views, settings.contamination, None if groups is None else groups[fit])
-    return replace(one, fold=trim(one.fold, strange, settings.contamination))
+    groups = None if groups is None else groups[fit]
+    suspicions = suspicion(views, settings.contamination, groups)
+    return replace(one, fold=trim(one.fold, suspicions, settings.contamination))
 
 
 def _fit_views(

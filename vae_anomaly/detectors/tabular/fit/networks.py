@@ -216,8 +216,8 @@ def _widened(target: torch.Tensor, width: int) -> torch.Tensor:
 def _member_weights(rows: Sequence[Ints], n: int, n_views: int) -> torch.Tensor:
     """Return 1 where a member may see a row, shape (N, members); views first, folds inside."""
     weights = torch.zeros(n, len(rows))
-    for fold, seen in enumerate(rows):
-        weights[torch.from_numpy(seen), fold] = 1.0
+    for fold, visible in enumerate(rows):
+        weights[torch.from_numpy(visible), fold] = 1.0
     return weights.repeat(1, n_views)
 
 

@@ -20,6 +20,7 @@ from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.training import History, fit_vae
+from vae_anomaly.vae.training.loop import Corruption
 
 Job = tuple[Floats32, Fold, Condition | None]
 N_COMPONENTS = 20
@@ -51,7 +52,11 @@ def train_alone(
         Means over networks; ``best_step`` is that of the first.
     """
     tell, networks, histories = progress or null_progress, [], []
-    mask = _RowMask(ColumnMask(encoder, sees_mask=False, shown=column))
+    hide = ColumnMask(encoder, sees_mask=False, shown=column)
+
+    def mask(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return hide(x.unsqueeze(1), generator).squeeze(1)
+
     for place, (rows, fold, condition) in enumerate(jobs):
         network = _network(
             rows[fold.train], condition, replace(settings, seed=settings.seed + place)
@@ -60,17 +65,6 @@ def train_alone(
         histories.append(_fit(network, rows, fold, mask, settings, report))
         networks.append(network)
     return networks, _joined(histories)
-
-
-class _RowMask:
-    """`ColumnMask` for rows (N, D)."""
-
-    def __init__(self, mask: ColumnMask) -> None:
-        self.mask = mask
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return the rows with some columns hidden."""
-        return self.mask(x.unsqueeze(1), generator).squeeze(1)
 
 
 def _network(rows: Floats32, condition: Condition | None, settings: TableSettings) -> FamilyNetwork:
@@ -104,7 +98,7 @@ def _fit(
     network: FamilyNetwork,
     rows: Floats32,
     fold: Fold,
-    mask: _RowMask,
+    mask: Corruption,
     settings: TableSettings,
     progress: Progress,
 ) -> History:

@@ -30,7 +30,7 @@ NEAREST_IF_CONTAMINATED = 5  # exemplars in the gap, instead of 3: pairs vouch f
 BLOCK = 1_024  # rows whose distances to all others are held at a time
 
 
-def strangeness(
+def suspicion(
     views: list[tuple[Floats32, Floats]], contamination: float, groups: Ints | None
 ) -> Floats:
     """Return how strange each training row is beside the others.
@@ -45,15 +45,15 @@ def strangeness(
 
     Returns
     -------
-    strangeness : ndarray of shape (N,), in (0, 2]
+    suspicion : ndarray of shape (N,), in (0, 2]
         Higher = more anomalous; a sum of two ranks.
     """
     n = len(views[0][0])
     most = max(n // 2, 1)
     k = min(NEIGHBOURS, most)
     beyond_clump = min(max(k, int(np.ceil(2.0 * contamination * n))), most)
-    found = [neighbour_distances(rows, k, beyond_clump, groups) for rows, _ in views]
-    near, far = (_joint_rank([pair[i] for pair in found]) for i in range(2))
+    distances = [neighbour_distances(rows, k, beyond_clump, groups) for rows, _ in views]
+    near, far = (_joint_rank([pair[i] for pair in distances]) for i in range(2))
     vae = _joint_rank([negative_elbo for _, negative_elbo in views])
     return np.asarray(_rank(np.maximum(near, far)) + vae)
 
@@ -83,19 +83,19 @@ def neighbour_distances(
         apart = torch.cdist(every[start : start + BLOCK], every)
         apart[own[start : start + BLOCK, None] == own[None, :]] = torch.inf
         nearest = apart.topk(far, dim=1, largest=False).values.double()
-        seen = torch.isfinite(nearest)
-        nearest[~seen] = 0.0
-        near.append(nearest[:, :k].sum(dim=1) / seen[:, :k].sum(dim=1).clamp(min=1))
+        visible = torch.isfinite(nearest)
+        nearest[~visible] = 0.0
+        near.append(nearest[:, :k].sum(dim=1) / visible[:, :k].sum(dim=1).clamp(min=1))
         beyond.append(nearest.amax(dim=1))
     return torch.cat(near).numpy(), torch.cat(beyond).numpy()
 
 
-def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
+def trim(fold: Fold, suspicion: Floats, contamination: float) -> Fold:
     """Take the strangest rows out of what memories and statistics are made of.
 
     Parameters
     ----------
-    strange : ndarray of shape (N,)
+    suspicion : ndarray of shape (N,)
         Of each row of ``fold.fit``; higher = more anomalous.
     contamination : float in (0, 0.5)
 
@@ -106,7 +106,7 @@ def trim(fold: Fold, strange: Floats, contamination: float) -> Fold:
         them where none is. The held-out rows stay.
     """
     share = min(max(2.0 * contamination, SMALLEST_SHARE), LARGEST_SHARE)
-    dropped = np.argsort(-strange, kind="stable")[: int(np.ceil(share * len(strange)))]
+    dropped = np.argsort(-suspicion, kind="stable")[: int(np.ceil(share * len(suspicion)))]
     fit = np.delete(fold.fit, dropped)
     validation = fold.validation[np.isin(fold.validation, fit)]
     return replace(fold, fit=fit, validation=validation if len(validation) else fold.validation)

@@ -123,13 +123,13 @@ def kernel_log_density(rows: Floats32, exemplars: Floats32, hidden: Bools) -> Fl
     """
     squared = torch.cdist(torch.from_numpy(rows), torch.from_numpy(exemplars)).square()
     squared[torch.from_numpy(hidden)] = torch.inf
-    seen = torch.from_numpy(hidden.shape[1] - hidden.sum(axis=1)).double()
+    n_visible = torch.from_numpy(hidden.shape[1] - hidden.sum(axis=1)).double()
     unit = _typical_distance(squared) / sqrt(rows.shape[1])
-    found = [
-        _at_bandwidth(squared, seen, max(SMALLEST_BANDWIDTH, share * unit), rows.shape[1])
+    densities = [
+        _at_bandwidth(squared, n_visible, max(SMALLEST_BANDWIDTH, share * unit), rows.shape[1])
         for share in BANDWIDTHS
     ]
-    return max(found, key=lambda density: float(np.median(density)))
+    return max(densities, key=lambda density: float(np.median(density)))
 
 
 def _typical_distance(squared: torch.Tensor) -> float:
@@ -138,7 +138,9 @@ def _typical_distance(squared: torch.Tensor) -> float:
     return float(finite.sqrt().mean(1).median()) if len(finite) else 0.0
 
 
-def _at_bandwidth(squared: torch.Tensor, seen: torch.Tensor, h: float, n_features: int) -> Floats:
+def _at_bandwidth(
+    squared: torch.Tensor, n_visible: torch.Tensor, h: float, n_features: int
+) -> Floats:
     kernels = torch.logsumexp(-0.5 * squared.double() / h**2, dim=1)
     constant = n_features * (log(h) + 0.5 * log(2.0 * pi))
-    return np.asarray((kernels - torch.log(seen) - constant).numpy(), dtype=np.float64)
+    return np.asarray((kernels - torch.log(n_visible) - constant).numpy(), dtype=np.float64)
