@@ -120,7 +120,7 @@ def parameter_option(parameter: Parameter) -> Decorator:
         callback=_as_declared(allowed) if isinstance(allowed, OneOf) else None,
         default=default,
         show_default=default is not None,
-        metavar=parameter.metavar or None,
+        metavar=parameter.metavar or {Whole: "N", Number: "X"}.get(type(allowed)),
         help=parameter.help.replace("`", "") + unless,
     )
 

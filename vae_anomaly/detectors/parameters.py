@@ -179,212 +179,88 @@ class Parameter:
 
 PRESETS: Final = ("fast", "default", "thorough")
 SCORES: Final = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
-_PRESET = Parameter("preset", OneOf(PRESETS), "default", "How much work to spend.")
-_TARGET_FPR = Parameter(
-    "target_fpr",
-    Number(0, 1, above=True, below=True),
-    0.01,
-    "False alarms per normal item that you accept.",
-)
-_MAX_STEPS = Parameter(
-    "max_steps",
-    Whole(1),
-    None,
-    "Upper bound on optimisation steps.",
-    unless="the preset's",
-    metavar="N",
-)
-_RANDOM_STATE = Parameter(
-    "random_state",
-    Whole(0),
-    None,
-    "The same seed and input give the same model on the same machine.",
-    unless="a fresh seed",
-    option="--seed",
-    option_default=0,
-)
 DEVICE: Final = Parameter(
-    "device",
-    Text("one of cpu, cuda, cuda:N or auto"),
-    "cpu",
-    "Where a model of images computes: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU where there "
+    "device", Text("one of cpu, cuda, cuda:N or auto"), "cpu", metavar="WHERE",
+    help="Where a model of images computes: `cpu`, `cuda`, `cuda:N`, or `auto`, a GPU where there "
     "is one.",
-    metavar="WHERE",
-)
+)  # fmt: skip
+_SHARED: Final = (
+    Parameter("preset", OneOf(PRESETS), "default", "How much work to spend."),
+    Parameter("target_fpr", Number(0, 1, above=True, below=True), 0.01,
+              "False alarms per normal item that you accept."),
+    Parameter("max_steps", Whole(1), None, "Upper bound on optimisation steps.",
+              unless="the preset's"),
+    Parameter("random_state", Whole(0), None,
+              "The same seed and input give the same model on the same machine.",
+              unless="a fresh seed", option="--seed", option_default=0),
+)  # fmt: skip
 
 TABULAR: Final = (
-    Parameter(
-        "model",
-        OneOf(
-            ("vae", "beta", "denoising", "conditional", "ladder", "autoencoder",
-             "importance_weighted", "mixture", "vamp"),
-            {
-                "semi_supervised": "It learns classes from labels, and this detector is fitted on "
-                "normal rows without any. Use model='conditional' with condition= for a column "
-                "that is always known, or train vae_anomaly.vae.semi_supervised yourself.",
-                "vq": "Its codes lie on a grid that convolutions make, and a row has no grid. Use "
-                "model='mixture' for rows that fall into clusters.",
-            },
-        ),
-        "vae",
-        "Kind of VAE; `vae` suits most tables.",
-    ),
-    Parameter(
-        "condition",
-        Text("a categorical or boolean column"),
-        None,
-        "For `conditional`: the product, machine, ... of a row.",
-        metavar="COLUMN",
-    ),
-    Parameter(
-        "score",
-        OneOf(SCORES),
-        "fused",
-        "Evidence that is calibrated and explained; `fused` is the best.",
-    ),
-    Parameter(
-        "beta",
-        Number(0, above=True),
-        None,
-        "Weight of the KL in training.",
-        unless="the model's",
-        metavar="X",
-        why="without KL it is no VAE",
-        instead="For no KL at all use model='autoencoder'.",
-    ),
-    Parameter(
-        "latent_dim",
-        Whole(1),
-        None,
-        "Length of the code.",
-        unless="one per feature, at most 32",
-        metavar="N",
-    ),
-    Parameter("hidden", Whole(1), 64, "Width of the hidden layers.", metavar="N"),
-    Parameter(
-        "memory",
-        Whole(100),
-        None,
-        "Normal rows that the model keeps.",
-        unless="the preset's",
-        metavar="N",
-    ),
-    Parameter(
-        "contamination",
-        Number(0, 0.5, below=True),
-        0.0,
-        "Expected share of unmarked anomalies among the rows.",
-        metavar="C",
-    ),
-    _PRESET,
-    _TARGET_FPR,
-    _MAX_STEPS,
-    _RANDOM_STATE,
+    Parameter("model", OneOf(
+        ("vae", "beta", "denoising", "conditional", "ladder", "autoencoder", "importance_weighted",
+         "mixture", "vamp"),
+        {"semi_supervised": "It learns classes from labels, and this detector is fitted on normal "
+         "rows without any. Use model='conditional' with condition= for a column that is always "
+         "known, or train vae_anomaly.vae.semi_supervised yourself.",
+         "vq": "Its codes lie on a grid that convolutions make, and a row has no grid. Use "
+         "model='mixture' for rows that fall into clusters."},
+    ), "vae", "Kind of VAE; `vae` suits most tables."),
+    Parameter("condition", Text("a categorical or boolean column"), None,
+              "For `conditional`: the product, machine, ... of a row.", metavar="COLUMN"),
+    Parameter("score", OneOf(SCORES), "fused",
+              "Evidence that is calibrated and explained; `fused` is the best."),
+    Parameter("beta", Number(0, above=True), None, "Weight of the KL in training.",
+              unless="the model's", why="without KL it is no VAE",
+              instead="For no KL at all use model='autoencoder'."),
+    Parameter("latent_dim", Whole(1), None, "Length of the code.",
+              unless="one per feature, at most 32"),
+    Parameter("hidden", Whole(1), 64, "Width of the hidden layers."),
+    Parameter("memory", Whole(100), None, "Normal rows that the model keeps.",
+              unless="the preset's"),
+    Parameter("contamination", Number(0, 0.5, below=True), 0.0,
+              "Expected share of unmarked anomalies among the rows."),
+    *_SHARED,
 )  # fmt: skip
 """Parameters of `TabularVAEDetector`, but for ``schema`` and ``column_kinds``: the reading's."""
 
 IMAGE: Final = (
-    Parameter(
-        "model",
-        OneOf(
-            ("bank", "conv", "vae", "beta", "denoising", "autoencoder", "conditional", "vq",
-             "ladder", "importance_weighted", "mixture", "vamp"),
-            {
-                "semi_supervised": "It learns from labelled classes, and this detector sees good "
-                "parts only. Take 'conditional' with condition= for several products, or build it "
-                "with vae_anomaly.vae.family.",
-            },
-        ),
-        "bank",
-        "All but `bank` see 64-pixel images; `conv`, or `vae`, is the plain VAE.",
-    ),
-    Parameter(
-        "pose",
-        OneOf(("auto", "fixed", "any")),
-        "auto",
-        "For `bank`: parts lie one way, or any quarter turn or mirror image is as good; `auto` "
-        "asks the images.",
-    ),
-    Parameter(
-        "register",
-        OneOf(("off", "auto", "shift")),
-        "off",
-        "Shift parts that move to where the others lie; `auto` asks the images whether it helps.",
-    ),
-    Parameter(
-        "foreground",
-        OneOf(("off", "auto")),
-        "off",
-        "Ignore a clearly uniform background; what lies on it is then not seen.",
-    ),
-    Parameter(
-        "condition",
-        Text("folder, or a column of the manifest"),
-        None,
-        "For `conditional`: what it is told, `folder` or a column of the manifest.",
-        metavar="WHERE",
-    ),
-    Parameter(
-        "channels",
-        OneOf((1, 3)),
-        None,
-        "Grey or colour.",
-        unless="as the images are",
-    ),
-    Parameter(
-        "beta", Number(0), None, "Weight of the KL.", unless="the model's", metavar="X"
-    ),
-    Parameter(
-        "latent_dim", Whole(1), None, "Number of latents.", unless="the model's", metavar="N"
-    ),
-    Parameter(
-        "features",
-        Text("a torch.nn.Module or 'timm:NAME'"),
-        None,
-        "For `bank`: a backbone of timm in the place of the fixed filters.",
-        unless="the filters",
-        metavar="timm:NAME",
-    ),
-    Parameter(
-        "features_weights",
-        Text("a local .safetensors file", is_file=True),
-        None,
-        "Its weights, a local .safetensors file; nothing is downloaded.",
-        metavar="FILE",
-    ),
-    Parameter(
-        "image_size",
-        Whole(64, 16),
-        256,
-        "Images are resized to this side, in pixels; a multiple of 16.",
-        option="--size",
-    ),
-    Parameter(
-        "tile_size",
-        Whole(64, 16),
-        None,
-        "For large images: cut them into tiles of this side instead of resizing them; a multiple "
-        "of 16.",
-        unless="no tiles",
-        metavar="N",
-    ),
-    Parameter(
-        "tile_overlap",
-        Number(0, 0.5),
-        0.25,
-        "Share of a tile's side that the next one shares.",
-    ),
-    Parameter(
-        "precision",
-        OneOf(("float32", "bf16")),
-        "float32",
-        "Arithmetic of training; scores are float32.",
-    ),
+    Parameter("model", OneOf(
+        ("bank", "conv", "vae", "beta", "denoising", "autoencoder", "conditional", "vq", "ladder",
+         "importance_weighted", "mixture", "vamp"),
+        {"semi_supervised": "It learns from labelled classes, and this detector sees good parts "
+         "only. Take 'conditional' with condition= for several products, or build it with "
+         "vae_anomaly.vae.family."},
+    ), "bank", "All but `bank` see 64-pixel images; `conv`, or `vae`, is the plain VAE."),
+    Parameter("pose", OneOf(("auto", "fixed", "any")), "auto",
+              "For `bank`: parts lie one way, or any quarter turn or mirror image is as good; "
+              "`auto` asks the images."),
+    Parameter("register", OneOf(("off", "auto", "shift")), "off",
+              "Shift parts that move to where the others lie; `auto` asks the images whether it "
+              "helps."),
+    Parameter("foreground", OneOf(("off", "auto")), "off",
+              "Ignore a clearly uniform background; what lies on it is then not seen."),
+    Parameter("condition", Text("folder, or a column of the manifest"), None,
+              "For `conditional`: what it is told, `folder` or a column of the manifest.",
+              metavar="WHERE"),
+    Parameter("channels", OneOf((1, 3)), None, "Grey or colour.", unless="as the images are"),
+    Parameter("beta", Number(0), None, "Weight of the KL.", unless="the model's"),
+    Parameter("latent_dim", Whole(1), None, "Number of latents.", unless="the model's"),
+    Parameter("features", Text("a torch.nn.Module or 'timm:NAME'"), None,
+              "For `bank`: a backbone of timm in the place of the fixed filters.",
+              unless="the filters", metavar="timm:NAME"),
+    Parameter("features_weights", Text("a local .safetensors file", is_file=True), None,
+              "Its weights, a local .safetensors file; nothing is downloaded.", metavar="FILE"),
+    Parameter("image_size", Whole(64, 16), 256,
+              "Images are resized to this side, in pixels; a multiple of 16.", option="--size"),
+    Parameter("tile_size", Whole(64, 16), None,
+              "For large images: cut them into tiles of this side instead of resizing them; a "
+              "multiple of 16.", unless="no tiles"),
+    Parameter("tile_overlap", Number(0, 0.5), 0.25,
+              "Share of a tile's side that the next one shares."),
+    Parameter("precision", OneOf(("float32", "bf16")), "float32",
+              "Arithmetic of training; scores are float32."),
     DEVICE,
-    _PRESET,
-    _TARGET_FPR,
-    _MAX_STEPS,
-    _RANDOM_STATE,
+    *_SHARED,
 )  # fmt: skip
 """Parameters of `ImageVAEDetector`."""
 
