@@ -17,7 +17,8 @@ PACKAGE = Path(vae_anomaly.__file__).parent
 # Lowest layer first. A module may import from its own layer and from those above it in this list.
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "progress", "version", "lazy", "arrays", "failpoints"),
-    ("files", "records", "devices"),
+    ("files", "devices"),
+    ("state",),
     ("metrics",),
     ("vae", "data", "thresholds"),
     ("scoring",),

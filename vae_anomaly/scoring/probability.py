@@ -23,7 +23,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
-from vae_anomaly.records import JsonRecord
+from vae_anomaly.state import JsonRecord
 
 Method = Literal["isotonic", "sigmoid"]
 N_FOLDS, N_BINS, N_RESAMPLES = 5, 10, 400

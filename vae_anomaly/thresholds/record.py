@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
-from vae_anomaly.records import JsonRecord
+from vae_anomaly.state import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
 
 PER_THOUSAND = 1000.0

@@ -17,7 +17,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +31,7 @@ from vae_anomaly.data.tables.infer import infer_column
 from vae_anomaly.data.tables.kinds import ColumnKind
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 from vae_anomaly.files import replace_file
+from vae_anomaly.state import named, under
 
 FORMAT = 1
 
@@ -96,15 +97,6 @@ class EntityColumns:
         self.check(frame)
         column = infer_column(self.time, frame[self.time], ColumnKind.TIMESTAMP)
         return EntityColumns(self.entities, self.time, self.amount, column.time_format)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain lists and strings."""
-        return {**asdict(self), "entities": list(self.entities)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Build it from what `to_dict` gave."""
-        return cls(**{**data, "entities": tuple(data["entities"])})
 
 
 class EntityHistories:
@@ -218,20 +210,14 @@ class EntityHistories:
 
     def arrays(self) -> Arrays:
         """Return the state as plain arrays; the names of entities as UTF-8."""
-        return {
-            f"{i}.{name}": array
-            for i, one in enumerate(self._each)
-            for name, array in one.arrays().items()
-        }
+        return named({str(i): one.arrays() for i, one in enumerate(self._each)})
 
     @classmethod
     def from_arrays(cls, columns: EntityColumns, arrays: Mapping[str, AnyArray]) -> Self:
         """Build histories from what `arrays` gave."""
         histories = cls(columns)
         for i, one in enumerate(histories._each):
-            start = f"{i}."
-            own = {k[len(start) :]: v for k, v in arrays.items() if k.startswith(start)}
-            one.restore(own)
+            one.restore(under(str(i), arrays))
         return histories
 
     def save(self, path: str | Path) -> Path:

@@ -11,6 +11,7 @@ JSON stands in the ``preprocessing`` of a `DetectorState`. Arrays have a prefix 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
@@ -24,6 +25,7 @@ from vae_anomaly.detectors.tabular.network import build_network
 from vae_anomaly.persistence import DetectorState, Json
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import TermSurprise
+from vae_anomaly.state import from_json, named, under
 
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them
@@ -44,20 +46,20 @@ def header_of(model: TabularModel) -> Json:
 
 def entity_header(model: TabularModel) -> Json:
     """Return the columns of the histories; nothing without entities, as ever."""
-    return {} if model.entities is None else {"entities": model.entities.columns.to_dict()}
+    return {} if model.entities is None else {"entities": asdict(model.entities.columns)}
 
 
 def weights_of(model: TabularModel) -> Arrays:
     """Return the weights of all networks."""
     networks = {f"{view.name}.vae": view.network.weights() for view in model.views}
-    return _named(networks)
+    return named(networks)
 
 
 def arrays_of(model: TabularModel) -> Arrays:
     """Return all arrays that are no weights of networks."""
-    memories = _named({view.name: _view_arrays(view) for view in model.views})
-    elbo = {} if model.elbo is None else _named({"elbo": model.elbo.state()})
-    return _named(
+    memories = named({view.name: _view_arrays(view) for view in model.views})
+    elbo = {} if model.elbo is None else named({"elbo": model.elbo.state()})
+    return named(
         {
             "scorer": {"typical_nll": model.typical_nll, **memories, **elbo},
             "scale": {} if model.scale is None else model.scale.state(),
@@ -68,14 +70,14 @@ def arrays_of(model: TabularModel) -> Arrays:
 
 def model_from(state: DetectorState) -> TabularModel:
     """Make the model again, of this version or an earlier one."""
-    header, arrays = state.preprocessing, _under("scorer", state.calibration)
-    elbo, scale = _under("elbo", arrays), _under("scale", state.calibration)
+    header, arrays = state.preprocessing, under("scorer", state.calibration)
+    elbo, scale = under("elbo", arrays), under("scale", state.calibration)
     return TabularModel(
         schema=Schema.from_dict(state.schema or {}),
         encoder=TableEncoder.from_dict(header["encoder"]),
         views=tuple(
-            _view_from(v["name"], v["vae"], _under(f"{v['name']}.vae", state.weights),
-                       _under(v["name"], arrays))
+            _view_from(v["name"], v["vae"], under(f"{v['name']}.vae", state.weights),
+                       under(v["name"], arrays))
             for v in header["views"]
         ),
         elbo=TermSurprise.from_state(elbo) if elbo else None,
@@ -99,20 +101,20 @@ def _view_arrays(model: ViewModel) -> Arrays:
         "data_local": model.data_local.state(),
         "condition": {} if model.condition is None else model.condition.state(),
     }
-    return {"spread": model.spread, **_named(parts)}
+    return {"spread": model.spread, **named(parts)}
 
 
 def _view_from(name: str, shape: Json, weights: Arrays, arrays: Arrays) -> ViewModel:
-    condition = _under("condition", arrays)
+    condition = under("condition", arrays)
     return ViewModel(
-        view=make_view(name).from_state(_under("view", arrays)),
+        view=make_view(name).from_state(under("view", arrays)),
         network=build_network(shape, weights),
         spread=arrays["spread"],
-        latents=ExemplarMemory.from_state(_under("latents", arrays)),
-        data=ExemplarMemory.from_state(_under("data", arrays)),
-        latent_gap=TermSurprise.from_state(_under("latent_gap", arrays)),
-        data_gap=TermSurprise.from_state(_under("data_gap", arrays)),
-        data_local=TermSurprise.from_state(_under("data_local", arrays)),
+        latents=ExemplarMemory.from_state(under("latents", arrays)),
+        data=ExemplarMemory.from_state(under("data", arrays)),
+        latent_gap=TermSurprise.from_state(under("latent_gap", arrays)),
+        data_gap=TermSurprise.from_state(under("data_gap", arrays)),
+        data_local=TermSurprise.from_state(under("data_local", arrays)),
         condition=Condition.from_state(condition) if condition else None,
     )
 
@@ -121,16 +123,5 @@ def _entities_from(state: DetectorState) -> EntityHistories | None:
     """Return the histories of a saved detector, if it has any."""
     if "entities" not in state.preprocessing:
         return None
-    columns = EntityColumns.from_dict(state.preprocessing["entities"])
-    return EntityHistories.from_arrays(columns, _under("entities", state.calibration))
-
-
-def _named(parts: Mapping[str, Arrays]) -> Arrays:
-    """Return the arrays of all parts under ``part.array``."""
-    return {f"{part}.{name}": array for part, own in parts.items() for name, array in own.items()}
-
-
-def _under(part: str, arrays: Arrays) -> Arrays:
-    """Return the arrays of one part, without its prefix."""
-    start = f"{part}."
-    return {name[len(start) :]: v for name, v in arrays.items() if name.startswith(start)}
+    columns = from_json(EntityColumns, state.preprocessing["entities"])
+    return EntityHistories.from_arrays(columns, under("entities", state.calibration))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from vae_anomaly.state import from_json
 from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
 
 if TYPE_CHECKING:
@@ -143,13 +144,8 @@ class SweepReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SweepReport:
         """Read what `to_dict` wrote, also after a way through JSON."""
-        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        parts: dict[str, Any] = {
-            "grid": SweepGrid(**_tuples(known["grid"])),
-            "settings": SweepSettings(**_tuples(known["settings"])),
-            "cells": tuple(SweepCell(**_tuples(cell)) for cell in known["cells"]),
-        }
-        return cls(**(_tuples(known) | parts))
+        names = {field.name for field in fields(cls)}
+        return from_json(cls, {k: v for k, v in values.items() if k in names})
 
     def to_frame(self) -> pd.DataFrame:
         """Return the cells as a table, one row each."""
@@ -160,7 +156,3 @@ class SweepReport:
             row["collapsed"] = " ".join(map(str, row["collapsed"]))
             row["warnings"] = " ".join(row["warnings"])
         return pd.DataFrame(rows).assign(rmse_mean=self.rmse_mean)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

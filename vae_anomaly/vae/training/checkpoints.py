@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.files import replace_file
+from vae_anomaly.state import under
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +41,7 @@ class Checkpoint:
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors under a prefix, without the prefix."""
-        start = f"{prefix}."
-        return {k.removeprefix(start): v for k, v in self.tensors.items() if k.startswith(start)}
+        return under(prefix, self.tensors)
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

@@ -20,6 +20,7 @@ from torch import nn
 
 from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError
 from vae_anomaly.progress import null_progress
+from vae_anomaly.state import named
 from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from vae_anomaly.vae.training.config import TrainingConfig
@@ -301,13 +302,18 @@ class _Run:
 
     def save(self, path: Path) -> None:
         """Write the whole state of the run."""
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in (self.best or {}).items()}
-        if self.average is not None:
-            tensors |= {f"average.{i}": v for i, v in enumerate(self.average.values)}
-        for i, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": v for name, v in slots.items()}
-        tensors["rng.noise"] = self.noise.get_state()
+        slots = self.optimizer.state_dict()["state"]
+        tensors = named(
+            {
+                "model": self.model.state_dict(),
+                "best": self.best or {},
+                "average": {str(i): v for i, v in enumerate(self.average.values)}
+                if self.average is not None
+                else {},
+                "optimizer": named({str(i): of_weight for i, of_weight in slots.items()}),
+                "rng": {"noise": self.noise.get_state()},
+            }
+        )
         facts = {
             **self._identity(),
             "step": self.step,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import torch
@@ -55,15 +55,6 @@ class BackboneSpec:
     def is_stored(self) -> bool:
         """Whether the module's weights are part of the saved model."""
         return self.name.startswith("timm:")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return {**asdict(self), "widths": list(self.widths)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Read what `to_dict` wrote."""
-        return cls(**{**values, "widths": tuple(values["widths"])})
 
 
 class _Level(nn.Module):

@@ -30,6 +30,7 @@ from vae_anomaly.detectors.images.networks.residuals import (
     Standardiser,
     energy_map,
 )
+from vae_anomaly.state import from_json
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.linear import LinearVAE
 
@@ -99,9 +100,7 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        description = None if self.description is None else self.description.to_dict()
-        backbone = None if self.backbone is None else self.backbone.to_dict()
-        values = {**asdict(self), "description": description, "backbone": backbone}
+        values = asdict(self)
         # a member on pixels has no votes; what was always written for it stays
         return values if self.kind == "bank" else values | _EARLIER_VOTES
 
@@ -111,7 +110,7 @@ class NetworkSpec:
         known = values.get("description")
         description = None if known is None else ModelDescription.from_dict(known)
         module = values.get("backbone")
-        backbone = None if module is None else BackboneSpec.from_dict(module)
+        backbone = None if module is None else from_json(BackboneSpec, module)
         given = {**_EARLIER_VOTES, **values, "description": description, "backbone": backbone}
         return cls(**given)
 

@@ -7,7 +7,7 @@ has few distinct values, into codes; and knows enough of the training cells to s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
 from vae_anomaly.persistence import Json
+from vae_anomaly.state import from_json
 
 Series = pd.Series  # of one column, typed by the schema
 
@@ -71,6 +72,7 @@ class Encoded:
     unseen: Bools
 
 
+@dataclass(frozen=True)
 class ColumnEncoder(ABC):
     """Turn the cells of one column into features."""
 
@@ -105,13 +107,12 @@ class ColumnEncoder(ABC):
 
     def to_dict(self) -> Json:
         """Return everything as JSON values."""
-        return {"kind": self.kind, **vars(self)}
+        return {"kind": self.kind, **asdict(self)}
 
     @classmethod
     def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
-        return cls(**{name: value for name, value in fields.items() if name != "kind"})
+        return from_json(cls, {k: v for k, v in state.items() if k != "kind"})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""What is saved, as plain values: facts as JSON, and the arrays of parts under a name each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from vae_anomaly.errors import DataError
+from vae_anomaly.files import write_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Array = TypeVar("Array")
+Record = TypeVar("Record", bound="DataclassInstance")
+
+
+def named(parts: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the arrays of all parts under ``part.array``."""
+    return {f"{part}.{name}": array for part, own in parts.items() for name, array in own.items()}
+
+
+def under(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of one part, without its name; none where there is no such part."""
+    start = f"{part}."
+    return {name.removeprefix(start): v for name, v in arrays.items() if name.startswith(start)}
+
+
+def from_json(kind: type[Record], values: Mapping[str, Any]) -> Record:
+    """Make a frozen dataclass of what ``asdict`` gave, also after a way through JSON.
+
+    Lists become tuples, and nested values become what their fields are.
+
+    Raises
+    ------
+    DataError
+        If a field is missing, unknown or of another type.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict, dataclass
+    >>> @dataclass(frozen=True)
+    ... class Grid:
+    ...     sizes: tuple[int, ...]
+    >>> from_json(Grid, json.loads(json.dumps(asdict(Grid((2, 3))))))
+    Grid(sizes=(2, 3))
+    """
+    unknown = sorted(values.keys() - {field.name for field in fields(kind)})
+    if unknown:
+        raise DataError(f"Not a {kind.__name__}: {unknown[0]!r} is none of its fields.")
+    try:
+        made: Record = _adapter(kind).validate_python(dict(values))
+    except ValidationError as err:
+        raise DataError(f"Not a {kind.__name__}: {_first_fault(err)}.") from None
+    return made
+
+
+class JsonRecord(BaseModel):
+    """A frozen record that is written as JSON and read back; unknown fields are refused.
+
+    Attributes
+    ----------
+    noun : str
+        What a file holds, for messages: "a threshold".
+    remedy : str
+        How to make one, for messages.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    noun: ClassVar[str]
+    remedy: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary; `from_dict` reads it back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Rebuild a record from `to_dict`.
+
+        Raises
+        ------
+        DataError
+            If a field is missing, unknown or of the wrong type.
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as err:
+            raise DataError(f"Not {cls.noun}: {_first_fault(err)}. {cls.remedy}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the record as JSON, in one step."""
+        write_json(self.to_dict(), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a record from JSON.
+
+        Raises
+        ------
+        DataError
+            If the file is missing, is not JSON or is no such record.
+        """
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as err:
+            raise DataError(f"Cannot read {cls.noun} from {path}: {err}. {cls.remedy}") from None
+        return cls.from_dict(fields)
+
+
+@cache
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    return TypeAdapter(kind)
+
+
+def _first_fault(err: ValidationError) -> str:
+    first = err.errors()[0]
+    return f"{first['msg']} at {'.'.join(map(str, first['loc'])) or 'the whole'}"
