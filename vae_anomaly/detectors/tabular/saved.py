@@ -10,7 +10,6 @@ JSON stands in the ``preprocessing`` of a `DetectorState`. Arrays have a prefix 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 
 from vae_anomaly.arrays import Arrays
