@@ -15,6 +15,7 @@ from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.folds import assign_folds
+from vae_anomaly.detectors.images.fit.folds import group_names
 from vae_anomaly.detectors.images.image_list import (
     ImageList,
     decide_channels,
@@ -24,11 +25,11 @@ from vae_anomaly.detectors.images.image_list import (
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
-from vae_anomaly.errors import ConfigError, NotEnoughDataError
+from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.jobs.train_images import groups_of
 from vae_anomaly.jobs.train_table import infer_schema_of, kinds_beside, real_rows
 from vae_anomaly.jobs.training_report import shown_files, shown_source
-from vae_anomaly.jobs.training_rows import read_training_rows
+from vae_anomaly.jobs.training_rows import check_column, read_training_rows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
@@ -175,7 +176,7 @@ def sweep_images_job(
     _check_count(len(pictures), "pictures of good parts")
     kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
     pixels = _pixels(pictures.take(kept), size, progress or null_progress)
-    names = _picture_groups(pictures, members)[kept]
+    names = group_names(members, pictures)[kept]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     left = f"; {len(listed) - len(good):,} labelled as defective, left out"
     return sweep(
@@ -220,11 +221,7 @@ def _row_groups(frame: pd.DataFrame, groups: str | None) -> AnyArray:
     """Return a group for each row; without groups each row is its own."""
     if groups is None:
         return np.arange(len(frame))
-    if groups not in frame.columns:
-        raise ConfigError(
-            f"The column of groups {groups!r} is not in the table. Columns: "
-            f"{', '.join(map(str, frame.columns[:20]))}."
-        )
+    check_column(frame, groups, "group")
     return frame[groups].astype(str).to_numpy(dtype=str)
 
 
@@ -237,14 +234,6 @@ def _encode(
     view = StandardView.fit(numbers[~held_out], encoder.fixed)
     viewed = view.transform(numbers)
     return viewed[~held_out], viewed[held_out], encoder.names
-
-
-def _picture_groups(pictures: ImageList, members: AnyArray | None) -> AnyArray:
-    """Return a group for each picture; a picture without one is a group of its own."""
-    if members is not None:
-        return members.astype(str)
-    own = [f"\0{i}" if name is None else name for i, name in enumerate(pictures.groups)]
-    return np.array(own)
 
 
 def _pixels(pictures: ImageList, size: int, progress: Progress) -> Floats32:

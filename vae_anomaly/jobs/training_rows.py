@@ -207,7 +207,7 @@ def _split(frame: pd.DataFrame, label: str | None, id_column: str | None) -> Tra
     anomalous = np.zeros(len(frame), dtype=np.bool_)
     if label is not None:
         if id_column is not None:
-            _check_column(frame, id_column, "id")
+            check_column(frame, id_column, "id")
         ids = None if id_column is None else read_text(frame[id_column])
         anomalous = find_labels(label, frame, ids, id_column)[0] == 1.0
     n_anomalous = int(anomalous.sum())
@@ -220,7 +220,7 @@ def _labels_of_pieces(
     if label is None:
         return None
     if id_column is not None:
-        _check_column(next(iter_batches(files[0], 1)), id_column, "id")
+        check_column(next(iter_batches(files[0], 1)), id_column, "id")
     return PieceLabels(label, files, id_column)
 
 
@@ -283,11 +283,12 @@ def _only(table: pa.Table, rows: Bools) -> pa.Table:
 
 def _column(table: pa.Table, name: str, what: str) -> pd.Series:
     if name not in table.column_names:
-        _check_column(pd.DataFrame(columns=table.column_names), name, what)
+        check_column(pd.DataFrame(columns=table.column_names), name, what)
     return as_frame(table.select([name]))[name]
 
 
-def _check_column(frame: pd.DataFrame, name: str, what: str) -> None:
+def check_column(frame: pd.DataFrame, name: str, what: str) -> None:
+    """Refuse the name of a column that the table does not have."""
     if name not in frame.columns:
         raise ConfigError(
             f"The {what} column {name!r} is not in the table. Columns: "
