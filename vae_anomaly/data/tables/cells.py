@@ -37,6 +37,7 @@ TRUE_WORDS: Final = frozenset({"true", "yes", "t", "y", "1", "1.0"})
 FALSE_WORDS: Final = frozenset({"false", "no", "f", "n", "0", "0.0"})
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_WHOLE = re.compile(r"([+-]?[1-9]\d*)\.0*")
 _ISO_TIME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?", re.DOTALL)
 _SLASHED_TIME = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?", re.DOTALL)
 _EPOCH_UNITS: Final = {"epoch_s": 1e0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
@@ -340,6 +341,8 @@ def _text(cell: object) -> str | None:
     text = str(cell).strip()
     if text.lower() in {"true", "false"}:
         return text.lower()
+    whole = _WHOLE.fullmatch(text)  # beside a missing cell, a number of 16 digits is a float
+    text = whole[1] if whole else text
     if len(text) <= DIGITS_OF_A_FLOAT and is_number_text(text):
         value = float(text)
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

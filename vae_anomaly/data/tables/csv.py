@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from vae_anomaly.data.tables.files import unreadable
 from vae_anomaly.errors import DataError
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-_INTEGER: Final = r"^[+-]?(0|[1-9]\d{0,17})$"
+_INTEGER: Final = r"^[+-]?(0|[1-9]\d*)$"
 _FLOAT: Final = r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 _TRUTH: Final = r"^([Tt]rue|TRUE|[Ff]alse|FALSE)$"
 _BLOCK_BYTES: Final = 1 << 22
@@ -71,8 +72,8 @@ def _first_line(path: Path) -> str:
 
 
 def _delimiter(path: Path) -> str:
-    """Take the delimiter that the header holds most of; a comma where it holds none."""
-    header = _first_line(path)
+    """Take the delimiter that the header holds most of, quotes apart; a comma without any."""
+    header = re.sub(r'"[^"]*"', "", _first_line(path))
     return max(DELIMITERS, key=header.count)
 
 
@@ -92,5 +93,14 @@ def _typed_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     for pattern, kind in ((_INTEGER, pa.int64()), (_FLOAT, pa.float64()), (_TRUTH, pa.bool_())):
         if pc.all(pc.match_substring_regex(present, pattern)).as_py():
-            return pc.cast(pc.replace_substring_regex(present, r"^\+", ""), kind)
+            typed = _cast(present, kind)
+            return column if typed is None else typed
     return column
+
+
+def _cast(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:
+    """Convert texts; None where 64 bits do not hold them, as whole numbers of 20 digits."""
+    try:
+        return pc.cast(pc.replace_substring_regex(texts, r"^\+", ""), kind)
+    except pa.ArrowInvalid:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ def list_partitions(source: Any) -> list[Path]:
     """
     sources = source if isinstance(source, (list, tuple)) else [source]
     files = [file for one in sources for file in _files_of(one)]
-    twice = sorted({str(file) for file in files if files.count(file) > 1})
+    twice = sorted(str(file) for file, times in Counter(files).items() if times > 1)
     if twice:
         raise DataError(f"{twice[0]} is given twice. Name every file once.")
     if not files:

@@ -41,7 +41,7 @@ def as_frame(X: object) -> pd.DataFrame:
     elif hasattr(X, "to_arrow"):
         frame = to_frame(X.to_arrow())
     elif isinstance(X, dict) or _is_records(X):
-        frame = pd.DataFrame(X)
+        frame = _from_columns(X)
     else:
         frame = _from_array(X)
     return _with_text_names(frame)
@@ -69,6 +69,15 @@ def _loses_digits(column: pa.ChunkedArray) -> bool:
 
 def _is_records(X: object) -> TypeGuard[Sequence[dict[str, object]]]:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(r, dict) for r in X)
+
+
+def _from_columns(X: object) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(X)
+    except ValueError as err:
+        raise DataError(
+            f"{type(X).__name__} is no table: {err}. Give columns of one length, or a list of rows."
+        ) from None
 
 
 def _from_array(X: object) -> pd.DataFrame:
