@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from batch.entity_nights import train_model, write_nights
+from batch.entity_nights import card_model, write_nights  # noqa: F401 - a fixture
 from tracking.real_models import (  # noqa: F401 - fixtures
     image_model,
     migrated_store,
@@ -46,12 +46,6 @@ def hashes() -> Callable[[Path], dict[str, str]]:
         return {str(path.relative_to(out)): sha256_of(path) for path in sorted(kept)}
 
     return of
-
-
-@pytest.fixture(scope="session")
-def card_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved model that compares each payment with its card's past; made once a test run."""
-    return train_model(tmp_path_factory.mktemp("cards"))
 
 
 @pytest.fixture

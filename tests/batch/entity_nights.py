@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from tracking.real_models import made_once
 
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
@@ -31,15 +33,20 @@ def payments(first_day: int, days: int = 1, per_day: int = 60) -> pd.DataFrame:
     )
 
 
-def train_model(folder: Path) -> Path:
+def train_model(folder: Path) -> None:
     """Train on days 0 to 11."""
+    folder.mkdir()
     table = folder / "training.parquet"
     payments(0, 12).to_parquet(table)
     detector = TabularVAEDetector(max_steps=30, preset="fast", random_state=0)
     where = Destination(folder=folder / "model")
-    report = train_table_job(detector, table, where, id_column="id", entities=DECLARED)
-    assert report.folder is not None
-    return report.folder
+    train_table_job(detector, table, where, id_column="id", entities=DECLARED)
+
+
+@pytest.fixture(scope="session")
+def card_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model that compares each payment with its card's past; not to be written to."""
+    return made_once(tmp_path_factory, "cards", train_model) / "model"
 
 
 def write_nights(folder: Path, days: tuple[int, ...] = (12, 13, 14)) -> Path:

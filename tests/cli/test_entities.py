@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from batch.entity_nights import payments, train_model, write_nights
+from batch.entity_nights import card_model, payments, write_nights  # noqa: F401 - a fixture
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_results
 
 DECLARE = ("--entity", "card", "--time", "at", "--amount", "euro")
-
-
-@pytest.fixture(scope="module")
-def card_model(tmp_path_factory):
-    return train_model(tmp_path_factory.mktemp("cards"))
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def write_surfaces(
     return folder
 
 
-def _made_once(
+def made_once(
     tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
 ) -> Path:
     """Make a folder once for all tests and all worker processes."""
@@ -83,19 +83,19 @@ def _train_images(target: Path) -> None:
 @pytest.fixture(scope="session")
 def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a fitted TabularVAEDetector; not to be written to."""
-    return _made_once(tmp_path_factory, "table-model", _train_table)
+    return made_once(tmp_path_factory, "table-model", _train_table)
 
 
 @pytest.fixture(scope="session")
 def image_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a fitted ImageVAEDetector; not to be written to."""
-    return _made_once(tmp_path_factory, "image-model", _train_images)
+    return made_once(tmp_path_factory, "image-model", _train_images)
 
 
 @pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an empty store whose tables exist; not to be written to."""
-    return _made_once(tmp_path_factory, "store", init_store)
+    return made_once(tmp_path_factory, "store", init_store)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def registered_store(
         made = log_training(load_detector(table_model), name="cards", uri=target, alias="champion")
         (target / "registered.json").write_text(json.dumps(asdict(made)))
 
-    return _made_once(tmp_path_factory, "registered-store", register)
+    return made_once(tmp_path_factory, "registered-store", register)
 
 
 @pytest.fixture
