@@ -40,8 +40,8 @@ def test_rows_have_the_detectors_scores_and_their_own_labels(
 
 
 @pytest.mark.parametrize("bad", [np.inf, "much"], ids=["infinite", "text"])
-def test_a_row_that_cannot_be_scored_is_counted_and_never_normal(
-    table_detector, rows, tmp_path, bad
+def test_a_row_that_cannot_be_scored_is_named_counted_and_never_normal(
+    table_detector, rows, tmp_path, bad, caplog
 ):
     whole = table_detector.anomaly_score(rows)
     rows["amount"] = rows["amount"].astype(object)
@@ -49,6 +49,7 @@ def test_a_row_that_cannot_be_scored_is_counted_and_never_normal(
     rows.to_csv(tmp_path / "rows.csv", index=False)
     items = score_items(table_detector, tmp_path / "rows.csv", labels="is_fraud")
     assert items.left_out == {"unreadable": 1}
+    assert "left out: row 4: " in caplog.text
     assert "row 4" not in items.ids
     assert (len(items.normals), len(items)) == (29, 35)
     assert items.scores.tolist() == np.delete(whole, 3).tolist()
