@@ -71,7 +71,7 @@ def _is_records(X: object) -> TypeGuard[Sequence[dict[str, object]]]:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(r, dict) for r in X)
 
 
-def _from_columns(X: object) -> pd.DataFrame:
+def _from_columns(X: dict[str, object] | Sequence[dict[str, object]]) -> pd.DataFrame:
     try:
         return pd.DataFrame(X)
     except ValueError as err:
