@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -29,6 +28,7 @@ from safetensors.numpy import save as save_tensors
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import json_text, replace_folder, sha256_of
+from vae_anomaly.state import Json
 from vae_anomaly.version import __version__
 
 FORMAT_VERSION = "1.0"
@@ -39,8 +39,6 @@ MODEL_FILES = (
     "threshold.json",
     "weights.safetensors",
 )
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -182,11 +180,12 @@ def _contiguous(arrays: Arrays) -> Arrays:
     return {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
 
 
-def _parse_json(folder: Path, name: str, content: bytes) -> Any:
+def _parse_json(folder: Path, name: str, content: bytes) -> Json:
     try:
-        return json.loads(content)
+        values: Json = json.loads(content)
     except ValueError as err:
         raise ModelRefusedError(f"{folder / name} is not valid JSON: {err}.") from err
+    return values
 
 
 def _check_replaceable(target: Path) -> None:

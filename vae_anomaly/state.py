@@ -17,6 +17,9 @@ from vae_anomaly.files import write_json
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Json = dict[str, Any]
+"""An object of JSON."""
+
 Array = TypeVar("Array")
 Record = TypeVar("Record", bound="DataclassInstance")
 
@@ -32,7 +35,7 @@ def under(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name.removeprefix(start): v for name, v in arrays.items() if name.startswith(start)}
 
 
-def from_json(kind: type[Record], values: Mapping[str, Any]) -> Record:
+def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
     """Make a frozen dataclass of what ``asdict`` gave, also after a way through JSON.
 
     Lists become tuples, and nested values become what their fields are.
@@ -76,12 +79,12 @@ class JsonRecord(BaseModel):
     noun: ClassVar[str]
     remedy: ClassVar[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return a JSON-able dictionary; `from_dict` reads it back."""
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
+    def from_dict(cls, fields: Json) -> Self:
         """Rebuild a record from `to_dict`.
 
         Raises

@@ -18,7 +18,7 @@ import mlflow, and a model that is a folder never needs it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.lazy import lazy_names
 
@@ -90,7 +90,7 @@ __getattr__, __dir__ = lazy_names(
 )
 
 
-def _load_pyfunc(data_path: str | Path) -> Any:
+def _load_pyfunc(data_path: str | Path) -> object:
     """Load a model for ``mlflow.pyfunc``, ``mlflow models serve`` and Spark."""
     from vae_anomaly.tracking.pyfunc import load_predictor
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vae_anomaly.tracking.client import TAG, log_metrics, own_run
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
@@ -29,7 +28,7 @@ def log_evaluation(
     metrics: Mapping[str, float],
     *,
     source: str,
-    documents: Mapping[str, Any] | None = None,
+    documents: Mapping[str, object] | None = None,
     files: Sequence[str | Path] = (),
     uri: str | Path | None = None,
 ) -> LoggedEvaluation:

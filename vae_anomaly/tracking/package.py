@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,11 @@ from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.version import __version__
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+    from vae_anomaly.data.tables.kinds import Column
 
 LOADER = "vae_anomaly.tracking"
 INNER = "data/model"
@@ -196,7 +201,7 @@ def _check_mlmodel(folder: Path, what: str) -> None:
         )
 
 
-def _signature(state: DetectorState) -> Any:
+def _signature(state: DetectorState) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -221,7 +226,7 @@ def _table_columns(state: DetectorState) -> dict[str, str]:
     return {column.name: _mlflow_type(column) for column in schema.features}
 
 
-def _mlflow_type(column: Any) -> str:
+def _mlflow_type(column: Column) -> str:
     kind = str(column.kind)
     return _COLUMN_TYPES.get((kind, str(column.stored)), _COLUMN_TYPES[kind, "any"])
 
@@ -235,12 +240,12 @@ def _typed_example(state: DetectorState, example: pd.DataFrame | None) -> pd.Dat
     return pd.DataFrame({name: _cast(example[name], kind) for name, kind in columns.items()})
 
 
-def _made_up(kind: str) -> Any:
+def _made_up(kind: str) -> list[object]:
     noon = pd.Timestamp("2026-01-01T12:00:00")
     return [{"double": 0.0, "string": "a", "boolean": True, "datetime": noon}[kind]]
 
 
-def _cast(cells: pd.Series[Any], kind: str) -> Any:
+def _cast(cells: pd.Series, kind: str) -> pd.Series:
     """Give a column the type that its place in the signature asks for."""
     if kind == "double":
         return pd.to_numeric(cells, errors="coerce").astype(np.float64)

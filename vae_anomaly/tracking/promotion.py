@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.tracking.client import (
     TAG,
@@ -51,9 +51,9 @@ def promote(
     alias: str = "champion",
     *,
     who: str | None = None,
-    evidence: str | Mapping[str, Any] = "",
+    evidence: str | Mapping[str, object] = "",
     metrics: Mapping[str, float] | None = None,
-    documents: Mapping[str, Any] | None = None,
+    documents: Mapping[str, object] | None = None,
     uri: str | Path | None = None,
 ) -> Promotion:
     """Point an alias at a version, and write down who did it, when, from where and why.
@@ -102,9 +102,9 @@ def move_alias(
     alias: str,
     *,
     who: str | None = None,
-    evidence: str | Mapping[str, Any] = "",
+    evidence: str | Mapping[str, object] = "",
     metrics: Mapping[str, float] | None = None,
-    documents: Mapping[str, Any] | None = None,
+    documents: Mapping[str, object] | None = None,
 ) -> Promotion:
     """Do what `promote` says, inside a session, for a version known to be sound."""
     old = model_aliases(client, name, store).get(alias)

@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import write_json
@@ -278,7 +278,7 @@ def _describe(
 def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, Figure]) -> None:
     folder = record / "artifacts"
     folder.mkdir(exist_ok=True)
-    documents: dict[str, Any] = {
+    documents: dict[str, object] = {
         "data_fingerprint.json": state.fingerprint,
         "environment.json": environment(),
         "threshold.json": state.threshold,
@@ -396,7 +396,7 @@ def _read_run(record: Path) -> _Run:
         ) from err
 
 
-def _finite(values: Mapping[str, Any]) -> dict[str, float]:
+def _finite(values: Mapping[str, object]) -> dict[str, float]:
     return {
         key: float(value)
         for key, value in values.items()
@@ -404,8 +404,8 @@ def _finite(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")

@@ -79,6 +79,7 @@ def send(
     Parameters
     ----------
     record : Path
+        Its folder.
     store : str
         Tracking URI.
     upload : callable

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import TAG, all_versions, as_time, model_aliases
 from vae_anomaly.tracking.promotion import promotions
 from vae_anomaly.tracking.store import session, tracking_uri
@@ -53,8 +54,8 @@ class ThresholdChange:
     old: float | None
     new: float | None
     policy: str
-    asked: dict[str, Any]
-    evidence: dict[str, Any]
+    asked: Json
+    evidence: Json
     made_on: str
     aliases: tuple[str, ...]
     reason: str
@@ -83,7 +84,7 @@ class ThresholdHistory:
     moves: list[AliasMove]
 
 
-def change_tag(change: Mapping[str, Any]) -> dict[str, str]:
+def change_tag(change: Mapping[str, object]) -> dict[str, str]:
     """Return the tag of a version that keeps how its threshold was applied.
 
     Parameters

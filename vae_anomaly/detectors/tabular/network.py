@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from vae_anomaly.arrays import Arrays, Floats32, Ints
-from vae_anomaly.persistence import Json
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
+from vae_anomaly.state import Json
 from vae_anomaly.vae.family import ModelDescription, build_model
 from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.objectives import gaussian_kl

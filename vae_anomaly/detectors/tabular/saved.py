@@ -21,10 +21,10 @@ from vae_anomaly.detectors.tabular.encode.views import make_view
 from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
 from vae_anomaly.detectors.tabular.network import build_network
-from vae_anomaly.persistence import DetectorState, Json
+from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import TermSurprise
-from vae_anomaly.state import from_json, named, under
+from vae_anomaly.state import Json, from_json, named, under
 
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
-from vae_anomaly.persistence import Json
-from vae_anomaly.state import from_json
+from vae_anomaly.state import Json, from_json
 
 Series = pd.Series  # of one column, typed by the schema
 

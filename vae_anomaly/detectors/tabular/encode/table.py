@@ -43,7 +43,7 @@ from vae_anomaly.detectors.tabular.encode.timestamps import (
     encoder_from_dict,
 )
 from vae_anomaly.errors import DataError, NotEnoughDataError
-from vae_anomaly.persistence import Json
+from vae_anomaly.state import Json
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     NumericColumn,
     Series,
 )
-from vae_anomaly.persistence import Json
+from vae_anomaly.state import Json
 
 DAY_S = 86_400.0
 
