@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -243,13 +243,12 @@ class HistoryNight:
             )  # fmt: skip
 
 
-def refuse_state(state: str | Path | None) -> None:
+def refuse_state(state: str | Path) -> NoReturn:
     """Refuse a state that is given to a model without entities."""
-    if state is not None:
-        raise ConfigError(
-            f"The model compares no row with an entity's past, so it has no use for the state "
-            f"{state}. Leave --state out, or train with --entity."
-        )
+    raise ConfigError(
+        f"The model compares no row with an entity's past, so it has no use for the state "
+        f"{state}. Leave --state out, or train with --entity."
+    )
 
 
 def given_files(entities: EntityHistories, state: str | Path | None) -> list[HistoryFile]:

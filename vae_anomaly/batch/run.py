@@ -163,10 +163,11 @@ def _chain(
     state: str | Path | None,
 ) -> HistoryChain | None:
     """Return how histories go from file to file; None for a model that has none."""
-    if entities is None:
+    if entities is not None:
+        return HistoryChain.of(plan, entities, out, state)
+    if state is not None:
         refuse_state(state)
-        return None
-    return HistoryChain.of(plan, entities, out, state)
+    return None
 
 
 def _pinned(found: ResolvedModel, kind: str) -> ScoringModel:

@@ -6,6 +6,7 @@ code.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def load_detector(
     """
     from vae_anomaly.persistence import read_model
 
-    place = device_name(device)
+    place = device if device == "cpu" else device_name(device)
     state = read_model(path)
     if state.kind not in _KINDS:
         raise ModelRefusedError(
@@ -71,7 +72,7 @@ def load_detector(
             f"known kinds: {', '.join(sorted(_KINDS))}. "
             "Install the version of vae-anomaly that wrote it."
         )
-    detector_class: type[BaseVAEDetector] = __getattr__(_KINDS[state.kind])
+    detector_class: type[BaseVAEDetector] = getattr(sys.modules[__name__], _KINDS[state.kind])
     given = {} if features is None else {"features": features}
     if state.kind == "image":
         given["device"] = device
@@ -83,7 +84,12 @@ def load_detector(
             "it out, or take device='auto'."
         )
     try:
-        return detector_class._from_state(state, **given)._with_probability(state.probability)
+        detector = detector_class._from_state(state, **given)
+        if state.probability is not None:
+            from vae_anomaly.scoring.probability import ScoreProbability
+
+            detector.set_probability(ScoreProbability.from_dict(state.probability))
+        return detector
     except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
         if isinstance(err, ModelRefusedError):
             raise

@@ -233,10 +233,6 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         state = replace(self._state(), probability=None if kept is None else kept.to_dict())
         return write_model(state, path)
 
-    def _with_probability(self, fields: dict[str, Any] | None) -> Self:
-        """Take back what was saved."""
-        return self.set_probability(None if fields is None else ScoreProbability.from_dict(fields))
-
     def _calibrate(self, held_out_scores: Floats, groups: Ints | None = None) -> None:
         """Set calibration and default threshold by raw scores of normals nothing was fitted on."""
         self.calibration_ = ConformalCalibration.fit(held_out_scores)

@@ -44,7 +44,8 @@ def with_past(
         If a state is given and the model has no entities.
     """
     if entities is None:
-        refuse_state(state)
+        if state is not None:
+            refuse_state(state)
         return frame
     entities.columns.check(frame)
     span = entities.span(frame)

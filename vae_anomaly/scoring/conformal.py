@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError
-from vae_anomaly.thresholds.tails import moments_fit
 
 TAIL_FRACTION = 0.1
 MIN_TAIL_SCORES = 10
@@ -221,6 +220,43 @@ class ConditionalScale:
     def state(self) -> Arrays:
         """Return the arrays that make it again."""
         return {"scores": self.scores, "codes": self.codes}
+
+
+def moments_fit(
+    excess: Floats, weights: Floats | None = None, count: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Fit a generalised Pareto law by probability-weighted moments.
+
+    Parameters
+    ----------
+    excess : ndarray of shape (..., n), float64, sorted
+        By how much scores exceed the start of the tail.
+    weights : ndarray of shape (..., n), float64, optional
+        Of the excesses; default: all the same.
+    count : float, optional
+        With weights, how many independent excesses these are.
+
+    Returns
+    -------
+    shape, scale : ndarray of shape (...)
+
+    References
+    ----------
+    Hosking and Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
+    Technometrics 29, 1987, section 3.
+    """
+    n = excess.shape[-1]
+    if weights is None:
+        plotting = (np.arange(1, n + 1) - 0.35) / n
+        a0 = excess.mean(axis=-1)
+        a1 = (excess * (1 - plotting)).mean(axis=-1)
+    else:
+        share = weights / weights.sum(axis=-1, keepdims=True)
+        plotting = np.cumsum(share, axis=-1) - share / 2 + 0.15 / count  # the same, of equal shares
+        a0 = (excess * share).sum(axis=-1)
+        a1 = (excess * share * (1 - plotting)).sum(axis=-1)
+    gap = np.maximum(a0 - 2 * a1, 1e-12 * a0)
+    return 2 - a0 / gap, 2 * a0 * a1 / gap
 
 
 def _spread(ordered: Floats) -> float:
