@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from vae_anomaly.batch.histories import HistoryFile
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.batch.quarantine import Counts
+from vae_anomaly.batch.results import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.errors import DataError
 from vae_anomaly.failpoints import reach

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vae_anomaly.arrays import Bools, Bytes, Floats32
 from vae_anomaly.batch.plan import Partition, SourceFile
-from vae_anomaly.batch.quarantine import BadItem, Counts, write_quarantine
+from vae_anomaly.batch.results import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.images.bit_depth import stretch
 from vae_anomaly.data.images.decode import Pixels, decode_image

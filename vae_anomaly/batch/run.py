@@ -1,24 +1,88 @@
-"""Score a night's pictures or a day's rows: once, whole, and again only what has changed."""
+"""Score a night's images or a day's rows: once, whole, and again only what has changed.
+
+A run locks its folder, cleans up after killed ones, scores what is not done, writes it down, and
+judges the whole last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
+from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
-from vae_anomaly.batch.job import RunSummary, run_plan
-from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
-from vae_anomaly.batch.settings import Options, ScoringModel, Which, loaded_detector
+from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
+from vae_anomaly.batch.plan import Partition, input_digest, plan_images, plan_tables
+from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
+from vae_anomaly.batch.settings import Options, Output, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.tables import check_table
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.devices import check_workers, device_name
-from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.errors import (
+    ConfigError,
+    DataError,
+    LockedError,
+    ModelRefusedError,
+    StorageError,
+    TooManyBadItemsError,
+)
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import remove_stale
 from vae_anomaly.persistence import read_model
-from vae_anomaly.progress import Progress
+from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve
 
 Source = str | Path | Sequence[str | Path]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run over all its partitions gave, those included that were done before.
+
+    Parameters
+    ----------
+    partitions, skipped : int
+        How many there are, and how many of them were done already.
+    rows_in, rows_out, flagged, quarantined : int
+        Rows or pictures.
+    codes : dict of str to int
+        Quarantined items by reason.
+    out : Path
+        The output folder.
+    model_version, model_digest : str
+    threshold : float
+        Bound on the anomaly score.
+    seconds : float
+        Wall time of this run.
+    """
+
+    partitions: int
+    skipped: int
+    rows_in: int
+    rows_out: int
+    flagged: int
+    quarantined: int
+    out: Path
+    model_version: str
+    model_digest: str
+    threshold: float
+    seconds: float
+    codes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bad_fraction(self) -> float:
+        """Share of the input that went to quarantine, in [0, 1]."""
+        return self.quarantined / self.rows_in if self.rows_in else 0.0
 
 
 def score_tables(
@@ -96,7 +160,7 @@ def score_tables(
     for partition in plan:
         check_table(partition, detector, id_column)
     chain = _chain(plan, detector.entities_, Path(out), state)
-    return run_plan(plan, model, out, options, max_bad_fraction, workers, progress, chain)
+    return _run(plan, model, out, options, max_bad_fraction, workers, progress, chain)
 
 
 def score_images(
@@ -153,7 +217,7 @@ def score_images(
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
     plan = plan_images(input, per_partition=images_per_partition, condition=detector.condition)
-    return run_plan(plan, model, out, options, max_bad_fraction, workers, progress)
+    return _run(plan, model, out, options, max_bad_fraction, workers, progress)
 
 
 def _chain(
@@ -182,3 +246,246 @@ def _pinned(found: ResolvedModel, kind: str) -> ScoringModel:
     return ScoringModel(
         str(found.path), found.digest, found.kind, found.label, float(threshold["value"])
     )
+
+
+# ------------------------------------------------------------------ one run
+
+
+def _run(
+    plan: list[Partition],
+    model: ScoringModel,
+    out: str | Path,
+    options: Options,
+    max_bad_fraction: float,
+    workers: int,
+    progress: Progress | None,
+    chain: HistoryChain | None = None,
+) -> RunSummary:
+    """Do what is not done yet, write it down, and judge the whole.
+
+    With a chain each partition goes on from the one before, so one process does them all.
+    """
+    _check_limits(max_bad_fraction, workers)
+    start, root = time.perf_counter(), Path(out)
+    job = _Job(model, Output(str(root), options), workers, progress or null_progress, chain)
+    with graceful_termination(), _locked(root), Ledger(root / "ledger.sqlite") as ledger:
+        todo = _prepare(plan, ledger, job)
+        job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
+        failed = _work(todo, ledger, job)
+        _drop_orphans(plan, ledger, root)
+        rows = ledger.rows()
+        write_manifest(root, build_manifest(rows.values(), failed))
+    done = [rows[partition.key] for partition in plan if partition.key in rows]
+    summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
+    job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
+            quarantined=summary.quarantined)  # fmt: skip
+    _judge(summary, failed, max_bad_fraction)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all steps of a run share."""
+
+    model: ScoringModel
+    output: Output
+    workers: int
+    progress: Progress
+    chain: HistoryChain | None = None
+    run_id: str = field(default_factory=lambda: uuid4().hex[:12])
+
+    def log(self, event: str, partition: str = "", **counts: int) -> None:
+        """Write one line to the log: what happened and how many, never what was in a row."""
+        told = " ".join(f"{name}={value}" for name, value in counts.items())
+        extra: dict[str, object] = {"event": event, "run": self.run_id, "counts": counts}
+        if partition:
+            extra["partition"] = partition
+        logger.info("%s %s %s", event, partition or "run", told, extra=extra)
+
+
+def _check_limits(max_bad_fraction: float, workers: int) -> None:
+    if not 0.0 <= max_bad_fraction <= 1.0:
+        raise ConfigError(
+            f"max_bad_fraction is a share from 0 to 1; got {max_bad_fraction:g}. "
+            "Write 0.05 for five in a hundred."
+        )
+    if workers < 1:
+        raise ConfigError(f"workers must be at least 1; got {workers}.")
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Hold the output folder; a killed holder lets it go with its process."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LockedError(
+            f"Another run is writing to {root}. Wait for it, or choose another --out."
+        ) from None
+    except OSError as err:
+        raise StorageError(
+            f"{root} cannot be written: {err.strerror or err}. Choose another --out."
+        ) from err
+    try:
+        reach("locked")
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition]:
+    """Clean up after killed runs and strike out what is no longer true; return what is to do."""
+    root = Path(job.output.root)
+    stale = remove_stale(root)
+    if stale:
+        job.log("removed", temporary_files=stale)
+    reach("stale-removed")
+    rows = ledger.rows()
+    todo = _not_done(plan, rows, job)
+    changed = [partition.key for partition in todo if partition.key in rows]
+    if changed:
+        (root / MANIFEST).unlink(missing_ok=True)
+        reach("manifest-withdrawn")
+    for key in changed:
+        ledger.forget(key)
+    return todo
+
+
+def _not_done(plan: list[Partition], rows: Mapping[str, LedgerRow], job: _Job) -> list[Partition]:
+    if job.chain is None:
+        return [partition for partition in plan if not _is_done(partition, rows, job)]
+    return job.chain.todo(plan, rows, lambda partition: _is_done(partition, rows, job))
+
+
+def _is_done(partition: Partition, rows: Mapping[str, LedgerRow], job: _Job) -> bool:
+    """Say whether a partition's output stands: same input, model, threshold, options, and intact.
+
+    Raises
+    ------
+    ConfigError
+        If the output is another input's, which would be lost.
+    """
+    row = rows.get(partition.key)
+    if row is None:
+        return False
+    same_input = row.input_sha256 == input_digest(partition)
+    if not same_input and row.input_path != _input_path(partition):
+        raise ConfigError(
+            f"{job.output.root} holds part-{row.key}.parquet of {row.input_path}; the results of "
+            f"{_input_path(partition)} would replace it. Choose another --out."
+        )
+    model = job.model
+    asked = (model.version, model.digest, model.threshold, job.output.options.digest())
+    had = (row.model_version, row.model_digest, row.threshold, row.config_sha256)
+    return same_input and asked == had and row.is_intact(Path(job.output.root))
+
+
+def _input_path(partition: Partition) -> str:
+    first = Path(partition.files[0].path)
+    return str(first if partition.kind == "table" else first.parent)
+
+
+def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:
+    """Score partitions and write each down when it is in place; return those that failed."""
+    failed: dict[str, str] = {}
+    for done, (partition, outcome) in enumerate(_engine(todo, ledger, job), start=1):
+        if isinstance(outcome, PartitionResult):
+            ledger.record(_ledger_row(partition, outcome, job))
+            job.log("scored", partition.key, rows_in=outcome.rows_in, flagged=outcome.rows_flagged,
+                    quarantined=outcome.rows_quarantined)  # fmt: skip
+        else:
+            failed[partition.key] = outcome
+            job.log("failed", partition.key)
+        job.progress("partitions", done, len(todo))
+    return failed
+
+
+def _engine(
+    todo: list[Partition], ledger: Ledger, job: _Job
+) -> Iterator[tuple[Partition, Outcome]]:
+    chain = job.chain
+    if chain is not None:
+        return one_process(todo, job.model, job.output, job.progress,
+                           lambda partition: chain.start_of(partition, ledger.rows()))  # fmt: skip
+    if job.workers == 1 or len(todo) < 2:
+        return one_process(todo, job.model, job.output, job.progress)
+    return many_processes(todo, job.model, job.output, job.workers)
+
+
+def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> LedgerRow:
+    return LedgerRow(
+        key=partition.key,
+        kind=partition.kind,
+        folder=partition.folder,
+        input_path=_input_path(partition),
+        input_bytes=partition.size_bytes,
+        input_sha256=result.input_sha256,
+        rows_in=result.rows_in,
+        rows_out=result.rows_out,
+        rows_flagged=result.rows_flagged,
+        rows_quarantined=result.rows_quarantined,
+        output=result.output,
+        output_sha256=result.files[result.output],
+        files=result.files,
+        codes=result.codes,
+        model_version=job.model.version,
+        model_digest=job.model.digest,
+        threshold=job.model.threshold,
+        config_sha256=job.output.options.digest(),
+        seconds=result.seconds,
+        history=result.history,
+    )
+
+
+def _drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
+    """Remove pieces of a folder of pictures that no longer has as many."""
+    keys = {partition.key for partition in plan}
+    folders = {partition.folder for partition in plan if partition.kind == "images"}
+    for key, row in ledger.rows().items():
+        if row.kind != "images" or row.folder not in folders or key in keys:
+            continue
+        (root / MANIFEST).unlink(missing_ok=True)
+        ledger.forget(key)
+        for name in row.files:
+            (root / name).unlink(missing_ok=True)
+        for drawn in ("heatmaps", "masks"):
+            shutil.rmtree(root / drawn / key, ignore_errors=True)
+
+
+def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> RunSummary:
+    codes: Counter[str] = Counter()
+    for row in done:
+        codes.update(row.codes)
+    return RunSummary(
+        partitions=len(done),
+        skipped=skipped,
+        rows_in=sum(row.rows_in for row in done),
+        rows_out=sum(row.rows_out for row in done),
+        flagged=sum(row.rows_flagged for row in done),
+        quarantined=sum(row.rows_quarantined for row in done),
+        out=Path(job.output.root),
+        model_version=job.model.version,
+        model_digest=job.model.digest,
+        threshold=job.model.threshold,
+        seconds=seconds,
+        codes=dict(codes.most_common()),
+    )
+
+
+def _judge(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: float) -> None:
+    """Raise for what went wrong, after everything that could be done is done."""
+    if failed:
+        first = next(iter(failed.values()))
+        raise DataError(
+            f"{len(failed)} of {len(failed) + summary.partitions} partitions could not be scored, "
+            f"the others are in {summary.out}. The first: {first}"
+        )
+    if summary.bad_fraction > max_bad_fraction:
+        codes = ", ".join(f"{count} {code}" for code, count in summary.codes.items())
+        raise TooManyBadItemsError(
+            f"{summary.quarantined} of {summary.rows_in} items went to quarantine ({codes}), more "
+            f"than the {max_bad_fraction:.1%} allowed. Everything else is scored; look into "
+            f"{summary.out / 'quarantine'}, or raise --max-bad-fraction."
+        )

@@ -16,7 +16,7 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.quarantine import BadItem, Counts, open_quarantine, quarantine_path
+from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, quarantine_path
 from vae_anomaly.batch.settings import Output, ScoringModel
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.detectors.judged import judge_rows, row_faults

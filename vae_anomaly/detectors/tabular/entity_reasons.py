@@ -16,10 +16,8 @@ Phrase = Callable[[pd.Series], str]
 Teller = Callable[[EntityColumns, str, float, pd.Series], str]
 
 
-def entity_phrases(entities: EntityHistories | None) -> Mapping[str, Phrase]:
+def entity_phrases(entities: EntityHistories) -> Mapping[str, Phrase]:
     """Return for each column of the histories what turns a typed row into a reason."""
-    if entities is None:
-        return {}
     columns = entities.columns
     return {
         f"{entity}: {feature}": partial(_phrase, columns, entity, feature)

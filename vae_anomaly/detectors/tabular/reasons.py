@@ -61,7 +61,7 @@ def reasons(examination: TableExamination, top: int = 3) -> list[list[str]]:
     if len(examination) == 0:
         return []
     parts, model = contributions(examination), examination.model
-    phrases = entity_phrases(model.entities)
+    phrases = {} if model.entities is None else entity_phrases(model.entities)
     order = np.argsort(-parts, axis=1, kind="stable")[:, :top]
     texts: dict[tuple[int, int], str] = {}
     for column in np.unique(order):

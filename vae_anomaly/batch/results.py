@@ -1,0 +1,336 @@
+"""What a run writes for its readers: manifest and quarantine; and the flags read back from it.
+
+``manifest.json`` is written last and lists every output; readers trust nothing else. It holds no
+times and no machine's paths: two runs over the same input write the same bytes. What could not be
+scored lies in ``quarantine/<key>.jsonl``, one line of JSON each: id, code, message, source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from vae_anomaly.batch.ledger import LedgerRow
+from vae_anomaly.batch.plan import Partition
+from vae_anomaly.data.tables.read import iter_batches
+from vae_anomaly.errors import DataError
+from vae_anomaly.failpoints import reach
+from vae_anomaly.files import replace_file, sha256_of
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+_SHOWN = (
+    "key", "kind", "folder", "input_bytes", "input_sha256", "rows_in", "rows_out", "rows_flagged",
+    "rows_quarantined", "output", "output_sha256", "files", "codes", "model_version",
+    "model_digest", "threshold", "config_sha256",
+)  # fmt: skip
+
+
+def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict[str, Any]:
+    """Return the manifest of an output folder as plain data.
+
+    Parameters
+    ----------
+    rows : iterable of LedgerRow
+        Everything that is done.
+    failed : mapping of str to str
+        Partitions that could not be read, with the reason.
+    """
+    partitions = [
+        {name: getattr(row, name) for name in _SHOWN}
+        | ({"history": row.history} if row.history else {})
+        for row in rows
+    ]
+    totals = {
+        name: sum(part[name] for part in partitions)
+        for name in ("rows_in", "rows_out", "rows_flagged", "rows_quarantined")
+    }
+    return {
+        "format_version": FORMAT_VERSION,
+        "partitions": partitions,
+        "failed": dict(sorted(failed.items())),
+        "totals": {"partitions": len(partitions), **totals},
+    }
+
+
+def write_manifest(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest in one step, unless it is there already, byte for byte."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    target = root / MANIFEST
+    reach("before-manifest")
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        with replace_file(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    reach("manifest-written")
+
+
+def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
+    """Read what a finished run wrote.
+
+    Parameters
+    ----------
+    out : str or Path
+        The output folder.
+    verify : bool
+        Check the SHA-256 of every file that the manifest lists.
+
+    Returns
+    -------
+    manifest : dict
+        ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``.
+
+    Raises
+    ------
+    DataError
+        If there is no manifest (the run was not finished), or a file is missing or changed.
+    """
+    root = Path(out)
+    try:
+        manifest: dict[str, Any] = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        partitions = manifest["partitions"]
+    except FileNotFoundError:
+        raise DataError(
+            f"{root} has no {MANIFEST}: the run that writes there has not finished. "
+            "Run it again; what is done is not done twice."
+        ) from None
+    except (OSError, ValueError, KeyError) as err:
+        raise DataError(f"{root / MANIFEST} cannot be read: {err!r}. Run again.") from err
+    for partition in partitions if verify else ():
+        _verify(root, partition["files"])
+    return manifest
+
+
+def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return all scored items of a finished run as one table.
+
+    Parameters
+    ----------
+    out : str or Path
+        The output folder.
+    columns : list of str, optional
+        Only these columns, beside ``partition``.
+
+    Returns
+    -------
+    results : DataFrame
+        The columns of the output files, and ``partition``.
+
+    Raises
+    ------
+    DataError
+        As `read_manifest`.
+    """
+    root = Path(out)
+    frames = [
+        pd.read_parquet(root / entry["output"], columns=columns).assign(partition=entry["key"])
+        for entry in read_manifest(root)["partitions"]
+    ]
+    kept = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
+
+
+def _verify(root: Path, files: Mapping[str, str]) -> None:
+    for name, digest in files.items():
+        try:
+            found = sha256_of(root / name)
+        except OSError as err:
+            raise DataError(
+                f"{root / name} is listed in {MANIFEST} but cannot be read: {err.strerror}. "
+                "Run again; it is then scored again."
+            ) from None
+        if found != digest:
+            raise DataError(
+                f"{root / name} is not the file that {MANIFEST} lists: its SHA-256 differs. "
+                "Run again; it is then scored again."
+            )
+
+
+# ------------------------------------------------------------------ what could not be scored
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """One picture or row that was not scored.
+
+    Parameters
+    ----------
+    id : str
+    code : str
+        Short and machine-readable: ``truncated``, ``infinite``, ``duplicate_id``, ...
+    message : str
+        What was wrong, with the value. It may hold data of the row: guard it like the input.
+    source : str
+        File, and row counted from 1 for a table.
+    """
+
+    id: str
+    code: str
+    message: str
+    source: str
+
+
+@dataclass
+class Counts:
+    """What became of a partition's items, counted while it is scored.
+
+    Parameters
+    ----------
+    keep : callable
+        Takes each item that was not scored.
+    """
+
+    keep: Callable[[BadItem], None]
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_flagged: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    history: dict[str, Any] = field(default_factory=dict)
+
+    def set_aside(self, item: BadItem) -> None:
+        """Count an item that was not scored, and hand it on."""
+        self.codes[item.code] += 1
+        self.keep(item)
+
+
+def quarantine_path(key: str) -> str:
+    """Return where the quarantine of a partition lies below the output folder."""
+    return f"quarantine/{key}.jsonl"
+
+
+@contextmanager
+def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]:
+    """Take the items of one partition one by one, so that many of them need no memory.
+
+    When the block ends well the file is in its place; without items an older one is removed.
+
+    Yields
+    ------
+    keep : callable
+        Writes one item.
+    """
+    target = root / quarantine_path(key)
+    file: TextIO | None = None
+    with ExitStack() as stack:
+
+        def keep(item: BadItem) -> None:
+            nonlocal file
+            if file is None:
+                temporary = stack.enter_context(replace_file(target))
+                file = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            file.write(json.dumps(asdict(item), ensure_ascii=False, sort_keys=True) + "\n")
+
+        yield keep
+    if file is None:
+        target.unlink(missing_ok=True)
+
+
+def write_quarantine(root: Path, key: str, items: Iterable[BadItem]) -> str | None:
+    """Write the items of one partition; without items remove an older file.
+
+    Returns
+    -------
+    path : str or None
+        Below ``root``; None if there was nothing to write.
+    """
+    with open_quarantine(root, key) as keep:
+        for item in items:
+            keep(item)
+    name = quarantine_path(key)
+    return name if (root / name).is_file() else None
+
+
+def read_quarantine(path: Path) -> list[BadItem]:
+    """Read one quarantine file.
+
+    Raises
+    ------
+    DataError
+        If a line is not what `write_quarantine` wrote.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [BadItem(**json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError) as err:
+        raise DataError(f"{path} is no quarantine file: {err}. Score the input again.") from err
+
+
+# ------------------------------------------------------------------ what was flagged
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flagged item.
+
+    Parameters
+    ----------
+    score : float
+        -log10 p, higher = more anomalous.
+    reasons : tuple of str
+        Of a row, the most important first; empty for a picture.
+    heatmap : str, optional
+        Of a picture, below the output folder.
+    source : str
+        The picture, or the table file of the row.
+    """
+
+    id: str
+    score: float
+    p_value: float
+    reasons: tuple[str, ...]
+    heatmap: str | None
+    source: str
+
+
+def strangest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) -> list[Flag]:
+    """Return the flagged items with the highest scores, the strangest first.
+
+    Parameters
+    ----------
+    out : str or Path
+        Output folder of a finished run.
+    plan : sequence of Partition
+        What to look at; the folder may hold other days as well.
+    top : int
+        How many at most.
+
+    Raises
+    ------
+    DataError
+        If the run is not finished.
+    """
+    asked = {partition.key: partition for partition in plan}
+    found: list[Flag] = []
+    for entry in read_manifest(out, verify=False)["partitions"]:
+        if entry["key"] in asked and entry["rows_flagged"]:
+            rows = _strangest_rows(Path(out) / entry["output"], top)
+            found += [_flag(row, asked[entry["key"]]) for row in rows.to_dict("records")]
+    return sorted(found, key=lambda flag: (-flag.score, flag.id))[:top]
+
+
+def _strangest_rows(path: Path, top: int) -> pd.DataFrame:
+    """Return the flagged rows of one file with the highest scores; never holds all of them."""
+    best: list[pd.DataFrame] = []
+    for piece in iter_batches(path):
+        flagged = piece[piece["is_anomaly"]]
+        best = [pd.concat([*best, flagged.nlargest(top, "score")]).nlargest(top, "score")]
+    return best[0]
+
+
+def _flag(row: Mapping[Hashable, Any], partition: Partition) -> Flag:
+    reasons = [row.get(f"reason_{number}") for number in (1, 2, 3)]
+    sources = {file.id: file.path for file in partition.files}
+    return Flag(
+        id=str(row["id"]),
+        score=float(row["score"]),
+        p_value=float(row["p_value"]),
+        reasons=tuple(str(reason) for reason in reasons if isinstance(reason, str) and reason),
+        heatmap=row.get("heatmap") if isinstance(row.get("heatmap"), str) else None,
+        source=sources.get(str(row["id"]), partition.files[0].path),
+    )
