@@ -21,6 +21,7 @@ def test_a_model_is_compared_with_a_file_on_its_held_out_normals(call, call_json
     call("threshold", "tune", table_model, "--target-fpr", 0.2)
     said = call_json("threshold", "compare", table_model, "threshold.json")
     assert said["only_b"] > 0 == said["only_a"]
+    assert list(said)[-2:] == ["figures", "source"]  # the counts first
     fpr = said["figures"]["fpr"]
     assert fpr["difference"]["estimate"] == pytest.approx(
         fpr["b"]["estimate"] - fpr["a"]["estimate"]

@@ -29,9 +29,6 @@ class Comparison:
 
     Parameters
     ----------
-    figures : dict of str to (Interval, Interval, Interval)
-        ``fpr, alarms_per_day, recall, precision, cost`` of a, of b, and b minus a (on the same
-        items, so the difference is surer than the two figures).
     n, n_normals, n_anomalies : int
         Items; without labels all count as normal.
     only_a, only_b, both : int
@@ -40,11 +37,13 @@ class Comparison:
         Of the items that change side: by label, ``normal`` and ``anomaly``.
     examples : tuple of str
         Ids of items that change side, the highest scores first.
+    figures : dict of str to (Interval, Interval, Interval)
+        ``fpr, alarms_per_day, recall, precision, cost`` of a, of b, and b minus a (on the same
+        items, so the difference is surer than the two figures).
     """
 
     a: Threshold
     b: Threshold
-    figures: dict[str, tuple[Interval, Interval, Interval]]
     n: int
     n_normals: int
     n_anomalies: int
@@ -53,6 +52,7 @@ class Comparison:
     both: int
     moved: dict[str, int]
     examples: tuple[str, ...]
+    figures: dict[str, tuple[Interval, Interval, Interval]]
 
 
 def compare(
@@ -101,7 +101,6 @@ def compare(
     return Comparison(
         a=a,
         b=b,
-        figures=figures,
         n=s.size,
         n_normals=int((~bad).sum()),
         n_anomalies=int(bad.sum()),
@@ -110,6 +109,7 @@ def compare(
         both=int((flags[0] & flags[1]).sum()),
         moved={"normal": int((changed & ~bad).sum()), "anomaly": int((changed & bad).sum())},
         examples=tuple(str(name) for name in items.ids[first]),
+        figures=figures,
     )
 
 
