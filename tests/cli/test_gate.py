@@ -8,12 +8,7 @@ import shutil
 import pytest
 from cli.evaluation_fixtures import labelled_transactions
 
-from vae_anomaly.errors import ConfigError
-from vae_anomaly.evaluation import Requirement
-from vae_anomaly.metrics import Interval
 from vae_anomaly.tracking.store import session
-
-FIGURES = {"auroc": Interval(0.93, 0.88, 0.97), "fpr": Interval(0.01, 0.001, 0.03)}
 
 
 @pytest.fixture
@@ -32,26 +27,6 @@ def gate(call, filled_store, tmp_path):
 
 def champion(call_json, store):
     return call_json("models", "show", "cards", "--tracking-uri", store)
-
-
-@pytest.mark.parametrize(
-    ("text", "holds"),
-    [
-        ("auroc>=0.9", True),
-        ("auroc.low>=0.9", False),
-        (" fpr <= 2e-2 ", True),
-        ("fpr.high<=0.02", False),
-        ("recall>=0", False),  # not measured
-    ],
-)
-def test_a_requirement_compares_the_estimate_or_an_end_of_its_interval(text, holds):
-    assert Requirement.parse(text).judge(FIGURES).passed is holds
-
-
-@pytest.mark.parametrize("text", ["auroc", "auroc>0.9", "auroc>=good", "fpr.mid<=1", "auroc>=."])
-def test_a_requirement_in_another_form_is_answered_with_the_form(text):
-    with pytest.raises(ConfigError, match="FIGURE>=NUMBER"):
-        Requirement.parse(text)
 
 
 def test_an_unknown_figure_lists_the_known_ones(gate):

@@ -7,9 +7,6 @@ from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import labelled_transactions, write_labelled_surfaces
 from PIL import Image
 
-from vae_anomaly import load_detector
-from vae_anomaly.evaluation.inspection import score_in_words
-
 
 @pytest.fixture
 def rows(tmp_path):
@@ -70,10 +67,3 @@ def test_what_is_not_there_is_named(call, table_model, rows, args, code, told):
 
 def test_a_row_of_a_picture_is_refused(call, image_model):
     assert call("inspect", image_model, "a.png", "--row", 1)[0] == 2
-
-
-def test_words_grow_with_strangeness_and_mark_extrapolation(table_model):
-    n = load_detector(table_model).calibration_.n
-    assert "ordinary" in score_in_words(0.1, 0.8, n)
-    assert score_in_words(1.5, 0.03, n, "rows") == "as strange as 1 in 31 normal rows"
-    assert "extrapolated" in score_in_words(9.0, 1 / (n + 1), n)

@@ -88,9 +88,11 @@ class Requirement:
     def judge(self, figures: Mapping[str, Interval]) -> Verdict:
         """Compare with what was measured."""
         figure = figures.get(self.figure)
-        value = math.nan if figure is None else float(getattr(figure, self.end))
+        if figure is None or math.isnan(figure.estimate):  # its interval is [0, 1] then
+            return Verdict(self, None, passed=False)
+        value = float(getattr(figure, self.end))
         holds = value >= self.bound if self.sign == ">=" else value <= self.bound
-        return Verdict(self, None if math.isnan(value) else figure, bool(holds))
+        return Verdict(self, None if math.isnan(value) else figure, passed=bool(holds))
 
     def __str__(self) -> str:
         end = "" if self.end == "estimate" else f".{self.end}"
