@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,6 @@ from PIL import Image
 from scipy import ndimage
 
 from vae_anomaly.data.doctor import Finding, Report, check_images
-from vae_anomaly.data.doctor.names import name_groups
-from vae_anomaly.data.images.folders import ImageItem
 
 Pixels = npt.NDArray[np.uint8]
 SIDE = 80
@@ -100,61 +97,6 @@ def test_pieces_taken_several_times_are_told_and_grouped(tmp_path: Path) -> None
     assert "at most 30 different pieces" in only(report, "repeated_pieces").message
     assert len(set(report.groups.values())) == 30
     assert report.groups["000.png"] == report.groups["002.png"] != report.groups["003.png"]
-
-
-def test_thousands_of_pictures_are_compared_in_seconds() -> None:
-    from vae_anomaly.data.doctor.copies import near_duplicates, repeated_pieces
-    from vae_anomaly.data.doctor.looks import Look
-
-    rng = np.random.default_rng(0)
-    looks = [
-        Look(
-            ImageItem(f"{i}", Path(f"{i}"), split="test" if i % 5 == 4 else "train"),
-            digest=f"{i}",
-            thumbnail=rng.random((96, 96), np.float32).astype(np.float16),
-        )
-        for i in range(2000)
-    ]
-    started = time.process_time()
-    assert list(near_duplicates(looks)) == list(repeated_pieces(looks)) == []
-    assert time.process_time() - started < 10
-
-
-def items(names: list[str]) -> list[ImageItem]:
-    return [ImageItem(name, Path(name)) for name in names]
-
-
-@pytest.mark.parametrize(
-    ("names", "example", "count"),
-    [
-        ([f"part_{p:04d}_cam{c}.png" for p in range(20) for c in (1, 2)], "part 0000", 20),
-        ([f"cam{c}/{p:04d}.png" for p in range(20) for c in (1, 2)], "0000", 20),
-        ([f"{p:04d}_left.png" for p in range(9)] + [f"{p:04d}_right.png" for p in range(9)],
-         "0000", 9),
-        ([f"lot{n}_{i:04d}.png" for n in range(5) for i in range(100)], "lot 0", 5),
-        ([f"2024-05-{d:02d}_{i:03d}.png" for d in (2, 3, 4, 6) for i in range(30)],
-         "2024-05-02", 4),
-    ],
-    ids=["cameras", "folders", "sides", "lots", "days"],
-)  # fmt: skip
-def test_names_tell_what_belongs_together(names: list[str], example: str, count: int) -> None:
-    found = name_groups(items(names))
-    assert found is not None
-    assert (found.example, len(found.sizes)) == (example, count)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        [f"{i:03d}.png" for i in range(90)],
-        [f"exp{i % 6}_num_{i * 7}.png" for i in range(300)],
-        [f"{'plate' if i % 2 else 'cloth'}_{i:04d}.png" for i in range(90)],
-        [f"IMG_20240501_{100000 + i}.png" for i in range(90)],
-    ],
-    ids=["counter", "exposures", "kinds", "one day"],
-)
-def test_plain_numbering_makes_no_groups(names: list[str]) -> None:
-    assert name_groups(items(names)) is None
 
 
 def test_part_numbers_in_names_are_suggested_as_groups_and_may_not_cross(tmp_path: Path) -> None:

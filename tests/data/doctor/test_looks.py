@@ -1,0 +1,82 @@
+"""A look at an image keeps what the checks need, and nothing is decoded twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_anomaly.data.doctor.looks import THUMBNAIL, Look, look_at_all, on_one_scale, thumbnails
+from vae_anomaly.data.images.folders import ImageItem
+from vae_anomaly.progress import null_progress
+
+
+def looks_at(folder, **pixels: np.ndarray) -> dict[str, Look]:
+    items = []
+    for name, values in pixels.items():
+        Image.fromarray(values).save(folder / f"{name}.png")
+        items.append(ImageItem(name, folder / f"{name}.png"))
+    return {look.item.id: look for look in look_at_all(items, null_progress)}
+
+
+def test_a_look_says_size_brightness_and_colour(tmp_path, rng):
+    grey = np.full((60, 80), 102, np.uint8)
+    looks = looks_at(tmp_path, flat=grey, fake=np.dstack([grey] * 3),
+                     red=np.dstack([grey, grey // 2, grey // 2]))  # fmt: skip
+    assert looks["flat"].shape == (60, 80)
+    assert looks["flat"].brightness == pytest.approx(0.4, abs=1e-3)
+    assert looks["flat"].contrast == 0.0
+    assert [looks[name].colourful for name in ("flat", "fake", "red")] == [False, False, True]
+
+
+def test_the_digest_is_of_the_pixels_and_not_of_the_file(tmp_path, rng):
+    pixels = rng.integers(0, 255, (32, 32), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "b.bmp")
+    other = pixels.copy()
+    other[0, 0] ^= 1
+    looks = looks_at(tmp_path, a=pixels, c=other)
+    (again,) = look_at_all([ImageItem("b", tmp_path / "b.bmp")], null_progress)
+    assert looks["a"].digest == again.digest != looks["c"].digest
+
+
+def test_blur_lowers_sharpness_and_light_does_not(tmp_path, rng):
+    sharp = rng.integers(60, 120, (64, 64), dtype=np.uint8)
+    blurred = np.asarray(Image.fromarray(sharp).resize((16, 16)).resize((64, 64)))
+    looks = looks_at(tmp_path, sharp=sharp, bright=sharp * 2, blurred=blurred)
+    assert looks["sharp"].sharpness == pytest.approx(looks["bright"].sharpness, abs=1e-3)
+    assert looks["blurred"].sharpness < looks["sharp"].sharpness - 0.5
+
+
+def test_what_cannot_be_decoded_keeps_its_place_and_its_error(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"text")
+    Image.new("L", (8, 8)).save(tmp_path / "fine.png")
+    items = [ImageItem(name, tmp_path / f"{name}.png") for name in ("bad", "fine")]
+    told = []
+    bad, fine = look_at_all(items, lambda *step: told.append(step))
+    assert (bad.error.code, fine.error) == ("not_an_image", None)
+    assert [step[1:] for step in told] == [(1, 2), (2, 2)]
+
+
+def test_images_of_twelve_bits_are_put_on_the_scale_of_the_brightest(tmp_path):
+    dark, light = np.full((8, 8), 1024, np.uint16), np.full((8, 8), 4000, np.uint16)
+    looks = list(
+        looks_at(tmp_path, dark=dark, light=light, byte=np.full((8, 8), 51, np.uint8)).values()
+    )
+    scaled = [look.brightness for look in on_one_scale(looks)]
+    assert scaled == pytest.approx([1024 / 4095, 4000 / 4095, 0.2], abs=2e-3)
+
+
+def test_smaller_thumbnails_are_means():
+    square = np.zeros((THUMBNAIL, THUMBNAIL), np.float16)
+    square[:, :3] = 1.0
+    (small,) = thumbnails([Look(ImageItem("a", None), thumbnail=square)], 48)
+    assert small[:, :3].tolist() == [[1.0, 0.5, 0.0]] * 48
+
+
+@pytest.mark.parametrize(
+    ("split", "is_anomaly", "trains"),
+    [(None, None, True), ("train", False, True), ("train", True, False), ("test", False, False)],
+)
+def test_a_detector_is_trained_on_what_is_neither_test_nor_defective(split, is_anomaly, trains):
+    item = ImageItem("a", None, split=split, is_anomaly=is_anomaly)
+    assert Look(item).is_training is trains
