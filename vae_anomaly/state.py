@@ -58,10 +58,10 @@ def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
     if unknown:
         raise DataError(f"Not a {kind.__name__}: {unknown[0]!r} is none of its fields.")
     try:
-        made: Record = _adapter(kind).validate_python(dict(values))
+        record: Record = _adapter(kind).validate_python(dict(values))
     except ValidationError as err:
         raise DataError(f"Not a {kind.__name__}: {_first_fault(err)}.") from None
-    return made
+    return record
 
 
 class JsonRecord(BaseModel):

@@ -119,3 +119,15 @@ def test_damaged_record_is_refused_and_kept(table_model, store, tmp_path):
 
 def test_nothing_is_left_in_the_spool_when_all_went_well(registered, tmp_path):
     assert list((tmp_path / "store" / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("[]", "pop"), ("{", "Expecting"), ('{"name": 3}', "Field required|string")],
+)
+def test_a_record_that_is_none_is_refused_with_the_place_of_the_model(
+    text, reason, tmp_path, store
+):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ModelRefusedError, match=rf"not the record of a training: .*({reason})"):
+        register_directory(tmp_path, uri=store)

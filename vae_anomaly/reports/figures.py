@@ -154,16 +154,17 @@ def reliability_figure(probability: ScoreProbability) -> Figure:
     """
     figure, axes = _figure(5.2, 4.8)
     bins = probability.reliability
-    said = np.array([one.predicted for one in bins])
-    floor = 0.5 * min(said.min(), *(max(one.observed.low, 1e-4) for one in bins))
-    low, seen, high = (
+    predicted = np.array([one.predicted for one in bins])
+    floor = 0.5 * min(predicted.min(), *(max(one.observed.low, 1e-4) for one in bins))
+    low, observed, high = (
         np.maximum([getattr(one.observed, end) for one in bins], floor)
         for end in ("low", "estimate", "high")
     )
     axes.plot([floor, 1.0], [floor, 1.0], color="0.8", linestyle=":", label="honest")
-    axes.errorbar(said, seen, yerr=[seen - low, high - seen], fmt="o", color="black", capsize=2,
+    bars = [observed - low, high - observed]
+    axes.errorbar(predicted, observed, yerr=bars, fmt="o", color="black", capsize=2,
                   label="items left out")  # fmt: skip
-    for one, x, y in zip(bins, said, high, strict=True):
+    for one, x, y in zip(bins, predicted, high, strict=True):
         axes.annotate(f"{one.n:,}", (x, y), textcoords="offset points", xytext=(0, 3),
                       ha="center", fontsize=7, color="0.4")  # fmt: skip
     axes.set_xscale("log")

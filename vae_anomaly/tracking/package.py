@@ -104,17 +104,17 @@ def environment() -> dict[str, str]:
     """Return interpreter, platform and versions of the packages that shape a result."""
     import platform
 
-    found = {
+    versions = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "vae-anomaly": __version__,
     }
     for name in REQUIREMENTS:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def file_digests(folder: Path) -> dict[str, str]:

@@ -29,6 +29,7 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.reports import training_figures, write_figure
+from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, experiment_id, log_numbers
 from vae_anomaly.tracking.package import (
     INNER,
@@ -388,8 +389,8 @@ def _read_run(record: Path) -> _Run:
     try:
         fields = json.loads((record / RUN).read_text())
         fields.pop("interrupted_run", None)  # stood here before `interrupted.json`
-        return _Run(**fields)
-    except (ValueError, TypeError) as err:
+        return from_json(_Run, fields)
+    except (AttributeError, TypeError, ValueError) as err:
         raise ModelRefusedError(
             f"{record / RUN} is not the record of a training: {err}. "
             f"Register the model alone: {record / 'package' / INNER}."

@@ -97,8 +97,8 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
     """
     folder = Path(record)
     try:
-        found = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
-        report, name = SweepReport.from_dict(found), str(found["experiment"])
+        document = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        report, name = SweepReport.from_dict(document), str(document["experiment"])
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise DataError(
             f"{folder} is not the record of a sweep: {err}. Give the folder below spool/ that the "
@@ -162,14 +162,14 @@ def _open(sending: Upload, experiment: str, name: str, tags: dict[str, str]) -> 
 
 def _totals(report: SweepReport) -> dict[str, float]:
     best = report.best
-    found: dict[str, float] = {"rmse_mean": report.rmse_mean}
+    totals: dict[str, float] = {"rmse_mean": report.rmse_mean}
     if best is not None and best.negative_elbo is not None and best.beta is not None:
-        found |= {
+        totals |= {
             "lowest_negative_elbo": best.negative_elbo,
             "lowest_negative_elbo_beta": best.beta,
             "lowest_negative_elbo_latent_dim": best.latent_dim,
         }
-    return found
+    return totals
 
 
 def _params(report: SweepReport) -> dict[str, object]:

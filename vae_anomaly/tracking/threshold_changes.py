@@ -135,20 +135,20 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
 
 def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChange:
     number, tags = int(version.version), version.tags
-    told = json.loads(tags.get(CHANGE, "{}"))
+    change = json.loads(tags.get(CHANGE, "{}"))
     bound = tags.get(f"{TAG}threshold", "")
-    applied = bool(told) or (version.description or "").startswith("threshold ")
+    applied = bool(change) or (version.description or "").startswith("threshold ")
     return ThresholdChange(
         version=number,
         when=as_time(version.creation_timestamp),
         how="applied" if applied else "trained",
-        who=told.get("who", ""),
-        old=told.get("old"),
+        who=change.get("who", ""),
+        old=change.get("old"),
         new=float(bound) if bound else None,
         policy=tags.get(f"{TAG}threshold_policy", ""),
-        asked=told.get("asked", {}),
-        evidence=told.get("evidence", {}),
-        made_on=told.get("made_on", ""),
+        asked=change.get("asked", {}),
+        evidence=change.get("evidence", {}),
+        made_on=change.get("made_on", ""),
         aliases=tuple(alias for alias, target in aliases.items() if target == number),
-        reason=told.get("reason", "") if told else (version.description or ""),
+        reason=change.get("reason", "") if change else (version.description or ""),
     )
