@@ -16,7 +16,7 @@ PACKAGE = Path(vae_anomaly.__file__).parent
 
 # Lowest layer first. A module may import from its own layer and from those above it in this list.
 LAYERS: list[tuple[str, ...]] = [
-    ("errors", "progress", "version", "lazy", "arrays", "failpoints"),
+    ("errors", "progress", "version", "lazy", "arrays"),
     ("files", "devices"),
     ("state",),
     ("metrics",),

@@ -19,13 +19,12 @@ from tracking.real_models import transactions
 from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.batch.ledger import Ledger
 from vae_anomaly.errors import DataError, LockedError, StorageError
-from vae_anomaly.failpoints import FAILPOINTS, VARIABLE
-from vae_anomaly.files import replace_file
+from vae_anomaly.files import FAILPOINTS, VARIABLE, replace_file
 
 LAUNCHER = """
 import json, os, resource, signal, sys, time
 from vae_anomaly.batch import score_tables
-from vae_anomaly.failpoints import VARIABLE
+from vae_anomaly.files import VARIABLE
 from vae_anomaly.detectors import TabularVAEDetector  # loaded once, before the forks
 from vae_anomaly.errors import VaeAnomalyError
 
@@ -201,7 +200,7 @@ def test_full_disk_leaves_no_temporary_and_the_earlier_output(
     before = hashes(out)["part-2026-01-02.parquet"]
     transactions(50, seed=8).to_parquet(days / "2026-01-02.parquet")
     monkeypatch.setenv(VARIABLE, "temp-written:1:full")
-    monkeypatch.setattr("vae_anomaly.failpoints._reached", Counter())
+    monkeypatch.setattr("vae_anomaly.files._reached", Counter())
     with pytest.raises(StorageError, match="No space left"):
         score_tables(table_model, days, out, id_column="id")
     assert hashes(out)["part-2026-01-02.parquet"] == before

@@ -25,7 +25,7 @@ from vae_anomaly.batch import (
 )
 from vae_anomaly.batch.images import render_overlay
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
-from vae_anomaly.failpoints import VARIABLE
+from vae_anomaly.files import VARIABLE
 
 
 def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):

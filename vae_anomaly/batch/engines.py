@@ -20,8 +20,7 @@ from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.results import Counts
 from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.errors import DataError
-from vae_anomaly.failpoints import reach
-from vae_anomaly.files import sha256_of
+from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
 
 if TYPE_CHECKING:

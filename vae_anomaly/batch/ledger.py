@@ -15,8 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vae_anomaly.errors import StorageError
-from vae_anomaly.failpoints import reach
-from vae_anomaly.files import sha256_of
+from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.version import __version__
 
 _CREATE = """

@@ -21,8 +21,7 @@ from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
-from vae_anomaly.failpoints import reach
-from vae_anomaly.files import replace_file, sha256_of
+from vae_anomaly.files import reach, replace_file, sha256_of
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1

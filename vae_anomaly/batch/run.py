@@ -35,8 +35,7 @@ from vae_anomaly.errors import (
     StorageError,
     TooManyBadItemsError,
 )
-from vae_anomaly.failpoints import reach
-from vae_anomaly.files import remove_stale
+from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve

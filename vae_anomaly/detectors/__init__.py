@@ -6,7 +6,6 @@ code.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
-_KINDS = {"image": "ImageVAEDetector", "tabular": "TabularVAEDetector"}
+_KINDS = ("image", "tabular")
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -69,10 +68,10 @@ def load_detector(
     if state.kind not in _KINDS:
         raise ModelRefusedError(
             f"{path} holds a model of kind {state.kind!r}; "
-            f"known kinds: {', '.join(sorted(_KINDS))}. "
+            f"known kinds: {', '.join(_KINDS)}. "
             "Install the version of vae-anomaly that wrote it."
         )
-    detector_class: type[BaseVAEDetector] = getattr(sys.modules[__name__], _KINDS[state.kind])
+    detector_class = _class_of(state.kind)
     given = {} if features is None else {"features": features}
     if state.kind == "image":
         given["device"] = device
@@ -97,3 +96,14 @@ def load_detector(
             f"{path} lacks something that this version of vae-anomaly needs: {err!r}. "
             "Load it with the version that wrote it, or train again."
         ) from err
+
+
+def _class_of(kind: str) -> type[BaseVAEDetector]:
+    """Import the detector of a kind, and nothing of the other one."""
+    if kind == "image":
+        from vae_anomaly.detectors.images.detector import ImageVAEDetector
+
+        return ImageVAEDetector
+    from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
+
+    return TabularVAEDetector

@@ -274,7 +274,7 @@ def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) ->
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
     notes += _short_times(frame, schema)
-    ignored = [c.name for c in schema.columns if not c.is_feature]
+    ignored = [c.name for c in schema.columns if c not in schema.features]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
     if warning := collapse_warning(metrics):

@@ -18,9 +18,9 @@ import pyarrow as pa
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
-from vae_anomaly.data.tables.frames import as_frame
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
 from vae_anomaly.data.tables.read import (
+    as_frame,
     assemble,
     count_rows,
     file_fingerprint,

@@ -15,8 +15,7 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.data.tables.infer import ID_NAME
-from vae_anomaly.data.tables.kinds import ColumnKind
+from vae_anomaly.data.tables.kinds import ID_NAME, ColumnKind
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError

@@ -27,8 +27,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Arrays, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.entity_features import EntityHistory
-from vae_anomaly.data.tables.infer import infer_column
-from vae_anomaly.data.tables.kinds import ColumnKind
+from vae_anomaly.data.tables.kinds import ColumnKind, infer_column
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import named, under

@@ -1,6 +1,6 @@
 """Say what each column of a table is: a schema that a person can read, edit and override.
 
-How `Schema.infer` decides is written in `vae_anomaly.data.tables.infer`.
+How `Schema.infer` decides is written in `vae_anomaly.data.tables.kinds`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.infer import elapsed_columns, infer_column
-from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.data.tables.kinds import (
+    FEATURE_KINDS,
+    Column,
+    ColumnKind,
+    elapsed_columns,
+    infer_column,
+)
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
 _TROUBLE: Final = {
@@ -112,7 +117,7 @@ class Schema(BaseModel):
     @property
     def features(self) -> tuple[Column, ...]:
         """The columns that a model reads, in order."""
-        return tuple(column for column in self.columns if column.is_feature)
+        return tuple(column for column in self.columns if column.kind in FEATURE_KINDS)
 
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Objects
-from vae_anomaly.data.tables.frames import as_frame
+from vae_anomaly.data.tables.read import as_frame
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError, SchemaError
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_anomaly.data.tables.infer import infer_column
-from vae_anomaly.data.tables.kinds import FEATURE_KINDS, Column, ColumnKind
+from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
+from vae_anomaly.data.tables.schema import Schema
 
 RNG = np.random.default_rng(0)
 MANY = 60
@@ -76,4 +76,5 @@ def test_the_order_of_rows_does_not_decide(random, name):
 
 
 def test_only_four_kinds_are_read_by_a_model():
-    assert {kind for kind in ColumnKind if Column(name="x", kind=kind).is_feature} == FEATURE_KINDS
+    schema = Schema(columns=tuple(Column(name=kind, kind=kind) for kind in ColumnKind))
+    assert {c.name for c in schema.features} == {"numeric", "categorical", "boolean", "timestamp"}
