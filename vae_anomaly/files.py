@@ -94,24 +94,8 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
 def replace_folder(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     """Yield an empty folder beside ``target``; when the block ends well it takes its place.
 
-    A reader sees the older folder or the newer one, never a part of either.
-
-    Parameters
-    ----------
-    target : Path
-        The folder to make or replace.
-    remedy : str
-        What to do where it cannot be written, for the message.
-
-    Yields
-    ------
-    staging : Path
-        Where to write files. It is removed if the block raises.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or not writable. An earlier ``target`` is intact.
+    As `replace_file`: a reader sees the older folder or the newer one, never a part of either, and
+    a disk that is full or not writable is a `StorageError` and leaves the older one.
     """
     with _or_storage_error(target, "folder", remedy):
         target.parent.mkdir(parents=True, exist_ok=True)

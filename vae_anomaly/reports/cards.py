@@ -38,11 +38,6 @@ def inspection_card(
         The hottest first; at most five are boxed and numbered.
     level : float, sd of held-out normals
         Where the map is outlined.
-    title : str
-
-    Returns
-    -------
-    figure : matplotlib Figure
     """
     from matplotlib.figure import Figure
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.tracking.store import artifact_root, displayed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.entities import PagedList
 
 TAG = "vae_anomaly."
 """Prefix of every tag that this package writes."""
@@ -27,17 +28,8 @@ ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 METRICS_PER_CALL = 1000  # MLflow's limits
 PARAMS_PER_CALL = 100
 MAX_PARAM = 500  # characters that every store accepts
-T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
-
-
-class Page(Protocol[T_co]):
-    """A page of what a search found, and where the next one begins."""
-
-    token: str | None
-
-    def __iter__(self) -> Iterator[T_co]:
-        """Go through the page."""
 
 
 def experiment_id(client: MlflowClient, store: str, name: str) -> str:
@@ -155,7 +147,7 @@ def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     )
 
 
-def all_pages(search: Callable[[str | None], Page[T_co]]) -> list[T_co]:
+def all_pages(search: Callable[[str | None], PagedList[T]]) -> list[T]:
     """Collect what ``search(page_token)`` finds over all pages."""
     found = search(None)
     items = list(found)

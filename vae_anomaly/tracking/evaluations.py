@@ -49,10 +49,6 @@ def log_evaluation(
     uri : str or Path, optional
         The store, as in `tracking_uri`.
 
-    Returns
-    -------
-    logged : LoggedEvaluation
-
     Raises
     ------
     RegistryUnavailableError

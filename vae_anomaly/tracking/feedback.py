@@ -104,10 +104,6 @@ def import_feedback(
     uri : str or Path, optional
         The store, as in `tracking_uri`.
 
-    Returns
-    -------
-    summary : FeedbackSummary
-
     Raises
     ------
     ModelRefusedError

@@ -56,7 +56,9 @@ class ModelCard:
 def list_models(uri: str | Path | None = None) -> list[ModelSummary]:
     """Return the models of this package that the registry holds, by name."""
     with session(uri) as client:
-        found = all_pages(lambda token: client.search_registered_models(page_token=token))
+        found: list[RegisteredModel] = all_pages(
+            lambda token: client.search_registered_models(page_token=token)
+        )
         return [card for model in found if (card := _summary(client, model)) is not None]
 
 

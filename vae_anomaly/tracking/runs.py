@@ -137,10 +137,6 @@ def log_training(
     input_example : DataFrame, optional
         Rows to show in the registry. The default is made up: real rows may be private.
 
-    Returns
-    -------
-    model : RegisteredModel
-
     Raises
     ------
     ConfigError
@@ -196,10 +192,6 @@ def register_directory(
         More tags of the version.
     who : str, optional
         Who moves the alias. Default: the user of this process.
-
-    Returns
-    -------
-    model : RegisteredModel
 
     Raises
     ------

@@ -76,24 +76,10 @@ def send(
 ) -> Sent:
     """Send a record to the store and remove it; keep it when that fails, whatever the reason.
 
-    Parameters
-    ----------
-    record : Path
-        Its folder.
-    store : str
-        Tracking URI.
-    upload : callable
-        Logs the record and returns where it went. Runs that it leaves open when it raises end as
-        failed, at once or, after an outage, when the record is sent again.
-    what : str
-        What the record holds, for messages: "the sweep is".
-    again : str
-        The function of `vae_anomaly.tracking` that sends such a record later.
-
-    Raises
-    ------
-    RegistryUnavailableError
-        If the store does not answer; the message says how to go on.
+    ``upload`` logs the record and returns where it went. Runs that it has opened when it raises end
+    as failed, at once or, after an outage, when the record is sent again. ``what`` the record holds
+    ("the sweep is") and which function of `vae_anomaly.tracking` sends it ``again`` are for the
+    message of the RegistryUnavailableError.
     """
     try:
         with session(store) as client:

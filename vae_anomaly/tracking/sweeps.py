@@ -62,10 +62,6 @@ def log_sweep(
     uri : str or Path, optional
         The store, as in `tracking_uri`.
 
-    Returns
-    -------
-    logged : LoggedSweep
-
     Raises
     ------
     RegistryUnavailableError

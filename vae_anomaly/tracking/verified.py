@@ -87,10 +87,6 @@ def resolve(
     use_cached : bool
         When the registry is away, take the copy that ``ref`` last resolved to, if it is intact.
 
-    Returns
-    -------
-    model : ResolvedModel
-
     Raises
     ------
     ModelRefusedError
