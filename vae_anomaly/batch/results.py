@@ -59,7 +59,7 @@ def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict
     }
 
 
-def write_manifest(root: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(root: Path, manifest: Mapping[str, object]) -> None:
     """Write the manifest in one step, unless it is there already, byte for byte."""
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     target = root / MANIFEST

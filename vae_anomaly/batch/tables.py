@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -191,7 +191,7 @@ def _score_rows(
     return pa.table(columns, schema=TABLE_SCHEMA)
 
 
-def _texts(cells: pd.Series[Any]) -> list[str | None]:
+def _texts(cells: pd.Series) -> list[str | None]:
     """Return ids as text; whole numbers without a point, missing or blank as None."""
     texts: list[str | None] = []
     for cell in cells.tolist():

@@ -7,13 +7,15 @@ code.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from vae_anomaly.detectors.base import BaseVAEDetector
     from vae_anomaly.detectors.images.detector import ImageVAEDetector
     from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
@@ -33,7 +35,7 @@ __getattr__, __dir__ = lazy_names(
 
 
 def load_detector(
-    path: str | Path, *, features: Any = None, device: str = "cpu"
+    path: str | Path, *, features: nn.Module | None = None, device: str = "cpu"
 ) -> BaseVAEDetector:
     """Read a fitted detector back from its model directory.
 
@@ -72,7 +74,7 @@ def load_detector(
             "Install the version of vae-anomaly that wrote it."
         )
     detector_class = _class_of(state.kind)
-    given = {} if features is None else {"features": features}
+    given: dict[str, nn.Module | str] = {} if features is None else {"features": features}
     if state.kind == "image":
         given["device"] = device
     elif given:

@@ -92,16 +92,21 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
 
     @abstractmethod
     def fit(
-        self, X: Any, y: Any = None, *, groups: Any = None, progress: Progress | None = None
+        self,
+        X: object,
+        y: object = None,
+        *,
+        groups: object = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn what normal looks like; ``y`` is ignored."""
 
     @abstractmethod
-    def evidence(self, X: Any) -> pd.DataFrame:
+    def evidence(self, X: object) -> pd.DataFrame:
         """Return one column per kind of evidence, in nats, higher = more anomalous."""
 
     @abstractmethod
-    def _raw_score(self, X: Any) -> Floats:
+    def _raw_score(self, X: object) -> Floats:
         """Return the score that is calibrated and explained, (N,), higher = more anomalous."""
 
     @abstractmethod
@@ -113,7 +118,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     def _from_state(cls, state: DetectorState) -> Self:
         """Make the fitted detector that `_state` described."""
 
-    def anomaly_score(self, X: Any) -> Floats:
+    def anomaly_score(self, X: object) -> Floats:
         """Return -log10 p, shape (N,), float64, higher = more anomalous.
 
         Raises
@@ -124,12 +129,12 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         check_is_fitted(self, "calibration_")
         return self.calibration_.anomaly_score(self._raw_score(X))
 
-    def p_value(self, X: Any) -> Floats:
+    def p_value(self, X: object) -> Floats:
         """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
         check_is_fitted(self, "calibration_")
         return self.calibration_.p_value(self._raw_score(X))
 
-    def assess(self, X: Any) -> pd.DataFrame:
+    def assess(self, X: object) -> pd.DataFrame:
         """Score once and return all that a flag needs.
 
         Returns
@@ -150,15 +155,15 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             }
         )
 
-    def score_samples(self, X: Any) -> Floats:
+    def score_samples(self, X: object) -> Floats:
         """Return ``-anomaly_score``, shape (N,): lower = more anomalous, as scikit-learn has it."""
         return -self.anomaly_score(X)
 
-    def decision_function(self, X: Any) -> Floats:
+    def decision_function(self, X: object) -> Floats:
         """Return ``score_samples - offset_``, shape (N,): below 0 = anomaly."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> Ints:
+    def predict(self, X: object) -> Ints:
         """Return -1 for an anomaly and +1 for a normal item, shape (N,), int64."""
         flags = is_flagged(self.anomaly_score(X), self.threshold_.value)
         return np.where(flags, -1, 1).astype(np.int64)
@@ -187,7 +192,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         return self
 
     @available_if(_probability_of)  # type: ignore[untyped-decorator]  # sklearn is untyped
-    def predict_proba(self, X: Any) -> Floats:
+    def predict_proba(self, X: object) -> Floats:
         """Return P(normal) and P(anomaly) of each item, shape (N, 2), rows sum to 1.
 
         There only after `set_probability`; it holds where anomalies are as frequent as

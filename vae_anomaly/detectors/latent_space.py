@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ class LatentSpaceMixin(Generic[Decoded]):
     """Sample, interpolate and traverse; ``Decoded`` is a table of rows or an array of images."""
 
     @abstractmethod
-    def transform(self, X: Any) -> Floats32:
+    def transform(self, X: object) -> Floats32:
         """Return the posterior means of items, shape (N, Z), float32."""
 
     @abstractmethod
@@ -60,7 +60,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         """Return items generated at latents (n, Z); the decoder's mean unless overridden."""
         return self._decode(z.numpy())
 
-    def _one(self, item: Any) -> Any:
+    def _one(self, item: object) -> object:
         """Return a single item as ``transform`` takes it."""
         return item
 
@@ -103,7 +103,7 @@ class LatentSpaceMixin(Generic[Decoded]):
         return self._generate(fitted.sample(n, generator), generator)
 
     def interpolate(
-        self, a: Any, b: Any, steps: int = 10, mode: Literal["linear", "spherical"] = "linear"
+        self, a: object, b: object, steps: int = 10, mode: Literal["linear", "spherical"] = "linear"
     ) -> Decoded:
         """Walk from one item to another through latent space.
 
@@ -127,7 +127,7 @@ class LatentSpaceMixin(Generic[Decoded]):
 
     def traverse(
         self,
-        item: Any = None,
+        item: object = None,
         dims: Sequence[int] | None = None,
         values: ArrayLike | None = None,
     ) -> Decoded:
@@ -189,7 +189,7 @@ class LatentSpaceMixin(Generic[Decoded]):
             )
         return self._decode(np.ascontiguousarray(latents))
 
-    def attribute_direction(self, with_items: Any, without_items: Any) -> Floats32:
+    def attribute_direction(self, with_items: object, without_items: object) -> Floats32:
         """Return the direction in latent space that adds an attribute.
 
         Parameters
@@ -216,10 +216,10 @@ class LatentSpaceMixin(Generic[Decoded]):
         order = np.argsort(-reference.astype(np.float64).var(axis=0), kind="stable")
         return [int(place) for place in order[:n]]
 
-    def _means(self, X: Any) -> Floats32:
+    def _means(self, X: object) -> Floats32:
         return np.ascontiguousarray(np.asarray(self.transform(X), dtype=np.float32))
 
-    def _mean_of(self, item: Any) -> Floats32:
+    def _mean_of(self, item: object) -> Floats32:
         means = self._means(self._one(item))
         if len(means) != 1:
             raise ConfigError(

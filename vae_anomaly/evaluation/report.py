@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +65,7 @@ class EvaluationReport:
         """All single figures by name."""
         return self.ranking | self.at_threshold | self.pixels
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; a figure that cannot be said is null."""
         return {
             "n_normals": self.n_normals,
@@ -124,7 +123,7 @@ def evaluate(
     )
 
 
-def _kind(kind: Any, is_anomaly: bool) -> str:
+def _kind(kind: object, is_anomaly: bool) -> str:
     return str(kind) if kind is not None else ("anomaly" if is_anomaly else "normal")
 
 
@@ -229,7 +228,7 @@ def _pixels(items: ScoredItems, random_state: int) -> dict[str, Interval]:
     return pixel_figures(items.masks, items.heat, groups=groups, random_state=random_state)
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(table: pd.DataFrame) -> list[dict[str, object]]:
     rows = table.to_dict("records")
     return [{str(k): None if v != v else v for k, v in row.items()} for row in rows]
 
