@@ -49,9 +49,8 @@ from vae_anomaly.vae.networks import (
 )
 from vae_anomaly.vae.noise import GaussianNoise
 from vae_anomaly.vae.priors import GaussianMixturePrior, VampPrior
-from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
 from vae_anomaly.vae.training import TrainingConfig, fit_vae
-from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE
+from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE, SemiSupervisedVAE
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 Images = tuple[Tensor, Tensor, Tensor, Tensor]

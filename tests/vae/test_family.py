@@ -25,9 +25,13 @@ from vae_anomaly.vae.networks import (
     mlp,
     seeded,
 )
-from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
 from vae_anomaly.vae.training import TrainingConfig, fit_vae
-from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE, ImportanceWeightedVAE
+from vae_anomaly.vae.variants import (
+    AutoEncoder,
+    ConditionalVAE,
+    ImportanceWeightedVAE,
+    SemiSupervisedVAE,
+)
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 D, Z = 8, 4

@@ -17,8 +17,8 @@ from vae_anomaly.arrays import Bools, Bytes, Floats32
 from vae_anomaly.batch.plan import Partition, SourceFile
 from vae_anomaly.batch.results import BadItem, Counts, write_quarantine
 from vae_anomaly.batch.settings import Output, ScoringModel
-from vae_anomaly.data.images.bit_depth import stretch
 from vae_anomaly.data.images.decode import Pixels, decode_image
+from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file

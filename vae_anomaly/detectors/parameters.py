@@ -201,7 +201,7 @@ TABULAR: Final = (
          "mixture", "vamp"),
         {"semi_supervised": "It learns classes from labels, and this detector is fitted on normal "
          "rows without any. Use model='conditional' with condition= for a column that is always "
-         "known, or train vae_anomaly.vae.semi_supervised yourself.",
+         "known, or train vae_anomaly.vae.variants yourself.",
          "vq": "Its codes lie on a grid that convolutions make, and a row has no grid. Use "
          "model='mixture' for rows that fall into clusters."},
     ), "vae", "Kind of VAE; `vae` suits most tables."),

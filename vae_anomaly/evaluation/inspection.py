@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vae_anomaly.data.images.bit_depth import stretch
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table

@@ -14,6 +14,7 @@ from vae_anomaly.metrics.figures import (
     average_precision,
     fpr_at_tpr,
     partial_auroc,
+    pixel_figures,
     recall_by_kind,
 )
 from vae_anomaly.metrics.intervals import (
@@ -22,7 +23,6 @@ from vae_anomaly.metrics.intervals import (
     grouped_interval,
     proportion_interval,
 )
-from vae_anomaly.metrics.pixels import pixel_figures
 
 __all__ = [
     "Interval",

@@ -4,10 +4,9 @@
 members share. Each further member differs in how it infers its latents:
 
 ====================  =======================================================
-variants              without a prior, conditional, trained on L draws
+variants              without a prior, conditional, from a few labels, trained on L draws
 ladder                layers of latents, each with a top-down prior
 vq                    discrete codes
-semi_supervised       learns classes from a few labels
 linear                closed form: probabilistic PCA
 stacked               K dense members in one batched forward
 ====================  =======================================================

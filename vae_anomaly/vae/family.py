@@ -30,8 +30,12 @@ from vae_anomaly.vae.likelihoods import (
 from vae_anomaly.vae.model import VAE
 from vae_anomaly.vae.networks import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, seeded
 from vae_anomaly.vae.priors import GaussianMixturePrior, Prior, VampPrior
-from vae_anomaly.vae.semi_supervised import SemiSupervisedVAE
-from vae_anomaly.vae.variants import AutoEncoder, ConditionalVAE, ImportanceWeightedVAE
+from vae_anomaly.vae.variants import (
+    AutoEncoder,
+    ConditionalVAE,
+    ImportanceWeightedVAE,
+    SemiSupervisedVAE,
+)
 from vae_anomaly.vae.vq import VQVAE, CodeMapDecoder, CodeMapEncoder
 
 LIKELIHOODS: dict[str, Callable[[ModelDescription], Likelihood]] = {

@@ -74,8 +74,8 @@ def test_no_picture_is_over_or_underexposed(surfaces: list[Surface]) -> None:
 @pytest.mark.parametrize("kind", ["scratch", "hole", "stain"])
 @pytest.mark.parametrize("coloured", [False, True], ids=["plate", "cloth"])
 def test_a_flaw_changes_the_picture_where_its_mask_is(kind: str, coloured: bool) -> None:
-    from vae_anomaly.data.synthetic.flaws import add_flaw
     from vae_anomaly.data.synthetic.materials import render_cloth, render_plate
+    from vae_anomaly.data.synthetic.surfaces import add_flaw
 
     for seed in range(5):
         rng = np.random.default_rng(seed)

@@ -23,9 +23,9 @@ from vae_anomaly.data.doctor.names import groups_in_names, suggested_by_names
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.shortcuts import shortcuts
 from vae_anomaly.data.doctor.suspects import suspects
-from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageListing, scan_images
+from vae_anomaly.data.images.resize import FULL_SCALE, white_level
 from vae_anomaly.data.tables.labels import GOOD_NAMES
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress, null_progress

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vae_anomaly.arrays import AnyArray, Floats32
-from vae_anomaly.data.images.bit_depth import FULL_SCALE, white_level
 from vae_anomaly.data.images.decode import ImageInfo, decode_image, probe_image
 from vae_anomaly.data.images.folders import ImageItem
-from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.data.images.resize import FULL_SCALE, prepare_image, white_level
 from vae_anomaly.errors import ImageError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress

@@ -10,10 +10,9 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, AnyInts, Floats32
-from vae_anomaly.data.images.bit_depth import FULL_SCALE, stretch, white_level
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.data.images.resize import FULL_SCALE, prepare_image, stretch, white_level
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import read_conditions
 from vae_anomaly.detectors.images.place.placing import Placing

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from vae_anomaly.arrays import Arrays, Ints
-from vae_anomaly.data.images.bit_depth import FULL_SCALE
-from vae_anomaly.data.images.resize import RESIZER
+from vae_anomaly.data.images.resize import FULL_SCALE, RESIZER
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.plug_in import (
     refuse_needless,

@@ -10,8 +10,7 @@ number of steps; what is measured is measured on samples that none of them saw.
 
 from __future__ import annotations
 
-from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
-from vae_anomaly.vae.sweep.report import SweepCell, SweepReport
+from vae_anomaly.vae.sweep.report import SweepCell, SweepGrid, SweepReport, SweepSettings
 from vae_anomaly.vae.sweep.run import sweep
 
 __all__ = ["SweepCell", "SweepGrid", "SweepReport", "SweepSettings", "sweep"]

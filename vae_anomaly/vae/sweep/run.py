@@ -35,8 +35,7 @@ from vae_anomaly.vae.diagnostics import (
 )
 from vae_anomaly.vae.family import ModelDescription, build_model
 from vae_anomaly.vae.likelihoods import GaussianLikelihood, Likelihood, OptimalGaussianLikelihood
-from vae_anomaly.vae.sweep.grid import SweepGrid, SweepSettings
-from vae_anomaly.vae.sweep.report import SweepCell, SweepReport
+from vae_anomaly.vae.sweep.report import SweepCell, SweepGrid, SweepReport, SweepSettings
 from vae_anomaly.vae.training import TrainingConfig, fit_vae
 
 if TYPE_CHECKING:

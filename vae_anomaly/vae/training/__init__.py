@@ -1,7 +1,7 @@
 """One training loop for every model.
 
-`fit_vae` is the loop, `TrainingConfig` what can be chosen, `History` what happened. Around them,
-one file each: minibatches (what a step sees), optimizers, checkpoints (kill and resume).
+`fit_vae` is the loop, `TrainingConfig` what can be chosen, `History` what happened; `steps` has the
+batches, the optimizer and the checkpoint (kill and resume).
 """
 
 from __future__ import annotations

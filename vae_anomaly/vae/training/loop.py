@@ -22,14 +22,16 @@ from vae_anomaly.errors import ConfigError, DataError, NonFiniteLossError
 from vae_anomaly.progress import null_progress
 from vae_anomaly.state import named
 from vae_anomaly.vae.model import VAEOutput
-from vae_anomaly.vae.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from vae_anomaly.vae.training.config import TrainingConfig
 from vae_anomaly.vae.training.steps import (
     BatchStream,
+    Checkpoint,
     RunningMeans,
     Samples,
     WeightAverage,
     make_optimizer,
+    read_checkpoint,
+    write_checkpoint,
 )
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae_anomaly.arrays import Floats32
-from vae_anomaly.data.images.bit_depth import FULL_SCALE
+from vae_anomaly.data.images.resize import FULL_SCALE
 from vae_anomaly.detectors.images.place.foreground import Foreground
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration, Shift
 
@@ -20,7 +20,7 @@ class Placing:
     ----------
     white : int
         Of images of more than 8 bits, the value that is white; see
-        `vae_anomaly.data.images.bit_depth`.
+        `vae_anomaly.data.images.resize`.
     registration : Registration, optional
         Moves each image to a reference.
     refinement : Refinement, optional
