@@ -147,20 +147,12 @@ def _at_threshold(
     items: ScoredItems, y: Bools, flags: Bools, random_state: int
 ) -> dict[str, Interval]:
     """Return recall, false-positive rate, precision and F1 of flags."""
+    from vae_anomaly.thresholds.rules import share_of
+
     tp, fp = float(np.sum(flags & y)), float(np.sum(flags & ~y))
     n_anomalies, n_normals = float(np.sum(y)), float(np.sum(~y))
-    shares = {
-        "recall": proportion_interval(tp, n_anomalies),
-        "fpr": proportion_interval(fp, n_normals),
-        "precision": proportion_interval(tp, tp + fp),
-    }
-    if items.groups is not None:
-        from vae_anomaly.thresholds.rules import flag_quality
-
-        quality = flag_quality(flags, y, groups=items.groups, random_state=random_state)
-        shares = {"recall": quality.recall, "fpr": quality.fpr} | {
-            "precision": quality.precision or shares["precision"]
-        }
+    sides = {"recall": (y, flags), "fpr": (~y, flags), "precision": (flags, y)}
+    shares = {name: share_of(*side, items.groups) for name, side in sides.items()}
     rng = np.random.default_rng(random_state)
     drawn_tp = rng.binomial(int(n_anomalies), tp / n_anomalies, 4000)
     drawn_fp = rng.binomial(int(n_normals), fp / n_normals, 4000)

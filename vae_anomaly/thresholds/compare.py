@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.metrics import (
-    Interval,
-    checked_labels,
-    checked_scores,
-    grouped_interval,
-    proportion_interval,
-)
+from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
 from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.rules import TWO_SIDED, resampled_sums, share_of
 from vae_anomaly.thresholds.threshold import Threshold
 
+Figures = tuple[Interval, Interval, Interval]
 _N_DRAWS = 1000
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Comparison:
     both: int
     moved: dict[str, int]
     examples: tuple[str, ...]
-    figures: dict[str, tuple[Interval, Interval, Interval]]
+    figures: dict[str, Figures]
 
 
 def compare(
@@ -87,16 +83,17 @@ def compare(
     bad = np.zeros(s.size, dtype=np.bool_) if y is None else y
     flags = s > a.value, s > b.value
     changed = flags[0] != flags[1]
-    resampled = _Resampled.of(items.groups, s.size, random_state)
-    figures = {"fpr": _shares(flags, ~bad, resampled)}
+    draws = _Draws(items.groups, random_state)
+    figures = {"fpr": _shares(flags, ~bad, draws)}
     if volume is not None:
-        figures["alarms_per_day"] = _scaled(figures["fpr"], volume)
+        one, other, difference = (figure.scaled(volume) for figure in figures["fpr"])
+        figures["alarms_per_day"] = one, other, difference
     if y is not None:
-        figures["recall"] = _shares(flags, y, resampled)
-        figures["precision"] = _precision(flags, y, resampled)
+        figures["recall"] = _shares(flags, y, draws)
+        figures["precision"] = _precision(flags, y, draws)
         if costs is not None:
             wrong = [costs * (f != y) for f in flags]
-            figures["cost"] = _ratios([(w, np.ones(s.size)) for w in wrong], resampled)
+            figures["cost"] = _ratios([(w, np.ones(s.size)) for w in wrong], draws)
     first = np.flatnonzero(changed)[np.argsort(-s[changed], kind="stable")][:5]
     return Comparison(
         a=a,
@@ -129,34 +126,17 @@ def require_same_scale(a: Threshold, b: Threshold) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Resampled:
-    """Sums over resampled items, or over resampled groups of them."""
+class _Draws(NamedTuple):
+    """How items are resampled: one by one, or in whole groups."""
 
-    unit: Indices
+    groups: AnyArray | None
     random_state: int
-    grouped: bool
-
-    @classmethod
-    def of(cls, groups: AnyArray | None, n: int, random_state: int) -> _Resampled:
-        unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-        return cls(unit, random_state, groups is not None)
-
-    def sums(self, parts: Sequence[AnyArray]) -> Floats:
-        """Return the sums of the parts in every resample, shape (R, P)."""
-        of_unit = np.stack([np.bincount(self.unit, part) for part in parts], axis=1)  # (K, P)
-        kinds, count = np.unique(of_unit, axis=0, return_counts=True)
-        generator = np.random.default_rng(self.random_state)
-        times = generator.multinomial(len(of_unit), count / len(of_unit), _N_DRAWS)
-        return np.asarray(times @ kinds, dtype=np.float64)
 
 
-def _ratios(
-    pairs: Sequence[tuple[AnyArray, AnyArray]], resampled: _Resampled
-) -> tuple[Interval, Interval, Interval]:
+def _ratios(pairs: Sequence[tuple[AnyArray, AnyArray]], draws: _Draws) -> Figures:
     """Return two ratios of sums and their difference, from the same resamples."""
-    (over_a, of_a), (over_b, of_b) = pairs
-    drawn = resampled.sums([over_a, of_a, over_b, of_b])
+    parts = [part for pair in pairs for part in pair]
+    drawn = resampled_sums(parts, draws.groups, _N_DRAWS, draws.random_state)
     with np.errstate(invalid="ignore", divide="ignore"):
         one, other = drawn[:, 0] / drawn[:, 1], drawn[:, 2] / drawn[:, 3]
         points = [np.sum(part) / np.sum(of) for part, of in pairs]
@@ -170,46 +150,30 @@ def _ratios(
 def _spread(point: float, draws: Floats) -> Interval:
     known = draws[np.isfinite(draws)]
     if not np.isfinite(point) or not known.size:
-        return Interval(float("nan"), float("nan"), float("nan"), _LEVEL)
-    low, high = np.quantile(known, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.quantile(known, TWO_SIDED)
     return Interval(float(point), min(float(low), float(point)), max(float(high), float(point)))
 
 
-def _shares(
-    flags: tuple[Bools, Bools], of: Bools, resampled: _Resampled
-) -> tuple[Interval, Interval, Interval]:
+def _shares(flags: tuple[Bools, Bools], of: Bools, draws: _Draws) -> Figures:
     """Return the share flagged by each and their difference: exact, or by resampled groups."""
-    if resampled.grouped:
-        _, _, differ = _ratios([(f & of, of) for f in flags], resampled)
-        one, other = (grouped_interval(f & of, of, resampled.unit) for f in flags)
-        return one, other, differ
+    one, other = (share_of(of, f, draws.groups) for f in flags)
+    if draws.groups is not None:
+        return one, other, _ratios([(f & of, of) for f in flags], draws)[2]
     n, counts = float(of.sum()), [float((f & of).sum()) for f in flags]
     between = proportion_interval(abs(counts[1] - counts[0]), n)  # flags of one contain the other's
-    rises = counts[1] >= counts[0]
     if counts[0] == counts[1] and np.array_equal(*flags):
         between = Interval(0.0, 0.0, 0.0)
-    differ = between if rises else Interval(-between.estimate, -between.high, -between.low)
-    return proportion_interval(counts[0], n), proportion_interval(counts[1], n), differ
+    if counts[1] < counts[0]:
+        between = Interval(-between.estimate, -between.high, -between.low)
+    return one, other, between
 
 
-def _precision(
-    flags: tuple[Bools, Bools], odd: Bools, resampled: _Resampled
-) -> tuple[Interval, Interval, Interval]:
+def _precision(flags: tuple[Bools, Bools], odd: Bools, draws: _Draws) -> Figures:
     """Return the precision of each, exact or by groups, and their difference by resampling."""
-    one, other, differ = _ratios([(f & odd, f) for f in flags], resampled)
-    sides = [
-        point
-        if not f.any()
-        else grouped_interval(f & odd, f, resampled.unit)
-        if resampled.grouped
-        else proportion_interval(float((f & odd).sum()), float(f.sum()))
-        for f, point in zip(flags, (one, other), strict=True)
-    ]
-    return sides[0], sides[1], differ
-
-
-def _scaled(
-    figures: tuple[Interval, Interval, Interval], factor: float
-) -> tuple[Interval, Interval, Interval]:
-    one, other, difference = figures
-    return one.scaled(factor), other.scaled(factor), difference.scaled(factor)
+    *unknown, differ = _ratios([(f & odd, f) for f in flags], draws)
+    one, other = (
+        share_of(f, odd, draws.groups) if f.any() else nothing
+        for f, nothing in zip(flags, unknown, strict=True)
+    )
+    return one, other, differ

@@ -6,65 +6,23 @@ A rule is a function from a `RankingCurve` to the index of the chosen point.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from vae_anomaly.arrays import AnyArray, Bools, Floats
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, proportion_interval
 
 Rule = Callable[[RankingCurve], int]
 
 N_FOLDS = 5
+TWO_SIDED = ((1 - 0.95) / 2, (1 + 0.95) / 2)
+"""Quantiles at the ends of an interval of 95 %."""
 _N_RESAMPLES = 400
-
-
-def nested_flags(
-    rule: Rule,
-    labels: Bools,
-    scores: Floats,
-    *,
-    weights: Floats | None = None,
-    groups: AnyArray | None = None,
-    random_state: int = 0,
-) -> Bools | None:
-    """Flag every item at a threshold chosen without it.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (N,), bool
-    scores : ndarray of shape (N,), float64, higher = more anomalous
-    weights : ndarray of shape (N,), optional
-        Item weights for the rule, for example costs.
-    groups : ndarray of shape (N,), optional
-        Items of one group are never on both sides.
-
-    Returns
-    -------
-    flags : ndarray of shape (N,), bool, or None
-        None where the labels cannot be divided (fewer than two groups of either class).
-    """
-    members = np.arange(labels.size) if groups is None else groups
-    least = min(np.unique(members[labels]).size, np.unique(members[~labels]).size)
-    if least < 2:
-        return None
-    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(N_FOLDS, least), shuffle=True, random_state=random_state)
-    flags = np.zeros(labels.size, dtype=np.bool_)
-    for train, test in folds.split(scores[:, None], labels, groups):
-        if labels[train].all() or not labels[train].any():
-            return None
-        part = None if weights is None else weights[train]
-        curve = RankingCurve.of(labels[train], scores[train], part)
-        try:
-            flags[test] = scores[test] > curve.value[rule(curve)]
-        except CalibrationError:
-            return None
-    return flags
 
 
 @dataclass(frozen=True)
@@ -76,7 +34,7 @@ class Pick:
     value : float
         Flag when ``score > value``.
     flags : ndarray of shape (N,), bool, optional
-        As `nested_flags`.
+        None where the labels cannot be divided (fewer than two groups of either class).
     """
 
     value: float
@@ -103,25 +61,46 @@ def pick(
     groups: AnyArray | None = None,
     random_state: int = 0,
 ) -> Pick:
-    """Pick a point of all items, and again without each fold of them; as `nested_flags`."""
-    curve = RankingCurve.of(labels, scores, weights)
-    value = float(curve.value[rule(curve)])
-    return Pick(
-        value,
-        nested_flags(
-            rule, labels, scores, weights=weights, groups=groups, random_state=random_state
-        ),
-    )
+    """Pick a point of all N items, and again without each fold of them.
+
+    Weights are of the items, for example costs; items of one group are never on both sides.
+    """
+
+    def bound(places: Ints) -> float:
+        part = None if weights is None else weights[places]
+        curve = RankingCurve.of(labels[places], scores[places], part)
+        return float(curve.value[rule(curve)])
+
+    value = bound(np.arange(labels.size))
+    members = np.arange(labels.size) if groups is None else groups
+    least = min(np.unique(members[labels]).size, np.unique(members[~labels]).size)
+    if least < 2:
+        return Pick(value, None)
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = splitter(min(N_FOLDS, least), shuffle=True, random_state=random_state)
+    flags = np.zeros(labels.size, dtype=np.bool_)
+    for train, test in folds.split(scores[:, None], labels, groups):
+        if labels[train].all() or not labels[train].any():
+            return Pick(value, None)
+        try:
+            flags[test] = scores[test] > bound(train)
+        except CalibrationError:
+            return Pick(value, None)
+    return Pick(value, flags)
 
 
 @dataclass(frozen=True)
 class FlagQuality:
-    """What a set of flags is worth against labels; None where nothing can be said."""
+    """What a set of flags is worth, the cost per item; None where nothing can be said."""
 
     fpr: Interval
-    recall: Interval
+    recall: Interval | None
     precision: Interval | None
     cost: Interval | None
+
+    def expected(self) -> dict[str, Interval | None]:
+        """Return the figures by the names that a threshold has for them."""
+        return {f"expected_{name}": figure for name, figure in vars(self).items()}
 
 
 def flag_quality(
@@ -130,76 +109,54 @@ def flag_quality(
     *,
     weights: Floats | None = None,
     groups: AnyArray | None = None,
-    level: float = 0.95,
     random_state: int = 0,
 ) -> FlagQuality:
-    """Measure flags against labels, with intervals.
+    """Measure flags against labels of N items, with intervals of 95 %.
 
-    Parameters
-    ----------
-    flags, labels : ndarray of shape (N,), bool
-    weights : ndarray of shape (N,), optional
-        Cost of a mistake on each item; gives the cost per item.
-    groups : ndarray of shape (N,), optional
-        Intervals for new groups: `grouped_interval`, and of the cost by resampling whole groups;
-        without, exact binomial ones.
-    level : float in (0, 1)
+    Weights are what a mistake on each item costs. Intervals are exact binomial ones; with groups
+    those for new groups: `grouped_interval`, and of the cost by resampling whole groups.
     """
-
-    def ratio(part: Floats | Bools, of: Bools) -> Interval:
-        return _resampled_ratio(part, of, groups, level, random_state)
-
-    def share(hit: Bools, of: Bools) -> Interval:
-        if groups is not None:
-            return grouped_interval(hit, of, groups, level)
-        return proportion_interval(float(hit.sum()), float(of.sum()), level)
-
-    everything = np.ones_like(labels)
     return FlagQuality(
-        fpr=share(flags & ~labels, ~labels),
-        recall=share(flags & labels, labels),
-        precision=share(flags & labels, flags) if flags.any() else None,
-        cost=None if weights is None else ratio(weights * (flags != labels), everything),
+        fpr=share_of(~labels, flags, groups),
+        recall=share_of(labels, flags, groups),
+        precision=share_of(flags, labels, groups) if flags.any() else None,
+        cost=None
+        if weights is None
+        else _resampled_mean(weights * (flags != labels), groups, random_state),
     )
 
 
-def _resampled_ratio(
-    part: Floats | Bools,
-    of: Bools,
-    groups: AnyArray | None,
-    level: float,
-    random_state: int,
-) -> Interval:
-    """Return sum(part) / sum(of) and its interval from resampled groups (or single items)."""
-    unit = np.arange(of.size) if groups is None else np.unique(groups, return_inverse=True)[1]
-    sums = np.stack([np.bincount(unit, part), np.bincount(unit, of)], axis=1)  # (K, 2)
+def share_of(items: Bools, hit: Bools, groups: AnyArray | None) -> Interval:
+    """Return the share of some items that are hit: exact, or for new groups."""
+    if groups is not None:
+        return grouped_interval(hit & items, items, groups)
+    return proportion_interval(float((hit & items).sum()), float(items.sum()))
+
+
+def _resampled_mean(part: Floats, groups: AnyArray | None, random_state: int) -> Interval:
+    """Return the mean of items and its interval from resampled groups (or single items)."""
+    drawn = resampled_sums([part, np.ones(part.size)], groups, _N_RESAMPLES, random_state)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], TWO_SIDED)
+    return Interval(float(part.sum() / part.size), float(low), float(high))
+
+
+def resampled_sums(
+    parts: Sequence[AnyArray], groups: AnyArray | None, n: int, random_state: int
+) -> Floats:
+    """Return sums of each of P parts, (N,), over n resamples of groups or items, shape (n, P)."""
+    unit = np.arange(len(parts[0])) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sums = np.stack([np.bincount(unit, part) for part in parts], axis=1)  # (K, P)
     kinds, count = np.unique(sums, axis=0, return_counts=True)  # equal units are drawn as one kind
-    generator = np.random.default_rng(random_state)
-    drawn = generator.multinomial(len(sums), count / len(sums), _N_RESAMPLES) @ kinds  # (R, 2)
-    drawn = drawn[drawn[:, 1] > 0]
-    return _percentiles(float(part.sum() / of.sum()), drawn[:, 0] / drawn[:, 1], level)
-
-
-def _percentiles(estimate: float, draws: Floats, level: float) -> Interval:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level)
+    times = np.random.default_rng(random_state).multinomial(len(sums), count / len(sums), n)
+    return np.asarray(times @ kinds, dtype=np.float64)
 
 
 def checked_costs(
     cost_fp: float, cost_fn: float, labels: Bools, amounts: ArrayLike | None = None
 ) -> Floats:
-    """Return what a mistake on each item costs.
+    """Return what a mistake on each item costs, shape (N,).
 
-    Parameters
-    ----------
-    cost_fp, cost_fn : float >= 0
-        Of a false alarm, and of a miss (per unit of amount).
-    labels : ndarray of shape (N,), bool
-    amounts : array-like of shape (N,), optional
-
-    Returns
-    -------
-    costs : ndarray of shape (N,), float64
+    A false alarm costs ``cost_fp``, a miss ``cost_fn`` (per unit of amount).
 
     Raises
     ------

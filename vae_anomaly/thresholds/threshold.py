@@ -190,15 +190,11 @@ class Threshold(ThresholdRecord):
             value=picked.value,
             policy=policy.name,
             parameters=policy.asked(request) | {"nested_folds": picked.folds},
-            expected_fpr=quality.fpr,
-            expected_recall=quality.recall,
-            expected_precision=quality.precision,
-            expected_cost=quality.cost,
             n_normals=int(np.sum(~y)),
             n_anomalies=int(np.sum(y)),
             data_hash=data_hash(s, y),
             note=picked.describe("labels"),
-        )
+        ).changed(**quality.expected())
 
 
 for _policy in POLICIES.values():

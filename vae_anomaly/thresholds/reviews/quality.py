@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices
 from vae_anomaly.metrics import Interval
+from vae_anomaly.thresholds.rules import TWO_SIDED, FlagQuality
 
 _N_DRAWS = 1000
-_LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class ReviewedQuality:
-    """Figures over all items; None where the reviews cannot tell.
-
-    Parameters
-    ----------
-    fpr : Interval
-        Where no random sample was reviewed, unflagged items count as normal.
-    recall, precision, cost : Interval, optional
-        The cost is per item.
-    """
-
-    fpr: Interval
-    recall: Interval | None
-    precision: Interval | None
-    cost: Interval | None
 
 
 @dataclass(frozen=True)
@@ -66,13 +48,14 @@ def reviewed_quality(
     amounts: Floats | None = None,
     costs: tuple[float, float] | None = None,
     random_state: int = 0,
-) -> ReviewedQuality:
-    """Estimate what flags are worth over all items.
+) -> FlagQuality:
+    """Estimate what flags are worth over all items from the M reviewed ones.
+
+    The share of anomalies in a stratum has its Jeffreys posterior, so that an audit that found
+    nothing does not claim that there is nothing.
 
     Parameters
     ----------
-    flags, labels : ndarray of shape (M,), bool
-        Of the reviewed items.
     stratum : ndarray of shape (M,), int
         Items of one stratum were equally likely to be reviewed; below 0 = reviewed by choice.
     sizes : mapping of int to (int, int)
@@ -82,15 +65,8 @@ def reviewed_quality(
         are None.
     groups : ndarray of shape (M,), optional
         Widens the intervals by resampling whole groups.
-    amounts : ndarray of shape (M,), optional
     costs : (float, float), optional
         Of a false alarm, and of a miss (per unit of amount).
-
-    Returns
-    -------
-    quality : ReviewedQuality
-        Intervals of 95 %: the share of anomalies in a stratum has its Jeffreys posterior, so that
-        an audit that found nothing does not claim that there is nothing.
 
     References
     ----------
@@ -99,42 +75,33 @@ def reviewed_quality(
     """
     generator = np.random.default_rng(random_state)
     stake = np.ones(flags.size) if amounts is None else amounts
-    cells = []
-    for each, counts in {-1: _counted(flags, stratum < 0), **sizes}.items():
+    cells, weights = [], np.ones(flags.size)  # how many items each reviewed one stands for
+    for each, counts in {-1: counted(flags, stratum < 0), **sizes}.items():
         inside = stratum == each
         for flag, size in enumerate(counts):
+            cell = inside & (flags == bool(flag))
+            weights[cell] = size / max(cell.sum(), 1)
             if size:
-                cell = inside & (flags == bool(flag))
                 cells.append(_cell(bool(flag), size, inside, cell, labels, stake, generator))
     point, drawn = (_sum([part[i] for part in cells], unseen) for i in (0, 1))
-    values, draws = point.figures(costs), drawn.figures(costs)
-    together: dict[str, list[Floats]] = {}
+    values, sources = point.figures(costs), [drawn.figures(costs)]
     if groups is not None:
-        weights = _weights(flags, stratum, sizes)
-        together = _by_group(flags, labels, weights, stake, unseen, groups, costs, generator)
+        by_group = _by_group(flags, labels, weights, stake, unseen, groups, generator)
+        sources.append(by_group.figures(costs))
 
     def known(name: str) -> Interval | None:
         blind = unseen > 0 and name in {"recall", "cost"}
         if blind or name not in values or not np.isfinite(values[name]):
             return None
-        return _interval(float(values[name]), [draws[name], *together.get(name, [])])
+        return _interval(float(values[name]), [figures[name] for figures in sources])
 
     rate = known("fpr") or Interval(0.0, 0.0, 1.0)
-    return ReviewedQuality(rate, known("recall"), known("precision"), known("cost"))
+    return FlagQuality(rate, known("recall"), known("precision"), known("cost"))
 
 
-def _counted(flags: Bools, of: Bools) -> tuple[int, int]:
+def counted(flags: Bools, of: Bools) -> tuple[int, int]:
+    """Return how many of some items are not flagged, and how many are."""
     return int((of & ~flags).sum()), int((of & flags).sum())
-
-
-def _weights(flags: Bools, stratum: Indices, sizes: Mapping[int, tuple[int, int]]) -> Floats:
-    """Return how many items each reviewed one stands for, by stratum and flag."""
-    weights = np.ones(flags.size)
-    for each, counts in sizes.items():
-        for flag, size in enumerate(counts):
-            cell = (stratum == each) & (flags == bool(flag))
-            weights[cell] = size / max(cell.sum(), 1)
-    return weights
 
 
 def _cell(
@@ -171,10 +138,11 @@ def _parts(flagged: bool, size: Floats, share: Floats, mean: Floats) -> _Totals:
 
 
 def _sum(parts: list[_Totals], unseen: int) -> _Totals:
-    names = ("tp", "fp", "fn", "tn", "missed")
-    totals = {name: sum(getattr(part, name) for part in parts) for name in names}
-    totals["tn"] = totals["tn"] + unseen
-    return _Totals(**{name: np.asarray(total, np.float64) for name, total in totals.items()})
+    names = (field.name for field in fields(_Totals))
+    sums = {
+        name: np.asarray(sum(getattr(part, name) for part in parts), np.float64) for name in names
+    }
+    return replace(_Totals(**sums), tn=sums["tn"] + unseen)
 
 
 def _by_group(
@@ -184,10 +152,9 @@ def _by_group(
     stake: Floats,
     unseen: int,
     groups: AnyArray,
-    costs: tuple[float, float] | None,
     generator: np.random.Generator,
-) -> dict[str, list[Floats]]:
-    """Return draws of the figures over resampled groups."""
+) -> _Totals:
+    """Return draws of the counts over resampled groups."""
     unit = np.unique(groups, return_inverse=True)[1]
     of_item = {
         "tp": weights * (flags & labels),
@@ -199,18 +166,17 @@ def _by_group(
     n = int(unit.max()) + 1
     times = generator.multinomial(n, np.full(n, 1 / n), _N_DRAWS)  # (R, G)
     sums = {name: np.bincount(unit, part) for name, part in of_item.items()}
-    totals = {name: np.asarray(times @ s, np.float64) for name, s in sums.items()}
-    totals["tn"] = totals["tn"] + unseen
-    return {name: [draws] for name, draws in _Totals(**totals).figures(costs).items()}
+    totals = _Totals(**{name: np.asarray(times @ s, np.float64) for name, s in sums.items()})
+    return replace(totals, tn=totals.tn + unseen)
 
 
 def _interval(estimate: float, sources: list[Floats]) -> Interval:
     """Return the widest interval of several sets of draws, which holds the estimate."""
     ends = [
-        np.quantile(draws[np.isfinite(draws)], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        np.quantile(draws[np.isfinite(draws)], TWO_SIDED)
         for draws in sources
         if np.isfinite(draws).any()
     ]
     low = min([estimate, *(float(end[0]) for end in ends)])
     high = max([estimate, *(float(end[1]) for end in ends)])
-    return Interval(estimate, low, high, _LEVEL)
+    return Interval(estimate, low, high)

@@ -20,8 +20,8 @@ from vae_anomaly.errors import CalibrationError
 from vae_anomaly.metrics import checked_labels, checked_scores
 from vae_anomaly.thresholds.catalogue import cost_policy, label_policy
 from vae_anomaly.thresholds.policy import LabelPolicy, Request
-from vae_anomaly.thresholds.reviews.quality import ReviewedQuality, reviewed_quality
-from vae_anomaly.thresholds.rules import checked_costs, pick
+from vae_anomaly.thresholds.reviews.quality import counted, reviewed_quality
+from vae_anomaly.thresholds.rules import FlagQuality, checked_costs, pick
 from vae_anomaly.thresholds.threshold import Threshold
 
 _MAX_STRATA = 5
@@ -142,7 +142,7 @@ class ReviewedSample:
         flags: Bools | None = None,
         cost_fp: float | None = None,
         cost_fn: float | None = None,
-    ) -> ReviewedQuality:
+    ) -> FlagQuality:
         """Say what a threshold is worth over all items.
 
         Parameters
@@ -155,10 +155,8 @@ class ReviewedSample:
             Of a false alarm and of a miss (per unit of ``amounts``).
         """
         above = self.all_scores > value
-        sizes = {}
-        for each in np.unique(self.stratum[self.stratum >= 0]):
-            inside = self.all_strata == each
-            sizes[int(each)] = int((inside & ~above).sum()), int((inside & above).sum())
+        strata = np.unique(self.stratum[self.stratum >= 0])
+        sizes = {int(each): counted(above, self.all_strata == each) for each in strata}
         stands_alone = int(np.sum(self.stratum < 0))
         unseen = self.all_scores.size - self.n_flagged - stands_alone
         return reviewed_quality(
@@ -183,15 +181,7 @@ class ReviewedSample:
         if not self.is_audited and threshold.value < self.bound:
             return threshold
         quality = self.quality(threshold.value, None, cost_fp, cost_fn)
-        return threshold.model_copy(
-            update={
-                "expected_fpr": quality.fpr,
-                "expected_recall": quality.recall,
-                "expected_precision": quality.precision,
-                "expected_cost": quality.cost,
-                "n_anomalies": int(self.labels.sum()),
-            }
-        )
+        return threshold.changed(**quality.expected(), n_anomalies=int(self.labels.sum()))
 
     def describe(self) -> str:
         """Say what the verdicts rest on, and what they cannot tell."""
@@ -284,14 +274,10 @@ def choose_from_reviews(
             "audited": sample.n_audited,
             "nested_folds": picked.folds,
         },
-        expected_fpr=quality.fpr,
-        expected_recall=quality.recall,
-        expected_precision=quality.precision,
-        expected_cost=quality.cost,
         n_normals=int(np.sum(~sample.labels)),
         n_anomalies=int(np.sum(sample.labels)),
         note=f"{picked.describe('verdicts')} {sample.describe()}",
-    )
+    ).changed(**quality.expected())
 
 
 def _require_flagged_reviews(known: Bools, flagged: Bools) -> None:
