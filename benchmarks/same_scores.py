@@ -5,11 +5,12 @@
     python benchmarks/same_scores.py RECORDED NEW --only 'image/*'   # so that it is run once
     python benchmarks/same_scores.py --list
 
-OLD and NEW are folders of checkouts, or of results recorded before. Each side runs in a process of
-its own (`same_scores_cases.py`, which has the configurations), on one thread, with this
-interpreter, and writes files: weights, calibration, raw scores, p-values, evidence, contributions,
-reasons, maps, regions, output of the command line. Every file is compared with its twin. One line
-is printed for each configuration; exit status 1 if one differs, fails, or is missing on a side.
+OLD and NEW are folders of checkouts, or of results recorded before. Each side runs the
+configurations of `same_scores_cases.py` and `same_scores_commands.py` in a process of its own, on
+one thread, with this interpreter, and writes files: weights, calibration, raw scores, p-values,
+evidence, contributions, reasons, maps, regions, output of the command line. Every file is compared
+with its twin. One line is printed for each configuration; exit status 1 if one differs, fails, or
+is missing on a side.
 
 Results are worth comparing on one machine only. Old and new must be run by the same version of
 these scripts: the recorded side knows by which it was made.
@@ -18,9 +19,11 @@ these scripts: the recorded side knows by which it was made.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -28,7 +31,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +42,6 @@ import pyarrow.parquet as pq
 from safetensors.numpy import load as load_tensors
 
 HERE = Path(__file__).resolve().parent
-WORKER = HERE / "same_scores_cases.py"
 RECORD = "record.json"
 
 # Words that the redesign changes. Where a text differs, both sides are read with these words
@@ -57,7 +61,15 @@ LEFT_OUT: Final = {
     "ledger.sqlite-shm": "as the ledger",
 }
 TEXT = {".txt", ".json", ".jsonl", ".csv"}
-VERSION = re.compile(rb'"package_version": "[^"]*"')
+SCRATCH = "same-scores-"  # begins the names of the folders in which configurations run
+# What is blanked in texts before they are compared, and why.
+BLANKED: Final = {
+    rb'"package_version": "[^"]*"': "a new version may say the same",
+    rb'"seconds": [0-9.e+-]+': "durations",
+    rb"\bin [0-9.,]+ (s|min)\b": "durations in words",
+    rb"/[^ \"']*/same-scores-[a-z0-9_]+/": "the folder in which the configuration ran",
+    rb'(?<=\.jsonl": )"[0-9a-f]{64}"': "digest of a text with that folder; it is compared itself",
+}
 
 
 # ---------------------------------------------------------------------- running a side
@@ -82,7 +94,7 @@ def start(checkout: Path, out: Path, patterns: list[str]) -> subprocess.Popen[st
     }  # fmt: skip
     with (out / "log.txt").open("w") as log:
         return subprocess.Popen(  # noqa: S603 - this interpreter, our own script
-            [sys.executable, str(WORKER), str(out), *patterns],
+            [sys.executable, __file__, "--worker", str(out), *patterns],
             env=environment, cwd=tempfile.gettempdir(), text=True,
             stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -116,6 +128,43 @@ def results_of(sides: list[Path], keep: Path, patterns: list[str]) -> list[Path]
     return folders
 
 
+# ---------------------------------------------------------------------- the worker
+
+
+def chosen(patterns: list[str]) -> dict[str, Callable[[Path], None]]:
+    """Return the configurations that match one of the patterns; all without any."""
+    import same_scores_cases
+    import same_scores_commands  # noqa: F401 - adds its own
+
+    cases = same_scores_cases.CASES
+    return {name: run for name, run in cases.items() if matches(name, patterns)}
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    return not patterns or any(fnmatch.fnmatch(name, one) for one in patterns)
+
+
+def work(out: Path, patterns: list[str]) -> None:
+    """Run configurations, each in an empty folder of its own; what fails is written down."""
+    import torch
+
+    import vae_anomaly
+
+    print(Path(vae_anomaly.__file__).parents[1])
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    for name, run in chosen(patterns).items():
+        started, folder = time.process_time(), out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch, contextlib.chdir(scratch):
+            try:
+                run(folder)
+            except BaseException:  # noqa: BLE001 - reported by the parent, and the others go on
+                (folder / "FAILED.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        print(f"{time.process_time() - started:6.2f} CPU s  {name}", flush=True)
+
+
 # ---------------------------------------------------------------------- comparing
 
 
@@ -128,7 +177,7 @@ def files_of(folder: Path) -> dict[str, Path]:
 def cases_of(results: Path, patterns: list[str]) -> list[str]:
     """Return the configurations that a folder of results has, in the order of their names."""
     names = (path.relative_to(results).as_posix() for path in results.glob("*/*") if path.is_dir())
-    return sorted(n for n in names if not patterns or any(fnmatch.fnmatch(n, p) for p in patterns))
+    return sorted(name for name in names if matches(name, patterns))
 
 
 def compare(old: Path, new: Path) -> tuple[list[str], list[str]]:
@@ -153,12 +202,13 @@ def compare(old: Path, new: Path) -> tuple[list[str], list[str]]:
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a file; of a model's header without the version of the package."""
+    """Return the bytes of a file, less what `BLANKED` says."""
     content = path.read_bytes()
-    if path.name == "detector.json":
-        return VERSION.sub(b"", content)
     if path.name == "SHA256SUMS":  # the header is compared itself, less its version
         return b"\n".join(line for line in content.splitlines() if b"detector.json" not in line)
+    if path.suffix in TEXT:
+        for pattern in BLANKED:
+            content = re.sub(pattern, b"", content)
     return content
 
 
@@ -173,7 +223,7 @@ def same_words(old: Path, new: Path) -> bool:
     if old.parent.name == "model":
         return False
     if old.suffix in TEXT:
-        one, other = (in_new_words(path.read_text(encoding="utf-8")) for path in (old, new))
+        one, other = (in_new_words(read(path).decode()) for path in (old, new))
         if old.name == "manifest.json":  # the files whose digests it holds are compared themselves
             one, other = (without_digests(text) for text in (one, other))
         return one == other
@@ -221,7 +271,7 @@ def difference(old: Path, new: Path) -> str:
         one, other = (json.loads(path.read_text(encoding="utf-8")) for path in (old, new))
         return few(list(json_differences(one, other, "")))
     if old.suffix in TEXT:
-        return lines_differ(old.read_text(), new.read_text())
+        return lines_differ(read(old).decode(), read(new).decode())
     return f"{old.stat().st_size} and {new.stat().st_size} bytes"
 
 
@@ -329,10 +379,11 @@ def read_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        work(Path(sys.argv[2]).absolute(), sys.argv[3:])
+        return
     told, started = read_arguments(), time.perf_counter()
     if told.list:
-        from same_scores_cases import chosen
-
         print("\n".join(chosen(told.only)))
         return
     if told.record:

@@ -67,6 +67,23 @@ def strange_payments(n: int = 40, seed: int = 900) -> pd.DataFrame:
     return rows
 
 
+def card_payments(first_day: int, days: int = 1, per_day: int = 60) -> pd.DataFrame:
+    """Return payments of ten cards, each of its own level, to be compared with their past."""
+    rng = np.random.default_rng(first_day)
+    n = days * per_day
+    card = rng.integers(0, 10, n)
+    seconds = np.sort(rng.integers(0, days * 86_400, n))
+    return pd.DataFrame(
+        {
+            "id": [f"p{first_day}-{i}" for i in range(n)],
+            "card": [f"card {c}" for c in card],
+            "at": pd.Timestamp("2026-01-01")
+            + pd.to_timedelta(first_day * 86_400 + seconds, unit="s"),
+            "euro": (rng.gamma(9.0, 1.0, n) * 3.0 ** (card % 5)).round(2),
+        }
+    )
+
+
 def numbers(n: int, seed: int, width: int = 4) -> NDArray[np.float64]:
     """Return correlated numbers (n, width), a few of them missing."""
     rng = np.random.default_rng(seed)
