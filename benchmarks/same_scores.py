@@ -25,7 +25,7 @@ import hashlib
 import json
 import logging
 import os
-import re
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -33,43 +33,18 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import pyarrow.parquet as pq
-from safetensors.numpy import load as load_tensors
+from same_scores_compare import RENAMED, compare
 
 HERE = Path(__file__).resolve().parent
-RECORD = "record.json"
-
-# Words that the redesign changes. Where a text differs, both sides are read with these words
-# changed, and the line says so; numbers are never touched, and neither are saved models.
-RENAMED: Final = {
-    "pictures": "images",
-    "picture": "image",
-    "Pictures": "Images",
-    "Picture": "Image",
-    '"heat":': '"heatmap":',
-    '"scored":': '"score_map":',
-}
-# What may differ, by name, and why.
-LEFT_OUT: Final = {
-    "ledger.sqlite": "holds times and durations of a run",
-    "ledger.sqlite-wal": "as the ledger",
-    "ledger.sqlite-shm": "as the ledger",
-}
-TEXT = {".txt", ".json", ".jsonl", ".csv"}
-SCRATCH = "same-scores-"  # begins the names of the folders in which configurations run
-# What is blanked in texts before they are compared, and why.
-BLANKED: Final = {
-    rb'"package_version": "[^"]*"': "a new version may say the same",
-    rb'"seconds": [0-9.e+-]+': "durations",
-    rb"\bin [0-9.,]+ (s|min)\b": "durations in words",
-    rb"/[^ \"']*/same-scores-[a-z0-9_]+/": "the folder in which the configuration ran",
-    rb'(?<=\.jsonl": )"[0-9a-f]{64}"': "digest of a text with that folder; it is compared itself",
-}
+RECORD: Final = "record.json"
+SCRIPTS: Final = ("data", "cases", "commands")  # what makes the results
+SCRATCH: Final = "same-scores-"  # begins the names of the folders in which configurations run
 
 
 # ---------------------------------------------------------------------- running a side
@@ -77,7 +52,7 @@ BLANKED: Final = {
 
 def scripts_digest() -> str:
     """Return the SHA-256 of what makes the results, so that a recording knows when it is old."""
-    content = b"".join(path.read_bytes() for path in sorted(HERE.glob("same_scores_*.py")))
+    content = b"".join((HERE / f"same_scores_{name}.py").read_bytes() for name in SCRIPTS)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -144,6 +119,31 @@ def matches(name: str, patterns: list[str]) -> bool:
     return not patterns or any(fnmatch.fnmatch(name, one) for one in patterns)
 
 
+def stop_the_clock() -> None:
+    """Give the package's own code one fixed date, for models keep the day on which they were made.
+
+    Its modules are all imported, so that none comes later with a clock of its own.
+    """
+    import vae_anomaly
+
+    for found in pkgutil.walk_packages(vae_anomaly.__path__, "vae_anomaly.", lambda _: None):
+        if not found.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # an extra that is not installed
+                import_module(found.name)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("vae_anomaly") and getattr(module, "datetime", None) is datetime:
+            vars(module)["datetime"] = StoppedClock
+
+
+class StoppedClock(datetime):
+    """A datetime that is always noon of one day."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # no subclass
+        """Return it."""
+        return datetime(2026, 1, 2, 12, tzinfo=tz)
+
+
 def work(out: Path, patterns: list[str]) -> None:
     """Run configurations, each in an empty folder of its own; what fails is written down."""
     import torch
@@ -151,6 +151,7 @@ def work(out: Path, patterns: list[str]) -> None:
     import vae_anomaly
 
     print(Path(vae_anomaly.__file__).parents[1])
+    stop_the_clock()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
@@ -165,181 +166,13 @@ def work(out: Path, patterns: list[str]) -> None:
         print(f"{time.process_time() - started:6.2f} CPU s  {name}", flush=True)
 
 
-# ---------------------------------------------------------------------- comparing
-
-
-def files_of(folder: Path) -> dict[str, Path]:
-    """Return the files below a folder by their relative names, less what may differ."""
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name not in LEFT_OUT)
-    return {path.relative_to(folder).as_posix(): path for path in sorted(found)}
+# ---------------------------------------------------------------------- the program
 
 
 def cases_of(results: Path, patterns: list[str]) -> list[str]:
     """Return the configurations that a folder of results has, in the order of their names."""
     names = (path.relative_to(results).as_posix() for path in results.glob("*/*") if path.is_dir())
     return sorted(name for name in names if matches(name, patterns))
-
-
-def compare(old: Path, new: Path) -> tuple[list[str], list[str]]:
-    """Return what differs between the files of a configuration, and which were renamed."""
-    differs, renamed = [], []
-    ours, theirs = files_of(old), files_of(new)
-    if not ours or not theirs:
-        return [f"missing on the {'new' if ours else 'old'} side"], []
-    for name in sorted({*ours, *theirs}):
-        if name == "FAILED.txt":
-            sides = [side for side, files in (("old", ours), ("new", theirs)) if name in files]
-            text = (theirs if name in theirs else ours)[name].read_text().strip().splitlines()[-1]
-            differs.append(f"failed ({' and '.join(sides)}: {text[:200]})")
-        elif name not in ours or name not in theirs:
-            differs.append(f"{name} ({'new' if name in theirs else 'old'} side only)")
-        elif read(ours[name]) != read(theirs[name]):
-            if same_words(ours[name], theirs[name]):
-                renamed.append(name)
-            else:
-                differs.append(f"{name} ({difference(ours[name], theirs[name])})")
-    return differs, renamed
-
-
-def read(path: Path) -> bytes:
-    """Return the bytes of a file, less what `BLANKED` says."""
-    content = path.read_bytes()
-    if path.name == "SHA256SUMS":  # the header is compared itself, less its version
-        return b"\n".join(line for line in content.splitlines() if b"detector.json" not in line)
-    if path.suffix in TEXT:
-        for pattern in BLANKED:
-            content = re.sub(pattern, b"", content)
-    return content
-
-
-def in_new_words(text: str) -> str:
-    for word, other in RENAMED.items():
-        text = text.replace(word, other)
-    return text
-
-
-def same_words(old: Path, new: Path) -> bool:
-    """Tell whether two texts or tables are the same but for `RENAMED`; models are never asked."""
-    if old.parent.name == "model":
-        return False
-    if old.suffix in TEXT:
-        one, other = (in_new_words(read(path).decode()) for path in (old, new))
-        if old.name == "manifest.json":  # the files whose digests it holds are compared themselves
-            one, other = (without_digests(text) for text in (one, other))
-        return one == other
-    if old.suffix == ".parquet":
-        one, other = (in_new_words(repr(cells(path))) for path in (old, new))
-        return one == other
-    return False
-
-
-def without_digests(text: str) -> str:
-    manifest = json.loads(text)
-    for partition in manifest["partitions"]:
-        partition["files"] = sorted(partition["files"])
-        del partition["output_sha256"]
-    return json.dumps(manifest)
-
-
-def cells(path: Path) -> list[tuple[str, str, list[Any]]]:
-    """Return name, type and exact values of each column of a parquet file."""
-    table = pq.read_table(path)
-    columns = zip(table.column_names, table.columns, strict=True)
-    return [
-        (name, str(column.type), [exact(value) for value in column.to_pylist()])
-        for name, column in columns
-    ]
-
-
-def exact(value: Any) -> Any:
-    return value.hex() if isinstance(value, float) else value
-
-
-# ---------------------------------------------------------------------- saying what differs
-
-
-def difference(old: Path, new: Path) -> str:
-    """Say in a few words how two files differ."""
-    if old.suffix == ".npy":
-        return arrays_differ(np.load(old), np.load(new))
-    if old.suffix == ".safetensors":
-        ours, theirs = load_tensors(old.read_bytes()), load_tensors(new.read_bytes())
-        return few(list(named_differences(ours, theirs)))
-    if old.suffix == ".parquet":
-        return few(list(named_differences(*(columns_of(path) for path in (old, new)))))
-    if old.suffix == ".json":
-        one, other = (json.loads(path.read_text(encoding="utf-8")) for path in (old, new))
-        return few(list(json_differences(one, other, "")))
-    if old.suffix in TEXT:
-        return lines_differ(read(old).decode(), read(new).decode())
-    return f"{old.stat().st_size} and {new.stat().st_size} bytes"
-
-
-def arrays_differ(one: Any, other: Any) -> str:
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return f"{one.dtype}{list(one.shape)} -> {other.dtype}{list(other.shape)}"
-    if one.dtype.kind not in "fiub":
-        return f"{int((one != other).sum())} of {one.size} differ"
-    apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    return f"max |diff| {np.nanmax(apart, initial=0.0):.3g}"
-
-
-def same_array(one: Any, other: Any) -> bool:
-    if one.dtype == object:
-        return list(one) == list(other)
-    return one.shape == other.shape and one.tobytes() == other.tobytes()
-
-
-def columns_of(path: Path) -> dict[str, Any]:
-    table = pq.read_table(path)
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def named_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
-    """Say which arrays of two dictionaries differ, and by how much."""
-    for name in [*ours, *(name for name in theirs if name not in ours)]:
-        if name not in ours or name not in theirs:
-            yield f"{name}: {'new' if name in theirs else 'old'} side only"
-        elif not same_array(ours[name], theirs[name]):
-            yield f"{name}: {arrays_differ(ours[name], theirs[name])}"
-    if list(ours) != list(theirs):
-        yield "other order"
-
-
-def json_differences(one: Any, other: Any, at: str) -> Iterator[str]:
-    """Yield each place where two documents differ; floats are there as hexadecimal text."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in [*one, *(key for key in other if key not in one)]:
-            if key not in one or key not in other:
-                yield f"{at}/{key}: {'new' if key in other else 'old'} side only"
-            else:
-                yield from json_differences(one[key], other[key], f"{at}/{key}")
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for number, (a, b) in enumerate(zip(one, other, strict=True)):
-            yield from json_differences(a, b, f"{at}[{number}]")
-    elif one != other:
-        yield f"{at}: {readable(one)} -> {readable(other)}"
-
-
-def readable(value: Any) -> str:
-    try:
-        return f"{float.fromhex(value):.9g}"
-    except (TypeError, ValueError, OverflowError):
-        return f"{value!r}"[:60]
-
-
-def lines_differ(one: str, other: str) -> str:
-    pairs = zip(one.splitlines(), other.splitlines(), strict=False)
-    first = next(((a, b) for a, b in pairs if a != b), ("", "other length"))
-    return f"{first[0][:70]!r} -> {first[1][:70]!r}"
-
-
-def few(said: list[str], most: int = 3) -> str:
-    more = f"; and {len(said) - most} more" if len(said) > most else ""
-    return "; ".join(said[:most]) + more or "order or form of the file"
-
-
-# ---------------------------------------------------------------------- the program
 
 
 def report(old: Path, new: Path, patterns: list[str], *, full: bool) -> int:
@@ -349,10 +182,10 @@ def report(old: Path, new: Path, patterns: list[str], *, full: bool) -> int:
     for name in names:
         differs, renamed = compare(old / name, new / name)
         bad += bool(differs)
-        changed += bool(renamed)
+        changed += bool(renamed) and not differs
         shown = differs if full else differs[:6]
         more = f", and {len(differs) - len(shown)} more files" if len(differs) > len(shown) else ""
-        words = f"   (words changed: {', '.join(renamed)})" if renamed else ""
+        words = f"   (but for words in {', '.join(renamed)})" if renamed and not differs else ""
         print(f"{name:42} {'differs: ' + ', '.join(shown) + more if differs else 'same'}{words}")
     print(f"\n{len(names) - bad} of {len(names)} configurations are the same to the byte.")
     if changed:

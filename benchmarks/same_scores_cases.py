@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from same_scores_data import (
     discs_and_squares,
@@ -193,6 +194,14 @@ for _member in TABLE_MEMBERS:
     if _member != "autoencoder":
         table(f"member-{_member}-elbo", model=_member, score="elbo", **_told)
     table(f"member-{_member}-fast-latent", model=_member, preset="fast", score="latent", **_told)
+
+
+@case("table/arrow")
+def arrow(folder: Path) -> None:
+    table_ = pa.Table.from_pandas(payments(300, 1))
+    detector = TabularVAEDetector(**QUICK, preset="fast").fit(table_)
+    ask(folder, detector, strange_payments())
+    keep(folder, "assess_arrow", detector.assess(pa.Table.from_pandas(strange_payments())))
 
 
 @case("table/sample-weight")
