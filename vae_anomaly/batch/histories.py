@@ -253,8 +253,8 @@ def refuse_state(state: str | Path) -> NoReturn:
 
 def given_files(entities: EntityHistories, state: str | Path | None) -> list[HistoryFile]:
     """Return the model's own histories and those of the state that was asked for."""
-    asked = [] if state is None else states_of(state, entities.columns)
-    return [HistoryFile(entities.until or 0, entities.digest()), *asked]
+    files = [] if state is None else states_of(state, entities.columns)
+    return [HistoryFile(entities.until or 0, entities.digest()), *files]
 
 
 def latest_before(time_ns: int, states: Iterable[HistoryFile]) -> HistoryFile | None:

@@ -175,8 +175,8 @@ def _source_file(name: str, path: Path) -> SourceFile:
 
 
 def _picture(item: ImageItem, condition: str | None) -> SourceFile:
-    told = None if condition is None else condition_of(item, condition)
-    return replace(_source_file(item.id, item.path), condition=told)
+    file = _source_file(item.id, item.path)
+    return file if condition is None else replace(file, condition=condition_of(item, condition))
 
 
 def _stat(path: str) -> tuple[int, int]:
@@ -203,9 +203,9 @@ def _key(name: str) -> str:
 
 def _distinct(partitions: list[Partition]) -> list[Partition]:
     """Refuse two inputs for one output, also on file systems that ignore case."""
-    seen: dict[str, Partition] = {}
+    by_key: dict[str, Partition] = {}
     for partition in partitions:
-        other = seen.setdefault(partition.key.lower(), partition)
+        other = by_key.setdefault(partition.key.lower(), partition)
         if other is not partition:
             raise ConfigError(
                 f"{partition.files[0].path} and {other.files[0].path} would both become "

@@ -233,17 +233,21 @@ def _chain(
     return None
 
 
-def _pinned(found: ResolvedModel, kind: str) -> ScoringModel:
+def _pinned(resolved: ResolvedModel, kind: str) -> ScoringModel:
     """Take the resolved version as the one model of this run, if it is of the right kind."""
-    if found.kind != kind:
+    if resolved.kind != kind:
         thing, other = ("tables", "pictures") if kind == "tabular" else ("pictures", "tables")
         raise ModelRefusedError(
-            f"{found.ref} is a model of {other} (kind {found.kind!r}); {thing} were to be scored. "
-            f"Give a model of {thing}, or use the other `score` command."
+            f"{resolved.ref} is a model of {other} (kind {resolved.kind!r}); {thing} were to be "
+            f"scored. Give a model of {thing}, or use the other `score` command."
         )
-    threshold = read_model(found.path).threshold or {}
+    threshold = read_model(resolved.path).threshold or {}
     return ScoringModel(
-        str(found.path), found.digest, found.kind, found.label, float(threshold["value"])
+        str(resolved.path),
+        resolved.digest,
+        resolved.kind,
+        resolved.label,
+        float(threshold["value"]),
     )
 
 
@@ -295,11 +299,11 @@ class _Job:
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:
         """Write one line to the log: what happened and how many, never what was in a row."""
-        told = " ".join(f"{name}={value}" for name, value in counts.items())
+        text = " ".join(f"{name}={value}" for name, value in counts.items())
         extra: dict[str, object] = {"event": event, "run": self.run_id, "counts": counts}
         if partition:
             extra["partition"] = partition
-        logger.info("%s %s %s", event, partition or "run", told, extra=extra)
+        logger.info("%s %s %s", event, partition or "run", text, extra=extra)
 
 
 def _check_limits(max_bad_fraction: float, workers: int) -> None:
@@ -376,9 +380,9 @@ def _is_done(partition: Partition, rows: Mapping[str, LedgerRow], job: _Job) -> 
             f"{_input_path(partition)} would replace it. Choose another --out."
         )
     model = job.model
-    asked = (model.version, model.digest, model.threshold, job.output.options.digest())
-    had = (row.model_version, row.model_digest, row.threshold, row.config_sha256)
-    return same_input and asked == had and row.is_intact(Path(job.output.root))
+    wanted = (model.version, model.digest, model.threshold, job.output.options.digest())
+    present = (row.model_version, row.model_digest, row.threshold, row.config_sha256)
+    return same_input and wanted == present and row.is_intact(Path(job.output.root))
 
 
 def _input_path(partition: Partition) -> str:

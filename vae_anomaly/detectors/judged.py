@@ -99,18 +99,18 @@ def judge_images(
     conditions : sequence of N str or None, optional
         What each shows, for a conditional model.
     """
-    told = [None] * len(images) if conditions is None else conditions
-    asked = [
+    known = [None] * len(images) if conditions is None else conditions
+    pairs = [
         image if isinstance(image, Fault) else (image, condition)
-        for image, condition in zip(images, told, strict=True)
+        for image, condition in zip(images, known, strict=True)
     ]
 
     def look(some: Sequence[tuple[object, str | None]]) -> list[tuple[float, Floats32]]:
         given = None if conditions is None else [condition for _, condition in some]
-        seen = detector.examine([image for image, _ in some], conditions=given)
-        return list(zip(seen.raw_score.tolist(), seen.heatmap, strict=True))
+        examination = detector.examine([image for image, _ in some], conditions=given)
+        return list(zip(examination.raw_score.tolist(), examination.heatmap, strict=True))
 
-    looks = all_at_once(asked, look)
+    looks = all_at_once(pairs, look)
     raw = np.array([np.nan if isinstance(one, Fault) else one[0] for one in looks])
     threshold = detector.threshold_.value
     verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, threshold, "picture")

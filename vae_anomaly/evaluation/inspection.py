@@ -205,10 +205,10 @@ def inspect_rows(
     """
     from vae_anomaly.detectors.tabular.explain import explain
 
-    seen = detector.examine(rows)
-    verdicts = judge(seen.raw_score, detector.calibration_, detector.threshold_.value)
-    evidence, parts = seen.evidence_table(), explain(seen)
-    reasons = detector.reasons_of(seen, top)
+    examination = detector.examine(rows)
+    verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)
+    evidence, parts = examination.evidence_table(), explain(examination)
+    reasons = detector.reasons_of(examination, top)
     named = list(names) if names is not None else [f"row {i + 1}" for i in range(len(rows))]
     return [
         replace(
@@ -300,13 +300,13 @@ def _inspect_image(
     from vae_anomaly.detectors.images.heatmaps import enlarge, find_regions
 
     pixels = stretch(decode_image(path), detector.white_)
-    seen = detector.examine([path])
-    heat = enlarge(seen.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
+    examination = detector.examine([path])
+    heat = enlarge(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
-    verdicts = judge(seen.raw_score, detector.calibration_, detector.threshold_.value)
+    verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)
     inspection = replace(
         _inspection(detector, verdicts, 0, name, "pictures"),
-        evidence=_plain(seen.evidence.iloc[0]),
+        evidence=_plain(examination.evidence.iloc[0]),
         reasons=tuple(detector.reasons([path], top=top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )

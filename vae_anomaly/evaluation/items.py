@@ -148,8 +148,8 @@ def _score_rows(
         for place, fault in zip(places, verdicts.faults, strict=True):
             faults[place] = fault
         tell("score rows", min(start + BLOCK_ROWS, len(keep)), len(keep))
-    asked = np.flatnonzero(~generated & ~unlabelled)
-    left_out = _left_out(items.ids[asked], [faults[place] for place in asked]) | _counts(
+    candidates = np.flatnonzero(~generated & ~unlabelled)
+    left_out = _left_out(items.ids[candidates], [faults[place] for place in candidates]) | _counts(
         synthetic=int(generated.sum()), **{"without a label": int(unlabelled.sum())}
     )
     return replace(items, scores=scores, left_out=left_out).take(np.isfinite(scores))
