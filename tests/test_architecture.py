@@ -1,4 +1,4 @@
-"""Imports point one way, no two modules know each other, and importing the package costs nothing."""
+"""Imports point one way, no two modules know each other, importing the package costs nothing."""
 
 from __future__ import annotations
 
