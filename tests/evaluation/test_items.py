@@ -8,7 +8,7 @@ import pytest
 from batch.entity_nights import payments
 from cli.evaluation_fixtures import labelled_transactions, write_labelled_surfaces
 
-from vae_anomaly.errors import ConfigError, DataError, SchemaError
+from vae_anomaly.errors import ConfigError, SchemaError
 from vae_anomaly.evaluation import held_out_normals, score_items, with_held_out
 
 
@@ -98,11 +98,6 @@ def test_labels_of_a_file_need_rows_that_have_names(table_detector, rows, tmp_pa
 def test_a_column_that_is_not_there_is_named_with_the_nearest(table_detector, rows, what):
     with pytest.raises(SchemaError, match="did you mean 'merchant'"):
         score_items(table_detector, rows, **{what: "merchants"})
-
-
-def test_nothing_to_use_is_an_error(table_detector, rows):
-    with pytest.raises(DataError, match="none can be used"):
-        score_items(table_detector, rows.assign(is_fraud=None), labels="is_fraud")
 
 
 def test_images_are_labelled_by_their_folders_and_outlined_by_their_masks(image_detector, tiles):

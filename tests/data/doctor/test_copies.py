@@ -60,14 +60,6 @@ def test_near_copies_of_near_copies_are_one_piece():
     assert len(set(groups.values())) == 6
 
 
-def test_images_whose_groups_are_known_are_not_grouped_again():
-    looks = [look(f"train/good/{i}.png", texture(i // 3)) for i in range(18)]
-    known = [Look(ImageItem(one.item.id, Path("x"), group="a"), thumbnail=one.thumbnail)
-             for one in looks]  # fmt: skip
-    assert codes(repeated_pieces(looks))
-    assert not codes(repeated_pieces(known))
-
-
 def test_thousands_of_images_are_compared_in_seconds() -> None:
     rng = np.random.default_rng(0)
     looks = [

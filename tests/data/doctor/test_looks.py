@@ -39,14 +39,6 @@ def test_the_digest_is_of_the_pixels_and_not_of_the_file(tmp_path, rng):
     assert looks["a"].digest == again.digest != looks["c"].digest
 
 
-def test_blur_lowers_sharpness_and_light_does_not(tmp_path, rng):
-    sharp = rng.integers(60, 120, (64, 64), dtype=np.uint8)
-    blurred = np.asarray(Image.fromarray(sharp).resize((16, 16)).resize((64, 64)))
-    looks = looks_at(tmp_path, sharp=sharp, bright=sharp * 2, blurred=blurred)
-    assert looks["sharp"].sharpness == pytest.approx(looks["bright"].sharpness, abs=1e-3)
-    assert looks["blurred"].sharpness < looks["sharp"].sharpness - 0.5
-
-
 def test_what_cannot_be_decoded_keeps_its_place_and_its_error(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"text")
     Image.new("L", (8, 8)).save(tmp_path / "fine.png")
@@ -71,12 +63,3 @@ def test_smaller_thumbnails_are_means():
     square[:, :3] = 1.0
     (small,) = thumbnails([Look(ImageItem("a", None), thumbnail=square)], 48)
     assert small[:, :3].tolist() == [[1.0, 0.5, 0.0]] * 48
-
-
-@pytest.mark.parametrize(
-    ("split", "is_anomaly", "trains"),
-    [(None, None, True), ("train", False, True), ("train", True, False), ("test", False, False)],
-)
-def test_a_detector_is_trained_on_what_is_neither_test_nor_defective(split, is_anomaly, trains):
-    item = ImageItem("a", None, split=split, is_anomaly=is_anomaly)
-    assert Look(item).is_training is trains

@@ -50,13 +50,3 @@ def test_another_exposure_is_told_in_words(change, words):
 def test_defects_of_the_test_and_small_sets_are_not_judged():
     assert not codes(suspects([*train(), scratched("test/crack/odd.png")]))
     assert not codes(suspects([*train(18), scratched()]))
-
-
-def test_the_most_suspicious_comes_first_and_many_are_a_warning():
-    odd = [look(f"train/good/odd{i}.png", (texture(800 + i) * (0.8 - 0.1 * i)).astype(np.float16))
-           for i in range(3)]  # fmt: skip
-    found = codes(suspects([*train(), *odd]))["suspects"]
-    assert [item.split(":")[0] for item in found.items] == [
-        f"train/good/odd{i}.png" for i in (2, 1, 0)
-    ]
-    assert found.severity == "warning"

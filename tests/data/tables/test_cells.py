@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -16,8 +16,6 @@ from vae_anomaly.data.tables.cells import (
     read_numbers,
     read_text,
     read_times,
-    storage_of,
-    text_counts,
 )
 
 FEW = settings(max_examples=25)
@@ -123,28 +121,3 @@ def test_one_moment_reads_the_same_in_every_writing(cell, form):
 def test_a_time_outside_what_can_be_held_is_told_from_one_that_is_none():
     _, codes = read_times(pd.Series(["1066-10-14", "yesterday", "2026-02-30", "n/a"]))
     assert codes.tolist() == ["time_out_of_range", "not_a_time", "not_a_time", None]
-
-
-def test_durations_are_seconds():
-    for cells in (
-        pd.Series([timedelta(minutes=2)]),
-        pd.Series([timedelta(minutes=2)], dtype=object),
-    ):
-        assert read_numbers(cells)[0].tolist() == [120.0]
-
-
-def test_words_for_missing_are_not_counted_as_values():
-    assert text_counts(pd.Series(["NA", "a", "a ", None, "?", "7", 7.0])) == {"a": 2, "7": 2}
-
-
-@pytest.mark.parametrize(
-    ("values", "wanted"),
-    [
-        ([1, 2.5], "number"), ([Decimal("1.5"), None], "number"), ([True, None], "boolean"),
-        ([date(2026, 1, 1), None], "time"), (["a", None], "text"), ([[1], None], "nested"),
-        ([b"a"], "nested"), ([None, None], "empty"), ([1, "a"], "text"),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_storage_is_told_from_the_values_of_python_objects(values, wanted):
-    assert storage_of(pd.Series(values, dtype=object)) == wanted
