@@ -10,6 +10,7 @@ import numpy as np
 
 from vae_anomaly.arrays import Objects
 from vae_anomaly.data.images.folders import ImageItem, list_images
+from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.errors import DataError, SchemaError
@@ -86,7 +87,7 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
             "Write a table with the columns path and group."
         )
     paths = map(_plain, table["path"].astype(str))
-    known = dict(zip(paths, table["group"].astype(str), strict=True))
+    known: dict[str, str | None] = dict(zip(paths, read_text(table["group"]), strict=True))
     found = [_group_of(item, known, file.parent) for item in items]
     lost = [item.id for item, group in zip(items, found, strict=True) if group is None]
     if lost:
@@ -97,7 +98,7 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     return np.array(found, dtype=object)
 
 
-def _group_of(item: ImageItem, known: Mapping[str, str], folder: Path) -> str | None:
+def _group_of(item: ImageItem, known: Mapping[str, str | None], folder: Path) -> str | None:
     """Find a picture by its id, by its path from the table's folder, or by its path as it is."""
     path = item.path.absolute()
     names = [item.id, _plain(str(item.path)), path.as_posix()]
