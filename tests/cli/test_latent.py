@@ -9,8 +9,7 @@ from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from PIL import Image
 
 from vae_anomaly import load_detector
-from vae_anomaly.errors import ConfigError
-from vae_anomaly.reports.grids import GAP, LABEL_HEIGHT, LABEL_WIDTH, picture_grid
+from vae_anomaly.reports.grids import GAP, LABEL_HEIGHT, LABEL_WIDTH
 
 SIDE = 96 + GAP  # a preview of 16 pixels, six times as large
 
@@ -171,18 +170,3 @@ def test_an_existing_file_is_replaced_and_nothing_else_is_left(call, table_model
     assert call("latent", "sample", table_model, "--n", 3, "--out", "rows.csv")[0] == 0
     assert len(pd.read_csv("rows.csv")) == 3
     assert {p for p in set(tmp_path.iterdir()) - before if p.name != "cache"} == set()
-
-
-def test_a_grid_enlarges_small_pictures_without_blur_and_keeps_large_ones():
-    tiny = np.zeros((1, 1, 8, 8))
-    tiny[0, 0, 0, 0] = 1.0
-    seen = np.asarray(picture_grid(tiny))
-    assert seen.shape == (96 + 2 * GAP, 96 + 2 * GAP, 3)
-    assert (seen[GAP : GAP + 12, GAP : GAP + 12] == 255).all()
-    assert (seen[GAP : GAP + 12, GAP + 12 : GAP + 24] == 0).all()
-    assert picture_grid(np.zeros((1, 2, 100, 120, 3))).size == (2 * 120 + 3 * GAP, 100 + 2 * GAP)
-
-
-def test_a_grid_with_another_number_of_labels_is_refused():
-    with pytest.raises(ConfigError, match="2 columns; got 1"):
-        picture_grid(np.zeros((1, 2, 8, 8)), columns=["a"])

@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 from tracking.real_models import write_surfaces
 
-from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError, RegistryUnavailableError
-from vae_anomaly.jobs import sweep_table_job
-from vae_anomaly.vae.sweep import SweepReport, SweepSettings
+from vae_anomaly.errors import ConfigError, RegistryUnavailableError
+from vae_anomaly.vae.sweep import SweepReport
 
 DEAD = "http://127.0.0.1:9"
 SHORT = ("--steps", 3, "--no-track")
@@ -141,13 +140,3 @@ def test_wrong_option_is_exit_2_and_says_what_was_received(call, valves, options
     code, out, err = call("sweep", "table", valves, *options, *SHORT)
     assert (code, out) == (ConfigError.exit_code, "")
     assert words in err
-
-
-def test_too_few_rows_and_a_single_group_are_refused(tmp_path):
-    frame = pd.DataFrame({"a": np.arange(9.0), "b": np.arange(9.0) ** 2, "g": "one"})
-    frame.to_csv(tmp_path / "few.csv", index=False)
-    with pytest.raises(NotEnoughDataError, match="at least 10 normal rows; got 9"):
-        sweep_table_job(tmp_path / "few.csv")
-    pd.concat([frame] * 3).to_csv(tmp_path / "one.csv", index=False)
-    with pytest.raises(DataError, match="at least 2; got 1"):
-        sweep_table_job(tmp_path / "one.csv", groups="g", settings=SweepSettings(max_steps=2))

@@ -1,0 +1,15 @@
+"""The demo replaces its own folder and nobody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from vae_anomaly.errors import ConfigError
+from vae_anomaly.jobs.demo import run_demo
+
+
+def test_a_folder_with_files_of_others_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ConfigError, match="not an earlier demo's"):
+        run_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
