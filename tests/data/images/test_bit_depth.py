@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from vae_anomaly.data.images.bit_depth import FULL_SCALE, WHITE_LEVELS, stretch, white_level
+
 from vae_anomaly.errors import ConfigError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from vae_anomaly.data.synthetic.frauds import DAY_SECONDS, PATTERNS, insert_frauds
+
 from vae_anomaly.data.synthetic.shop_world import (
     ABROAD_SHARES,
     CATEGORIES,

@@ -111,9 +111,3 @@ def test_delimiters_inside_quotes_of_the_header_do_not_count(tmp_path):
     path.write_text('"amount, EUR";"shop, city"\n1;"a;b"\n2;c\n')
     assert csv_names(path) == ["amount, EUR", "shop, city"]
     assert read_table(path)["shop, city"].tolist() == ["a;b", "c"]
-
-
-def test_a_header_alone_without_a_delimiter_is_one_column(tmp_path):
-    (tmp_path / "t.csv").write_text("\n\namount\n3\n")
-    assert csv_names(tmp_path / "t.csv") == ["amount"]
-    assert read_table(tmp_path / "t.csv")["amount"].tolist() == [3]

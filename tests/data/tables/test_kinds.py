@@ -50,11 +50,6 @@ def test_the_name_decides_where_the_values_could_be_both():
         assert column(values, name).kind == kind, name
 
 
-def test_what_is_declared_stands_and_a_time_in_numbers_gets_its_unit():
-    found = column([1.7e12, 1.8e12], declared=ColumnKind.TIMESTAMP)
-    assert (found.kind, found.note, found.time_format) == ("timestamp", "declared", "epoch_ms")
-
-
 def test_text_that_looks_like_numbers_may_come_as_numbers_tomorrow():
     assert column(["1", "2", "A"]).stored is None
     assert column(["a", "b"]).stored == "text"
