@@ -6,8 +6,8 @@ import pytest
 from tracking.real_models import transactions
 
 from vae_anomaly.batch import plan_tables, read_results, score_tables
+from vae_anomaly.batch.results import strangest_flags
 from vae_anomaly.errors import DataError
-from vae_anomaly.jobs import strangest_flags
 
 
 def test_the_highest_scores_of_the_days_asked_for_come_first(table_model, tmp_path):
