@@ -57,13 +57,7 @@ def device_name(device: object) -> str:
 
 
 def torch_device(device: object) -> torch.device:
-    """Return the device that ``device=`` means, "cuda" with the number of the current GPU.
-
-    Raises
-    ------
-    ConfigError
-        As `device_name`.
-    """
+    """Return the device that ``device=`` means, "cuda" with the number of the current GPU."""
     return _opened(device_name(device))
 
 
@@ -77,13 +71,7 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def check_workers(device: str, workers: int) -> None:
-    """Refuse more processes than GPUs can take; ``device`` is what `device_name` returned.
-
-    Raises
-    ------
-    ConfigError
-        If more than `MAX_WORKERS` would share a GPU.
-    """
+    """Refuse more processes than GPUs can take; ``device`` is what `device_name` returned."""
     if device == "cpu":
         return
     gpus = _n_gpus() if device == "cuda" else 1

@@ -107,10 +107,7 @@ class ConformalCalibration:
     def fit(cls, scores: ArrayLike) -> ConformalCalibration:
         """Take the raw scores of held-out normals as the reference.
 
-        Raises
-        ------
-        CalibrationError
-            If there is no score, or one is not finite.
+        Raises `CalibrationError` if there is no score, or one is not finite.
         """
         reference = _finite(scores, "held-out normals")
         if reference.size == 0:
@@ -128,38 +125,19 @@ class ConformalCalibration:
     def p_value(self, scores: ArrayLike) -> Floats:
         """Return the share of held-out normals at least as anomalous, the item counted.
 
-        Parameters
-        ----------
-        scores : array-like of shape (N,)
-            Raw scores, higher = more anomalous.
-
-        Returns
-        -------
-        p_value : ndarray of shape (N,), float64, in [1 / (n + 1), 1]
-            Lower = more anomalous.
-
-        Raises
-        ------
-        CalibrationError
-            If a score is not finite.
+        In [1 / (n + 1), 1], shape (N,), lower = more anomalous. Raises `CalibrationError` if a raw
+        score is not finite.
         """
         values = _finite(scores, "items to score")
         at_least = self.n - np.searchsorted(self.reference, values, side="left")
         return np.asarray((at_least + 1.0) / (self.n + 1.0), dtype=np.float64)
 
     def anomaly_score(self, scores: ArrayLike) -> Floats:
-        """Return -log10 p, strictly increasing in the raw score.
+        """Return -log10 p, (N,), strictly increasing in the raw score: higher = more anomalous.
 
-        Returns
-        -------
-        anomaly_score : ndarray of shape (N,), float64
-            Higher = more anomalous. 2 means "as anomalous as 1 in 100 normals"; above log10(n + 1)
-            it is extrapolated; below 0 the item is less anomalous than every held-out normal.
-
-        Raises
-        ------
-        CalibrationError
-            If a score is not finite.
+        2 means "as anomalous as 1 in 100 normals"; above log10(n + 1) it is extrapolated; below 0
+        the item is less anomalous than every held-out normal. Raises `CalibrationError` if a raw
+        score is not finite.
         """
         values = _finite(scores, "items to score")
         inside = np.interp(values, self.levels, self._level_scores)

@@ -88,24 +88,11 @@ def measure_evidence(
     iw_draws: int = 0,
     random_state: int = 0,
 ) -> Evidence:
-    """Measure all evidence of some samples.
+    """Measure all evidence of samples of shape (N, D), or (1, N, D) for an ensemble of one.
 
-    Parameters
-    ----------
-    model : EvidenceModel
-        In evaluation mode; its prior is the standard normal.
-    x : Tensor of shape (N, D) or (1, N, D)
-        The second for an ensemble of one.
-    target : Tensor of the same leading shape, optional
-        What the likelihood is asked about; `x` where left out.
-    iw_draws : int
-        Draws of the importance-weighted bound; 0 leaves it out.
-    random_state : int
-        Of those draws.
-
-    Returns
-    -------
-    evidence : Evidence
+    The model is in evaluation mode; its prior is the standard normal. The likelihood is asked about
+    ``target``, or ``x`` where it is left out. ``iw_draws`` draws, with their own seed, make the
+    importance-weighted bound; 0 leaves it out.
     """
     wanted = x if target is None else target
     mean, logvar = model.encode(x)

@@ -55,16 +55,9 @@ class TermSurprise:
 
     @classmethod
     def fit(cls, values: ArrayLike) -> Self:
-        """Learn from the evidence of training rows that were left out of it.
+        """Learn from the evidence (n,) of training rows that were left out of it.
 
-        Parameters
-        ----------
-        values : array-like of shape (n,), higher = more anomalous
-
-        Raises
-        ------
-        CalibrationError
-            If there is no value, or one is not finite.
+        Raises `CalibrationError` if there is no value, or one is not finite.
         """
         ordered = np.sort(np.asarray(values, dtype=np.float64))
         n = ordered.size
@@ -110,13 +103,7 @@ class TermSurprise:
 def fuse(terms: Mapping[str, Floats], weights: Mapping[str, float], power: float = 1.0) -> Floats:
     """Return ``(sum of weight * P^power)^(1 / power)``, (N,), nats; higher = more anomalous.
 
-    Parameters
-    ----------
-    terms : mapping of str to ndarray of shape (N,)
-        Surprise of each term, nats, >= 0.
-    weights : mapping of str to float
-        Of every term.
-    power : float, >= 1
+    ``terms`` has the surprise P >= 0 of each term, (N,), nats; ``weights`` one for every term.
     """
     total = sum(weights[name] * surprise**power for name, surprise in terms.items())
     return np.asarray(total, dtype=np.float64) ** (1.0 / power)

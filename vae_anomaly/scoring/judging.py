@@ -84,19 +84,9 @@ class Verdicts:
 
 
 def judge(raw_score: Floats, calibration: ConformalCalibration, threshold: float) -> Verdicts:
-    """Judge items that must all have a score.
+    """Judge items that must all have a score: those above the threshold are flagged.
 
-    Parameters
-    ----------
-    raw_score : ndarray of shape (N,), float64
-    calibration : ConformalCalibration
-    threshold : float
-        Flag when the anomaly score is above.
-
-    Raises
-    ------
-    CalibrationError
-        If a raw score is not finite.
+    Raises `CalibrationError` if a raw score is not finite.
     """
     score, p_value = calibration.anomaly_score(raw_score), calibration.p_value(raw_score)
     return _verdicts(raw_score, score, p_value, calibration.n, threshold, (None,) * len(score))
@@ -111,16 +101,8 @@ def judge_sound(
 ) -> Verdicts:
     """Judge items of which some may have no score, and name those that the model gives none.
 
-    Parameters
-    ----------
-    raw_score : ndarray of shape (N,), float64
-        Of an item with a fault it is not looked at.
-    faults : sequence of N Fault or None
-        What is known to be wrong already.
-    calibration, threshold
-        As `judge`.
-    noun : str
-        What an item is, for the message: "row".
+    ``faults`` say what is known to be wrong already: the raw score of such an item is not looked
+    at. ``noun`` is what an item is, for the message: "row".
     """
     scored = np.array([fault is None for fault in faults], dtype=np.bool_)
     scored &= np.isfinite(raw_score)

@@ -89,10 +89,7 @@ class ScoreProbability(JsonRecord):
     def predict(self, scores: ArrayLike) -> Floats:
         """Return P(anomaly) of anomaly scores, shape (N,), in (0, 1); never falls with the score.
 
-        Raises
-        ------
-        CalibrationError
-            If a score is not finite.
+        Raises `CalibrationError` if a score is not finite.
         """
         values = np.asarray(scores, dtype=np.float64).reshape(-1)
         if values.size == 0:
@@ -102,15 +99,10 @@ class ScoreProbability(JsonRecord):
         return np.asarray(odds / (1.0 + odds))
 
     def at_base_rate(self, base_rate: float) -> Self:
-        """Return the map for another share of anomalies, by Bayes' rule.
+        """Return the map for another share of anomalies, between 0 and 1, by Bayes' rule.
 
         It is exact where normals and anomalies each score as those of the labelled set and only
         their shares differ (Saerens, Latinne and Decaestecker, 2002).
-
-        Raises
-        ------
-        ConfigError
-            If the share is not between 0 and 1.
         """
         if not 0 < base_rate < 1:
             raise ConfigError(

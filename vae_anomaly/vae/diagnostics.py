@@ -114,15 +114,8 @@ def predict_collapse(
 def collapse_warning(metrics: Mapping[str, float]) -> str:
     """Say what to do where fewer than a tenth of a trained detector's latents are active.
 
-    Parameters
-    ----------
-    metrics : mapping
-        ``latents``, ``active_units`` and ``expected_active_units``; a detector's ``metrics_``.
-
-    Returns
-    -------
-    warning : str
-        Empty where enough of them are active, or the figures are missing.
+    The metrics are a detector's ``metrics_``: ``latents``, ``active_units`` and
+    ``expected_active_units``. Empty where enough of them are active, or the figures are missing.
 
     Examples
     --------
@@ -153,13 +146,7 @@ def _eigenvalues(flat: Tensor) -> Tensor:
 
 
 def active_units(mean: Tensor) -> int:
-    """Count the latents whose posterior mean varies by more than 0.01 over the data.
-
-    Parameters
-    ----------
-    mean : Tensor of shape (N, Z)
-        Posterior means of N samples.
-    """
+    """Count the latents whose posterior mean (N, Z) varies by more than 0.01 over the data."""
     variance = mean.double().var(0, correction=0)
     return int((variance > ACTIVE_VARIANCE).sum())
 

@@ -205,24 +205,7 @@ def interpolate(
 def latent_path(
     z0: Tensor, z1: Tensor, steps: int = 10, mode: Literal["linear", "spherical"] = "linear"
 ) -> Tensor:
-    """Return the latents on the way from one to another.
-
-    Parameters
-    ----------
-    z0, z1 : Tensor of shape (Z,)
-    steps, mode
-        As `interpolate`.
-
-    Returns
-    -------
-    path : Tensor of shape (steps, Z)
-        From z0 to z1, both included.
-
-    Raises
-    ------
-    ConfigError
-        If `steps` or `mode` is not as above.
-    """
+    """Return the latents (steps, Z) from z0 to z1, each (Z,) and included; as `interpolate`."""
     if steps < 2 or mode not in ("linear", "spherical"):
         raise ConfigError(
             "Interpolation needs steps >= 2 and a mode of linear or spherical; got "
@@ -287,21 +270,9 @@ def traverse(
 def latent_traversal(
     z: Tensor, dims: Sequence[int] | None = None, values: Tensor | None = None
 ) -> Tensor:
-    """Return the latents in which one at a time takes other values.
+    """Return the latents in which one at a time takes other values, (len(dims), V, Z).
 
-    Parameters
-    ----------
-    z, dims, values
-        As `traverse`.
-
-    Returns
-    -------
-    moved : Tensor of shape (len(dims), V, Z)
-
-    Raises
-    ------
-    ConfigError
-        If a latent does not exist.
+    See `traverse`, whose arguments and error these are.
     """
     dims = list(range(len(z)) if dims is None else dims)
     unknown = [dim for dim in dims if not 0 <= dim < len(z)]
@@ -350,17 +321,10 @@ def latent_plane(model: VAE, steps: int = 15, limit: float = 2.5) -> Tensor:
 
 
 def attribute_direction(z_with: Tensor, z_without: Tensor) -> Tensor:
-    """Return the direction in latent space that adds an attribute.
+    """Return the direction (Z,) in latent space that adds an attribute.
 
-    Parameters
-    ----------
-    z_with, z_without : Tensor of shape (N, Z) and (M, Z)
-        Posterior means of samples with and without the attribute.
-
-    Returns
-    -------
-    direction : Tensor of shape (Z,)
-        Difference of the means: add it to give the attribute, subtract it to take it away.
+    The difference of the mean latents of samples with (N, Z) and without (M, Z) it: subtract it to
+    take the attribute away.
     """
     _need(z_with, 1)
     _need(z_without, 1)

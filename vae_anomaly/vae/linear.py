@@ -66,23 +66,10 @@ class LinearVAE(nn.Module):
 
     @classmethod
     def fit(cls, x: Tensor, latent_dim: int) -> LinearVAE:
-        """Return the linear VAE of greatest likelihood.
+        """Return the linear VAE of greatest likelihood for x of shape (N, *shape).
 
-        Parameters
-        ----------
-        x : Tensor of shape (N, *shape)
-            The result has its dtype and device.
-        latent_dim : int
-            Reduced to N - 1 or D - 1 where the data cannot support it.
-
-        Returns
-        -------
-        LinearVAE
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there are fewer than two samples.
+        It has the dtype and device of x. ``latent_dim`` is reduced to N - 1 or D - 1 where the data
+        cannot support it. Raises `NotEnoughDataError` if there are fewer than two samples.
         """
         flat = x.flatten(1)
         n, d = flat.shape
@@ -149,12 +136,9 @@ class LinearVAE(nn.Module):
         return VAEOutput(recon, mean, logvar, nll, gaussian_kl(mean, logvar))
 
     def elbo(self, x: Tensor) -> Tensor:
-        """Return the ELBO in closed form, the expectation over q taken exactly.
+        """Return the ELBO (N,) in closed form, nats, higher = more normal.
 
-        Returns
-        -------
-        elbo : Tensor of shape (N,), nats, higher = more normal
-            Equals `log_prob` up to rounding, because the posterior is exact.
+        Equals `log_prob` up to rounding, because the posterior is exact.
         """
         mean, logvar = self.encode(x)
         nll = self._nll(self.decode(mean), x).flatten(1).sum(1)

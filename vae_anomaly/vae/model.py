@@ -71,18 +71,9 @@ def draw_gaussian(
     *,
     common: bool = False,
 ) -> Tensor:
-    """Draw z ~ N(mean, exp(logvar)) such that gradients reach both.
+    """Draw z ~ N(mean, exp(logvar)), both of shape (..., N, Z), such that gradients reach both.
 
-    Parameters
-    ----------
-    mean, logvar : Tensor of shape (..., N, Z)
-    generator : torch.Generator, optional
-    common : bool
-        Use the same noise for all N samples, so that a draw does not depend on the batch.
-
-    Returns
-    -------
-    z : Tensor of the shape of `mean`
+    ``common`` uses the same noise for all N samples, so that a draw does not depend on the batch.
     """
     shape = (*mean.shape[:-2], 1, mean.shape[-1]) if common else mean.shape
     noise = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
@@ -305,22 +296,12 @@ class VAE(nn.Module):
         chunk: int = 25,
         **given: Tensor,
     ) -> Tensor:
-        """Estimate -log p(x) by the importance-weighted bound.
+        """Estimate -log p(x) by the importance-weighted bound: (N,), nats; higher = less likely.
 
-        Parameters
-        ----------
-        x : Tensor of shape (N, *x)
-        n_draws : int
-            Exactly this many draws are made, whatever `chunk` is.
-        generator : torch.Generator, optional
-            Draws are then independent for each sample. Left out, one fixed set of draws serves
-            all samples: a score repeats, and does not depend on the batch it is computed in.
-        chunk : int
-            Draws that are decoded at a time; bounds the memory.
-
-        Returns
-        -------
-        nll : Tensor of shape (N,), nats; higher = less likely
+        Exactly ``n_draws`` draws are made; ``chunk`` of them are decoded at a time, which bounds
+        the memory. With a generator they are independent for each sample. Left out, one fixed set
+        of draws serves all samples: a score repeats, and does not depend on the batch it is
+        computed in.
         """
         sizes = [min(chunk, n_draws - done) for done in range(0, n_draws, chunk)]
         common = generator is None

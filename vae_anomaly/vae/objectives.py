@@ -22,38 +22,20 @@ LOGVAR_HIGH = 20.0
 
 
 def clamp_logvar(x: Tensor, low: float = LOGVAR_LOW, high: float = LOGVAR_HIGH) -> Tensor:
-    """Clamp a log variance to the range in which float32 arithmetic is safe.
+    """Clamp a log variance to the range in which float32 arithmetic is safe; float32.
 
-    Done once, where the encoder ends, so that sampling, KL and likelihood see the same value.
-    The gradient outside the range is zero: `posterior_diagnostics` reports the clamped share.
-
-    Parameters
-    ----------
-    x : Tensor of any shape
-        Natural logarithm of a variance.
-    low, high : float
-        Bounds; the defaults allow standard deviations from 3e-7 to 2e4.
-
-    Returns
-    -------
-    logvar : Tensor of the same shape, float32
+    Done once, where the encoder ends, so that sampling, KL and likelihood see the same value. The
+    default bounds allow standard deviations from 3e-7 to 2e4. The gradient outside the range is
+    zero: `posterior_diagnostics` reports the clamped share.
     """
     return x.float().clamp(low, high)
 
 
 def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """Compute KL(N(mean, exp(logvar)) || N(0, 1)) of each latent dimension.
+    """Compute KL(N(mean, exp(logvar)) || N(0, 1)) of each latent, (..., Z), nats, at least float32.
 
     Uses ``expm1``: at ``logvar = 1e-4`` the naive ``exp(logvar) - 1 - logvar`` is 0 in float32,
     the truth is 5e-9. Matters when one asks which latents have collapsed.
-
-    Parameters
-    ----------
-    mean, logvar : Tensor of shape (..., Z)
-
-    Returns
-    -------
-    kl : Tensor of shape (..., Z), nats, >= 0, at least float32
 
     References
     ----------
@@ -67,44 +49,26 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
 def gaussian_kl_between(
     mean: Tensor, logvar: Tensor, prior_mean: Tensor, prior_logvar: Tensor
 ) -> Tensor:
-    """Compute KL(N(mean, exp(logvar)) || N(prior_mean, exp(prior_logvar))) element by element.
+    """Compute KL(N(mean, exp(logvar)) || N(prior_mean, exp(prior_logvar))) of each element, nats.
 
     The KL does not change when both are shifted and scaled, so this is `gaussian_kl` in the
     prior's own units.
-
-    Returns
-    -------
-    kl : Tensor of the broadcast shape, nats, >= 0
     """
     scaled = (mean - prior_mean) * torch.exp(-0.5 * prior_logvar)
     return gaussian_kl(scaled, logvar - prior_logvar)
 
 
 def gaussian_log_prob(x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
-    """Compute log N(x; mean, exp(logvar)) element by element.
-
-    Returns
-    -------
-    log_prob : Tensor of the broadcast shape, nats; higher = more likely
-    """
+    """Compute log N(x; mean, exp(logvar)) of each element, nats; higher = more likely."""
     return -0.5 * ((x - mean).square() * torch.exp(-logvar) + logvar + log(2 * torch.pi))
 
 
 def free_bits_kl(kl_per_dim: Tensor, free_bits: float) -> Tensor:
-    """Sum the batch-mean KL of the latents, each counted as at least `free_bits`.
+    """Sum the batch-mean KL (..., N, Z) of the latents, each counted as at least `free_bits` nats.
 
     The floor is applied **after the batch mean, per dimension**: a latent may be idle for some
-    samples as long as it works on average. (A floor per sample has another meaning.)
-
-    Parameters
-    ----------
-    kl_per_dim : Tensor of shape (..., N, Z), nats
-    free_bits : float, nats per latent dimension, >= 0
-
-    Returns
-    -------
-    kl : Tensor of shape (...), nats
-        For reporting use the plain mean; this floored value belongs in the loss only.
+    samples as long as it works on average. (A floor per sample has another meaning.) This floored
+    value belongs in the loss only; report the plain mean.
 
     References
     ----------
@@ -116,42 +80,22 @@ def free_bits_kl(kl_per_dim: Tensor, free_bits: float) -> Tensor:
 def negative_elbo(
     nll: Tensor, kl_per_dim: Tensor, beta: float = 1.0, free_bits: float = 0.0
 ) -> Tensor:
-    """Reduce per-sample terms to the training loss ``mean nll + beta * KL``.
+    """Reduce per-sample terms, in nats, to the training loss ``mean nll + beta * KL``.
 
-    Parameters
-    ----------
-    nll : Tensor of shape (N,), or (K, N) for K stacked members; nats
-    kl_per_dim : Tensor of shape (..., N, Z), nats
-    beta : float
-        Weight of the KL; 1 is the ELBO. Scores and validation always use 1.
-    free_bits : float, nats per latent dimension
-
-    Returns
-    -------
-    loss : scalar Tensor, nats per sample, lower = better
-        Summed over members, so that every member gets the gradient it would get alone.
+    ``nll`` is (N,), or (K, N) for K stacked members; ``kl_per_dim`` (..., N, Z). ``beta`` = 1 is
+    the ELBO: scores and validation always use 1. The loss is summed over members, so that every
+    member gets the gradient it would get alone.
     """
     kl = free_bits_kl(kl_per_dim, free_bits)  # () or (K,)
     return (nll.float().mean(-1) + beta * kl).sum()
 
 
 def importance_weighted_nll(log_weights: Tensor) -> Tensor:
-    """Estimate -log p(x) from L importance samples.
+    """Estimate -log p(x), (N,), nats, from L importance samples.
 
-    Parameters
-    ----------
-    log_weights : Tensor of shape (L, N), nats
-        log p(x, z_l) - log q(z_l | x) for L draws z_l ~ q(z | x).
-
-    Returns
-    -------
-    nll : Tensor of shape (N,), nats, float32
-        In expectation an upper bound that tightens as L grows; higher = less likely.
-
-    Raises
-    ------
-    ConfigError
-        If there are no draws (L = 0). It is also a ValueError.
+    ``log_weights`` (L, N) are log p(x, z_l) - log q(z_l | x) for L draws z_l ~ q(z | x). In
+    expectation an upper bound that tightens as L grows; higher = less likely. ConfigError if there
+    are no draws.
 
     References
     ----------

@@ -42,15 +42,9 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def kl(self, mean: Tensor, logvar: Tensor) -> Tensor:
-        """Return KL(N(mean, exp(logvar)) || p), exact or an upper bound.
+        """Return KL(N(mean, exp(logvar)) || p) in nats, exact or an upper bound.
 
-        Parameters
-        ----------
-        mean, logvar : Tensor of shape (N, Z)
-
-        Returns
-        -------
-        kl : Tensor of shape (N, Z), or (N, 1) where the prior does not factorise; nats
+        Shape (N, Z), as the mean, or (N, 1) where the prior does not factorise.
         """
 
     @abstractmethod
@@ -66,12 +60,7 @@ class Prior(nn.Module, ABC):
 
 
 class StandardNormalPrior(Prior):
-    """N(0, 1) in every latent dimension.
-
-    Parameters
-    ----------
-    latent_dim : int
-    """
+    """N(0, 1) in every latent dimension."""
 
     place: Tensor
 

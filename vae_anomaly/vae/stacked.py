@@ -122,17 +122,9 @@ class TypedLikelihood(nn.Module):
         return MIN_LOG_SIGMA + F.softplus(self.raw_log_sigma - MIN_LOG_SIGMA)
 
     def nll(self, params: Tensor, target: Tensor) -> Tensor:
-        """Compute -log p(target | params) of every target.
+        """Compute -log p(target | params), (K, N, n_targets), nats; higher = less likely.
 
-        Parameters
-        ----------
-        params : Tensor of shape (K, N, n_params)
-        target : Tensor of shape (K, N, n_targets)
-            Gaussian features, then codes.
-
-        Returns
-        -------
-        nll : Tensor of shape (K, N, n_targets), nats, float32; higher = less likely
+        ``params`` is (K, N, n_params); a target is the Gaussian features, then codes.
         """
         n_gaussian = len(self.layout.gaussian)
         log_sigma = self.log_sigma
@@ -279,21 +271,13 @@ class EnsembleVAE(nn.Module):
     ) -> VAEOutput:
         """Encode, draw, decode and measure.
 
-        Parameters
-        ----------
-        x : Tensor of shape (N, K, D) or (N, K, 2 D)
-            Rows first, so that a training loop can take batches; each member's own view.
-        target : Tensor of shape (N, K, n_targets)
-        weights : Tensor of shape (N, K), optional
-            Multiplies the terms of each row for each member; 0 hides a row from a member.
-        sample : bool, optional
-            None draws z in training mode and takes the posterior mean in evaluation.
+        Rows come first, so that a training loop can take batches: ``x`` is (N, K, D) or (N, K, 2
+        D), each member's own view, ``target`` (N, K, n_targets). ``weights`` (N, K) multiply the
+        terms of each row for each member; 0 hides a row from a member. ``sample`` None draws z in
+        training mode and takes the posterior mean in evaluation.
 
-        Returns
-        -------
-        output : VAEOutput
-            With the members in front: nll (K, N), kl_per_dim (K, N, Z), nats. `recon` holds the
-            likelihood's parameters; `likelihood.mean` turns them into features where asked.
+        The output has the members in front: nll (K, N), kl_per_dim (K, N, Z), nats. `recon` holds
+        the likelihood's parameters; `likelihood.mean` turns them into features where asked.
         """
         mean, logvar = self.encode(x.movedim(1, 0))
         drawn = self.training if sample is None else sample
@@ -328,13 +312,7 @@ class EnsembleVAE(nn.Module):
 
 
 class EnsembleGroup(nn.Module):
-    """Ensembles of different shape that train side by side in one loop.
-
-    Parameters
-    ----------
-    ensembles : sequence of EnsembleVAE
-        Of the same number of features and latents.
-    """
+    """Ensembles of different shape, but the same features and latents, that train in one loop."""
 
     def __init__(self, ensembles: Sequence[EnsembleVAE]) -> None:
         super().__init__()
@@ -353,13 +331,8 @@ class EnsembleGroup(nn.Module):
     ) -> VAEOutput:
         """Pass each ensemble its members' rows; see `EnsembleVAE.forward`.
 
-        Parameters
-        ----------
-        x : Tensor of shape (N, members of all, D or 2 D)
-        target : Tensor of shape (N, members of all, n_targets)
-            Padded at the end for ensembles with fewer targets.
-        generator, weights
-            As there; weights of shape (N, members of all).
+        The second axis has the members of all ensembles; targets are padded at the end for
+        ensembles with fewer.
         """
         inputs, targets = torch.split(x, self.sizes, 1), torch.split(target, self.sizes, 1)
         shares = (
@@ -396,14 +369,8 @@ class _Bucket:
     """Discrete columns with the same number of classes, whose logits lie side by side.
 
     Class by class, and within a class column by column: a softmax over few classes of many columns
-    is then vectorised over the columns.
-
-    Parameters
-    ----------
-    columns : Tensor of shape (g,), int64
-        Which discrete columns.
-    classes : Tensor of shape (c * g,), int64
-        Where their classes lie in the order of the columns.
+    is then vectorised over the columns. ``columns`` (g,) says which they are, ``classes`` (c * g,)
+    where their classes lie in the order of the columns.
     """
 
     columns: Tensor

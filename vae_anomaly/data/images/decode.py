@@ -130,13 +130,7 @@ def decode_image(source: str | Path | bytes, *, limits: ImageLimits | None = Non
 
 
 def probe_image(source: str | Path | bytes, *, limits: ImageLimits | None = None) -> ImageInfo:
-    """Read the header of one picture, with the checks that `decode_image` makes before decoding.
-
-    Raises
-    ------
-    ImageError
-        If the file is missing, empty, no picture, too large or has several frames.
-    """
+    """Read the header of one picture, with the checks that `decode_image` makes before decoding."""
     limits = limits or ImageLimits()
     name, data = _read_bytes(source, limits)
     with _translated(name, data):
@@ -151,16 +145,9 @@ def load_image(
     *,
     limits: ImageLimits | None = None,
 ) -> Floats32:
-    """Decode one picture and bring it to the size and channels of a model.
+    """Decode one picture to the size and channels of a model: (h, w, channels), float32 in [0, 1].
 
-    Returns
-    -------
-    ndarray of shape (h, w, channels), float32 in [0, 1]
-
-    Raises
-    ------
-    ImageError
-        If the picture cannot be decoded.
+    Raises `ImageError` if it cannot be decoded.
     """
     return prepare_image(decode_image(source, limits=limits), size, channels)
 

@@ -125,17 +125,9 @@ def list_images(
 
 
 def condition_of(item: ImageItem, where: str) -> str | None:
-    """Return what a picture shows, for a conditional model.
+    """Return what a picture shows, for a conditional model; None where it is not told.
 
-    Parameters
-    ----------
-    where : str
-        "folder", the name of the folder that the picture lies in; or a column of the manifest.
-
-    Returns
-    -------
-    str or None
-        None where it is not told.
+    ``where`` is "folder", for the name of the folder that it lies in, or a column of the manifest.
 
     Examples
     --------
@@ -148,13 +140,7 @@ def condition_of(item: ImageItem, where: str) -> str | None:
 
 
 def scan_images(source: str | Path | Sequence[str | Path]) -> ImageListing:
-    """List the pictures of a source together with the files that are none.
-
-    Raises
-    ------
-    DataError
-        As `list_images`.
-    """
+    """List the pictures of a source together with the files that are none; see `list_images`."""
     if not isinstance(source, (str, Path)):
         return _list_paths([Path(path) for path in source])
     path = _checked_path(source)

@@ -46,20 +46,7 @@ def white_level(peak: int) -> int:
 def stretch(pixels: AnyArray, white: int) -> AnyArray:
     """Spread uint16 pixels from 0 ... white to the full 16 bits; others stay as they are.
 
-    Parameters
-    ----------
-    pixels : ndarray of any shape
-    white : int
-        One of `WHITE_LEVELS`.
-
-    Returns
-    -------
-    ndarray of the same shape and dtype
-
-    Raises
-    ------
-    ConfigError
-        If there is no such white.
+    Raises `ConfigError` if the white is none of `WHITE_LEVELS`.
 
     Examples
     --------
@@ -112,18 +99,10 @@ def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
 
 
 def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) -> Floats32:
-    """Resize pixels and give them the channels of a model.
+    """Resize pixels and give them the channels of a model: (h, w, channels), float32 in [0, 1].
 
-    Parameters
-    ----------
-    array : ndarray of shape (H, W) or (H, W, C), uint8, uint16 or floating point in [0, 1]
-    size : (height, width), pixels
-    channels : {1, 3}
-        Colour becomes grey by its luma (ITU-R BT.601); grey is repeated for colour.
-
-    Returns
-    -------
-    ndarray of shape (h, w, channels), float32 in [0, 1]
+    Takes what `resize_image` takes, for 1 or 3 channels. Colour becomes grey by its luma (ITU-R
+    BT.601); grey is repeated for colour.
     """
     resized = np.atleast_3d(resize_image(array, size))
     if channels not in {1, 3} or resized.shape[2] not in {1, 3}:

@@ -30,17 +30,9 @@ class Scene:
 
 
 def render_plate(size: int, rng: np.random.Generator) -> Scene:
-    """Render a brushed plate with rounded corners and two bores on a dark belt.
+    """Render a brushed plate in grey with rounded corners and two bores, on a dark belt.
 
-    Parameters
-    ----------
-    size : int
-        Height and width, pixels.
-
-    Returns
-    -------
-    Scene
-        Grey; the plate is shifted by up to 4 % and turned by up to 3 degrees.
+    It is shifted by up to 4 % and turned by up to 3 degrees; ``size`` is height and width, pixels.
     """
     scale = size / REFERENCE_SIZE
     angle = float(np.deg2rad(rng.uniform(-3, 3)))
@@ -59,17 +51,9 @@ def render_plate(size: int, rng: np.random.Generator) -> Scene:
 
 
 def render_cloth(size: int, rng: np.random.Generator) -> Scene:
-    """Render plain-woven cloth that fills the picture.
+    """Render plain-woven cloth in RGB that fills the picture of ``size`` pixels.
 
-    Parameters
-    ----------
-    size : int
-        Height and width, pixels.
-
-    Returns
-    -------
-    Scene
-        RGB; the threads begin anywhere, run up to 4 degrees off, and are slightly wavy.
+    The threads begin anywhere, run up to 4 degrees off, and are slightly wavy.
     """
     scale = size / REFERENCE_SIZE
     angle = float(np.deg2rad(rng.uniform(-4, 4)))
@@ -162,15 +146,9 @@ def _cloudy(size: int, rng: np.random.Generator, sigma: float) -> Floats:
 def smooth_noise(
     shape: tuple[int, int], rng: np.random.Generator, sigma_rows: float, sigma_columns: float
 ) -> Floats:
-    """Return white noise blurred by a Gaussian, as on a torus, scaled to deviation 1.
+    """Return white noise (H, W) blurred by a Gaussian, as on a torus, scaled to deviation 1.
 
-    Parameters
-    ----------
-    sigma_rows, sigma_columns : float, pixels
-
-    Returns
-    -------
-    ndarray of shape (H, W), float64
+    The sigmas are in pixels.
     """
     rows, columns = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])
     decay = (sigma_rows * rows[:, None]) ** 2 + (sigma_columns * columns) ** 2

@@ -187,18 +187,9 @@ def _photograph(scene: Scene, rng: np.random.Generator) -> Bytes:
 
 
 def add_flaw(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[Scene, Bools]:
-    """Add one flaw at a random place of the surface.
+    """Add one flaw of a kind at a random place of the surface.
 
-    Parameters
-    ----------
-    kind : {"scratch", "hole", "stain"}
-
-    Returns
-    -------
-    scene : Scene
-        With the flaw in its light.
-    mask : ndarray of shape (H, W), bool
-        Never empty.
+    Returns the scene with the flaw in its light, and its mask of shape (H, W), bool, never empty.
     """
     draw = {"scratch": _scratch, "hole": _hole, "stain": _stain}[kind]
     fewest = max(3, 12 * _scale(scene) ** 2)

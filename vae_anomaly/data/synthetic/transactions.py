@@ -257,15 +257,7 @@ def _with_missing_cells(rows: pd.DataFrame, rng: np.random.Generator) -> pd.Data
 def insert_frauds(n: int, days: int, world: World, rng: np.random.Generator) -> pd.DataFrame:
     """Draw n fraudulent payments, as cases of one or more that belong together.
 
-    Parameters
-    ----------
-    n : int
-        Rows.
-
-    Returns
-    -------
-    DataFrame of n rows
-        Columns as `simulate_transactions`, with "second" for the time.
+    Columns as `simulate_transactions`, with "second" for the time.
     """
     cases: Case = []
     names = list(PATTERNS)

@@ -49,15 +49,7 @@ NEVER = int(np.iinfo(np.int64).min)
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of the past: entity codes, times and amounts, in no order.
-
-    Parameters
-    ----------
-    entity : ndarray of int64
-        Into the names of the history.
-    time : ndarray of int64
-        Nanoseconds since 1970.
-    """
+    """Rows of the past, unordered: entity codes (into the names), ns since 1970 and amounts."""
 
     entity: Ints
     time: Ints
@@ -126,24 +118,13 @@ class EntityHistory:
         return int(self._last.max()) if self._last.size else None
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the features of rows, and remember the rows.
+        """Return the features of rows, (N, 6) with their index, and remember the rows.
 
-        Parameters
-        ----------
-        frame : DataFrame of N rows, in any order
-            May hold rows of several days; must not repeat rows that were processed before.
+        The rows may be in any order and of several days, but none may have been processed before.
+        NaN where the entity has no past, or the entity, time or amount is missing.
 
-        Returns
-        -------
-        features : DataFrame of shape (N, 6), index of `frame`
-            NaN where the entity has no past, or the entity, time or amount is missing.
-
-        Raises
-        ------
-        SchemaError
-            If a column is missing.
-        DataError
-            If the time is no timestamp, or the amount no number.
+        Raises `SchemaError` if a column is missing; `DataError` if the time is no timestamp, or the
+        amount no number.
         """
         rows, known = self._read(frame)
         values = np.full((len(frame), len(FEATURES)), np.nan)
@@ -175,13 +156,7 @@ class EntityHistory:
         }
 
     def restore(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take the state that `arrays` gave.
-
-        Raises
-        ------
-        ValueError, KeyError
-            If it is not whole.
-        """
+        """Take the state that `arrays` gave; ValueError or KeyError if it is not whole."""
         text, ends = arrays["names"].tobytes(), np.cumsum(arrays["name_bytes"]).tolist()
         names = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
         past = _Rows(arrays["entity"], arrays["time"], arrays["amount"])
@@ -237,18 +212,8 @@ class _Window:
 class _Index:
     """Rows sorted by entity and time, with running sums.
 
-    Parameters
-    ----------
-    moments : ndarray of int64
-        Distinct times, ascending.
-    key : ndarray of int64
-        ``entity * (len(moments) + 1) + rank of the time``, ascending.
-    entity, time : ndarray of int64
-        Of the sorted rows.
-    amount : ndarray of float64
-        Of the sorted rows.
-    total : ndarray of shape (N + 1,), float64
-        Running sum of amounts.
+    ``moments`` are the distinct times, ascending; ``key`` is ``entity * (len(moments) + 1) + rank
+    of the time``, ascending; ``total`` is the running sum of amounts, (N + 1,).
     """
 
     moments: Ints

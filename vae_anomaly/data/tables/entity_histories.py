@@ -77,13 +77,7 @@ class EntityColumns:
         return (*self.entities, self.time, self.amount)
 
     def check(self, frame: pd.DataFrame) -> None:
-        """Refuse a table without these columns.
-
-        Raises
-        ------
-        SchemaError
-            Names what is missing.
-        """
+        """Refuse a table without these columns; the SchemaError names what is missing."""
         lacking = [name for name in self.inputs if name not in frame.columns]
         if lacking:
             raise SchemaError(
@@ -131,24 +125,11 @@ class EntityHistories:
         return max(times, default=None)
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the features of rows, and remember the rows.
+        """Return the features of rows, (N, features) with their index, and remember the rows.
 
-        A row whose entity, time or amount is missing or cannot be read has no features of that
-        entity and leaves no trace.
-
-        Parameters
-        ----------
-        frame : DataFrame of N rows, in any order
-            Must not repeat rows that were processed before.
-
-        Returns
-        -------
-        features : DataFrame of shape (N, features), index of `frame`
-
-        Raises
-        ------
-        SchemaError
-            If a column is missing.
+        The rows may be in any order, but none may have been processed before. A row whose entity,
+        time or amount is missing or cannot be read has no features of that entity and leaves no
+        trace.
         """
         read = self._read(frame)
         return pd.concat([one.process(read) for one in self._each], axis=1)
@@ -156,21 +137,13 @@ class EntityHistories:
     def extend(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the table with the features as further columns, and remember its rows.
 
-        Raises
-        ------
-        DataError
-            If the table has a column of a feature's name.
+        Raises `DataError` if the table has a column of a feature's name.
         """
         self.refuse_taken(frame.columns)
         return pd.concat([frame, self.process(frame)], axis=1)
 
     def refuse_taken(self, names: Iterable[str]) -> None:
-        """Refuse a table that has a column of a feature's name.
-
-        Raises
-        ------
-        DataError
-        """
+        """Refuse a table that has a column of a feature's name (DataError)."""
         taken = sorted(set(self.names) & set(names))
         if taken:
             raise DataError(
@@ -222,12 +195,7 @@ class EntityHistories:
     def save(self, path: str | Path) -> Path:
         """Write the state and its declaration to one ``.npz`` file, in one step.
 
-        The same rows give the same bytes.
-
-        Raises
-        ------
-        StorageError
-            If it cannot be written; an earlier file is intact.
+        The same rows give the same bytes. Raises `StorageError` if it cannot be written.
         """
         declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
         arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
@@ -237,13 +205,7 @@ class EntityHistories:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a state that `save` wrote.
-
-        Raises
-        ------
-        ModelRefusedError
-            If the file is missing, damaged or of another format.
-        """
+        """Read what `save` wrote; ModelRefusedError if it is missing, damaged or foreign."""
         try:
             with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
                 arrays = dict(file)

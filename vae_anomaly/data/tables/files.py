@@ -29,21 +29,10 @@ _BLOCK_BYTES: Final = 1 << 22
 def list_partitions(source: Any) -> list[Path]:
     """List the table files that a path, folder, glob or list of these stands for.
 
-    Parameters
-    ----------
-    source : path, str or list of these
-        In a folder, and the folders within, files ending in .parquet, .pq, .csv, .tsv count; names
-        that start with "." or "_" do not.
+    In a folder, and the folders within, files ending in .parquet, .pq, .csv, .tsv count; names that
+    start with "." or "_" do not. They are sorted by path; a list keeps its order.
 
-    Returns
-    -------
-    list of Path
-        Sorted by path within a folder or glob; a list keeps its order.
-
-    Raises
-    ------
-    DataError
-        If a path does not exist, holds no table, or a file is named twice.
+    Raises `DataError` if a path does not exist, holds no table, or a file is named twice.
     """
     sources = source if isinstance(source, (list, tuple)) else [source]
     files = [file for one in sources for file in _files_of(one)]

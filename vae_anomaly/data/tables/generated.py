@@ -21,18 +21,10 @@ SYNTHETIC: Final = "synthetic"
 
 
 def is_marked(frame: pd.DataFrame, features: Collection[str] = ()) -> bool:
-    """Tell whether a table has the mark.
+    """Tell whether a table has the mark: the column holds nothing but truth values.
 
-    Parameters
-    ----------
-    features : collection of str
-        Columns that a model reads, or whose kind was declared: a column of that name among them is
-        data, not the mark.
-
-    Returns
-    -------
-    bool
-        True where the column holds nothing but truth values.
+    ``features`` are columns that a model reads, or whose kind was declared: a column of that name
+    among them is data, not the mark.
     """
     if SYNTHETIC in features or SYNTHETIC not in frame.columns:
         return False
@@ -42,11 +34,6 @@ def is_marked(frame: pd.DataFrame, features: Collection[str] = ()) -> bool:
 
 def synthetic_rows(frame: pd.DataFrame, features: Collection[str] = ()) -> Bools:
     """Say which rows are marked as generated, shape (N,); an empty cell is no mark.
-
-    Parameters
-    ----------
-    frame, features
-        As `is_marked`.
 
     Examples
     --------
@@ -60,13 +47,7 @@ def synthetic_rows(frame: pd.DataFrame, features: Collection[str] = ()) -> Bools
 
 
 def mark_generated(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return generated rows with the mark.
-
-    Raises
-    ------
-    ConfigError
-        If a column of the table has the mark's name.
-    """
+    """Return generated rows with the mark; ConfigError if a column has its name."""
     refuse_taken_name(rows.columns)
     return rows.assign(**{SYNTHETIC: True})
 
@@ -81,13 +62,7 @@ def refuse_taken_name(features: Collection[str]) -> None:
 
 
 def synthetic_words(n: int, total: int) -> str:
-    """Say that generated rows are left out of a training, and what to do if they are not.
-
-    Parameters
-    ----------
-    n, total : int
-        Rows marked as generated, and all rows.
-    """
+    """Say that n generated rows are left out of a training, and what to do if they are not."""
     return (
         f"{n:,} of {total:,} rows are marked as generated (column {SYNTHETIC!r}) and left out: "
         "they neither train nor calibrate. If the column is data of yours, declare its kind "

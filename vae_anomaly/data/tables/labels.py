@@ -19,13 +19,10 @@ MAX_KINDS = 100
 
 
 def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
-    """Read a column of labels.
+    """Read a column of labels: 0/1, truth values, or the kind of each item.
 
-    Parameters
-    ----------
-    column : Series of length N
-        0/1, truth values, or the kind of each item: "good", "ok", "normal" or "benign", all else
-        being an anomaly.
+    Kinds "good", "ok", "normal" or "benign" are normal, all else is an anomaly. Raises `DataError`
+    if the cells are neither.
 
     Returns
     -------
@@ -33,11 +30,6 @@ def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
         1 = anomaly, 0 = normal, NaN = not labelled (an empty cell).
     kinds : ndarray of shape (N,), object, or None
         Where the column names kinds.
-
-    Raises
-    ------
-    DataError
-        If the cells are neither.
     """
     labels, codes = read_booleans(column)
     bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
@@ -71,12 +63,9 @@ def find_labels(
 
     Raises
     ------
-    SchemaError
-        If there is no such column.
-    ConfigError
-        If labels are apart and nothing names the rows.
-    DataError
-        If an id has two different labels, or no row has one.
+    SchemaError, ConfigError, DataError
+        If there is no such column; labels are apart and nothing names the rows; an id has two
+        different labels, or no row has one.
     """
     apart = _apart(asked, [str(name) for name in frame.columns])
     if apart is None:
@@ -88,21 +77,10 @@ def find_labels(
 
 
 class PieceLabels:
-    """Labels of a long table whose rows come in pieces.
+    """Labels of a long table whose rows come in pieces; asked for and refused as by `find_labels`.
 
-    Parameters
-    ----------
-    asked : str
-        ``COLUMN``, or ``FILE:COLUMN``; the labels of a file are held in memory.
-    files : sequence of path
-        The table. Its column is looked through once, for what its values are.
-    id_column : str, optional
-        As for `find_labels`.
-
-    Raises
-    ------
-    SchemaError, ConfigError, DataError
-        As `find_labels`.
+    Labels of a file are held in memory; the column of a table is looked through once, for what its
+    values are.
 
     Attributes
     ----------
@@ -128,24 +106,13 @@ class PieceLabels:
         self._found = False
 
     def of(self, cells: pd.Series) -> Floats:
-        """Return the labels of the next rows, shape (N,), NaN where there is none.
-
-        Parameters
-        ----------
-        cells : Series of length N
-            Their cells of `column`.
-        """
+        """Return the labels of the next rows by their cells of `column`, (N,); NaN without one."""
         labels: Floats = np.asarray(self._known.reindex(read_text(cells)), dtype=np.float64)
         self._found = self._found or bool(np.isfinite(labels).any())
         return labels
 
     def check_found(self) -> None:
-        """Raise if no row had a label.
-
-        Raises
-        ------
-        DataError
-        """
+        """Raise `DataError` if no row had a label."""
         if not self._found:
             raise DataError(f"{self._source} labels none of the rows. Check the labels and ids.")
 
@@ -189,13 +156,7 @@ def _label_file(
 
 
 def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series:
-    """Return a column, or say which there are.
-
-    Raises
-    ------
-    SchemaError
-        If the table has no such column.
-    """
+    """Return a column; the SchemaError says which there are."""
     if name not in frame.columns:
         names = [str(column) for column in frame.columns]
         raise SchemaError(

@@ -71,27 +71,13 @@ def read_table(source: object, *, columns: Sequence[str] | None = None) -> pd.Da
 def iter_batches(
     path: str | Path, batch_rows: int = 65_536, columns: Sequence[str] | None = None
 ) -> Iterator[pd.DataFrame]:
-    """Read one table file in pieces, so that its size does not matter.
+    """Read one table file in pieces of at most ``batch_rows``, so that its size does not matter.
 
-    Parameters
-    ----------
-    path : path of a parquet or CSV file
-    batch_rows : int
-        Most rows of a piece.
-    columns : sequence of str, optional
-        Only these columns.
+    The rows come in the file's order, numbered on through the whole file. A file without rows gives
+    one empty frame, so that its columns can be seen. Column types of a CSV are decided piece by
+    piece; `Schema.cast` makes them one.
 
-    Yields
-    ------
-    DataFrame
-        The rows in the file's order, numbered on through the whole file. A file without rows gives
-        one empty frame, so that its columns can be seen. Column types of a CSV are decided piece
-        by piece; `Schema.cast` makes them one.
-
-    Raises
-    ------
-    DataError
-        If the file is empty or cannot be read; names the file.
+    Raises `DataError` if the file is empty or cannot be read; names the file.
     """
     if batch_rows < 1:
         raise DataError(f"batch_rows must be at least 1. Got {batch_rows}.")
@@ -107,16 +93,8 @@ def iter_batches(
 def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table]:
     """Read one table file in pieces as stored, to `assemble` some of their rows later.
 
-    Yields
-    ------
-    Arrow table
-        Of a CSV all text: types are decided when it is known which rows are kept. A file without
-        rows gives none.
-
-    Raises
-    ------
-    DataError
-        If the file is empty or cannot be read; names the file.
+    Of a CSV all is text: types are decided when it is known which rows are kept. A file without
+    rows gives none.
     """
     path = existing(Path(path))
     batches = _open_batches(path, batch_rows, None) if is_parquet(path) else None
@@ -129,10 +107,8 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table
 def assemble(files: Sequence[Path], kept: Mapping[int, pa.Table]) -> pd.DataFrame:
     """Make one DataFrame of the rows kept of some files, typed as if they were the whole table.
 
-    Parameters
-    ----------
-    kept : mapping of int to Arrow table
-        By the number of the file; as `iter_pieces` gave them, or with typed columns beside.
+    ``kept`` has, by the number of the file, what `iter_pieces` gave, or that with typed columns
+    beside.
     """
     frames = [
         to_frame(table if is_parquet(files[place]) else typed_table(table))
@@ -155,24 +131,13 @@ def count_rows(files: Sequence[Path], at_most: int) -> int:
 
 
 def as_frame(X: object) -> pd.DataFrame:
-    """Return any table in memory as a DataFrame with text column names.
+    """Return any table in memory as a DataFrame with text column names, not copied without need.
 
-    Parameters
-    ----------
-    X : DataFrame, Arrow table or batch, anything with an Arrow interface
-        (``__arrow_c_stream__`` or ``to_arrow``, as polars), mapping of
-        columns, list of records, or array of shape (N, D)
-        Array columns are named x0, x1, ...
+    X is a DataFrame, an Arrow table or batch, anything with an Arrow interface
+    (``__arrow_c_stream__`` or ``to_arrow``, as polars), a mapping of columns, a list of records, or
+    an array of shape (N, D), whose columns are named x0, x1, ...
 
-    Returns
-    -------
-    DataFrame of shape (N, D)
-        The values are not copied where they need not be.
-
-    Raises
-    ------
-    DataError
-        If X has not two dimensions, or two columns have one name.
+    Raises `DataError` if it has not two dimensions, or two columns have one name.
     """
     if isinstance(X, pd.DataFrame):
         frame = X
@@ -202,13 +167,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def require_same_columns(
     file: Path, columns: Iterable[str], first: Path, wanted: Iterable[str]
 ) -> None:
-    """Refuse a file that has not the columns of the first.
-
-    Raises
-    ------
-    DataError
-        Names both files and a column that only one of them has.
-    """
+    """Refuse a file that has not the columns of the first; names both and a column that differs."""
     differing = sorted({str(name) for name in columns} ^ {str(name) for name in wanted})
     if differing:
         raise DataError(
@@ -220,16 +179,8 @@ def require_same_columns(
 def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
     """Return what identifies the content of a table.
 
-    Parameters
-    ----------
-    frame : DataFrame of shape (N, D)
-
-    Returns
-    -------
-    dict
-        "rows" (int), "columns" (list of str) and "sha256" (64 hexadecimal digits) over names and
-        values in order. Index and row groups do not count; neither does the width of a number's
-        type.
+    "rows" (int), "columns" (list of str) and "sha256" (64 hexadecimal digits) over names and values
+    in order. Index and row groups do not count; neither does the width of a number's type.
     """
     digest = hashlib.sha256()
     names = [str(name) for name in frame.columns]
@@ -242,15 +193,8 @@ def fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
 def file_fingerprint(files: Sequence[Path], rows: int, columns: Sequence[str]) -> dict[str, Any]:
     """Return what identifies tables too long to be held: the bytes of their files, in order.
 
-    Parameters
-    ----------
-    rows : int
-        How many of their rows were used.
-
-    Returns
-    -------
-    dict
-        As `fingerprint`, and "over": "files". Of one file "sha256" is what ``sha256sum`` says.
+    As `fingerprint`, of the ``rows`` that were used, with "over": "files". Of one file "sha256" is
+    what ``sha256sum`` says.
     """
     return {
         "rows": rows, "columns": [*columns], "sha256": sha256_of(*files), "over": "files",

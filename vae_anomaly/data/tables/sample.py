@@ -54,14 +54,9 @@ class RowSample:
         self._held = 0
 
     def add(self, file: int, table: pa.Table, keys: Keys) -> None:
-        """Take the next rows.
+        """Take the next rows of a file, given by its number, with their keys of shape (N,).
 
-        Parameters
-        ----------
-        file : int
-            Number of the file that they are of; rows of one file are handed back together.
-        table : Arrow table of N rows
-        keys : ndarray of shape (N,), uint64
+        Rows of one file are handed back together.
         """
         self.n_added += len(keys)
         piece = _Piece(file, table, keys)

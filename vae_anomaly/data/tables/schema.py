@@ -78,17 +78,8 @@ class Schema(BaseModel):
     ) -> Self:
         """Decide the kind of every column from its type and values.
 
-        Parameters
-        ----------
-        frame : DataFrame of shape (N, D)
-        overrides : mapping of str to str, optional
-            Kinds by column name that stand whatever the values say.
-        label, id_column : str, optional
-            Columns that are no features.
-
-        Returns
-        -------
-        Schema
+        ``overrides`` are kinds by column name that stand whatever the values say; the label and the
+        id column are no features.
 
         Raises
         ------
@@ -128,20 +119,8 @@ class Schema(BaseModel):
     def check(self, frame: pd.DataFrame) -> tuple[str, ...]:
         """Refuse a table that lacks a feature or holds another kind of value in it.
 
-        Parameters
-        ----------
-        frame : DataFrame
-            May have further columns, in any order.
-
-        Returns
-        -------
-        tuple of str
-            The columns that the schema does not know.
-
-        Raises
-        ------
-        SchemaError
-            Names every missing and every retyped column at once.
+        It may have further columns, in any order: those that the schema does not know are returned.
+        The SchemaError names every missing and every retyped column at once.
         """
         present = [str(name) for name in frame.columns]
         _refuse_repeated(present)
@@ -199,16 +178,7 @@ class Schema(BaseModel):
         """Name the rows that cannot be scored, with a code and a message each.
 
         Infinite numbers, text in a number's place and dates that are none are bad; missing cells
-        are data.
-
-        Parameters
-        ----------
-        frame : DataFrame of N rows
-
-        Returns
-        -------
-        Series of N objects, index kept
-            None, or (code, message) where the message names column and value.
+        are data. Returns None or (code, message with column and value), shape (N,), index kept.
         """
         return self._bad_rows(frame, self._read(frame))
 

@@ -326,13 +326,7 @@ class _Run:
         write_checkpoint(Checkpoint(tensors, facts), path)
 
     def load(self, path: Path) -> None:
-        """Go back to the state that `save` wrote.
-
-        Raises
-        ------
-        ConfigError
-            If the checkpoint was written for another configuration, model or data set.
-        """
+        """Go back to the state that `save` wrote; ConfigError if it was for another run."""
         checkpoint = read_checkpoint(path)
         facts = checkpoint.facts
         for name, value in self._identity().items():

@@ -89,13 +89,7 @@ class BatchStream:
 
 
 class RunningMeans:
-    """Sums and counts, kept on the device and read once per evaluation.
-
-    Parameters
-    ----------
-    names : tuple of str
-        What the entries of each added tensor mean.
-    """
+    """Sums and counts of named terms, kept on the device and read once per evaluation."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -153,14 +147,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a training run needs to go on.
-
-    Attributes
-    ----------
-    tensors : dict of str to Tensor
-    facts : dict
-        JSON-able.
-    """
+    """Everything that a training run needs to go on: tensors, and facts that are JSON-able."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
@@ -171,13 +158,7 @@ class Checkpoint:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Replace the file at `path` in one step: a reader sees the old state or the new one.
-
-    Raises
-    ------
-    StorageError
-        If the file cannot be written; an earlier checkpoint stays as it was.
-    """
+    """Replace the file at `path` in one step: a reader sees the old state or the new one."""
     header = {"format": FORMAT, "facts": json.dumps(checkpoint.facts)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
     remedy = "Free some space or choose a folder that can be written to."
@@ -186,13 +167,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU.
-
-    Raises
-    ------
-    ModelRefusedError
-        If the file is damaged or is no checkpoint of ours.
-    """
+    """Read a checkpoint onto the CPU; ModelRefusedError if it is damaged or none of ours."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = file.metadata() or {}
