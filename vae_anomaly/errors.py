@@ -127,6 +127,14 @@ class MissingExtraError(VaeAnomalyError, ImportError):
     exit_code = 2
 
 
+def check_parameter(fine: bool, owner: object, name: str, expected: str, value: object) -> None:
+    """Refuse the value of a parameter of a class unless it is fine; ``expected`` says what is."""
+    if not fine:
+        raise ConfigError(
+            f"The {name!r} parameter of {type(owner).__name__} must be {expected}. Got {value!r}."
+        )
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)", or nothing where no name is near."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}

@@ -56,22 +56,8 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     The order is: write, flush to disk, rename, flush the folder. A crash at any point leaves the
     older file, the newer file, or none if there was none; never a part of one.
 
-    Parameters
-    ----------
-    target : Path
-        The file to make or replace.
-    remedy : str
-        What to do where it cannot be written, for the message.
-
-    Yields
-    ------
-    temporary : Path
-        Where to write; in the same folder. It is removed if the block raises.
-
-    Raises
-    ------
-    StorageError
-        If the disk is full or not writable. An earlier ``target`` is intact.
+    The temporary file is removed if the block raises. Where the disk is full or not writable, the
+    `StorageError` says to follow the remedy, and an earlier ``target`` is intact.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
     try:

@@ -7,7 +7,7 @@ draws the same standard normal numbers for every sample: its value does not depe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,26 +18,7 @@ from vae_anomaly.vae.objectives import gaussian_kl, gaussian_log_prob, importanc
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-class NLL(Protocol):
-    """A likelihood, as far as evidence needs it."""
-
-    def nll(self, params: Tensor, target: Tensor) -> Tensor:
-        """Return -log p of each dimension."""
-
-
-class EvidenceModel(Protocol):
-    """A VAE, as far as evidence needs it: encoder, decoder, likelihood, standard normal prior."""
-
-    @property
-    def likelihood(self) -> NLL:
-        """What the decoder's numbers mean."""
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return posterior mean and log variance."""
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the likelihood's parameters."""
+    from vae_anomaly.vae.stacked import EnsembleVAE
 
 
 @dataclass(frozen=True)
@@ -81,7 +62,7 @@ class Evidence:
 
 @torch.inference_mode()
 def measure_evidence(
-    model: EvidenceModel,
+    model: EnsembleVAE,
     x: Tensor,
     target: Tensor | None = None,
     *,
@@ -90,9 +71,9 @@ def measure_evidence(
 ) -> Evidence:
     """Measure all evidence of samples of shape (N, D), or (1, N, D) for an ensemble of one.
 
-    The model is in evaluation mode; its prior is the standard normal. The likelihood is asked about
-    ``target``, or ``x`` where it is left out. ``iw_draws`` draws, with their own seed, make the
-    importance-weighted bound; 0 leaves it out.
+    The model is in evaluation mode, its prior the standard normal; any encoder, decoder and
+    likelihood would do. They are asked about ``target``, or ``x`` where it is left out. ``iw_draws``
+    draws, with a seed of their own, make the importance-weighted bound; 0 leaves it out.
     """
     wanted = x if target is None else target
     mean, logvar = model.encode(x)
@@ -104,7 +85,7 @@ def measure_evidence(
 
 
 def _iw_nll(
-    model: EvidenceModel, mean: Tensor, logvar: Tensor, target: Tensor, n_draws: int, seed: int
+    model: EnsembleVAE, mean: Tensor, logvar: Tensor, target: Tensor, n_draws: int, seed: int
 ) -> Tensor:
     """Estimate -log p(x) with one and the same set of draws for every sample."""
     generator = torch.Generator().manual_seed(seed)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import check_parameter
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -34,10 +34,7 @@ class GaussianNoise:
 
     def __post_init__(self) -> None:
         """Refuse a negative standard deviation."""
-        if self.sigma < 0:
-            raise ConfigError(
-                f"The 'sigma' parameter of GaussianNoise must be >= 0. Got {self.sigma:g}."
-            )
+        check_parameter(self.sigma >= 0, self, "sigma", ">= 0", self.sigma)
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         """Return a noisy copy of a batch of any shape."""
@@ -60,7 +57,7 @@ class MaskingNoise:
 
     def __post_init__(self) -> None:
         """Refuse a share outside [0, 1]."""
-        _check_share(self.share, "MaskingNoise")
+        check_parameter(0 <= self.share <= 1, self, "share", "in [0, 1]", self.share)
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         """Return a masked copy of a batch of any shape."""
@@ -84,7 +81,7 @@ class SwapNoise:
 
     def __post_init__(self) -> None:
         """Refuse a share outside [0, 1]."""
-        _check_share(self.share, "SwapNoise")
+        check_parameter(0 <= self.share <= 1, self, "share", "in [0, 1]", self.share)
 
     def __call__(self, x: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (N, D) with cells from other rows."""
@@ -112,8 +109,3 @@ class Chain:
 
 def _chosen(x: Tensor, share: float, generator: Generator) -> Tensor:
     return torch.rand(x.shape, generator=generator, device=x.device) < share
-
-
-def _check_share(share: float, owner: str) -> None:
-    if not 0 <= share <= 1:
-        raise ConfigError(f"The 'share' parameter of {owner} must be in [0, 1]. Got {share:g}.")

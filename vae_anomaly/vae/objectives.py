@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, check_parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,26 +146,15 @@ class KLSchedule:
 
     def __post_init__(self) -> None:
         """Refuse values that make no schedule."""
-        allowed = {
-            "kind": (self.kind, "one of constant, linear, cyclical"),
-            "beta": (self.beta, "a number >= 0"),
-            "warmup_steps": (self.warmup_steps, "an int >= 0"),
-            "cycles": (self.cycles, "an int >= 1"),
-            "ramp": (self.ramp, "a number in (0, 1]"),
-        }
-        valid = {
-            "kind": self.kind in ("constant", "linear", "cyclical"),
-            "beta": self.beta >= 0,
-            "warmup_steps": self.warmup_steps >= 0,
-            "cycles": self.cycles >= 1,
-            "ramp": 0 < self.ramp <= 1,
-        }
-        for name, fine in valid.items():
-            if not fine:
-                value, expected = allowed[name]
-                raise ConfigError(
-                    f"The {name!r} parameter of KLSchedule must be {expected}. Got {value!r}."
-                )
+        known = self.kind in ("constant", "linear", "cyclical")
+        for name, fine, expected in (
+            ("kind", known, "one of constant, linear, cyclical"),
+            ("beta", self.beta >= 0, "a number >= 0"),
+            ("warmup_steps", self.warmup_steps >= 0, "an int >= 0"),
+            ("cycles", self.cycles >= 1, "an int >= 1"),
+            ("ramp", 0 < self.ramp <= 1, "a number in (0, 1]"),
+        ):
+            check_parameter(fine, self, name, expected, getattr(self, name))
 
     @property
     def settled_step(self) -> int:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, check_parameter
 from vae_anomaly.vae.objectives import (
     clamp_logvar,
     gaussian_kl,
@@ -133,7 +133,7 @@ class GaussianMixturePrior(_MixturePrior):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
-        _check_count(n_components, "n_components", type(self).__name__)
+        check_parameter(n_components > 0, self, "n_components", "at least 1", n_components)
         generator = generator or torch.Generator().manual_seed(0)
         start = spread * torch.randn(n_components, latent_dim, generator=generator)
         self.logits = nn.Parameter(torch.zeros(n_components))
@@ -162,7 +162,8 @@ class VampPrior(_MixturePrior):
 
     def __init__(self, pseudo_inputs: Tensor) -> None:
         super().__init__()
-        _check_count(len(pseudo_inputs), "pseudo_inputs", type(self).__name__)
+        n = len(pseudo_inputs)
+        check_parameter(n > 0, self, "pseudo_inputs", "at least 1", n)
         self._hold(pseudo_inputs.detach().float().clone())
         self._encode: Encode | None = None
 
@@ -200,8 +201,3 @@ class ExemplarPrior(VampPrior):
 
     def _hold(self, start: Tensor) -> None:
         self.register_buffer("pseudo_inputs", start)
-
-
-def _check_count(n: int, name: str, owner: str) -> None:
-    if n < 1:
-        raise ConfigError(f"The {name!r} parameter of {owner} must be at least 1. Got {n}.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn import functional as F
 
-from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.errors import ConfigError, DataError, check_parameter
 from vae_anomaly.vae.model import VAE, Latents, VAEOutput
 from vae_anomaly.vae.objectives import LOGVAR_LOW, free_bits_kl, importance_weighted_nll
 
@@ -100,11 +100,7 @@ class ConditionalVAE(VAE):
         prior: Prior | None = None,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior)
-        if n_conditions < 1:
-            raise ConfigError(
-                "The 'n_conditions' parameter of ConditionalVAE must be an int >= 1. "
-                f"Got {n_conditions}."
-            )
+        check_parameter(n_conditions >= 1, self, "n_conditions", "an int >= 1", n_conditions)
         self.n_conditions = n_conditions
 
     def encode(self, x: Tensor, **given: Tensor) -> tuple[Tensor, Tensor]:
@@ -207,11 +203,7 @@ class SemiSupervisedVAE(VAE):
         alpha: float = 10.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        if n_classes < 2:
-            raise ConfigError(
-                f"The 'n_classes' parameter of SemiSupervisedVAE must be an int >= 2. "
-                f"Got {n_classes}."
-            )
+        check_parameter(n_classes >= 2, self, "n_classes", "an int >= 2", n_classes)
         self.classifier, self.n_classes, self.alpha = classifier, n_classes, alpha
 
     def classify(self, x: Tensor) -> Tensor:
@@ -368,11 +360,7 @@ class ImportanceWeightedVAE(VAE):
         n_draws: int = 8,
     ) -> None:
         super().__init__(encoder, decoder, likelihood, prior)
-        if n_draws < 1:
-            raise ConfigError(
-                "The 'n_draws' parameter of ImportanceWeightedVAE must be an int >= 1. "
-                f"Got {n_draws}."
-            )
+        check_parameter(n_draws >= 1, self, "n_draws", "an int >= 1", n_draws)
         self.n_draws = n_draws
 
     def forward(

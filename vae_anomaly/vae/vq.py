@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import check_parameter
 from vae_anomaly.vae.model import VAE, Latents, VAEOutput
 from vae_anomaly.vae.networks import (
     UpConvolutions,
@@ -103,10 +103,7 @@ class VQVAE(VAE):
         dead_below: float = 0.05,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
-        if codebook_size < 2:
-            raise ConfigError(
-                f"The 'codebook_size' parameter of VQVAE must be an int >= 2. Got {codebook_size}."
-            )
+        check_parameter(codebook_size >= 2, self, "codebook_size", "an int >= 2", codebook_size)
         self.codebook_size, self.code_dim = codebook_size, code_dim
         self.ema, self.decay = ema, decay
         self.commitment_weight, self.dead_below = commitment_weight, dead_below

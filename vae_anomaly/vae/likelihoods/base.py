@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import check_parameter
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -41,9 +41,9 @@ class Likelihood(nn.Module, ABC):
         nll : Tensor of shape (..., D), nats, float32; higher = less likely
         """
 
-    @abstractmethod
     def mean(self, params: Tensor) -> Tensor:
-        """Return the expected data, of shape (..., D)."""
+        """Return the expected data (..., D): what the decoder emits, unless overridden."""
+        return params.float()
 
     @abstractmethod
     def sample(self, params: Tensor, generator: Generator | None = None) -> Tensor:
@@ -92,11 +92,9 @@ class LearnedScale(Likelihood):
         min_log_sigma: float = -3.0,
     ) -> None:
         super().__init__()
-        if init_log_sigma <= min_log_sigma:
-            raise ConfigError(
-                f"The 'init_log_sigma' parameter of {type(self).__name__} must be above "
-                f"min_log_sigma ({min_log_sigma:g}). Got {init_log_sigma:g}."
-            )
+        expected = f"above min_log_sigma ({min_log_sigma:g})"
+        fine = init_log_sigma > min_log_sigma
+        check_parameter(fine, self, "init_log_sigma", expected, init_log_sigma)
         shape = (n_features,) if isinstance(n_features, int) else tuple(n_features)
         above = init_log_sigma - min_log_sigma
         start = min_log_sigma + above + log(-expm1(-above))  # inverse of the soft floor
@@ -125,9 +123,3 @@ def draw_codes(p: Tensor, generator: Generator | None) -> Tensor:
     """Draw one code per row of probabilities of shape (..., n_classes)."""
     flat = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
     return flat.reshape(p.shape[:-1]).float()
-
-
-def check_classes(n: int, owner: str, name: str = "n_classes") -> None:
-    """Refuse fewer than two classes."""
-    if n < 2:
-        raise ConfigError(f"The {name!r} parameter of {owner} must be an int >= 2. Got {n}.")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import check_parameter
 from vae_anomaly.vae.likelihoods.base import LearnedScale, Likelihood, draw_gamma, draw_normal
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ class GaussianLikelihood(LearnedScale):
         log_sigma = self.log_sigma
         scaled = (target.float() - params.float()) * torch.exp(-log_sigma)
         return 0.5 * scaled.square() + (log_sigma + HALF_LOG_2PI)
-
-    def mean(self, params: Tensor) -> Tensor:
-        """Return the means, as the decoder emits them."""
-        return params.float()
 
     def sample(self, params: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw from the Gaussian."""
@@ -96,10 +92,6 @@ class OptimalGaussianLikelihood(Likelihood):
         log_sigma = self._observe(squared.detach()) if self.training else self.log_sigma
         return 0.5 * squared * torch.exp(-2 * log_sigma) + (log_sigma + HALF_LOG_2PI)
 
-    def mean(self, params: Tensor) -> Tensor:
-        """Return the means, as the decoder emits them."""
-        return params.float()
-
     def sample(self, params: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw from the Gaussian, with the running sigma."""
         return params.float() + draw_normal(params, generator) * torch.exp(self.log_sigma)
@@ -125,11 +117,8 @@ class StudentTLikelihood(LearnedScale):
         init_dof: float = 8.0,
     ) -> None:
         super().__init__(n_features, per_feature, init_log_sigma, min_log_sigma)
-        if init_dof <= 2:
-            raise ConfigError(
-                "The 'init_dof' parameter of StudentTLikelihood must be above 2, where the "
-                f"variance exists. Got {init_dof:g}."
-            )
+        expected = "above 2, where the variance exists"
+        check_parameter(init_dof > 2, self, "init_dof", expected, init_dof)
         start = (init_dof - 2) + log(-expm1(-(init_dof - 2)))
         self.raw_dof = nn.Parameter(torch.full_like(self.raw_log_sigma, start))
 
@@ -144,10 +133,6 @@ class StudentTLikelihood(LearnedScale):
         scaled = (target.float() - params.float()) * torch.exp(-log_sigma)
         constant = torch.lgamma(dof / 2) - torch.lgamma((dof + 1) / 2) + 0.5 * torch.log(pi * dof)
         return constant + log_sigma + 0.5 * (dof + 1) * torch.log1p(scaled.square() / dof)
-
-    def mean(self, params: Tensor) -> Tensor:
-        """Return the locations, as the decoder emits them."""
-        return params.float()
 
     def sample(self, params: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw from the t distribution: a Gaussian over the root of a gamma."""

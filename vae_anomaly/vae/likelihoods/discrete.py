@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from vae_anomaly.errors import check_parameter
 from vae_anomaly.vae.likelihoods.base import (
     LearnedScale,
     Likelihood,
-    check_classes,
     draw_codes,
     draw_gamma,
 )
@@ -52,7 +52,7 @@ class CategoricalLikelihood(Likelihood):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        check_classes(n_classes, type(self).__name__)
+        check_parameter(n_classes >= 2, self, "n_classes", "an int >= 2", n_classes)
         self.n_params = n_classes
 
     def nll(self, params: Tensor, target: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class OrdinalLikelihood(Likelihood):
 
     def __init__(self, n_classes: int, n_features: int | tuple[int, ...] = 1) -> None:
         super().__init__()
-        check_classes(n_classes, type(self).__name__)
+        check_parameter(n_classes >= 2, self, "n_classes", "an int >= 2", n_classes)
         self.n_classes = n_classes
         shape = (n_features,) if isinstance(n_features, int) else tuple(n_features)
         self.first_cut = nn.Parameter(torch.full((*shape, 1), -0.5 * (n_classes - 2)))
@@ -202,7 +202,7 @@ class DiscretizedLogisticLikelihood(LearnedScale):
         n_levels: int = 256,
     ) -> None:
         super().__init__(n_features, per_feature, init_log_sigma, min_log_sigma)
-        check_classes(n_levels, type(self).__name__, "n_levels")
+        check_parameter(n_levels >= 2, self, "n_levels", "an int >= 2", n_levels)
         self.n_levels = n_levels
 
     def nll(self, params: Tensor, target: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, check_parameter
 from vae_anomaly.state import from_json
 
 if TYPE_CHECKING:
@@ -117,11 +117,8 @@ class SweepSettings:
                 "Give --sigma 1, or --sigma learned."
             )
         for name in ("max_steps", "batch_size", "lr"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"The {name!r} parameter of SweepSettings must be > 0. "
-                    f"Got {getattr(self, name)}."
-                )
+            value = getattr(self, name)
+            check_parameter(value > 0, self, name, "> 0", value)
 
 
 @dataclass(frozen=True)

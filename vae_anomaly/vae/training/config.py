@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import check_parameter
 from vae_anomaly.vae.objectives import KLSchedule
 
 
@@ -65,29 +65,15 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can be trained."""
-        positive: dict[str, float] = {"max_steps": self.max_steps, "batch_size": self.batch_size}
-        positive |= {"lr": self.lr, "eval_every": self.eval_every}
-        positive |= {} if self.patience is None else {"patience": self.patience}
-        for name, value in positive.items():
-            if value <= 0:
-                raise ConfigError(
-                    f"The {name!r} parameter of TrainingConfig must be > 0. Got {value}."
-                )
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise ConfigError(
-                "The 'ema_decay' parameter of TrainingConfig must be in [0, 1) or None. "
-                f"Got {self.ema_decay}."
-            )
-        choices = {
-            "lr_schedule": (self.lr_schedule, ("constant", "cosine")),
-            "precision": (self.precision, ("float32", "bf16")),
-        }
-        for name, (chosen, allowed) in choices.items():
-            if chosen not in allowed:
-                raise ConfigError(
-                    f"The {name!r} parameter of TrainingConfig must be one of "
-                    f"{', '.join(allowed)}. Got {chosen!r}."
-                )
+        for name in ("max_steps", "batch_size", "lr", "eval_every", "patience"):
+            value = getattr(self, name)
+            check_parameter(value is None or value > 0, self, name, "> 0", value)
+        fine = self.ema_decay is None or 0 <= self.ema_decay < 1
+        check_parameter(fine, self, "ema_decay", "in [0, 1) or None", self.ema_decay)
+        choices = {"lr_schedule": ("constant", "cosine"), "precision": ("float32", "bf16")}
+        for name, allowed in choices.items():
+            chosen = getattr(self, name)
+            check_parameter(chosen in allowed, self, name, f"one of {', '.join(allowed)}", chosen)
         _ = self.kl  # checks the schedule's own parameters
 
     @property
