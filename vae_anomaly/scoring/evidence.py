@@ -72,8 +72,8 @@ def measure_evidence(
     """Measure all evidence of samples of shape (N, D), or (1, N, D) for an ensemble of one.
 
     The model is in evaluation mode, its prior the standard normal; any encoder, decoder and
-    likelihood would do. They are asked about ``target``, or ``x`` where it is left out. ``iw_draws``
-    draws, with a seed of their own, make the importance-weighted bound; 0 leaves it out.
+    likelihood would do. They are asked about ``target``, or ``x`` without it. ``iw_draws``
+    draws, with their own seed, make the importance-weighted bound; 0 leaves it out.
     """
     wanted = x if target is None else target
     mean, logvar = model.encode(x)
