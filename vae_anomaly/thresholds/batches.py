@@ -15,48 +15,28 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
-from vae_anomaly.metrics import Interval, checked_scores, grouped_interval, proportion_interval
-from vae_anomaly.thresholds.conformal import (
-    calibration_units,
-    require_order,
-    smallest_fpr,
-    varied_scores,
-)
+from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
+from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr, varied_scores
 
 
 @dataclass(frozen=True)
 class PValues:
-    """p-values of a batch, and the smallest that held-out normals can show.
-
-    Parameters
-    ----------
-    values : ndarray of shape (N,), float64
-    floor : float
-        Below it p-values are extrapolated; 0 where it is not known.
-    basis : str
-        What was counted, for example ``"500 held-out normals"``; empty where it is not known.
-    """
+    """p-values of a batch, (N,), and the smallest that held-out normals can show."""
 
     values: Floats
-    floor: float = 0.0
-    basis: str = ""
+    floor: float = 0.0  # below it p-values are extrapolated; 0 where it is not known
+    basis: str = ""  # what was counted, such as "500 held-out normals"; empty where not known
 
 
 def p_values(
     scores: Floats, normals: ArrayLike | None = None, groups: ArrayLike | None = None
 ) -> PValues:
-    """Return the p-values of scores that are -log10 p.
+    """Return the p-values of scores that are -log10 p, calibrated on held-out normals.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (N,), float64
-    normals : array-like of shape (M,), optional
-        Scores of the held-out normals that the scores were calibrated on.
-    groups : array-like of shape (M,), optional
-        Of the normals. Each item is then ranked among one normal drawn from every group, averaged
-        over all such draws, which is valid for an item of a new group:
-        ``(1 + sum of the groups' shares at least as strange) / (K + 1)``. Beyond the strangest
-        normal it goes on as the scores do.
+    With groups of the normals each item is ranked among one normal drawn from every group, averaged
+    over all such draws, which is valid for an item of a new group:
+    ``(1 + sum of the groups' shares at least as strange) / (K + 1)``. Beyond the strangest normal
+    it goes on as the scores do.
 
     References
     ----------
@@ -79,21 +59,11 @@ def p_values(
 
 @dataclass(frozen=True)
 class DiscoveryCut:
-    """What Benjamini-Hochberg flags.
-
-    Parameters
-    ----------
-    flagged : int
-        Items with the smallest p-values that are flagged.
-    counted : int
-        How many of them would be with no p-value below what normals can show.
-    beyond : int
-        Flagged items whose p-value is below that.
-    """
+    """How many items Benjamini-Hochberg flags, those with the smallest p-values."""
 
     flagged: int
-    counted: int
-    beyond: int
+    counted: int  # how many would be flagged with no p-value below what normals can show
+    beyond: int  # flagged items whose p-value is below that
 
 
 def discovery_cut(p: PValues, fdr: float) -> DiscoveryCut:
@@ -114,15 +84,7 @@ def _passed(rising: Floats, fdr: float) -> int:
 def describe_discoveries(
     cut: DiscoveryCut, p: PValues, fdr: float, groups: ArrayLike | None
 ) -> str:
-    """Say what was flagged, and on what that rests.
-
-    Parameters
-    ----------
-    fdr : float
-        What was asked for.
-    groups : array-like of shape (N,), optional
-        Of the batch.
-    """
+    """Say what was flagged of a batch, in how many of its groups, and on what that rests."""
     found = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
     said = [f"Made for one batch of {p.values.size:,} items: {found}."]
     if cut.flagged and groups is not None:
@@ -170,10 +132,3 @@ def left_unflagged(scores: Floats, value: float) -> str:
     """Say that a tie at the bound was not split."""
     tied = int(np.sum(scores == value))
     return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
-
-
-def falling_batch(scores: ArrayLike) -> Floats:
-    """Return the scores of a batch, falling, or say why they give no order to cut."""
-    falling = np.sort(checked_scores(scores))[::-1]
-    require_order(falling)
-    return falling

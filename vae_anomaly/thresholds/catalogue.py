@@ -32,13 +32,7 @@ POLICIES: Mapping[str, Policy] = _collected()
 
 
 def policy_of(request: Request) -> Policy:
-    """Return the policy that a request follows.
-
-    Raises
-    ------
-    ConfigError
-        If it names no policy or more than one, or a number is missing or means nothing.
-    """
+    """Return the policy that a request follows; refuse what names none, or more than one."""
     asked = [p for p in POLICIES.values() if any(o.name in request.numbers for o in p.options)]
     known = {option.name for policy in asked for option in policy.options}
     unknown = [name for name in request.numbers if name not in known]
@@ -72,17 +66,7 @@ def needs_labels(name: str) -> bool:
 def label_policy(name: str, target: float | None = None) -> tuple[LabelPolicy, Request]:
     """Read the name of a policy with labels, and the one number that it needs.
 
-    Parameters
-    ----------
-    name : str
-        Of a policy in the catalogue, or its short name with the number, such as ``f2``.
-    target : float, optional
-        The number, where the name does not hold it.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such policy, or its number is missing or means nothing.
+    The number is in the short name, such as ``f2``, or it is the target.
     """
     single = [p for p in POLICIES.values() if isinstance(p, LabelPolicy) and len(p.options) == 1]
     for policy in single:

@@ -28,34 +28,16 @@ def smallest_fpr(n: int) -> float:
 
 @dataclass(frozen=True)
 class CalibrationUnits:
-    """What is exchangeable: single normals, or whole groups of them.
+    """What is exchangeable: single normals, or whole groups of them."""
 
-    Parameters
-    ----------
-    share : ndarray of shape (N,), float64
-        Weight of each normal; every unit weighs ``1 / (count + 1)``.
-    count : int
-        Number of normals or of groups.
-    unit : ndarray of shape (N,), int64
-        Unit of each normal, from 0.
-    noun : str
-        ``"scores"`` or ``"groups"``, for messages.
-    """
-
-    share: Floats
-    count: int
-    unit: Indices
-    noun: str
+    share: Floats  # (N,), weight of each normal; every unit weighs 1 / (count + 1)
+    count: int  # of normals or of groups
+    unit: Indices  # (N,), of each normal, from 0
+    noun: str  # "scores" or "groups", for messages
 
 
 def calibration_units(n: int, groups: ArrayLike | None) -> CalibrationUnits:
-    """Return what n normals count for, alone or by group.
-
-    Raises
-    ------
-    CalibrationError
-        If the groups are not one for each normal.
-    """
+    """Return what n normals count for, alone or by group."""
     if groups is None:
         return CalibrationUnits(np.full(n, 1.0 / (n + 1)), n, np.arange(n), "scores")
     names = np.asarray(groups).reshape(-1)
@@ -70,17 +52,6 @@ def calibration_units(n: int, groups: ArrayLike | None) -> CalibrationUnits:
 
 def conformal_bound(scores: Floats, fpr: float, units: CalibrationUnits) -> float:
     """Return the lowest score of the normals above which a new normal lies with at most ``fpr``.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (N,), float64
-        Of normals, higher = more anomalous.
-    fpr : float in (0, 1)
-
-    Returns
-    -------
-    bound : float
-        Flag when ``score > bound``.
 
     Raises
     ------
@@ -111,21 +82,9 @@ def conformal_bound(scores: Floats, fpr: float, units: CalibrationUnits) -> floa
 def rate_above(scores: Floats, value: float, groups: ArrayLike | None = None) -> Interval:
     """Return the rate at which new normals exceed a score of these normals.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (N,), float64
-        Of normals, higher = more anomalous.
-    value : float
-        One of them.
-    groups : array-like of shape (N,), optional
-        Every group weighs the same.
-
-    Returns
-    -------
-    rate : Interval in [0, 1]
-        Mean over calibration sets, and where the rate of this very bound lies: for the k-th
-        largest of n continuous scores it follows Beta(k, n + 1 - k). With groups n is the number
-        of independent items that would scatter like these groups.
+    It is the mean over calibration sets, and its interval where the rate of this very bound lies:
+    for the k-th largest of n continuous scores it follows Beta(k, n + 1 - k). With groups, which
+    weigh the same, n is the number of independent items that would scatter like these groups.
 
     References
     ----------
@@ -146,7 +105,7 @@ def rate_above(scores: Floats, value: float, groups: ArrayLike | None = None) ->
 
 def _group_rate(above: Bools, groups: AnyArray) -> Interval:
     """Return the Beta law of `rate_above` of as many items as these groups are worth."""
-    _, inverse = np.unique(groups, return_inverse=True)
+    inverse = np.unique(groups, return_inverse=True)[1]
     each = 1.0 / np.bincount(inverse)[inverse]  # every group weighs 1
     share, count = float(np.sum(above * each) / each.sum()), float(each.sum())
     estimate = (share * count + 1) / (count + 1)
@@ -192,6 +151,10 @@ def record_of_normals(
     groups: ArrayLike | None,
 ) -> ThresholdRecord:
     """Return a bound on the scores of normals, with the rate of new ones above it."""
+    tied = int(np.sum(scores == value))
+    stay = (
+        f"{tied} normals share the score at the bound and stay unflagged: fewer alarms than asked."
+    )
     return ThresholdRecord(
         value=value,
         policy=policy,
@@ -199,22 +162,13 @@ def record_of_normals(
         expected_fpr=rate_above(scores, value, groups),
         n_normals=scores.size,
         data_hash=data_hash(scores),
-        note=tie_note(scores, value),
+        note=stay if tied > 1 else "",
     )
 
 
-def tie_note(scores: Floats, value: float) -> str:
-    """Say how many normals share the score at the bound, if more than one."""
-    tied = int(np.sum(scores == value))
-    if tied < 2:
-        return ""
-    return (
-        f"{tied} normals share the score at the bound and stay unflagged: fewer alarms than asked."
-    )
-
-
-def just_below(falling: Floats, n_flagged: int) -> float:
-    """Return a bound above which at most n of the falling scores lie; never splits a tie."""
+def just_below(scores: Floats, n_flagged: int) -> float:
+    """Return a bound above which at most n of the scores lie; never splits a tie."""
+    falling = np.sort(scores)[::-1]
     if n_flagged >= falling.size:
         return float(np.nextafter(falling[-1], -np.inf))
     if n_flagged == 0 or falling[n_flagged - 1] == falling[n_flagged]:

@@ -23,31 +23,17 @@ _NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
 
 @dataclass(frozen=True)
 class ThresholdContext:
-    """The scores on which a threshold is moved, and how to measure one.
+    """The scores on which a threshold is moved, and how to measure one."""
 
-    Parameters
-    ----------
-    scores : array-like of shape (N,)
-        Of all items.
-    normals : array-like of shape (M,)
-        Scores that count as normal.
-    measure : callable, optional
-        Fills in recall, precision and cost of a threshold.
-    volume : float, optional
-        Items a day.
-    groups : array-like of shape (M,), optional
-        Of the normals.
-    """
-
-    scores: Floats
-    normals: Floats
-    measure: Callable[[Threshold], Threshold] | None = None
-    volume: float | None = None
-    groups: AnyArray | None = None
-    levels: Floats = field(init=False)
+    scores: Floats  # (N,), of all items
+    normals: Floats  # (M,), scores that count as normal
+    measure: Callable[[Threshold], Threshold] | None = None  # fills in recall, precision and cost
+    volume: float | None = None  # items a day
+    groups: AnyArray | None = None  # (M,), of the normals
+    levels: Floats = field(init=False)  # distinct scores, rising
 
     def __post_init__(self) -> None:
-        levels = np.unique(checked_scores(self.scores))  # rising, distinct
+        levels = np.unique(checked_scores(self.scores))
         if levels.size < 2:
             raise CalibrationError(
                 f"All {np.size(self.scores)} scores are equal ({levels[0]:g}): there is nothing to "
@@ -84,17 +70,6 @@ class InteractiveThreshold:
     ``20d`` false alarms a day; enter takes it. Enter with nothing typed keeps the threshold, q or
     escape leaves without.
 
-    Parameters
-    ----------
-    threshold : Threshold
-        Where it stands, with its figures; those of a policy stay until it moves.
-    typed : str
-        What was typed so far.
-    message : str
-        What went wrong with the last key, else empty.
-    outcome : str
-        ``""`` while moving, then ``"kept"`` or ``"left"``.
-
     Examples
     --------
     >>> import numpy as np
@@ -107,10 +82,10 @@ class InteractiveThreshold:
     """
 
     context: ThresholdContext
-    threshold: Threshold
+    threshold: Threshold  # with its figures; those of a policy stay until it moves
     typed: str = ""
-    message: str = ""
-    outcome: str = ""
+    message: str = ""  # what went wrong with the last key
+    outcome: str = ""  # while moving, then "kept" or "left"
 
     @property
     def flagged(self) -> int:
@@ -125,13 +100,7 @@ class InteractiveThreshold:
         return session
 
     def press(self, key: str) -> InteractiveThreshold:
-        """Return what a key makes of it.
-
-        Parameters
-        ----------
-        key : str
-            ``up, down, left, right, enter, backspace, escape`` or a character.
-        """
+        """Return what ``up, down, left, right, enter, backspace, escape`` or a character makes."""
         if self.outcome:
             return self
         if key in {"up", "down", "left", "right"}:
@@ -184,14 +153,12 @@ class InteractiveThreshold:
             return replace(self, typed="", message=f"{self.typed!r} is no number; try 2.5 or 1%.")
         number, unit = float(match["number"]), match["unit"]
         try:
-            if unit == "":
-                return self._to(number) if number != self.threshold.value else self._clear()
-            return replace(self, threshold=self._rate(number, unit), typed="", message="")
+            if not unit and number != self.threshold.value:
+                return self._to(number)
+            point = self._rate(number, unit) if unit else self.threshold
+            return replace(self, threshold=point, typed="", message="")
         except (CalibrationError, ConfigError) as err:
             return replace(self, typed="", message=str(err))
-
-    def _clear(self) -> InteractiveThreshold:
-        return replace(self, typed="", message="")
 
     def _rate(self, number: float, unit: str) -> Threshold:
         if unit == "%":

@@ -51,16 +51,8 @@ NON_NEGATIVE = Range(with_low=True)
 class Option:
     """A number that the owner gives.
 
-    Parameters
-    ----------
-    name : str
-        Key of a request; ``target_fpr`` is ``--target-fpr``.
-    values : Range, optional
-        None: there is no number to give, the name says it all.
-    help : str
-        One line for ``threshold tune --help``.
-    parameter : str
-        What the record calls it; as ``name`` unless given.
+    ``target_fpr`` is ``--target-fpr``; without values there is no number to give, the name says it
+    all. The record calls it ``parameter``, or as it is named.
     """
 
     name: str
@@ -100,26 +92,13 @@ class Request:
 
 @dataclass(frozen=True)
 class _Policy:
-    """A way to choose a threshold.
+    """A way to choose a threshold."""
 
-    Parameters
-    ----------
-    name : str
-        In records, and in tables before its numbers.
-    options : tuple of Option
-        What the owner gives, all of them together.
-    """
-
-    name: str
-    options: tuple[Option, ...]
+    name: str  # in records, and in tables before its numbers
+    options: tuple[Option, ...]  # what the owner gives, all of them together
 
     def check(self, request: Request) -> None:
-        """Refuse a request that lacks one of the numbers, or has one that means nothing.
-
-        Raises
-        ------
-        ConfigError
-        """
+        """Refuse a request that lacks one of the numbers, or has one that means nothing."""
         given = [option.flag for option in self.options if option.name in request.numbers]
         if len(given) < len(self.options):
             flags = " and ".join(option.flag for option in self.options)

@@ -55,24 +55,15 @@ def _weighted_distance(excess: Floats, shape: Floats, scale: Floats, weights: Fl
 
 @dataclass(frozen=True)
 class TailGroups:
-    """To which groups the excesses of a tail belong.
+    """To which groups the n excesses of a tail belong.
 
-    Parameters
-    ----------
-    unit : ndarray of shape (n,), int64
-        Group of each excess.
-    weight : ndarray of shape (n,), float64
-        Share of the group's items that each excess is.
-    n_groups : int
-        Groups in all, most of them without an excess.
-    count : float
-        Groups that the tail is worth: fewer than those with an excess where some have more of it
-        than others (Kish 1965).
+    The tail is worth ``count`` groups: fewer than those with an excess where some have more of it
+    than others (Kish 1965).
     """
 
-    unit: Indices
-    weight: Floats
-    n_groups: int
+    unit: Indices  # (n,), group of each excess
+    weight: Floats  # (n,), share of the group's items that each excess is
+    n_groups: int  # in all, most of them without an excess
     count: float
 
     @classmethod
@@ -93,27 +84,16 @@ class TailGroups:
 class ScoreTail:
     """P(score > start + x) = share * (1 + shape * x / scale) ** (-1 / shape).
 
-    Parameters
-    ----------
-    start : float
-        Score where the tail begins.
-    share : float in (0, 1)
-        Share of scores above it; with groups the mean of the groups' shares.
-    shape : float
-        Above 0: heavier than exponential; below 0: the tail ends.
-    scale : float > 0
-    fit_p : float in [0, 1]
-        Share of tails drawn from this fit that fit worse than the data; below 0.05 = poor fit.
-    excess : ndarray of shape (n,), float64, sorted
-        What was fitted.
+    ``fit_p`` is the share of tails drawn from this fit that fit worse than the data; below 0.05 =
+    poor fit.
     """
 
     start: float
-    share: float
-    shape: float
+    share: float  # of scores above the start; with groups the mean of the groups' shares
+    shape: float  # above 0: heavier than exponential; below 0: the tail ends
     scale: float
     fit_p: float
-    excess: Floats
+    excess: Floats  # (n,), sorted: what was fitted
     groups: TailGroups | None = None
 
     def score_at(self, rate: float) -> float:
@@ -171,15 +151,9 @@ class ScoreTail:
 
 
 def fit_tail(scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None) -> ScoreTail:
-    """Fit a generalised Pareto tail to the largest scores.
+    """Fit a generalised Pareto tail to the largest ``tail_share`` of the scores.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (N,), float64, finite
-    tail_share : float in (0, 1)
-        Share of the scores that form the tail.
-    groups : array-like of shape (N,), optional
-        Every group weighs the same; the tail is that of an item of a new group.
+    With groups every group weighs the same, and the tail is that of an item of a new group.
 
     Raises
     ------

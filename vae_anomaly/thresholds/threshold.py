@@ -112,16 +112,14 @@ class Threshold(ThresholdRecord):
 
         Parameters
         ----------
-        scores : array-like of shape (N,), higher = more anomalous
-        labels : array-like of shape (N,), 1 = anomaly
+        scores, labels, groups, random_state
+            As in `from_labels`.
         cost_fp : float >= 0
             Cost of one false alarm.
         cost_fn : float >= 0
             Cost of one miss; with ``amounts``, per unit of amount.
         amounts : array-like of shape (N,), optional
             Amount at stake in each item, non-negative.
-        groups : array-like of shape (N,), optional
-            As in `from_labels`.
 
         Returns
         -------
@@ -135,10 +133,8 @@ class Threshold(ThresholdRecord):
         ConfigError
             If a cost or an amount is negative or not finite, or both costs are 0.
         """
-        s = checked_scores(scores)
-        y = checked_labels(labels, s.size)
         policy, request = cost_policy(cost_fp, cost_fn)
-        return cls._tuned(policy, request, s, y, amounts, groups, random_state)
+        return cls._tuned(policy, request, scores, labels, amounts, groups, random_state)
 
     @classmethod
     def of_policy(cls, policy: Policy, items: ScoredItems, request: Request) -> Self:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from vae_anomaly.cli.threshold.compare import compare
-from vae_anomaly.cli.threshold.history import history
-from vae_anomaly.cli.threshold.in_force import apply, show
+from vae_anomaly.cli.threshold.in_force import apply, history, show
 from vae_anomaly.cli.threshold.tune import tune
 
 

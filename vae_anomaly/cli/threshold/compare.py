@@ -11,7 +11,7 @@ import click
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.cli.threshold.items import NON_NEGATIVE, ItemOptions, find_items, items_options
-from vae_anomaly.cli.threshold.tables import TITLES, interval_text
+from vae_anomaly.cli.threshold.tables import figure_text, titles_of
 
 if TYPE_CHECKING:
     from vae_anomaly.arrays import Floats
@@ -119,10 +119,10 @@ def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
     click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {counts}")
     rows = [["score above", f"{found.a.value:.3f}", f"{found.b.value:.3f}",
              f"{found.b.value - found.a.value:+.3f}"]]  # fmt: skip
-    titles = TITLES | {"alarms_per_day": "false alarms a day"}
+    titles = titles_of(daily=True)
     for name, three in found.figures.items():
-        between = interval_text(name, three[2], between=" to ", sign="+")
-        rows.append([titles[name], *(interval_text(name, f) for f in three[:2]), between])
+        between = figure_text(name, three[2], between=" to ", sign="+")
+        rows.append([titles[name], *(figure_text(name, f) for f in three[:2]), between])
     print_table(rows, ["", "A", "B", "B - A"], "Figures, with 95 % intervals")
     n = found.only_a + found.only_b
     if not n:

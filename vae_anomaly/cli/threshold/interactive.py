@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vae_anomaly.cli.threshold.tables import TITLES, interval_text
+from vae_anomaly.cli.threshold.tables import figure_text, titles_of
+from vae_anomaly.thresholds.catalogue import policy_title
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -105,9 +106,7 @@ def _figures(session: InteractiveThreshold, start: Threshold) -> Table:
     from rich import box
     from rich.table import Table
 
-    from vae_anomaly.thresholds.catalogue import policy_title
-
-    titles = TITLES | ({"alarms_per_day": "false alarms a day"} if session.context.volume else {})
+    titles = titles_of(daily=bool(session.context.volume))
     now, table = session.threshold, Table(box=box.SIMPLE_HEAD, pad_edge=False)
     here, first = (policy_title(t.policy, t.parameters) for t in (now, start))
     for title in ("", f"here ({here})", f"at first ({first})"):
@@ -116,5 +115,5 @@ def _figures(session: InteractiveThreshold, start: Threshold) -> Table:
     table.add_row("score above", f"{now.value:.3f}", f"{start.value:.3f}")
     for name, title in titles.items():
         if name in figures[0] or name in figures[1]:
-            table.add_row(title, *(interval_text(name, known.get(name)) for known in figures))
+            table.add_row(title, *(figure_text(name, known.get(name)) for known in figures))
     return table

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.options import (
+    Body,
     add_options,
+    bundled,
     groups_option,
     labels_option,
     renamed,
@@ -39,14 +39,9 @@ class ItemOptions:
     state: str | None = None
 
 
-def items_options(command: Callable[..., None]) -> Callable[..., None]:
+def items_options(command: Body) -> Body:
     """Add the options that name items; the command gets them as ``where``."""
-
-    @wraps(command)
-    def collected(**options: object) -> None:
-        given = {field.name: options.pop(field.name) for field in fields(ItemOptions)}
-        command(where=ItemOptions(**given), **options)  # type: ignore[arg-type]  # click made them
-
+    bundle = bundled("where", ItemOptions, [field.name for field in fields(ItemOptions)])
     return add_options(
         [
             state_option,
@@ -62,7 +57,7 @@ def items_options(command: Callable[..., None]) -> Callable[..., None]:
             renamed("--amount", "--stake"),
             click.option("--volume", type=POSITIVE, help="Items a day."),
         ]
-    )(collected)
+    )(bundle(command))
 
 
 def find_items(

@@ -34,7 +34,7 @@ def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     """Print the table of operating points and what the chosen one means."""
     left = "".join(f"; {n:,} left out ({why})" for why, n in items.left_out.items())
     click.echo(f"From {items.source}: {len(items):,} scores{left}")
-    titles = _titles(daily)
+    titles = titles_of(daily=daily)
     shown = [name for name in titles if tuned.table[name].notna().any()]
     points = tuned.table.to_dict("records")
     header = ["policy", "score above", *(titles[name] for name in shown)]
@@ -65,19 +65,23 @@ def _print_nested(tuned: Tuned, titles: dict[str, str]) -> None:
         "each time without the items that judged it):"
     )
     for name, figure in nested_estimate(tuned).items():
-        click.echo(f"    {titles[name]:<24}{interval_text(name, figure)}")
+        click.echo(f"    {titles[name]:<24}{figure_text(name, figure)}")
     click.echo()
 
 
-def _titles(daily: bool) -> dict[str, str]:
+def titles_of(*, daily: bool) -> dict[str, str]:
+    """Return the titles of figures; without a daily volume alarms count in a thousand items."""
     return TITLES | ({"alarms_per_day": "false alarms a day"} if daily else {})
 
 
 def _row(point: dict[Any, Any], shown: list[str]) -> list[str]:
     """Return a point on one line."""
+    from vae_anomaly.metrics import Interval
+
     mark = "> " if point["chosen"] else "  "
     policy = mark + point["policy"] + (" (extrapolated)" if point["extrapolated"] else "")
-    figures = [figure_text(name, *(point[name + end] for end in ENDS)) for name in shown]
+    known = {name: Interval(*(point[name + end] for end in ENDS)) for name in shown}
+    figures = [figure_text(name, figure) for name, figure in known.items()]
     return [policy, f"{point['threshold']:.3f}", *figures]
 
 
@@ -93,17 +97,15 @@ def _interval_below(figure: str) -> str:
     return f"{estimate}\n{ends[:-1]}" if ends else figure
 
 
-def figure_text(
-    name: str, estimate: float, low: float, high: float, *, between: str = "-", sign: str = ""
-) -> str:
-    """Say a figure with its interval: ``1.3% (1.0-1.7)`` or ``126 (94-165)``.
+def figure_text(name: str, figure: Interval | None, *, between: str = "-", sign: str = "") -> str:
+    """Say a figure with its interval: ``1.3% (1.0-1.7)`` or ``126 (94-165)``, ``-`` if not known.
 
     Parameters
     ----------
     name : str
         One of `TITLES`.
-    estimate, low, high : float
-        NaN is said as ``-``.
+    figure : Interval, optional
+        A NaN is not known.
     between : str
         What stands between the ends; `` to `` where they may be negative.
     sign : str
@@ -111,23 +113,18 @@ def figure_text(
 
     Examples
     --------
-    >>> figure_text("fpr", 0.01331, 0.0099, 0.0174)
+    >>> from vae_anomaly.metrics import Interval
+    >>> figure_text("fpr", Interval(0.01331, 0.0099, 0.0174))
     '1.33% (0.99-1.74)'
-    >>> figure_text("alarms_per_day", 1085.9, 993.2, 1184.0)
+    >>> figure_text("alarms_per_day", Interval(1085.9, 993.2, 1184.0))
     '1,086 (993-1,184)'
     """
-    if estimate != estimate:
+    if figure is None or figure.estimate != figure.estimate:
         return "-"
+    ends = (figure.low, figure.high)
     digits = {"fpr": 2, "recall": 0, "precision": 0}.get(name)
     if digits is not None:
-        ends = between.join(f"{100 * end:{sign}.{digits}f}" for end in (low, high))
-        return f"{100 * estimate:{sign}.{digits}f}% ({ends})"
-    form = f"{sign},.0f" if max(abs(low), abs(high)) >= 100 else f"{sign}.3g"
-    return f"{estimate:{form}} ({between.join(f'{end:{form}}' for end in (low, high))})"
-
-
-def interval_text(name: str, figure: Interval | None, **how: str) -> str:
-    """Say an interval by `figure_text`; ``-`` where nothing is known."""
-    if figure is None:
-        return "-"
-    return figure_text(name, figure.estimate, figure.low, figure.high, **how)
+        spread = between.join(f"{100 * end:{sign}.{digits}f}" for end in ends)
+        return f"{100 * figure.estimate:{sign}.{digits}f}% ({spread})"
+    form = f"{sign},.0f" if max(map(abs, ends)) >= 100 else f"{sign}.3g"
+    return f"{figure.estimate:{form}} ({between.join(f'{end:{form}}' for end in ends)})"

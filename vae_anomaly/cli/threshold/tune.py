@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, show_progress
-from vae_anomaly.cli.options import Decorator, add_options, json_option, tracking_option
+from vae_anomaly.cli.options import (
+    Body,
+    Decorator,
+    add_options,
+    bundled,
+    json_option,
+    tracking_option,
+)
 from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
 from vae_anomaly.cli.threshold.items import ItemOptions, find_items, items_options
 from vae_anomaly.cli.threshold.tables import nested_record, print_tuned, records
@@ -22,17 +28,15 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking import ResolvedModel
 
 
-def _policy_options(command: Callable[..., None]) -> Callable[..., None]:
+def _policy_options(command: Body) -> Body:
     """Add the options of all policies; the command gets what was given as ``numbers``."""
     options = [option for policy in POLICIES.values() for option in policy.options]
+    bundle = bundled("numbers", _given, [option.name for option in options])
+    return add_options([_click_option(option) for option in options])(bundle(command))
 
-    @wraps(command)
-    def collected(**values: object) -> None:
-        given = {option.name: values.pop(option.name) for option in options}
-        numbers = {name: float(v) for name, v in given.items() if isinstance(v, int | float)}
-        command(numbers=numbers, **values)
 
-    return add_options([_click_option(option) for option in options])(collected)
+def _given(**values: object) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _click_option(option: Option) -> Decorator:

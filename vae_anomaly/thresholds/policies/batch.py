@@ -63,31 +63,25 @@ def from_fdr(
     import numpy as np
 
     from vae_anomaly.metrics import checked_scores
-    from vae_anomaly.thresholds.batches import (
-        describe_discoveries,
-        discovery_cut,
-        falling_batch,
-        p_values,
-    )
-    from vae_anomaly.thresholds.conformal import check_rate, just_below
-    from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
+    from vae_anomaly.thresholds import batches, conformal, record
 
-    s = falling_batch(scores)
-    check_rate("false-discovery rate", fdr)
-    p = p_values(checked_scores(scores), normals, normal_groups)
-    cut = discovery_cut(p, fdr)
+    s = checked_scores(scores)
+    conformal.require_order(s)
+    conformal.check_rate("false-discovery rate", fdr)
+    p = batches.p_values(s, normals, normal_groups)
+    cut = batches.discovery_cut(p, fdr)
     counts: dict[str, int | float | str | None] = {"batch": s.size, "flagged": cut.flagged}
     if p.basis:
         counts |= {"flagged_counted": cut.counted, "flagged_beyond": cut.beyond}
         counts["smallest_p"] = p.floor
-    return ThresholdRecord(
-        value=just_below(s, cut.flagged),
+    return record.ThresholdRecord(
+        value=conformal.just_below(s, cut.flagged),
         policy="fdr",
         parameters={"fdr": fdr, **counts},
         n_normals=0 if normals is None else np.size(normals),
-        data_hash=data_hash(checked_scores(scores)),
+        data_hash=record.data_hash(s),
         extrapolated=bool(p.basis) and cut.counted < cut.flagged,
-        note=describe_discoveries(cut, p, fdr, groups),
+        note=batches.describe_discoveries(cut, p, fdr, groups),
     )
 
 
@@ -126,16 +120,10 @@ def from_capacity(
     import math
 
     from vae_anomaly.metrics import checked_scores
-    from vae_anomaly.thresholds.batches import (
-        describe_share,
-        falling_batch,
-        flagged_share,
-        left_unflagged,
-    )
-    from vae_anomaly.thresholds.conformal import just_below
-    from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
+    from vae_anomaly.thresholds import batches, conformal, record
 
-    s = falling_batch(scores)
+    s = checked_scores(scores)
+    conformal.require_order(s)
     day = float(s.size if volume is None else volume)
     if not 0 < capacity <= day:
         raise ConfigError(
@@ -143,10 +131,10 @@ def from_capacity(
             "Give --volume as items a day."
         )
     wanted = math.floor(capacity / day * s.size + 1e-9)
-    value = just_below(s, wanted)
-    flags = checked_scores(scores) > value
-    share, n_groups = flagged_share(flags, groups)
-    return ThresholdRecord(
+    value = conformal.just_below(s, wanted)
+    flags = s > value
+    share, n_groups = batches.flagged_share(flags, groups)
+    return record.ThresholdRecord(
         value=value,
         policy="capacity",
         parameters={
@@ -157,9 +145,9 @@ def from_capacity(
             "flagged_share_high": share.high,
             "groups": n_groups,
         },
-        data_hash=data_hash(checked_scores(scores)),
-        note=describe_share(share, volume, n_groups)
-        + (f" {left_unflagged(s, value)}" if flags.sum() < wanted else ""),
+        data_hash=record.data_hash(s),
+        note=batches.describe_share(share, volume, n_groups)
+        + (f" {batches.left_unflagged(s, value)}" if flags.sum() < wanted else ""),
     )
 
 

@@ -54,19 +54,15 @@ def from_fpr(scores: ArrayLike, fpr: float, *, groups: ArrayLike | None = None) 
     Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005. Groups: Lee,
     Barber and Willett, Distribution-free inference with hierarchical data, 2023.
     """
-    from vae_anomaly.thresholds.conformal import (
-        calibration_units,
-        check_rate,
-        conformal_bound,
-        record_of_normals,
-        varied_scores,
-    )
+    from vae_anomaly.thresholds import conformal
 
-    s = varied_scores(scores)
-    check_rate("false-positive rate", fpr)
-    units = calibration_units(s.size, groups)
+    s = conformal.varied_scores(scores)
+    conformal.check_rate("false-positive rate", fpr)
+    units = conformal.calibration_units(s.size, groups)
     asked = {"fpr": fpr, "groups": units.count if groups is not None else None}
-    return record_of_normals(s, conformal_bound(s, fpr, units), "fpr", asked, groups)
+    return conformal.record_of_normals(
+        s, conformal.conformal_bound(s, fpr, units), "fpr", asked, groups
+    )
 
 
 def from_max_alarms(
@@ -80,13 +76,11 @@ def from_max_alarms(
 
     Parameters
     ----------
-    scores : array-like of shape (N,)
-        Anomaly scores of normals that the model was not trained on.
+    scores, groups : array-like of shape (N,)
+        As in `from_fpr`.
     max_alarms_per_day : float > 0
     volume : float
         Items a day; greater than ``max_alarms_per_day``.
-    groups : array-like of shape (N,), optional
-        As in `from_fpr`.
 
     Raises
     ------
@@ -97,7 +91,7 @@ def from_max_alarms(
     """
     import numpy as np
 
-    from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr
+    from vae_anomaly.thresholds import conformal
 
     if not 0 < max_alarms_per_day < volume:
         raise ConfigError(
@@ -107,7 +101,9 @@ def from_max_alarms(
     try:
         chosen = from_fpr(scores, max_alarms_per_day / volume, groups=groups)
     except CalibrationError as err:
-        fewest = volume * smallest_fpr(calibration_units(np.size(scores), groups).count)
+        fewest = volume * conformal.smallest_fpr(
+            conformal.calibration_units(np.size(scores), groups).count
+        )
         raise CalibrationError(
             f"{err} At {volume:g} items a day they support {fewest:.3g} alarms at best."
         ) from None
@@ -135,13 +131,13 @@ def from_quantile(
     """
     import numpy as np
 
-    from vae_anomaly.thresholds.conformal import record_of_normals, varied_scores
+    from vae_anomaly.thresholds import conformal
 
-    s = varied_scores(scores)
+    s = conformal.varied_scores(scores)
     if quantile not in SHARE:
         raise ConfigError(f"A quantile must be {SHARE}; got {quantile:g}. Try 0.99.")
     value = float(np.quantile(s, quantile, method="inverted_cdf"))
-    return record_of_normals(s, value, "quantile", {"quantile": quantile}, groups)
+    return conformal.record_of_normals(s, value, "quantile", {"quantile": quantile}, groups)
 
 
 def from_tail(
@@ -183,19 +179,12 @@ def from_tail(
     Pareto distribution, 1987.
     """
     from vae_anomaly.metrics import Interval
-    from vae_anomaly.thresholds.conformal import (
-        calibration_units,
-        check_rate,
-        smallest_fpr,
-        varied_scores,
-    )
-    from vae_anomaly.thresholds.record import ThresholdRecord, data_hash
-    from vae_anomaly.thresholds.tails import fit_tail
+    from vae_anomaly.thresholds import conformal, record, tails
 
-    s = varied_scores(scores)
-    check_rate("false-positive rate", fpr)
-    units = calibration_units(s.size, groups)
-    tail = fit_tail(s, tail_share, groups)
+    s = conformal.varied_scores(scores)
+    conformal.check_rate("false-positive rate", fpr)
+    units = conformal.calibration_units(s.size, groups)
+    tail = tails.fit_tail(s, tail_share, groups)
     if fpr >= tail.share:
         raise CalibrationError(
             f"A false-positive rate of {fpr:g} lies inside the scores, not in their tail "
@@ -204,7 +193,7 @@ def from_tail(
     value = tail.score_at(fpr)
     low, high = tail.fpr_interval(value)
     fit = {"shape": tail.shape, "scale": tail.scale, "start": tail.start}
-    return ThresholdRecord(
+    return record.ThresholdRecord(
         value=value,
         policy="tail",
         parameters={
@@ -216,8 +205,8 @@ def from_tail(
         },
         expected_fpr=Interval(fpr, min(low, fpr), max(high, fpr)),
         n_normals=s.size,
-        data_hash=data_hash(s),
-        extrapolated=fpr < smallest_fpr(units.count),
+        data_hash=record.data_hash(s),
+        extrapolated=fpr < conformal.smallest_fpr(units.count),
         note=tail.describe(),
     )
 
