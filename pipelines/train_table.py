@@ -13,7 +13,7 @@ from pipelines.job import Place, run_job
 from pipelines.training import Labels, TableParameters, Training, outcome
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.jobs import SAMPLE_ROWS, read_schema, train_table_job
+from vae_anomaly.jobs import SAMPLE_ROWS, TableColumns, read_schema, train_table_job
 
 
 class Entities(BaseModel, extra="forbid"):
@@ -44,15 +44,12 @@ class TrainTable(Training):
 
 def train(job: TrainTable) -> dict[str, Any]:
     """Train on the rows that are not labelled as anomalies, save and register."""
+    schema = read_schema(job.schema_file) if job.schema_file else None
     report = train_table_job(
         TabularVAEDetector(**job.detector),
         job.tables,
         job.destination("pipelines.train_table"),
-        schema=read_schema(job.schema_file) if job.schema_file else None,
-        kinds=job.column_kinds,
-        label=job.labels,
-        id_column=job.id_column,
-        groups=job.groups,
+        TableColumns(schema, job.column_kinds, job.labels, job.id_column, job.groups),
         sample_rows=job.sample_rows,
         entities=job.entities.declared() if job.entities else None,
     )

@@ -11,7 +11,7 @@ from tracking.real_models import made_once
 
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.jobs import Destination, train_table_job
+from vae_anomaly.jobs import Destination, TableColumns, train_table_job
 
 DECLARED = EntityColumns(("card",), time="at", amount="euro")
 FIRST = pd.Timestamp("2026-01-01")
@@ -40,7 +40,7 @@ def train_model(folder: Path) -> None:
     payments(0, 12).to_parquet(table)
     detector = TabularVAEDetector(max_steps=30, preset="fast", random_state=0)
     where = Destination(folder=folder / "model")
-    train_table_job(detector, table, where, id_column="id", entities=DECLARED)
+    train_table_job(detector, table, where, TableColumns(id_column="id"), entities=DECLARED)
 
 
 @pytest.fixture(scope="session")

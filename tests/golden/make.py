@@ -30,7 +30,7 @@ from golden.backbone import Filters
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, __version__, load_detector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.detectors.images.networks import members as image_members
-from vae_anomaly.jobs import Destination, train_table_job
+from vae_anomaly.jobs import Destination, TableColumns, train_table_job
 from vae_anomaly.scoring.probability import calibrate_probability
 from vae_anomaly.tracking import init_store, log_training
 
@@ -98,7 +98,7 @@ def with_entities() -> TabularVAEDetector:
         days = Path(scratch) / "days.parquet"
         inputs.cards(0, 12, per_day=12).to_parquet(days)
         where = Destination(folder=Path(scratch) / "model")
-        train_table_job(table(), days, where, id_column="id", entities=declared)
+        train_table_job(table(), days, where, TableColumns(id_column="id"), entities=declared)
         return load_detector(where.folder)  # type: ignore[arg-type,return-value]
 
 

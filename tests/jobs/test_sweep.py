@@ -8,7 +8,7 @@ import pytest
 from tracking.real_models import write_surfaces
 
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError
-from vae_anomaly.jobs import sweep_images_job, sweep_table_job
+from vae_anomaly.jobs import TableColumns, sweep_images_job, sweep_table_job
 from vae_anomaly.vae.sweep import SweepSettings
 
 SHORT = SweepSettings(max_steps=2)
@@ -21,7 +21,9 @@ def test_too_few_rows_and_a_single_group_are_refused(tmp_path):
         sweep_table_job(tmp_path / "few.csv")
     pd.concat([frame] * 3).to_csv(tmp_path / "one.csv", index=False)
     with pytest.raises(DataError, match="at least 2; got 1"):
-        sweep_table_job(tmp_path / "one.csv", groups="g", settings=SweepSettings(max_steps=2))
+        sweep_table_job(
+            tmp_path / "one.csv", TableColumns(groups="g"), settings=SweepSettings(max_steps=2)
+        )
 
 
 def test_groups_of_images_are_held_out_whole(tmp_path):

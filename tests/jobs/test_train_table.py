@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError, SchemaError
-from vae_anomaly.jobs import infer_schema_of, read_schema
-from vae_anomaly.jobs.train_table import kinds_beside, real_rows
+from vae_anomaly.jobs import TableColumns, infer_schema_of, read_schema
+from vae_anomaly.jobs.train_table import real_rows, schema_of_training
 
 FRAME = pd.DataFrame(
     {"zip": [10115, 20095] * 30, "amount": [1.5, 2.5, 4.0] * 20, "shop": ["a", "b"] * 30}
@@ -20,7 +22,7 @@ def test_an_edited_schema_stands_with_its_notes_unless_a_kind_says_otherwise(tmp
     edited = edited.replace('"declared"', '"a code, not an amount"')
     (tmp_path / "schema.json").write_text(edited)
     schema = read_schema(tmp_path / "schema.json")
-    found = infer_schema_of(FRAME, schema=schema, kinds={"shop": "ignored"})
+    found = infer_schema_of(FRAME, TableColumns(schema, {"shop": "ignored"}))
     assert {column.name: column.kind.value for column in found.columns} == {
         "zip": "categorical", "amount": "numeric", "shop": "ignored",
     }  # fmt: skip
@@ -29,9 +31,9 @@ def test_an_edited_schema_stands_with_its_notes_unless_a_kind_says_otherwise(tmp
 
 def test_a_schema_of_another_table_or_no_schema_is_refused(tmp_path):
     with pytest.raises(SchemaError, match="lists 'shop', which the table does not have"):
-        infer_schema_of(FRAME.drop(columns="shop"), schema=Schema.infer(FRAME))
+        infer_schema_of(FRAME.drop(columns="shop"), TableColumns(Schema.infer(FRAME)))
     with pytest.raises(ConfigError, match="did you mean 'shop'"):
-        infer_schema_of(FRAME, kinds={"shp": "ignored"})
+        infer_schema_of(FRAME, TableColumns(kinds={"shp": "ignored"}))
     for name, content in (("absent.json", None), ("bad.json", b"\xff")):
         if content is not None:
             (tmp_path / name).write_bytes(content)
@@ -41,15 +43,19 @@ def test_a_schema_of_another_table_or_no_schema_is_refused(tmp_path):
 
 def test_generated_rows_do_not_train_unless_the_column_is_data():
     mixed = FRAME.assign(synthetic=[True, False] * 30)
-    real, notes = real_rows(mixed, None, None)
+    real, notes = real_rows(mixed, TableColumns())
     assert (len(real), list(real)) == (30, list(FRAME))
     assert "30 of 60 rows are marked as generated" in notes[0]
-    for schema, kinds in ((None, {"synthetic": "boolean"}), (Schema.infer(mixed), None)):
-        assert real_rows(mixed, schema, kinds) == (mixed, ())
+    for schema, kinds in ((None, {"synthetic": "boolean"}), (Schema.infer(mixed), {})):
+        assert real_rows(mixed, TableColumns(schema, kinds)) == (mixed, ())
 
 
 def test_groups_and_entities_are_no_features_unless_declared():
-    assert kinds_beside(None, "customer", None, "card") == dict.fromkeys(
-        ("customer", "card"), "identifier"
-    )
-    assert kinds_beside({"card": "categorical"}, "card") == {"card": "categorical"}
+    def kinds(columns):
+        found = schema_of_training(FRAME, columns, ["zip"]).columns
+        return {column.name: column.kind.value for column in found}
+
+    by_shop = TableColumns(groups="shop")
+    taken = {"zip": "identifier", "amount": "numeric", "shop": "identifier"}
+    assert kinds(by_shop) == taken
+    assert kinds(replace(by_shop, kinds={"zip": "categorical"})) == taken | {"zip": "categorical"}

@@ -14,8 +14,10 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.jobs import Destination, train_table_job
+from vae_anomaly.jobs import Destination, TableColumns, train_table_job
 from vae_anomaly.jobs.training_rows import TrainingHistories, read_training_rows
+
+LABELLED = TableColumns(label="kind", id_column="id")
 
 
 def payments(n: int, seed: int = 0) -> pd.DataFrame:
@@ -71,7 +73,7 @@ def test_the_same_rows_are_drawn_from_csv_and_parquet(tmp_path):
 
 def test_labelled_anomalies_are_left_out_of_a_long_table(tmp_path):
     files = written(payments(3000), tmp_path, "parquet")
-    rows = read_training_rows(files, label="kind", sample_rows=500, seed=0)
+    rows = read_training_rows(files, TableColumns(label="kind"), sample_rows=500, seed=0)
     assert set(rows.normal["kind"]) == {"good"}
     assert set(rows.anomalous["kind"]) == {"fraud"}
     assert (len(rows.normal), rows.n_normal, len(rows.anomalous), rows.n_anomalous) == (
@@ -86,24 +88,26 @@ def test_labels_of_a_long_table_may_lie_in_another_file(tmp_path):
     labels = frame.loc[frame["kind"] == "fraud", ["id"]].assign(is_fraud=1)
     labels.to_csv(tmp_path / "labels.csv", index=False)
     label = f"{tmp_path / 'labels.csv'}:is_fraud"
-    rows = read_training_rows(files, label=label, id_column="id", sample_rows=500, seed=0)
+    rows = read_training_rows(
+        files, TableColumns(label=label, id_column="id"), sample_rows=500, seed=0
+    )
     assert sorted(rows.anomalous["id"]) == sorted(labels["id"])
     assert rows.n_normal == 2940
     labels.assign(id="x" + labels["id"]).to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(DataError, match="labels none of the rows"):
-        read_training_rows(files, label=label, id_column="id", sample_rows=500)
+        read_training_rows(files, TableColumns(label=label, id_column="id"), sample_rows=500)
 
 
 def test_a_long_column_that_holds_no_labels_is_refused(tmp_path):
     files = written(payments(3000), tmp_path, "csv")
     with pytest.raises(DataError, match="'amount' holds no labels"):
-        read_training_rows(files, label="amount", sample_rows=500)
+        read_training_rows(files, TableColumns(label="amount"), sample_rows=500)
 
 
 def test_whole_groups_are_drawn_where_many_fit(tmp_path):
     frame = payments(3000)
     rows = read_training_rows(
-        written(frame, tmp_path, "csv"), groups="customer", sample_rows=500, seed=0
+        written(frame, tmp_path, "csv"), TableColumns(groups="customer"), sample_rows=500, seed=0
     )
     sizes = frame["customer"].value_counts()
     found = rows.normal["customer"].value_counts()
@@ -114,7 +118,7 @@ def test_whole_groups_are_drawn_where_many_fit(tmp_path):
 def test_rows_of_all_groups_are_drawn_where_groups_are_few_and_large(tmp_path):
     frame = payments(3000).assign(customer=np.arange(3000) % 4)
     rows = read_training_rows(
-        written(frame, tmp_path, "csv"), groups="customer", sample_rows=500, seed=0
+        written(frame, tmp_path, "csv"), TableColumns(groups="customer"), sample_rows=500, seed=0
     )
     assert len(rows.normal) == 500
     assert rows.normal["customer"].nunique() == 4
@@ -123,7 +127,7 @@ def test_rows_of_all_groups_are_drawn_where_groups_are_few_and_large(tmp_path):
 def test_an_unknown_group_column_of_a_long_table_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="'client' is not in the table"):
         read_training_rows(
-            written(payments(3000), tmp_path, "csv"), groups="client", sample_rows=500
+            written(payments(3000), tmp_path, "csv"), TableColumns(groups="client"), sample_rows=500
         )
 
 
@@ -147,9 +151,7 @@ def test_training_on_a_long_table_says_how_much_was_held(tmp_path):
     written(payments(3000), tmp_path / "days", "parquet")
     detector = TabularVAEDetector(preset="fast", hidden=8, max_steps=3, random_state=0)
     where = Destination(folder=tmp_path / "model")
-    report = train_table_job(
-        detector, tmp_path / "days", where, label="kind", id_column="id", sample_rows=1000
-    )
+    report = train_table_job(detector, tmp_path / "days", where, LABELLED, sample_rows=1000)
     assert (report.reading.n_read, report.reading.n_left_out) == (3000, 60)
     assert "sample of 1,000 of 2,940 normal rows" in " ".join(report.reading.notes)
     assert (report.metrics["rows"], report.metrics["sampled_rows"]) == (2940.0, 1000.0)
@@ -172,7 +174,9 @@ OF_CUSTOMERS = EntityColumns(("customer",), time="at", amount="amount")
 def test_sampled_rows_have_the_past_that_they_have_in_the_whole_table(suffix, tmp_path):
     files = written(timed(3000), tmp_path, suffix)
     past, whole = (TrainingHistories(files, OF_CUSTOMERS) for _ in range(2))
-    rows = read_training_rows(files, label="kind", sample_rows=500, seed=0, histories=past)
+    rows = read_training_rows(
+        files, TableColumns(label="kind"), sample_rows=500, seed=0, histories=past
+    )
     expected = whole.frame().set_index("id")
     assert (len(rows.normal), past.n_read, rows.n_read) == (500, 3000, len(expected))
     for found in (rows.normal, rows.anomalous):
@@ -190,8 +194,8 @@ def test_a_long_table_trains_with_the_histories_of_all_its_rows(tmp_path):
     wanted.frame()
     detector = TabularVAEDetector(random_state=0, max_steps=20, preset="fast")
     report = train_table_job(
-        detector, tmp_path, Destination(folder=tmp_path / "model"),
-        id_column="id", label="kind", sample_rows=1000, entities=OF_CUSTOMERS,
+        detector, tmp_path, Destination(folder=tmp_path / "model"), LABELLED,
+        sample_rows=1000, entities=OF_CUSTOMERS,
     )  # fmt: skip
     loaded = load_detector(tmp_path / "model")
     assert loaded.entities_.digest() == wanted.histories.digest()

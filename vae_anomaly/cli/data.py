@@ -83,9 +83,9 @@ def schema(
     """
     from vae_anomaly.data.tables.read import read_table
     from vae_anomaly.files import replace_file
-    from vae_anomaly.jobs import infer_schema_of
+    from vae_anomaly.jobs import TableColumns, infer_schema_of
 
-    found = infer_schema_of(read_table(path), label=labels, id_column=id_column)
+    found = infer_schema_of(read_table(path), TableColumns(label=labels, id_column=id_column))
     if out is not None:
         with replace_file(Path(out)) as temporary:
             temporary.write_text(found.to_json(), encoding="utf-8")

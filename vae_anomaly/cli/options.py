@@ -13,8 +13,7 @@ from vae_anomaly.detectors.parameters import DEVICE, Allowed, Number, OneOf, Par
 
 if TYPE_CHECKING:
     from vae_anomaly.data.tables.entity_histories import EntityColumns
-    from vae_anomaly.data.tables.schema import Schema
-    from vae_anomaly.jobs import Destination
+    from vae_anomaly.jobs import Destination, TableColumns
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Body = Callable[..., None]
@@ -232,16 +231,13 @@ class TableOptions:
     groups: str | None
 
     @property
-    def schema(self) -> Schema | None:
-        """The edited schema."""
-        from vae_anomaly.jobs import read_schema
+    def columns(self) -> TableColumns:
+        """The same as a training takes it, the edited schema read."""
+        from vae_anomaly.jobs import TableColumns, read_schema
 
-        return read_schema(self.schema_file) if self.schema_file else None
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """What ``--kind`` and ``--ignore`` declare, by column."""
-        return kinds_of(self.kind, self.ignore)
+        schema = read_schema(self.schema_file) if self.schema_file else None
+        kinds = kinds_of(self.kind, self.ignore)
+        return TableColumns(schema, kinds, self.labels, self.id_column, self.groups)
 
     def words(self) -> list[str]:
         """Return the same options for another command."""

@@ -150,9 +150,8 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
 
     with show_progress() as progress:
         report = sweep_table_job(
-            paths, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(128),
-            schema=reading.schema, kinds=reading.kinds, label=reading.labels,
-            id_column=reading.id_column, groups=reading.groups, progress=progress,
+            paths, reading.columns, betas=run.betas, latent_dims=run.latent_dims,
+            settings=run.settings(128), progress=progress,
         )  # fmt: skip
     _finish(report, run, ["train", "table", *paths, *reading.words()], train_table)
 

@@ -112,10 +112,8 @@ def table(
 
     with show_progress() as progress:
         report = train_table_job(
-            TabularVAEDetector().set_params(**parameters), paths, destination,
-            schema=reading.schema, kinds=reading.kinds, label=reading.labels,
-            id_column=reading.id_column, groups=reading.groups, sample_rows=sample_rows,
-            entities=entities, progress=progress,
+            TabularVAEDetector().set_params(**parameters), paths, destination, reading.columns,
+            sample_rows=sample_rows, entities=entities, progress=progress,
         )  # fmt: skip
     _print(report, destination, as_json)
 

@@ -15,12 +15,13 @@ from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import infer_schema_of, read_schema, train_table_job
 from vae_anomaly.jobs.training_report import Destination, TrainingReport
-from vae_anomaly.jobs.training_rows import SAMPLE_ROWS
+from vae_anomaly.jobs.training_rows import SAMPLE_ROWS, TableColumns
 
 __all__ = [
     "SAMPLE_ROWS",
     "Destination",
     "Flag",
+    "TableColumns",
     "TrainingReport",
     "infer_schema_of",
     "read_schema",

@@ -23,6 +23,7 @@ from vae_anomaly.evaluation import apply_threshold, bind, held_out_normals, tune
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import train_table_job
 from vae_anomaly.jobs.training_report import Destination
+from vae_anomaly.jobs.training_rows import TableColumns
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import load
@@ -175,9 +176,11 @@ def _transactions_night(
         TabularVAEDetector(random_state=seed),
         _days(root)[:TRAINING_DAYS],
         _place("cards", store),
-        kinds=NOT_FEATURES,
-        label=f"{_labels_file(root)}:is_fraud",
-        id_column="transaction_id",
+        TableColumns(
+            kinds=NOT_FEATURES,
+            label=f"{_labels_file(root)}:is_fraud",
+            id_column="transaction_id",
+        ),
         entities=ENTITIES,
         progress=progress,
     )

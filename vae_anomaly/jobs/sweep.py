@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +27,14 @@ from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.jobs.train_images import groups_of
-from vae_anomaly.jobs.train_table import infer_schema_of, kinds_beside, real_rows
+from vae_anomaly.jobs.train_table import real_rows, schema_of_training
 from vae_anomaly.jobs.training_report import shown_files, shown_source
-from vae_anomaly.jobs.training_rows import check_column, read_training_rows
+from vae_anomaly.jobs.training_rows import (
+    AS_INFERRED,
+    TableColumns,
+    check_column,
+    read_training_rows,
+)
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 
@@ -43,36 +48,29 @@ HELD_OUT_FOLDS = 5  # one of them is held out
 
 def sweep_table_job(
     source: str | Path | Sequence[str | Path],
+    columns: TableColumns = AS_INFERRED,
     *,
     betas: Sequence[float] = BETAS,
     latent_dims: Sequence[int] | None = None,
     autoencoder: bool = True,
     settings: SweepSettings | None = None,
-    schema: Schema | None = None,
-    kinds: Mapping[str, str] | None = None,
-    label: str | None = None,
-    id_column: str | None = None,
-    groups: str | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Sweep dense networks on the normal rows of tables.
 
     Numbers and times are standardised by the training rows; categories are coded as for
-    `TabularVAEDetector`. A fifth of the rows, whole groups, is held out.
+    `TabularVAEDetector`. A fifth of the rows, whole groups, is held out. Rows labelled as
+    anomalies are left out.
 
     Parameters
     ----------
     source : path, folder, glob, or list of these
+    columns : TableColumns
+        What is known of the columns, as for `train_table_job`.
     betas : sequence of float
+        Weights of the KL.
     latent_dims : sequence of int, optional
         2 and 8 where the table has that many features.
-    schema, kinds, label, id_column, groups
-        As `train_table_job`; rows labelled as anomalies are left out.
-    progress : callable, optional
-
-    Returns
-    -------
-    report : SweepReport
 
     Raises
     ------
@@ -86,23 +84,15 @@ def sweep_table_job(
     wanted = TABLE_LATENTS if latent_dims is None else tuple(latent_dims)
     grid = SweepGrid(tuple(betas), wanted, autoencoder)  # refused before anything is read
     settings, files = settings or SweepSettings(), list_partitions(source)
-    id_column = id_column or (schema.id_column if schema else None)
-    label = label or (schema.label if schema else None)
-    rows = read_training_rows(
-        files, label=label, id_column=id_column, groups=groups, seed=settings.random_state
-    )
-    real, marked = real_rows(rows.normal, schema, kinds)
-    normal, notes = _some(real, settings.random_state)
+    columns = columns.completed()
+    rows = read_training_rows(files, columns, seed=settings.random_state)
+    real, marked = real_rows(rows.normal, columns)
+    kept, notes = _kept(len(real), MAX_ROWS, settings.random_state, "normal rows")
+    normal = real.iloc[kept].reset_index(drop=True)
     _check_count(len(normal), "normal rows")
-    chosen = infer_schema_of(
-        normal,
-        schema=schema,
-        kinds=kinds_beside(kinds, groups),
-        label=label if label in normal.columns else None,
-        id_column=id_column,
-    )
-    held_out = _held_out(_row_groups(normal, groups), settings.random_state)
-    train, test, fields = _encode(chosen.cast(normal), chosen, held_out)
+    schema = schema_of_training(normal, columns)
+    held_out = _held_out(_row_groups(normal, columns.groups), settings.random_state)
+    train, test, fields = _encode(schema.cast(normal), schema, held_out)
     if latent_dims is None:
         fitting = tuple(size for size in TABLE_LATENTS if size <= train.shape[1])
         grid = replace(grid, latent_dims=fitting or (1,))
@@ -143,6 +133,7 @@ def sweep_images_job(
     ----------
     source : folder, manifest, or list of pictures
     betas : sequence of float
+        Weights of the KL.
     latent_dims : sequence of int, optional
         8 and 32 unless given.
     settings : SweepSettings, optional
@@ -150,10 +141,6 @@ def sweep_images_job(
     size : int, pixels
     groups : path, optional
         As `train_images_job`.
-
-    Returns
-    -------
-    report : SweepReport
 
     Raises
     ------
@@ -205,11 +192,6 @@ def _kept(n: int, most: int, random_state: int, what: str) -> tuple[AnyArray, tu
         return np.arange(n), ()
     chosen = np.sort(np.random.default_rng(random_state).choice(n, most, replace=False))
     return chosen, (f"{most:,} of {n:,} {what}, drawn at random",)
-
-
-def _some(frame: pd.DataFrame, random_state: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    kept, notes = _kept(len(frame), MAX_ROWS, random_state, "normal rows")
-    return frame.iloc[kept].reset_index(drop=True), notes
 
 
 def _held_out(groups: AnyArray, random_state: int) -> Bools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,9 @@ from vae_anomaly.jobs.training_report import (
     shown_files,
 )
 from vae_anomaly.jobs.training_rows import (
+    AS_INFERRED,
     SAMPLE_ROWS,
+    TableColumns,
     TrainingHistories,
     TrainingRows,
     read_training_rows,
@@ -46,12 +49,8 @@ def train_table_job(
     detector: TabularVAEDetector,
     source: str | Path | Sequence[str | Path],
     destination: Destination,
+    columns: TableColumns = AS_INFERRED,
     *,
-    schema: Schema | None = None,
-    kinds: Mapping[str, str] | None = None,
-    label: str | None = None,
-    id_column: str | None = None,
-    groups: str | None = None,
     sample_rows: int = SAMPLE_ROWS,
     entities: EntityColumns | None = None,
     progress: Progress | None = None,
@@ -59,35 +58,22 @@ def train_table_job(
     """Train a detector on the normal rows of tables, save and register it.
 
     The tables may be longer than memory: of more than ``sample_rows`` rows a uniform sample is
-    held, and schema, fit and calibration see that alone.
+    held, and schema, fit and calibration see that alone. Rows labelled as anomalies are left out
+    of training; with the held-out normals they measure the ranking. A row without a label counts
+    as normal.
 
     Parameters
     ----------
     detector : TabularVAEDetector
         With its parameters, not fitted; it gets the schema and is fitted here.
     source : path, folder, glob, or list of these
-    schema : Schema, optional
-        Instead of an inferred one.
-    kinds : mapping of str to str, optional
-        Kinds of single columns that stand whatever the values say.
-    label : str, optional
-        ``COLUMN`` or ``FILE:COLUMN``, as in `vae_anomaly.data.tables.labels.find_labels`. Rows
-        labelled as anomalies are left out of training; with the held-out normals they measure the
-        ranking. A row without a label counts as normal.
-    id_column : str, optional
-        Column that names a row in the results; never a feature.
-    groups : str, optional
-        Column whose equal values are held out together, such as customer or machine; never a
-        feature unless `kinds` says so.
+    columns : TableColumns
+        What is known of the columns; the rest is inferred.
     sample_rows : int
         Most rows held in memory; a shorter table is used whole. The random state draws them.
     entities : EntityColumns, optional
         Columns of entities (card, customer, machine), time and amount. Each row then gets features
         that are relative to its entity's own past; the histories are saved with the model.
-
-    Returns
-    -------
-    report : TrainingReport
 
     Raises
     ------
@@ -102,33 +88,25 @@ def train_table_job(
     """
     started = time.perf_counter()
     destination.check()
-    files = list_partitions(source)
+    files, columns = list_partitions(source), columns.completed()
     histories = TrainingHistories(files, entities) if entities else None
-    id_column = id_column or (schema.id_column if schema else None)
-    label = label or (schema.label if schema else None)
     rows = read_training_rows(
-        files, label=label, id_column=id_column, groups=groups,
-        sample_rows=sample_rows, seed=detector.random_state, histories=histories, progress=progress,
+        files, columns, sample_rows=sample_rows, seed=detector.random_state,
+        histories=histories, progress=progress,
     )  # fmt: skip
-    normal, notes = real_rows(rows.normal, schema, kinds)
+    normal, notes = real_rows(rows.normal, columns)
     if normal.empty:
         raise NotEnoughDataError(
-            f"No normal row is left: {label} labels all {rows.n_read:,} rows as anomalies. "
+            f"No normal row is left: {columns.label} labels all {rows.n_read:,} rows as anomalies. "
             "Check the labels; 1 is an anomaly."
         )
-    chosen = infer_schema_of(
-        normal,
-        schema=schema,
-        kinds=kinds_beside(kinds, groups, *(entities.entities if entities else ())),
-        label=label if label in normal.columns else None,  # or it lies in a file of its own
-        id_column=id_column,
-    )
+    schema = schema_of_training(normal, columns, entities.entities if entities else ())
     destination.check_store()
-    detector.set_params(schema=chosen).fit(normal, groups=groups, progress=progress)
+    detector.set_params(schema=schema).fit(normal, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
-    notes += (histories.notes if histories else ()) + _notes(normal, chosen, detector.metrics_)
+    notes += (histories.notes if histories else ()) + _notes(normal, schema, detector.metrics_)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
@@ -139,24 +117,11 @@ def train_table_job(
     return finish(detector, reading, destination, started, detector.schema_.columns, figures)
 
 
-def infer_schema_of(
-    frame: pd.DataFrame,
-    *,
-    schema: Schema | None = None,
-    kinds: Mapping[str, str] | None = None,
-    label: str | None = None,
-    id_column: str | None = None,
-) -> Schema:
-    """Infer the schema of a table, or fit a given one to what was asked beside it.
+def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
+    """Infer the schema of a table, or fit a given one to what was declared beside it.
 
-    Parameters
-    ----------
-    frame : DataFrame of N rows
-        Of a long table, rows at equal distances are looked at.
-    schema : Schema, optional
-        Its kinds and notes stand, unless `kinds` says otherwise.
-    kinds, label, id_column
-        As `Schema.infer`.
+    Of a long table, rows at equal distances are looked at. Kinds and notes of a given schema
+    stand, unless `TableColumns.kinds` says otherwise.
 
     Raises
     ------
@@ -165,8 +130,8 @@ def infer_schema_of(
     SchemaError
         If the given schema lists a column that the table does not have.
     """
-    declared = {} if schema is None else {c.name: c.kind.value for c in schema.columns}
-    lost = [name for name in declared if name not in frame.columns]
+    declared = () if columns.schema is None else columns.schema.columns
+    lost = [column.name for column in declared if column.name not in frame.columns]
     if lost:
         raise SchemaError(
             f"The schema lists {', '.join(map(repr, lost))}, which the table does not have. "
@@ -175,13 +140,13 @@ def infer_schema_of(
     every = -(-len(frame) // ROWS_TO_INFER) or 1
     inferred = Schema.infer(
         frame.iloc[::every],
-        overrides=declared | dict(kinds or {}),
-        label=label,
-        id_column=id_column,
+        overrides={column.name: column.kind.value for column in declared} | dict(columns.kinds),
+        label=columns.label,
+        id_column=columns.id_column,
     )
-    notes = {} if schema is None else {c.name: c.note for c in schema.columns if c.note}
-    columns = [c.model_copy(update={"note": notes.get(c.name, c.note)}) for c in inferred.columns]
-    return inferred.model_copy(update={"columns": tuple(columns)})
+    notes = {column.name: column.note for column in declared if column.note}
+    noted = [c.model_copy(update={"note": notes.get(c.name, c.note)}) for c in inferred.columns]
+    return inferred.model_copy(update={"columns": tuple(noted)})
 
 
 def read_schema(file: str | Path) -> Schema:
@@ -202,22 +167,23 @@ def read_schema(file: str | Path) -> Schema:
     return Schema.from_json(text)
 
 
-def real_rows(
-    frame: pd.DataFrame, schema: Schema | None, kinds: Mapping[str, str] | None
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def real_rows(frame: pd.DataFrame, columns: TableColumns) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out generated rows and their mark, unless the column was declared as data."""
-    known = () if schema is None else [column.name for column in schema.features]
-    declared = {*known, *(kinds or {})}
-    if not is_marked(frame, declared):
+    known = () if columns.schema is None else columns.schema.features
+    if not is_marked(frame, {*(column.name for column in known), *columns.kinds}):
         return frame, ()
     made = synthetic_rows(frame)
     real = frame[~made].drop(columns=SYNTHETIC)
     return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
 
 
-def kinds_beside(kinds: Mapping[str, str] | None, *names: str | None) -> dict[str, str]:
-    """Take the columns of groups and entities out of the features, unless they were declared."""
-    return {**{name: "identifier" for name in names if name is not None}, **(kinds or {})}
+def schema_of_training(
+    normal: pd.DataFrame, columns: TableColumns, entities: Sequence[str] = ()
+) -> Schema:
+    """Infer a schema in which groups and entities are no features, unless they were declared."""
+    label = columns.label if columns.label in normal.columns else None  # or in a file of its own
+    named = dict.fromkeys([*filter(None, [columns.groups]), *entities], "identifier")
+    return infer_schema_of(normal, replace(columns, label=label, kinds={**named, **columns.kinds}))
 
 
 def _note_sample(detector: TabularVAEDetector, rows: TrainingRows) -> None:

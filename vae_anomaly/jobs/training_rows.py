@@ -6,8 +6,8 @@ With entities, rows are read in the order of time and get the features of their 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from vae_anomaly.data.tables.read import (
     require_same_columns,
 )
 from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
+from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.progress import Progress, null_progress
 
@@ -42,24 +43,50 @@ MIN_GROUPS = 20  # fewer whole groups that fit, and rows are drawn from all grou
 
 
 @dataclass(frozen=True)
-class TrainingRows:
-    """What a training sees of a table.
+class TableColumns:
+    """What is known of a table's columns before a training; what is left out is inferred.
 
     Parameters
     ----------
-    normal, anomalous : DataFrame
-        Rows not labelled as anomalies, and those that are: all, or a uniform sample of them.
-    n_normal, n_anomalous : int
-        How many there are in the table.
-    fingerprint : dict or None
-        Of the files, where the rows are a sample.
+    schema : Schema, optional
+        Instead of an inferred one; it names label and id column where they are not given.
+    kinds : mapping of str to str
+        Kinds of single columns that stand whatever the values say.
+    label : str, optional
+        ``COLUMN`` or ``FILE:COLUMN``, as in `vae_anomaly.data.tables.labels.find_labels`.
+    id_column : str, optional
+        Column that names a row in the results; never a feature.
+    groups : str, optional
+        Column whose equal values are held out together, such as customer or machine; never a
+        feature unless `kinds` says so.
     """
+
+    schema: Schema | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    label: str | None = None
+    id_column: str | None = None
+    groups: str | None = None
+
+    def completed(self) -> TableColumns:
+        """Return it with label and id column of the schema, where they were not given."""
+        if self.schema is None:
+            return self
+        label, id_column = self.schema.label, self.schema.id_column
+        return replace(self, label=self.label or label, id_column=self.id_column or id_column)
+
+
+AS_INFERRED = TableColumns()
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a training sees of a table: its rows, or a uniform sample, parted by their labels."""
 
     normal: pd.DataFrame
     anomalous: pd.DataFrame
-    n_normal: int
+    n_normal: int  # in the table
     n_anomalous: int
-    fingerprint: dict[str, Any] | None = None
+    fingerprint: dict[str, Any] | None = None  # of the files, where the rows are a sample
 
     @property
     def n_read(self) -> int:
@@ -78,25 +105,9 @@ class TrainingHistories:
     Every row fills them. In the first days nothing is known of anybody, and every row would look
     like a newcomer's: those of 7 days, or of a quarter of a shorter span, are not handed on.
 
-    Parameters
-    ----------
-    files : sequence of path
-
-    Raises
-    ------
-    SchemaError
-        If a column of `columns` is missing.
-    DataError
-        If a file cannot be read, has other columns, or no time can be read at all.
-
-    Attributes
-    ----------
-    files : list of Path
-        From the oldest to the newest.
-    histories : EntityHistories
-        As they stand after the last row that was read.
-    n_read : int
-        Rows read so far, those of the warm-up too.
+    `files` are ordered from the oldest to the newest; `histories` stand as after the last row that
+    was read; `n_read` counts the rows of the warm-up too. Raises SchemaError where a column is
+    missing, DataError where a file cannot be read, has other columns, or holds no time at all.
     """
 
     def __init__(self, files: Sequence[Path], columns: EntityColumns) -> None:
@@ -125,12 +136,8 @@ class TrainingHistories:
     def extend(self, pieces: Iterable[tuple[int, pa.Table]]) -> Iterator[tuple[int, pa.Table]]:
         """Give pieces of `files` their features, and leave out the warm-up.
 
-        Entities, times, amounts and features of one file at a time are held.
-
-        Parameters
-        ----------
-        pieces : iterable of (int, Arrow table)
-            Number of the file, and its next rows as stored: all of them, file after file.
+        A piece is the number of its file and that file's next rows as stored: all of them, file
+        after file. Entities, times, amounts and features of one file at a time are held.
         """
         at, start = -1, 0
         features, kept = pd.DataFrame(), np.zeros(0, dtype=np.bool_)
@@ -155,10 +162,8 @@ class TrainingHistories:
 
 def read_training_rows(
     files: Sequence[Path],
+    columns: TableColumns = AS_INFERRED,
     *,
-    label: str | None = None,
-    id_column: str | None = None,
-    groups: str | None = None,
     sample_rows: int = SAMPLE_ROWS,
     seed: int | None = None,
     histories: TrainingHistories | None = None,
@@ -166,62 +171,45 @@ def read_training_rows(
 ) -> TrainingRows:
     """Read a table whole where it has at most ``sample_rows`` rows, else a uniform sample.
 
-    Parameters
-    ----------
-    files : sequence of path
-    label, id_column, groups : str, optional
-        As in `vae_anomaly.jobs.train_table_job`. Where at least 20 whole groups fit into the
-        sample, whole groups are drawn; else rows.
-    sample_rows : int
-        Most normal rows, and most labelled anomalies, that are held in memory.
-    seed : int, optional
-        The same number draws the same rows, however the table is cut into pieces.
-    histories : TrainingHistories, optional
-        Of these files. It sees every row, in the order of time, before any is drawn; rows get its
-        features, and those of its warm-up are left out.
-    progress : callable, optional
-        Called as ``progress("rows", done, 0)`` while a long table is read.
+    As many normal rows and as many labelled anomalies are held at most. Where at least 20 whole
+    groups fit into the sample, whole groups are drawn; else rows. The same seed draws the same
+    rows, however the table is cut into pieces. Histories of these files see every row, in the
+    order of time, before any is drawn; rows get their features, and the warm-up is left out.
 
-    Raises
-    ------
-    DataError, SchemaError
-        If a file cannot be read, or has other columns.
-    ConfigError
-        If an option names no column.
+    Raises DataError or SchemaError where a file cannot be read or has other columns, ConfigError
+    where an option names no column.
     """
     if sample_rows < 1:
         raise ConfigError(f"sample_rows must be at least 1; got {sample_rows}. Leave it out.")
     files = files if histories is None else histories.files
     if count_rows(files, sample_rows) <= sample_rows:
         frame = read_table(files) if histories is None else histories.frame()
-        return _split(frame, label, id_column)
-    labelled = _labels_of_pieces(files, label, id_column)
+        return _split(frame, columns)
+    labelled = _labels_of_pieces(files, columns)
     drawn = secrets.randbits(32) if seed is None else seed
     pieces = _pieces(files) if histories is None else histories.extend(_pieces(files))
     progress = progress or null_progress
-    return _read_sample(files, pieces, labelled, groups, sample_rows, drawn, progress)
+    return _read_sample(files, pieces, labelled, columns.groups, sample_rows, drawn, progress)
 
 
-def _split(frame: pd.DataFrame, label: str | None, id_column: str | None) -> TrainingRows:
+def _split(frame: pd.DataFrame, columns: TableColumns) -> TrainingRows:
     """Part the rows of a table by their labels."""
-    anomalous = np.zeros(len(frame), dtype=np.bool_)
-    if label is not None:
+    anomalous, id_column = np.zeros(len(frame), dtype=np.bool_), columns.id_column
+    if columns.label is not None:
         if id_column is not None:
             check_column(frame, id_column, "id")
         ids = None if id_column is None else read_text(frame[id_column])
-        anomalous = find_labels(label, frame, ids, id_column)[0] == 1.0
+        anomalous = find_labels(columns.label, frame, ids, id_column)[0] == 1.0
     n_anomalous = int(anomalous.sum())
     return TrainingRows(frame[~anomalous], frame[anomalous], len(frame) - n_anomalous, n_anomalous)
 
 
-def _labels_of_pieces(
-    files: Sequence[Path], label: str | None, id_column: str | None
-) -> PieceLabels | None:
-    if label is None:
+def _labels_of_pieces(files: Sequence[Path], columns: TableColumns) -> PieceLabels | None:
+    if columns.label is None:
         return None
-    if id_column is not None:
-        check_column(next(iter_batches(files[0], 1)), id_column, "id")
-    return PieceLabels(label, files, id_column)
+    if columns.id_column is not None:
+        check_column(next(iter_batches(files[0], 1)), columns.id_column, "id")
+    return PieceLabels(columns.label, files, columns.id_column)
 
 
 def _read_sample(
