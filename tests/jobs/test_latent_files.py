@@ -9,7 +9,7 @@ from tracking.real_models import transactions
 
 from vae_anomaly import load_detector
 from vae_anomaly.errors import DataError
-from vae_anomaly.jobs.latent_files import write_embedding, write_traversal
+from vae_anomaly.jobs.latent_files import write_embedding
 
 
 def test_rows_of_several_files_are_named_by_file_and_place(table_model, tmp_path):
@@ -31,15 +31,3 @@ def test_nothing_to_embed_is_an_error_and_leaves_no_file(table_model, tmp_path):
     with pytest.raises(DataError, match="None of 3 items"):
         write_embedding(load_detector(table_model), tmp_path / "day.parquet", tmp_path / "z.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["day.parquet"]
-
-
-def test_a_traversal_begins_at_the_row_that_is_named(table_model, tmp_path):
-    transactions(5, seed=1).to_parquet(tmp_path / "day.parquet")
-    detector = load_detector(table_model)
-    written = write_traversal(detector, f"{tmp_path / 'day.parquet'}:2", tmp_path / "t.parquet",
-                              latents=[1], steps=3)  # fmt: skip
-    table = pd.read_parquet(tmp_path / "t.parquet")
-    assert (table["latent"].tolist(), table["latent_value"].tolist()) == ([1] * 3, [-3.0, 0.0, 3.0])
-    wanted = detector.traverse(pd.read_parquet(tmp_path / "day.parquet").iloc[[1]], [1], [-3, 0, 3])
-    np.testing.assert_allclose(table["amount"], wanted["amount"], rtol=1e-5)
-    assert written.latents == (1,)

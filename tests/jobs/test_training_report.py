@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError
 from vae_anomaly.jobs import Destination
-from vae_anomaly.jobs.training_report import shown_files, shown_source
 
 
 def test_an_empty_folder_a_new_one_and_an_earlier_model_can_take_a_model(table_model, tmp_path):
@@ -24,22 +21,8 @@ def test_what_holds_something_else_is_not_written_over(tmp_path):
             Destination(folder=place).check()
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a:b"])
-def test_a_name_that_no_registry_takes_is_refused(name):
-    with pytest.raises(ConfigError):
-        Destination(name).check()
-
-
 def test_a_server_that_is_away_is_noticed_only_where_it_is_needed():
     away = "http://127.0.0.1:9"
     Destination(folder="m", uri=away).check_store()
     with pytest.raises(RegistryUnavailableError):
         Destination("cards", uri=away).check_store()
-
-
-def test_many_sources_are_told_in_few_words():
-    days = [Path(f"days/{i}.csv") for i in (1, 2, 3)]
-    assert (shown_files(days[:1]), shown_files(days)) == (
-        "days/1.csv", "3 files, days/1.csv to 3.csv",
-    )  # fmt: skip
-    assert (shown_source("parts"), shown_source(days)) == ("parts", "3 paths")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_anomaly.data.doctor.looks import THUMBNAIL, Look, look_at_all, on_one_scale, thumbnails
+from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.progress import null_progress
 
@@ -56,10 +56,3 @@ def test_images_of_twelve_bits_are_put_on_the_scale_of_the_brightest(tmp_path):
     )
     scaled = [look.brightness for look in on_one_scale(looks)]
     assert scaled == pytest.approx([1024 / 4095, 4000 / 4095, 0.2], abs=2e-3)
-
-
-def test_smaller_thumbnails_are_means():
-    square = np.zeros((THUMBNAIL, THUMBNAIL), np.float16)
-    square[:, :3] = 1.0
-    (small,) = thumbnails([Look(ImageItem("a", None), thumbnail=square)], 48)
-    assert small[:, :3].tolist() == [[1.0, 0.5, 0.0]] * 48

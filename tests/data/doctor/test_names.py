@@ -8,7 +8,7 @@ import pytest
 from data.doctor.thumbnails import codes, look, texture
 
 from vae_anomaly.data.doctor.looks import Look
-from vae_anomaly.data.doctor.names import groups_in_names, name_groups, suggested_by_names
+from vae_anomaly.data.doctor.names import groups_in_names, name_groups
 from vae_anomaly.data.images.folders import ImageItem
 
 GREY = texture(0)
@@ -63,13 +63,3 @@ def test_parts_on_both_sides_of_the_split_are_named():
         found["groups_in_names"].message
     )
     assert found["groups_cross_split"].items == ("sn 010", "sn 011")
-
-
-def test_defective_images_and_known_groups_suggest_nothing():
-    defective = [look(f"test/crack/sn{p:03d}_cam{c}.png", GREY) for p in range(9) for c in (1, 2)]
-    assert suggested_by_names(defective) is None
-    grouped = [
-        Look(ImageItem(one.item.id, Path("x"), group="g")) for one in views("train", range(9))
-    ]
-    assert suggested_by_names(grouped) is None
-    assert suggested_by_names(views("train", range(9))).sizes["sn 004"] == 2

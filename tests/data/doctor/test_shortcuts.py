@@ -46,12 +46,6 @@ def test_fewer_than_ten_images_prove_nothing():
     assert not codes(shortcuts([*looks_of("good"), *looks_of("crack", 9, 0.9)]))
 
 
-def test_training_and_test_taken_apart_are_told_too():
-    train = [look(f"train/good/{i}.png", texture(200 + i, 0.7)) for i in range(12)]
-    found = codes(shortcuts([*train, *looks_of("good")]))["shortcut"]
-    assert "training and good test pictures apart" in found.message
-
-
 @pytest.mark.parametrize("where", ["name", "file"])
 def test_other_days_are_a_hint_and_no_shortcut(where):
     good, crack = (
@@ -63,12 +57,3 @@ def test_other_days_are_a_hint_and_no_shortcut(where):
     assert set(found) == {"taken_apart"}
     dates = {"name": "2026-03-04 and 2026-03-09", "file": "2024-10-08 and 2024-10-13"}
     assert found["taken_apart"].items[0].endswith(f"medians {dates[where]}")
-
-
-def test_a_shared_folder_of_all_defects_is_a_hint():
-    crack = looks_of("crack", name="station9/{i}.png")
-    found = codes(shortcuts([*looks_of("good", name="station2/{i}.png"), *crack]))["taken_apart"]
-    assert found.items == ("folder: AUROC 1.000, mostly station2 and station9",)
-    mixed = [*crack, *looks_of("good", 6, name="station2/{i}.png"),
-             *looks_of("good", name="station9/{i}.png")[6:]]  # fmt: skip
-    assert not codes(shortcuts(mixed))
