@@ -258,33 +258,23 @@ def default_threshold(
     and its interval then say what that means for an item of a new group.
     """
     scores = calibration.reference_scores()
-    if groups is not None:
-        return _threshold_by_groups(scores, target_fpr, groups, calibration)
-    try:
-        return Threshold.from_fpr(scores, target_fpr)
-    except CalibrationError:
-        smallest = 1.0 / (calibration.n + 1)
-        note = (
-            f"{calibration.n} held-out normals support no false-positive rate below "
-            f"{smallest:.3g}; "
-            f"{target_fpr:g} was asked for. Train on more normals for a lower one."
-        )
-        logger.warning(note)
-        return Threshold.from_fpr(scores, smallest).model_copy(update={"note": note})
-
-
-def _threshold_by_groups(
-    scores: Floats, target_fpr: float, groups: AnyArray, calibration: ConformalCalibration
-) -> Threshold:
     try:
         return Threshold.from_fpr(scores, target_fpr, groups=groups)
     except CalibrationError:
-        single = default_threshold(calibration, target_fpr)
-    count = len(np.unique(groups))
+        count = calibration.n if groups is None else len(np.unique(groups))
+        smallest = smallest_fpr(count)
+    if groups is None:
+        note = (
+            f"{count} held-out normals support no false-positive rate below {smallest:.3g}; "
+            f"{target_fpr:g} was asked for. Train on more normals for a lower one."
+        )
+        logger.warning(note)
+        return Threshold.from_fpr(scores, smallest).changed(note=note)
+    single = default_threshold(calibration, target_fpr)
     note = (
-        f"{target_fpr:g} is counted over items: {count} groups of held-out normals promise "
-        f"{smallest_fpr(count):.2g} at best for an item of a new group. Train on more groups."
+        f"{target_fpr:g} is counted over items: {count} groups of held-out normals "
+        f"promise {smallest:.2g} at best for an item of a new group. Train on more groups."
     )
     logger.warning(note)
     rate = rate_above(scores, single.value, groups)
-    return single.model_copy(update={"expected_fpr": rate, "note": f"{single.note} {note}".strip()})
+    return single.changed(expected_fpr=rate, note=f"{single.note} {note}".strip())

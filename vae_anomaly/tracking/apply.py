@@ -186,7 +186,7 @@ class Change:
     old: Threshold
     new: Threshold
     model: ResolvedModel
-    who: str | None
+    who: str
     reason: str
 
     def sentence(self) -> str:
@@ -205,7 +205,7 @@ class Change:
     def record(self) -> dict[str, object]:
         """Return the same as plain JSON values, for ``threshold history``."""
         return {
-            "who": self.who or "",
+            "who": self.who,
             "old": self.old.value,
             "policy": self.new.policy,
             "asked": self._asked(),
