@@ -16,10 +16,16 @@ from __future__ import annotations
 from vae_anomaly.batch.engines import graceful_termination, score_partition
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.logs import JsonFormatter, log_to_stderr
-from vae_anomaly.batch.plan import Partition, plan_images, plan_tables
+from vae_anomaly.batch.plan import (
+    Options,
+    Output,
+    Partition,
+    ScoringModel,
+    plan_images,
+    plan_tables,
+)
 from vae_anomaly.batch.results import BadItem, read_manifest, read_quarantine, read_results
 from vae_anomaly.batch.run import RunSummary, score_images, score_tables
-from vae_anomaly.batch.settings import Options, Output, ScoringModel
 
 __all__ = [
     "BadItem",

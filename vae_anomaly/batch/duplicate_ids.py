@@ -28,24 +28,10 @@ RECORD = np.dtype([("first", "<u8"), ("second", "<u8"), ("row", "<u8")])
 
 @contextmanager
 def find_repeats(pieces: Iterable[Sequence[str | None]], folder: Path) -> Iterator[Bools]:
-    """Say of each row whether an earlier row has its id.
+    """Yield of each row of a table whether an earlier row has its id, (N,), mapped from disk.
 
-    Parameters
-    ----------
-    pieces : iterable of sequences of str or None
-        The ids of a table, in order; None has no id and repeats nothing.
-    folder : Path
-        Where the temporary files lie; they are gone when the block ends, or the process.
-
-    Yields
-    ------
-    repeated : ndarray of shape (N,), bool
-        Mapped from disk.
-
-    Raises
-    ------
-    StorageError
-        If the folder cannot be written.
+    ``pieces`` are the ids in order; None is no id and repeats nothing. The temporary files in
+    ``folder`` are gone when the block ends, or the process.
     """
     with ExitStack() as stack:
         try:

@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING
 
 from vae_anomaly.batch.histories import HistoryFile
 from vae_anomaly.batch.ledger import PartitionResult
-from vae_anomaly.batch.plan import Partition, input_digest
+from vae_anomaly.batch.plan import (
+    Output,
+    Partition,
+    ScoringModel,
+    input_digest,
+    loaded_detector,
+)
 from vae_anomaly.batch.results import Counts
-from vae_anomaly.batch.settings import Output, ScoringModel, loaded_detector
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
@@ -47,10 +52,6 @@ def score_partition(
 
     Parameters
     ----------
-    partition : Partition
-    model : ScoringModel
-    output : Output
-    progress : callable, optional
     start : HistoryFile, optional
         Of a model with entities: the histories to go on from.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,49 +39,24 @@ GAP = np.timedelta64(1, "D")
 
 @dataclass(frozen=True)
 class HistoryFile:
-    """Histories as they stood at some time, and where they lie.
+    """Histories as they stood at some time, and where they lie."""
 
-    Parameters
-    ----------
-    until : int
-        Time of the newest row in them, nanoseconds since 1970.
-    digest : str
-        SHA-256 of their content.
-    path : str, optional
-        The file; None for the model's own.
-    sha256 : str, optional
-        Of the file, where a ledger or manifest lists it.
-    own : bool
-        Whether a partition of the same output folder left it.
-    """
-
-    until: int
-    digest: str
-    path: str | None = None
-    sha256: str | None = None
-    own: bool = False
+    until: int  # time of the newest row in them, nanoseconds since 1970
+    digest: str  # SHA-256 of their content
+    path: str | None = None  # the file; None for the model's own
+    sha256: str | None = None  # of the file, where a ledger or manifest lists it
+    own: bool = False  # whether a partition of the same output folder left it
 
 
 @dataclass(frozen=True)
 class HistoryChain:
-    """The order of the partitions of a run, and the state that each begins from.
+    """The order of the partitions of a run, and the state that each begins from."""
 
-    Parameters
-    ----------
-    root : Path
-        The output folder.
-    columns : EntityColumns
-        The model's.
-    spans : dict of str to (int, int), or None
-        Oldest and newest time of each partition, by key; None where no time can be read.
-    given : tuple of HistoryFile
-        The model's own and the one asked for.
-    """
-
-    root: Path
+    root: Path  # the output folder
     columns: EntityColumns
     spans: Mapping[str, tuple[int, int] | None]
-    given: tuple[HistoryFile, ...] = field(default=())
+    """Oldest and newest time of each partition, by key; None where no time can be read."""
+    given: tuple[HistoryFile, ...] = ()  # the model's own and those asked for
 
     @classmethod
     def of(
@@ -93,14 +68,8 @@ class HistoryChain:
     ) -> HistoryChain:
         """Read the times of all partitions, and the state that was asked for.
 
-        ``entities`` are the model's own, at the end of its training.
-
-        Raises
-        ------
-        DataError
-            If there is no such state.
-        ModelRefusedError
-            If it is damaged, or of other columns.
+        ``entities`` are the model's own, at the end of its training. A state that is not there, is
+        damaged or has other columns is refused.
         """
         spans = {partition.key: _span(partition, entities) for partition in plan}
         return cls(root, entities.columns, spans, tuple(given_files(entities, state)))
@@ -117,10 +86,7 @@ class HistoryChain:
     def start_of(self, partition: Partition, rows: Mapping[str, LedgerRow]) -> HistoryFile | None:
         """Return the state that a partition goes on from; None where it has no times.
 
-        Raises
-        ------
-        DataError
-            If every state there is ends after the partition.
+        A partition that ends before every state is a DataError.
         """
         span = self.spans[partition.key]
         if span is None:
@@ -144,10 +110,7 @@ class HistoryChain:
     ) -> list[Partition]:
         """Return what is to do: what is not done, and whatever comes after a changed night.
 
-        Raises
-        ------
-        DataError
-            If a night that is not among the partitions would have to be scored again as well.
+        It is a DataError if a night outside of the plan would have to be scored again as well.
         """
         planned = self.in_order(plan)
         keys = {partition.key for partition in planned}
@@ -166,15 +129,8 @@ class HistoryChain:
 class HistoryNight:
     """One partition's features, made from the state before it, and the state after it.
 
-    Parameters
-    ----------
-    entities : EntityHistories
-        The model's own, at the end of its training.
-    partition : Partition
-    start : HistoryFile, optional
-        Where to go on from; None leaves all features missing.
-    repeated : ndarray of shape (N,), bool, optional
-        Which rows have the id of an earlier one; they are not remembered.
+    ``entities`` are the model's own, at the end of its training. No ``start`` leaves all features
+    missing. Rows that are ``repeated``, (N,), have the id of an earlier one: not remembered.
     """
 
     def __init__(
@@ -264,14 +220,9 @@ def latest_before(time_ns: int, states: Iterable[HistoryFile]) -> HistoryFile | 
 
 
 def load_state(state: HistoryFile | None, model: EntityHistories) -> EntityHistories:
-    """Return the histories of a state, checked; the model's own where it names no file.
+    """Return the histories of a state; the model's own where it names no file.
 
-    Raises
-    ------
-    DataError
-        If the file is not what the ledger lists.
-    ModelRefusedError
-        If it is damaged, or of other columns.
+    Refused are a file other than the ledger lists, a damaged one, and one of other columns.
     """
     if state is None or state.path is None:
         return model.copy()
@@ -288,15 +239,7 @@ def load_state(state: HistoryFile | None, model: EntityHistories) -> EntityHisto
 
 
 def states_of(source: str | Path, columns: EntityColumns) -> list[HistoryFile]:
-    """Return the states that a file or the output folder of a scoring run holds.
-
-    Raises
-    ------
-    DataError
-        If there is none.
-    ModelRefusedError
-        If it is damaged, or of other columns.
-    """
+    """Return the states that a file or the output folder of a scoring run holds, at least one."""
     path = Path(source)
     if path.is_file():
         return [_state(path, columns)]
@@ -335,8 +278,8 @@ def _starts(root: Path, columns: EntityColumns) -> list[HistoryFile]:
 
 
 def _state(path: Path, columns: EntityColumns) -> HistoryFile:
-    found = path.stat()
-    return _read_once(path, columns, found.st_size, found.st_mtime_ns)
+    facts = path.stat()
+    return _read_once(path, columns, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)

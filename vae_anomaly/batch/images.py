@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from vae_anomaly.arrays import Bools, Bytes, Floats32
-from vae_anomaly.batch.plan import Partition, SourceFile
-from vae_anomaly.batch.results import BadItem, Counts, write_quarantine
-from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
+from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
@@ -33,22 +32,8 @@ AT_ONCE = 32  # decoded images in memory
 LONG_SIDE = 512  # pixels of the longer side of what is drawn
 OPACITY = 0.65
 OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
-IMAGE_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-        pa.field("p_value", pa.float64(), nullable=False),
-        pa.field("is_anomaly", pa.bool_(), nullable=False),
-        pa.field("heatmap", pa.string()),
-        pa.field("mask", pa.string()),
-        pa.field("model_version", pa.string(), nullable=False),
-        pa.field("threshold", pa.float64(), nullable=False),
-    ]
-)
-
-
-Cell = str | float | bool | None
-Row = dict[str, Cell]
+IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
+Row = dict[str, str | float | bool | None]
 
 
 @dataclass(frozen=True)
@@ -70,36 +55,28 @@ def score_images(
     detector: ImageDetector,
     progress: Progress,
 ) -> tuple[Counts, list[str]]:
-    """Score a partition of images and commit its output.
-
-    Returns
-    -------
-    counts : Counts
-    files : list of str
-        What was written, below the output folder.
-    """
-    bad: list[BadItem] = []
-    root, counts = Path(output.root), Counts(bad.append)
-    part = root / output.part(partition.key)
+    """Score a partition of images and commit its output; return the names of its files as well."""
+    root, key = Path(output.root), partition.key
     for kind in DRAWN:  # of an earlier run over other images
-        shutil.rmtree(root / kind / partition.key, ignore_errors=True)
+        shutil.rmtree(root / kind / key, ignore_errors=True)
     rows: list[Row] = []
     at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large images
-    for start in range(0, len(partition.files), at_once):
-        files = partition.files[start : start + at_once]
-        scored = _score(files, detector, counts)
-        rows += [_answer(one, model, output, detector.heat_level_, partition.key) for one in scored]
-        counts.rows_in += len(files)
-        progress("images", counts.rows_in, len(partition.files))
-    counts.rows_out = len(rows)
-    counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
-    partition.check_unchanged()
-    quarantine = write_quarantine(root, partition.key, bad)
-    with replace_file(part) as temporary:
+    part = root / output.part(key)
+    with replace_file(part) as temporary, open_quarantine(root, key) as keep:
+        counts = Counts(keep)
+        for start in range(0, len(partition.files), at_once):
+            files = partition.files[start : start + at_once]
+            scored = _score(files, detector, counts)
+            rows += [_answer(one, model, output, detector.heat_level_, key) for one in scored]
+            counts.rows_in += len(files)
+            progress("images", counts.rows_in, len(partition.files))
+        partition.check_unchanged()
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         pq.write_table(table, temporary, compression="zstd")
+    counts.rows_out = len(rows)
+    counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
     drawn = [str(row[column]) for column in ("heatmap", "mask") for row in rows if row[column]]
-    return counts, [part.name, *([quarantine] if quarantine else []), *drawn]
+    return counts, [part.name, *counts.quarantine(key), *drawn]
 
 
 def _score(files: Sequence[SourceFile], detector: ImageDetector, counts: Counts) -> list[_Scored]:
@@ -161,20 +138,10 @@ def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key
 
 
 def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw a heat map over its image, on the one fixed scale of all images.
+    """Draw a heat map (h, w), in sd of held-out normals, over its image, at most 512 pixels long.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or uint16
-    heat : ndarray of shape (h, w), float32, in sd of held-out normals
-        Stretched over the image; from 0 (transparent) to 10 on the colour scale.
-    level : float
-        Regions above it are outlined.
-
-    Returns
-    -------
-    drawn : PIL.Image of mode RGB
-        At most 512 pixels on its longer side.
+    The colour scale, from 0 (transparent) to 10, is the same for all images; regions above the
+    level are outlined.
     """
     base = _shown(image)
     large = enlarge(heat[None], (base.shape[0], base.shape[1]))[0]  # (H, W)
@@ -186,17 +153,9 @@ def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Imag
 
 
 def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw where a heat map is too hot, for other programs to read.
+    """Draw where a heat map is too hot, for other programs: 255 there, 0 elsewhere.
 
-    Parameters
-    ----------
-    image, heat, level
-        As `render_overlay`.
-
-    Returns
-    -------
-    drawn : PIL.Image of mode L
-        Of the image's own size: 255 where the heat is above the level, 0 elsewhere.
+    Of one channel and the image's own size.
     """
     large = enlarge(heat[None], (image.shape[0], image.shape[1]))[0]
     return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))

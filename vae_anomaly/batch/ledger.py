@@ -11,7 +11,6 @@ import sqlite3
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from vae_anomaly.errors import StorageError
@@ -48,14 +47,12 @@ _ADD_HISTORY = "ALTER TABLE partitions ADD COLUMN history TEXT NOT NULL DEFAULT 
 _JSON = ("files", "codes", "history")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PartitionResult:
     """What scoring one partition gave.
 
     Parameters
     ----------
-    key : str
-    input_sha256 : str
     rows_in, rows_out, rows_flagged, rows_quarantined : int
         Pictures or rows; ``rows_in = rows_out + rows_quarantined``.
     output : str
@@ -64,7 +61,6 @@ class PartitionResult:
         SHA-256 of each file that was written, the output among them.
     codes : dict of str to int
         Quarantined items by reason.
-    seconds : float
     history : dict
         Of a model with entities: the states before and after, see `vae_anomaly.batch.histories`.
     """
@@ -82,32 +78,21 @@ class PartitionResult:
     history: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class LedgerRow:
-    """One partition that is done."""
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow(PartitionResult):
+    """One partition that is done: what scoring it gave, of which input and by which model."""
 
-    key: str
     kind: str
     folder: str
     input_path: str
     input_bytes: int
-    input_sha256: str
-    rows_in: int
-    rows_out: int
-    rows_flagged: int
-    rows_quarantined: int
-    output: str
     output_sha256: str
-    files: dict[str, str]
-    codes: dict[str, int]
     model_version: str
     model_digest: str
     threshold: float
     config_sha256: str
     code_version: str = __version__
     committed: float = field(default_factory=time.time)
-    seconds: float = 0.0
-    history: dict[str, Any] = field(default_factory=dict)
 
     def is_intact(self, root: Path) -> bool:
         """Say whether every file it speaks of is there, unchanged."""
@@ -118,17 +103,9 @@ class LedgerRow:
 
 
 class Ledger:
-    """The SQLite file ``ledger.sqlite`` of an output folder; use it in a ``with`` block.
+    """The SQLite file ``ledger.sqlite`` of an output folder, made where there is none yet.
 
-    Parameters
-    ----------
-    path : Path
-        Created if it does not exist.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be opened, or is no ledger.
+    Use it in a ``with`` block. One that cannot be used, or is no ledger, is a StorageError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -151,12 +128,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._database.close()
 
     def rows(self) -> dict[str, LedgerRow]:

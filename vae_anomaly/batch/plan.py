@@ -1,48 +1,50 @@
-"""Cut the input into partitions: the unit of work, of commit and of the output.
+"""What is to be done, and with what: the partitions of the input, the model and the options.
 
-A table file is a partition. Pictures are cut by folder, and folders into pieces of at most a
-thousand, sorted. The key of a partition names its output, so it follows from names alone.
+A partition is the unit of work, of commit and of the output. A table file is one. Pictures are cut
+by folder, and folders into pieces of at most a thousand, sorted. The key of a partition names its
+output, so it follows from names alone. All of it is small, frozen and picklable.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.persistence import model_digest
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import AnyDetector
+
+Source = str | Path | Sequence[str | Path]
+Kind = Literal["table", "images"]
+Which = Literal["flagged", "all", "none"]
+"""Which pictures something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
-Kind = Literal["table", "images"]
+LAYOUT_VERSION = 2
+"""Goes up when the same model and input would give other output files."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One input file as it was when the run was planned.
+    """One input file as it was when the run was planned."""
 
-    Parameters
-    ----------
-    id : str
-        A picture's id; of a table, its path below the input.
-    path : str
-        Absolute path.
-    size_bytes, mtime_ns : int
-    condition : str, optional
-        What a picture shows, for a conditional model.
-    """
-
-    id: str
-    path: str
+    id: str  # of a picture; of a table, its path below the input
+    path: str  # absolute
     size_bytes: int
     mtime_ns: int
-    condition: str | None = None
+    condition: str | None = None  # what a picture shows, for a conditional model
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,6 @@ class Partition:
     ----------
     key : str
         Names the output: ``part-<key>.parquet``.
-    kind : {"table", "images"}
     folder : str
         What it is a piece of; pieces of one folder share it.
     files : tuple of SourceFile
@@ -86,7 +87,106 @@ class Partition:
                 )
 
 
-def plan_tables(source: str | Path | Sequence[str | Path]) -> list[Partition]:
+@dataclass(frozen=True)
+class ScoringModel:
+    """The one model of a run, pinned.
+
+    Parameters
+    ----------
+    path : str
+        Verified model directory on this machine.
+    digest : str
+        SHA-256 of its list of digests.
+    kind : str
+        ``"tabular"`` or ``"image"``.
+    version : str
+        What to write into the results: ``cards/3``, or ``folder:`` and the digest's beginning.
+    threshold : float
+        Flag when the anomaly score is above.
+    device : str
+        Where it computes. No part of what makes a result out of date: scores agree.
+    """
+
+    path: str
+    digest: str
+    kind: str
+    version: str
+    threshold: float
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What else shapes the output files.
+
+    Parameters
+    ----------
+    id_column : str, optional
+        Column of a table that names a row; by default the schema's, else file and row number.
+    heatmaps, masks : {"flagged", "all", "none"}
+        Which pictures get one.
+    batch_rows : int
+        Rows read and scored at a time; it bounds the memory.
+    images_per_partition : int
+    """
+
+    id_column: str | None = None
+    heatmaps: Which = "flagged"
+    masks: Which = "flagged"
+    batch_rows: int = 8192
+    images_per_partition: int = IMAGES_PER_PARTITION
+
+    def __post_init__(self) -> None:
+        for name in ("heatmaps", "masks"):
+            if getattr(self, name) not in ("flagged", "all", "none"):
+                raise ConfigError(
+                    f"{name} is flagged, all or none; got {getattr(self, name)!r}. "
+                    "Choose one of them."
+                )
+        for name in ("batch_rows", "images_per_partition"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")
+
+    def digest(self) -> str:
+        """Return a SHA-256 of everything here and of the layout of the output."""
+        values = {**asdict(self), "layout": LAYOUT_VERSION}
+        return sha256_of(json.dumps(values, sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a partition's files go.
+
+    Parameters
+    ----------
+    root : str
+        The output folder.
+    options : Options
+    """
+
+    root: str
+    options: Options = Options()
+
+    def part(self, key: str) -> str:
+        """Return the name of the output file of a partition, below the root."""
+        return f"part-{key}.parquet"
+
+
+@lru_cache(maxsize=1)
+def loaded_detector(model: ScoringModel) -> AnyDetector:
+    """Load the model once a process; refuse a directory that has changed since the run began."""
+    from vae_anomaly.detectors import load_detector
+
+    found = model_digest(Path(model.path))
+    if found != model.digest:
+        raise ModelRefusedError(
+            f"The model in {model.path} was replaced while it was used: digest {found[:12]}, was "
+            f"{model.digest[:12]}. Start again."
+        )
+    return load_detector(model.path, device=model.device)
+
+
+def plan_tables(source: Source) -> list[Partition]:
     """Make one partition of each table file.
 
     Parameters
@@ -112,7 +212,7 @@ def plan_tables(source: str | Path | Sequence[str | Path]) -> list[Partition]:
 
 
 def plan_images(
-    source: str | Path | Sequence[str | Path],
+    source: Source,
     *,
     per_partition: int = IMAGES_PER_PARTITION,
     condition: str | None = None,
@@ -124,7 +224,6 @@ def plan_images(
     Parameters
     ----------
     source : folder, manifest, picture, or list of pictures
-    per_partition : int
     condition : str, optional
         Where each picture's condition is told: "folder" or a column of the manifest.
 
@@ -143,7 +242,12 @@ def plan_images(
         whole = PurePosixPath(root, folder).as_posix()
         for number, start in enumerate(range(0, len(items), per_partition)):
             piece = items[start : start + per_partition]
-            files = tuple(_picture(item, condition) for item in piece)
+            files = tuple(
+                _source_file(
+                    item.id, item.path, None if condition is None else condition_of(item, condition)
+                )
+                for item in piece
+            )
             partitions.append(Partition(f"{_key(whole)}-{number:04d}", "images", whole, files))
     return _distinct(partitions)
 
@@ -169,14 +273,8 @@ def _digest_of(file: SourceFile) -> str:
         return f"unreadable: {err.strerror}"  # a picture that is quarantined; a table is refused
 
 
-def _source_file(name: str, path: Path) -> SourceFile:
-    size_bytes, mtime_ns = _stat(str(path))
-    return SourceFile(name, os.path.abspath(path), size_bytes, mtime_ns)  # noqa: PTH100 - keeps links
-
-
-def _picture(item: ImageItem, condition: str | None) -> SourceFile:
-    file = _source_file(item.id, item.path)
-    return file if condition is None else replace(file, condition=condition_of(item, condition))
+def _source_file(name: str, path: Path, condition: str | None = None) -> SourceFile:
+    return SourceFile(name, os.path.abspath(path), *_stat(str(path)), condition)  # noqa: PTH100 - keeps links
 
 
 def _stat(path: str) -> tuple[int, int]:
@@ -187,7 +285,7 @@ def _stat(path: str) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns)
 
 
-def _root_name(source: str | Path | Sequence[str | Path]) -> str:
+def _root_name(source: Source) -> str:
     if not isinstance(source, str | Path):
         return "list"
     path = Path(source).absolute()

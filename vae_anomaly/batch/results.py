@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
+import pyarrow as pa
 
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition
@@ -25,26 +26,32 @@ from vae_anomaly.files import reach, replace_file, sha256_of
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-_SHOWN = (
-    "key", "kind", "folder", "input_bytes", "input_sha256", "rows_in", "rows_out", "rows_flagged",
-    "rows_quarantined", "output", "output_sha256", "files", "codes", "model_version",
-    "model_digest", "threshold", "config_sha256",
-)  # fmt: skip
+_NOT_SHOWN = {"input_path", "code_version", "committed", "seconds"}
+
+
+def output_schema(*own: pa.Field) -> pa.Schema:
+    """Return the columns of an output file; a kind of input has its own beside the common ones."""
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("score", pa.float64(), nullable=False),
+            pa.field("p_value", pa.float64(), nullable=False),
+            pa.field("is_anomaly", pa.bool_(), nullable=False),
+            *own,
+            pa.field("model_version", pa.string(), nullable=False),
+            pa.field("threshold", pa.float64(), nullable=False),
+        ]
+    )
 
 
 def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict[str, Any]:
-    """Return the manifest of an output folder as plain data.
-
-    Parameters
-    ----------
-    rows : iterable of LedgerRow
-        Everything that is done.
-    failed : mapping of str to str
-        Partitions that could not be read, with the reason.
-    """
+    """Return the manifest of an output folder: what is done, and why the rest ``failed``."""
     partitions = [
-        {name: getattr(row, name) for name in _SHOWN}
-        | ({"history": row.history} if row.history else {})
+        {
+            name: value
+            for name, value in asdict(row).items()
+            if name not in _NOT_SHOWN and (name != "history" or value)
+        }
         for row in rows
     ]
     totals = {
@@ -177,15 +184,9 @@ class BadItem:
 
 @dataclass
 class Counts:
-    """What became of a partition's items, counted while it is scored.
+    """What became of a partition's items, counted while it is scored."""
 
-    Parameters
-    ----------
-    keep : callable
-        Takes each item that was not scored.
-    """
-
-    keep: Callable[[BadItem], None]
+    keep: Callable[[BadItem], None]  # takes each item that was not scored
     rows_in: int = 0
     rows_out: int = 0
     rows_flagged: int = 0
@@ -197,6 +198,10 @@ class Counts:
         self.codes[item.code] += 1
         self.keep(item)
 
+    def quarantine(self, key: str) -> list[str]:
+        """Return the file of what was not scored, below the output folder; none without such."""
+        return [quarantine_path(key)] if self.codes else []
+
 
 def quarantine_path(key: str) -> str:
     """Return where the quarantine of a partition lies below the output folder."""
@@ -205,14 +210,9 @@ def quarantine_path(key: str) -> str:
 
 @contextmanager
 def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]:
-    """Take the items of one partition one by one, so that many of them need no memory.
+    """Yield what writes one item of a partition, so that many of them need no memory.
 
     When the block ends well the file is in its place; without items an older one is removed.
-
-    Yields
-    ------
-    keep : callable
-        Writes one item.
     """
     target = root / quarantine_path(key)
     file: TextIO | None = None
@@ -230,28 +230,13 @@ def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]
         target.unlink(missing_ok=True)
 
 
-def write_quarantine(root: Path, key: str, items: Iterable[BadItem]) -> str | None:
-    """Write the items of one partition; without items remove an older file.
-
-    Returns
-    -------
-    path : str or None
-        Below ``root``; None if there was nothing to write.
-    """
-    with open_quarantine(root, key) as keep:
-        for item in items:
-            keep(item)
-    name = quarantine_path(key)
-    return name if (root / name).is_file() else None
-
-
 def read_quarantine(path: Path) -> list[BadItem]:
     """Read one quarantine file.
 
     Raises
     ------
     DataError
-        If a line is not what `write_quarantine` wrote.
+        If a line is no item of a quarantine.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -10,9 +10,10 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,9 +22,19 @@ from filelock import FileLock, Timeout
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
-from vae_anomaly.batch.plan import Partition, input_digest, plan_images, plan_tables
+from vae_anomaly.batch.plan import (
+    Options,
+    Output,
+    Partition,
+    ScoringModel,
+    Source,
+    Which,
+    input_digest,
+    loaded_detector,
+    plan_images,
+    plan_tables,
+)
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
-from vae_anomaly.batch.settings import Options, Output, ScoringModel, Which, loaded_detector
 from vae_anomaly.batch.tables import check_table
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.devices import check_workers, device_name
@@ -40,7 +51,6 @@ from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve
 
-Source = str | Path | Sequence[str | Path]
 logger = logging.getLogger(__name__)
 
 
@@ -54,15 +64,12 @@ class RunSummary:
         How many there are, and how many of them were done already.
     rows_in, rows_out, flagged, quarantined : int
         Rows or pictures.
-    codes : dict of str to int
-        Quarantined items by reason.
-    out : Path
-        The output folder.
-    model_version, model_digest : str
     threshold : float
         Bound on the anomaly score.
     seconds : float
         Wall time of this run.
+    codes : dict of str to int
+        Quarantined items by reason.
     """
 
     partitions: int
@@ -131,10 +138,6 @@ def score_tables(
     progress : callable, optional
         Called as ``progress("rows", done, 0)`` and ``progress("partitions", done, total)``.
 
-    Returns
-    -------
-    summary : RunSummary
-
     Raises
     ------
     SchemaError
@@ -197,10 +200,6 @@ def score_images(
     max_bad_fraction, workers, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
 
-    Returns
-    -------
-    summary : RunSummary
-
     Raises
     ------
     DataError, ModelRefusedError, TooManyBadItemsError, LockedError, StorageError
@@ -242,13 +241,8 @@ def _pinned(resolved: ResolvedModel, kind: str) -> ScoringModel:
             f"scored. Give a model of {thing}, or use the other `score` command."
         )
     threshold = read_model(resolved.path).threshold or {}
-    return ScoringModel(
-        str(resolved.path),
-        resolved.digest,
-        resolved.kind,
-        resolved.label,
-        float(threshold["value"]),
-    )
+    bound = float(threshold["value"])
+    return ScoringModel(str(resolved.path), resolved.digest, kind, resolved.label, bound)
 
 
 # ------------------------------------------------------------------ one run
@@ -346,7 +340,11 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         job.log("removed", temporary_files=stale)
     reach("stale-removed")
     rows = ledger.rows()
-    todo = _not_done(plan, rows, job)
+
+    def is_done(partition: Partition) -> bool:
+        return _is_done(partition, rows, job)
+
+    todo = job.chain.todo(plan, rows, is_done) if job.chain else list(filterfalse(is_done, plan))
     changed = [partition.key for partition in todo if partition.key in rows]
     if changed:
         (root / MANIFEST).unlink(missing_ok=True)
@@ -356,19 +354,10 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     return todo
 
 
-def _not_done(plan: list[Partition], rows: Mapping[str, LedgerRow], job: _Job) -> list[Partition]:
-    if job.chain is None:
-        return [partition for partition in plan if not _is_done(partition, rows, job)]
-    return job.chain.todo(plan, rows, lambda partition: _is_done(partition, rows, job))
-
-
 def _is_done(partition: Partition, rows: Mapping[str, LedgerRow], job: _Job) -> bool:
     """Say whether a partition's output stands: same input, model, threshold, options, and intact.
 
-    Raises
-    ------
-    ConfigError
-        If the output is another input's, which would be lost.
+    Output of another input, which would be lost, is a ConfigError.
     """
     row = rows.get(partition.key)
     if row is None:
@@ -419,26 +408,16 @@ def _engine(
 
 def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> LedgerRow:
     return LedgerRow(
-        key=partition.key,
+        **vars(result),
         kind=partition.kind,
         folder=partition.folder,
         input_path=_input_path(partition),
         input_bytes=partition.size_bytes,
-        input_sha256=result.input_sha256,
-        rows_in=result.rows_in,
-        rows_out=result.rows_out,
-        rows_flagged=result.rows_flagged,
-        rows_quarantined=result.rows_quarantined,
-        output=result.output,
         output_sha256=result.files[result.output],
-        files=result.files,
-        codes=result.codes,
         model_version=job.model.version,
         model_digest=job.model.digest,
         threshold=job.model.threshold,
         config_sha256=job.output.options.digest(),
-        seconds=result.seconds,
-        history=result.history,
     )
 
 

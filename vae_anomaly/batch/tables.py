@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,8 @@ import pyarrow.parquet as pq
 from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
-from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, quarantine_path
-from vae_anomaly.batch.settings import Output, ScoringModel
+from vae_anomaly.batch.plan import Output, Partition, ScoringModel
+from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.detectors.judged import judge_rows, row_faults
 from vae_anomaly.errors import SchemaError
@@ -29,28 +29,14 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
 
 N_REASONS = 3
-TABLE_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-        pa.field("p_value", pa.float64(), nullable=False),
-        pa.field("is_anomaly", pa.bool_(), nullable=False),
-        *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1)),
-        pa.field("model_version", pa.string(), nullable=False),
-        pa.field("threshold", pa.float64(), nullable=False),
-    ]
+TABLE_SCHEMA = output_schema(
+    *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1))
 )
 CHECK_ROWS = 1000
 
 
 def check_table(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
-    """Refuse a table whose columns are not the model's, from its first rows.
-
-    Raises
-    ------
-    SchemaError
-        Names the file and every wrong column.
-    """
+    """Refuse a table whose columns are not the model's, from its first rows: a SchemaError."""
     file = partition.files[0]
     frame = next(iter_batches(file.path, CHECK_ROWS))
     entities = detector.entities_
@@ -76,11 +62,7 @@ def score_table(
 ) -> tuple[Counts, list[str]]:
     """Score a table file and commit its output, and the histories after it where there are any.
 
-    Returns
-    -------
-    counts : Counts
-    files : list of str
-        What was written, below the output folder.
+    Returns the counts, and the names of what was written below the output folder.
     """
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
@@ -92,7 +74,9 @@ def score_table(
         open_quarantine(root, partition.key) as keep,
     ):
         counts = Counts(keep)
-        night = _night(detector, partition, start, ids)
+        night = None
+        if detector.entities_ is not None:
+            night = HistoryNight(detector.entities_, partition, start, ids.repeated)
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
             for frame in iter_batches(path, batch_rows):
                 rows = frame if night is None else night.extend(frame)
@@ -101,34 +85,16 @@ def score_table(
         partition.check_unchanged()
         states = [] if night is None else night.write(root)
     counts.history = {} if night is None else night.record
-    quarantine = [quarantine_path(partition.key)] if counts.codes else []
-    return counts, [part.name, *quarantine, *states]
+    return counts, [part.name, *counts.quarantine(partition.key), *states]
 
 
-def _night(
-    detector: TableDetector, partition: Partition, start: HistoryFile | None, ids: _Ids
-) -> HistoryNight | None:
-    """Return what gives rows their entities' past; None for a model without entities."""
-    if detector.entities_ is None:
-        return None
-    return HistoryNight(detector.entities_, partition, start, ids.repeated)
-
-
+@dataclass(frozen=True)
 class _Ids:
-    """Name rows, and find those whose name is missing or was seen before.
+    """Name the rows of a table, and find those whose name is missing or was seen before."""
 
-    Parameters
-    ----------
-    name : str
-        Of the table.
-    column : str or None
-        Which names the rows; None numbers them.
-    repeated : ndarray of shape (N,), bool, or None
-        Whether an earlier row has a row's id.
-    """
-
-    def __init__(self, name: str, column: str | None, repeated: Bools | None) -> None:
-        self.name, self.column, self.repeated = name, column, repeated
+    name: str  # of the table
+    column: str | None = None  # that names the rows; None numbers them
+    repeated: Bools | None = None  # (N,), whether an earlier row has a row's id
 
     def of(self, frame: pd.DataFrame) -> list[str | None]:
         """Return the id of each row, None where it has none."""
@@ -150,7 +116,7 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
     """Look through the ids of a table before it is scored."""
     file = partition.files[0]
     if column is None:
-        yield _Ids(file.id, None, None)
+        yield _Ids(file.id)
         return
     pieces = (_texts(frame[column]) for frame in iter_batches(file.path, batch_rows, [column]))
     with find_repeats(pieces, root) as repeated:
