@@ -18,9 +18,8 @@ from vae_anomaly.detectors.images.networks import members as image_members
 from vae_anomaly.detectors.images.settings import PRESETS as IMAGE_PRESETS
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.parameters import IMAGE, PRESETS, TABULAR, OneOf, faults_of, reference
-from vae_anomaly.detectors.tabular.members import MEMBERS
+from vae_anomaly.detectors.tabular.settings import MEMBERS, TableSettings
 from vae_anomaly.detectors.tabular.settings import PRESETS as TABULAR_PRESETS
-from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.errors import ConfigError
 
 PAGE = Path(__file__).parents[2] / "docs" / "parameters.md"

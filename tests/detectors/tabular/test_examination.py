@@ -11,7 +11,7 @@ import pytest
 from vae_anomaly import load_detector
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
+from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.network import StackedNetwork
 
 QUICK = {"max_steps": 30, "hidden": 16, "random_state": 0}

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from vae_anomaly import load_detector
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-from vae_anomaly.detectors.tabular.members import MEMBERS
+from vae_anomaly.detectors.tabular.settings import MEMBERS
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model, write_model
 

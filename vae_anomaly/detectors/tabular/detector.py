@@ -46,9 +46,7 @@ from vae_anomaly.detectors.tabular.latents import (
     generated,
     training_latents,
 )
-from vae_anomaly.detectors.tabular.members import Score
 from vae_anomaly.detectors.tabular.model import TabularModel
-from vae_anomaly.detectors.tabular.parameters import check_parameters
 from vae_anomaly.detectors.tabular.reasons import reasons
 from vae_anomaly.detectors.tabular.saved import (
     arrays_of,
@@ -57,7 +55,7 @@ from vae_anomaly.detectors.tabular.saved import (
     model_from,
     weights_of,
 )
-from vae_anomaly.detectors.tabular.settings import TableSettings
+from vae_anomaly.detectors.tabular.settings import Score, TableSettings, check_parameters
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration

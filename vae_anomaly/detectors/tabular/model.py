@@ -22,9 +22,9 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
-from vae_anomaly.detectors.tabular.members import Score
-from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory, Neighbours
+from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory, Neighbours
 from vae_anomaly.detectors.tabular.network import RowNetwork
+from vae_anomaly.detectors.tabular.settings import Score
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import TermSurprise
 

@@ -18,7 +18,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import make_view
-from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
+from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
 from vae_anomaly.detectors.tabular.network import build_network
 from vae_anomaly.persistence import DetectorState

@@ -37,17 +37,16 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     Feature,
     NumericColumn,
 )
-from vae_anomaly.detectors.tabular.encode.timestamps import (
-    TimestampColumn,
-    days_between,
-    encoder_from_dict,
-)
+from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn, days_between
 from vae_anomaly.errors import DataError, NotEnoughDataError
 from vae_anomaly.state import Json
 
 logger = logging.getLogger(__name__)
 
 MAX_TIMESTAMP_PAIRS = 6
+KINDS: dict[str, type[ColumnEncoder]] = {
+    encoder.kind: encoder for encoder in (NumericColumn, CategoricalColumn, TimestampColumn)
+}
 
 
 class ColumnLike(Protocol):
@@ -284,11 +283,8 @@ class TableEncoder:
     @classmethod
     def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
-        return cls(
-            [encoder_from_dict(column) for column in state["columns"]],
-            [(a, b) for a, b in state["pairs"]],
-            state["dropped"],
-        )
+        columns = [KINDS[column["kind"]].from_dict(column) for column in state["columns"]]
+        return cls(columns, state["pairs"], state["dropped"])
 
 
 def _is_constant(cells: pd.Series) -> bool:

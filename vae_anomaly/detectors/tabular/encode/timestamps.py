@@ -12,14 +12,11 @@ from vae_anomaly.arrays import AnyArray, Floats, Ints, Times
 from vae_anomaly.detectors.tabular.encode.columns import (
     GAP_SHARE,
     MATCH,
-    CategoricalColumn,
     ColumnEncoder,
     Encoded,
     Feature,
-    NumericColumn,
     Series,
 )
-from vae_anomaly.state import Json
 
 DAY_S = 86_400.0
 
@@ -127,12 +124,6 @@ def days_between(frame: pd.DataFrame, first: TimestampColumn, second: TimestampC
     difference = _seconds(frame[second.name]) - _seconds(frame[first.name])
     usual = second.fill_s - first.fill_s
     return np.asarray(np.where(np.isnan(difference), usual, difference) / DAY_S)
-
-
-def encoder_from_dict(state: Json) -> ColumnEncoder:
-    """Make any column's encoder from what its `to_dict` returned."""
-    kinds: tuple[type[ColumnEncoder], ...] = (NumericColumn, CategoricalColumn, TimestampColumn)
-    return {cls.kind: cls for cls in kinds}[state["kind"]].from_dict(state)
 
 
 def _weekday(seconds: Floats) -> Floats:

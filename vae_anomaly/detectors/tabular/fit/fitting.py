@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import find_condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.examination import TableExamination
+from vae_anomaly.detectors.tabular.exemplars import NEAREST
 from vae_anomaly.detectors.tabular.fit.collapse import latent_health
 from vae_anomaly.detectors.tabular.fit.folds import Fold, held_out_groups, only_used, plan_rows
 from vae_anomaly.detectors.tabular.fit.memories import (
@@ -44,7 +45,6 @@ from vae_anomaly.detectors.tabular.fit.trimming import (
     usual_scores,
 )
 from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
-from vae_anomaly.detectors.tabular.memory.exemplars import NEAREST
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
 from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of, targets_of
 from vae_anomaly.detectors.tabular.settings import TableSettings

@@ -1,12 +1,24 @@
 """The memory of a view: which rows it is made of, and what is usual beside them.
 
 It is made of the training rows themselves, or of a summary of more of them. Where a table has more
-rows than the networks are trained on, the memory is chosen from up to
-`MAX_MEMORY_ROWS` of them (`vae_anomaly.detectors.tabular.memory.coreset`). Chosen exemplars lie
-apart from each other, so what they see of each other does not tell what a new row sees. Hence a
-tenth of the rows is kept out of the memory and tells what is usual for each term. Held-out rows are
-in neither part. Where no row would be left over, the memory is a uniform draw and measures itself,
-row by row.
+rows than the networks are trained on, the memory is chosen from up to `MAX_MEMORY_ROWS` of them.
+Chosen exemplars lie apart from each other, so what they see of each other does not tell what a new
+row sees. Hence a tenth of the rows is kept out of the memory and tells what is usual for each term.
+Held-out rows are in neither part. Where no row would be left over, the memory is a uniform draw and
+measures itself, row by row.
+
+A uniform draw spends the memory where rows are densest, where one exemplar would do for hundreds,
+and misses what is rare. In a summary the first exemplars are a uniform draw; each further one is
+drawn with a probability that grows with its squared distance to the exemplars before it. So rare
+kinds of normal rows are kept and dense regions thinned out, and `ExemplarMemory.weigh` counts how
+many rows each exemplar stands for. Exemplars are drawn in rounds: those of one round do not see
+each other.
+
+References
+----------
+Arthur and Vassilvitskii, k-means++: The Advantages of Careful Seeding, 2007 (squared distances).
+Bahmani et al., Scalable K-Means++, 2012 (rounds).
+Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006 (keys).
 """
 
 from __future__ import annotations
@@ -14,13 +26,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from vae_anomaly.arrays import Bools, Floats32, Ints
+from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.views import View
+from vae_anomaly.detectors.tabular.exemplars import N_GROUPS, NEAREST, ExemplarMemory
 from vae_anomaly.detectors.tabular.fit.folds import Fold, draw_rows
-from vae_anomaly.detectors.tabular.memory.coreset import choose_exemplars
-from vae_anomaly.detectors.tabular.memory.exemplars import N_GROUPS, NEAREST, ExemplarMemory
 from vae_anomaly.detectors.tabular.model import ViewModel
 from vae_anomaly.detectors.tabular.network import RowNetwork, encode_rows
 from vae_anomaly.scoring.fusion import TermSurprise
@@ -32,6 +44,9 @@ FRESH_SHARE = 0.1
 MAX_FRESH = 5_000
 SPREAD_FLOOR = 0.03
 EVEN_SHARE = 2  # of the exemplars in latent space every second is a uniform draw
+ROUND = 512  # exemplars drawn before distances are measured anew
+BLOCK = 2_048  # rows measured at a time: their products stay in the processor's cache
+NOISE = 1e-5  # of a squared norm, under which a squared distance from products is rounding
 
 
 @dataclass(frozen=True)
@@ -196,3 +211,45 @@ def _chosen(viewed: Floats32, sizes: tuple[int, int], seed: int | None) -> Ints:
     chosen = choose_exemplars(viewed, n_data, n_even, rng)
     middle, rest = chosen[n_even:n_latent], chosen[n_latent:]
     return np.concatenate([chosen[:n_even], rng.permutation(middle), rng.permutation(rest)])
+
+
+def choose_exemplars(rows: Floats32, n: int, n_even: int, rng: np.random.Generator) -> Ints:
+    """Return the places of n rows that together lie near all others, (n,), rows (N, D) at random.
+
+    The first ``n_even``, at least 1, are 0, 1, 2, ...: a uniform draw. Every beginning of the rest
+    is a summary as well.
+    """
+    centred = torch.from_numpy(rows - rows.mean(axis=0))
+    norm = centred.square().sum(1)
+    apart = torch.full((len(rows),), torch.inf)
+    rounds = [np.arange(n_even)]
+    while (left := n - sum(map(len, rounds))) > 0:
+        _bring_nearer(apart, centred, norm, torch.from_numpy(rounds[-1]))
+        taken = np.concatenate(rounds)
+        rounds.append(_draw(apart.double().numpy(), taken, min(left, ROUND), rng))
+    return np.concatenate(rounds)
+
+
+def _bring_nearer(
+    apart: torch.Tensor, rows: torch.Tensor, norm: torch.Tensor, new: torch.Tensor
+) -> None:
+    """Lower each row's squared distance to its nearest exemplar where a new one is nearer."""
+    exemplars = rows[new]
+    table = torch.cat([exemplars.T, -0.5 * norm[new][None, :]])  # x . e - |e|^2 / 2
+    ones = torch.ones(BLOCK, 1)
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        best = (torch.cat([rows[part], ones[: len(rows[part])]], dim=1) @ table).amax(1)
+        squared = norm[part] - 2.0 * best
+        squared[squared < NOISE * norm[part]] = 0.0
+        apart[part] = torch.minimum(apart[part], squared)
+
+
+def _draw(squared: Floats, taken: Ints, n: int, rng: np.random.Generator) -> Ints:
+    """Draw n rows with probability proportional to their squared distance, never one twice.
+
+    Rows at distance 0 come last, in any order.
+    """
+    keys = np.log(np.maximum(squared, 1e-300)) + rng.gumbel(size=len(squared))
+    keys[taken] = -np.inf
+    return np.argpartition(-keys, n - 1)[:n]

@@ -1,9 +1,13 @@
-"""Train the networks of all folds and views side by side."""
+"""Train the networks of all folds and views: in one stacked loop, or one after another.
+
+Members of the family that cannot be stacked train alone, one network a fold and view.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -15,17 +19,26 @@ from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncode
 from vae_anomaly.detectors.tabular.encode.views import View, make_view
 from vae_anomaly.detectors.tabular.fit.collapse import forewarn
 from vae_anomaly.detectors.tabular.fit.folds import Fold
-from vae_anomaly.detectors.tabular.fit.one_by_one import train_alone
-from vae_anomaly.detectors.tabular.fit.training import ColumnMask, training_config
-from vae_anomaly.detectors.tabular.network import RowNetwork, StackedNetwork, targets_of
+from vae_anomaly.detectors.tabular.network import (
+    FamilyNetwork,
+    RowNetwork,
+    StackedNetwork,
+    targets_of,
+)
 from vae_anomaly.detectors.tabular.settings import TableSettings
-from vae_anomaly.progress import Progress
+from vae_anomaly.progress import Progress, null_progress, part_of
+from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.noise import GaussianNoise
+from vae_anomaly.vae.priors import VampPrior
 from vae_anomaly.vae.stacked import EnsembleGroup, EnsembleVAE, TargetLayout
-from vae_anomaly.vae.training import History, fit_vae
+from vae_anomaly.vae.training import History, TrainingConfig, fit_vae
+from vae_anomaly.vae.training.loop import Corruption
 
 MAX_FEATURES_WITH_MASK = 100  # wider inputs are not doubled
 DISCRETE_SHARE = 0.5
+MASKED_ROWS = 0.5
+LARGEST_MASK = 0.8
+N_COMPONENTS = 20  # of a learned prior
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,58 @@ def prepare(
     return PreparedFold(fold, own, fitted, conditions, table)
 
 
+class ColumnMask:
+    """Hide random columns from the encoder: half of the rows lose up to 80 % of theirs.
+
+    All features of a column are hidden together. With ``sees_mask`` the encoder is told what is
+    hidden; the column ``shown`` never is.
+    """
+
+    def __init__(self, encoder: TableEncoder, *, sees_mask: bool, shown: int | None = None) -> None:
+        self.shown = shown
+        self.n_columns, self.sees_mask = len(encoder.columns), sees_mask
+        owners = [feature.owners for feature in encoder.features]
+        self.first = torch.tensor([owner[0] for owner in owners])
+        self.last = torch.tensor([owner[-1] for owner in owners])
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return rows (N, K, D) with hidden features 0, and with the mask where it is seen."""
+        n = len(x)
+        masked = torch.rand(n, 1, generator=generator) < MASKED_ROWS
+        rate = torch.rand(n, 1, generator=generator) * LARGEST_MASK * masked
+        hidden = torch.rand(n, self.n_columns, generator=generator) < rate
+        if self.shown is not None:
+            hidden[:, self.shown] = False
+        lost = (hidden[:, self.first] | hidden[:, self.last]).unsqueeze(1)  # (N, 1, D)
+        kept = torch.where(lost, torch.zeros(()), x)
+        return torch.cat([kept, lost.expand_as(x).float()], dim=-1) if self.sees_mask else kept
+
+
+def training_config(n_rows: int, n_features: int, settings: TableSettings) -> TrainingConfig:
+    """Return how long and how fast the networks of one detector train."""
+    batch = 64 if n_features > 200 else 128
+    steps = settings.max_steps
+    if steps is None:
+        longest = 250 if n_features > 400 else 300
+        steps = int(np.clip(60 * n_rows / batch, 250, longest))
+    return TrainingConfig(
+        max_steps=steps,
+        batch_size=batch,
+        lr=4e-3,
+        weight_decay=1e-3,
+        lr_warmup_steps=min(30, steps // 2),
+        lr_schedule="cosine",
+        beta=settings.kl_weight,
+        kl_schedule="linear",
+        kl_warmup_steps=steps // 5,
+        clip_norm=10.0,
+        patience=2,
+        eval_every=max(1, min(50, steps)),
+        min_steps=steps // 2,
+        random_state=settings.seed,
+    )
+
+
 def train_networks(
     prepared: Sequence[PreparedFold],
     typed: bool,
@@ -87,15 +152,7 @@ def train_networks(
         forewarn(rows, settings.kl_weight, settings.latents(rows.shape[1]))
     if settings.member.stacked:
         return _train_stacked(prepared, typed, settings, progress)
-    n_views = len(settings.views)
-    jobs = [
-        (one.viewed(place), one.fold, one.conditions[place])
-        for one in prepared
-        for place in range(n_views)
-    ]
-    networks, history = train_alone(prepared[0].encoder, jobs, column, settings, progress)
-    starts = range(0, len(networks), n_views)
-    return [list(networks[start : start + n_views]) for start in starts], history
+    return _train_alone(prepared, column, settings, progress or null_progress)
 
 
 def _train_stacked(
@@ -224,3 +281,92 @@ def _member_weights(rows: Sequence[Ints], n: int, n_views: int) -> torch.Tensor:
 def _unit_mean(weights: torch.Tensor) -> torch.Tensor:
     """Scale each member's weights to mean 1, so that means over rows are means over its rows."""
     return weights / weights.mean(dim=0, keepdim=True)
+
+
+def _train_alone(
+    prepared: Sequence[PreparedFold],
+    column: int | None,
+    settings: TableSettings,
+    tell: Progress,
+) -> tuple[list[list[RowNetwork]], History]:
+    """Train one network after another; return them fold by fold, view by view."""
+    hide = ColumnMask(prepared[0].encoder, sees_mask=False, shown=column)
+
+    def mask(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return hide(x.unsqueeze(1), generator).squeeze(1)
+
+    n_views, networks, histories = len(settings.views), [], []
+    jobs = [(one, place) for one in prepared for place in range(n_views)]
+    for number, (one, place) in enumerate(jobs):
+        rows, own = one.viewed(place), replace(settings, seed=settings.seed + number)
+        network = _network(rows[one.fold.train], one.conditions[place], own)
+        report = part_of(tell, number, len(jobs))
+        histories.append(_fit(network, rows, one.fold, mask, settings, report))
+        networks.append(network)
+    starts = range(0, len(networks), n_views)
+    return [list(networks[start : start + n_views]) for start in starts], _joined(histories)
+
+
+def _network(rows: Floats32, condition: Condition | None, settings: TableSettings) -> FamilyNetwork:
+    """Build a network for rows of training."""
+    own = set() if condition is None else {int(j) for j in condition.own}
+    asked = tuple(j for j in range(rows.shape[1]) if j not in own)
+    told = () if condition is None else condition.levels
+    member = settings.member
+    description = ModelDescription(
+        member.kind,
+        (len(asked),),
+        latent_dim=settings.latents(len(asked)),
+        hidden=(settings.hidden, settings.hidden),
+        prior=member.prior,
+        n_conditions=len(told),
+        n_components=min(N_COMPONENTS, len(rows)),
+        linear_skip=True,
+        activation="silu",
+    )
+    scale = 1.0 if condition is None else condition.told_scale
+    network = FamilyNetwork(description, asked, told, scale, settings.seed)
+    prior = network.model.prior
+    if isinstance(prior, VampPrior):
+        prior.pseudo_inputs.data.copy_(
+            torch.from_numpy(rows[: description.n_components][:, list(asked)])
+        )
+    return network
+
+
+def _fit(
+    network: FamilyNetwork,
+    rows: Floats32,
+    fold: Fold,
+    mask: Corruption,
+    settings: TableSettings,
+    progress: Progress,
+) -> History:
+    x = torch.from_numpy(rows)
+    target = x[:, network.asked]
+    train, check = torch.from_numpy(fold.train), torch.from_numpy(fold.validation)
+    return fit_vae(
+        network,
+        x[train],
+        target=target[train],
+        validation=x[check],
+        validation_target=target[check],
+        config=training_config(len(train), rows.shape[1], settings),
+        corruption=mask,
+        progress=progress,
+    )
+
+
+def _joined(histories: Sequence[History]) -> History:
+    """Average the records of several runs; a run that stopped early is left out from there.
+
+    The best step is that of the first.
+    """
+    longest = max(histories, key=lambda history: len(history.records))
+    records = []
+    for place, pattern in enumerate(longest.records):
+        there = [h.records[place] for h in histories if len(h.records) > place]
+        mean = {k: float(np.mean([r.get(k, nan) for r in there])) for k in pattern}
+        records.append({**mean, "step": pattern["step"]})
+    stopped = all(history.stopped_early for history in histories)
+    return History(records, histories[0].best_step, stopped)

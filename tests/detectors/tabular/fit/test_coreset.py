@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.detectors.tabular.memory.coreset import choose_exemplars
-from vae_anomaly.detectors.tabular.memory.exemplars import ExemplarMemory
+from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
+from vae_anomaly.detectors.tabular.fit.memories import choose_exemplars
 
 
 def with_rare_kinds(rng, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,1 +1,0 @@
-"""The normal rows that a new row is compared with, and the search among them."""
