@@ -36,16 +36,10 @@ Examination = TypeVar("Examination", "ViewExamination", "TableExamination")
 
 @dataclass(frozen=True)
 class ViewExamination:
-    """What one view finds about N rows.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (N, D), float64
-        Encoded rows.
-    """
+    """What one view finds about N rows."""
 
     model: ViewModel
-    numbers: Floats
+    numbers: Floats  # (N, D), encoded rows
 
     @cached_property
     def viewed(self) -> Floats32:
@@ -74,15 +68,10 @@ class ViewExamination:
 
 @dataclass(frozen=True)
 class TableExamination:
-    """What a model finds about N rows.
-
-    Parameters
-    ----------
-    frame : DataFrame of N typed rows
-    """
+    """What a model finds about N rows."""
 
     model: TabularModel
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # of typed rows
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -160,10 +149,7 @@ class TableExamination:
         return self.model.scale(self.unscaled_score, self.model.condition_codes(self.table))
 
     def take(self, rows: Ints) -> TableExamination:
-        """Return what is known of some rows, by their places.
-
-        Their answers are those of all rows, to the last bit.
-        """
+        """Return what is known of some rows, by their places: the same answers to the last bit."""
         return _informed(TableExamination(self.model, self.frame.iloc[rows]), self, rows)
 
     def evidence_table(self) -> pd.DataFrame:

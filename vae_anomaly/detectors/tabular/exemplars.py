@@ -58,17 +58,10 @@ PLACE_BITS = (1 << 29) - 1
 
 @dataclass(frozen=True)
 class Projection:
-    """Principal directions of the exemplars.
+    """Principal directions of the exemplars."""
 
-    Parameters
-    ----------
-    center : ndarray of shape (D,), float32
-    basis : ndarray of shape (D, P), float32, or None
-        Orthonormal columns; None keeps all dimensions.
-    """
-
-    center: Floats32
-    basis: Floats32 | None
+    center: Floats32  # (D,)
+    basis: Floats32 | None  # (D, P), orthonormal columns; None keeps all dimensions
 
     @classmethod
     def fit(cls, vectors: Floats32, n_components: int) -> Self:
@@ -91,17 +84,10 @@ class Projection:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The k nearest exemplars of each row, nearest first.
+    """The k nearest exemplars of each row, nearest first."""
 
-    Parameters
-    ----------
-    distance : ndarray of shape (N, k), float64
-    index : ndarray of shape (N, k), int64
-        Which exemplar.
-    """
-
-    distance: Floats
-    index: Ints
+    distance: Floats  # (N, k)
+    index: Ints  # (N, k), which exemplar
 
     def take(self, rows: Ints) -> Neighbours:
         """Return those of some rows."""
@@ -158,21 +144,16 @@ class ExemplarMemory:
     scale : ndarray of shape (M,), float64
         Each exemplar's own mean distance to its 5 nearest others.
     n_groups : int
-        Groups of the search where there are more than 512 exemplars.
+        Of the search where there are more than 512 exemplars; fewer miss a neighbour more often.
     nearest : int
         Exemplars in the gap, at most 5; rows where the exemplars have weights.
     weights : ndarray of shape (M,), float64, optional
         Rows that each exemplar stands for, at least 1; left out, one each.
     n_even : int, optional
         The first exemplars, so many, are a uniform draw; left out, all are.
-
-    Attributes
-    ----------
-    own_gap, own_local : ndarray of shape (M,), float64
-        Leave-one-out statistics of the exemplars; only after `fit`.
     """
 
-    own_gap: Floats
+    own_gap: Floats  # leave-one-out statistics of the exemplars, (M,); only after `fit`
     own_local: Floats
 
     def __init__(
@@ -201,18 +182,9 @@ class ExemplarMemory:
         n_groups: int = N_GROUPS,
         nearest: int = NEAREST,
     ) -> Self:
-        """Remember exemplars and measure each against the others.
+        """Remember exemplars (M, D), in random order, and measure each against the others.
 
-        Parameters
-        ----------
-        vectors : ndarray of shape (M, D), float32, M >= 3
-            In random order.
-        groups : ndarray of shape (M,), int64, optional
-            Exemplars of one group are not neighbours of each other here.
-        n_groups : int
-            Fewer are faster and miss a neighbour more often.
-        nearest : int
-            Exemplars in the gap, at most 5.
+        Exemplars of one group are not neighbours of each other here.
 
         Raises
         ------
@@ -245,32 +217,16 @@ class ExemplarMemory:
         return len(self.vectors) if self.weights is None else round(float(self.weights.sum()))
 
     def weigh(self, rows: Floats32, n_even: int) -> None:
-        """Count for each exemplar the rows that it is the nearest of.
+        """Count for each exemplar the rows, of those it was chosen from, that it is the nearest of.
 
-        Parameters
-        ----------
-        rows : ndarray of shape (N, D), float32
-            That the exemplars were chosen from.
-        n_even : int
-            The first exemplars, so many, are a uniform draw.
+        The first exemplars, ``n_even``, are a uniform draw.
         """
         nearest = self.search(rows, 1).index[:, 0]
         counts = np.bincount(nearest, minlength=len(self.vectors))
         self.weights, self.n_even = np.maximum(counts, 1).astype(np.float64), n_even
 
     def search(self, queries: Floats32, k: int = LOCAL) -> Neighbours:
-        """Find the k nearest exemplars of each row.
-
-        Parameters
-        ----------
-        queries : ndarray of shape (N, D), float32
-        k : int
-            At most the number of exemplars.
-
-        Returns
-        -------
-        neighbours : Neighbours
-        """
+        """Find the k nearest exemplars of each row (N, D), or all where they are fewer."""
         return self._search(queries, min(k, len(self.vectors)))
 
     def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
@@ -407,12 +363,7 @@ def _largest(values: Floats32, k: int, keys: Floats) -> Ints:
     Doubles made of singles have 29 bits to spare, which take the place of each value. Then numpy's
     sort of plain numbers does it, eight times as fast as a sort that moves places along. Rows with
     equal values are left to `torch.topk`, so that the choice between these is one and the same.
-
-    Parameters
-    ----------
-    values : ndarray of shape (CHUNK, G), float32
-    keys : ndarray of shape (CHUNK, G), float64
-        Is written over.
+    Both arrays are (CHUNK, G); the keys are written over.
     """
     keys[:] = values
     bits = keys.view(np.int64)

@@ -142,18 +142,10 @@ def _target_ownership(examination: TableExamination) -> Floats:
 
 
 def distance_shares(rows: Floats, exemplars: Floats) -> Floats:
-    """Split the mean distance to the nearest exemplars over the features.
+    """Split the mean distance to the nearest exemplars (N, k, D) over the features.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (N, D)
-    exemplars : ndarray of shape (N, k, D)
-        The k nearest of each row.
-
-    Returns
-    -------
-    shares : ndarray of shape (N, D), float64, >= 0
-        Sum to 1 in each row; equal where a row is its own neighbour in everything.
+    The shares (N, D) are at least 0 and sum to 1 in each row; equal where a row is its own
+    neighbour in everything.
     """
     squared = np.square(rows[:, None, :] - exemplars)  # (N, k, D)
     distance = np.sqrt(squared.sum(axis=2, keepdims=True))
@@ -162,17 +154,9 @@ def distance_shares(rows: Floats, exemplars: Floats) -> Floats:
 
 
 def excess_shares(values: Floats, typical: Floats) -> Floats:
-    """Split by how far each non-negative part exceeds what is typical of it.
+    """Split by how far each non-negative part (N, D) exceeds what is typical of it, (D,).
 
-    Parameters
-    ----------
-    values : ndarray of shape (N, D)
-    typical : ndarray of shape (D,)
-
-    Returns
-    -------
-    shares : ndarray of shape (N, D), float64, >= 0
-        Sum to 1 in each row; equal where nothing exceeds.
+    The shares (N, D) are at least 0 and sum to 1 in each row; equal where nothing exceeds.
     """
     return normalised_shares(np.maximum(values - typical, 0.0))
 
@@ -189,18 +173,10 @@ def integrated_gradients(
     rows: torch.Tensor,
     baselines: torch.Tensor,
 ) -> Floats:
-    """Split ``value(row) - value(baseline)`` over the features.
+    """Split ``value(row) - value(baseline)`` over the features, (N, D), in the unit of the value.
 
-    Parameters
-    ----------
-    value : callable
-        From (n, D) to (n,); each result depends on its own row alone.
-    rows, baselines : Tensor of shape (N, D)
-
-    Returns
-    -------
-    parts : ndarray of shape (N, D), float64
-        In the unit of `value`; they sum to the difference, in each row.
+    ``value`` goes from (n, D) to (n,), each result from its own row alone. The parts sum to the
+    difference in each row.
     """
     places = (torch.arange(STEPS) + 0.5) / STEPS
     apart = rows - baselines

@@ -17,10 +17,7 @@ from vae_anomaly.errors import DataError, SchemaError
 def read_frame(X: object) -> pd.DataFrame:
     """Return a table in memory as a DataFrame.
 
-    Raises
-    ------
-    DataError
-        If X is sparse, complex, has no column, or has not two dimensions.
+    A `DataError` says that it is sparse, complex, has no column, or has not two dimensions.
     """
     if hasattr(X, "tocsr"):
         raise DataError(f"Sparse data is not supported; got {type(X).__name__}. Pass X.toarray().")
@@ -52,22 +49,9 @@ def has_names(X: object) -> bool:
 
 
 def named_rows(X: object, names: Objects | None, n_features: int, owner: str) -> pd.DataFrame:
-    """Return a frame; an array gets the names of the training columns, in order.
+    """Return a frame; an array gets the names of the training columns, if they had any, in order.
 
-    Parameters
-    ----------
-    X : table of N rows
-    names : ndarray of str, or None
-        Of the training columns, where that table had names.
-    n_features : int
-        Columns of the training table.
-    owner : str
-        Name of the detector, for messages.
-
-    Raises
-    ------
-    SchemaError
-        If an array has another number of columns.
+    A `SchemaError` says that an array has another number of columns.
     """
     frame = read_frame(X)
     if has_names(X):

@@ -45,29 +45,17 @@ class Neighbourhood:
 
 @dataclass(frozen=True)
 class ViewModel:
-    """One view of the rows: its network, its two memories, and what is usual there.
-
-    Parameters
-    ----------
-    spread : ndarray of shape (Z,), float64
-        Mean posterior standard deviation of each latent over training rows, at least .03.
-    latents, data : ExemplarMemory
-        Of posterior means in units of `spread`, and of viewed rows. Exemplar i of `latents` is
-        the same row as exemplar i of `data`.
-    latent_gap, data_gap, data_local : TermSurprise
-    condition : Condition, optional
-        Rows are shown relative to it.
-    """
+    """One view of the rows: its network, its two memories, and what is usual there."""
 
     view: View
     network: RowNetwork
-    spread: Floats
-    latents: ExemplarMemory
-    data: ExemplarMemory
+    spread: Floats  # (Z,), mean posterior standard deviation over training rows, at least .03
+    latents: ExemplarMemory  # of posterior means in units of `spread`
+    data: ExemplarMemory  # of viewed rows; its first exemplars are those of `latents`
     latent_gap: TermSurprise
     data_gap: TermSurprise
     data_local: TermSurprise
-    condition: Condition | None = None
+    condition: Condition | None = None  # rows are shown relative to it
 
     @property
     def name(self) -> str:
@@ -110,40 +98,19 @@ class TabularModel:
     """All views of a table, and the ELBO where it joins the score.
 
     It does where the table is categorical or mostly discrete, and always under a condition.
-
-    Parameters
-    ----------
-    views : tuple of ViewModel
-        The last one is the one whose likelihood is reported.
-    elbo : TermSurprise or None
-        Of the negative ELBO; None where it stays out of the fused score.
-    typical_nll : ndarray of shape (targets,), float64
-        Mean negative log-likelihood of each target over rows the network did not train on, nats.
-    term_weights : mapping of str to float
-        Weight of each kind of term in the fused score; see `weights_at`.
-    score : str
-        Which evidence is the raw score.
-    power : float
-        Of the terms in the fused score; see `vae_anomaly.scoring.fusion.fuse`.
-    condition : int, optional
-        Column that rows are conditioned on.
-    scale : ConditionalScale, optional
-        Makes scores of all conditions comparable.
-    entities : EntityHistories, optional
-        What makes the columns that are relative to an entity's own past.
     """
 
     schema: Schema
     encoder: TableEncoder
-    views: tuple[ViewModel, ...]
-    elbo: TermSurprise | None
-    typical_nll: Floats
-    term_weights: Mapping[str, float]
-    score: Score = "fused"
-    power: float = 1.0
-    condition: int | None = None
-    scale: ConditionalScale | None = None
-    entities: EntityHistories | None = None
+    views: tuple[ViewModel, ...]  # the last one is the one whose likelihood is reported
+    elbo: TermSurprise | None  # of the negative ELBO; None where it stays out of the fused score
+    typical_nll: Floats  # (targets,), mean over rows the network did not train on, nats
+    term_weights: Mapping[str, float]  # of each kind of term in the fused score: `weights_at`
+    score: Score = "fused"  # which evidence is the raw score
+    power: float = 1.0  # of the terms in the fused score: `vae_anomaly.scoring.fusion.fuse`
+    condition: int | None = None  # column that rows are conditioned on
+    scale: ConditionalScale | None = None  # makes scores of all conditions comparable
+    entities: EntityHistories | None = None  # make columns relative to an entity's own past
 
     @property
     def main(self) -> ViewModel:

@@ -83,31 +83,13 @@ class RowNetwork(Protocol):
 
 
 class StackedNetwork:
-    """One member of a stacked ensemble, alone.
-
-    Parameters
-    ----------
-    vae : EnsembleVAE of one member
-        In evaluation mode.
-    predicts_hidden : bool
-        Whether columns were hidden in training.
-    """
+    """One member of a stacked ensemble, alone, in evaluation mode."""
 
     has_prior = True
 
     def __init__(self, vae: EnsembleVAE, *, predicts_hidden: bool = True) -> None:
         self.vae, self.predicts_hidden = vae, predicts_hidden
-        self.likelihood = vae.likelihood
-
-    @property
-    def layout(self) -> TargetLayout:
-        """What the decoder is asked about."""
-        return self.vae.layout
-
-    @property
-    def latent_dim(self) -> int:
-        """Z, the length of a posterior mean."""
-        return self.vae.latent_dim
+        self.likelihood, self.layout, self.latent_dim = vae.likelihood, vae.layout, vae.latent_dim
 
     def encode(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return posterior means and log variances, each (N, Z)."""
@@ -179,21 +161,9 @@ class StackedNetwork:
 class FamilyNetwork(nn.Module):
     """One model of the family over rows of a table; every feature is Gaussian with a learned sigma.
 
-    A conditional member takes the condition out of the row itself: its features go to encoder and
-    decoder, and the likelihood does not ask for them.
-
-    Parameters
-    ----------
-    description : ModelDescription
-        Its ``in_shape`` is the number of features that are asked about.
-    asked : tuple of int
-        Those features.
-    told : tuple of int
-        Features that are the condition; empty where there is none.
-    told_scale : float
-        Multiplies them, so that a one-hot feature is 0 or 1.
-    random_state : int
-        Of the first weights.
+    A conditional member takes the condition out of the row itself: its features, ``told``, go to
+    encoder and decoder, and the likelihood asks for the others, ``asked``. The scale multiplies
+    what is told, so that a one-hot feature is 0 or 1.
     """
 
     predicts_hidden = True
@@ -209,22 +179,10 @@ class FamilyNetwork(nn.Module):
         super().__init__()
         self.description, self.told_scale = description, told_scale
         self.asked, self.told = list(asked), list(told)
+        self.layout = TargetLayout(tuple(asked))  # Gaussian features only
         self.model = build_model(description, random_state)
-
-    @property
-    def layout(self) -> TargetLayout:
-        """What the decoder is asked about: Gaussian features only."""
-        return TargetLayout(tuple(self.asked))
-
-    @property
-    def latent_dim(self) -> int:
-        """Length of a posterior mean; of a ladder, all layers together."""
-        return self.model.latent_dim
-
-    @property
-    def has_prior(self) -> bool:
-        """Whether KL, ELBO and draws from a prior mean anything: not for an autoencoder."""
-        return self.description.kind != "autoencoder"
+        self.latent_dim = self.model.latent_dim  # of a ladder, all layers together
+        self.has_prior = description.kind != "autoencoder"
 
     def forward(
         self, x: Tensor, target: Tensor, *, generator: Generator | None = None
@@ -258,10 +216,7 @@ class FamilyNetwork(nn.Module):
     def evidence(self, x: Tensor, target: Tensor, *, iw_draws: int = 0) -> Evidence:
         """Return reconstruction, KL to the model's own prior, and the importance-weighted NLL.
 
-        Raises
-        ------
-        ConfigError
-            If draws are asked of an autoencoder, which has no prior.
+        An autoencoder, which has no prior, raises `ConfigError` where draws are asked for.
         """
         given = self._given(x)
         latents = self._infer(x, given)
@@ -283,13 +238,7 @@ class FamilyNetwork(nn.Module):
         return torch.exp(log_sigma)
 
     def draw_prior(self, n: int, generator: Generator) -> Tensor:
-        """Draw latents from the model's own prior, (n, Z).
-
-        Raises
-        ------
-        ConfigError
-            If the model is an autoencoder, which has no prior.
-        """
+        """Draw latents from the model's own prior, (n, Z)."""
         return self.model.draw_prior(n, generator)
 
     def draw(self, params: Tensor, generator: Generator) -> Tensor:

@@ -35,22 +35,12 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the other columns of each row let one expect of a column.
+    """What the other columns of each row let one expect of a column."""
 
-    Parameters
-    ----------
-    low, high : ndarray of shape (N,), or None
-        Middle 90 % of a number.
-    probability : ndarray of shape (N, codes), or None
-        Of each code of a discrete column.
-    alike : ndarray of shape (N, 20), or None
-        The column's numbers, or positions of its categories, in the rows that are most alike.
-    """
-
-    low: Floats | None = None
+    low: Floats | None = None  # (N,), of the middle 90 % of a number
     high: Floats | None = None
-    probability: Floats | None = None
-    alike: Floats | None = None
+    probability: Floats | None = None  # (N, codes), of each code of a discrete column
+    alike: Floats | None = None  # (N, 20), its cells in the rows that are most alike: `look_alike`
 
 
 def reasons(examination: TableExamination, top: int = 3) -> list[list[str]]:
@@ -122,10 +112,7 @@ def expect_column(examination: TableExamination, column: int) -> Expectation:
 def look_alike(examination: TableExamination, column: int) -> Floats:
     """Return a column's cells in the normal rows that are most alike in all other columns.
 
-    Returns
-    -------
-    alike : ndarray of shape (N, at most 20)
-        Numbers of a numeric column; numbers of the levels of a categorical one.
+    Numbers, or those of the levels of a categorical column, (N, at most 20).
     """
     main, encoder = examination.main.model, examination.model.encoder
     own = encoder.ownership()[:, column] > 0.0

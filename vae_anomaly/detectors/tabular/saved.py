@@ -17,7 +17,7 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistor
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
-from vae_anomaly.detectors.tabular.encode.views import make_view
+from vae_anomaly.detectors.tabular.encode.views import VIEWS
 from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
 from vae_anomaly.detectors.tabular.network import build_network
@@ -106,7 +106,7 @@ def _view_arrays(model: ViewModel) -> Arrays:
 def _view_from(name: str, shape: Json, weights: Arrays, arrays: Arrays) -> ViewModel:
     condition = under("condition", arrays)
     return ViewModel(
-        view=make_view(name).from_state(under("view", arrays)),
+        view=VIEWS[name].from_state(under("view", arrays)),
         network=build_network(shape, weights),
         spread=arrays["spread"],
         latents=ExemplarMemory.from_state(under("latents", arrays)),

@@ -141,13 +141,7 @@ class TableSettings:
 
 
 def check_parameters(settings: TableSettings) -> None:
-    """Collect every parameter that cannot be used, then raise once.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter has no meaning, alone or beside the others.
-    """
+    """Raise one `ConfigError` of all parameters that have no meaning, alone or beside others."""
     faults = faults_of(TABULAR, vars(settings), OWNER)
     wrong = list(faults.values())
     if "model" not in faults:

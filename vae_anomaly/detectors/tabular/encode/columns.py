@@ -1,4 +1,4 @@
-"""One column as numbers: numeric and boolean, categorical; `moments` has timestamps.
+"""One column as numbers: numeric and boolean, categorical; `timestamps` has points in time.
 
 Each class is fitted on the cells of training rows, turns cells into features and, where the column
 has few distinct values, into codes; and knows enough of the training cells to say what is typical.
@@ -30,23 +30,12 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Feature:
-    """Describe one encoded feature.
-
-    Parameters
-    ----------
-    owners : tuple of int
-        Columns that it is made of.
-    fixed : bool
-        True where no view may rescale it.
-    role : str
-        ``value``; ``level:<i>`` of a categorical column; ``other``, ``unseen``, ``surprisal``,
-        ``gap``.
-    """
+    """Describe one encoded feature."""
 
     name: str
-    owners: tuple[int, ...] = ()
-    fixed: bool = False
-    role: str = "value"
+    owners: tuple[int, ...] = ()  # columns that it is made of
+    fixed: bool = False  # no view may rescale it
+    role: str = "value"  # or level:<i> of a categorical column, other, unseen, surprisal, gap
 
     def owned_by(self, column: int) -> Feature:
         """Return the same feature with its owner set."""
@@ -55,20 +44,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Hold the encoded cells of one column.
+    """Hold the encoded cells of one column."""
 
-    Parameters
-    ----------
-    numbers : ndarray of shape (N, width), float64
-    codes : ndarray of shape (N,), int64
-        All 0 where the column has no codes.
-    missing, unseen : ndarray of shape (N,), bool
-    """
-
-    numbers: Floats
-    codes: Ints
-    missing: Bools
-    unseen: Bools
+    numbers: Floats  # (N, width)
+    codes: Ints  # (N,), all 0 where the column has no codes
+    missing: Bools  # (N,)
+    unseen: Bools  # (N,)
 
 
 @dataclass(frozen=True)
@@ -116,35 +97,17 @@ class ColumnEncoder(ABC):
 
 @dataclass(frozen=True)
 class NumericColumn(ColumnEncoder):
-    """Numbers, or truth values as 0 and 1.
-
-    Parameters
-    ----------
-    fill : float
-        What an empty cell becomes: the median of the training cells (lower of two).
-    indicator : bool
-        Whether gaps have a feature of their own.
-    quantiles : tuple of float
-        Of the training cells, at `QUANTILES`.
-    levels : tuple of float
-        Distinct values where they are few: 2, or at most 20 and a fifth of the rows.
-    shares : tuple of float
-        Share of each level among the training cells that were not empty.
-    gap_share : float
-        Share of training cells that were empty.
-    integer : bool
-        Whether all of them were whole numbers.
-    """
+    """Numbers, or truth values as 0 and 1."""
 
     name: str
     boolean: bool
-    fill: float
-    indicator: bool
-    quantiles: tuple[float, ...]
-    levels: tuple[float, ...]
-    shares: tuple[float, ...]
-    gap_share: float
-    integer: bool
+    fill: float  # what an empty cell becomes: the median of the training cells (lower of two)
+    indicator: bool  # whether gaps have a feature of their own
+    quantiles: tuple[float, ...]  # of the training cells, at `QUANTILES`
+    levels: tuple[float, ...]  # distinct values where few: 2, or at most 20 and a fifth of the rows
+    shares: tuple[float, ...]  # of each level among the training cells that were not empty
+    gap_share: float  # of the training cells
+    integer: bool  # whether all of them were whole numbers
 
     kind: ClassVar[str] = "numeric"
 
@@ -223,25 +186,13 @@ class NumericColumn(ColumnEncoder):
 
 @dataclass(frozen=True)
 class CategoricalColumn(ColumnEncoder):
-    """Categories: one-hot of the frequent ones, surprisal of all.
-
-    Parameters
-    ----------
-    levels : tuple of str
-        Values with a feature of their own, most frequent first.
-    counts : dict of str to int
-        How often training had each value.
-    n : int
-        Training rows.
-    other : bool
-        Whether training had more values than `MAX_LEVELS`.
-    """
+    """Categories: one-hot of the frequent ones, surprisal of all."""
 
     name: str
-    levels: tuple[str, ...]
-    counts: dict[str, int]
-    n: int
-    other: bool
+    levels: tuple[str, ...]  # values with a feature of their own, most frequent first
+    counts: dict[str, int]  # how often training had each value
+    n: int  # training rows
+    other: bool  # whether training had more values than `MAX_LEVELS`
     _index: pd.Index = field(init=False, repr=False, compare=False)
     _table: Ints = field(init=False, repr=False, compare=False)
 

@@ -32,10 +32,7 @@ SMALLEST_SCALE = 0.02  # of a feature within a condition, in its standard deviat
 def find_condition(encoder: TableEncoder, name: str) -> int:
     """Return the number of the column that rows are conditioned on.
 
-    Raises
-    ------
-    ConfigError
-        If there is no such column, or it has no categories that training had.
+    A `ConfigError` says that there is no such column, or that it has no categories in training.
     """
     if name not in encoder.names:
         why = encoder.dropped.get(name)
@@ -63,37 +60,17 @@ def find_condition(encoder: TableEncoder, name: str) -> int:
 
 @dataclass(frozen=True)
 class Condition:
-    """One column as the condition of one view.
+    """One column as the condition of one view."""
 
-    Parameters
-    ----------
-    places : ndarray of shape (P,), int64
-        Features that tell the condition.
-    own : ndarray of shape (at least P,), int64
-        All features of the column.
-    book : ndarray of shape (codes, P), float32
-        What the view shows at `places` for each code; the last code is "never seen".
-    center, scale : ndarray of shape (codes, D), float64
-        Of every feature within each condition, in the view's unit; 0 and 1 where it is left alone.
-    """
-
-    places: Ints
-    own: Ints
-    book: Floats32
-    center: Floats
-    scale: Floats
+    places: Ints  # (P,), features that tell the condition
+    own: Ints  # all features of the column
+    book: Floats32  # (codes, P), the view of each code there; the last one is "never seen"
+    center: Floats  # (codes, D), within each condition, in the view's unit; 0 where left alone
+    scale: Floats  # (codes, D), the same; 1 where left alone
 
     @classmethod
     def fit(cls, encoder: TableEncoder, column: int, view: View, viewed: Floats32) -> Self:
-        """Learn the moments of each condition.
-
-        Parameters
-        ----------
-        column : int
-            As `find_condition` returns it.
-        viewed : ndarray of shape (N, D), float32
-            Training rows as the view shows them.
-        """
+        """Learn the moments of each condition from training rows as the view shows them, (N, D)."""
         where, values = encoder.codebook()[encoder.discrete.index(column)]
         one_hot = isinstance(encoder.columns[column], CategoricalColumn)
         places = np.arange(where.start, where.start + (len(values) if one_hot else 1))
@@ -143,11 +120,7 @@ class Condition:
     def restore(self, feature: int, relative: Floats, like: Floats32) -> Floats:
         """Return the view's values of one feature that `apply` made into ``relative``, shape (N,).
 
-        Parameters
-        ----------
-        relative : ndarray of shape (N,)
-        like : ndarray of shape (N, D), float32
-            Rows as `apply` returns them, whose conditions are meant.
+        The conditions are those of the rows ``like``, (N, D), as `apply` returns them.
         """
         codes = self.codes(like)
         return np.asarray(relative * self.scale[codes, feature] + self.center[codes, feature])

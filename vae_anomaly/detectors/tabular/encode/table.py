@@ -63,24 +63,12 @@ class ColumnLike(Protocol):
 
 @dataclass(frozen=True)
 class EncodedTable:
-    """Rows as numbers.
+    """Rows as numbers."""
 
-    Parameters
-    ----------
-    numbers : ndarray of shape (N, D), float64
-        Encoded features, none missing.
-    codes : ndarray of shape (N, C), int64
-        Category codes of the discrete columns.
-    missing : ndarray of shape (N, columns), bool
-        Cells that were empty and have been filled.
-    unseen : ndarray of shape (N, columns), bool
-        Cells with a category that training did not have.
-    """
-
-    numbers: Floats
-    codes: Ints
-    missing: Bools
-    unseen: Bools
+    numbers: Floats  # (N, D), none missing
+    codes: Ints  # (N, C), of the discrete columns
+    missing: Bools  # (N, columns), cells that were empty and have been filled
+    unseen: Bools  # (N, columns), cells with a category that training did not have
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -96,21 +84,8 @@ class EncodedTable:
 class TableEncoder:
     """Encode typed frames, as ``Schema.cast`` returns them.
 
-    Parameters
-    ----------
-    columns : list of ColumnEncoder
-        One for each column that the model reads.
-    pairs : list of (int, int)
-        Timestamp columns whose difference is a feature.
-    dropped : dict of str to str
-        Columns that carry nothing, with the reason.
-
-    Attributes
-    ----------
-    features : tuple of Feature
-        Name, owner columns and scale of every encoded feature.
-    discrete : tuple of int
-        Columns that have codes, in the order of the codes.
+    ``pairs`` are timestamp columns whose difference is a feature; ``dropped`` are columns that
+    carry nothing, with the reason.
     """
 
     def __init__(
@@ -123,18 +98,11 @@ class TableEncoder:
         self.pairs = [(int(a), int(b)) for a, b in pairs]
         self.dropped = dict(dropped or {})
         self.features = self._features()
-        self.discrete = tuple(i for i, c in enumerate(self.columns) if c.n_codes > 0)
+        self.discrete = tuple(i for i, c in enumerate(self.columns) if c.n_codes > 0)  # have codes
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, columns: Sequence[ColumnLike]) -> Self:
-        """Choose the layout and take all statistics from a frame.
-
-        Parameters
-        ----------
-        frame : DataFrame of N rows
-            Typed columns: float64, object with None, datetime64.
-        columns : sequence of Column
-            What to read.
+        """Choose the layout and take all statistics from a frame of typed columns.
 
         Raises
         ------
@@ -197,17 +165,9 @@ class TableEncoder:
         return tuple(self.columns[i].n_codes for i in self.discrete)
 
     def decode(self, values: Floats, codes: Ints) -> pd.DataFrame:
-        """Return the table that encoded rows stand for.
+        """Return the table that encoded rows (N, D) stand for.
 
-        Parameters
-        ----------
-        values : ndarray of shape (N, D), float64
-        codes : ndarray of shape (N, C), int64
-            Columns with codes are read from these.
-
-        Returns
-        -------
-        DataFrame of shape (N, columns)
+        Discrete columns are read from the codes (N, C), the others from the values.
         """
         code_of = {column: codes[:, place] for place, column in enumerate(self.discrete)}
         start, cells = 0, {}
@@ -221,10 +181,7 @@ class TableEncoder:
     def codebook(self) -> list[tuple[slice, Floats]]:
         """Return, for each discrete column, where its features lie and what each code is there.
 
-        Returns
-        -------
-        list of (slice, ndarray of shape (n_codes, width))
-            In the order of `discrete`; unscaled features.
+        The latter unscaled, of shape (n_codes, width).
         """
         ends = np.cumsum([len(column.features) for column in self.columns])
         starts = ends - [len(column.features) for column in self.columns]

@@ -26,32 +26,17 @@ class TimestampColumn(ColumnEncoder):
     """Points in time: where in the day, where in the week.
 
     The date itself is no feature: tomorrow is always later than every training row.
-
-    Parameters
-    ----------
-    clock : bool
-        Whether training had times of day.
-    indicator : bool
-        Whether gaps have a feature of their own.
-    fill_s : float
-        Median of the training cells, seconds since 1970.
-    first_s, last_s : float
-        Range of the training cells, seconds since 1970.
-    gap_share : float
-        Share of training cells that were empty.
-    hours, weekdays : tuple of float
-        Share of the training cells in each of the 24 hours and of the 7 days from Monday.
     """
 
     name: str
-    clock: bool
-    indicator: bool
-    fill_s: float
-    first_s: float
+    clock: bool  # whether training had times of day
+    indicator: bool  # whether gaps have a feature of their own
+    fill_s: float  # median of the training cells, seconds since 1970
+    first_s: float  # their range, seconds since 1970
     last_s: float
-    gap_share: float
-    hours: tuple[float, ...]
-    weekdays: tuple[float, ...]
+    gap_share: float  # of the training cells
+    hours: tuple[float, ...]  # share of the training cells in each of 24 hours
+    weekdays: tuple[float, ...]  # and on each of 7 days from Monday
 
     kind: ClassVar[str] = "timestamp"
 

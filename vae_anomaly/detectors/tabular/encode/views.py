@@ -24,16 +24,10 @@ SOFT_LIMIT = 1e4  # standard deviations beyond which a value grows by its logari
 
 @dataclass(frozen=True)
 class StandardView:
-    """Centre by the training mean and divide by the training standard deviation.
+    """Centre by the training mean and divide by the training standard deviation."""
 
-    Parameters
-    ----------
-    center, scale : ndarray of shape (D,), float64
-        0 and 1 for features of a fixed scale; scale 1 for constant features.
-    """
-
-    center: Floats
-    scale: Floats
+    center: Floats  # (D,), 0 for features of a fixed scale
+    scale: Floats  # (D,), 1 for these, and for constant features
 
     name = "std"
 
@@ -57,7 +51,7 @@ class StandardView:
 
     def state(self) -> Arrays:
         """Return the arrays that `from_state` needs."""
-        return {"center": self.center, "scale": self.scale}
+        return dict(vars(self))
 
     @classmethod
     def from_state(cls, arrays: Arrays) -> Self:
@@ -72,24 +66,13 @@ class AdaptiveView:
     A value's score is the normal quantile of its mid-rank among the training values, linear between
     two of them. Beyond the training range it jumps to the quantile of half a row and grows by the
     excess in standard deviations: in a column that was constant, any other value is far away.
-
-    Parameters
-    ----------
-    standard : StandardView
-        What the other features get.
-    features : ndarray of shape (R,), int64
-        Features that are ranked.
-    knots, scores : list of ndarray
-        Rank tables of those features, ascending.
-    edge : float
-        Score of the largest of the training rows when it is alone, about sqrt(2 log n).
     """
 
-    standard: StandardView
-    features: Ints
-    knots: list[Floats]
+    standard: StandardView  # of the other features
+    features: Ints  # (R,), those that are ranked
+    knots: list[Floats]  # rank tables of those, ascending
     scores: list[Floats]
-    edge: float
+    edge: float  # score of the largest training row when it is alone, about sqrt(2 log n)
     _table: dict[int, int] = field(init=False, repr=False, compare=False)
 
     name = "arg"
@@ -171,15 +154,10 @@ class AdaptiveView:
 
 
 View = StandardView | AdaptiveView
-_VIEWS: dict[str, type[StandardView] | type[AdaptiveView]] = {
+VIEWS: dict[str, type[StandardView] | type[AdaptiveView]] = {
     "std": StandardView,
     "arg": AdaptiveView,
 }
-
-
-def make_view(name: str) -> type[StandardView] | type[AdaptiveView]:
-    """Return the class of a view by its name, ``"std"`` or ``"arg"``."""
-    return _VIEWS[name]
 
 
 def _moments(values: Floats, fixed: Bools) -> tuple[Floats, Floats]:

@@ -16,20 +16,10 @@ START_SIGMA2 = 1.0  # of a standardised feature, before anything is learned
 
 
 def latent_health(view: ViewExamination, beta: float) -> dict[str, float]:
-    """Count the latents that are active, and those that theory expects to be.
+    """Count the latents that are active over training rows, and those that theory expects to be.
 
-    Parameters
-    ----------
-    view : ViewExamination
-        Of training rows.
-    beta : float
-        Weight of the KL in training; 0 where there is none.
-
-    Returns
-    -------
-    metrics : dict
-        ``latents``, ``active_units`` and ``expected_active_units``. The expectation is that of a
-        linear VAE whose sigma stays where it starts, at 1; a learned sigma may keep more alive.
+    ``beta`` is the weight of the KL in training; 0 where there is none. The expectation is that of
+    a linear VAE whose sigma stays where it starts, at 1; a learned sigma may keep more alive.
     """
     network = view.model.network
     expected = _forecast(view.viewed[:, list(network.layout.gaussian)], beta, network.latent_dim)

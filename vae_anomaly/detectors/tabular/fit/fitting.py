@@ -63,30 +63,14 @@ MAX_TRUST_ROWS = 600
 
 @dataclass(frozen=True)
 class FittedTable:
-    """What came of a fit.
+    """What came of a fit."""
 
-    Parameters
-    ----------
-    model : TabularModel
-        Scores from now on.
-    history : History
-        Of all networks together: means over folds and views.
-    rows : DataFrame of typed rows
-        That statistics and memories of the model are made of.
-    held_out : ndarray of shape (n,), float64
-        Raw scores of normals that nothing of their model was fitted on.
-    groups : ndarray of shape (n,), int64, or None
-        Of those, where the caller gave groups.
-    trimmed : dict of str to float
-        Where anomalies are expected: how many rows were left out of memories and calibration.
-    """
-
-    model: TabularModel
-    history: History
-    rows: pd.DataFrame
-    held_out: Floats
-    groups: Ints | None
-    trimmed: dict[str, float]
+    model: TabularModel  # scores from now on
+    history: History  # of all networks together: means over folds and views
+    rows: pd.DataFrame  # typed; statistics and memories of the model are made of these
+    held_out: Floats  # raw scores of normals that nothing of their model was fitted on
+    groups: Ints | None  # of those, where the caller gave groups
+    trimmed: dict[str, float]  # counts of rows left out where anomalies are expected
 
 
 def plan_folds(rows: TrainingRows, contamination: float, rng: np.random.Generator) -> list[Fold]:

@@ -28,23 +28,12 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class Fold:
-    """One detector's rows.
+    """One detector's rows."""
 
-    Parameters
-    ----------
-    fit : ndarray of int64
-        Rows that statistics and memory are made of, in random order.
-    validation : ndarray of int64
-        Rows among them that the networks do not train on: they decide when to stop.
-    held_out : ndarray of int64
-        Rows that nothing of this detector sees; it scores them for calibration.
-    more : ndarray of int64
-        Rows beside `fit` that the memory draws on, in random order; none in most tables.
-    """
-
-    fit: Ints
-    validation: Ints
-    held_out: Ints
+    fit: Ints  # that statistics and memory are made of, in random order
+    validation: Ints  # of these: the networks do not train on them, they decide when to stop
+    held_out: Ints  # that nothing of this detector sees; it scores them for calibration
+    # that the memory draws on beside `fit`, in random order; none in most tables
     more: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
@@ -64,15 +53,8 @@ def plan_rows(
 ) -> list[Fold]:
     """Return the folds: the detector that stays comes first.
 
-    Parameters
-    ----------
-    groups : ndarray of shape (N,), int64, optional
-    max_rows : int
-        Most rows that one detector is fitted on.
-    n_folds : int
-        Folds where rows are scarce.
-    max_memory_rows : int
-        Most rows that its memory draws on; those that it is fitted on in any case.
+    One detector is fitted on at most ``max_rows``; its memory draws on at most ``max_memory_rows``,
+    but in any case on those that it is fitted on. There are ``n_folds`` where rows are scarce.
 
     Raises
     ------

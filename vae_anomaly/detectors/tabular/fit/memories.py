@@ -51,22 +51,12 @@ NOISE = 1e-5  # of a squared norm, under which a squared distance from products 
 
 @dataclass(frozen=True)
 class MemoryRows:
-    """The rows behind one detector's memory.
+    """The rows behind one detector's memory."""
 
-    Parameters
-    ----------
-    known : ndarray of int64
-        Rows that the exemplars are taken from, in random order.
-    fresh : ndarray of int64
-        Rows that tell what is usual for each term; none where exemplars tell it themselves, and
-        then these are the first known rows.
-    seed : int
-        Of the choice.
-    """
-
-    known: Ints
-    fresh: Ints
-    seed: int
+    known: Ints  # that the exemplars are taken from, in random order
+    fresh: Ints  # that tell what is usual for each term; none where the exemplars, the first known
+    # rows, tell it themselves
+    seed: int  # of the choice
 
     @property
     def is_summary(self) -> bool:
@@ -88,19 +78,11 @@ def plan_memory(
     checked: bool,
     seed: int,
 ) -> MemoryRows:
-    """Say which rows the memory of a fold is made of.
+    """Say which rows the memory of a fold is made of; no group has rows on both sides.
 
-    Parameters
-    ----------
-    groups : ndarray of shape (N,), int64, optional
-        No group has rows on both sides.
-    n_exemplars : int
-        Wanted.
-    unseen : ndarray of shape (N,), bool
-        Rows with a category that the fold's encoder does not know. They are no exemplars: these
-        would vouch for every category that is new.
-    checked : bool
-        Whether the rows are normal. Of others no summary is made: it would keep the anomalies.
+    Rows that are unseen, (N,), have a category that the fold's encoder does not know. They are no
+    exemplars: these would vouch for every category that is new. Of rows that are not checked to be
+    normal no summary is made: it would keep the anomalies.
     """
     rows = np.concatenate([fold.fit, fold.more])
     everyone = MemoryRows(rows[~unseen[rows]], rows[:0], seed)
@@ -133,27 +115,19 @@ def remember(
     fresh: Floats32 | None = None,
     seed: int = 0,
 ) -> ViewModel:
-    """Fill the memories of a view with the first of its rows, or with a summary of them.
+    """Fill the memories of a view with the first of its rows (N, D), or with a summary of them.
 
     Parameters
     ----------
-    network : RowNetwork
-        Trained.
     viewed : ndarray of shape (N, D), float32
         Training rows in random order.
     groups : ndarray of shape (N,), optional
         Rows of one group do not vouch for each other.
     sizes : (int, int)
         Exemplars in latent and in data space.
-    nearest : int
-        Exemplars that a gap is measured to.
-    condition : Condition, optional
-        Under which the rows are shown.
     fresh : ndarray of shape (F, D), float32, optional
         Normal rows beside these. With them, exemplars are chosen as a summary of all rows, and
         the fresh rows tell what is usual for each term; without, the exemplars do.
-    seed : int
-        Of the choice.
     """
     mean, logvar = encode_rows(network, viewed)
     spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)

@@ -16,7 +16,7 @@ import torch
 from vae_anomaly.arrays import Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import EncodedTable, TableEncoder
-from vae_anomaly.detectors.tabular.encode.views import View, make_view
+from vae_anomaly.detectors.tabular.encode.views import VIEWS, View
 from vae_anomaly.detectors.tabular.fit.collapse import forewarn
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 from vae_anomaly.detectors.tabular.network import (
@@ -79,7 +79,7 @@ def prepare(
     own = encoder.refit(frame.iloc[fold.fit])
     table = own.transform(frame)
     training = table.numbers[fold.fit]
-    fitted = tuple(make_view(name).fit(training, own.fixed) for name in views)
+    fitted = tuple(VIEWS[name].fit(training, own.fixed) for name in views)
     conditions = tuple(
         None if column is None else Condition.fit(own, column, view, view.transform(training))
         for view in fitted
@@ -225,13 +225,9 @@ def _networks(
 
 
 def _target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
-    """Say what a decoder is asked about.
+    """Say what a decoder is asked about: every feature as a Gaussian.
 
-    Parameters
-    ----------
-    typed : bool
-        True asks for the codes of the discrete columns and the numbers of the others; False for
-        every feature as a Gaussian.
+    Typed, it is asked for the codes of the discrete columns and the numbers of the others.
     """
     if not typed:
         return TargetLayout(tuple(range(len(encoder.features))))

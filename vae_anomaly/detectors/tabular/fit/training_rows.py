@@ -23,34 +23,18 @@ MAX_WEIGHTED_ROWS = 10_000_000
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The rows of a training table, each as often as it counts.
-
-    Parameters
-    ----------
-    frame : DataFrame of N rows
-    distinct : DataFrame
-        The same rows once each; the schema is inferred from these.
-    groups : ndarray of shape (N,), int64, or None
-        Group of each row; copies of a row are one group where there are no others.
-    grouped : bool
-        Whether the caller gave groups.
-    """
+    """The rows of a training table, each as often as it counts."""
 
     frame: pd.DataFrame
-    distinct: pd.DataFrame
-    groups: Ints | None
-    grouped: bool
+    distinct: pd.DataFrame  # the same rows once each; the schema is inferred from these
+    groups: Ints | None  # of each row; copies of a row are one group where there are no others
+    grouped: bool  # whether the caller gave groups
 
 
 def only_real(X: object, groups: object, declared: Collection[str]) -> tuple[object, object]:
     """Return a training table and its groups without generated rows and without their mark.
 
-    Parameters
-    ----------
-    X : table of N rows
-    groups : array of shape (N,), str or None
-    declared : collection of str
-        Columns of which the caller said what they are.
+    A column of which the caller declared what it is, is no mark.
     """
     if not has_names(X):
         return X, groups
@@ -105,16 +89,8 @@ def infer_schema(
 ) -> Schema:
     """Infer the schema of a training table.
 
-    Parameters
-    ----------
-    kinds : mapping of str to str, optional
-        Kinds that stand whatever the values say.
-    groups : array or str, optional
-        A column that names the groups is no feature.
-    named : bool
-        Whether the table brought names; the columns of a bare array of numbers are all numeric.
-    rng : numpy Generator
-        Draws rows to look at where there are many.
+    ``kinds`` stand whatever the values say. A column that names the groups is no feature. A table
+    without names of its own, a bare array of numbers, has numeric columns only.
     """
     overrides = dict(kinds or {})
     if isinstance(groups, str):
@@ -130,10 +106,7 @@ def infer_schema(
 def group_codes(groups: object, n_rows: int) -> Ints | None:
     """Return groups as codes from 0, shape (N,), or None where there are none.
 
-    Raises
-    ------
-    ConfigError
-        If there is not one group per row, or only one group.
+    A `ConfigError` says that there is not one group per row, or only one group.
     """
     if groups is None:
         return None
@@ -155,18 +128,8 @@ def group_codes(groups: object, n_rows: int) -> Ints | None:
 def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Ints | None:
     """Return which rows a table has when each counts as often as its weight says, ascending.
 
-    Parameters
-    ----------
-    weights : array of shape (N,) or None
-        A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability
-        0.3.
-    rng : numpy Generator
-        Asked only where a weight is no whole number.
-
-    Returns
-    -------
-    rows : ndarray of shape (M,), int64, or None
-        None without weights, or where all are 1.
+    A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability 0.3.
+    None without weights, or where all are 1.
 
     Raises
     ------

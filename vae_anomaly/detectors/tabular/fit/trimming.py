@@ -33,20 +33,10 @@ BLOCK = 1_024  # rows whose distances to all others are held at a time
 def suspicion(
     views: list[tuple[Floats32, Floats]], contamination: float, groups: Ints | None
 ) -> Floats:
-    """Return how strange each training row is beside the others.
+    """Return how strange each training row is beside the others, (N,): two ranks, in (0, 2].
 
-    Parameters
-    ----------
-    views : list of (ndarray of shape (N, D), float32; ndarray of shape (N,), nats)
-        The rows as each view shows them, and their negative ELBO there.
-    contamination : float in (0, 0.5)
-    groups : ndarray of shape (N,), int64, optional
-        Rows of one group do not vouch for each other.
-
-    Returns
-    -------
-    suspicion : ndarray of shape (N,), in (0, 2]
-        Higher = more anomalous; a sum of two ranks.
+    ``views`` has the rows as each view shows them, (N, D), and their negative ELBO there. Rows of
+    one group do not vouch for each other.
     """
     n = len(views[0][0])
     most = max(n // 2, 1)
@@ -64,17 +54,7 @@ def neighbour_distances(
 ) -> tuple[Floats, Floats]:
     """Return each row's mean distance to its k nearest others, and that to the far-th nearest.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (N, D), float32
-    k, far : int
-        1 <= k <= far < N.
-    groups : ndarray of shape (N,), int64, optional
-        Rows of one group are no neighbours; where fewer are left, those count.
-
-    Returns
-    -------
-    near, beyond : ndarray of shape (N,), float64
+    1 <= k <= far < N. Rows of one group are no neighbours; where fewer are left, those count.
     """
     every = torch.from_numpy(rows)
     own = torch.arange(len(rows)) if groups is None else torch.from_numpy(groups)
@@ -91,19 +71,10 @@ def neighbour_distances(
 
 
 def trim(fold: Fold, suspicion: Floats, contamination: float) -> Fold:
-    """Take the strangest rows out of what memories and statistics are made of.
+    """Take the rows of highest suspicion, (N,) of ``fold.fit``, out of memories and statistics.
 
-    Parameters
-    ----------
-    suspicion : ndarray of shape (N,)
-        Of each row of ``fold.fit``; higher = more anomalous.
-    contamination : float in (0, 0.5)
-
-    Returns
-    -------
-    trimmed : Fold
-        Its ``fit`` in the same order, and those of its ``validation`` that are left, or all of
-        them where none is. The held-out rows stay.
+    The others keep their order. Where no row of ``validation`` is left, all of them stay; the
+    held-out rows stay in any case.
     """
     share = min(max(2.0 * contamination, SMALLEST_SHARE), LARGEST_SHARE)
     dropped = np.argsort(-suspicion, kind="stable")[: int(np.ceil(share * len(suspicion)))]
@@ -118,15 +89,6 @@ def usual_scores(scores: Floats, contamination: float) -> Bools:
     Anomalies that score like normals cannot be told from them, and leaving out normals in their
     place would raise the false-positive rate. So not all of the largest c are left out, only what
     stands apart.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (N,), higher = more anomalous
-    contamination : float in [0, 0.5)
-
-    Returns
-    -------
-    kept : ndarray of shape (N,), bool
     """
     n_largest = int(contamination * len(scores))
     if n_largest == 0:

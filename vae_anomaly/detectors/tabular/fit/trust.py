@@ -51,22 +51,10 @@ def trust_in_vae(
 ) -> Trust:
     """Compare the ELBO of held-out rows with their density under a uniform draw of known rows.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (N, D), float32
-        Normal rows, as the view shows them, that the network did not train on.
-    known : ndarray of shape (M, D), float32
-        The first rows of the fit, shown alike.
-    places : ndarray of shape (N,), int64
-        Where the rows stand in the fit: no row vouches for itself.
-    groups : ndarray of int64, optional
-        Groups of the rows of the fit, in order: rows of one group do not vouch for each other.
-
-    Returns
-    -------
-    trust : Trust
-        No preference where there is nothing to compare: the VAE has no ELBO, or it is not a density
-        of all features as numbers.
+    Rows (N, D) are normal, and the network did not train on them; ``known`` (M, D) are the first
+    rows of the fit, and ``places`` (N,) say where the rows stand in it: no row vouches for itself,
+    nor for its group. There is no preference where there is nothing to compare: the VAE has no
+    ELBO, or it is not a density of all features as numbers.
     """
     if not network.has_prior or len(network.layout.gaussian) < known.shape[1]:
         return NOTHING_TO_COMPARE
@@ -83,23 +71,10 @@ def trust_in_vae(
 
 
 def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN) -> float:
-    """Return the weight of a VAE's evidence against that of the exemplars.
+    """Return the weight of a VAE's evidence against that of the exemplars, in (0, 1).
 
-    Parameters
-    ----------
-    elbo : ndarray of shape (N,), nats
-        Of held-out normal rows; higher = more normal.
-    kernel : ndarray of shape (N,), nats
-        Log density of the same rows under the exemplars, in the same coordinates.
-    n_features : int
-        D, over which both are sums.
-    even : float, nats per feature
-        Lead of the kernel at which the trust is 0.5.
-
-    Returns
-    -------
-    trust : float in (0, 1)
-        0.5 = no preference.
+    ``elbo`` and ``kernel``, nats, are log densities of the same held-out normal rows, sums over the
+    features. ``even`` is the lead of the kernel, nats per feature, at which the trust is 0.5.
     """
     lead = float(np.median(elbo - kernel)) / n_features
     return 1.0 / (1.0 + exp(-min(max((lead + even) / WIDTH, -50.0), 50.0)))
@@ -107,19 +82,10 @@ def vae_trust(elbo: Floats, kernel: Floats, n_features: int, even: float = EVEN)
 
 @torch.inference_mode()
 def kernel_log_density(rows: Floats32, exemplars: Floats32, hidden: Bools) -> Floats:
-    """Return the log density of rows under a Gaussian kernel on every exemplar.
+    """Return the log density of rows (N, D) under a Gaussian kernel on every exemplar (M, D), nats.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (N, D), float32
-    exemplars : ndarray of shape (M, D), float32
-    hidden : ndarray of shape (N, M), bool
-        Exemplars that a row must not see: itself, and the rows of its group. Never all of them.
-
-    Returns
-    -------
-    log_density : ndarray of shape (N,), nats
-        At the bandwidth, of 8, that is the best for the median row.
+    ``hidden`` (N, M) are exemplars that a row must not see: itself, and its group; never all of
+    them. The bandwidth is the one, of 8, that is the best for the median row.
     """
     squared = torch.cdist(torch.from_numpy(rows), torch.from_numpy(exemplars)).square()
     squared[torch.from_numpy(hidden)] = torch.inf
