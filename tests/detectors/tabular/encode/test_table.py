@@ -12,9 +12,9 @@ from vae_anomaly.detectors.tabular.encode.columns import MATCH
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import (
     SOFT_LIMIT,
+    VIEWS,
     AdaptiveView,
     StandardView,
-    make_view,
 )
 from vae_anomaly.errors import DataError, NotEnoughDataError
 
@@ -185,7 +185,7 @@ def test_any_other_value_of_a_constant_column_is_far_away():
     name=st.sampled_from(["std", "arg"]),
 )
 def test_views_keep_the_order_and_stay_finite(values, name):
-    view = make_view(name).fit(values[:20, None], np.zeros(1, dtype=bool))
+    view = VIEWS[name].fit(values[:20, None], np.zeros(1, dtype=bool))
     viewed = view.transform(np.sort(values)[:, None])[:, 0]
     assert np.isfinite(viewed).all()
     assert (np.diff(viewed) >= 0).all()
@@ -206,6 +206,6 @@ def test_a_view_can_be_inverted_inside_the_training_range(rng):
 def test_views_survive_their_state(rng):
     values = np.exp(rng.normal(size=(50, 3)))
     for name in ("std", "arg"):
-        view = make_view(name).fit(values, np.zeros(3, dtype=bool))
-        again = make_view(name).from_state(view.state())
+        view = VIEWS[name].fit(values, np.zeros(3, dtype=bool))
+        again = VIEWS[name].from_state(view.state())
         np.testing.assert_array_equal(again.transform(values), view.transform(values))
