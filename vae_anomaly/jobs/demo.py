@@ -5,7 +5,6 @@ Nothing here is special to the demo but the input: every step is the call that a
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation import apply_threshold, bind, held_out_normals, tune
+from vae_anomaly.files import write_json
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import train_table_job
 from vae_anomaly.jobs.training_report import Destination
@@ -34,6 +34,7 @@ DAYS = 30
 ROWS = 60_000
 GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
 ALARMS_PER_DAY = 10.0
+WHY = "first model of the demo"
 ENTITIES = EntityColumns(("customer_id",), time="timestamp", amount="amount")
 NOT_FEATURES = {"transaction_id": "identifier", "customer_id": "identifier"}
 SURFACES, CARDS = "models:/surfaces@champion", "models:/cards@champion"
@@ -41,21 +42,13 @@ SURFACES, CARDS = "models:/surfaces@champion", "models:/cards@champion"
 
 @dataclass(frozen=True)
 class NightResult:
-    """What one night's scoring found, beside what had been planted.
-
-    Parameters
-    ----------
-    planted, found : int
-        Anomalies put into the input, and those of them that were flagged.
-    false_alarms : int
-        Flagged items that are good.
-    """
+    """What one night's scoring found, beside what had been planted."""
 
     what: str
     scored: int
     flagged: int
-    planted: int
-    found: int
+    planted: int  # anomalies put into the input
+    found: int  # those of them that were flagged
     false_alarms: int
     quarantined: int
     seconds: float
@@ -63,30 +56,14 @@ class NightResult:
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Everything that the demo has to tell.
+    """Everything that the demo has to tell."""
 
-    Parameters
-    ----------
-    nights : tuple of NightResult
-        Images and transactions at the default threshold, then transactions at the tuned one.
-    folder : Path
-        Where everything lies.
-    store : str
-        MLflow tracking URI.
-    models : dict of str to str
-        What each model is called in the registry.
-    thresholds : dict of str to float
-        Anomaly scores above which is flagged.
-    top_flag : dict
-        The strangest transaction with its reasons.
-    """
-
-    nights: tuple[NightResult, ...]
+    nights: tuple[NightResult, ...]  # images, transactions; then these at the tuned threshold
     folder: Path
-    store: str
-    models: dict[str, str]
+    store: str  # MLflow tracking URI
+    models: dict[str, str]  # what each is called in the registry
     thresholds: dict[str, float]
-    top_flag: dict[str, str | float]
+    top_flag: dict[str, str | float]  # the strangest transaction with its reasons
     seconds: float
 
 
@@ -98,33 +75,16 @@ def run_demo(
 ) -> DemoReport:
     """Make data, train both detectors, score the following nights and tune a threshold.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Where everything goes; an earlier demo there is replaced.
-    random_state : int
-        The same seed gives the same figures on the same machine.
-
-    Returns
-    -------
-    report : DemoReport
-
-    Raises
-    ------
-    ConfigError
-        If ``folder`` holds files that are not an earlier demo's.
+    All goes to a folder, where an earlier demo is replaced; ConfigError where it holds other files.
+    The same seed gives the same figures on the same machine.
     """
     start, progress = time.perf_counter(), progress or null_progress
     root = _fresh(Path(folder))
     store = f"sqlite:///{(root / 'store' / 'mlflow.db').resolve()}"
     write_surfaces(
-        root / "images",
-        GOOD_TRAIN,
-        GOOD_TEST,
-        DEFECTIVE,
-        random_state=random_state,
+        root / "images", GOOD_TRAIN, GOOD_TEST, DEFECTIVE, random_state=random_state,
         progress=progress,
-    )
+    )  # fmt: skip
     write_transactions(
         root / "transactions", ROWS, DAYS, random_state=random_state, progress=progress
     )
@@ -140,7 +100,7 @@ def run_demo(
         top_flag=_top_flag(flags),
         seconds=time.perf_counter() - start,
     )
-    _write_report(report)
+    write_json(asdict(report) | {"folder": str(root)}, root / MARKER)
     return report
 
 
@@ -161,7 +121,9 @@ def _fresh(root: Path) -> Path:
 def _images_night(root: Path, store: str, seed: int, progress: Progress) -> NightResult:
     images = root / "images"
     detector = ImageVAEDetector(random_state=seed)
-    train_images_job(detector, images, _place("surfaces", store), progress=progress)
+    train_images_job(
+        detector, images, Destination("surfaces", uri=store, evidence=WHY), progress=progress
+    )
     summary = score_images(
         SURFACES, images, root / "flags" / "images", uri=store, progress=progress
     )
@@ -175,7 +137,7 @@ def _transactions_night(
     train_table_job(
         TabularVAEDetector(random_state=seed),
         _days(root)[:TRAINING_DAYS],
-        _place("cards", store),
+        Destination("cards", uri=store, evidence=WHY),
         TableColumns(
             kinds=NOT_FEATURES,
             label=f"{_labels_file(root)}:is_fraud",
@@ -208,10 +170,6 @@ def _score_cards(
     nights = [str(path) for path in _days(root)[TRAINING_DAYS:]]
     summary = score_tables(CARDS, nights, out, uri=store, progress=progress)
     return _compare(what, summary, _labels(root)), read_results(out)
-
-
-def _place(name: str, store: str) -> Destination:
-    return Destination(name, uri=store, evidence="first model of the demo")
 
 
 def _days(root: Path) -> list[Path]:
@@ -248,8 +206,3 @@ def _top_flag(flags: pd.DataFrame) -> dict[str, str | float]:
     top = flags.sort_values("score", ascending=False).iloc[0]
     reasons = [str(top[name]) for name in ("reason_1", "reason_2", "reason_3") if top[name]]
     return {"id": str(top["id"]), "score": float(top["score"]), "reasons": "; ".join(reasons)}
-
-
-def _write_report(report: DemoReport) -> None:
-    content = json.dumps(asdict(report), indent=2, default=str)
-    (report.folder / MARKER).write_text(content + "\n", encoding="utf-8")

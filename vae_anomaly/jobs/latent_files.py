@@ -39,52 +39,22 @@ Source = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written.
-
-    Parameters
-    ----------
-    path : Path
-    shape : tuple of int
-        Rows and columns of a table; width and height in pixels of a picture.
-    items : int
-        Items in it.
-    left_out : dict of str to int
-        Items that could not be read, by reason.
-    latents : tuple of int
-        Latents that were moved.
-    """
+    """A file that was written."""
 
     path: Path
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # rows and columns of a table; width and height of an image, pixels
     items: int
-    left_out: dict[str, int] = field(default_factory=dict)
-    latents: tuple[int, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)  # what could not be read, by reason
+    latents: tuple[int, ...] = ()  # those that were moved
 
 
 def write_embedding(
     detector: AnyDetector, source: Source, out: str | Path, progress: Progress | None = None
 ) -> Written:
-    """Write one row an item: its id and its latents z0, z1, ..., float32.
+    """Write a table with one row an item: its id and its latents z0, z1, ..., float32.
 
-    Parameters
-    ----------
-    detector : TabularVAEDetector or ImageVAEDetector
-    source : pictures or tables, as for scoring
-        A row is named by the model's id column, else ``FILE#ROW``, counted from 1.
-    out : path ending in .parquet, .pq or .csv
-    progress : callable, optional
-
-    Returns
-    -------
-    written : Written
-        Items that cannot be read are left out and counted.
-
-    Raises
-    ------
-    DataError
-        If nothing can be read, or the input is not what the model takes.
-    ConfigError
-        If ``out`` is no table.
+    A row is named by the model's id column, else ``FILE#ROW``, counted from 1. Items that cannot
+    be read are left out and counted; DataError where none can be.
     """
     target, tell = _table(out), progress or null_progress
     if detector.kind == "tabular":
@@ -108,17 +78,7 @@ def write_samples(
     sampler: SamplerName = "prior",
     random_state: int = 0,
 ) -> Written:
-    """Write generated items.
-
-    Parameters
-    ----------
-    detector : TabularVAEDetector or ImageVAEDetector
-    n : int
-    out : path
-        A PNG of pictures in a square; or a table, in which ``synthetic`` is True for each row.
-    sampler, random_state
-        As `LatentSpaceMixin.sample`.
-    """
+    """Write generated items: images in a square as PNG, or a table marked as ``synthetic``."""
     if detector.kind == "tabular":
         target = _table(out)
         rows = detector.sample(n, sampler=sampler, random_state=random_state)
@@ -141,16 +101,9 @@ def write_path(
 ) -> Written:
     """Write the way from one item to another through latent space.
 
-    Parameters
-    ----------
-    detector : TabularVAEDetector or ImageVAEDetector
-    a, b : str
-        Pictures; or rows, as ``FILE:17`` (counted from 1) or ``FILE:id=VALUE``.
-    out : path
-        A PNG with one row of pictures, labelled by the share of the way; or a table with the
-        column ``step`` first.
-    steps, mode
-        As `LatentSpaceMixin.interpolate`.
+    An item is an image; or a row, as ``FILE:17`` (counted from 1) or ``FILE:id=VALUE``. Images
+    become one row of a PNG, labelled by the share of the way; rows a table with the column
+    ``step`` first.
     """
     if detector.kind == "tabular":
         target = _table(out)
@@ -171,20 +124,11 @@ def write_traversal(
     steps: int = 7,
     limit: float = 3.0,
 ) -> Written:
-    """Write what each latent does, one a row, its values from -limit to +limit.
+    """Write what each latent does, its values from -limit to +limit in sd of the prior.
 
-    Parameters
-    ----------
-    detector : TabularVAEDetector or ImageVAEDetector
-    item : str, optional
-        Where to start, as in `write_path`; the mean of training normals when left out.
-    out : path
-        A PNG; or a table with the columns ``latent`` and ``latent_value`` first.
-    latents : sequence of int, optional
-        The 8 that vary most between training normals when left out.
-    steps : int
-    limit : float
-        In sd of the prior.
+    The start is an item as in `write_path`, or the mean of training normals; the latents are those
+    asked for, or the 8 that vary most between training normals. Images become a PNG with a row for
+    each latent; rows a table with the columns ``latent`` and ``latent_value`` first.
     """
     values = np.linspace(-limit, limit, steps)
     if detector.kind == "tabular":

@@ -46,10 +46,6 @@ def train_images_job(
         Table with the columns ``path`` and ``group``: pictures of one group (part, lot, camera)
         are held out together. A path is written as the picture's id, or from the table's folder.
 
-    Returns
-    -------
-    report : TrainingReport
-
     Raises
     ------
     DataError

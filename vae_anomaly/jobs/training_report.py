@@ -70,12 +70,7 @@ class Destination:
             )
 
     def check_store(self) -> None:
-        """Refuse, before a long training, a server that does not answer.
-
-        Raises
-        ------
-        RegistryUnavailableError
-        """
+        """Refuse, before a long training, a server that does not answer."""
         if self.name is not None and tracking_uri(self.uri).startswith("http"):
             with session(self.uri):
                 pass
@@ -83,24 +78,12 @@ class Destination:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a training read.
+    """What a training read."""
 
-    Parameters
-    ----------
-    source : str
-        In words: how much, from where.
-    n_read : int
-        Rows or pictures in the input.
-    n_left_out : int
-        Those labelled as anomalies, which no training sees.
-    notes : tuple of str
-        What its owner should know.
-    """
-
-    source: str
-    n_read: int
-    n_left_out: int = 0
-    notes: tuple[str, ...] = ()
+    source: str  # in words: how much, from where
+    n_read: int  # rows or images in the input
+    n_left_out: int = 0  # those labelled as anomalies, which no training sees
+    notes: tuple[str, ...] = ()  # what its owner should know
 
 
 @dataclass(frozen=True)
@@ -153,17 +136,7 @@ def finish(
     """Save and register a fitted detector, and say what came of its training.
 
     The folder is written first, so that an outage of the registry does not cost the training.
-
-    Parameters
-    ----------
-    detector : BaseVAEDetector
-        Fitted.
-    started : float
-        `time.perf_counter` at the beginning.
-    columns : tuple of Column
-        How the columns of a table were understood.
-    figures : mapping of str to Figure, optional
-        More figures for the run.
+    ``started`` is `time.perf_counter` at the beginning; the figures are for the run.
     """
     folder = None if to.folder is None else detector.save(to.folder)
     registered = None if to.name is None else _register(detector, to.name, to, figures)
