@@ -8,9 +8,9 @@ import pytest
 from batch.entity_nights import payments, write_nights
 
 from vae_anomaly.batch import read_results, score_tables
+from vae_anomaly.batch.histories import with_past
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.evaluation import score_items
-from vae_anomaly.evaluation.histories import with_past
 
 RELATIVE = "card: amount / usual"
 

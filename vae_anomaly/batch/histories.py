@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "state"
 START = "start-"
 GAP = np.timedelta64(1, "D")
+DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,48 @@ def refuse_state(state: str | Path) -> NoReturn:
         f"The model compares no row with an entity's past, so it has no use for the state "
         f"{state}. Leave --state out, or train with --entity."
     )
+
+
+def with_past(
+    entities: EntityHistories | None, frame: pd.DataFrame, state: str | Path | None = None
+) -> pd.DataFrame:
+    """Return rows with the features of their entities' past, for a look beside the nights.
+
+    The rows are all of the time that is looked at, in any order; nothing of them is remembered. A
+    state is what `states_of` reads; of several, the latest that ends before the rows do, and by
+    default the model's own, at the end of its training. Without entities the rows are returned as
+    they are. DataError where every state reaches beyond the rows, ConfigError where a state is
+    given and the model has no entities.
+    """
+    if entities is None:
+        if state is not None:
+            refuse_state(state)
+        return frame
+    entities.columns.check(frame)
+    span = entities.span(frame)
+    if span is None:
+        return pd.DataFrame(entities.blank(frame))
+    start = _start_before(span, given_files(entities, state))
+    return pd.DataFrame(load_state(start, entities).extend(frame))
+
+
+def _start_before(span: tuple[int, int], states: list[HistoryFile]) -> HistoryFile:
+    """Return the state that rows of some times go on from; warn of nights that it lacks."""
+    found = latest_before(span[1], states)
+    if found is None:
+        raise DataError(
+            f"The rows end at {time_text(span[1])}, but the histories that they would be compared "
+            f"with already reach {time_text(min(s.until for s in states))}. Give newer rows, or "
+            "with --state an older state."
+        )
+    gap = (span[0] - found.until) / DAY_NS
+    if gap > 1.0:
+        logger.warning(
+            "the histories end at %s, %.1f days before the rows: give the nights between as well, "
+            "or with --state the output folder of the nightly scoring",
+            time_text(found.until), gap,
+        )  # fmt: skip
+    return found
 
 
 def given_files(entities: EntityHistories, state: str | Path | None) -> list[HistoryFile]:

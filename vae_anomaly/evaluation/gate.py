@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vae_anomaly.errors import ConfigError, did_you_mean
 from vae_anomaly.evaluation.items import score_items
-from vae_anomaly.evaluation.report import evaluate
+from vae_anomaly.evaluation.report import evaluate, plain_interval
 from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
 from vae_anomaly.progress import Progress
 from vae_anomaly.thresholds import Threshold
@@ -32,7 +32,8 @@ FIGURES = (
     "recall", "fpr", "precision", "f1", "pixel_auroc", "aupro",
 )  # fmt: skip
 _SYNTAX = re.compile(
-    r"\s*(?P<figure>\w+)(?:\.(?P<end>\w+))?\s*(?P<sign>>=|<=)\s*(?P<bound>[-+.\deE]+)\s*"
+    r"\s*(?P<figure>\w+)(?:\.(?P<end>\w+))?\s*(?P<sign>>=|<=)\s*"
+    r"(?P<bound>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*"
 )
 _ENDS = {None: "estimate", "low": "low", "high": "high"}
 
@@ -71,8 +72,7 @@ class Requirement:
         Requirement(figure='fpr', end='high', sign='<=', bound=0.02)
         """
         match = _SYNTAX.fullmatch(text)
-        bound = _number(match["bound"]) if match else None
-        if match is None or bound is None or match["end"] not in _ENDS:
+        if match is None or match["end"] not in _ENDS:
             raise ConfigError(
                 f"A requirement reads FIGURE>=NUMBER or FIGURE<=NUMBER, with FIGURE.low or "
                 f"FIGURE.high for an end of its 95 % interval; got {text!r}. "
@@ -83,7 +83,7 @@ class Requirement:
                 f"There is no figure {match['figure']!r}{did_you_mean(match['figure'], FIGURES)}. "
                 f"Figures that can be required: {', '.join(FIGURES)}."
             )
-        return cls(match["figure"], _ENDS[match["end"]], match["sign"], bound)
+        return cls(match["figure"], _ENDS[match["end"]], match["sign"], float(match["bound"]))
 
     def judge(self, figures: Mapping[str, Interval]) -> Verdict:
         """Compare with what was measured."""
@@ -146,10 +146,10 @@ class GateResult:
             "passed": self.passed,
             "requirements": [
                 {"requirement": str(v.requirement), "passed": v.passed,
-                 "measured": None if v.measured is None else _ends(v.measured)}
+                 "measured": None if v.measured is None else plain_interval(v.measured)}
                 for v in self.verdicts
             ],
-            "figures": {name: _ends(figure) for name, figure in self.figures.items()},
+            "figures": {name: plain_interval(figure) for name, figure in self.figures.items()},
             "n_normals": self.n_normals,
             "n_anomalies": self.n_anomalies,
             "input": self.source,
@@ -159,11 +159,7 @@ class GateResult:
 def gate_figures(items: ScoredItems, threshold: Threshold) -> dict[str, Interval]:
     """Return the figures that these items allow: all with both classes, else what one can say.
 
-    Parameters
-    ----------
-    items : ScoredItems
-        Without labels all count as normal, and only ``fpr`` can be measured.
-    threshold : Threshold
+    Without labels all count as normal, and only ``fpr`` can be measured.
     """
     if items.labels is not None and items.labels.any() and not items.labels.all():
         return evaluate(items, threshold).figures
@@ -201,12 +197,11 @@ def run_gate(
         As for `score_items`. Without labels all items count as normal.
     alias, evidence, uri
         As for `vae_anomaly.tracking.promote`. Requirements and figures join the evidence.
-    progress : callable, optional
 
     Returns
     -------
     result : GateResult
-        With the promotion, or without where a requirement failed and nothing has moved.
+        Without a promotion where a requirement failed: then nothing has moved.
 
     Raises
     ------
@@ -243,16 +238,4 @@ def run_gate(
         documents={"gate.json": result.to_dict()},
         uri=uri,
     )
-    return GateResult(**{**vars(result), "promotion": moved})
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _ends(interval: Interval) -> dict[str, float | None]:
-    values = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
+    return replace(result, promotion=moved)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import stretch
@@ -17,7 +18,6 @@ from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import Verdicts, judge
 from vae_anomaly.thresholds.record import one_in
@@ -72,18 +72,9 @@ class Inspection:
 
 
 def score_in_words(score: float, p_value: float, n: int, noun: str = "items") -> str:
-    """Say an anomaly score in words.
+    """Say an anomaly score in words, of ``n`` held-out normals (``"rows"`` or ``"images"``).
 
-    Parameters
-    ----------
-    score : float
-        -log10 p, extrapolated beyond log10(n + 1).
-    p_value : float in (0, 1]
-        Counted on the held-out normals.
-    n : int
-        Held-out normals.
-    noun : str
-        ``"rows"`` or ``"pictures"``.
+    The score is -log10 p, extrapolated beyond log10(n + 1); the p-value was counted on them.
 
     Examples
     --------
@@ -114,32 +105,11 @@ def find_rows(
     top: int = 3,
     state: str | Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name.
+    """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name, and name them.
 
-    Parameters
-    ----------
-    detector : TabularVAEDetector
-    item : str
-        A table; ``FILE:17`` is its row 17. Rows count from 1.
-    row : int, optional
-    identifier : str, optional
-        Value of the model's id column.
-    top : int
-        Where no row is named: that many of the strangest.
-    state : path, optional
-        Of a model with entities: the histories to go on from, as `with_past`.
-
-    Returns
-    -------
-    rows : DataFrame
-    names : list of str
-
-    Raises
-    ------
-    DataError
-        If there is no such row or id.
-    ConfigError
-        If an id is given and the model has no id column.
+    Rows count from 1. Where no row is named, the ``top`` strangest are found. A state is what the
+    histories of entities go on from, as in `with_past`. DataError where there is no such row or
+    id, ConfigError where an id is given and the model has no id column.
     """
     file, _, number = item.rpartition(":")
     if file and number.isdigit() and not Path(item).exists():
@@ -188,15 +158,11 @@ def inspect_rows(
 
     Parameters
     ----------
-    detector : TabularVAEDetector
     rows : DataFrame of N rows
     names : sequence of N str, optional
+        What each row is called; its number unless given.
     top : int
         Most reasons a row.
-
-    Returns
-    -------
-    inspections : list of N Inspection
 
     Raises
     ------
@@ -262,11 +228,6 @@ def inspect_images(
         Folder of the cards; none are drawn without it.
     top : int
         Most reasons a picture.
-    progress : callable, optional
-
-    Returns
-    -------
-    inspections : list of Inspection
 
     Raises
     ------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
+from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
@@ -19,7 +20,6 @@ from vae_anomaly.data.tables.labels import column_of, find_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import judge_images, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.thresholds.items import ScoredItems
@@ -98,7 +98,6 @@ def score_items(
         "group" is what a picture's folder or manifest says.
     state : path, optional
         Of a model with entities: the histories to go on from, as `with_past`.
-    progress : callable, optional
 
     Returns
     -------

@@ -70,7 +70,7 @@ class EvaluationReport:
         return {
             "n_normals": self.n_normals,
             "n_anomalies": self.n_anomalies,
-            "figures": {name: _plain(interval) for name, interval in self.figures.items()},
+            "figures": {name: plain_interval(interval) for name, interval in self.figures.items()},
             "kinds": self.kinds.to_dict("records"),
             "by": {column: _records(table) for column, table in self.by.items()},
             "left_out": self.left_out,
@@ -90,10 +90,6 @@ def evaluate(
     threshold : Threshold
     random_state : int
         Of the bootstrap.
-
-    Returns
-    -------
-    report : EvaluationReport
 
     Raises
     ------
@@ -162,23 +158,11 @@ def _at_threshold(
 
 
 def figures_by(items: ScoredItems, y: Bools, values: Objects, threshold: Threshold) -> pd.DataFrame:
-    """Tabulate false alarms, finds and ranking for each value of a column.
+    """Tabulate false alarms, finds and ranking for each value of a column, of each item.
 
-    Parameters
-    ----------
-    items : ScoredItems of length N
-    y : ndarray of shape (N,), bool
-        True = anomaly.
-    values : ndarray of shape (N,), object
-        Machine, shop or camera of each item; empty cells are a value of their own.
-    threshold : Threshold
-
-    Returns
-    -------
-    table : DataFrame
-        The values with most items first: ``value, n_normals, n_anomalies`` and, each with ``_low``
-        and ``_high``, ``fpr, recall`` (exact intervals) and ``auroc`` (bootstrap); NaN where a
-        value has no such items.
+    Returns the values with most items first, empty cells as a value of their own: ``value,
+    n_normals, n_anomalies`` and, each with ``_low`` and ``_high``, ``fpr, recall`` (exact
+    intervals) and ``auroc`` (bootstrap); NaN where a value has no such items.
     """
     names = pd.Series(values, dtype=object).fillna("(empty)").astype(str).to_numpy()
     flags = threshold.flag(items.scores)
@@ -225,12 +209,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, object]]:
     return [{str(k): None if v != v else v for k, v in row.items()} for row in rows]
 
 
-def _plain(interval: Interval) -> dict[str, float | None]:
-    return {
-        name: None if math.isnan(value) else value
-        for name, value in (
-            ("estimate", interval.estimate),
-            ("low", interval.low),
-            ("high", interval.high),
-        )
-    }
+def plain_interval(interval: Interval) -> dict[str, float | None]:
+    """Return estimate and ends as JSON values, null where they cannot be said."""
+    values = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Floats32
+from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, list_images
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.files import list_partitions
@@ -19,7 +20,6 @@ from vae_anomaly.data.tables.generated import mark_generated
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import row_faults
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation.histories import with_past
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
