@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from pipelines.job import Job, Place
+from vae_anomaly.batch import RunSummary
 from vae_anomaly.errors import GateFailedError
 
 
@@ -26,3 +29,18 @@ class Nightly(Job):
                 f"{result['flagged']} of {result['rows_out']} items are flagged and "
                 "fail_on_anomaly is true. Look at them, or leave that key out."
             )
+
+    def done_by(self, score: Callable[..., RunSummary]) -> dict[str, Any]:
+        """Score what is new with the keys of this night; return the counts."""
+        own = self.model_dump(exclude=set(Nightly.model_fields))  # what a kind of night adds
+        summary = score(
+            self.model,
+            self.input,
+            self.output,
+            max_bad_fraction=self.max_bad_fraction,
+            workers=self.workers,
+            uri=self.tracking_uri,
+            use_cached=self.use_cached_model,
+            **own,
+        )
+        return asdict(summary)

@@ -5,7 +5,6 @@ python -m pipelines.nightly_images pipelines/nightly_images.toml [YYYY-MM-DD]
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, Literal
 
 from pipelines.job import run_job
@@ -23,19 +22,7 @@ class NightlyImages(Nightly):
 
 def score(job: NightlyImages) -> dict[str, Any]:
     """Score what is new; return the counts."""
-    summary = score_images(
-        job.model,
-        job.input,
-        job.output,
-        heatmaps=job.heatmaps,
-        masks=job.masks,
-        device=job.device,
-        max_bad_fraction=job.max_bad_fraction,
-        workers=job.workers,
-        uri=job.tracking_uri,
-        use_cached=job.use_cached_model,
-    )
-    return asdict(summary)
+    return job.done_by(score_images)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python -m pipelines.nightly_transactions pipelines/nightly_transactions.toml [YY
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from pipelines.job import Place, run_job
@@ -22,18 +21,7 @@ class NightlyTransactions(Nightly):
 
 def score(job: NightlyTransactions) -> dict[str, Any]:
     """Score what is new; return the counts."""
-    summary = score_tables(
-        job.model,
-        job.input,
-        job.output,
-        id_column=job.id_column,
-        state=job.state,
-        max_bad_fraction=job.max_bad_fraction,
-        workers=job.workers,
-        uri=job.tracking_uri,
-        use_cached=job.use_cached_model,
-    )
-    return asdict(summary)
+    return job.done_by(score_tables)
 
 
 if __name__ == "__main__":

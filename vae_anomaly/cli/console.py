@@ -69,12 +69,7 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     Where the screen is too narrow even with the last column wrapped, each row becomes a block
     with a line for each column, so that nothing is cut off.
 
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        Cells may have several lines.
-    header : sequence of str
-        One name per column; the last column may wrap.
+    Cells may have several lines.
     """
     from rich import box
     from rich.console import Console

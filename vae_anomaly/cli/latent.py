@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from functools import wraps
+from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, show_progress
-from vae_anomaly.cli.options import Command, json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import Body, add_options, json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
-    from vae_anomaly.jobs.latent_files import Written
+    from vae_anomaly.detectors.protocol import AnyDetector
+    from vae_anomaly.jobs.latent_files import Mode, SamplerName, Written
 
 
 @click.group()
@@ -28,19 +31,26 @@ def latent() -> None:
     """
 
 
-def out_option(command: Command) -> Command:
-    """Add ``--out``: the file to write."""
-    return click.option("--out", required=True, metavar="FILE", help="File to write: .png of "
-                        "pictures, .parquet or .csv of rows and latents.")(command)  # fmt: skip
+def writing_command(command: Callable[..., Written]) -> Body:
+    """Load MODEL for a command and add ``--out``; say what file it wrote with the detector."""
+
+    @wraps(command)
+    def call(model: str, uri: str | None, as_json: bool, **options: object) -> None:
+        from vae_anomaly.tracking import load
+
+        detector, resolved = load(model, uri)
+        _print(command(detector, **options), resolved.label, as_json)
+
+    out_option = click.option("--out", required=True, metavar="FILE", help="File to write: .png of "
+                              "pictures, .parquet or .csv of rows and latents.")  # fmt: skip
+    return add_options([out_option, tracking_option, json_option])(call)
 
 
 @latent.command()
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
-@out_option
-@tracking_option
-@json_option
-def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> None:
+@writing_command
+def embed(detector: AnyDetector, input_: str, out: str) -> Written:
     """Write the latents of each picture or row of INPUT: id, z0, z1, ...
 
     Latents are posterior means, for clustering, plots and search of similar items. What cannot be
@@ -52,12 +62,9 @@ def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> 
       vae-anomaly latent embed models:/cards@champion 'days/*.parquet' --out latents.csv
     """
     from vae_anomaly.jobs.latent_files import write_embedding
-    from vae_anomaly.tracking import load
 
-    detector, resolved = load(model, uri)
     with show_progress() as progress:
-        written = write_embedding(detector, input_, out, progress)
-    _print(written, resolved.label, as_json)
+        return write_embedding(detector, input_, out, progress)
 
 
 @latent.command()
@@ -67,19 +74,9 @@ def embed(model: str, input_: str, out: str, uri: str | None, as_json: bool) -> 
 @click.option("--sampler", type=click.Choice(["prior", "normal", "gmm"]), default="prior",
               show_default=True,
               help="Prior, or what is fitted to the latents of training normals.")  # fmt: skip
-@out_option
 @seed_option
-@tracking_option
-@json_option
-def sample(
-    model: str,
-    n: int,
-    sampler: Literal["prior", "normal", "gmm"],
-    out: str,
-    seed: int,
-    uri: str | None,
-    as_json: bool,
-) -> None:
+@writing_command
+def sample(detector: AnyDetector, n: int, sampler: SamplerName, out: str, seed: int) -> Written:
     """Generate pictures or rows that resemble the training normals.
 
     Generated rows are marked by the column synthetic: train, evaluate and threshold tune leave
@@ -91,11 +88,8 @@ def sample(
       vae-anomaly latent sample models:/cards@champion --n 1000 --out rows.parquet
     """
     from vae_anomaly.jobs.latent_files import write_samples
-    from vae_anomaly.tracking import load
 
-    detector, resolved = load(model, uri)
-    written = write_samples(detector, n, out, sampler=sampler, random_state=seed)
-    _print(written, resolved.label, as_json)
+    return write_samples(detector, n, out, sampler=sampler, random_state=seed)
 
 
 @latent.command()
@@ -106,19 +100,8 @@ def sample(
               help="Items on the way, both ends included.")  # fmt: skip
 @click.option("--mode", type=click.Choice(["linear", "spherical"]), default="linear",
               show_default=True, help="Straight, or around the origin.")  # fmt: skip
-@out_option
-@tracking_option
-@json_option
-def interpolate(
-    model: str,
-    a: str,
-    b: str,
-    steps: int,
-    mode: Literal["linear", "spherical"],
-    out: str,
-    uri: str | None,
-    as_json: bool,
-) -> None:
+@writing_command
+def interpolate(detector: AnyDetector, a: str, b: str, steps: int, mode: Mode, out: str) -> Written:
     """Walk from A to B through latent space; the ends are their reconstructions.
 
     A and B are pictures; or rows, as FILE:17 (counted from 1) or FILE:id=VALUE.
@@ -129,34 +112,34 @@ def interpolate(
       vae-anomaly latent interpolate models:/cards@champion day.csv:3 day.csv:17 --out way.csv
     """
     from vae_anomaly.jobs.latent_files import write_path
-    from vae_anomaly.tracking import load
 
-    detector, resolved = load(model, uri)
-    written = write_path(detector, a, b, out, steps=steps, mode=mode)
-    _print(written, resolved.label, as_json)
+    return write_path(detector, a, b, out, steps=steps, mode=mode)
+
+
+def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
+    """Read what ``--latents`` lists."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is no list of latents. Write for example 0,1,2.")
+    return [int(part) for part in parts]
 
 
 @latent.command()
 @click.argument("model")
 @click.argument("item", metavar="[ITEM]", required=False)
-@click.option("--latents", metavar="0,1,2", help="Which to move.  [default: the 8 that vary most]")
+@click.option("--latents", callback=_numbers, metavar="0,1,2",
+              help="Which to move.  [default: the 8 that vary most]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(2, 100), default=7, show_default=True,
               help="Values of each latent.")  # fmt: skip
 @click.option("--limit", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True,
               help="Values go from -LIMIT to +LIMIT, in sd of the prior.")  # fmt: skip
-@out_option
-@tracking_option
-@json_option
+@writing_command
 def traverse(
-    model: str,
-    item: str | None,
-    latents: str | None,
-    steps: int,
-    limit: float,
+    detector: AnyDetector, item: str | None, latents: list[int] | None, steps: int, limit: float,
     out: str,
-    uri: str | None,
-    as_json: bool,
-) -> None:
+) -> Written:  # fmt: skip
     """Move one latent at a time: a row of pictures, or some rows, for each latent.
 
     ITEM is where to start, a picture or FILE:ROW; without it the mean of the training normals.
@@ -167,21 +150,8 @@ def traverse(
       vae-anomaly latent traverse models:/cards@champion day.csv:3 --latents 0,2 --out moved.csv
     """
     from vae_anomaly.jobs.latent_files import write_traversal
-    from vae_anomaly.tracking import load
 
-    chosen = None if latents is None else _numbers(latents)
-    detector, resolved = load(model, uri)
-    written = write_traversal(detector, item, out, latents=chosen, steps=steps, limit=limit)
-    _print(written, resolved.label, as_json)
-
-
-def _numbers(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise click.BadParameter(
-            f"{text!r} is no list of latents. Write for example 0,1,2.", param_hint="--latents"
-        )
-    return [int(part) for part in parts]
+    return write_traversal(detector, item, out, latents=latents, steps=steps, limit=limit)
 
 
 def _print(written: Written, model: str, as_json: bool) -> None:

@@ -43,11 +43,6 @@ def renamed(old: str, new: str) -> Decorator:
 
     The decorator of the option ``new`` itself stands beside this one. Its value comes from the old
     name only where the new one is not given; what is wrong with it is told of the new one.
-
-    Parameters
-    ----------
-    old, new : str
-        With their dashes: ``@renamed("--fpr", "--target-fpr")``.
     """
 
     def hand_over(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -69,16 +64,7 @@ def renamed(old: str, new: str) -> Decorator:
 
 
 def bundled(into: str, make: Callable[..., object], names: Iterable[str]) -> Callable[[Body], Body]:
-    """Hand some options to a command as one argument.
-
-    Parameters
-    ----------
-    into : str
-        Name of the argument.
-    make : callable
-        Makes it of the options, which it gets by name.
-    names : iterable of str
-    """
+    """Hand some options to a command as the argument ``into``, made of them by their names."""
 
     def wrap(command: Body) -> Body:
         @wraps(command)
@@ -91,19 +77,21 @@ def bundled(into: str, make: Callable[..., object], names: Iterable[str]) -> Cal
     return wrap
 
 
-def json_option(command: Command) -> Command:
-    """Add ``--json``: one JSON document on stdout instead of text."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
-
-
-def tracking_option(command: Command) -> Command:
-    """Add ``--tracking-uri``: where MLflow keeps runs and models."""
-    return click.option(
-        "--tracking-uri",
-        "uri",
-        metavar="URI",
-        help="MLflow store.  [default: MLFLOW_TRACKING_URI, else ./vae-anomaly-store]",
-    )(command)
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
+tracking_option: Decorator = click.option(
+    "--tracking-uri", "uri", metavar="URI",
+    help="MLflow store.  [default: MLFLOW_TRACKING_URI, else ./vae-anomaly-store]",
+)  # fmt: skip
+seed_option: Decorator = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+state_option: Decorator = click.option(
+    "--state", metavar="PATH",
+    help="Histories to go on from: output folder of `score table`, or a file of its state/."
+    "  [default: the model's]",
+)  # fmt: skip
 
 
 def parameter_option(parameter: Parameter) -> Decorator:
@@ -157,13 +145,6 @@ def detector_options(parameters: Sequence[Parameter]) -> Callable[[Body], Body]:
 device_option = parameter_option(DEVICE)
 
 
-def seed_option(command: Command) -> Command:
-    """Add ``--seed``: the same seed and input give the same model on the same machine."""
-    return click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-    )(command)
-
-
 def labels_option(
     help_: str = "Column of labels, or FILE:COLUMN joined by id.",
 ) -> Decorator:
@@ -176,16 +157,6 @@ def groups_option(help_: str = "Items of one group stay together.") -> Decorator
     """Add ``--groups``: a column whose equal values belong together."""
     option = click.option("--groups", metavar="COLUMN", help=help_)
     return add_options([option, renamed("--group", "--groups")])
-
-
-def state_option(command: Command) -> Command:
-    """Add ``--state``: where the entities' histories go on from."""
-    return click.option(
-        "--state",
-        metavar="PATH",
-        help="Histories to go on from: output folder of `score table`, or a file of its state/."
-        "  [default: the model's]",
-    )(command)
 
 
 def entity_options(command: Body) -> Body:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -187,8 +186,10 @@ def images(source: str, groups: str | None, size: int, run: Run) -> None:
 
 def _finish(report: SweepReport, run: Run, again: list[str], train: click.Command) -> None:
     """Keep the report, log it and print it; an outage of the store is raised last."""
+    from vae_anomaly.files import write_json
+
     if run.out:
-        _write(report, run.out)
+        write_json(report.to_dict(), run.out)
     logged, outage = _log(report, run)
     document = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
     if not emit(document, as_json=run.as_json):
@@ -197,15 +198,6 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
         _print_next(report, run.uri, again, train)
     if outage is not None:
         raise outage
-
-
-def _write(report: SweepReport, file: str) -> None:
-    import json
-
-    from vae_anomaly.files import replace_file
-
-    with replace_file(Path(file)) as temporary:
-        temporary.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def _log(
