@@ -18,31 +18,30 @@ import mlflow, and a model that is a folder never needs it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vae_anomaly.lazy import lazy_names
-
-if TYPE_CHECKING:
-    from vae_anomaly.tracking.evaluations import LoggedEvaluation, log_evaluation
-    from vae_anomaly.tracking.feedback import (
-        FeedbackSummary,
-        import_feedback,
-        load_feedback,
-        registered_name,
-    )
-    from vae_anomaly.tracking.promotion import Promotion, promote
-    from vae_anomaly.tracking.registry import (
-        ModelCard,
-        ModelSummary,
-        VersionCard,
-        list_models,
-        show_model,
-    )
-    from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
-    from vae_anomaly.tracking.store import init_store, tracking_uri
-    from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
-    from vae_anomaly.tracking.threshold_changes import ThresholdHistory, threshold_history
-    from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
+from vae_anomaly.tracking.events import (
+    FeedbackSummary,
+    LoggedEvaluation,
+    Promotion,
+    import_feedback,
+    load_feedback,
+    log_evaluation,
+    promote,
+    registered_name,
+)
+from vae_anomaly.tracking.registry import (
+    ModelCard,
+    ModelSummary,
+    ThresholdHistory,
+    VersionCard,
+    list_models,
+    show_model,
+    threshold_history,
+)
+from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
+from vae_anomaly.tracking.store import init_store, tracking_uri
+from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
+from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
     "FeedbackSummary",
@@ -73,21 +72,6 @@ __all__ = [
     "tracking_uri",
     "verify",
 ]
-
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        ".evaluations": ("LoggedEvaluation", "log_evaluation"),
-        ".feedback": ("FeedbackSummary", "import_feedback", "load_feedback", "registered_name"),
-        ".promotion": ("Promotion", "promote"),
-        ".registry": ("ModelCard", "ModelSummary", "VersionCard", "list_models", "show_model"),
-        ".runs": ("RegisteredModel", "log_training", "register_directory"),
-        ".store": ("init_store", "tracking_uri"),
-        ".sweeps": ("LoggedSweep", "log_sweep", "log_sweep_record"),
-        ".threshold_changes": ("ThresholdHistory", "threshold_history"),
-        ".verified": ("ResolvedModel", "load", "resolve", "verify"),
-    },
-)
 
 
 def _load_pyfunc(data_path: str | Path) -> object:

@@ -15,9 +15,9 @@ from vae_anomaly.files import sha256_of
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
-from vae_anomaly.tracking.promotion import this_user
+from vae_anomaly.tracking.events import this_user
+from vae_anomaly.tracking.registry import change_tag
 from vae_anomaly.tracking.runs import register_directory
-from vae_anomaly.tracking.threshold_changes import change_tag
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
 
 _SCALE_FILES = ("calibration.safetensors", "weights.safetensors")
@@ -28,21 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """Where a fact was stored.
+    """Where a fact was stored."""
 
-    Parameters
-    ----------
-    model : str
-        What to call the model that has it from now on.
-    version : int, optional
-        The new version of a registered model.
-    alias : str, optional
-        The alias that was moved to it.
-    """
-
-    model: str
-    version: int | None = None
-    alias: str | None = None
+    model: str  # what to call the model that has it from now on
+    version: int | None = None  # the new one of a registered model
+    alias: str | None = None  # that was moved to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +230,6 @@ def fit_probability(
         With labels; groups stay together.
     model : ResolvedModel
         Whose scores they are.
-    method : {"isotonic", "sigmoid"}
     base_rate : float, optional
         Share of anomalies where the probabilities will be used, if not that of the items.
 
@@ -272,7 +261,6 @@ def apply_probability(
     ----------
     ref, uri, alias, dry_run
         As in `apply_threshold`.
-    probability : ScoreProbability
 
     Raises
     ------

@@ -63,19 +63,10 @@ _COLUMN_TYPES = {
 def write_package(
     detector_dir: Path, state: DetectorState, target: Path, *, example: pd.DataFrame | None = None
 ) -> Path:
-    """Write the MLflow model directory around a detector's directory.
+    """Create the MLflow model directory around a copy of a detector's directory and its state.
 
-    Parameters
-    ----------
-    detector_dir : Path
-        What `BaseVAEDetector.save` wrote; it is copied.
-    state : DetectorState
-        The same detector's state, for the signature.
-    target : Path
-        Directory to create.
-    example : DataFrame, optional
-        Rows to keep as input example. They become public to everyone who can read the model, so
-        the default is a made-up one.
+    ``example`` are rows to keep as input example. They become public to everyone who can read the
+    model, so the default is a made-up one.
     """
     import mlflow.pyfunc
 
@@ -120,10 +111,7 @@ def environment() -> dict[str, str]:
 def file_digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file below ``folder``, by its path in it.
 
-    Raises
-    ------
-    ModelRefusedError
-        If there is a symbolic link, which could point anywhere.
+    A symbolic link, which could point anywhere, is refused.
     """
     digests = {}
     for path in sorted(folder.rglob("*")):
@@ -142,26 +130,11 @@ def listing_digest(files: Mapping[str, str]) -> str:
 
 
 def check_package(folder: Path, files: Mapping[str, str], what: str) -> Path:
-    """Check a downloaded package against the digests of its registration.
+    """Check a download against the digests of its registration; return the detector's directory.
 
-    Parameters
-    ----------
-    folder : Path
-        The download.
-    files : mapping of str to str
-        Path and SHA-256 of every file, from the model version's tag.
-    what : str
-        How to name the model in an error.
-
-    Returns
-    -------
-    inner : Path
-        The detector's directory in the package.
-
-    Raises
-    ------
-    ModelRefusedError
-        If a file is missing, added or changed, or ``MLmodel`` asks for other code than ours.
+    ``files`` are path and SHA-256 of every file, from the model version's tag; ``what`` names the
+    model in the error. Refused are files that are missing, added or changed, and an ``MLmodel``
+    that asks for other code than ours.
     """
     found = file_digests(folder)
     missing, extra = sorted(files.keys() - found.keys()), sorted(found.keys() - files.keys())

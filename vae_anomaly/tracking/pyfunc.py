@@ -24,23 +24,16 @@ import pandas as pd
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.detectors.judged import judge_images, judge_rows, row_faults
 from vae_anomaly.scoring.judging import Verdicts, one_by_one
+from vae_anomaly.tracking.package import IMAGE_COLUMN
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
 
-IMAGE_COLUMN = "image"
-"""Encoded files (PNG, JPEG, ...) as bytes; over HTTP as base64 text."""
 N_REASONS = 3
 
 
 class TablePredictor:
-    """Score table rows for MLflow.
-
-    Parameters
-    ----------
-    detector : TabularVAEDetector
-        Fitted.
-    """
+    """Score table rows for MLflow."""
 
     def __init__(self, detector: TableDetector) -> None:
         self.detector = detector
@@ -48,24 +41,10 @@ class TablePredictor:
     def predict(
         self, model_input: pd.DataFrame, params: dict[str, object] | None = None
     ) -> pd.DataFrame:
-        """Score rows.
+        """Return the module's table of answers for rows with the model's columns, index kept.
 
-        Parameters
-        ----------
-        model_input : DataFrame of N rows
-            The model's columns; missing cells are allowed.
-        params : dict, optional
-            MLflow's; there are none.
-
-        Returns
-        -------
-        answers : DataFrame of N rows, index kept
-            See the module's docstring.
-
-        Raises
-        ------
-        SchemaError
-            If a column is missing or of another kind.
+        Missing cells are allowed; a column that is missing or of another kind is a SchemaError.
+        There are no ``params``.
         """
         self.detector.schema_.check(model_input)
         faults = row_faults(self.detector, model_input)
@@ -77,13 +56,7 @@ class TablePredictor:
 
 
 class ImagePredictor:
-    """Score encoded images for MLflow.
-
-    Parameters
-    ----------
-    detector : ImageVAEDetector
-        Fitted.
-    """
+    """Score encoded images for MLflow."""
 
     def __init__(self, detector: ImageDetector) -> None:
         self.detector = detector

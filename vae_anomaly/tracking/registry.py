@@ -1,20 +1,24 @@
-"""What the registry holds: models, versions, aliases, and how the aliases came to point there."""
+"""What the registry holds: models, versions, aliases, and how aliases and thresholds came about."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import TAG, all_pages, all_versions, as_time, model_aliases
-from vae_anomaly.tracking.promotion import Promotion, promotions
+from vae_anomaly.tracking.events import Promotion, promotions
 from vae_anomaly.tracking.store import session, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+CHANGE = f"{TAG}threshold_change"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,51 @@ class ModelCard:
     promotions: list[Promotion] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class ThresholdChange:
+    """The threshold that a version brought.
+
+    Its evidence are ``fpr, precision, recall, cost``, each with ``estimate, low, high``, then
+    ``alarms_per_day`` where a volume was given, ``n_normals``, ``n_anomalies``, ``scores_sha256``.
+    """
+
+    version: int
+    when: datetime
+    how: str  # "trained" with the network, or "applied" to the network of an earlier version
+    who: str  # applied it; empty where that was not written down
+    old: float | None  # bound on the anomaly score before
+    new: float | None  # and after
+    policy: str
+    asked: Json  # of the policy
+    evidence: Json
+    made_on: str  # label of the version whose network it uses
+    aliases: tuple[str, ...]  # that point at the version now
+    reason: str
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """An alias that moved, and what that did to the threshold in force."""
+
+    alias: str
+    when: datetime
+    who: str
+    old_version: int | None
+    new_version: int
+    old: float | None
+    new: float | None
+    evidence: str
+
+
+@dataclass(frozen=True)
+class ThresholdHistory:
+    """Changes, newest version first, and moves of aliases, latest first."""
+
+    name: str
+    changes: list[ThresholdChange]
+    moves: list[AliasMove]
+
+
 def list_models(uri: str | Path | None = None) -> list[ModelSummary]:
     """Return the models of this package that the registry holds, by name."""
     with session(uri) as client:
@@ -79,6 +128,45 @@ def show_model(name: str, uri: str | Path | None = None) -> ModelCard:
         return ModelCard(name, aliases, cards, promotions(client, name))
 
 
+def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHistory:
+    """Return how the thresholds of a registered model came about.
+
+    Raises
+    ------
+    ModelRefusedError
+        If the registry holds no model of that name.
+    """
+    store = tracking_uri(uri)
+    with session(store) as client:
+        aliases = model_aliases(client, name, store)
+        versions = sorted(all_versions(client, name), key=lambda v: -int(v.version))
+        moved = promotions(client, name)
+    changes = [_change(version, aliases) for version in versions]
+    bound = {change.version: change.new for change in changes}
+    moves = [
+        AliasMove(
+            alias=move.alias,
+            when=move.when,
+            who=move.who,
+            old_version=move.old_version,
+            new_version=move.new_version,
+            old=bound.get(move.old_version or 0),
+            new=bound.get(move.new_version),
+            evidence=move.evidence,
+        )
+        for move in moved
+    ]
+    return ThresholdHistory(name, changes, moves)
+
+
+def change_tag(change: Mapping[str, object]) -> dict[str, str]:
+    """Return the tag of a version that keeps how its threshold was applied.
+
+    ``change`` are ``who, old, policy, asked, evidence, made_on, reason`` of a `ThresholdChange`.
+    """
+    return {CHANGE: json.dumps(dict(change), sort_keys=True, allow_nan=False)}
+
+
 def _summary(client: MlflowClient, model: RegisteredModel) -> ModelSummary | None:
     ours = [v for v in all_versions(client, model.name) if f"{TAG}kind" in v.tags]
     if not ours:
@@ -100,7 +188,7 @@ def _version_card(
     number = int(version.version)
     return VersionCard(
         version=number,
-        aliases=tuple(alias for alias, target in aliases.items() if target == number),
+        aliases=_aliases_of(number, aliases),
         created=as_time(version.creation_timestamp),
         run_id=version.run_id or "",
         kind=version.tags.get(f"{TAG}kind", "unknown"),
@@ -109,6 +197,31 @@ def _version_card(
         tags={key: value for key, value in version.tags.items() if key != f"{TAG}files"},
         metrics=_run_metrics(client, version.run_id),
     )
+
+
+def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChange:
+    number, tags = int(version.version), version.tags
+    change = json.loads(tags.get(CHANGE, "{}"))
+    bound = tags.get(f"{TAG}threshold", "")
+    applied = bool(change) or (version.description or "").startswith("threshold ")
+    return ThresholdChange(
+        version=number,
+        when=as_time(version.creation_timestamp),
+        how="applied" if applied else "trained",
+        who=change.get("who", ""),
+        old=change.get("old"),
+        new=float(bound) if bound else None,
+        policy=tags.get(f"{TAG}threshold_policy", ""),
+        asked=change.get("asked", {}),
+        evidence=change.get("evidence", {}),
+        made_on=change.get("made_on", ""),
+        aliases=_aliases_of(number, aliases),
+        reason=change.get("reason", "") if change else (version.description or ""),
+    )
+
+
+def _aliases_of(number: int, aliases: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(alias for alias, target in aliases.items() if target == number)
 
 
 def _run_metrics(client: MlflowClient, run_id: str | None) -> dict[str, float]:

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
-from vae_anomaly.reports import training_figures, write_figure
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, experiment_id, log_numbers
+from vae_anomaly.tracking.events import move_alias
 from vae_anomaly.tracking.package import (
     INNER,
     environment,
@@ -38,7 +38,6 @@ from vae_anomaly.tracking.package import (
     listing_digest,
     write_package,
 )
-from vae_anomaly.tracking.promotion import move_alias
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, quiet, tracking_uri
 from vae_anomaly.version import __version__
@@ -118,8 +117,6 @@ def log_training(
 
     Parameters
     ----------
-    detector : BaseVAEDetector
-        Fitted.
     name : str
         Registered name; letters, digits, ``.``, ``_``, ``-`` and spaces.
     experiment : str
@@ -145,6 +142,7 @@ def log_training(
         If the store does not answer. The training is not lost: the message says where its record
         lies and how to log it later.
     """
+    from vae_anomaly.reports import training_figures
     from vae_anomaly.vae.training import History
 
     store = tracking_uri(uri)
@@ -226,13 +224,7 @@ def register_directory(
 
 
 def check_name(name: str) -> None:
-    """Refuse a registered name that MLflow would; worth asking before a long training.
-
-    Raises
-    ------
-    ConfigError
-        If the name cannot be one.
-    """
+    """Refuse a registered name that MLflow would; worth asking before a long training."""
     if not re.fullmatch(r"[A-Za-z0-9][\w. -]{0,199}", name):
         raise ConfigError(
             f"A model's name has letters, digits, '.', '_', '-' and spaces, and begins with a "
@@ -269,6 +261,8 @@ def _describe(
 
 
 def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, Figure]) -> None:
+    from vae_anomaly.reports import write_figure
+
     folder = record / "artifacts"
     folder.mkdir(exist_ok=True)
     documents: dict[str, object] = {

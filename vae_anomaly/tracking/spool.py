@@ -52,13 +52,7 @@ class Upload:
 
 
 def new_record(store: str, name: str) -> Path:
-    """Make a folder for a record.
-
-    Raises
-    ------
-    StorageError
-        If the spool cannot be written.
-    """
+    """Make a folder for a record."""
     spool = (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     try:

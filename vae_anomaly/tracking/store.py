@@ -117,22 +117,10 @@ def displayed(uri: str) -> str:
 
 @contextmanager
 def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
-    """Open the store and yield an ``MlflowClient`` for it.
+    """Open the store of `tracking_uri` and yield an ``MlflowClient`` for it.
 
-    Parameters
-    ----------
-    uri : str or Path, optional
-        As in `tracking_uri`.
-
-    Yields
-    ------
-    client : mlflow.MlflowClient
-        Bound to the store; MLflow's global tracking URI is the same until the block ends.
-
-    Raises
-    ------
-    RegistryUnavailableError
-        If the server or database does not answer, at the start or inside the block.
+    MLflow's global tracking URI is the same until the block ends. A server or database that does
+    not answer, at the start or inside the block, is a RegistryUnavailableError.
     """
     resolved = tracking_uri(uri)
     with _lock, quiet(), _translated(resolved):
@@ -248,9 +236,7 @@ def _ping(uri: str) -> None:
     """Ask a server for anything: MLflow's own first call waits far longer for a silent one."""
     if not uri.startswith(("http://", "https://")):
         return
-    parts = urlsplit(uri)
-    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    request = Request(f"{address}/health", method="GET")  # noqa: S310  # http or https, see above
+    request = Request(f"{displayed(uri)}/health", method="GET")  # noqa: S310  # http or https, see above
     try:
         with urlopen(request, timeout=PING_TIMEOUT_S):  # noqa: S310  # as the line above
             return

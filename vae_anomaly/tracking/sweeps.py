@@ -17,11 +17,10 @@ from vae_anomaly.files import replace_file
 from vae_anomaly.tracking.client import TAG, experiment_id, log_metrics, log_numbers
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, tracking_uri
-from vae_anomaly.vae.sweep.report import SweepReport
 from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
-    from vae_anomaly.vae.sweep.report import SweepCell
+    from vae_anomaly.vae.sweep import SweepCell, SweepReport
 
 SWEEPS = "vae-anomaly-sweeps"
 FILES = ("sweep.json", "sweep.csv")
@@ -38,7 +37,6 @@ class LoggedSweep:
         The parent run.
     child_run_ids : tuple of str
         In the order of the cells.
-    experiment : str
     store : str
         The tracking URI, without a password.
     """
@@ -56,7 +54,6 @@ def log_sweep(
 
     Parameters
     ----------
-    report : SweepReport
     name : str
         MLflow experiment.
     uri : str or Path, optional
@@ -91,6 +88,8 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
     RegistryUnavailableError
         If the store still does not answer; the record stays.
     """
+    from vae_anomaly.vae.sweep import SweepReport
+
     folder = Path(record)
     try:
         document = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from vae_anomaly.thresholds.catalogue import policy_title
 
 if TYPE_CHECKING:
     from vae_anomaly.tracking import ThresholdHistory
-    from vae_anomaly.tracking.threshold_changes import ThresholdChange
+    from vae_anomaly.tracking.registry import ThresholdChange
 
 
 @click.command()
