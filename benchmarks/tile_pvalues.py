@@ -24,8 +24,7 @@ from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.folds import assign_folds
-from vae_anomaly.detectors.images.tiles.examine import inspect_tiles
-from vae_anomaly.detectors.images.tiles.place import TilePlacing
+from vae_anomaly.detectors.images.tiles.examine import TilePlacing, inspect_tiles
 from vae_anomaly.metrics import auroc
 
 SIZE, TILE, SQUARE = 128, 64, 14

@@ -61,6 +61,20 @@ def torch_device(device: object) -> torch.device:
     return _opened(device_name(device))
 
 
+def to_device(module: nn.Module, device: str) -> torch.device:
+    """Bring a module to the device that ``device=`` means, and return that.
+
+    Raises
+    ------
+    ConfigError
+        As `device_name`.
+    """
+    place = torch_device(device)
+    if device_of(module) != place:
+        module.to(place)
+    return place
+
+
 def device_of(module: nn.Module) -> torch.device:
     """Return where a module's weights lie; the processor where it has none."""
     import torch

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector
-from vae_anomaly.detectors.images.networks import members as image_members
+from vae_anomaly.detectors.images.networks import pixels as image_members
 from vae_anomaly.detectors.images.settings import PRESETS as IMAGE_PRESETS
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.parameters import IMAGE, PRESETS, TABULAR, OneOf, faults_of, reference

@@ -29,7 +29,7 @@ from golden.backbone import Filters
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, __version__, load_detector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.detectors.images.networks import members as image_members
+from vae_anomaly.detectors.images.networks import pixels as image_members
 from vae_anomaly.jobs import Destination, TableColumns, train_table_job
 from vae_anomaly.scoring.probability import calibrate_probability
 from vae_anomaly.tracking import init_store, log_training

@@ -15,7 +15,7 @@ from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.folds import assign_folds
-from vae_anomaly.detectors.images.fit.folds import group_names
+from vae_anomaly.detectors.images.fit.training_set import group_names
 from vae_anomaly.detectors.images.image_list import (
     ImageList,
     decide_channels,

@@ -15,7 +15,7 @@ from vae_anomaly.batch import read_results, score_images
 from vae_anomaly.cli.train import images as train_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.image_list import open_images
-from vae_anomaly.detectors.images.networks.members import ALIASES, MODELS, PIXEL_MEMBERS
+from vae_anomaly.detectors.images.networks.pixels import ALIASES, MODELS, PIXEL_MEMBERS
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError
 from vae_anomaly.metrics import auroc
 from vae_anomaly.persistence import read_model, write_model

@@ -19,11 +19,18 @@ from vae_anomaly.detectors.images.examination import ImageExamination, examine
 from vae_anomaly.detectors.images.heatmaps import Region, contours, enlarge
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
-from vae_anomaly.detectors.images.parameters import check_conditions_wanted, check_parameters
-from vae_anomaly.detectors.images.reasons import reasons_of, region_table
-from vae_anomaly.detectors.images.regions import maps_at_own_size, regions_of
+from vae_anomaly.detectors.images.reasons import (
+    maps_at_own_size,
+    reasons_of,
+    region_table,
+    regions_of,
+)
 from vae_anomaly.detectors.images.saved import calibration_of, model_of, state_of
-from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.settings import (
+    ImageSettings,
+    check_conditions_wanted,
+    check_parameters,
+)
 from vae_anomaly.detectors.images.training import fit
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.persistence import DetectorState

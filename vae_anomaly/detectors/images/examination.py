@@ -12,17 +12,20 @@ import torch
 
 from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
-from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import NetworkOutput
-from vae_anomaly.detectors.images.networks.batches import chunk_on, padded, to_device
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.place.registration import shift_maps
 from vae_anomaly.detectors.images.score import PoolEvidence, pool_maps_of_images
-from vae_anomaly.detectors.images.tiles.examine import inspect_tiles, look_at_each
+from vae_anomaly.detectors.images.tiles.examine import (
+    PlacedImage,
+    TilePlacing,
+    inspect_tiles,
+    look_at_each,
+)
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
-from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
-from vae_anomaly.devices import exact_float32
+from vae_anomaly.devices import exact_float32, to_device
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 
 from vae_anomaly.arrays import AnyArray, AnyInts, Floats32
 from vae_anomaly.data.images.decode import decode_image
@@ -276,3 +277,14 @@ def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
         "Repair them or take them out.",
         code=faults[0].code,
     )
+
+
+def chunk_on(device: torch.device) -> int:
+    """Return how many images a device is given at once."""
+    return CHUNK if device.type == "cpu" else GPU_CHUNK
+
+
+def padded(rows: AnyArray, n: int = CHUNK) -> torch.Tensor:
+    """Repeat the last row until the chunk of n is full."""
+    full = np.concatenate([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])
+    return torch.from_numpy(np.ascontiguousarray(full))

@@ -11,10 +11,9 @@ from vae_anomaly.detectors.images.examination import padded_batches
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
-from vae_anomaly.detectors.images.networks.batches import to_device
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
-from vae_anomaly.devices import exact_float32
+from vae_anomaly.devices import exact_float32, to_device
 from vae_anomaly.errors import ConfigError
 
 

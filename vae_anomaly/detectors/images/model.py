@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
-from vae_anomaly.detectors.images.place.foreground import Foreground
-from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork

@@ -1,17 +1,18 @@
-"""What is unusual about an image, in words and as a table."""
+"""What is unusual about an image: regions at its own size, as a table and in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.conditions import unseen_reason
 from vae_anomaly.detectors.images.examination import ImageExamination
-from vae_anomaly.detectors.images.heatmaps import Region
+from vae_anomaly.detectors.images.heatmaps import Region, enlarge, find_regions
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.score import GLOBAL_FROM
 
@@ -20,6 +21,8 @@ Regions = Sequence[Sequence[Region]]
 _MANY: Final = 1000
 _PLACE_FROM: Final = 3.0
 """Surprise, in nats, from which the hottest cells of a map are a place to look at: p = 5 %."""
+
+_AT_ONCE: Final = 32  # images whose maps are held
 
 
 def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
@@ -113,3 +116,22 @@ def _whole_reason(surprise: float) -> list[str]:
     share = max(1, round(float(np.exp(min(surprise, 20.0)))))
     many = f"fewer than 1 in {min(share, _MANY):,} good images"
     return [f"brightness, contrast or colour of the whole image is such in {many}"]
+
+
+def regions_of(images: ImageList, heatmaps: Floats32, level: float) -> list[list[Region]]:
+    """Return boxes of what is hotter than ``level``, in pixels of each image, hottest first."""
+    return [
+        find_regions(enlarge(heatmaps[i : i + 1], images.shape(i))[0], level)
+        for i in range(len(images))
+    ]
+
+
+def maps_at_own_size(
+    images: ImageList, examine: Callable[[ImageList], ImageExamination]
+) -> Iterator[Floats32]:
+    """Yield the heat map of each image at the image's own size, one at a time."""
+    for start in range(0, len(images), _AT_ONCE):
+        rows = np.arange(start, min(start + _AT_ONCE, len(images)))
+        heatmaps = examine(images.take(rows)).heatmap
+        for i, heatmap in zip(rows.tolist(), heatmaps, strict=True):
+            yield enlarge(heatmap[None], images.shape(i))[0]

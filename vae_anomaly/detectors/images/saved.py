@@ -22,8 +22,7 @@ from vae_anomaly.detectors.images.features.plug_in import (
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
-from vae_anomaly.detectors.images.place.foreground import Foreground
-from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork

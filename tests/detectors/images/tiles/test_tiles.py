@@ -10,7 +10,7 @@ from scipy import ndimage
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.tiles.fit import _quotas
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
-from vae_anomaly.detectors.images.tiles.moments import PlaceMoments
+from vae_anomaly.detectors.images.tiles.network import PlaceMoments
 from vae_anomaly.errors import ConfigError, DataError, ImageError, NotEnoughDataError
 
 LARGE = 1024

@@ -32,9 +32,9 @@ from torch import Tensor
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.fit.folds import network_parts, validation_split
 from vae_anomaly.detectors.images.fit.linear import OutOfFold, fit_linear_level
 from vae_anomaly.detectors.images.fit.maps import TrainingMaps
+from vae_anomaly.detectors.images.fit.training_set import network_parts, validation_split
 from vae_anomaly.detectors.images.networks.bank import (
     RESIDUAL_BOUND,
     BankNetwork,

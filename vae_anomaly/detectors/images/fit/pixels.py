@@ -19,12 +19,10 @@ from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metrics
-from vae_anomaly.detectors.images.fit.folds import validation_split
 from vae_anomaly.detectors.images.fit.maps import as_tensor
-from vae_anomaly.detectors.images.fit.training_set import TrainingSet
+from vae_anomaly.detectors.images.fit.training_set import TrainingSet, validation_split
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
-from vae_anomaly.detectors.images.networks.members import PIXEL_MEMBERS
-from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.networks.pixels import PIXEL_MEMBERS, PixelNetwork
 from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.detectors.images.settings import Preset
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE

@@ -28,23 +28,26 @@ from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, FittedNetwork, fit_bank_network
-from vae_anomaly.detectors.images.fit.folds import N_FOLDS
 from vae_anomaly.detectors.images.fit.maps import (
     Bank,
     TrainingMaps,
     few_chunks,
     read_training_maps,
 )
-from vae_anomaly.detectors.images.fit.training_set import TrainingSet
+from vae_anomaly.detectors.images.fit.training_set import N_FOLDS, TrainingSet
 from vae_anomaly.detectors.images.image_list import ImageList, refuse_faults
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.score import POOL_SHARES
 from vae_anomaly.detectors.images.settings import ImageSettings
-from vae_anomaly.detectors.images.tiles.examine import inspect_tiles, tile_chunks, tile_images
+from vae_anomaly.detectors.images.tiles.examine import (
+    PlacedImage,
+    TilePlacing,
+    inspect_tiles,
+    tile_chunks,
+    tile_images,
+)
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
-from vae_anomaly.detectors.images.tiles.moments import PlaceMoments
-from vae_anomaly.detectors.images.tiles.network import TiledNetwork, TileLayout
-from vae_anomaly.detectors.images.tiles.place import PlacedImage, TilePlacing
+from vae_anomaly.detectors.images.tiles.network import PlaceMoments, TiledNetwork, TileLayout
 from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.progress import Progress, part_of

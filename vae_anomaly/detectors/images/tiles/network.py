@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from vae_anomaly.arrays import AnyArray, AnyFloats
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput
+from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, blur
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
 from vae_anomaly.errors import ImageError
+
+_SPREAD_PRIOR: Final = 5.0  # images that the common variance of a channel is worth
 
 
 @dataclass(frozen=True)
@@ -222,3 +224,70 @@ class TiledNetwork(nn.Module):
         half = self.halves[k]
         assert isinstance(half, BankNetwork)  # noqa: S101 - a ModuleList does not say so
         return half
+
+
+class PlaceMoments:
+    """Running mean and variance of maps at each place of the large image (Welford).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(K, C, g, g)`` for K tiles.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.n = 0
+        self.mean = torch.zeros(shape)
+        self.squares = torch.zeros(shape)
+        self.known = torch.zeros(shape[0], dtype=torch.bool)
+
+    def add(self, place: Tensor, maps: Tensor) -> None:
+        """Take in the maps (m, C, g, g) of an image's tiles ``place`` (m,); it is the last of n.
+
+        Every image has the same tiles; those that are background in all of them never come.
+        """
+        self.known[place] = True
+        change = maps - self.mean[place]
+        self.mean[place] += change / self.n
+        self.squares[place] += change * (maps - self.mean[place])
+
+    def share_left(self) -> float:
+        """Return how much of the variance is left when the place in the large image is known.
+
+        Returns
+        -------
+        float
+            Expected squared error of predicting a new image by the mean at the same place,
+            beside that by the mean at the same place of any tile; mean over channels. Above 1 where
+            a place says nothing.
+        """
+        within = self.squares[self.known] / max(self.n - 1, 1)
+        total = within.mean(0) + self.mean[self.known].var(0, correction=0)
+        known = within.mean(dim=(0, 2, 3)) * (1.0 + 1.0 / self.n)
+        return float((known / total.mean(dim=(1, 2)).clamp(min=1e-12)).mean())
+
+    def positions(self) -> TilePositions:
+        """Return the places' means, and sds smoothed over neighbours and drawn to the channel's."""
+        variance = blur(self.squares / max(self.n - 1, 1), 1.0)
+        common = variance[self.known].mean(dim=(0, 2, 3), keepdim=True)
+        drawn = (self.n * variance + _SPREAD_PRIOR * common) / (self.n + _SPREAD_PRIOR)
+        positions = TilePositions(tuple(self.mean.shape))
+        positions.mean.copy_(self.mean)
+        positions.spread.copy_((drawn + 1e-3).sqrt())
+        return positions
+
+    def unseen(self, maps: Tensor, clean: Tensor, numbers: Tensor) -> Tensor:
+        """Standardise training tiles as if their own images were not part of the means.
+
+        Parameters
+        ----------
+        maps : Tensor of shape (m, C, g, g)
+            Of tiles or of corrupted copies of them.
+        clean : Tensor of the same shape
+            Of the tiles themselves.
+        numbers : Tensor of shape (m,)
+        """
+        positions = self.positions()
+        own = (clean - self.mean[numbers]) / (self.n - 1)
+        standard: Tensor = positions(maps, numbers) + own / positions.spread[numbers]
+        return standard

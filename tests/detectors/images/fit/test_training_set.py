@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage, stats
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.place.foreground import find_foreground
+from vae_anomaly.detectors.images.place.placing import find_foreground
 from vae_anomaly.detectors.images.place.registration import shift_image
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.metrics import auroc

@@ -8,9 +8,14 @@ import torch
 from scipy import ndimage
 
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank, dihedral_maps
-from vae_anomaly.detectors.images.fit.linear import fit_linear_level
+from vae_anomaly.detectors.images.fit.linear import (
+    AS_IS,
+    augment,
+    fit_linear_level,
+    n_copies,
+    symmetry_group,
+)
 from vae_anomaly.detectors.images.networks.residuals import energy_map
-from vae_anomaly.detectors.images.place.pose import AS_IS, augment, n_copies, symmetry_group
 
 SIZE = 64
 

@@ -7,10 +7,9 @@ import pytest
 from scipy import ndimage
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.place.foreground import Foreground
-from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import shift_image
-from vae_anomaly.detectors.images.tiles.place import TilePlacing
+from vae_anomaly.detectors.images.tiles.examine import TilePlacing
 from vae_anomaly.errors import ImageError
 
 SIDE, REDUCED, TILE = 320, 64, 64  # of images, of what the shift is looked for on, of tiles
