@@ -14,7 +14,7 @@ from vae_anomaly.arrays import Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
 from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel
-from vae_anomaly.detectors.images.networks.bank import NetworkOutput
+from vae_anomaly.detectors.images.networks.bank import NetworkOutput, combined
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.place.registration import shift_maps
 from vae_anomaly.detectors.images.score import PoolEvidence, pool_maps_of_images
@@ -124,18 +124,17 @@ def judge(
     outputs: Sequence[NetworkOutput],
 ) -> ImageExamination:
     """Turn what the network says into scores and p-values."""
-    heatmap, score_map, statistics, nll, kl, linear_nll = (
-        torch.cat([getattr(output, name) for output in outputs]).numpy()
-        for name in ("heatmap", "score_map", "statistics", "nll", "kl", "linear_nll")
-    )
-    codes = [output.condition for output in outputs if output.condition is not None]
+    output = combined(outputs, torch.cat)
+    heatmap, score_map = output.heatmap.numpy(), output.score_map.numpy()
+    pooled = pool_maps_of_images(score_map, heatmap)
+    codes = [] if output.condition is None else output.condition.tolist()
     return _examination(
         calibration,
         ids,
-        model.score(pool_maps_of_images(score_map, heatmap), statistics),
-        (nll.astype(np.float64), kl.astype(np.float64), linear_nll.astype(np.float64)),
+        model.score(pooled, output.statistics.numpy()),
+        output.terms.double().numpy(),
         (heatmap, score_map),
-        tuple(model.conditions[code] for part in codes for code in part.tolist()),
+        tuple(model.conditions[code] for code in codes),
     )
 
 
@@ -158,22 +157,21 @@ def _examine_tiles(
     heatmap = np.stack([one[3] for one in looks])
     score_map = np.stack([one[4] for one in looks]) if network.has_two_maps else heatmap
     pooled, statistics = np.stack([one[0] for one in looks]), np.stack([one[1] for one in looks])
-    nll, kl, linear_nll = np.stack([one[2] for one in looks]).T
+    terms = np.stack([one[2] for one in looks])
     evidence = model.score(pooled, statistics)
-    terms, maps = (nll, kl, linear_nll), (heatmap, score_map)
-    return _examination(calibration, images.ids, evidence, terms, maps)
+    return _examination(calibration, images.ids, evidence, terms, (heatmap, score_map))
 
 
 def _examination(
     calibration: ConformalCalibration,
     ids: tuple[str, ...],
     evidence: PoolEvidence,
-    terms: tuple[Floats, Floats, Floats],
+    terms: Floats,
     maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
 ) -> ImageExamination:
-    """Put evidence, its terms (nll, kl, linear nll) and maps (shown, scored) together."""
-    nll, kl, linear_nll = terms
+    """Put evidence, its terms (nll, kl, linear nll), (N, 3), and maps (shown, scored) together."""
+    nll, kl, linear_nll = terms.T
     raw = evidence.raw_score
     columns = {
         "reconstruction_nll": nll,

@@ -26,7 +26,7 @@ from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
-from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.thresholds import Threshold
@@ -109,7 +109,7 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
             conditions=tuple(state.preprocessing.get("conditions", ())),
             latents=state.calibration.get("latents"),  # older models have none
         )
-    except (KeyError, TypeError, RuntimeError, ConfigError) as err:
+    except (KeyError, TypeError, RuntimeError, ConfigError, DataError) as err:
         raise _refused(err) from err
 
 

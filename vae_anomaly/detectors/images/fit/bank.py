@@ -31,9 +31,8 @@ from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
-from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.fit.linear import OutOfFold, fit_linear_level
-from vae_anomaly.detectors.images.fit.maps import TrainingMaps
+from vae_anomaly.detectors.images.fit.maps import Bank, TrainingMaps
 from vae_anomaly.detectors.images.fit.training_set import network_parts, validation_split
 from vae_anomaly.detectors.images.networks.bank import (
     RESIDUAL_BOUND,
@@ -117,9 +116,9 @@ class BankTask:
     spec : NetworkSpec
         ``latent_dim`` 0 lets the number of images decide.
     pose : {"auto", "fixed", "any"}
-        As `fit_linear_level`.
-    bank : BackboneBank, optional
-        In the place of the fixed bank.
+        As `fit_linear_level`; maps of a user's backbone cannot be turned, whatever it says.
+    bank : FilterBank or BackboneBank, optional
+        What has made the maps; a fixed bank if left out.
     device : torch.device, optional
         Where the repair VAEs are trained; all else, and the network returned, is on the processor.
     """
@@ -128,7 +127,7 @@ class BankTask:
     preset: Preset
     random_state: int
     pose: str = "auto"
-    bank: BackboneBank | None = None
+    bank: Bank | None = None
     device: torch.device | None = None
 
 
@@ -150,7 +149,7 @@ def fit_bank_network(
         data.corrupted,
         folds,
         latent_dim=task.spec.latent_dim,
-        pose=task.pose,
+        pose="fixed" if task.spec.backbone else task.pose,
         random_state=task.random_state,
         progress=progress,
     )
@@ -267,18 +266,16 @@ class _Held:
     def __init__(self, linear: Tensor, spoiled_linear: Tensor) -> None:
         self.linear = (linear, spoiled_linear)
         self.repair, self.head = torch.zeros_like(linear), torch.zeros_like(linear)
-        self.has_members = False
 
     def judge(self, member: RepairMember, z: Tensor, part: AnyArray) -> None:
         """Fill in the part that a member has not seen, and set the member's scales by it."""
         with torch.no_grad():
             repair, head = member.calibrate(z[part].to(device_of(member)))
         self.repair[part], self.head[part] = repair.cpu(), head.cpu()
-        self.has_members = True
 
     def combined(self, spec: NetworkSpec) -> Tensor:
         """Return the joined maps of normals, (n, G, G)."""
-        if not self.has_members:
+        if not spec.n_networks:
             return self.linear[0]
         return combine_maps(self.linear[0], self.repair, self.head, spec)
 

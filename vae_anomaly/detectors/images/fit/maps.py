@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
@@ -15,8 +15,11 @@ from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import CELL, FilterBank
+from vae_anomaly.detectors.images.features.plug_in import plug_in
 from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
 from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.networks.bank import NetworkSpec
+from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.devices import device_of
 from vae_anomaly.progress import Progress, null_progress
 
@@ -79,6 +82,21 @@ def read_training_maps(
         _by_copy(masks, copies),
         images.fingerprint(digest.hexdigest()),
     )
+
+
+def chosen_bank(
+    settings: ImageSettings, size: int, channels: int, n_networks: int, chunks: Iterable[Tensor]
+) -> tuple[NetworkSpec, Bank]:
+    """Return what a network on images of ``size`` is made of, and what it sees of them.
+
+    A few training images ``chunks`` (n, C, S, S) are shown to a user's backbone.
+    """
+    latent_dim, width = settings.latent_dim or 0, settings.work.width
+    spec = NetworkSpec("bank", size, channels, latent_dim, n_networks, width)
+    if settings.features is None:
+        return spec, FilterBank(size, channels)
+    backbone, bank = plug_in(settings.features, settings.features_weights, size, channels, chunks)
+    return replace(spec, backbone=backbone), bank
 
 
 def _corrupt(

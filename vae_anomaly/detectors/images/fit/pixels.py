@@ -22,15 +22,21 @@ from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metric
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, validation_split
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
-from vae_anomaly.detectors.images.networks.pixels import PIXEL_MEMBERS, PixelNetwork
+from vae_anomaly.detectors.images.networks.pixels import (
+    PIXEL_MEMBERS,
+    PIXEL_SIZE,
+    PixelNetwork,
+    model_name,
+)
 from vae_anomaly.detectors.images.networks.residuals import MapScale
-from vae_anomaly.detectors.images.settings import Preset
+from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.devices import torch_device
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.diagnostics import ACTIVE_SHARE, active_units, predict_collapse
 from vae_anomaly.vae.priors import VampPrior
-from vae_anomaly.vae.training import History, fit_vae
+from vae_anomaly.vae.training import History, TrainingConfig, fit_vae
 from vae_anomaly.vae.vq import VQVAE
 
 logger = logging.getLogger(__name__)
@@ -39,35 +45,11 @@ _MOST_PROBES = 512  # images that a forecast is made of
 _CHUNK = 64
 
 
-@dataclass(frozen=True)
-class PixelTask:
-    """What is to be trained, and how.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-        Of a member on pixels, with its description.
-    beta : float, optional
-        Weight of the KL, instead of the member's.
-    device : torch.device, optional
-        Where the member is trained; before and after that it lies on the processor.
-    """
-
-    spec: NetworkSpec
-    preset: Preset
-    random_state: int
-    beta: float | None = None
-    device: torch.device | None = None
-
-    @property
-    def kl_weight(self) -> float:
-        """Weight of the KL, after its warm-up."""
-        own = PIXEL_MEMBERS[self.spec.kind].beta
-        return (1.0 if own is None else own) if self.beta is None else self.beta
-
-
 def fit_pixel_network(
-    data: TrainingSet, task: PixelTask, progress: Progress = null_progress
+    settings: ImageSettings,
+    data: TrainingSet,
+    random_state: int,
+    progress: Progress = null_progress,
 ) -> FittedNetwork:
     """Fit a VAE to pixels; one fold is held out for calibration.
 
@@ -76,17 +58,22 @@ def fit_pixel_network(
     NotEnoughDataError
         If nothing is left to calibrate with, because every condition is a single group.
     """
-    seen = _read(data, task.spec, progress)
+    network = PixelNetwork(_spec(settings, data), random_state)
+    seen = _read(data, network.spec, progress)
     held_out = keep_each_condition(data.folds == 0, data.codes, data.groups)
     if not held_out.any():
         raise NotEnoughDataError(
             f"Calibration holds out whole groups, and each of the {len(np.unique(data.groups))} "
             "groups is all there is of a condition. Give a finer groups=, or none."
         )
-    _, stop = validation_split(data.groups, ~held_out, task.random_state)
+    _, stop = validation_split(data.groups, ~held_out, random_state)
     stop = keep_each_condition(stop | held_out, data.codes, data.groups) & stop
-    network = PixelNetwork(task.spec, task.random_state)
-    history, metrics = _train(network, seen, ~held_out & ~stop, stop, task, progress)
+    train = ~held_out & ~stop
+    config = settings.work.training(int(train.sum()), random_state, decay=None)
+    config = replace(config, beta=_kl_weight(settings))
+    metrics = _prepare(network, seen.images[train], config.beta)
+    network.vae.to(torch_device(settings.device))
+    history = _train(network, seen, train, stop, config, progress)
     heatmap, statistics = _calibrate(network, seen, held_out)
     latents = _latents(network, seen)
     metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
@@ -101,6 +88,25 @@ def fit_pixel_network(
         fingerprint=seen.fingerprint,
         latents=latents.numpy(),
     )
+
+
+def _spec(settings: ImageSettings, data: TrainingSet) -> NetworkSpec:
+    name = model_name(settings.model)
+    description = PIXEL_MEMBERS[name].describe(
+        data.channels,
+        latent_dim=settings.latent_dim,
+        n_conditions=len(data.conditions),
+        n_images=len(data.images),
+    )
+    return NetworkSpec(
+        name, PIXEL_SIZE, data.channels, description.latent_dim, 0, description=description
+    )
+
+
+def _kl_weight(settings: ImageSettings) -> float:
+    """Return the weight of the KL after its warm-up: the user's, the member's, or 1."""
+    own = PIXEL_MEMBERS[model_name(settings.model)].beta
+    return (1.0 if own is None else own) if settings.beta is None else settings.beta
 
 
 @dataclass(frozen=True)
@@ -135,35 +141,38 @@ def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _Seen:
     return _Seen(torch.cat(images), torch.cat(statistics), codes, fingerprint)
 
 
+def _prepare(network: PixelNetwork, images: Tensor, kl_weight: float) -> dict[str, float]:
+    """Learn the pixels' mean and sd, and say beforehand whether latents can survive."""
+    network.shift.copy_(images.mean((0, 2, 3)).view(-1, 1, 1))
+    network.spread.copy_(images.std((0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1))
+    x = network.standardise(images)
+    _start_prior(network, x)
+    return _forecast(network, x, kl_weight)
+
+
 def _train(
     network: PixelNetwork,
     seen: _Seen,
     train: Bools,
     stop: Bools,
-    task: PixelTask,
+    config: TrainingConfig,
     progress: Progress,
-) -> tuple[History, dict[str, float]]:
-    """Train the VAE, and say beforehand whether its latents can survive."""
-    network.shift.copy_(seen.images[train].mean((0, 2, 3)).view(-1, 1, 1))
-    network.spread.copy_(seen.images[train].std((0, 2, 3)).clamp(min=1e-3).view(-1, 1, 1))
+) -> History:
+    """Train the VAE where it lies; all is on the processor afterwards."""
     x = network.standardise(seen.images)
-    _start_prior(network, x[train])
-    metrics = _forecast(network, x[train], task)
-    config = task.preset.training(int(train.sum()), task.random_state, decay=None)
-    network.to(task.device)
     with torch.enable_grad():
         history = fit_vae(
             network.vae,
             x[train],
             validation=x[stop] if stop.any() else None,
-            config=replace(config, beta=task.kl_weight),
-            corruption=PIXEL_MEMBERS[task.spec.kind].corruption,
+            config=config,
+            corruption=PIXEL_MEMBERS[network.spec.kind].corruption,
             extras=seen.extras(train),
             validation_extras=seen.extras(stop),
             progress=progress,
         )
     network.cpu().eval()
-    return history, metrics
+    return history
 
 
 def _start_prior(network: PixelNetwork, x: Tensor) -> None:
@@ -198,13 +207,13 @@ def _raw_maps(network: PixelNetwork, seen: _Seen, rows: Ints) -> Tensor:
     return torch.cat(parts)
 
 
-def _forecast(network: PixelNetwork, x: Tensor, task: PixelTask) -> dict[str, float]:
+def _forecast(network: PixelNetwork, x: Tensor, kl_weight: float) -> dict[str, float]:
     """Warn, before training, of a KL that will leave too few latents alive."""
-    if PIXEL_MEMBERS[task.spec.kind].beta is None or len(x) < 2:
+    if PIXEL_MEMBERS[network.spec.kind].beta is None or len(x) < 2:
         return {}
     sigma2 = float(network.vae.likelihood.log_sigma.exp().square().mean())  # type: ignore[operator]  # members with beta have it
     n_latents = network.vae.latent_dim
-    forecast = predict_collapse(x[:_MOST_PROBES], sigma2, task.kl_weight, n_latents)
+    forecast = predict_collapse(x[:_MOST_PROBES], sigma2, kl_weight, n_latents)
     return {"expected_active_units": float(forecast.expected_active)}
 
 

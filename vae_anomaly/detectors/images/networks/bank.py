@@ -107,12 +107,7 @@ class NetworkSpec:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
         """Read what `to_dict` wrote, in this version or an earlier one."""
-        known = values.get("description")
-        description = None if known is None else ModelDescription.from_dict(known)
-        module = values.get("backbone")
-        backbone = None if module is None else from_json(BackboneSpec, module)
-        given = {**_EARLIER_VOTES, **values, "description": description, "backbone": backbone}
-        return cls(**given)
+        return from_json(cls, {**_EARLIER_VOTES, **values})
 
 
 @dataclass(frozen=True)
@@ -144,17 +139,30 @@ class NetworkOutput:
     linear_nll: Tensor
     condition: Tensor | None = None
 
+    @property
+    def terms(self) -> Tensor:
+        """Reconstruction term, KL and the linear level's -log p, (N, 3), nats."""
+        return torch.stack((self.nll, self.kl, self.linear_nll), 1)
+
     def take(self, n: int) -> NetworkOutput:
         """Return, on the processor, what is said of the first n images; others fill a chunk up."""
-        return NetworkOutput(
-            self.heatmap[:n].cpu(),
-            self.score_map[:n].cpu(),
-            self.statistics[:n].cpu(),
-            self.nll[:n].cpu(),
-            self.kl[:n].cpu(),
-            self.linear_nll[:n].cpu(),
-            None if self.condition is None else self.condition[:n].cpu(),
-        )
+        return combined([self], lambda parts: parts[0][:n].cpu())
+
+
+def combined(
+    outputs: Sequence[NetworkOutput], join: Callable[[list[Tensor]], Tensor]
+) -> NetworkOutput:
+    """Return one output for several: each field is what ``join`` makes of theirs."""
+    columns = {name: [vars(output)[name] for output in outputs] for name in vars(outputs[0])}
+    joined: dict[str, Any] = {
+        name: None if parts[0] is None else join(parts) for name, parts in columns.items()
+    }
+    return NetworkOutput(**joined)
+
+
+def mean_of(parts: Sequence[Tensor]) -> Tensor:
+    """Return the mean of tensors of one shape, element by element."""
+    return torch.stack(list(parts)).mean(0)
 
 
 class LinearLevel(nn.Module):
@@ -245,8 +253,8 @@ class BankNetwork(nn.Module):
 
     Parameters
     ----------
-    bank : BackboneBank, optional
-        In the place of the fixed bank.
+    bank : FilterBank or BackboneBank, optional
+        A fixed bank of its own if left out.
 
     Attributes
     ----------
@@ -256,7 +264,7 @@ class BankNetwork(nn.Module):
 
     exposure: tuple[float, float] = _NEUTRAL_EXPOSURE
 
-    def __init__(self, spec: NetworkSpec, bank: BackboneBank | None = None) -> None:
+    def __init__(self, spec: NetworkSpec, bank: FilterBank | BackboneBank | None = None) -> None:
         super().__init__()
         self.spec = spec
         self.bank = bank or FilterBank(spec.image_size, spec.channels)
@@ -280,15 +288,15 @@ class BankNetwork(nn.Module):
         terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
         shown = linear_map
         if answers:
-            repair, head = (_mean([answer[k] for answer in answers]) for k in (0, 1))
+            repair, head = (mean_of([answer[k] for answer in answers]) for k in (0, 1))
             shown = combine_maps(linear_map, repair, head, self.spec)
         heatmap = self.heat_scale(shown)
         return NetworkOutput(
             heatmap=heatmap,
             score_map=linear_map if self.spec.has_two_maps else heatmap,
             statistics=features.statistics,
-            nll=_mean([output.nll for output in terms]),
-            kl=_mean([output.kl for output in terms]),
+            nll=mean_of([output.nll for output in terms]),
+            kl=mean_of([output.kl for output in terms]),
             linear_nll=-log_prob,
         )
 
@@ -330,7 +338,3 @@ class BankNetwork(nn.Module):
 
     def _unstandardised(self, maps: Tensor) -> Tensor:
         return maps * self.linear.standardise.spread + self.linear.standardise.mean
-
-
-def _mean(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).mean(0)

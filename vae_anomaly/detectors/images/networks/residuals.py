@@ -33,7 +33,7 @@ class Standardiser(nn.Module):
     Parameters
     ----------
     shape : tuple of int
-        ``(C, G, G)``.
+        ``(C, G, G)``; or ``(K, C, g, g)``, for K places of a large image.
     """
 
     mean: Tensor
@@ -63,9 +63,11 @@ class Standardiser(nn.Module):
         model.spread.copy_((variance + _VARIANCE_FLOOR).sqrt())
         return model
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return standardised maps of the same shape."""
-        return (maps - self.mean) / self.spread
+    def forward(self, maps: Tensor, places: Tensor | None = None) -> Tensor:
+        """Return standardised maps of the same shape; ``places`` (N,) are those that they show."""
+        if places is None:
+            return (maps - self.mean) / self.spread
+        return (maps - self.mean[places]) / self.spread[places]
 
 
 class ResidualScale(nn.Module):
@@ -106,16 +108,11 @@ class ResidualScale(nn.Module):
         return residuals / self.spread
 
 
-class MapScale(nn.Module):
+class MapScale(Standardiser):
     """Put a map on the one scale of held-out normals: mean 0, sd 1 over all their cells."""
 
-    mean: Tensor
-    spread: Tensor
-
     def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("spread", torch.ones(()))
+        super().__init__(())
 
     @classmethod
     def fit(cls, maps: Tensor) -> MapScale:
@@ -131,10 +128,6 @@ class MapScale(nn.Module):
         model.mean.copy_(maps.double().mean())
         model.spread.copy_(maps.double().std(correction=0).clamp(min=1e-6))
         return model
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps in sd of held-out normals, same shape; higher = more anomalous."""
-        return (maps - self.mean) / self.spread
 
 
 def energy_map(standardised: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Placing:
         """Return maps (N, G, G) with 0 outside of the foreground."""
         if self.foreground is None:
             return maps
-        return np.where(self.foreground.cells(maps.shape[1]), maps, np.float32(0.0))
+        return np.where(self.foreground.on(maps.shape[1:]), maps, np.float32(0.0))
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,6 @@ class Foreground:
     def share(self) -> float:
         """Share of the image that counts."""
         return float(self.mask.mean())
-
-    def cells(self, grid: int) -> Bools:
-        """Return the cells that show any of the mask, (grid, grid)."""
-        return self.on((grid, grid))
 
     def on(self, shape: tuple[int, int]) -> Bools:
         """Return the cells that show any of the mask, on a grid of any height and width."""

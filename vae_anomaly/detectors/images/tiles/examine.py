@@ -220,13 +220,13 @@ def inspect_tiles(
     shown, scored, statistics, terms = TileBlend(grid), TileBlend(grid), [], []
     with torch.inference_mode(), exact_float32(device):
         for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
-            output = network(images.to(device), numbers.to(device), halves)
+            output = network(images.to(device), numbers.to(device), halves).take(n)
             own = numbers[:n].tolist()
-            shown.add(own, output.heatmap[:n].cpu().numpy())
+            shown.add(own, output.heatmap.numpy())
             if network.has_two_maps:
-                scored.add(own, output.score_map[:n].cpu().numpy())
-            statistics.append(output.statistics[:n].cpu().double().numpy())
-            terms.append(output.terms[:n].cpu().double().numpy())
+                scored.add(own, output.score_map.numpy())
+            statistics.append(output.statistics.double().numpy())
+            terms.append(output.terms.double().numpy())
     heatmap = shown.map()
     score_map = scored.map() if network.has_two_maps else heatmap
     means = (np.concatenate(parts).mean(axis=0) for parts in (statistics, terms))

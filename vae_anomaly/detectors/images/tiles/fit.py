@@ -13,6 +13,7 @@ false-alarm rate errs to the low side: 2.8 and 3.6 % of good images at a stated 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -24,13 +25,11 @@ from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import assign_folds, evenly
-from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.features.filter_bank import FilterBank
-from vae_anomaly.detectors.images.features.plug_in import plug_in
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, FittedNetwork, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import (
     Bank,
     TrainingMaps,
+    chosen_bank,
     few_chunks,
     read_training_maps,
 )
@@ -99,17 +98,18 @@ def fit_tiles(
             f"lots), two for each half of its training; got {n_groups}. Give a finer groups=."
         )
     task = _TileTask(settings, data, random_state)
-    spec, bank = _bank(task)
+    size, n_networks = settings.tile_size or 0, (settings.work.n_networks + 1) // _HALVES
+    spec, bank = chosen_bank(settings, size, data.channels, n_networks, _few_tiles(task))
     cuts = _cut(task, bank.to(task.device), progress)
     fits = [_fit_half(task, spec, bank, cuts, k, progress) for k in range(_HALVES)]
     network = _joined(fits, cuts).to(task.device)
-    judged = _judge(network, task, progress)
+    pooled, peaks, statistics = _judge(network, task, progress)
     return FittedTiles(
         network=network,
-        pooled=judged.pooled,
-        heatmap=judged.peaks,
+        pooled=pooled,
+        heatmap=peaks,
         held_out=np.arange(len(data.images)),
-        statistics=judged.statistics,
+        statistics=statistics,
         history=fits[-1].history,
         metrics=_metrics(cuts, fits),
         fingerprint=cuts.fingerprint,
@@ -219,22 +219,14 @@ def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
     return quota
 
 
-def _bank(task: _TileTask) -> tuple[NetworkSpec, Bank]:
-    """Return what both halves' networks are made of, and what they see."""
-    settings, channels, work = task.settings, task.data.channels, task.settings.work
-    size, n_networks = settings.tile_size or 0, (work.n_networks + 1) // _HALVES
-    latent_dim = settings.latent_dim or 0
-    spec = NetworkSpec("bank", size, channels, latent_dim, n_networks, work.width)
-    if settings.features is None:
-        return spec, FilterBank(size, channels)
+def _few_tiles(task: _TileTask) -> Iterator[Tensor]:
+    """Yield a tile of each of a few images."""
     rows = evenly(len(task.data.images), _LOOKED_AT)
     tiles = [_any_tile(task, i) for i in rows.tolist()]
     crops = tile_images("training", [tile for tile in tiles if tile is not None])
     if not len(crops):
         task.placed(0)  # raises what is wrong with it
-    chunks = few_chunks(crops, size, channels)
-    backbone, bank = plug_in(settings.features, settings.features_weights, size, channels, chunks)
-    return replace(spec, backbone=backbone), bank
+    yield from few_chunks(crops, task.settings.tile_size or 0, task.data.channels)
 
 
 def _any_tile(task: _TileTask, i: int) -> AnyArray | None:
@@ -288,9 +280,8 @@ def _fit_half(
     if cuts.layout.aligned:
         data = _placed(data, cuts.moments[k], torch.from_numpy(cuts.numbers[rows]))
     groups = task.data.groups[cuts.owner[rows]]
-    lent = bank if isinstance(bank, BackboneBank) else None  # its maps cannot be turned
-    pose = "fixed" if cuts.layout.aligned or lent else task.settings.pose
-    fit = BankTask(spec, work, seed + 10 * k, pose, lent and lent.cpu(), task.device)
+    pose = "fixed" if cuts.layout.aligned else task.settings.pose
+    fit = BankTask(spec, work, seed + 10 * k, pose, bank.cpu(), task.device)
     return fit_bank_network(data, groups, assign_folds(groups, N_FOLDS, seed + k), fit, report)
 
 
@@ -311,17 +302,13 @@ def _placed(data: TrainingMaps, moments: PlaceMoments, numbers: Tensor) -> Train
     return replace(data, maps=moments.unseen(data.maps, data.maps, numbers), corrupted=corrupted)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What the other half's network says of every image: poolings, greatest heat, statistics."""
+def _judge(
+    network: TiledNetwork, task: _TileTask, progress: Progress
+) -> tuple[Floats, Floats32, Floats]:
+    """Judge every image by the other half's network, and set the scales by what they say.
 
-    pooled: Floats
-    peaks: Floats32
-    statistics: Floats
-
-
-def _judge(network: TiledNetwork, task: _TileTask, progress: Progress) -> _Judged:
-    """Judge every image by the other half's network, and set the scales by what they say."""
+    Returns poolings, greatest heat and statistics of every image.
+    """
     rows, shown, scored = [], _HalfScales(), _HalfScales()
     for i, half in enumerate(task.halves.tolist()):
         judge = 1 - half
@@ -338,7 +325,7 @@ def _judge(network: TiledNetwork, task: _TileTask, progress: Progress) -> _Judge
     heat = shown.standard(peaks, judges)[:, :, None].astype(np.float32)
     of_scored, of_shown = np.split(pooled, [len(POOL_SHARES)], axis=1)
     pooled = np.hstack([scored.standard(of_scored, judges), shown.standard(of_shown, judges)])
-    return _Judged(pooled, heat, statistics)
+    return pooled, heat, statistics
 
 
 class _HalfScales:

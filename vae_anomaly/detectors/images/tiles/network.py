@@ -20,8 +20,14 @@ from torch import Tensor, nn
 from vae_anomaly.arrays import AnyArray, AnyFloats
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, blur
-from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
-from vae_anomaly.detectors.images.networks.residuals import MapScale
+from vae_anomaly.detectors.images.networks.bank import (
+    BankNetwork,
+    NetworkOutput,
+    NetworkSpec,
+    combined,
+    mean_of,
+)
+from vae_anomaly.detectors.images.networks.residuals import MapScale, Standardiser
 from vae_anomaly.detectors.images.tiles.grid import TileGrid
 from vae_anomaly.errors import ImageError
 
@@ -82,49 +88,6 @@ class TileLayout:
         return self.grid(height, width)
 
 
-class TilePositions(nn.Module):
-    """What is usual at each place of the large image: mean and sd of the bank's maps.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(K, C, g, g)`` for K tiles.
-    """
-
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("spread", torch.ones(shape))
-
-    def forward(self, maps: Tensor, numbers: Tensor) -> Tensor:
-        """Return maps (N, C, g, g) of the tiles ``numbers`` (N,) in sd from the mean there."""
-        return (maps - self.mean[numbers]) / self.spread[numbers]
-
-
-@dataclass(frozen=True)
-class TileOutput:
-    """What is said of a chunk of tiles.
-
-    Attributes
-    ----------
-    heatmap : Tensor of shape (N, g, g)
-        The shown map: mean over the halves asked for, in sd of held-out normals.
-    score_map : Tensor of shape (N, g, g)
-        The map that is scored, likewise; often the shown one.
-    statistics : Tensor of shape (N, S)
-    terms : Tensor of shape (N, 3), nats
-        Reconstruction term, KL and the linear level's -log p; mean over the halves.
-    """
-
-    heatmap: Tensor
-    score_map: Tensor
-    statistics: Tensor
-    terms: Tensor
-
-
 class TiledNetwork(nn.Module):
     """Two networks on tiles, what is usual at each place, and the scale of their maps.
 
@@ -147,7 +110,7 @@ class TiledNetwork(nn.Module):
         bank = halves[0].bank
         shape = (len(layout.grid()), bank.n_channels, bank.grid, bank.grid)
         n_positions = len(halves) if layout.aligned else 0
-        self.positions = nn.ModuleList(TilePositions(shape) for _ in range(n_positions))
+        self.positions = nn.ModuleList(Standardiser(shape) for _ in range(n_positions))
         self.scales = nn.ModuleList(MapScale() for _ in halves)
         n_scored = len(halves) if self.has_two_maps else 0
         self.scored_scales = nn.ModuleList(MapScale() for _ in range(n_scored))
@@ -193,23 +156,20 @@ class TiledNetwork(nn.Module):
         standard: Tensor = self.positions[half](maps, numbers)
         return standard
 
-    def forward(self, images: Tensor, numbers: Tensor, halves: Sequence[int]) -> TileOutput:
-        """Inspect tiles (N, C, T, T) that lie at the places ``numbers``."""
+    def forward(self, images: Tensor, numbers: Tensor, halves: Sequence[int]) -> NetworkOutput:
+        """Inspect tiles (N, C, T, T) at the places ``numbers``; the mean over the halves asked."""
         features = self._half(0).bank(images)
-        shown, scored, terms = [], [], []
-        for k in halves:
-            maps = self.standardised(k, features.maps, numbers)
-            output = self._half(k).inspect(BankOutput(maps, features.statistics))
-            shown.append(self.scales[k](output.heatmap))
-            if self.has_two_maps:
-                scored.append(self.scored_scales[k](output.score_map))
-            terms.append(torch.stack((output.nll, output.kl, output.linear_nll), 1))
-        heatmap = torch.stack(shown).mean(0)
-        return TileOutput(
-            heatmap,
-            torch.stack(scored).mean(0) if scored else heatmap,
-            features.statistics,
-            torch.stack(terms).mean(0),
+        return combined([self._by(k, features, numbers) for k in halves], mean_of)
+
+    def _by(self, half: int, features: BankOutput, numbers: Tensor) -> NetworkOutput:
+        """Return what one half's network says of tiles, in sd of held-out normals."""
+        maps = self.standardised(half, features.maps, numbers)
+        output = self._half(half).inspect(BankOutput(maps, features.statistics))
+        heatmap = self.scales[half](output.heatmap)
+        if not self.has_two_maps:
+            return replace(output, heatmap=heatmap, score_map=heatmap)
+        return replace(
+            output, heatmap=heatmap, score_map=self.scored_scales[half](output.score_map)
         )
 
     def grounds(self, halves: Sequence[int] = (0, 1)) -> tuple[float, float]:
@@ -266,12 +226,12 @@ class PlaceMoments:
         known = within.mean(dim=(0, 2, 3)) * (1.0 + 1.0 / self.n)
         return float((known / total.mean(dim=(1, 2)).clamp(min=1e-12)).mean())
 
-    def positions(self) -> TilePositions:
+    def positions(self) -> Standardiser:
         """Return the places' means, and sds smoothed over neighbours and drawn to the channel's."""
         variance = blur(self.squares / max(self.n - 1, 1), 1.0)
         common = variance[self.known].mean(dim=(0, 2, 3), keepdim=True)
         drawn = (self.n * variance + _SPREAD_PRIOR * common) / (self.n + _SPREAD_PRIOR)
-        positions = TilePositions(tuple(self.mean.shape))
+        positions = Standardiser(tuple(self.mean.shape))
         positions.mean.copy_(self.mean)
         positions.spread.copy_((drawn + 1e-3).sqrt())
         return positions
