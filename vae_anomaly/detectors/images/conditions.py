@@ -107,18 +107,9 @@ def unseen_reason(product: str | None, judged_as: str) -> str:
 
 
 def keep_each_condition(held: Bools, codes: Ints | None, groups: AnyArray) -> Bools:
-    """Take back from what is held out the groups without which a condition would have nothing.
+    """Take back from what is held out (n,) the groups without which a condition would have nothing.
 
-    Parameters
-    ----------
-    held : ndarray of shape (n,)
-        Images to hold out.
-    codes, groups : ndarray of shape (n,)
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Leaves at least one image of every condition outside.
+    At least one image of every condition stays outside of what is returned.
     """
     if codes is None:
         return held

@@ -71,14 +71,9 @@ def examine(
     device: str = "cpu",
     progress: Progress = null_progress,
 ) -> ImageExamination:
-    """Score images and keep map and evidence.
+    """Score images that have the model's placing, and keep map and evidence.
 
-    Parameters
-    ----------
-    model : ImageModel
-        Its network is brought to the device.
-    images : ImageList
-        With the model's placing.
+    The model's network is brought to the device.
 
     Raises
     ------

@@ -46,30 +46,16 @@ class Region:
 
 
 def enlarge(heat: Floats32, size: tuple[int, int]) -> Floats32:
-    """Bring maps (N, h, w) to the size (height, width) of an image, bilinearly.
-
-    Returns
-    -------
-    ndarray of shape (N, H, W), float32
-        Between the smallest and the largest value of each map.
-    """
+    """Bring maps (N, h, w) to the size (height, width) of an image, bilinearly, float32."""
     maps = torch.from_numpy(np.ascontiguousarray(heat, np.float32))[:, None]
     large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
     return np.asarray(large[:, 0].numpy(), np.float32)
 
 
 def region_level(held_out_heat: Floats32, fpr: float) -> float:
-    """Return the heat that only a share ``fpr`` of held-out normals exceed anywhere.
+    """Return the heat (sd) that only a share ``fpr`` of held-out normals (n, h, w) exceed anywhere.
 
-    Parameters
-    ----------
-    held_out_heat : ndarray of shape (n, h, w)
-    fpr : float in (0, 1)
-        With few normals the greatest heat seen is the best that can be said.
-
-    Returns
-    -------
-    float, sd of held-out normals
+    With few normals the greatest heat seen is the best that can be said.
     """
     peaks = held_out_heat.reshape(len(held_out_heat), -1).max(axis=1)
     return float(np.quantile(peaks, 1.0 - fpr, method="higher"))

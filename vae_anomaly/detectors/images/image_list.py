@@ -109,12 +109,7 @@ class ImageList:
     ) -> Iterator[tuple[slice, Floats32]]:
         """Yield which images, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
-        Parameters
-        ----------
-        size : int, pixels
-        channels : {1, 3}
-        read : callable, optional
-            Is given ids and pixels as bytes, as the ``update`` of a digest.
+        ``read`` is given ids and pixels as bytes, as the ``update`` of a digest.
 
         Raises
         ------

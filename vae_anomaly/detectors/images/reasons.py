@@ -44,19 +44,8 @@ def reasons_of(
 ) -> list[list[str]]:
     """Say what is unusual about each image, the strongest first.
 
-    Parameters
-    ----------
-    examination : ImageExamination
-        Of these images.
-    conditions : sequence of str
-        Those that training has seen.
-    threshold : float
-        Anomaly score above which an image is flagged; then it has a reason.
-
-    Returns
-    -------
-    list of N lists of str
-        A condition that training has not seen comes first.
+    A condition that is none of those seen in training, ``conditions``, comes first. Above the
+    threshold, an anomaly score, an image is flagged; then it has a reason.
     """
     unseen = [
         [] if told in conditions else [unseen_reason(told, taken)]

@@ -44,18 +44,9 @@ SHOWN_VOTES: Final = 2.0
 
 
 def pool_maps(maps: AnyFloats, shares: tuple[float, ...] = POOL_SHARES) -> Floats:
-    """Return the mean of the highest cells of each map, for several shares.
+    """Return the mean of the highest cells of maps (N, H, W), for several shares, (N, shares).
 
-    Parameters
-    ----------
-    maps : ndarray of shape (N, H, W)
-        Higher = more anomalous.
-    shares : tuple of float in (0, 1]
-
-    Returns
-    -------
-    ndarray of shape (N, len(shares)), float64
-        At least one cell is taken.
+    Higher = more anomalous; at least one cell is taken.
     """
     flat = np.sort(np.asarray(maps, np.float64).reshape(len(maps), -1), axis=1)[:, ::-1]
     counts = [max(1, round(share * flat.shape[1])) for share in shares]
@@ -63,12 +54,9 @@ def pool_maps(maps: AnyFloats, shares: tuple[float, ...] = POOL_SHARES) -> Float
 
 
 def pool_maps_of_images(score_maps: AnyFloats, shown: AnyFloats | None = None) -> Floats:
-    """Pool maps (N, G, G) as the score asks for.
+    """Pool maps (N, G, G) as the score asks for, (N, P or P + 1).
 
-    Returns
-    -------
-    ndarray of shape (N, P or P + 1), float64
-        `pool_maps` of the score maps; then the hottest cells of the shown ones, if given.
+    `pool_maps` of the score maps; then the hottest cells of the shown ones, if given.
     """
     pools = pool_maps(score_maps)
     return pools if shown is None else np.hstack([pools, pool_maps(shown, POOL_SHARES[:1])])

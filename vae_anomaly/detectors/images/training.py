@@ -68,16 +68,7 @@ def fit(
 ) -> FittedImages:
     """Fit a model to images of good parts, and judge those that it has not seen.
 
-    Parameters
-    ----------
-    settings : ImageSettings
-        Checked.
-    groups : array-like of shape (n,), optional
-
-    Raises
-    ------
-    NotEnoughDataError, DataError, ImageError
-        As `ImageVAEDetector.fit`.
+    Settings are checked already. It raises what `ImageVAEDetector.fit` does.
     """
     if len(images) < MIN_IMAGES:
         raise NotEnoughDataError(

@@ -115,11 +115,7 @@ class BackboneBank(nn.Module):
     ) -> BackboneBank:
         """Look at a few training images: how wide the maps are, and how they vary.
 
-        Parameters
-        ----------
-        image_size : int, pixels
-        channels : {1, 3}
-        chunks : iterable of Tensor (n, channels, image_size, image_size)
+        ``chunks`` are tensors (n, channels, image_size, image_size).
 
         Raises
         ------

@@ -113,16 +113,7 @@ class FilterBank(nn.Module):
         return 2 + _N_ENERGY + (_N_CHROMA if self.channels == 3 else 0)
 
     def forward(self, images: Tensor) -> BankOutput:
-        """Compute the maps and whole-image statistics.
-
-        Parameters
-        ----------
-        images : Tensor of shape (N, channels, image_size, image_size), float32 in [0, 1]
-
-        Returns
-        -------
-        BankOutput
-        """
+        """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
         log = torch.log(luminance(images) + self.offset)  # (N, 1, S, S)
         half = _halved(log)
         quarter = _halved(half)
@@ -140,36 +131,19 @@ class FilterBank(nn.Module):
         return BankOutput(torch.cat(maps, 1), torch.cat(statistics, 1))
 
     def coarse_image(self, images: Tensor, maps: Tensor) -> Tensor:
-        """Return the coarse brightness that level maps stand for, beside what they leave out.
+        """Return the brightness (N, 1, S / 4, S / 4) that raw level maps stand for, in [0, 1].
 
-        Parameters
-        ----------
-        images : Tensor of shape (N, channels, S, S)
-            Give exposure, contrast and slow shading, which no map holds.
-        maps : Tensor of shape (N, C, G, G)
-            Raw maps, for example a VAE's reconstruction.
-
-        Returns
-        -------
-        Tensor of shape (N, 1, S / 4, S / 4), float32 in [0, 1]
+        Exposure, contrast and slow shading, which no map (N, C, G, G) holds, are the images' own.
         """
         log = torch.log(luminance(images) + self.offset)
         quarter = functional.avg_pool2d(log, 4)
         return self.draw(maps, *_shading(quarter))
 
     def draw(self, maps: Tensor, slow: Tensor, spread: Tensor) -> Tensor:
-        """Return the coarse brightness that level maps stand for under a given light.
+        """Return the coarse brightness (N, 1, S / 4, S / 4) of raw level maps under a given light.
 
-        Parameters
-        ----------
-        maps : Tensor of shape (N, C, G, G)
-            Raw maps.
-        slow, spread : Tensor that broadcasts to (N, 1, S / 4, S / 4)
-            Slow shading and contrast, in log brightness.
-
-        Returns
-        -------
-        Tensor of shape (N, 1, S / 4, S / 4), float32 in [0, 1]
+        ``slow`` and ``spread`` are slow shading and contrast, in log brightness, that broadcast to
+        it; it is float32 in [0, 1].
         """
         fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
         return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
@@ -205,13 +179,9 @@ def luminance(images: Tensor) -> Tensor:
 
 
 def gaussian_kernel(sigma: float, radius: int | None = None) -> Tensor:
-    """Return a Gaussian of unit sum, shape (2 radius + 1,), float32.
+    """Return a Gaussian of unit sum, (2 radius + 1,), float32; sigma and radius in pixels.
 
-    Parameters
-    ----------
-    sigma : float, pixels
-    radius : int, optional
-        Defaults to three sigma, rounded.
+    The radius is by default three sigma, rounded.
     """
     radius = max(1, round(3 * sigma)) if radius is None else radius
     x = torch.arange(-radius, radius + 1, dtype=torch.float64)
@@ -255,19 +225,14 @@ def octave_kernels() -> Tensor:
 
 
 def fold_kernels(kernels: Tensor, block: int) -> Tensor:
-    """Fold pixel kernels into one kernel over space-to-depth blocks.
-
-    Parameters
-    ----------
-    kernels : Tensor of shape (F, 9, 9)
-    block : int
-        Side of a block in pixels; divides 4.
+    """Fold pixel kernels (F, 9, 9) into one kernel over space-to-depth blocks.
 
     Returns
     -------
     Tensor of shape (F * block**2, block**2, k, k)
         Output channel ``f * block**2 + i * block + j`` is filter ``f`` at sub-pixel ``(i, j)``;
-        input channels are in the order of ``torch.nn.functional.pixel_unshuffle``.
+        input channels are in the order of ``torch.nn.functional.pixel_unshuffle``. The block, a
+        side in pixels, divides 4.
     """
     reach = _RADIUS // block
     size = 2 * reach + 1
@@ -281,21 +246,11 @@ def fold_kernels(kernels: Tensor, block: int) -> Tensor:
 
 
 def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
-    """Return the bank's maps of the turned image, without reading the image again.
+    """Return the bank's maps (N, 13 or 15, G, G) of the turned image, without reading it again.
 
-    Parameters
-    ----------
-    maps : Tensor of shape (N, 13 or 15, G, G)
-        Output of `FilterBank` (raw, not standardised).
-    turns : int
-        Quarter turns counter-clockwise, applied after the mirror.
-    mirror : bool
-        Swap left and right first.
-
-    Returns
-    -------
-    Tensor of the same shape
-        Exact for the dihedral group, because the filters are symmetric up to sign.
+    The quarter turns are counter-clockwise, after left and right are swapped where ``mirror`` is
+    set. Maps are raw, not standardised; exact for the dihedral group, because the filters are
+    symmetric up to sign.
     """
     energy, level = maps[:, :_N_ENERGY], maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL]
     chroma = maps[:, _N_ENERGY + _N_LEVEL :]

@@ -82,14 +82,8 @@ def plug_in(
 ) -> tuple[BackboneSpec, BackboneBank]:
     """Return the bank that a user's backbone makes, and what has to be known to ask for it again.
 
-    Parameters
-    ----------
-    weights : str, optional
-        File of those of "timm:NAME".
-    image_size : int, pixels
-    channels : {1, 3}
-    chunks : iterable of Tensor (n, channels, image_size, image_size)
-        A few training images.
+    ``weights`` is the file of those of "timm:NAME"; ``chunks`` are a few training images, tensors
+    (n, channels, image_size, image_size).
 
     Raises
     ------

@@ -227,12 +227,9 @@ def _linear_units(level: LinearLevel) -> dict[str, float]:
 
 
 def self_test(score_map: Tensor, spoiled: Tensor) -> float:
-    """Return how well held-out normals are report from their copies with synthetic defects.
+    """Return how well held-out normals are told from their copies with synthetic defects.
 
-    Returns
-    -------
-    float in [0, 1]
-        AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
+    AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
     """
     scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (score_map, spoiled)])
     return auroc(np.repeat([0, 1], len(score_map)), scores)

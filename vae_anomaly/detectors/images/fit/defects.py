@@ -51,8 +51,7 @@ def add_defects(
     -------
     corrupted : ndarray of shape (H, W, C), float32 in [0, 1]
     mask : ndarray of shape (H, W), float32 in [0, 1]
-        Visibility of the change: twice the smoothed absolute change of brightness or colour in
-        units of the image's own sd, clipped to 1.
+        As `visibility`.
 
     Raises
     ------
@@ -73,7 +72,10 @@ def add_defects(
 
 
 def visibility(image: Floats32, corrupted: Floats32) -> Floats32:
-    """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the image's sd."""
+    """Return how visible a change is, (H, W) float32 in [0, 1]; 1 = half the image's sd.
+
+    Twice the smoothed absolute change of brightness or colour in units of that sd, clipped to 1.
+    """
     change = np.abs(corrupted - image).max(axis=2)
     box = _support(change, margin=3)
     change[box] = ndimage.gaussian_filter(change[box], 0.7, truncate=3.0)
@@ -97,22 +99,11 @@ def soft_ellipse(
     softness: float = 1.0,
     wobble: float = 0.25,
 ) -> Floats32:
-    """Draw a turned ellipse with an irregular outline and a soft edge.
+    """Draw a turned ellipse with an irregular outline and a soft edge, (H, W) in [0, 1].
 
-    Parameters
-    ----------
-    shape : (height, width), pixels
-    centre, radii : (float, float), pixels
-    generator : numpy.random.Generator
-        Draws the angle and the outline.
-    softness : float, pixels
-        Width over which the mask falls from 1 to 0.
-    wobble : float
-        Amplitude of the outline's harmonics relative to the radius; 0 = a true ellipse.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32 in [0, 1]
+    Centre and radii are in pixels, as is ``softness``, the width over which the mask falls from 1
+    to 0. ``wobble`` is the amplitude of the outline's harmonics relative to the radius; 0 = a
+    true ellipse. Angle and outline are drawn.
     """
     angle = generator.uniform(0.0, np.pi)
     phases = generator.uniform(0.0, 2.0 * np.pi, 3)
@@ -135,12 +126,7 @@ def soft_ellipse(
 def soft_noise_mask(
     shape: tuple[int, int], sigma: float, share: float, generator: Generator
 ) -> Floats32:
-    """Draw blobs: smooth noise above the quantile that leaves ``share`` of the area.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32 in [0, 1]
-    """
+    """Draw blobs (H, W) in [0, 1]: smooth noise, where it is highest, over a share of the area."""
     step = max(1, int(sigma // 3))
     coarse = (-(-shape[0] // step) + 1, -(-shape[1] // step) + 1)
     noise = ndimage.gaussian_filter(generator.standard_normal(coarse), sigma / step, mode="wrap")

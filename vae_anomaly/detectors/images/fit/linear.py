@@ -114,17 +114,12 @@ def fit_linear_level(
     ----------
     maps : Tensor of shape (n, C, G, G)
     corrupted : Tensor of shape (copies, n, C, G, G)
-    folds : ndarray of shape (n,)
     latent_dim : int
         0 takes a quarter of the rows, copies included, at most 120.
     pose : {"auto", "fixed", "any"}
         Ask the images; parts always lie as in training; or any quarter turn and mirror image.
         Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
         with "auto" also mirrored.
-
-    Returns
-    -------
-    OutOfFold
     """
     fits = _Fits(maps, folds, latent_dim, random_state, progress)
     poses = POSES if pose == "any" else AS_IS
@@ -208,37 +203,20 @@ def _found_poses(
 
 
 def pose_scores(maps: Tensor, heat_of: Callable[[Tensor], Tensor]) -> Floats:
-    """Score held-out normals in all eight poses.
+    """Score raw maps (n, C, G, G) of held-out normals in all eight poses.
 
-    Parameters
-    ----------
-    maps : Tensor of shape (n, C, G, G)
-        Raw maps of the bank.
-    heat_of : callable
-        Maps to heat (n, G, G), by a model that has not seen these images.
-
-    Returns
-    -------
-    ndarray of shape (8, n), float64
-        Mean of the hottest 1 %, one row per entry of `POSES`, the identity first.
+    ``heat_of`` turns maps to heat (n, G, G), by a model that has not seen these images. Returned is
+    the mean of the hottest 1 %, (8, n), one row per entry of `POSES`, the identity first.
     """
     turned = (dihedral_maps(maps, turns, mirror=mirror) for turns, mirror in POSES)
     return np.stack([pool_maps(heat_of(part).numpy(), (0.01,))[:, 0] for part in turned])
 
 
 def symmetry_group(scores: Floats) -> tuple[Pose, ...]:
-    """Return the largest group of poses that held-out normals do not mind.
+    """Return the largest group of poses that held-out normals do not mind, by their `pose_scores`.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (8, n)
-        From `pose_scores`.
-
-    Returns
-    -------
-    tuple of Pose
-        The identity alone where every other pose is noticed. A pose is noticed when the AUROC of
-        turned against unturned exceeds 0.5 by 0.1, or by two standard errors where that is more.
+    A pose is noticed when the AUROC of turned against unturned exceeds 0.5 by 0.1, or by two
+    standard errors where that is more; the identity alone is left where every other one is.
     """
     n = scores.shape[1]
     margin = max(_TOLERANCE, _SIGMAS * np.sqrt((2 * n + 1) / (12.0 * n**2)))
@@ -252,17 +230,9 @@ def symmetry_group(scores: Floats) -> tuple[Pose, ...]:
 
 
 def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator) -> Tensor:
-    """Return maps followed by copies in random poses of a group, shifted by up to one cell.
+    """Return maps followed by `n_copies` in random poses of a group, shifted by up to one cell.
 
-    Parameters
-    ----------
-    maps : Tensor of shape (n, C, G, G)
-        Of images, or their deviations from the mean.
-
-    Returns
-    -------
-    Tensor of shape (n + copies, C, G, G)
-        Followed by `n_copies`.
+    Maps (n, C, G, G) are those of images, or their deviations from the mean.
     """
     rounds = [generator.permutation(len(maps)) for _ in range(_COPIES)]
     copies = []

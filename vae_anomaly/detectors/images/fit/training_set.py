@@ -105,16 +105,9 @@ def place_images(images: ImageList, side: int, settings: ImageSettings) -> tuple
 def choose_registration(
     images: ImageList, size: int, channels: int, how: str
 ) -> Registration | None:
-    """Return the reference that images are moved to; None where they stay as they are.
+    """Return the reference that images of good parts are moved to; None where they stay.
 
-    Parameters
-    ----------
-    images : ImageList
-        Of good parts.
-    size : int, pixels
-    channels : {1, 3}
-    how : {"off", "auto", "shift"}
-        "auto" asks the images whether moving helps.
+    With "auto", not "shift", the images are asked whether moving helps.
     """
     if how == "off":
         return None

@@ -275,13 +275,8 @@ class PixelMember:
     ) -> ModelDescription:
         """Return what the model is made of, for images of so many channels.
 
-        Parameters
-        ----------
-        channels : {1, 3}
-        n_conditions : int
-            For "conditional".
-        n_images : int
-            A learned prior gets at most one component for every two of them.
+        ``n_conditions`` is for "conditional"; a learned prior gets at most one component for every
+        two of the ``n_images``.
         """
         plain = ModelDescription(
             self.kind,

@@ -144,16 +144,10 @@ class RepairVAE(nn.Module):
             Standardised residuals, possibly of an image with a synthetic defect.
         target : Tensor of shape (N, C, G, G), optional
             Residuals of the good image; `x` itself when left out.
-        generator : torch.Generator, optional
-            Source of the noise; used only when sampling.
         sample : bool, optional
             Draw z, or take the posterior mean; None draws in training mode only.
         mask : Tensor of shape (N, G, G), in [0, 1], optional
             Where the synthetic defect is, for the head's loss.
-
-        Returns
-        -------
-        RepairOutput
         """
         deep = self.stem[0](x)
         mean, logvar = self._encode(deep)
@@ -212,18 +206,10 @@ class RepairVAE(nn.Module):
 
 
 def focal_cross_entropy(logit: Tensor, mask: Tensor) -> Tensor:
-    """Return the focal cross-entropy of each image, mean over its cells.
+    """Return the focal cross-entropy of each image, (N,), nats a cell, mean over its cells.
 
-    Parameters
-    ----------
-    logit : Tensor of shape (N, G, G)
-    mask : Tensor of shape (N, G, G), in [0, 1]
-
-    Returns
-    -------
-    Tensor of shape (N,), nats a cell
-        ``BCE * (1 - p_t) * (1 + 2 t)``: cells that are sure and right count little, defects
-        three times.
+    ``BCE * (1 - p_t) * (1 + 2 t)`` of logit and mask (N, G, G), the mask in [0, 1]: cells that are
+    sure and right count little, defects three times.
 
     References
     ----------

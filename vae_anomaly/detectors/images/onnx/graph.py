@@ -213,11 +213,8 @@ class ScoringGraph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Score images (N, H, W, 1 or 3), uint8.
 
-        Returns
-        -------
-        raw_score, anomaly_score, p_value : Tensor of shape (N,), float64
-        heatmap : Tensor of shape (N, side, side), float32
-            As `ImageVAEDetector.heatmap`: in sd of held-out normals.
+        Returned are `OUTPUTS`: raw score, anomaly score and p-value (N,), float64, and the heat map
+        (N, side, side), float32, as `ImageVAEDetector.heatmap`, in sd of held-out normals.
         """
         output = self.network(self.prepare(images))
         raw = self.score(output.score_map, output.statistics, output.heatmap)

@@ -105,17 +105,10 @@ class Foreground:
 
 
 def find_foreground(images: Floats32) -> Foreground | None:
-    """Find the pixels that show the part.
+    """Find the pixels that show the part, in good images (n, S, S, C), float32 in [0, 1].
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, S, S, C), float32 in [0, 1]
-        Good ones, registered if that is done.
-
-    Returns
-    -------
-    Foreground or None
-        None where the background is not clearly uniform, or hardly anything is background.
+    They are registered if that is done. None where the background is not clearly uniform, or
+    hardly anything is background.
     """
     levels = np.stack([np.median(_border(image), axis=0) for image in images])  # (n, C)
     common = np.median(levels, axis=0)

@@ -98,11 +98,8 @@ class Registration:
     def busiest(self, shares: tuple[float, float]) -> tuple[float, float]:
         """Return the centre, as shares of the side, of the window with most details.
 
-        Parameters
-        ----------
-        shares : (float, float)
-            Height and width of the window as shares of the side, at most 1 - 2 `BOUND`. It stays
-            that far from the border, so that it is in sight however the part has moved.
+        ``shares`` are height and width of the window, at most 1 - 2 `BOUND`. It stays that far from
+        the border, so that it is in sight however the part has moved.
         """
         n = len(self.reference)
         half = [max(1, round(share * n / 2)) for share in shares]
@@ -225,12 +222,7 @@ class Refinement:
 def window_of(registration: Registration, size: tuple[int, int]) -> tuple[tuple[int, int], int]:
     """Return corner and side of the window with most details, away from the border.
 
-    Parameters
-    ----------
-    registration : Registration
-        Of the reduced images.
-    size : (height, width), pixels
-        Of the large ones.
+    ``registration`` is of the reduced images, ``size`` (height, width) in pixels of the large ones.
     """
     side = min(WINDOW, *(int(n * (1.0 - 2.0 * BOUND)) for n in size))
     y, x = registration.busiest((side / size[0], side / size[1]))
@@ -263,19 +255,10 @@ def shift_image(image: AnyArray, shift: Shift) -> AnyArray:
 
 
 def shift_maps(maps: Floats32, shifts: AnyFloats) -> Floats32:
-    """Move maps back to where the images themselves lie.
+    """Move maps (N, h, w) back to where the images themselves lie.
 
-    Parameters
-    ----------
-    maps : ndarray of shape (N, h, w), float32
-        Of images that were moved to the reference.
-    shifts : ndarray of shape (N, 2)
-        Down and right, as shares of the side; rounded to whole cells, so that no peak is lost.
-
-    Returns
-    -------
-    ndarray of shape (N, h, w), float32
-        0 in the strip at the edge that moving took out of sight.
+    ``shifts`` (N, 2), down and right, are shares of the side, rounded to whole cells, so that no
+    peak is lost. The strip at the edge that moving took out of sight is 0.
 
     Examples
     --------

@@ -140,21 +140,11 @@ class TileBlend:
 
 
 def pool_tiles(joined: AnyFloats, grid: TileGrid, inside: Bools | None = None) -> Floats:
-    """Pool an image's map so that one hot tile among many cold ones is found.
+    """Pool an image's map (gh, gw) so that one hot tile among many cold ones is found, (P,).
 
-    Parameters
-    ----------
-    joined : ndarray of shape (gh, gw)
-        The map of the image.
-    inside : ndarray of shape (gh, gw), bool, optional
-        Cells whose mean is that of the image; all by default. What the others hold should be
-        what is usual.
-
-    Returns
-    -------
-    ndarray of shape (P,), float64
-        As `pool_maps`: for each share below 1 the mean of the highest cells of a tile, in the tile
-        where it is greatest; for the share 1 the mean of the whole image, which wear raises.
+    As `pool_maps`: for each share below 1 the mean of the highest cells of a tile, in the tile
+    where it is greatest; for the share 1 the mean of the whole image, which wear raises: of the
+    cells ``inside``, if given. What the others hold should be what is usual.
     """
     tiles = np.stack([joined[grid.window(number)] for number in range(len(grid))])
     pooled: Floats = pool_maps(tiles).max(axis=0)

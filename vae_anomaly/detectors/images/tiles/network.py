@@ -139,10 +139,8 @@ class TiledNetwork(nn.Module):
     def set_scales(self, shown: AnyFloats, scored: AnyFloats) -> None:
         """Put each half's maps on the scale of the held-out normals that it judged.
 
-        Parameters
-        ----------
-        shown, scored : ndarray of shape (K, 2)
-            Mean and sd of each half's maps; ``scored`` is left out where there is one map only.
+        ``shown`` and ``scored`` (K, 2) hold mean and sd of each half's maps; ``scored`` is left out
+        where there is one map only.
         """
         for scales, values in ((self.scales, shown), (self.scored_scales, scored)):
             for scale, (mean, spread) in zip(scales, values.tolist(), strict=False):
@@ -214,12 +212,9 @@ class PlaceMoments:
     def share_left(self) -> float:
         """Return how much of the variance is left when the place in the large image is known.
 
-        Returns
-        -------
-        float
-            Expected squared error of predicting a new image by the mean at the same place,
-            beside that by the mean at the same place of any tile; mean over channels. Above 1 where
-            a place says nothing.
+        Expected squared error of predicting a new image by the mean at the same place, beside that
+        by the mean at the same place of any tile; mean over channels. Above 1 where a place says
+        nothing.
         """
         within = self.squares[self.known] / max(self.n - 1, 1)
         total = within.mean(0) + self.mean[self.known].var(0, correction=0)
@@ -237,15 +232,10 @@ class PlaceMoments:
         return positions
 
     def unseen(self, maps: Tensor, clean: Tensor, numbers: Tensor) -> Tensor:
-        """Standardise training tiles as if their own images were not part of the means.
+        """Standardise maps (m, C, g, g) of training tiles as if their images were not in the means.
 
-        Parameters
-        ----------
-        maps : Tensor of shape (m, C, g, g)
-            Of tiles or of corrupted copies of them.
-        clean : Tensor of the same shape
-            Of the tiles themselves.
-        numbers : Tensor of shape (m,)
+        The maps are of the tiles ``numbers`` (m,), or of corrupted copies; ``clean`` are the tiles'
+        own.
         """
         positions = self.positions()
         own = (clean - self.mean[numbers]) / (self.n - 1)
