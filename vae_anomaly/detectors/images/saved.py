@@ -80,12 +80,24 @@ def _arrays_of(model: ImageModel) -> Arrays:
     if placing.registration is not None:
         arrays["registration"] = placing.registration.reference
     if placing.refinement is not None:
-        arrays |= placing.refinement.state()
+        arrays |= _arrays_of_refinement(placing.refinement)
     if placing.foreground is not None:
         arrays["foreground"] = placing.foreground.mask.astype(np.uint8)
     if model.latents is not None:
         arrays["latents"] = model.latents
     return arrays
+
+
+def _arrays_of_refinement(refinement: Refinement) -> Arrays:
+    place = np.array([*refinement.corner, *refinement.size, refinement.reduced], np.int64)
+    return {"refinement": refinement.registration.reference, "refinement_place": place}
+
+
+def _refinement(arrays: Arrays) -> Refinement | None:
+    if "refinement" not in arrays:
+        return None
+    top, left, height, width, reduced = arrays["refinement_place"].tolist()
+    return Refinement(Registration(arrays["refinement"]), (top, left), (height, width), reduced)
 
 
 def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageModel:
@@ -128,12 +140,12 @@ def calibration_of(state: DetectorState) -> tuple[ConformalCalibration, Ints | N
 
 
 def _placing(state: DetectorState) -> Placing:
-    arrays = dict(state.calibration)
+    arrays = state.calibration
     reference, mask = arrays.get("registration"), arrays.get("foreground")
     return Placing(
         int(state.preprocessing.get("white", FULL_SCALE)),  # older models have none
         None if reference is None else Registration(reference),
-        Refinement.from_state(arrays),
+        _refinement(arrays),
         None if mask is None else Foreground(mask.astype(bool)),
     )
 

@@ -12,18 +12,19 @@ import torch
 
 from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.images.conditions import few_images
-from vae_anomaly.detectors.images.fit.bank import BankTask, FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, shared_groups, training_set
 from vae_anomaly.detectors.images.heatmaps import region_level
 from vae_anomaly.detectors.images.image_list import ImageList
-from vae_anomaly.detectors.images.model import ImageModel
+from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
+from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
-from vae_anomaly.detectors.images.tiles.fit import FittedTiles, fit_tiles
+from vae_anomaly.detectors.images.tiles.fit import fit_tiles
 from vae_anomaly.devices import exact_float32, torch_device
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.progress import Progress, null_progress
@@ -76,7 +77,7 @@ def fit(
             f"{len(images)}. Take more images; 100 and more give useful thresholds."
         )
     data = training_set(settings, images, groups, random_state)
-    fitted: FittedNetwork | FittedTiles
+    fitted: Fitted[ImageNetwork]
     with exact_float32(torch_device(settings.device)):
         if settings.tile_size is None:
             fitted = fit_network(settings, data, random_state, progress)
@@ -141,19 +142,20 @@ def _warn_of_blindness(metrics: Mapping[str, float]) -> None:
 @torch.no_grad()
 def fit_network(
     settings: ImageSettings, data: TrainingSet, random_state: int, progress: Progress
-) -> FittedNetwork:
-    """Fit the model that the settings name; `FittedNetwork` says what saw what."""
-    fit_it = _fit_bank if model_name(settings.model) == "bank" else fit_pixel_network
-    fitted = fit_it(settings, data, random_state, progress)
-    return fitted.masked(data.images.placing.masked)
+) -> Fitted[ImageNetwork]:
+    """Fit the model that the settings name; `fit.bank` says what saw what."""
+    if model_name(settings.model) == "bank":
+        return _fit_bank(settings, data, random_state, progress)
+    return fit_pixel_network(settings, data, random_state, progress)
 
 
 def _fit_bank(
     settings: ImageSettings, data: TrainingSet, random_state: int, progress: Progress
-) -> FittedNetwork:
+) -> Fitted[BankNetwork]:
     work, device, size = settings.work, torch_device(settings.device), settings.image_size
     few = few_chunks(data.images, size, data.channels)
     spec, bank = chosen_bank(settings, size, data.channels, work.n_networks, few)
     maps = read_training_maps(data.images, bank.to(device), work.copies, random_state, progress)
-    task = BankTask(spec, work, random_state, settings.pose, bank.cpu(), device)
+    placing = data.images.placing
+    task = BankTask(spec, work, random_state, settings.pose, bank.cpu(), device, placing)
     return fit_bank_network(maps, data.groups, data.folds, task, progress)

@@ -22,12 +22,12 @@ Vovk, Cross-conformal predictors, 2015.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
@@ -42,9 +42,9 @@ from vae_anomaly.detectors.images.networks.bank import (
     RepairMember,
     combine_maps,
 )
-from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
+from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score import pool_maps, pool_maps_of_images
 from vae_anomaly.detectors.images.settings import Preset
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
@@ -55,56 +55,38 @@ from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.vae.networks import seeded
 from vae_anomaly.vae.training import History, fit_vae
 
+Network = TypeVar("Network", bound=nn.Module, covariant=True)
+
 
 @dataclass(frozen=True)
-class Fitted:
-    """What the honest calibration of a network needs, beside the network and its poolings.
+class Fitted(Generic[Network]):
+    """A network, and what its honest calibration needs.
 
     Attributes
     ----------
     held_out : ndarray of shape (m,)
         Normals that calibrate.
+    pooled : ndarray of shape (m, P or P + 1)
+        `pool_maps_of_images` of their maps, by networks that have not seen them.
     heatmap : ndarray of shape (m, G, G)
-        Their shown maps, by networks that have not seen them.
+        Their shown maps; of tiles the greatest heat alone, (m, 1, 1).
     statistics : ndarray of shape (n, S)
         Whole-image statistics of all normals.
     fingerprint : dict
         Number and SHA-256 of the images.
+    latents : ndarray of shape (at most 2,000, Z), float32, optional
+        Posterior means of training images at equal distances.
     """
 
+    network: Network
     held_out: Ints
+    pooled: Floats
     heatmap: Floats32
     statistics: Floats | Floats32
     history: History
     metrics: dict[str, float]
     fingerprint: dict[str, int | str]
-
-
-@dataclass(frozen=True)
-class FittedNetwork(Fitted):
-    """A network that sees whole images.
-
-    Attributes
-    ----------
-    score_map : ndarray of shape (m, G, G)
-        Maps that become image scores, as ``heatmap``.
-    latents : ndarray of shape (at most 2,000, Z), float32
-        Posterior means of training images at equal distances.
-    """
-
-    network: BankNetwork | PixelNetwork
-    score_map: Floats32
-    latents: Floats32
-
-    @property
-    def pooled(self) -> Floats:
-        """What the image score is made of, (m, P or P + 1); see `pool_maps_of_images`."""
-        shown = self.heatmap if self.network.spec.has_two_maps else None
-        return pool_maps_of_images(self.score_map, shown)
-
-    def masked(self, mask: Callable[[Floats32], Floats32]) -> FittedNetwork:
-        """Return it with both maps masked."""
-        return replace(self, heatmap=mask(self.heatmap), score_map=mask(self.score_map))
+    latents: Floats32 | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +103,8 @@ class BankTask:
         What has made the maps; a fixed bank if left out.
     device : torch.device, optional
         Where the repair VAEs are trained; all else, and the network returned, is on the processor.
+    placing : Placing
+        That of the images: heat counts inside of its foreground.
     """
 
     spec: NetworkSpec
@@ -129,6 +113,7 @@ class BankTask:
     pose: str = "auto"
     bank: Bank | None = None
     device: torch.device | None = None
+    placing: Placing = field(default_factory=Placing)
 
 
 def fit_bank_network(
@@ -137,12 +122,10 @@ def fit_bank_network(
     folds: Ints,
     task: BankTask,
     progress: Progress = null_progress,
-) -> FittedNetwork:
+) -> Fitted[BankNetwork]:
     """Fit linear level and repair VAEs, each calibrated on normals that it has not seen.
 
-    Parameters
-    ----------
-    groups, folds : ndarray of shape (n,)
+    Groups and folds are those of the n images, (n,).
     """
     fitted = fit_linear_level(
         data.maps,
@@ -176,11 +159,12 @@ def fit_bank_network(
         "self_test_auroc": self_test(score_map, spoiled_map),
         **_linear_units(fitted.level),
     }
-    return FittedNetwork(
+    shown, scored = (task.placing.masked(maps.numpy()) for maps in (heatmap, score_map))
+    return Fitted(
         network=network.eval(),
         held_out=held_out,
-        heatmap=heatmap.numpy(),
-        score_map=score_map.numpy(),
+        pooled=pool_maps_of_images(scored, shown if spec.has_two_maps else None),
+        heatmap=shown,
         statistics=data.statistics.numpy(),
         history=history,
         metrics=metrics,

@@ -18,7 +18,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
-from vae_anomaly.detectors.images.fit.bank import FittedNetwork, training_metrics
+from vae_anomaly.detectors.images.fit.bank import Fitted, training_metrics
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, validation_split
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
@@ -29,6 +29,7 @@ from vae_anomaly.detectors.images.networks.pixels import (
     model_name,
 )
 from vae_anomaly.detectors.images.networks.residuals import MapScale
+from vae_anomaly.detectors.images.score import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import torch_device
@@ -50,7 +51,7 @@ def fit_pixel_network(
     data: TrainingSet,
     random_state: int,
     progress: Progress = null_progress,
-) -> FittedNetwork:
+) -> Fitted[PixelNetwork]:
     """Fit a VAE to pixels; one fold is held out for calibration.
 
     Raises
@@ -77,11 +78,12 @@ def fit_pixel_network(
     heatmap, statistics = _calibrate(network, seen, held_out)
     latents = _latents(network, seen)
     metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
-    return FittedNetwork(
+    shown = data.images.placing.masked(heatmap.numpy())
+    return Fitted(
         network=network,
         held_out=np.flatnonzero(held_out),
-        heatmap=heatmap.numpy(),
-        score_map=heatmap.numpy(),
+        pooled=pool_maps_of_images(shown),
+        heatmap=shown,
         statistics=statistics.numpy(),
         history=history,
         metrics=metrics,

@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from vae_anomaly.arrays import AnyArray, AnyFloats, Arrays, Floats32
+from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors.folds import evenly
 
@@ -46,7 +46,6 @@ _WORTH: Final = (0.01, 0.8)
 WINDOW: Final = 512
 """Side of the window of a `Refinement`, in pixels of the image, where it holds one."""
 
-_WINDOW, _PLACE = "refinement", "refinement_place"
 _DOUBT: Final = 1.5  # reduced pixels by which the first look may be wrong
 
 Shift = tuple[int, int]
@@ -194,20 +193,6 @@ class Refinement:
         further = self.registration.shift_of(self.cut(pixels, self.corner, side, shift))
         most = [max(1.0, _DOUBT * n / self.reduced) for n in self.size]
         return further if all(abs(d) <= m for d, m in zip(further, most, strict=True)) else (0, 0)
-
-    def state(self) -> Arrays:
-        """Return all that `from_state` needs, as arrays."""
-        place = np.array([*self.corner, *self.size, self.reduced], np.int64)
-        return {_WINDOW: self.registration.reference, _PLACE: place}
-
-    @classmethod
-    def from_state(cls, state: Arrays) -> Self | None:
-        """Take out of a state what `state` put there; None where nothing is."""
-        window, place = state.pop(_WINDOW, None), state.pop(_PLACE, None)
-        if window is None or place is None:
-            return None
-        top, left, height, width, reduced = place.tolist()
-        return cls(Registration(window), (top, left), (height, width), reduced)
 
     @staticmethod
     def cut(pixels: AnyArray, corner: tuple[int, int], side: int, shift: Shift) -> Floats32:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import assign_folds, evenly
-from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, FittedNetwork, fit_bank_network
+from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import (
     Bank,
     TrainingMaps,
@@ -61,27 +61,10 @@ _SAME_PLACE: Final = 0.9
 _LOOKED_AT: Final = 32  # images of which a user's backbone is shown a tile first
 
 
-@dataclass(frozen=True)
-class FittedTiles(Fitted):
-    """A network on tiles; every image is held out, by the half that did not see it.
-
-    Attributes
-    ----------
-    heatmap : ndarray of shape (n, 1, 1)
-        Greatest heat of each image's map; the maps are not kept.
-    pooled : ndarray of shape (n, P)
-        Poolings of each image's maps.
-    """
-
-    network: TiledNetwork
-    pooled: Floats
-    latents: None = None
-
-
 @torch.no_grad()
 def fit_tiles(
     settings: ImageSettings, data: TrainingSet, random_state: int, progress: Progress
-) -> FittedTiles:
+) -> Fitted[TiledNetwork]:
     """Fit both halves' networks and judge every image by the one that has not seen it.
 
     Raises
@@ -104,7 +87,7 @@ def fit_tiles(
     fits = [_fit_half(task, spec, bank, cuts, k, progress) for k in range(_HALVES)]
     network = _joined(fits, cuts).to(task.device)
     pooled, peaks, statistics = _judge(network, task, progress)
-    return FittedTiles(
+    return Fitted(
         network=network,
         pooled=pooled,
         heatmap=peaks,
@@ -271,7 +254,7 @@ def _cut(task: _TileTask, bank: Bank, progress: Progress) -> _Cuts:
 
 def _fit_half(
     task: _TileTask, spec: NetworkSpec, bank: Bank, cuts: _Cuts, k: int, progress: Progress
-) -> FittedNetwork:
+) -> Fitted[BankNetwork]:
     """Fit a network to the tiles of one half's images."""
     work = replace(task.settings.work, n_networks=spec.n_networks)
     rows, seed = np.flatnonzero(task.halves[cuts.owner] == k), task.random_state
@@ -285,9 +268,9 @@ def _fit_half(
     return fit_bank_network(data, groups, assign_folds(groups, N_FOLDS, seed + k), fit, report)
 
 
-def _joined(fits: list[FittedNetwork], cuts: _Cuts) -> TiledNetwork:
+def _joined(fits: list[Fitted[BankNetwork]], cuts: _Cuts) -> TiledNetwork:
     """Return both halves' networks as one, its scales still those of nobody."""
-    halves = [fit.network for fit in fits if isinstance(fit.network, BankNetwork)]
+    halves = [fit.network for fit in fits]
     network = TiledNetwork(halves, cuts.layout, halves[0].spec.scored)
     for k, moments in enumerate(cuts.moments):
         network.positions[k] = moments.positions()
@@ -351,7 +334,7 @@ class _HalfScales:
         return np.asarray((rows - mean) / spread, np.float64)
 
 
-def _metrics(cuts: _Cuts, fits: list[FittedNetwork]) -> dict[str, float]:
+def _metrics(cuts: _Cuts, fits: list[Fitted[BankNetwork]]) -> dict[str, float]:
     """Return the mean of both networks' figures, and how images were cut."""
     names = [name for name in fits[0].metrics if all(name in fit.metrics for fit in fits)]
     means = {name: float(np.mean([fit.metrics[name] for fit in fits])) for name in names}
