@@ -23,13 +23,7 @@ _ENOUGH_HELD_OUT: Final = 5
 
 
 def read_conditions(values: object, n_images: int) -> tuple[str | None, ...]:
-    """Return a user's array of conditions as names, None where a cell is empty.
-
-    Raises
-    ------
-    DataError
-        If there is not one for each image.
-    """
+    """Return a user's array, one condition for each image, as names; None where a cell is empty."""
     cells = pd.Series(np.asarray(values, dtype=object).reshape(-1), dtype=object)
     if len(cells) != n_images:
         raise DataError(
@@ -43,10 +37,7 @@ def read_conditions(values: object, n_images: int) -> tuple[str | None, ...]:
 def learn_conditions(conditions: Sequence[str | None], ids: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the training images' conditions, sorted; their places are the codes.
 
-    Raises
-    ------
-    DataError
-        If an image has none, or all have the same.
+    An image without any is refused, and so is a set that has only one.
     """
     lost = [name for name, condition in zip(ids, conditions, strict=True) if condition is None]
     if lost:
@@ -80,13 +71,7 @@ def condition_codes(names: Sequence[str], conditions: Sequence[str | None]) -> I
 
 
 def known_codes(names: Sequence[str], values: object, n: int) -> Ints:
-    """Return the code of each of n conditions that a user names, all of them known, (n,).
-
-    Raises
-    ------
-    DataError
-        If one was not seen in training.
-    """
+    """Return the code of each of n conditions that a user names, all seen in training, (n,)."""
     conditions = read_conditions(values, n)
     codes = condition_codes(names, conditions)
     if (codes < 0).any():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ _PROBES: Final = 32
 _COLOURFUL: Final = 2.0 / 255.0
 _COLOUR_SHARE: Final = 0.2
 _NAMED: Final = 5
+
+Look = TypeVar("Look")
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,7 @@ class ImageList:
     def pixels(self, i: int) -> AnyArray:
         """Return the decoded pixels of one image; uint16 spreads from 0 to white over 16 bits.
 
-        Raises
-        ------
-        ImageError
-            If it cannot be decoded; the message names the file.
+        An `ImageError` names the file.
         """
         source = self.sources[i]
         pixels = decode_image(source) if isinstance(source, Path) else source
@@ -109,12 +109,8 @@ class ImageList:
     ) -> Iterator[tuple[slice, Floats32]]:
         """Yield which images, and their pixels (n, size, size, channels), n up to ``n_at_once``.
 
-        ``read`` is given ids and pixels as bytes, as the ``update`` of a digest.
-
-        Raises
-        ------
-        ImageError
-            After all were tried: names the first images that cannot be read.
+        ``read`` is given ids and pixels as bytes, as the ``update`` of a digest. After all were
+        tried, an `ImageError` names the first images that cannot be read.
         """
         faults: list[ImageError] = []
         for start in range(0, len(self), n_at_once):
@@ -194,29 +190,32 @@ def decide_white(images: ImageList) -> int:
 
     Only where one of 32 images has more than 8 bits are all of them decoded.
     """
-    if not any(_peak(images, i) for i in evenly(len(images), _PROBES).tolist()):
-        return FULL_SCALE
-    return white_level(max(_peak(images, i) for i in range(len(images))))
 
-
-def _peak(images: ImageList, i: int) -> int:
-    """Return the brightest value of a uint16 image; 0 for others, and for what is damaged."""
-    try:
+    def peak(i: int) -> int:
         pixels = images.pixels(i)
-    except ImageError:
-        return 0  # reported with its name when all are read
-    return int(pixels.max(initial=0)) if pixels.dtype == np.uint16 else 0
+        return int(pixels.max(initial=0)) if pixels.dtype == np.uint16 else 0
+
+    if not any(look_at(images, peak, _PROBES)):
+        return FULL_SCALE
+    return white_level(max(look_at(images, peak, len(images))))
 
 
 def decide_channels(images: ImageList) -> int:
     """Return 3 where a fifth or more of the images show colour, else 1; looks at 32 at most."""
-    votes = []
-    for i in evenly(len(images), _PROBES).tolist():
-        try:
-            votes.append(_is_colourful(images.pixels(i)))
-        except ImageError:
-            continue  # reported with its name when all are read
+    votes = look_at(images, lambda i: _is_colourful(images.pixels(i)), _PROBES)
     return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
+
+
+def look_at(images: ImageList, look: Callable[[int], Look], most: int) -> list[Look]:
+    """Return what is seen on at most so many images, at equal distances.
+
+    Those that cannot be used are left out: they are named when all are read.
+    """
+    looks = []
+    for i in evenly(len(images), most).tolist():
+        with suppress(DataError):
+            looks.append(look(i))
+    return looks
 
 
 def _is_colourful(pixels: AnyArray) -> bool:

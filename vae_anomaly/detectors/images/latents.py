@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -16,26 +18,24 @@ from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import exact_float32, to_device
 from vae_anomaly.errors import ConfigError
 
+Ask = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+
 
 def reconstruct(images: ImageList, model: ImageModel, device: str) -> Floats32:
     """Return what the VAE expects in place of each image, (N, s, s[, 3]) in [0, 1]."""
-    network = _with_latents(model)
-    parts = [
-        network.preview(pixels, codes)[:n]
-        for pixels, codes, n in padded_batches(model, images, device)
-    ]
-    return _as_images(torch.cat(parts))
+    return _as_images(_of_each(_with_latents(model).preview, images, model, device))
 
 
 def embed(images: ImageList, model: ImageModel, device: str) -> Floats32:
     """Return posterior means, (N, Z)."""
-    network = _with_latents(model)
-    parts = [
-        network.latents(pixels, codes)[:n]
-        for pixels, codes, n in padded_batches(model, images, device)
-    ]
-    means: Floats32 = torch.cat(parts).numpy(force=True)
-    return means
+    means = _of_each(_with_latents(model).latents, images, model, device)
+    return np.asarray(means.numpy(force=True), np.float32)
+
+
+def _of_each(ask: Ask, images: ImageList, model: ImageModel, device: str) -> torch.Tensor:
+    """Return what the network answers for each image, batch by batch."""
+    batches = padded_batches(model, images, device)
+    return torch.cat([ask(pixels, codes)[:n] for pixels, codes, n in batches])
 
 
 def decode(z: Floats32, model: ImageModel, device: str, conditions: object = None) -> Floats32:

@@ -126,13 +126,7 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
 
 
 def calibration_of(state: DetectorState) -> tuple[ConformalCalibration, Ints | None]:
-    """Return the calibration that was saved, and the groups of its reference.
-
-    Raises
-    ------
-    ModelRefusedError
-        If there is none.
-    """
+    """Return the calibration that was saved, and the groups of its reference."""
     if "raw_scores" not in state.calibration:
         raise _refused(KeyError("raw_scores"))
     scores = state.calibration["raw_scores"]

@@ -135,17 +135,9 @@ def _survival_knots(ordered: Floats, start: float) -> tuple[Floats, Floats]:
 
 
 class TailPooling:
-    """Sum of the surprises of four poolings of a map (C4).
+    """Sum of the surprises of four poolings of a map (C4), one `PoolSurprise` for each.
 
-    Parameters
-    ----------
-    pooled : ndarray of shape (n, P), float64
-        `pool_maps` of held-out normals.
-
-    Attributes
-    ----------
-    surprises : list of P PoolSurprise
-        One for each pooling.
+    ``pooled`` (n, P) are the `pool_maps` of held-out normals.
     """
 
     def __init__(self, pooled: AnyFloats) -> None:
@@ -169,13 +161,8 @@ class TailPooling:
 class GlobalDistance:
     """Mahalanobis distance of whole-image statistics: too dark, too bright, another colour.
 
-    The map is blind to these by construction, because exposure is taken out before it.
-
-    Parameters
-    ----------
-    mean : ndarray of shape (S,)
-    precision : ndarray of shape (S, S)
-        Inverse of the shrunk covariance.
+    The map is blind to these by construction, because exposure is taken out before it. Mean (S,)
+    and precision (S, S), the inverse of the shrunk covariance, are those of normals.
     """
 
     def __init__(self, mean: Floats, precision: Floats) -> None:
@@ -243,12 +230,7 @@ class PoolEvidence:
 class ImageScore:
     """Judge heat maps and statistics against held-out normals.
 
-    Parameters
-    ----------
-    pooling : TailPooling
-        Of the columns of `pool_maps_of_images`.
-    surprise : PoolSurprise
-        Of the distances of held-out normals.
+    The pooling is that of `pool_maps_of_images`, ``surprise`` that of their distances.
     """
 
     def __init__(

@@ -121,14 +121,8 @@ class ImageSettings:
         )
 
 
-def check_parameters(settings: ImageSettings) -> str:
-    """Collect every parameter that cannot be used, then raise once; return the model's name.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter has no meaning, alone or beside the others.
-    """
+def check_parameters(settings: ImageSettings) -> None:
+    """Collect every parameter that has no meaning, alone or beside the others, then raise once."""
     faults = faults_of(IMAGE, vars(settings), OWNER)
     wrong = list(faults.values())
     name = model_name(settings.model)
@@ -138,7 +132,6 @@ def check_parameters(settings: ImageSettings) -> str:
         raise ConfigError(" ".join(wrong))
     device_name(settings.device)
     check_features(settings.features, settings.features_weights, name, settings.pose)
-    return name
 
 
 def _faults_beside(name: str, settings: ImageSettings) -> list[str]:

@@ -37,14 +37,8 @@ _ECHO_TOLERANCE: Final = 1e-2
 class BackboneSpec:
     """What has to be known of a module to ask for it again.
 
-    Parameters
-    ----------
-    name : str
-        ``timm:NAME``, or the class of a user's module.
-    sha256 : str
-        Of its weights, `weights_digest`.
-    widths : tuple of int
-        Channels of each of its maps.
+    The name is ``timm:NAME`` or the class of a user's module, ``sha256`` that of its weights,
+    `weights_digest`; ``widths`` are the channels of each of its maps.
     """
 
     name: str
@@ -78,16 +72,9 @@ class _Level(nn.Module):
 
 
 class BackboneBank(nn.Module):
-    """A frozen module that stands where `FilterBank` stands.
+    """A frozen copy of a module that stands where `FilterBank` stands; see the contract above.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Copied; see the contract above.
-    image_size : int, pixels
-    channels : {1, 3}
-    widths : sequence of int
-        Channels of each map that the module returns.
+    ``widths`` are the channels of each map that the module returns.
     """
 
     echo: Tensor
@@ -154,12 +141,7 @@ class BackboneBank(nn.Module):
         return torch.stack((maps.mean(1), maps.std(1)))
 
     def check_answer(self, name: str) -> None:
-        """Refuse a module that has the right weights and says something else.
-
-        Raises
-        ------
-        ModelRefusedError
-        """
+        """Refuse a module that has the right weights and says something else."""
         if not torch.allclose(self.answer(), self.echo, _ECHO_TOLERANCE, _ECHO_TOLERANCE):
             raise ModelRefusedError(
                 f"The module for features= has the weights of {name}, with which the model was "

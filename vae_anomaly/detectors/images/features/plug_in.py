@@ -38,12 +38,7 @@ _MOST_LEVELS: Final = 3
 
 
 def check_features(features: object, weights: object, model: str, pose: str) -> None:
-    """Refuse features that are no backbone, or that the other parameters do not go with.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Refuse features that are no backbone, or that the other parameters do not go with."""
     if features is None:
         if weights is not None:
             raise ConfigError(
@@ -124,14 +119,9 @@ def restore_plugged(
     features: nn.Module | None,
     build: Callable[[BackboneBank], Network],
 ) -> Network:
-    """Build the network around the module that it was trained with.
+    """Build the network around the module that it was trained with; refuse any other.
 
     ``build`` makes an empty one around a bank.
-
-    Raises
-    ------
-    ModelRefusedError
-        If the module is not given or is another one, or one is given that is not needed.
     """
     if backbone.is_stored:
         refuse_needless(features)
@@ -151,12 +141,7 @@ def restore_plugged(
 
 
 def refuse_needless(features: object) -> None:
-    """Refuse a module for a model that was trained without.
-
-    Raises
-    ------
-    ModelRefusedError
-    """
+    """Refuse a module for a model that was trained without."""
     if features is not None:
         raise ModelRefusedError(
             "features= was given, but the model was not trained with a module of yours: it holds "
@@ -197,14 +182,7 @@ def _class_name(module: nn.Module) -> str:
 
 
 class TimmFeatures(nn.Module):
-    """Maps of a timm model at strides from 4 to 16, after the normalisation it was trained with.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Of ``timm.create_model``.
-    image_size : int, pixels
-    """
+    """Maps of a timm model at strides from 4 to 16, after the normalisation it was trained with."""
 
     mean: Tensor
     std: Tensor
@@ -244,10 +222,8 @@ def build_timm(features: str, image_size: int) -> TimmFeatures:
 
     Raises
     ------
-    MissingExtraError
-        If timm is not installed.
-    ConfigError
-        If it has no such model, or the model gives no maps at this size.
+    MissingExtraError, ConfigError
+        If timm is not installed, has no such model, or the model gives no maps at this size.
     """
     name = features.removeprefix(PREFIX)
     timm = _timm()
@@ -269,12 +245,7 @@ def build_timm(features: str, image_size: int) -> TimmFeatures:
 def read_timm(features: str, weights: str | Path | None, image_size: int) -> TimmFeatures:
     """Return the model that ``timm:NAME`` names with the weights of a local safetensors file.
 
-    Raises
-    ------
-    MissingExtraError
-        If timm is not installed.
-    ConfigError
-        If there are no weights, they cannot be read, or they are another model's.
+    It raises what `build_timm` does, and ConfigError where weights are missing or another model's.
     """
     if weights is None:
         raise ConfigError(

@@ -57,12 +57,7 @@ def read_training_maps(
 ) -> TrainingMaps:
     """Decode each image once, corrupt it, and keep only the bank's maps, on the processor.
 
-    The bank computes where it lies.
-
-    Raises
-    ------
-    ImageError
-        If images cannot be read; names them.
+    The bank computes where it lies. An `ImageError` names the images that cannot be read.
     """
     digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []

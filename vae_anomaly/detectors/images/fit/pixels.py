@@ -52,13 +52,7 @@ def fit_pixel_network(
     random_state: int,
     progress: Progress = null_progress,
 ) -> Fitted[PixelNetwork]:
-    """Fit a VAE to pixels; one fold is held out for calibration.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If nothing is left to calibrate with, because every condition is a single group.
-    """
+    """Fit a VAE to pixels; one fold, as far as conditions can spare it, is held out."""
     network = PixelNetwork(_spec(settings, data), random_state)
     seen = _read(data, network.spec, progress)
     held_out = keep_each_condition(data.folds == 0, data.codes, data.groups)

@@ -16,7 +16,12 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray, Bools, Floats32, Ints
 from vae_anomaly.detectors.folds import assign_folds, evenly
 from vae_anomaly.detectors.images.conditions import condition_codes, learn_conditions
-from vae_anomaly.detectors.images.image_list import ImageList, decide_channels, decide_white
+from vae_anomaly.detectors.images.image_list import (
+    ImageList,
+    decide_channels,
+    decide_white,
+    look_at,
+)
 from vae_anomaly.detectors.images.networks.pixels import PIXEL_SIZE, model_name
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing, find_foreground
 from vae_anomaly.detectors.images.place.registration import (
@@ -26,7 +31,7 @@ from vae_anomaly.detectors.images.place.registration import (
     window_of,
 )
 from vae_anomaly.detectors.images.settings import ImageSettings
-from vae_anomaly.errors import DataError, ImageError
+from vae_anomaly.errors import DataError
 
 _PROBES: Final = 64
 _WINDOWS: Final = 16  # images whose window is the reference of a refinement
@@ -70,10 +75,8 @@ def training_set(
 
     Raises
     ------
-    DataError
-        If groups are not as many as images, or a condition is missing or the only one.
-    NotEnoughDataError
-        If there is only one group.
+    DataError, NotEnoughDataError
+        As `group_names`, `learn_conditions` and `assign_folds`.
     """
     name = model_name(settings.model)
     side = settings.image_size if name == "bank" else PIXEL_SIZE
@@ -160,25 +163,14 @@ def choose_refinement(
 
 def _probes(images: ImageList, size: int, channels: int) -> Floats32:
     """Return some of the images, (n, size, size, channels), at equal distances."""
-    probes = []
-    for i in evenly(len(images), _PROBES).tolist():
-        try:
-            probes.append(images.prepared(i, size, channels))
-        except ImageError:
-            continue  # reported with its name when all are read
+    probes = look_at(images, lambda i: images.prepared(i, size, channels), _PROBES)
     if not probes:
         images.prepared(0, size, channels)  # raises what is wrong with it
     return np.stack(probes)
 
 
 def group_names(groups: object, images: ImageList) -> AnyArray:
-    """Return a group for each image; an image without one is a group of its own.
-
-    Raises
-    ------
-    DataError
-        If there is not one for each image.
-    """
+    """Return a group for each image; an image without one is a group of its own."""
     if groups is None:
         return np.array([g if g is not None else f"\0{i}" for i, g in enumerate(images.groups)])
     names = np.asarray(groups).reshape(-1)
@@ -201,11 +193,6 @@ def choose_folds(groups: AnyArray, codes: Ints | None, random_state: int) -> Int
 
     A condition that is a single group goes to a fold that is not held out. Where groups mix
     conditions, as those of a camera do, conditions are left to chance.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If there is only one group.
     """
     n_groups = len(np.unique(groups))
     if codes is None or n_groups < len({*zip(groups.tolist(), codes.tolist(), strict=True)}):

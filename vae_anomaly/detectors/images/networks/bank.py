@@ -249,12 +249,7 @@ def combine_maps(linear: Tensor, repair: Tensor, head: Tensor, spec: NetworkSpec
 
 
 class BankNetwork(nn.Module):
-    """Filter bank, linear level and repair VAEs.
-
-    Parameters
-    ----------
-    bank : FilterBank or BackboneBank, optional
-        A fixed bank of its own if left out.
+    """Filter bank, linear level and repair VAEs; the bank is a fixed one of its own if left out.
 
     Attributes
     ----------

@@ -91,15 +91,9 @@ class ConditionLevels(nn.Module):
 class PixelNetwork(nn.Module):
     """A VAE on pixels, the scale of its heat, and the bank's whole-image statistics.
 
-    Parameters
-    ----------
-    spec : NetworkSpec
-        ``image_size`` is that of the pixels it sees; ``description`` says which VAE it is.
-    random_state : int
-        Seed of the first weights.
+    ``image_size`` of the spec is that of the pixels it sees, and ``description`` says which VAE it
+    is; ``random_state`` seeds the first weights.
 
-    Notes
-    -----
     Every method takes ``condition``, an int64 Tensor of shape (N,), which only "conditional"
     reads; there `UNKNOWN` stands for the condition with the smallest negative ELBO.
     """
@@ -176,12 +170,8 @@ class PixelNetwork(nn.Module):
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the likelihood's mean for latents (N, Z), as images (N, C, S, S) in [0, 1].
 
-        A VQ model takes the nearest codes, for its decoder knows nothing else.
-
-        Raises
-        ------
-        DataError
-            If the model is conditional and the condition is not given.
+        A VQ model takes the nearest codes, for its decoder knows nothing else. A conditional one
+        must be given the condition.
         """
         z = self._code_map(z) if isinstance(self.vae, VQVAE) else z
         params = self.vae.decode(z, **self._given(condition))
@@ -190,10 +180,7 @@ class PixelNetwork(nn.Module):
     def draw_prior(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw latents (n, Z) from the model's own prior: the codes of a VQ model uniformly.
 
-        Raises
-        ------
-        ConfigError
-            If the model is an autoencoder, which has no prior.
+        An autoencoder has no prior and is refused.
         """
         if not isinstance(self.vae, VQVAE):
             return self.vae.draw_prior(n, generator)

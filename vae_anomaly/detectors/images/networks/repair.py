@@ -53,14 +53,12 @@ class RepairVAE(nn.Module):
 
     Parameters
     ----------
-    channels : int
-        Maps per image.
-    grid : int
-        Side of the maps in cells; even.
+    channels, grid : int
+        Maps of each image, and their side in cells; even.
     latent_channels : int
         Latents per cell of the halved grid; Z = latent_channels * (grid / 2) ** 2.
     width : int
-        Channels of the full-resolution layers, a multiple of 8; the half-resolution layers have
+        Channels of the full-resolution layers, a multiple of 16; the half-resolution layers have
         half as many again.
     head_weight : float
         Weight of the head's loss against the ELBO per dimension.

@@ -28,12 +28,9 @@ _COHERENT_WEIGHT = 0.7
 
 
 class Standardiser(nn.Module):
-    """Subtract the mean of normals and divide by their sd, per channel and position.
+    """Subtract the mean of normals and divide by their sd, per channel and position (C, G, G).
 
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(C, G, G)``; or ``(K, C, g, g)``, for K places of a large image.
+    The shape may also be (K, C, g, g), for K places of a large image.
     """
 
     mean: Tensor
@@ -46,15 +43,10 @@ class Standardiser(nn.Module):
 
     @classmethod
     def fit(cls, maps: Tensor) -> Standardiser:
-        """Learn mean and sd from maps (N, C, G, G) of normals.
+        """Learn mean and sd from maps (N, C, G, G) of two normals or more.
 
         The variance is smoothed over neighbouring positions and floored, so that a position that
         hardly varies among few images does not become infinitely sensitive.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there are fewer than two images.
         """
         _need(maps, 2)
         model = cls(tuple(maps.shape[1:])).to(maps.device)
@@ -71,15 +63,10 @@ class Standardiser(nn.Module):
 
 
 class ResidualScale(nn.Module):
-    """Divide residuals by the root mean square of held-out normals at each position.
+    """Divide residuals by the root mean square of held-out normals at each position (C, G, G).
 
     This is the per-position decoder sd of a sigma-VAE, estimated where the decoder has not seen
     the image: the in-sample one would be too small by what the latents memorised.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(C, G, G)``.
     """
 
     spread: Tensor
@@ -90,13 +77,7 @@ class ResidualScale(nn.Module):
 
     @classmethod
     def fit(cls, residuals: Tensor) -> ResidualScale:
-        """Learn the scale from out-of-fold residuals (N, C, G, G) of normals.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there is no image.
-        """
+        """Learn the scale from out-of-fold residuals (N, C, G, G) of normals."""
         _need(residuals, 1)
         model = cls(tuple(residuals.shape[1:])).to(residuals.device)
         power = blur(residuals.square().mean(0)[None], 1.0)[0]
@@ -116,13 +97,7 @@ class MapScale(Standardiser):
 
     @classmethod
     def fit(cls, maps: Tensor) -> MapScale:
-        """Learn the scale from maps (N, G, G) of held-out normals.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there is no image.
-        """
+        """Learn the scale from maps (N, G, G) of held-out normals."""
         _need(maps, 1)
         model = cls().to(maps.device)
         model.mean.copy_(maps.double().mean())

@@ -114,7 +114,8 @@ def export_onnx(
         "vae_anomaly.held_out_normals": calibration.n,
     }
     data = _translated(graph, batches[0], metadata)
-    difference = _compare(_session(runtime, data), batches, wanted)
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    difference = _compare(session, batches, wanted)
     with replace_file(path, "Free some space or choose another file.") as temporary:
         temporary.write_bytes(data)
     return OnnxExport(path, channels, len(data), difference, threshold)
@@ -217,10 +218,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         loud.setLevel(level)
-
-
-def _session(runtime: Any, data: bytes) -> Any:
-    return runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
 def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[AnyFloats, ...]]) -> float:

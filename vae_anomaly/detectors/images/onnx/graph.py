@@ -36,14 +36,7 @@ OUTPUTS: Final = ("raw_score", "anomaly_score", "p_value", "heatmap")
 
 
 class Preparation(nn.Module):
-    """Bring decoded images to the size and channels of a model, as `prepare_image` does.
-
-    Parameters
-    ----------
-    size : int, pixels
-    channels : {1, 3}
-        Of the model.
-    """
+    """Bring decoded images to size (pixels) and channels of a model, as `prepare_image` does."""
 
     def __init__(self, size: int, channels: int) -> None:
         super().__init__()
@@ -78,13 +71,9 @@ def resizing_matrix(n: int, size: int) -> Tensor:
 
 
 class PiecewiseLinear(nn.Module):
-    """A function that is linear between knots and beyond the first and the last.
+    """A function that is linear between strictly rising knots (K,), and beyond them.
 
-    Parameters
-    ----------
-    function : callable
-        From ndarray (K,) to ndarray (K,), float64; read at the knots and one unit beyond them.
-    knots : ndarray of shape (K,), float64, strictly rising
+    It is read, (K,) to (K,) in float64, at the knots and one unit beyond the first and the last.
     """
 
     knots: Tensor
@@ -186,14 +175,9 @@ class CalibrationGraph(nn.Module):
 
 
 class ScoringGraph(nn.Module):
-    """Everything between decoded pixels and the verdict.
+    """Everything between decoded pixels and the verdict, for a network without conditions.
 
-    Parameters
-    ----------
-    network : BankNetwork or PixelNetwork
-        Without conditions.
-    side : int, pixels
-        Of the heat maps that come out.
+    The heat maps that come out have the ``side``, in pixels.
     """
 
     def __init__(

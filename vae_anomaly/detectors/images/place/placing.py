@@ -71,12 +71,7 @@ class Placing:
 
 @dataclass(frozen=True)
 class Foreground:
-    """The pixels that count.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (S, S), bool
-    """
+    """The pixels that count, by a mask (S, S)."""
 
     mask: Bools
 

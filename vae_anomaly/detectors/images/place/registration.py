@@ -54,12 +54,9 @@ Shift = tuple[int, int]
 
 @dataclass(frozen=True)
 class Registration:
-    """The reference that images are moved to.
+    """The reference that images are moved to, (S, S), grey in [0, 1].
 
-    Parameters
-    ----------
-    reference : ndarray of shape (S, S), float32 in [0, 1]
-        Mean of training images that were moved onto each other, grey.
+    It is the mean of training images that were moved onto each other.
     """
 
     reference: Floats32

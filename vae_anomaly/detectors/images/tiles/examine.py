@@ -79,23 +79,14 @@ class PlacedImage:
 class TilePlacing:
     """What is done to every large image before it is cut.
 
-    Parameters
-    ----------
-    channels : {1, 3}
-        Of the reduced images on which the shift is found.
+    The reduced images on which the shift is found have ``channels``.
     """
 
     placing: Placing
     channels: int = 1
 
     def __call__(self, name: str, pixels: AnyArray) -> PlacedImage:
-        """Move an image, and paint its background.
-
-        Raises
-        ------
-        ImageError
-            If pixels have no meaning; names the image.
-        """
+        """Move an image, and paint its background; an `ImageError` names it."""
         shift, foreground = self._shift(name, pixels), self.placing.foreground
         pixels = shift_image(pixels, shift)
         if foreground is not None:
@@ -184,12 +175,7 @@ def tile_chunks(
 ) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Yield eight tiles at a time, (8, C, T, T), their numbers, and how many of them are new.
 
-    Tiles that show nothing but background are left out.
-
-    Raises
-    ------
-    ImageError
-        If pixels have no meaning; names the image.
+    Tiles that show nothing but background are left out. An `ImageError` names the image.
     """
     every = placed.tiles(grid)
     for start in range(0, len(every), CHUNK):
@@ -209,13 +195,7 @@ def tile_images(name: str, crops: Sequence[AnyArray]) -> ImageList:
 def inspect_tiles(
     network: TiledNetwork, placed: PlacedImage, halves: Sequence[int] = (0, 1)
 ) -> TiledImage:
-    """Inspect one large image, eight tiles at a time.
-
-    Raises
-    ------
-    ImageError
-        If its size or its pixels cannot be used; names it.
-    """
+    """Inspect one large image, eight tiles at a time; an `ImageError` names it."""
     grid, device = network.layout.grid_of(placed.name, placed.pixels), device_of(network)
     shown, scored, statistics, terms = TileBlend(grid), TileBlend(grid), [], []
     with torch.inference_mode(), exact_float32(device):
@@ -241,10 +221,7 @@ def look_at_each(
 ) -> list[Look]:
     """Return what a look at each image says, one image at a time.
 
-    Raises
-    ------
-    ImageError
-        After all were tried: names the first images that cannot be used.
+    After all were tried, an `ImageError` names the first images that cannot be used.
     """
     faults, looks = [], []
     for i, name in enumerate(images.ids):

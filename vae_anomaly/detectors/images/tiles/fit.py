@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats, Floats32, Ints
-from vae_anomaly.detectors.folds import assign_folds, evenly
+from vae_anomaly.detectors.folds import assign_folds
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import (
     Bank,
@@ -34,7 +34,7 @@ from vae_anomaly.detectors.images.fit.maps import (
     read_training_maps,
 )
 from vae_anomaly.detectors.images.fit.training_set import N_FOLDS, TrainingSet
-from vae_anomaly.detectors.images.image_list import ImageList, refuse_faults
+from vae_anomaly.detectors.images.image_list import ImageList, look_at, refuse_faults
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.score import POOL_SHARES
 from vae_anomaly.detectors.images.settings import ImageSettings
@@ -204,22 +204,17 @@ def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
 
 def _few_tiles(task: _TileTask) -> Iterator[Tensor]:
     """Yield a tile of each of a few images."""
-    rows = evenly(len(task.data.images), _LOOKED_AT)
-    tiles = [_any_tile(task, i) for i in rows.tolist()]
-    crops = tile_images("training", [tile for tile in tiles if tile is not None])
-    if not len(crops):
+    tiles = look_at(task.data.images, lambda i: _any_tile(task, i), _LOOKED_AT)
+    if not tiles:
         task.placed(0)  # raises what is wrong with it
+    crops = tile_images("training", tiles)
     yield from few_chunks(crops, task.settings.tile_size or 0, task.data.channels)
 
 
-def _any_tile(task: _TileTask, i: int) -> AnyArray | None:
-    """Return one tile of an image; None of one that cannot be used, which is report later."""
+def _any_tile(task: _TileTask, i: int) -> AnyArray:
     generator = np.random.default_rng([task.random_state, 9, i])
-    try:
-        placed = task.placed(i)
-        grid = task.layout(placed.pixels).grid_of(placed.name, placed.pixels)
-    except ImageError:
-        return None
+    placed = task.placed(i)
+    grid = task.layout(placed.pixels).grid_of(placed.name, placed.pixels)
     return grid.cut(placed.pixels, int(generator.choice(placed.tiles(grid)))).copy()
 
 

@@ -61,13 +61,7 @@ class TileLayout:
         )
 
     def grid_of(self, name: str, pixels: AnyArray) -> TileGrid:
-        """Return the tiles of an image.
-
-        Raises
-        ------
-        ImageError
-            If the image is smaller than a tile, or of another size where sizes matter.
-        """
+        """Return the tiles of an image; refuse one that holds none, or has the wrong size."""
         height, width = pixels.shape[:2]
         if min(height, width) < self.tile_size:
             fitting = min(height, width) // 16 * 16
@@ -185,13 +179,7 @@ class TiledNetwork(nn.Module):
 
 
 class PlaceMoments:
-    """Running mean and variance of maps at each place of the large image (Welford).
-
-    Parameters
-    ----------
-    shape : tuple of int
-        ``(K, C, g, g)`` for K tiles.
-    """
+    """Running mean and variance (Welford) of maps at the places of a large image, (K, C, g, g)."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.n = 0
