@@ -38,7 +38,6 @@ LAYERS: list[tuple[str, ...]] = [
     ("detectors.tabular.parameters",),
     ("detectors.tabular.detector",),
     (
-        "detectors.images.settings",
         "detectors.images.conditions",
         "detectors.images.heatmaps",
         "detectors.images.score",
@@ -47,6 +46,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("detectors.images.place",),
     ("detectors.images.image_list",),
     ("detectors.images.networks",),
+    ("detectors.images.settings",),
     ("detectors.images.fit",),
     ("detectors.images.tiles",),
     ("detectors.images",),
