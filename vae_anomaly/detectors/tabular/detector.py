@@ -48,13 +48,7 @@ from vae_anomaly.detectors.tabular.latents import (
 )
 from vae_anomaly.detectors.tabular.model import TabularModel
 from vae_anomaly.detectors.tabular.reasons import reasons
-from vae_anomaly.detectors.tabular.saved import (
-    arrays_of,
-    entity_header,
-    header_of,
-    model_from,
-    weights_of,
-)
+from vae_anomaly.detectors.tabular.saved import arrays_of, header_of, model_from, weights_of
 from vae_anomaly.detectors.tabular.settings import Score, TableSettings, check_parameters
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
@@ -458,7 +452,6 @@ class TabularVAEDetector(
                 **header_of(self.model_),
                 "n_features_in": self.n_features_in_,
                 "feature_names_in": None if names is None else [str(name) for name in names],
-                **entity_header(self.model_),
             },
             weights=weights_of(self.model_),
             calibration={

@@ -94,23 +94,6 @@ class Neighbours:
         return Neighbours(self.distance[rows], self.index[rows])
 
 
-@dataclass(frozen=True)
-class _OthersOnly:
-    """Hide each exemplar from itself, and from its group where there are groups."""
-
-    n: int
-    groups: torch.Tensor | None
-
-    def __call__(self, product: torch.Tensor, start: int, stop: int) -> None:
-        """Push the hidden exemplars of rows start to stop to the end of the ranking."""
-        if self.groups is None:
-            rows = torch.arange(stop - start)
-            product[rows, rows + start] = -FAR
-        else:
-            same = self.groups[start:stop, None] == self.groups[None, :]
-            product[: stop - start, : self.n].masked_fill_(same, -FAR)
-
-
 class ChunkProduct:
     """Multiply chunks of so many rows by one table, as fast as torch can make it here.
 
@@ -184,12 +167,8 @@ class ExemplarMemory:
     ) -> Self:
         """Remember exemplars (M, D), in random order, and measure each against the others.
 
-        Exemplars of one group are not neighbours of each other here.
-
-        Raises
-        ------
-        NotEnoughDataError
-            If there are fewer than 3 exemplars.
+        Exemplars of one group are not neighbours of each other here. Fewer than 3 exemplars raise
+        `NotEnoughDataError`.
         """
         if len(vectors) < NEAREST:
             raise NotEnoughDataError(
@@ -224,10 +203,6 @@ class ExemplarMemory:
         nearest = self.search(rows, 1).index[:, 0]
         counts = np.bincount(nearest, minlength=len(self.vectors))
         self.weights, self.n_even = np.maximum(counts, 1).astype(np.float64), n_even
-
-    def search(self, queries: Floats32, k: int = LOCAL) -> Neighbours:
-        """Find the k nearest exemplars of each row (N, D), or all where they are fewer."""
-        return self._search(queries, min(k, len(self.vectors)))
 
     def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
         """Return gap and local ratio of each row, shape (N,), > 0, higher = stranger."""
@@ -290,12 +265,18 @@ class ExemplarMemory:
         k = min(LOCAL, len(self.vectors) - 1)
         if groups is not None and np.bincount(groups).max() > len(groups) - k:
             groups = None  # one group is nearly everything
-        hide = _OthersOnly(len(self.vectors), None if groups is None else torch.from_numpy(groups))
-        return self._search(self.vectors, k, hide)
+        return self.search(
+            self.vectors, k, np.arange(len(self.vectors)) if groups is None else groups
+        )
 
     @torch.inference_mode()
-    def _search(self, queries: Floats32, k: int, hide: _OthersOnly | None = None) -> Neighbours:
-        n = len(queries)
+    def search(self, queries: Floats32, k: int = LOCAL, own: Ints | None = None) -> Neighbours:
+        """Find the k nearest exemplars of each row (N, D), or all where they are fewer.
+
+        Where the rows are the exemplars, each is hidden from its ``own`` group, (N,).
+        """
+        n, k = len(queries), min(k, len(self.vectors))
+        groups = None if own is None else torch.from_numpy(own)
         distance = torch.empty(n, k)
         index = torch.empty(n, k, dtype=torch.long)
         rows = torch.ones(CHUNK, self._coordinates.shape[1] + 1)
@@ -307,8 +288,9 @@ class ExemplarMemory:
             coordinates, rest = self.projection.apply(part)
             rows[:, :-1] = coordinates
             product = self._products(rows)
-            if hide is not None:
-                hide(product, start, stop)
+            if groups is not None:  # to the end of the ranking
+                same = groups[start:stop, None] == groups[None, :]
+                product[: stop - start, :n].masked_fill_(same, -FAR)
             found = self._best(product, k, keys)
             exact = self._distances(coordinates, rest, found)
             order = exact.argsort(dim=1, stable=True)

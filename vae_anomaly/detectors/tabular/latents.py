@@ -39,19 +39,12 @@ def decoded(model: TabularModel, z: Floats32, like: Floats32) -> pd.DataFrame:
 
 
 @torch.inference_mode()
-def drawn(
-    model: TabularModel, z: torch.Tensor, like: Floats32, generator: torch.Generator
-) -> pd.DataFrame:
-    """Draw rows from the likelihood at latents (N, Z), under the conditions of ``like`` (N, D)."""
-    network = model.main.network
+def generated(model: TabularModel, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
+    """Draw rows at latents (N, Z), with conditions as often as training had them."""
+    network, like = model.main.network, _usual_conditions(model, len(z), generator)
     targets = network.draw(network.decode(z, torch.from_numpy(like)), generator)
     n = len(network.layout.gaussian)
     return _table(model, targets[:, :n].numpy(), list(targets[:, n:].long().T), like)
-
-
-def generated(model: TabularModel, z: torch.Tensor, generator: torch.Generator) -> pd.DataFrame:
-    """Draw rows at latents (N, Z), with conditions as often as training had them."""
-    return drawn(model, z, _usual_conditions(model, len(z), generator), generator)
 
 
 def _usual_conditions(model: TabularModel, n: int, generator: torch.Generator) -> Floats32:

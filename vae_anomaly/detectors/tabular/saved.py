@@ -40,18 +40,14 @@ def header_of(model: TabularModel) -> Json:
     }
     if model.condition is not None:
         header["condition"] = model.condition
+    if model.entities is not None:
+        header["entities"] = asdict(model.entities.columns)
     return header
-
-
-def entity_header(model: TabularModel) -> Json:
-    """Return the columns of the histories; nothing without entities, as ever."""
-    return {} if model.entities is None else {"entities": asdict(model.entities.columns)}
 
 
 def weights_of(model: TabularModel) -> Arrays:
     """Return the weights of all networks."""
-    networks = {f"{view.name}.vae": view.network.weights() for view in model.views}
-    return named(networks)
+    return named({f"{view.name}.vae": view.network.weights() for view in model.views})
 
 
 def arrays_of(model: TabularModel) -> Arrays:

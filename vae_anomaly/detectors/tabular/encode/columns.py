@@ -7,7 +7,8 @@ has few distinct values, into codes; and knows enough of the training cells to s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -36,10 +37,6 @@ class Feature:
     owners: tuple[int, ...] = ()  # columns that it is made of
     fixed: bool = False  # no view may rescale it
     role: str = "value"  # or level:<i> of a categorical column, other, unseen, surprisal, gap
-
-    def owned_by(self, column: int) -> Feature:
-        """Return the same feature with its owner set."""
-        return replace(self, owners=(column,))
 
 
 @dataclass(frozen=True)
@@ -193,17 +190,16 @@ class CategoricalColumn(ColumnEncoder):
     counts: dict[str, int]  # how often training had each value
     n: int  # training rows
     other: bool  # whether training had more values than `MAX_LEVELS`
-    _index: pd.Index = field(init=False, repr=False, compare=False)
-    _table: Ints = field(init=False, repr=False, compare=False)
 
     kind: ClassVar[str] = "categorical"
 
-    def __post_init__(self) -> None:
-        """Index the known values once."""
-        object.__setattr__(self, "_index", pd.Index(list(self.counts), dtype=object))
-        object.__setattr__(
-            self, "_table", np.fromiter(self.counts.values(), np.int64, len(self.counts))
-        )
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(list(self.counts), dtype=object)
+
+    @cached_property
+    def _table(self) -> Ints:
+        return np.fromiter(self.counts.values(), np.int64, len(self.counts))
 
     @classmethod
     def fit(cls, name: str, cells: Series) -> Self:

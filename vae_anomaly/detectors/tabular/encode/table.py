@@ -23,14 +23,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
+from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.tabular.encode.columns import (
     CategoricalColumn,
     ColumnEncoder,
@@ -47,18 +48,6 @@ MAX_TIMESTAMP_PAIRS = 6
 KINDS: dict[str, type[ColumnEncoder]] = {
     encoder.kind: encoder for encoder in (NumericColumn, CategoricalColumn, TimestampColumn)
 }
-
-
-class ColumnLike(Protocol):
-    """What the encoder asks of a column of the schema."""
-
-    @property
-    def name(self) -> str:
-        """Name of the column in the table."""
-
-    @property
-    def kind(self) -> str:
-        """``numeric``, ``categorical``, ``boolean`` or ``timestamp``."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +90,10 @@ class TableEncoder:
         self.discrete = tuple(i for i, c in enumerate(self.columns) if c.n_codes > 0)  # have codes
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, columns: Sequence[ColumnLike]) -> Self:
+    def fit(cls, frame: pd.DataFrame, columns: Sequence[Column]) -> Self:
         """Choose the layout and take all statistics from a frame of typed columns.
 
-        Raises
-        ------
-        NotEnoughDataError
-            If the frame has no row.
-        DataError
-            If no column carries anything, or none varies.
+        No row raises `NotEnoughDataError`; no column that carries anything, or varies, `DataError`.
         """
         if len(frame) == 0:
             raise NotEnoughDataError(
@@ -209,17 +193,14 @@ class TableEncoder:
         )
 
     def _difference(self, frame: pd.DataFrame, pair: tuple[int, int]) -> Floats:
-        first, second = (self._timestamps(i) for i in pair)
+        first, second = (self.columns[i] for i in pair)
+        assert isinstance(first, TimestampColumn)  # noqa: S101 - pairs are made of nothing else
+        assert isinstance(second, TimestampColumn)  # noqa: S101
         return days_between(frame, first, second)[:, None]
-
-    def _timestamps(self, column: int) -> TimestampColumn:
-        encoder = self.columns[column]
-        assert isinstance(encoder, TimestampColumn)  # noqa: S101 - pairs are made of nothing else
-        return encoder
 
     def _features(self) -> tuple[Feature, ...]:
         own = [
-            feature.owned_by(index)
+            replace(feature, owners=(index,))
             for index, column in enumerate(self.columns)
             for feature in column.features
         ]
@@ -252,7 +233,7 @@ def _is_constant(cells: pd.Series) -> bool:
     return bool((values == values[0]).all())
 
 
-def _fit_column(column: ColumnLike, series: pd.Series) -> tuple[ColumnEncoder | None, str]:
+def _fit_column(column: Column, series: pd.Series) -> tuple[ColumnEncoder | None, str]:
     """Return the encoder of a column, or None and the reason why it carries nothing."""
     if series.isna().all():
         return None, "every cell is missing"

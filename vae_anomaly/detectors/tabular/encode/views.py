@@ -7,7 +7,8 @@ than a detector that looks at the better of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -73,13 +74,13 @@ class AdaptiveView:
     knots: list[Floats]  # rank tables of those, ascending
     scores: list[Floats]
     edge: float  # score of the largest training row when it is alone, about sqrt(2 log n)
-    _table: dict[int, int] = field(init=False, repr=False, compare=False)
 
     name = "arg"
 
-    def __post_init__(self) -> None:
-        """Index the rank tables by feature."""
-        object.__setattr__(self, "_table", {int(f): i for i, f in enumerate(self.features)})
+    @cached_property
+    def _table(self) -> dict[int, int]:
+        """Places of the rank tables by feature."""
+        return {int(feature): place for place, feature in enumerate(self.features)}
 
     @classmethod
     def fit(cls, values: Floats, fixed: Bools) -> Self:

@@ -21,15 +21,9 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.encode.condition import find_condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.examination import TableExamination
-from vae_anomaly.detectors.tabular.exemplars import NEAREST
 from vae_anomaly.detectors.tabular.fit.collapse import latent_health
-from vae_anomaly.detectors.tabular.fit.folds import Fold, held_out_groups, only_used, plan_rows
-from vae_anomaly.detectors.tabular.fit.memories import (
-    MemoryRows,
-    max_memory_rows,
-    plan_memory,
-    remember,
-)
+from vae_anomaly.detectors.tabular.fit.folds import Fold, only_used, plan_rows
+from vae_anomaly.detectors.tabular.fit.memories import max_memory_rows, plan_memory, remember
 from vae_anomaly.detectors.tabular.fit.networks import (
     PreparedFold,
     has_categories,
@@ -38,12 +32,7 @@ from vae_anomaly.detectors.tabular.fit.networks import (
     uses_typed_elbo,
 )
 from vae_anomaly.detectors.tabular.fit.training_rows import TrainingRows
-from vae_anomaly.detectors.tabular.fit.trimming import (
-    NEAREST_IF_CONTAMINATED,
-    suspicion,
-    trim,
-    usual_scores,
-)
+from vae_anomaly.detectors.tabular.fit.trimming import suspicion, trim, usual_scores
 from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
 from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of, targets_of
@@ -90,17 +79,7 @@ def fit_table(
     settings: TableSettings,
     progress: Progress | None = None,
 ) -> FittedTable:
-    """Fit one model a fold, and score what each of them has not seen.
-
-    Raises
-    ------
-    DataError
-        If a cell cannot be read or is infinite, or no column carries anything.
-    SchemaError
-        If the table does not fit the schema.
-    ConfigError
-        If the condition is no column that has categories.
-    """
+    """Fit one model a fold, and score what each of them has not seen."""
     schema.check(rows.frame)
     kept, folds = only_used(folds)
     used = schema.cast(rows.frame.iloc[kept]).reset_index(drop=True)
@@ -112,13 +91,13 @@ def fit_table(
         if len(fold.held_out)
     ]
     model, scores, calibrates = _calibrated(models[0], held_out, settings.contamination)
-    known = None if groups is None or not rows.grouped else held_out_groups(groups, folds)
+    known = np.concatenate([fold.held_out for fold in folds])[calibrates]
     return FittedTable(
         model=model,
         history=history,
         rows=used.iloc[fitted[0].fit],
         held_out=scores,
-        groups=None if known is None else known[calibrates],
+        groups=None if groups is None or not rows.grouped else groups[known],
         trimmed=_trimmed_rows(folds[0], fitted[0], calibrates, settings.contamination),
     )
 
@@ -199,30 +178,8 @@ def _fit_views(
         seed=settings.seed,
     )
     return tuple(
-        _fit_view(one, place, network, rows, groups, settings)
+        remember(one, place, network, rows, groups, settings)
         for place, network in enumerate(networks)
-    )
-
-
-def _fit_view(
-    one: PreparedFold,
-    place: int,
-    network: RowNetwork,
-    rows: MemoryRows,
-    groups: Ints | None,
-    settings: TableSettings,
-) -> ViewModel:
-    viewed = one.viewed(place)
-    return remember(
-        one.views[place],
-        network,
-        viewed[rows.known],
-        groups=None if groups is None else groups[rows.known],
-        sizes=settings.memory_sizes,
-        nearest=NEAREST_IF_CONTAMINATED if settings.contamination else NEAREST,
-        condition=one.conditions[place],
-        fresh=viewed[rows.fresh] if rows.is_summary else None,
-        seed=rows.seed,
     )
 
 

@@ -55,11 +55,7 @@ def plan_rows(
 
     One detector is fitted on at most ``max_rows``; its memory draws on at most ``max_memory_rows``,
     but in any case on those that it is fitted on. There are ``n_folds`` where rows are scarce.
-
-    Raises
-    ------
-    NotEnoughDataError
-        If there are fewer than 10 rows.
+    Fewer than 10 rows raise `NotEnoughDataError`.
     """
     if n_rows < MIN_ROWS:
         raise NotEnoughDataError(
@@ -92,12 +88,6 @@ def only_used(folds: list[Fold]) -> tuple[Ints, list[Fold]]:
         Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out), renumber(f.more))
         for f in folds
     ]
-
-
-def held_out_groups(groups: Ints, folds: list[Fold]) -> Ints:
-    """Return the groups of all held-out rows, fold after fold."""
-    held_out: Ints = np.concatenate([fold.held_out for fold in folds])
-    return np.asarray(groups[held_out], dtype=np.int64)
 
 
 def _fold(

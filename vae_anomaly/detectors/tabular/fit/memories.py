@@ -29,12 +29,13 @@ import numpy as np
 import torch
 
 from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
-from vae_anomaly.detectors.tabular.encode.condition import Condition
-from vae_anomaly.detectors.tabular.encode.views import View
 from vae_anomaly.detectors.tabular.exemplars import N_GROUPS, NEAREST, ExemplarMemory
 from vae_anomaly.detectors.tabular.fit.folds import Fold, draw_rows
+from vae_anomaly.detectors.tabular.fit.networks import PreparedFold
+from vae_anomaly.detectors.tabular.fit.trimming import NEAREST_IF_CONTAMINATED
 from vae_anomaly.detectors.tabular.model import ViewModel
 from vae_anomaly.detectors.tabular.network import RowNetwork, encode_rows
+from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.scoring.fusion import TermSurprise
 
 MAX_MEMORY_ROWS = 60_000
@@ -56,7 +57,6 @@ class MemoryRows:
     known: Ints  # that the exemplars are taken from, in random order
     fresh: Ints  # that tell what is usual for each term; none where the exemplars, the first known
     # rows, tell it themselves
-    seed: int  # of the choice
 
     @property
     def is_summary(self) -> bool:
@@ -85,14 +85,14 @@ def plan_memory(
     normal no summary is made: it would keep the anomalies.
     """
     rows = np.concatenate([fold.fit, fold.more])
-    everyone = MemoryRows(rows[~unseen[rows]], rows[:0], seed)
+    everyone = MemoryRows(rows[~unseen[rows]], rows[:0])
     if not checked or len(rows) < max(MIN_ROWS, n_exemplars):
         return everyone
     wanted = min(int(FRESH_SHARE * len(rows)), MAX_FRESH)
     known, fresh = _apart(rows, groups, wanted, seed)
     known = known[~unseen[known]]
     enough = len(fresh) > 0 and len(known) > n_exemplars
-    return MemoryRows(known, fresh[:MAX_FRESH], seed) if enough else everyone
+    return MemoryRows(known, fresh[:MAX_FRESH]) if enough else everyone
 
 
 def _apart(rows: Ints, groups: Ints | None, wanted: int, seed: int) -> tuple[Ints, Ints]:
@@ -104,46 +104,38 @@ def _apart(rows: Ints, groups: Ints | None, wanted: int, seed: int) -> tuple[Int
 
 
 def remember(
-    view: View,
+    one: PreparedFold,
+    place: int,
     network: RowNetwork,
-    viewed: Floats32,
-    *,
+    rows: MemoryRows,
     groups: Ints | None,
-    sizes: tuple[int, int],
-    nearest: int = NEAREST,
-    condition: Condition | None = None,
-    fresh: Floats32 | None = None,
-    seed: int = 0,
+    settings: TableSettings,
 ) -> ViewModel:
-    """Fill the memories of a view with the first of its rows (N, D), or with a summary of them.
+    """Fill the memories of one view of a fold; rows of one group do not vouch for each other.
 
-    Parameters
-    ----------
-    viewed : ndarray of shape (N, D), float32
-        Training rows in random order.
-    groups : ndarray of shape (N,), optional
-        Rows of one group do not vouch for each other.
-    sizes : (int, int)
-        Exemplars in latent and in data space.
-    fresh : ndarray of shape (F, D), float32, optional
-        Normal rows beside these. With them, exemplars are chosen as a summary of all rows, and
-        the fresh rows tell what is usual for each term; without, the exemplars do.
+    Exemplars are the first known rows, which tell themselves what is usual for each term. Where
+    there are fresh rows to tell it, the exemplars are a summary of all known rows.
     """
+    shown, (n_latent, n_data) = one.viewed(place), settings.memory_sizes
+    viewed, nearest = shown[rows.known], NEAREST
+    if settings.contamination:
+        nearest = NEAREST_IF_CONTAMINATED
     mean, logvar = encode_rows(network, viewed)
     spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)
-    n_latent, n_data = sizes
-    chosen = _chosen(viewed, sizes, None if fresh is None else seed)
-    kept = (lambda n: None) if groups is None else (lambda n: groups[chosen[:n]])
     latent = (mean / spread).astype(np.float32)
+    chosen = np.arange(min(n_data, len(viewed)))
+    if rows.is_summary:
+        chosen = _summary(viewed, settings.memory_sizes, settings.seed)
+    owners = None if groups is None else groups[rows.known][chosen]
     latents = ExemplarMemory.fit(
         latent[chosen[:n_latent]],
-        groups=kept(n_latent),
+        groups=None if owners is None else owners[:n_latent],
         n_groups=64 if nearest <= NEAREST else N_GROUPS,
         nearest=nearest,
     )
-    data = ExemplarMemory.fit(viewed[chosen], groups=kept(n_data), nearest=nearest)
+    data = ExemplarMemory.fit(viewed[chosen], groups=owners, nearest=nearest)
     model = ViewModel(
-        view=view,
+        view=one.views[place],
         network=network,
         spread=spread,
         latents=latents,
@@ -151,13 +143,13 @@ def remember(
         latent_gap=TermSurprise.fit(latents.own_gap),
         data_gap=TermSurprise.fit(data.own_gap),
         data_local=TermSurprise.fit(data.own_local),
-        condition=condition,
+        condition=one.conditions[place],
     )
-    if fresh is None:
+    if not rows.is_summary:
         return model
     latents.weigh(latent, n_latent // EVEN_SHARE)
     data.weigh(viewed, n_latent // EVEN_SHARE)
-    return _usual_for(model, fresh)
+    return _usual_for(model, shown[rows.fresh])
 
 
 def _usual_for(model: ViewModel, fresh: Floats32) -> ViewModel:
@@ -172,15 +164,13 @@ def _usual_for(model: ViewModel, fresh: Floats32) -> ViewModel:
     )
 
 
-def _chosen(viewed: Floats32, sizes: tuple[int, int], seed: int | None) -> Ints:
-    """Return the places of the exemplars; the first are those in latent space too.
+def _summary(viewed: Floats32, sizes: tuple[int, int], seed: int) -> Ints:
+    """Return the places of the exemplars of a summary; the first are those in latent space too.
 
-    Without a seed they are the first rows. Else they are a summary, its uniform part first and the
-    others in random order, since a search finds at most one exemplar of each run of places.
+    Its uniform part comes first, then the others in random order, since a search finds at most one
+    exemplar of each run of places.
     """
     n_latent, n_data = sizes
-    if seed is None:
-        return np.arange(min(n_data, len(viewed)))
     rng, n_even = np.random.default_rng(seed), n_latent // EVEN_SHARE
     chosen = choose_exemplars(viewed, n_data, n_even, rng)
     middle, rest = chosen[n_even:n_latent], chosen[n_latent:]

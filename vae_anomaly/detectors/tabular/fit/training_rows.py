@@ -129,13 +129,8 @@ def weighted_rows(weights: object, n_rows: int, rng: np.random.Generator) -> Int
     """Return which rows a table has when each counts as often as its weight says, ascending.
 
     A row of weight 2 comes twice, one of weight 0 never, one of weight 0.3 with probability 0.3.
-    None without weights, or where all are 1.
-
-    Raises
-    ------
-    ConfigError
-        If there is not one weight per row, or one is negative, infinite or missing, or together
-        they make no row, or far too many.
+    None without weights, or where all are 1. Weights that are not one per row, are negative,
+    infinite or missing, or together make no row, or far too many, raise `ConfigError`.
     """
     if weights is None:
         return None
