@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -63,18 +63,20 @@ def renamed(old: str, new: str) -> Decorator:
     )
 
 
-def bundled(into: str, make: Callable[..., object], names: Iterable[str]) -> Callable[[Body], Body]:
-    """Hand some options to a command as the argument ``into``, made of them by their names."""
+def bundle(into: str, make: Callable[..., object], *options: Decorator) -> Callable[[Body], Body]:
+    """Return a decorator that adds options; the command gets what is made of them as ``into``."""
+    params = click.command()(add_options(options)(lambda: None)).params
+    names = [str(param.name) for param in params if param.expose_value]
 
-    def wrap(command: Body) -> Body:
+    def add(command: Body) -> Body:
         @wraps(command)
-        def call(**options: object) -> None:
-            value = make(**{name: options.pop(name) for name in names})
-            command(**{into: value}, **options)
+        def call(**given: object) -> None:
+            value = make(**{name: given.pop(name) for name in names})
+            command(**{into: value}, **given)
 
-        return call
+        return add_options(options)(call)
 
-    return wrap
+    return add
 
 
 json_option: Decorator = click.option(
@@ -136,10 +138,9 @@ def _as_declared(
 
 def detector_options(parameters: Sequence[Parameter]) -> Callable[[Body], Body]:
     """Add an option for each parameter; the command gets ``parameters``, a dict by their names."""
-    bundle = bundled("parameters", dict, [parameter.name for parameter in parameters])
     options = [parameter_option(parameter) for parameter in parameters]
     former = [renamed(FORMER[p.flag], p.flag) for p in parameters if p.flag in FORMER]
-    return lambda command: add_options([*options, *former])(bundle(command))
+    return bundle("parameters", dict, *options, *former)
 
 
 device_option = parameter_option(DEVICE)
@@ -159,21 +160,6 @@ def groups_option(help_: str = "Items of one group stay together.") -> Decorator
     return add_options([option, renamed("--group", "--groups")])
 
 
-def entity_options(command: Body) -> Body:
-    """Add ``--entity``, ``--time`` and ``--amount``; the command gets them as ``entities``."""
-    bundle = bundled("entities", _entity_columns, ["entity", "time", "amount"])
-    return add_options(
-        [
-            click.option("--entity", multiple=True, metavar="COLUMN",
-                         help="Customer, card, machine, ...: compare a row with its own past. "
-                         "May be given more than once; with --time and --amount."),
-            click.option("--time", metavar="COLUMN", help="With --entity: when a row happened."),
-            click.option("--amount", metavar="COLUMN",
-                         help="With --entity: the number that is compared."),
-        ]
-    )(bundle(command))  # fmt: skip
-
-
 def _entity_columns(
     entity: tuple[str, ...], time: str | None, amount: str | None
 ) -> EntityColumns | None:
@@ -188,6 +174,17 @@ def _entity_columns(
             "--entity card --time at --amount euro."
         )
     return EntityColumns(entity, time, amount)
+
+
+entity_options = bundle(
+    "entities",
+    _entity_columns,
+    click.option("--entity", multiple=True, metavar="COLUMN",
+                 help="Customer, card, machine, ...: compare a row with its own past. "
+                 "May be given more than once; with --time and --amount."),
+    click.option("--time", metavar="COLUMN", help="With --entity: when a row happened."),
+    click.option("--amount", metavar="COLUMN", help="With --entity: the number that is compared."),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,7 +204,7 @@ class TableOptions:
         from vae_anomaly.jobs import TableColumns, read_schema
 
         schema = read_schema(self.schema_file) if self.schema_file else None
-        kinds = kinds_of(self.kind, self.ignore)
+        kinds = dict(map(_kind_of_column, self.kind)) | dict.fromkeys(self.ignore, "ignored")
         return TableColumns(schema, kinds, self.labels, self.id_column, self.groups)
 
     def words(self) -> list[str]:
@@ -223,39 +220,27 @@ class TableOptions:
         return [word for option, value in given if value for word in (option, value)]
 
 
-def table_options(command: Body) -> Body:
-    """Add what says how tables are read for training; the command gets them as ``reading``."""
-    bundle = bundled("reading", TableOptions, [field.name for field in fields(TableOptions)])
-    return add_options(
-        [
-            labels_option("Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id."),
-            click.option("--schema", "schema_file", metavar="FILE",
-                         help="An edited `data schema`."),
-            click.option("--kind", multiple=True, metavar="COLUMN=KIND",
-                         help="numeric, categorical, boolean, timestamp, identifier, ignored."),
-            click.option("--ignore", multiple=True, metavar="COLUMN",
-                         help="Keep a column from the model."),
-            click.option("--id-column", metavar="COLUMN",
-                         help="Names a row; never read by a model."),
-            groups_option("Customer, machine, ...: held out together."),
-        ]
-    )(bundle(command))  # fmt: skip
+def _kind_of_column(pair: str) -> tuple[str, str]:
+    """Read one ``--kind``."""
+    column, equals, kind = pair.rpartition("=")
+    if not equals or not column:
+        raise click.BadParameter(
+            f"{pair!r} is not COLUMN=KIND. Write for example shop=categorical.", param_hint="--kind"
+        )
+    return column, kind
 
 
-def destination_options(command: Body) -> Body:
-    """Add where a trained model goes; the command gets it as ``destination``."""
-    names = ("name", "alias", "no_alias", "out", "no_register", "uri")
-    return add_options(
-        [
-            click.option("--name", help="Name in the model registry."),
-            click.option("--alias", default="champion", show_default=True,
-                         help="Alias that moves to the new version."),
-            click.option("--no-alias", is_flag=True, help="Move no alias; promote it later."),
-            click.option("--out", metavar="DIR", help="Save the model folder there as well."),
-            click.option("--no-register", is_flag=True, help="With --out: the folder only."),
-            tracking_option,
-        ]
-    )(bundled("destination", _destination, names)(command))  # fmt: skip
+table_options = bundle(
+    "reading",
+    TableOptions,
+    labels_option("Rows with 1 are left out. COLUMN, or FILE:COLUMN joined by id."),
+    click.option("--schema", "schema_file", metavar="FILE", help="An edited `data schema`."),
+    click.option("--kind", multiple=True, metavar="COLUMN=KIND",
+                 help="numeric, categorical, boolean, timestamp, identifier, ignored."),
+    click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model."),
+    click.option("--id-column", metavar="COLUMN", help="Names a row; never read by a model."),
+    groups_option("Customer, machine, ...: held out together."),
+)  # fmt: skip
 
 
 def _destination(
@@ -281,15 +266,14 @@ def _destination(
     )
 
 
-def kinds_of(pairs: tuple[str, ...], ignored: tuple[str, ...]) -> dict[str, str]:
-    """Return the kinds that ``--kind`` and ``--ignore`` declare, by column."""
-    kinds = {}
-    for pair in pairs:
-        column, equals, kind = pair.rpartition("=")
-        if not equals or not column:
-            raise click.BadParameter(
-                f"{pair!r} is not COLUMN=KIND. Write for example shop=categorical.",
-                param_hint="--kind",
-            )
-        kinds[column] = kind
-    return kinds | dict.fromkeys(ignored, "ignored")
+destination_options = bundle(
+    "destination",
+    _destination,
+    click.option("--name", help="Name in the model registry."),
+    click.option("--alias", default="champion", show_default=True,
+                 help="Alias that moves to the new version."),
+    click.option("--no-alias", is_flag=True, help="Move no alias; promote it later."),
+    click.option("--out", metavar="DIR", help="Save the model folder there as well."),
+    click.option("--no-register", is_flag=True, help="With --out: the folder only."),
+    tracking_option,
+)  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
@@ -14,9 +14,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
-    Body,
-    add_options,
-    bundled,
+    bundle,
     device_option,
     json_option,
     state_option,
@@ -59,27 +57,22 @@ class Run:
     as_json: bool
 
 
-def scoring_options(command: Body) -> Body:
-    """Add what every scoring takes; the command gets it as ``run``."""
-    bundle = bundled("run", Run, [field.name for field in fields(Run)])
-    return add_options(
-        [
-            click.option("--out", required=True, metavar="DIR", help="Output folder."),
-            click.option("--max-bad-fraction", type=click.FloatRange(0, 1), default=0.05,
-                         show_default=True,
-                         help="More than this share in quarantine is exit code 4."),
-            click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-                         help="Processes; each loads the model."),
-            click.option("--cached", is_flag=True,
-                         help="Registry away: take the verified local copy of the model."),
-            click.option("--fail-on-anomaly", is_flag=True,
-                         help="Exit code 6 when anything is flagged."),
-            click.option("--log-json", is_flag=True,
-                         help="Logs on stderr as JSON lines, instead of progress."),
-            tracking_option,
-            json_option,
-        ]
-    )(bundle(command))  # fmt: skip
+scoring_options = bundle(
+    "run",
+    Run,
+    click.option("--out", required=True, metavar="DIR", help="Output folder."),
+    click.option("--max-bad-fraction", type=click.FloatRange(0, 1), default=0.05,
+                 show_default=True, help="More than this share in quarantine is exit code 4."),
+    click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Processes; each loads the model."),
+    click.option("--cached", is_flag=True,
+                 help="Registry away: take the verified local copy of the model."),
+    click.option("--fail-on-anomaly", is_flag=True, help="Exit code 6 when anything is flagged."),
+    click.option("--log-json", is_flag=True,
+                 help="Logs on stderr as JSON lines, instead of progress."),
+    tracking_option,
+    json_option,
+)  # fmt: skip
 
 
 @score.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -13,8 +13,7 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     Body,
     TableOptions,
-    add_options,
-    bundled,
+    bundle,
     json_option,
     seed_option,
     table_options,
@@ -104,29 +103,27 @@ class Run:
 
 def sweep_options(latents: str, steps: int) -> Callable[[Body], Body]:
     """Add what every sweep takes; the command gets it as ``run``."""
-    options = add_options(
-        [
-            click.option("--beta", "betas", callback=_list_of(float, "numbers"),
-                         default="0.5,1,4", show_default=True, metavar="B,B,...",
-                         help="Weights of the KL."),
-            click.option("--latent-dim", "latent_dims", callback=_list_of(int, "whole numbers"),
-                         metavar="Z,Z,...", help=f"Latent sizes.  [default: {latents}]"),
-            click.option("--sigma", callback=_sigma, default="1", show_default=True,
-                         metavar="S|learned",
-                         help="Of the Gaussian likelihood, in the standardised unit."),
-            click.option("--steps", type=click.IntRange(min=1), default=steps, metavar="N",
-                         show_default=True, help="Optimisation steps of every model."),
-            click.option("--name", default="vae-anomaly-sweeps", show_default=True,
-                         metavar="EXPERIMENT", help="MLflow experiment of the runs."),
-            click.option("--no-track", is_flag=True, help="Log nothing to MLflow."),
-            click.option("--out", metavar="FILE", help="Write the report there, as JSON."),
-            seed_option,
-            tracking_option,
-            json_option,
-        ]
+    return bundle(
+        "run",
+        Run,
+        click.option("--beta", "betas", callback=_list_of(float, "numbers"),
+                     default="0.5,1,4", show_default=True, metavar="B,B,...",
+                     help="Weights of the KL."),
+        click.option("--latent-dim", "latent_dims", callback=_list_of(int, "whole numbers"),
+                     metavar="Z,Z,...", help=f"Latent sizes.  [default: {latents}]"),
+        click.option("--sigma", callback=_sigma, default="1", show_default=True,
+                     metavar="S|learned",
+                     help="Of the Gaussian likelihood, in the standardised unit."),
+        click.option("--steps", type=click.IntRange(min=1), default=steps, metavar="N",
+                     show_default=True, help="Optimisation steps of every model."),
+        click.option("--name", default="vae-anomaly-sweeps", show_default=True,
+                     metavar="EXPERIMENT", help="MLflow experiment of the runs."),
+        click.option("--no-track", is_flag=True, help="Log nothing to MLflow."),
+        click.option("--out", metavar="FILE", help="Write the report there, as JSON."),
+        seed_option,
+        tracking_option,
+        json_option,
     )  # fmt: skip
-    bundle = bundled("run", Run, [field.name for field in fields(Run)])
-    return lambda command: options(bundle(command))
 
 
 @sweep.command()

@@ -10,7 +10,13 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
-from vae_anomaly.cli.threshold.items import NON_NEGATIVE, ItemOptions, find_items, items_options
+from vae_anomaly.cli.threshold.items import (
+    NON_NEGATIVE,
+    ItemOptions,
+    find_items,
+    items_options,
+    volume_option,
+)
 from vae_anomaly.cli.threshold.tables import figure_text, titles_of
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 @click.argument("a")
 @click.argument("b")
 @items_options
+@volume_option
 @click.option("--cost-fp", type=NON_NEGATIVE, help="Cost of a false alarm; with --cost-fn.")
 @click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss, per unit of --stake if given.")
 @click.option("--model", metavar="MODEL", help="Whose items or scores, where A and B are files.")

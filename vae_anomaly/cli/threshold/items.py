@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.options import (
-    Body,
-    add_options,
-    bundled,
+    Decorator,
+    bundle,
     groups_option,
     labels_option,
     renamed,
@@ -39,25 +38,18 @@ class ItemOptions:
     state: str | None = None
 
 
-def items_options(command: Body) -> Body:
-    """Add the options that name items; the command gets them as ``where``."""
-    bundle = bundled("where", ItemOptions, [field.name for field in fields(ItemOptions)])
-    return add_options(
-        [
-            state_option,
-            click.option(
-                "--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."
-            ),
-            click.option(
-                "--input", "input_", metavar="PATH", help="Pictures or tables, scored first."
-            ),
-            labels_option(),
-            groups_option(),
-            click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
-            renamed("--amount", "--stake"),
-            click.option("--volume", type=POSITIVE, help="Items a day."),
-        ]
-    )(bundle(command))
+items_options = bundle(
+    "where",
+    ItemOptions,
+    state_option,
+    click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."),
+    click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first."),
+    labels_option(),
+    groups_option(),
+    click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
+    renamed("--amount", "--stake"),
+)
+volume_option: Decorator = click.option("--volume", type=POSITIVE, help="Items a day.")
 
 
 def find_items(

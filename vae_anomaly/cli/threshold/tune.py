@@ -9,15 +9,13 @@ import click
 
 from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
-    Body,
     Decorator,
-    add_options,
-    bundled,
+    bundle,
     json_option,
     tracking_option,
 )
 from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
-from vae_anomaly.cli.threshold.items import ItemOptions, find_items, items_options
+from vae_anomaly.cli.threshold.items import ItemOptions, find_items, items_options, volume_option
 from vae_anomaly.cli.threshold.tables import nested_record, print_tuned, records
 from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.policy import Option, Range
@@ -26,13 +24,6 @@ if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems, Tuned
     from vae_anomaly.thresholds import ReviewedSample, Threshold
     from vae_anomaly.tracking import ResolvedModel
-
-
-def _policy_options(command: Body) -> Body:
-    """Add the options of all policies; the command gets what was given as ``numbers``."""
-    options = [option for policy in POLICIES.values() for option in policy.options]
-    bundle = bundled("numbers", _given, [option.name for option in options])
-    return add_options([_click_option(option) for option in options])(bundle(command))
 
 
 def _given(**values: object) -> dict[str, float]:
@@ -52,9 +43,17 @@ def _click_range(values: Range) -> click.FloatRange:
     )
 
 
+_policy_options = bundle(  # of all policies
+    "numbers",
+    _given,
+    *(_click_option(option) for policy in POLICIES.values() for option in policy.options),
+)
+
+
 @click.command()
 @click.argument("model")
 @items_options
+@volume_option
 @click.option("--feedback", is_flag=True,
               help="Learn from the verdicts of `feedback import` instead of labels.")  # fmt: skip
 @_policy_options
