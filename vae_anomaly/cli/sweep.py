@@ -191,7 +191,12 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
     document = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
     if not emit(document, as_json=run.as_json):
         _print(report)
-        _print_logged(logged)
+        if logged is not None:
+            click.echo(
+                f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, "
+                f"experiment {logged.experiment}, in {logged.store}"
+            )
+            click.echo(f"  look at it:   mlflow ui --backend-store-uri {logged.store}")
         _print_next(report, run.uri, again, train)
     if outage is not None:
         raise outage
@@ -285,15 +290,6 @@ def _print_collapse(cells: Sequence[SweepCell], *, learned: bool) -> None:
             "Remedy: a smaller --latent-dim loses nothing where some latents died; to wake them, "
             f"lower --beta{'.' if learned else ' or --sigma, or take --sigma learned.'}"
         )
-
-
-def _print_logged(logged: LoggedSweep | None) -> None:
-    if logged is not None:
-        click.echo(
-            f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, experiment "
-            f"{logged.experiment}, in {logged.store}"
-        )
-        click.echo(f"  look at it:   mlflow ui --backend-store-uri {logged.store}")
 
 
 def _print_next(

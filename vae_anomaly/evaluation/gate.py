@@ -48,13 +48,11 @@ class Requirement:
         One of `FIGURES`.
     end : {"estimate", "low", "high"}
         Which part of the figure is compared.
-    sign : {">=", "<="}
-    bound : float
     """
 
     figure: str
     end: str
-    sign: str
+    sign: str  # ">=" or "<="
     bound: float
 
     @classmethod
@@ -119,11 +117,8 @@ class GateResult:
 
     Parameters
     ----------
-    verdicts : tuple of Verdict
     figures : dict of str to Interval
         Everything that was measured.
-    n_normals, n_anomalies : int
-    source : str
     promotion : Promotion, optional
         None where a requirement failed.
     """
@@ -188,7 +183,6 @@ def run_gate(
 
     Parameters
     ----------
-    name, version : str, int
     require : sequence of str
         As `Requirement.parse` reads them.
     source : path or pattern

@@ -36,11 +36,8 @@ class Inspection:
 
     Parameters
     ----------
-    id : str
     anomaly_score : float
         -log10 p; higher = more anomalous.
-    p_value : float in (0, 1]
-    is_anomaly, is_extrapolated : bool
     threshold : float
         The item is an anomaly when its score lies above.
     words : str
@@ -59,7 +56,7 @@ class Inspection:
 
     id: str
     anomaly_score: float
-    p_value: float
+    p_value: float  # in (0, 1]
     is_anomaly: bool
     is_extrapolated: bool
     threshold: float
@@ -221,7 +218,6 @@ def inspect_images(
 
     Parameters
     ----------
-    detector : ImageVAEDetector
     items : sequence of path
         Pictures, or folders of them.
     out : path, optional

@@ -85,7 +85,6 @@ def score_items(
 
     Parameters
     ----------
-    detector : TabularVAEDetector or ImageVAEDetector
     source : path, glob or list
         A table, or pictures; of pictures in the MVTec layout only ``test`` is taken.
     labels : str, optional

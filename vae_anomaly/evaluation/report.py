@@ -32,7 +32,6 @@ class EvaluationReport:
 
     Parameters
     ----------
-    n_normals, n_anomalies : int
     threshold : Threshold
         The operating point of the figures at the threshold.
     ranking : dict of str to Interval

@@ -92,7 +92,6 @@ class TrainingReport:
 
     Parameters
     ----------
-    kind : {"tabular", "image"}
     columns : tuple of Column
         How the columns of a table were understood; empty for pictures.
     steps, best_step : int
@@ -111,7 +110,7 @@ class TrainingReport:
         Model folder that was written.
     """
 
-    kind: str
+    kind: str  # "tabular" or "image"
     reading: Reading
     columns: tuple[Column, ...]
     steps: int
@@ -139,7 +138,17 @@ def finish(
     ``started`` is `time.perf_counter` at the beginning; the figures are for the run.
     """
     folder = None if to.folder is None else detector.save(to.folder)
-    registered = None if to.name is None else _register(detector, to.name, to, figures)
+    registered = None
+    if to.name is not None:
+        registered = log_training(
+            detector,
+            name=to.name,
+            experiment=to.experiment,
+            figures=dict(figures or {}),
+            uri=to.uri,
+            alias=to.alias,
+            evidence=to.evidence,
+        )
     records = detector.history_.records
     return TrainingReport(
         kind=detector.kind,
@@ -162,20 +171,6 @@ def _holds_something_else(folder: Path) -> bool:
     if not folder.is_dir():
         return folder.exists()
     return any(folder.iterdir()) and not (folder / "SHA256SUMS").is_file()
-
-
-def _register(
-    detector: BaseVAEDetector, name: str, to: Destination, figures: Mapping[str, Figure] | None
-) -> RegisteredModel:
-    return log_training(
-        detector,
-        name=name,
-        experiment=to.experiment,
-        figures=dict(figures or {}),
-        uri=to.uri,
-        alias=to.alias,
-        evidence=to.evidence,
-    )
 
 
 def _called(registered: RegisteredModel | None, to: Destination, folder: Path | None) -> str:

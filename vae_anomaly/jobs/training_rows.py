@@ -6,7 +6,7 @@ With entities, rows are read in the order of time and get the features of their 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -270,17 +270,17 @@ def _only(table: pa.Table, rows: Bools) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str, what: str) -> pd.Series:
-    if name not in table.column_names:
-        check_column(pd.DataFrame(columns=table.column_names), name, what)
+    check_column(table.column_names, name, what)
     return as_frame(table.select([name]))[name]
 
 
-def check_column(frame: pd.DataFrame, name: str, what: str) -> None:
+def check_column(names: Iterable[Hashable], name: str, what: str) -> None:
     """Refuse the name of a column that the table does not have."""
-    if name not in frame.columns:
+    names = list(names)
+    if name not in names:
         raise ConfigError(
             f"The {what} column {name!r} is not in the table. Columns: "
-            f"{', '.join(map(str, frame.columns[:20]))}."
+            f"{', '.join(map(str, names[:20]))}."
         )
 
 
