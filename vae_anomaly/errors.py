@@ -54,12 +54,7 @@ class SchemaError(DataError):
 class ImageError(DataError):
     """One picture cannot be decoded or is refused.
 
-    Parameters
-    ----------
-    message : str
-        What was wrong and what to do.
-    code : str
-        A short machine-readable reason, for example ``"truncated"``.
+    Its ``code`` is a short machine-readable reason, for example ``"truncated"``.
     """
 
     def __init__(self, message: str, *, code: str = "unreadable") -> None:

@@ -33,6 +33,7 @@ from vae_anomaly.version import __version__
 
 FORMAT_VERSION = "1.0"
 SUMS = "SHA256SUMS"
+HEADER = ("kind", "config", "schema", "preprocessing", "fingerprint", "metrics")
 MODEL_FILES = (
     "calibration.safetensors",
     "detector.json",
@@ -43,64 +44,25 @@ MODEL_FILES = (
 
 @dataclass(frozen=True)
 class DetectorState:
-    """Hold everything that makes a fitted detector, as arrays and JSON values.
+    """Hold everything that makes a fitted detector, as arrays and JSON values."""
 
-    Parameters
-    ----------
-    kind : str
-        Which detector it is: ``"tabular"`` or ``"image"``.
-    config : dict
-        Constructor parameters.
-    preprocessing : dict
-        What happens to the input before the network, the resizer of images included.
-    weights, calibration : dict of str to ndarray
-        Learned arrays; any dtype that safetensors knows.
-    threshold : dict or None
-        The operating point, as ``Threshold.to_dict`` gives it.
-    schema : dict or None
-        Columns and kinds of a table.
-    fingerprint : dict
-        Size and SHA-256 of the training data.
-    metrics : dict
-        What was measured at the end of training.
-    probability : dict or None
-        The map from scores to probabilities, as ``ScoreProbability.to_dict`` gives it; kept in
-        ``detector.json`` where there is one.
-    """
-
-    kind: str
-    config: Json
-    preprocessing: Json
-    weights: Arrays
-    calibration: Arrays
-    threshold: Json | None = None
-    schema: Json | None = None
-    fingerprint: Json = field(default_factory=dict)
-    metrics: Json = field(default_factory=dict)
-    probability: Json | None = None
+    kind: str  # "tabular" or "image"
+    config: Json  # constructor parameters
+    preprocessing: Json  # of the input before the network, the resizer of images included
+    weights: Arrays  # learned, of any dtype that safetensors knows
+    calibration: Arrays  # likewise
+    threshold: Json | None = None  # the operating point, as `Threshold.to_dict` gives it
+    schema: Json | None = None  # columns and kinds of a table
+    fingerprint: Json = field(default_factory=dict)  # size and SHA-256 of the training data
+    metrics: Json = field(default_factory=dict)  # measured at the end of training
+    probability: Json | None = None  # of scores, as `ScoreProbability.to_dict` gives it
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
     """Write a model directory, replacing an older model of the same name in one step.
 
-    Parameters
-    ----------
-    state : DetectorState
-        The fitted detector.
-    path : str or Path
-        Directory to create. It may exist only when it is empty or holds a model.
-
-    Returns
-    -------
-    path : Path
-        The directory.
-
-    Raises
-    ------
-    ConfigError
-        If ``path`` is a file or a directory that is not a model.
-    StorageError
-        If the disk is full or not writable; nothing half-written stays behind.
+    ``path`` may be new, empty or a model; anything else is a ConfigError. A disk that is full or
+    not writable is a StorageError, and nothing half-written stays behind.
     """
     target = Path(path)
     _check_replaceable(target)
@@ -116,10 +78,7 @@ def write_model(state: DetectorState, path: str | Path) -> Path:
 def read_model(path: str | Path) -> DetectorState:
     """Read a model directory after checking its files, digests and format version.
 
-    Raises
-    ------
-    ModelRefusedError
-        If the directory is missing, incomplete, damaged or of an unknown format version.
+    One that is missing, incomplete, damaged or of an unknown format is a ModelRefusedError.
     """
     folder = Path(path)
     contents = _verified_contents(folder)
@@ -127,12 +86,7 @@ def read_model(path: str | Path) -> DetectorState:
     _check_format(folder, header)
     try:
         return DetectorState(
-            kind=header["kind"],
-            config=header["config"],
-            preprocessing=header["preprocessing"],
-            schema=header["schema"],
-            fingerprint=header["fingerprint"],
-            metrics=header["metrics"],
+            **{name: header[name] for name in HEADER},
             probability=header.get("probability"),
             weights=load_tensors(contents["weights.safetensors"]),
             calibration=load_tensors(contents["calibration.safetensors"]),
@@ -145,27 +99,13 @@ def read_model(path: str | Path) -> DetectorState:
 
 
 def model_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a model's list of digests, in hexadecimal.
-
-    Raises
-    ------
-    ModelRefusedError
-        If the directory holds no ``SHA256SUMS``.
-    """
+    """Return the SHA-256 of a model's list of digests, in hexadecimal."""
     return sha256_of(_read_file(Path(path), SUMS))
 
 
 def _serialise(state: DetectorState) -> dict[str, bytes]:
-    header = {
-        "format_version": FORMAT_VERSION,
-        "package_version": __version__,
-        "kind": state.kind,
-        "config": state.config,
-        "schema": state.schema,
-        "preprocessing": state.preprocessing,
-        "fingerprint": state.fingerprint,
-        "metrics": state.metrics,
-    }
+    header = {name: getattr(state, name) for name in HEADER}
+    header |= {"format_version": FORMAT_VERSION, "package_version": __version__}
     if state.probability is not None:
         header["probability"] = state.probability
     return {

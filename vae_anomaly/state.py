@@ -38,12 +38,8 @@ def under(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
     """Make a frozen dataclass of what ``asdict`` gave, also after a way through JSON.
 
-    Lists become tuples, and nested values become what their fields are.
-
-    Raises
-    ------
-    DataError
-        If a field is missing, unknown or of another type.
+    Lists become tuples, and nested values become what their fields are. A field that is missing,
+    unknown or of another type is a DataError.
 
     Examples
     --------
@@ -65,19 +61,11 @@ def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
 
 
 class JsonRecord(BaseModel):
-    """A frozen record that is written as JSON and read back; unknown fields are refused.
-
-    Attributes
-    ----------
-    noun : str
-        What a file holds, for messages: "a threshold".
-    remedy : str
-        How to make one, for messages.
-    """
+    """A frozen record that is written as JSON and read back; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    noun: ClassVar[str]
-    remedy: ClassVar[str]
+    noun: ClassVar[str]  # what a file holds, for messages: "a threshold"
+    remedy: ClassVar[str]  # how to make one, for messages
 
     def to_dict(self) -> Json:
         """Return a JSON-able dictionary; `from_dict` reads it back."""

@@ -7,7 +7,7 @@ import pytest
 
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, find_regions
 from vae_anomaly.reports.cards import inspection_card, shown
-from vae_anomaly.reports.files import write_figure
+from vae_anomaly.reports.figures import write_figure
 
 
 @pytest.mark.parametrize("shape", [(40, 60), (40, 60, 3)], ids=["grey", "colour"])

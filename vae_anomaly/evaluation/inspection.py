@@ -281,7 +281,7 @@ def _with_card(
     out: Path,
 ) -> Inspection:
     from vae_anomaly.reports.cards import inspection_card
-    from vae_anomaly.reports.files import write_figure
+    from vae_anomaly.reports.figures import write_figure
 
     verdict = "ANOMALY" if inspection.is_anomaly else "normal"
     title = (

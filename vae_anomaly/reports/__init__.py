@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from vae_anomaly.files import write_json
-from vae_anomaly.reports.figures import evaluation_figures, reliability_figure, training_figures
-from vae_anomaly.reports.files import write_evaluation, write_figure, write_figures
+from vae_anomaly.reports.figures import (
+    evaluation_figures,
+    reliability_figure,
+    training_figures,
+    write_evaluation,
+    write_figure,
+    write_figures,
+)
 
 __all__ = [
     "evaluation_figures",

@@ -28,16 +28,8 @@ def inspection_card(
 ) -> Figure:
     """Draw a picture with its hottest regions boxed, beside its heat map.
 
-    Parameters
-    ----------
-    picture : ndarray of shape (H, W) or (H, W, 3), uint8 or uint16
-    heat : ndarray of shape (H, W), float32
-        In sd of held-out normals. The colour scale is the same for every picture: a good one looks
-        dark.
-    regions : sequence of Region
-        The hottest first; at most five are boxed and numbered.
-    level : float, sd of held-out normals
-        Where the map is outlined.
+    The map (H, W) is in sd of held-out normals, outlined at the level. Its colour scale is the same
+    for every picture: a good one looks dark. The first five regions are boxed and numbered.
     """
     from matplotlib.figure import Figure
 

@@ -1,13 +1,16 @@
-"""Figures of scores, with the operating point, and of how a network learned."""
+"""Figures of scores, with the operating point, and of how a network learned; written to disk."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.files import replace_file, write_json
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from vae_anomaly.vae.training import History
 
 NORMAL, ANOMALY, POINT = "0.55", "tab:red", "tab:blue"
+DPI = 110
 
 
 def evaluation_figures(
@@ -179,6 +183,63 @@ def reliability_figure(probability: ScoreProbability) -> Figure:
     )
     axes.legend(frameon=False, loc="upper left")
     return figure
+
+
+def write_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG and return its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    target = Path(path)
+    with replace_file(target) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
+    return target
+
+
+def write_figures(
+    scores: ArrayLike, labels: ArrayLike | None, threshold: float, out: str | Path
+) -> list[Path]:
+    """Draw the figures that these scores allow into a folder and return their paths.
+
+    Parameters
+    ----------
+    scores : array-like of shape (N,), higher = more anomalous
+    labels : array-like of shape (N,), 1 = anomaly, or None
+    threshold : float
+        Flagged when ``score > threshold``.
+    out : path
+
+    Raises
+    ------
+    StorageError
+        If they cannot be written.
+    """
+    figures = evaluation_figures(scores, labels, threshold)
+    return [write_figure(figure, Path(out) / f"{name}.png") for name, figure in figures.items()]
+
+
+def write_evaluation(
+    report: Mapping[str, Any], scores: ArrayLike, labels: ArrayLike | None, out: str | Path
+) -> list[Path]:
+    """Write ``evaluation.json`` and the figures of a report and return their paths.
+
+    Parameters
+    ----------
+    report : mapping
+        As `EvaluationReport.to_dict` gives it.
+    scores, labels, out
+        As `write_figures`.
+
+    Raises
+    ------
+    StorageError
+        If they cannot be written.
+    """
+    written = write_json(report, Path(out) / "evaluation.json")
+    return [written, *write_figures(scores, labels, report["threshold"]["value"], out)]
 
 
 def _curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Bools, RankingCurve]:

@@ -29,28 +29,12 @@ def picture_grid(
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> Image.Image:
-    """Arrange pictures in rows and columns.
+    """Arrange pictures (R, C, h, w) or (R, C, h, w, 3), in [0, 1], in labelled rows and columns.
 
-    Parameters
-    ----------
-    pictures : ndarray of shape (R, C, h, w) or (R, C, h, w, 3), in [0, 1]
-        Enlarged by a whole number, each pixel a square, until the longer side has 96 pixels or
-        more. A picture of NaN leaves its place empty.
-    rows : sequence of R str, optional
-        Written left of each row.
-    columns : sequence of C str, optional
-        Written above each column.
-
-    Returns
-    -------
-    image : PIL image, RGB
-        ``C * (w' + 4) + 4`` wide and ``R * (h' + 4) + 4`` high for enlarged pictures of h' x w',
-        and 44 wider with row labels, 20 higher with column labels.
-
-    Raises
-    ------
-    ConfigError
-        If the array has another shape, or there is another number of labels.
+    Each is enlarged by a whole number, each pixel a square, until the longer side has 96 pixels or
+    more; one of NaN leaves its place empty. For enlarged pictures of h' x w' the grid is
+    ``C * (w' + 4) + 4`` wide and ``R * (h' + 4) + 4`` high, and 44 wider with row labels, 20 higher
+    with column labels.
     """
     from PIL import Image
 
@@ -73,13 +57,7 @@ def picture_grid(
 
 
 def write_grid(image: Image.Image, path: str | Path) -> Path:
-    """Write a grid as PNG, whole or not at all, and return its path.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written; an earlier file is intact.
-    """
+    """Write a grid as PNG, whole or not at all, and return its path."""
     target = Path(path)
     with replace_file(target) as temporary:
         image.save(temporary, format="PNG")
