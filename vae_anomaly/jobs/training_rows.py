@@ -128,9 +128,14 @@ class TrainingHistories:
 
     def frame(self) -> pd.DataFrame:
         """Return all rows after the warm-up, with the features."""
-        frame = pd.concat(
-            list(_extend_in_time_order(self.files, self.histories)), ignore_index=True
-        )
+        frames: list[pd.DataFrame] = []
+        columns: list[str] = []
+        for file in self.files:
+            rows = read_table(file)
+            columns = columns or list(rows.columns)
+            require_same_columns(file, rows.columns, self.files[0], columns)
+            frames.append(self.histories.extend(rows))
+        frame = pd.concat(frames, ignore_index=True)
         return frame[self._kept(frame)].reset_index(drop=True)
 
     def extend(self, pieces: Iterable[tuple[int, pa.Table]]) -> Iterator[tuple[int, pa.Table]]:
@@ -301,18 +306,6 @@ def _order_by_time(
     newest = [-1 if span is None else span[1] for span in spans]
     ordered = [files[i] for i in np.argsort(newest, kind="stable")]
     return ordered, columns, (min(span[0] for span in known), max(span[1] for span in known))
-
-
-def _extend_in_time_order(
-    files: Sequence[Path], histories: EntityHistories
-) -> Iterator[pd.DataFrame]:
-    """Yield each file's rows with the features; the histories remember them, file by file."""
-    first: pd.Index | None = None
-    for file in files:
-        frame = read_table(file)
-        first = frame.columns if first is None else first
-        require_same_columns(file, frame.columns, files[0], first)
-        yield histories.extend(frame)
 
 
 def _some_times(file: Path, columns: EntityColumns) -> pd.DataFrame:
