@@ -9,9 +9,9 @@ DIR is in the MVTec layout; for the magnetic tiles that is fold 0. Training ends
 or after ``--cpu-minutes`` of this process, whichever comes first, and what was reached is printed.
 Model and data loading are Anomalib's with its defaults, but for:
 
-* Pictures have 64 pixels, not 256: at 256, GANomaly (188 million parameters) took 33 CPU seconds
-  for a step of 32 pictures, DRAEM (97 million) 72 for one of 8; at 64, DRAEM takes 4.4 (128: 16).
-* DRAEM's artificial defects are Anomalib's own Perlin noise: the pictures of textures (DTD) would
+* Images have 64 pixels, not 256: at 256, GANomaly (188 million parameters) took 33 CPU seconds
+  for a step of 32 images, DRAEM (97 million) 72 for one of 8; at 64, DRAEM takes 4.4 (128: 16).
+* DRAEM's artificial defects are Anomalib's own Perlin noise: the images of textures (DTD) would
   have to be downloaded. Its batch is 8, as published.
 
 The raw score of the torch model is read, since GANomaly's own test loop rescales scores by the
@@ -94,7 +94,7 @@ def open_folder(root: Path, batch: int) -> Folder:
 
 
 def build_ganomaly(size: int) -> Ganomaly:
-    """Return GANomaly for pictures of a size."""
+    """Return GANomaly for images of a size."""
     ready = Ganomaly.configure_pre_processor(image_size=(size, size))
     return Ganomaly(pre_processor=ready, evaluator=False, visualizer=False)
 
@@ -137,7 +137,7 @@ def train(model: Any, data: Folder, epochs: int, seconds: float) -> CpuBudget:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Raw scores of the test pictures, and their maps where the model has some."""
+    """Raw scores of the test images, and their maps where the model has some."""
 
     paths: list[Path]
     scores: NDArray[np.float32]
@@ -145,7 +145,7 @@ class Verdict:
 
 
 def score(model: Any, data: Folder) -> Verdict:
-    """Return what a model says about the test pictures; higher = more anomalous."""
+    """Return what a model says about the test images; higher = more anomalous."""
     model.eval()
     paths, scores, heat = [], [], []
     with torch.no_grad():
@@ -160,7 +160,7 @@ def score(model: Any, data: Folder) -> Verdict:
 
 
 def figures(root: Path, said: Verdict) -> dict[str, float]:
-    """Return the AUROC on pictures, by kind, and on pixels where there are maps and masks, in %."""
+    """Return the AUROC on images, by kind, and on pixels where there are maps and masks, in %."""
     kinds = np.array([path.parent.name for path in said.paths])
     defective = kinds != "good"
     row = {"image": 100 * roc_auc_score(defective, said.scores)}
@@ -174,7 +174,7 @@ def figures(root: Path, said: Verdict) -> dict[str, float]:
 
 
 def grid_mask(root: Path, path: Path) -> NDArray[np.bool_]:
-    """Return where a picture is defective: cells more than half inside, at least the fullest."""
+    """Return where an image is defective: cells more than half inside, at least the fullest."""
     if path.parent.name == "good":
         return np.zeros((GRID, GRID), bool)
     with Image.open(root / "ground_truth" / path.parent.name / f"{path.stem}_mask.png") as file:
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="at most (100, DRAEM 700)")
     parser.add_argument("--cpu-minutes", type=float, default=5.0)
     parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--batch", type=int, help="pictures (32, DRAEM 8)")
+    parser.add_argument("--batch", type=int, help="images (32, DRAEM 8)")
     args = parser.parse_args()
     peer = PEERS[args.model]
     batch = args.batch or peer.batch

@@ -92,7 +92,7 @@ def every_set(args: argparse.Namespace, seed: int) -> Iterator[tuple[str, Any]]:
         yield "transactions", lambda: days(folder / "transactions", seed)
     for name in ("bottle", "magnetic_tiles") if args.images else ():
         if (folder / name).exists():
-            yield name, lambda name=name: pictures(folder / name)
+            yield name, lambda name=name: good_images(folder / name)
 
 
 def numbers(path: Path, seed: int) -> Normals:
@@ -141,12 +141,12 @@ def days(folder: Path, seed: int) -> Normals:
     return Normals("transactions", "later", train, normals(files[FIRST_DAYS::EVERY]))
 
 
-def pictures(folder: Path) -> Normals:
-    """List the good pictures of a folder in the MVTec layout; tiles stay together."""
+def good_images(folder: Path) -> Normals:
+    """List the good images of a folder in the MVTec layout; tiles stay together."""
     good = [item for item in list_images(folder) if item.is_anomaly is False]
     train = [item for item in good if item.split == "train"]
     test = [item for item in good if item.split == "test"]
-    return Normals(folder.name, "pictures", train, test)
+    return Normals(folder.name, "images", train, test)
 
 
 def measure(normals: Normals, seed: int, args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def measure(normals: Normals, seed: int, args: argparse.Namespace) -> list[dict[
     rows = [one(OURS, rate, Threshold.from_fpr(held_out, rate).value, held_out, test)
             for rate in rates]  # fmt: skip
     rows += [one(TRAINING, rate, np.quantile(seen, 1 - rate), seen, test) for rate in rates]
-    rows += list(pyod_rows(normals, detector, rates, args)) if normals.kind != "pictures" else []
+    rows += list(pyod_rows(normals, detector, rates, args)) if normals.kind != "images" else []
     facts = {"set": normals.name, "split": normals.kind, "seed": seed, "n_held_out": n}
     facts |= {"n_train": len(normals.train), "m": len(test), "groups": groups}
     return [{**facts, **row} for row in rows]
@@ -167,7 +167,7 @@ def measure(normals: Normals, seed: int, args: argparse.Namespace) -> list[dict[
 
 def fitted(normals: Normals, seed: int, args: argparse.Namespace) -> tuple[Any, int]:
     """Return our detector of a set, and how many groups its normals were held out by."""
-    if normals.kind != "pictures":
+    if normals.kind != "images":
         made = TabularVAEDetector(
             preset=args.preset, column_kinds=normals.columns, random_state=seed
         )
@@ -314,7 +314,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="splits of each set")
     parser.add_argument("--sets", default="", help="parts of names, separated by commas")
     parser.add_argument("--preset", default="default", choices=["default", "fast", "thorough"])
-    parser.add_argument("--images", choices=["default", "fast"], help="pictures, with this preset")
+    parser.add_argument("--images", choices=["default", "fast"], help="images, with this preset")
     parser.add_argument("--pyod", default=",".join(PYOD), help="names, or 'none'")
     parser.add_argument("--out", default="calibration.jsonl")
     parser.add_argument("--report-only", action="store_true")

@@ -4,10 +4,10 @@
     python benchmarks/device_images.py --devices cpu cuda    what a GPU gives, where there is one
     python benchmarks/device_images.py --devices cpu cuda --model conv --image-size 64
 
-Pictures are rendered, so no data set is needed. The first device trains a detector in float32;
+Images are rendered, so no data set is needed. The first device trains a detector in float32;
 every other scores with that same model, so that differences are those of arithmetic, and trains
 its own, in float32 and in bf16. Seconds are wall time, those of training by its stages too. Scoring
-is from decoded pictures, after a few to warm up; beside it stands what resizing them takes alone,
+is from decoded images, after a few to warm up; beside it stands what resizing them takes alone,
 which is the processor's work on every device.
 """
 
@@ -72,7 +72,7 @@ def trained(
 def scored(
     detector: ImageVAEDetector, test: list[np.ndarray], labels: np.ndarray
 ) -> dict[str, Any]:
-    """Return AUROC, and pictures a second of the score alone and with heat maps."""
+    """Return AUROC, and images a second of the score alone and with heat maps."""
     detector.examine(test[:8])  # the first call pays for what is loaded and chosen once
     seen, with_maps = timed(lambda: detector.examine(test))
     _, alone = timed(lambda: detector.anomaly_score(test))
@@ -98,7 +98,7 @@ def compare(args: argparse.Namespace) -> pd.DataFrame:
     reference = scored(first, pixels, labels)
     size = first.network_.spec.image_size
     _, preparing = timed(lambda: list(open_images(pixels).chunks(size, first.channels_)))
-    print(f"preparing pictures alone: {len(pixels) / preparing:.0f} pictures/s")
+    print(f"preparing images alone: {len(pixels) / preparing:.0f} images/s")
     rows = [{"device": args.devices[0], "precision": "float32", "train_s": seconds, **reference}]
     with tempfile.TemporaryDirectory() as folder:
         path = first.save(Path(folder) / "model")
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--model", default="bank")
     parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--train", type=int, default=200, help="good pictures")
+    parser.add_argument("--train", type=int, default=200, help="good images")
     parser.add_argument("--test", type=int, default=100, help="good, and as many defective ones")
     args = parser.parse_args()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

@@ -1,9 +1,9 @@
 """What the image benchmarks share: splits, our detector, the floors, and the figures of both.
 
 A method takes a `Split` and returns a `Verdict`: scores and maps, higher = more anomalous. Floors
-see small grey pictures: the nearest neighbour among 48-pixel thumbnails, the residual of PCA on
-64-pixel pictures, and how far the mean brightness is from the usual one. Seconds are those of the
-processor, so that other work on the machine does not count; images/s starts from decoded pictures.
+see small grey images: the nearest neighbour among 48-pixel thumbnails, the residual of PCA on
+64-pixel images, and how far the mean brightness is from the usual one. Seconds are those of the
+processor, so that other work on the machine does not count; images/s starts from decoded images.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from vae_anomaly.detectors.images.heatmaps import enlarge
 from vae_anomaly.metrics import aupro, auroc
 
 GRID = 128  # side on which pixel figures are measured
-PORTION = 64  # decoded pictures held at once while scoring
-Pictures = list[Path] | list[AnyArray]
+PORTION = 64  # decoded images held at once while scoring
+Images = list[Path] | list[AnyArray]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training pictures and labelled test pictures."""
+    """Training images and labelled test images."""
 
     name: str
-    train: Pictures
+    train: Images
     groups: AnyArray | None
-    test: Pictures
+    test: Images
     kinds: AnyArray
     masks: list[Path | None] = field(default_factory=list)
 
     @property
     def labels(self) -> Ints:
-        """1 = defective, for each test picture."""
+        """1 = defective, for each test image."""
         return (self.kinds != "good").astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a method says about the test pictures."""
+    """What a method says about the test images."""
 
     scores: Floats
     heat: Floats32 | None
@@ -69,15 +69,15 @@ def folder_split(root: Path) -> Split:
 
 
 def measure_ours(split: Split, **parameters: Any) -> Verdict:
-    """Fit our detector and score the test pictures."""
+    """Fit our detector and score the test images."""
     began = time.process_time()
     detector = ImageVAEDetector(random_state=0, **parameters)
     detector.fit(split.train, groups=split.groups)
     fit_s = time.process_time() - began
     scores, heat, p_value, seconds = [], [], [], 0.0
-    for pictures in decoded(split.test):
+    for images in decoded(split.test):
         began = time.process_time()
-        said = detector.examine(pictures)
+        said = detector.examine(images)
         seconds += time.process_time() - began
         scores.append(said.raw_score)
         heat.append(said.heatmap)
@@ -93,27 +93,27 @@ def measure_ours(split: Split, **parameters: Any) -> Verdict:
     return Verdict(np.concatenate(scores), np.concatenate(heat), fit_s, speed, extra)
 
 
-def decoded(pictures: Pictures) -> Iterator[list[AnyArray]]:
-    """Yield decoded pictures, a portion at a time."""
-    for start in range(0, len(pictures), PORTION):
-        portion = pictures[start : start + PORTION]
+def decoded(images: Images) -> Iterator[list[AnyArray]]:
+    """Yield decoded images, a portion at a time."""
+    for start in range(0, len(images), PORTION):
+        portion = images[start : start + PORTION]
         yield [decode_image(p) if isinstance(p, Path) else p for p in portion]
 
 
 def measure_floor(score: Callable[..., tuple[Any, Any]], size: int, split: Split) -> Verdict:
-    """Score with a method that sees small grey pictures."""
+    """Score with a method that sees small grey images."""
     began = time.process_time()
-    train, test = (small_grey(pictures, size) for pictures in (split.train, split.test))
+    train, test = (small_grey(images, size) for images in (split.train, split.test))
     scores, heat = score(train, test)
     return Verdict(scores, heat, time.process_time() - began, float("nan"))
 
 
-def small_grey(pictures: Pictures, size: int) -> Floats32:
-    """Return pictures as (N, size, size), grey, in [0, 1]."""
-    if isinstance(pictures[0], Path):
-        files = [path for path in pictures if isinstance(path, Path)]
+def small_grey(images: Images, size: int) -> Floats32:
+    """Return images as (N, size, size), grey, in [0, 1]."""
+    if isinstance(images[0], Path):
+        files = [path for path in images if isinstance(path, Path)]
         return np.stack([load_image(path, (size, size), 1)[..., 0] for path in files])
-    small = [resize_image(p, (size, size)) for p in pictures]
+    small = [resize_image(p, (size, size)) for p in images]
     return np.stack([p if p.ndim == 2 else p @ np.float32([0.299, 0.587, 0.114]) for p in small])
 
 
@@ -126,7 +126,7 @@ def nearest_neighbour(train: Any, test: Any) -> tuple[Any, Any]:
 
 
 def pca_residual(train: Any, test: Any) -> tuple[Any, Any]:
-    """Return what 64 principal components of training pictures leave."""
+    """Return what 64 principal components of training images leave."""
     a, b = train.reshape(len(train), -1), test.reshape(len(test), -1)
     mean = a.mean(0)
     axes = np.linalg.svd(a - mean, full_matrices=False)[2][: min(64, len(a) - 1)]
@@ -135,7 +135,7 @@ def pca_residual(train: Any, test: Any) -> tuple[Any, Any]:
 
 
 def brightness(train: Any, test: Any) -> tuple[Any, Any]:
-    """Return how far the mean brightness is from that of training pictures."""
+    """Return how far the mean brightness is from that of training images."""
     levels = train.mean((1, 2))
     return np.abs(test.mean((1, 2)) - levels.mean()) / levels.std(), None
 
@@ -179,7 +179,7 @@ def figures(split: Split, verdict: Verdict, grid: int = GRID) -> dict[str, float
 
 
 def pixel_figures(split: Split, heat: Floats32, grid: int) -> dict[str, float]:
-    """Return pixel AUROC and AUPRO over good pictures and defective ones whose mask is known."""
+    """Return pixel AUROC and AUPRO over good images and defective ones whose mask is known."""
     known = [i for i, y in enumerate(split.labels) if y == 0 or split.masks[i] is not None]
     large = enlarge(heat[known], (grid, grid))
     masks = np.stack([grid_mask(split.masks[i], grid) for i in known])
@@ -187,7 +187,7 @@ def pixel_figures(split: Split, heat: Floats32, grid: int) -> dict[str, float]:
 
 
 def grid_mask(path: Path | None, grid: int) -> Bools:
-    """Return where a picture is defective: cells more than half inside, at least the fullest."""
+    """Return where an image is defective: cells more than half inside, at least the fullest."""
     if path is None:
         return np.zeros((grid, grid), bool)
     mask = decode_image(path)

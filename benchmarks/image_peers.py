@@ -1,6 +1,6 @@
-"""Other people's detectors on 64-pixel grey pictures, and members of our own family beside them.
+"""Other people's detectors on 64-pixel grey images, and members of our own family beside them.
 
-* PyOD's `AutoEncoder` and `VAE` with their defaults on the 4,096 pixels of a picture; PyOD is
+* PyOD's `AutoEncoder` and `VAE` with their defaults on the 4,096 pixels of an image; PyOD is
   needed (``pip install pyod``), and its rows are left out with a message where it is missing.
 * The convolutional VAE of the tutorials, written here in plain torch: three strided convolutions
   of 32, 64 and 128 channels, 128 latents, sigmoid pixels with the Bernoulli ELBO, Adam at 1e-3, 30
@@ -43,7 +43,7 @@ class TutorialVAE(nn.Module):
         )
 
     def loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the negative ELBO of pictures (N, 1, 64, 64), nats a picture."""
+        """Return the negative ELBO of images (N, 1, 64, 64), nats an image."""
         mean, logvar = self.encoder(x).chunk(2, dim=1)  # (N, Z)
         noise = torch.randn(mean.shape, generator=generator)
         logits = self.decoder(mean + noise * (0.5 * logvar).exp())
@@ -65,7 +65,7 @@ def _up(a: int, b: int) -> tuple[nn.Module, nn.Module]:
 
 
 def tutorial_vae(train: Any, test: Any) -> tuple[Any, Any]:
-    """Train on pictures (N, 64, 64) in [0, 1]; return squared errors of the test pictures."""
+    """Train on images (N, 64, 64) in [0, 1]; return squared errors of the test images."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = TutorialVAE()
@@ -84,7 +84,7 @@ def tutorial_vae(train: Any, test: Any) -> tuple[Any, Any]:
 
 
 def on_pixels(peer: Peer) -> Any:
-    """Let a detector of tables see pictures as rows of pixels."""
+    """Let a detector of tables see images as rows of pixels."""
 
     def score(train: Any, test: Any) -> tuple[Any, Any]:
         a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (train, test))

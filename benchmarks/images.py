@@ -4,7 +4,7 @@
     python benchmarks/images.py DIR --protocol fold0            the folder tree as it lies
     python benchmarks/images.py DIR --protocol published        the split of the literature (leaks)
     python benchmarks/images.py --bottle DIR                    turned, moved, tinted, dark, bright
-    python benchmarks/images.py DIR --few 24 48                 so many good pictures, three draws
+    python benchmarks/images.py DIR --few 24 48                 so many good images, three draws
     python benchmarks/images.py DIR --peers --members --speed   all that the marks ask for
 
 The tiles protocols need ``groups.csv`` (path, kind, tile, fold, differnet_train) in DIR: the same
@@ -14,7 +14,7 @@ networks, ``--members`` our own autoencoder and convolutional VAE on pixels (``i
 ``--speed`` the share of decoding and resizing in scoring from JPEG files (``speed_images.py``).
 Figures are printed as measured, in percent; ``--out`` appends each as a line of JSON. Seconds are
 those of the processor, so that other work on the machine does not count; images/s starts from
-decoded pictures. Set OMP_NUM_THREADS=1.
+decoded images. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def bottle_splits(root: Path) -> Iterator[Split]:
     yield Split("bottle moved", moved, None, tested, plain.kinds)
     good = [decode_image(p) for p, k in zip(plain.test, plain.kinds, strict=True) if k == "good"]
     for name, change in CHANGES.items():
-        changed = [change(picture, i) for i, picture in enumerate(good)]
+        changed = [change(image, i) for i, image in enumerate(good)]
         kinds = np.array(["good"] * len(good) + [name] * len(good))
         yield Split(f"bottle {name}", plain.train, None, [*good, *changed], kinds)
 
 
 def with_few(split: Split, n: int, draw: int) -> Split:
-    """Return a split with n of its good pictures to train on, whole groups but for the last."""
+    """Return a split with n of its good images to train on, whole groups but for the last."""
     groups = np.arange(len(split.train)) if split.groups is None else split.groups
     order = np.random.default_rng(draw).permutation(np.unique(groups))
     rows = np.concatenate([np.flatnonzero(groups == group) for group in order])[:n]
@@ -86,33 +86,33 @@ def with_few(split: Split, n: int, draw: int) -> Split:
 
 
 def _turned(path: Path, seed: int) -> Bytes:
-    """Turn a picture by any angle and shift it by up to 5 %, edges repeated."""
+    """Turn an image by any angle and shift it by up to 5 %, edges repeated."""
     rng = np.random.default_rng(seed)
-    picture = decode_image(path)
-    angle, shift = rng.uniform(0, 360), rng.uniform(-0.05, 0.05, 2) * picture.shape[:2]
-    picture = ndimage.rotate(picture, angle, reshape=False, order=1, mode="nearest")
-    return np.asarray(ndimage.shift(picture, (*shift, 0)[: picture.ndim], order=1, mode="nearest"))
+    image = decode_image(path)
+    angle, shift = rng.uniform(0, 360), rng.uniform(-0.05, 0.05, 2) * image.shape[:2]
+    image = ndimage.rotate(image, angle, reshape=False, order=1, mode="nearest")
+    return np.asarray(ndimage.shift(image, (*shift, 0)[: image.ndim], order=1, mode="nearest"))
 
 
-def _moved(picture: Bytes, seed: int) -> Bytes:
-    """Shift a picture by up to 8 % of its sides, edges repeated."""
-    by = np.random.default_rng(seed).uniform(-0.08, 0.08, 2) * picture.shape[:2]
-    return np.asarray(ndimage.shift(picture, (*by, 0)[: picture.ndim], order=1, mode="nearest"))
+def _moved(image: Bytes, seed: int) -> Bytes:
+    """Shift an image by up to 8 % of its sides, edges repeated."""
+    by = np.random.default_rng(seed).uniform(-0.08, 0.08, 2) * image.shape[:2]
+    return np.asarray(ndimage.shift(image, (*by, 0)[: image.ndim], order=1, mode="nearest"))
 
 
-def _tinted(picture: AnyArray, seed: int) -> Bytes:
-    """Colour a spot of a good picture without changing its luma."""
+def _tinted(image: AnyArray, seed: int) -> Bytes:
+    """Colour a spot of a good image without changing its luma."""
     rng = np.random.default_rng(seed)
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     cy, cx = rng.uniform(0.3, 0.7) * h, rng.uniform(0.3, 0.7) * w
     y, x = np.mgrid[:h, :w]
     spot = np.clip(1.5 - np.hypot(y - cy, x - cx) / (0.05 * max(h, w)), 0, 1)[..., None]
     tint = np.array([40.0, -40.0 * 0.299 / 0.587, 0.0])
-    return np.clip(picture + spot * tint, 0, 255).astype(np.uint8)
+    return np.clip(image + spot * tint, 0, 255).astype(np.uint8)
 
 
 def _gain(factor: float) -> Callable[[AnyArray, int], Bytes]:
-    return lambda picture, seed: np.clip(picture * factor, 0, 255).astype(np.uint8)
+    return lambda image, seed: np.clip(image * factor, 0, 255).astype(np.uint8)
 
 
 CHANGES = {"tint": _tinted, "gain 0.7": _gain(0.7), "gain 1.3": _gain(1.3)}
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--bottle", type=Path, help="the bottle, in the MVTec layout")
     parser.add_argument("--presets", nargs="+", default=["default"])
     parser.add_argument("--image-size", type=int, default=256)
-    parser.add_argument("--few", type=int, nargs="+", help="numbers of good pictures")
+    parser.add_argument("--few", type=int, nargs="+", help="numbers of good images")
     parser.add_argument("--register", choices=["off", "auto", "shift"], default="off")
     parser.add_argument("--peers", action="store_true", help="tutorials' VAE, PyOD's networks")
     parser.add_argument("--members", action="store_true", help="our own models on pixels")

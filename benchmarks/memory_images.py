@@ -1,12 +1,12 @@
-"""Measure memory, time and what is found of large pictures in tiles, through the command line.
+"""Measure memory, time and what is found of large images in tiles, through the command line.
 
-    python benchmarks/memory_images.py --size 4096 --pictures 12 24 --preset fast
-    python benchmarks/memory_images.py --size 4096 --pictures 12 --max-steps 100
+    python benchmarks/memory_images.py --size 4096 --images 12 24 --preset fast
+    python benchmarks/memory_images.py --size 4096 --images 12 --max-steps 100
 
 Woven fabrics are made and written as PNG; in three new ones a square of 0.1 %, 0.01 % and 0.001 %
 of the area has its threads turned by 90 degrees, which changes no brightness. ``train images
 --tile-size`` and ``score images`` run as processes of their own, and the peak of their resident
-memory is what the kernel says (`os.wait4`). ``--whole`` trains on the pictures as a whole instead.
+memory is what the kernel says (`os.wait4`). ``--whole`` trains on the images as a whole instead.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def fabric(seed: int, size: int) -> np.ndarray:
     return np.clip(120 + rng.uniform(-8, 8) + threads, 0, 255).astype(np.uint8)
 
 
-def write_pictures(folder: Path, size: int, n: int) -> None:
-    """Write training pictures, three good ones and three with a defect."""
+def write_images(folder: Path, size: int, n: int) -> None:
+    """Write training images, three good ones and three with a defect."""
     for name in ("train", "night"):
         (folder / name).mkdir(exist_ok=True)
     for i in range(n):
@@ -49,8 +49,8 @@ def write_pictures(folder: Path, size: int, n: int) -> None:
 
 
 def run(args: argparse.Namespace, n: int, folder: Path) -> None:
-    """Train on ``n`` pictures and score six; print what it took and what was found."""
-    write_pictures(folder, args.size, n)
+    """Train on ``n`` images and score six; print what it took and what was found."""
+    write_images(folder, args.size, n)
     model, out = folder / f"model{n}", folder / f"out{n}"
     common = ["--out", str(model), "--no-register", "--preset", args.preset, "--target-fpr", "0.1"]
     common += [] if args.whole else ["--tile-size", str(args.tile_size)]
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, n: int, folder: Path) -> None:
     }
     for name, arguments in steps.items():
         peak, wall, cpu = measure(arguments, folder / f"{name}.log")
-        print(f"{name}  {n if name == 'train' else 6} pictures of {args.size} x {args.size}  "
+        print(f"{name}  {n if name == 'train' else 6} images of {args.size} x {args.size}  "
               f"peak {peak:,.0f} MB  CPU {cpu:,.0f} s  wall {wall:,.0f} s", flush=True)  # fmt: skip
     size_mb = sum(path.stat().st_size for path in model.iterdir()) / 1e6
     print(f"model {size_mb:.0f} MB")
@@ -82,13 +82,13 @@ def _boxes(out: Path, mask: object) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--size", type=int, default=4096)
-    parser.add_argument("--pictures", type=int, nargs="+", default=[12])
+    parser.add_argument("--images", type=int, nargs="+", default=[12])
     parser.add_argument("--tile-size", type=int, default=256)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--whole", action="store_true", help="without tiles, for comparison")
     args = parser.parse_args()
-    for n in args.pictures:
+    for n in args.images:
         with tempfile.TemporaryDirectory() as folder:
             run(args, n, Path(folder))
 

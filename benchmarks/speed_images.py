@@ -1,9 +1,9 @@
-"""Measure how many pictures a second `ImageVAEDetector` scores on one core, from JPEG files.
+"""Measure how many images a second `ImageVAEDetector` scores on one core, from JPEG files.
 
     OMP_NUM_THREADS=1 python benchmarks/speed_images.py DATA/magnetic_tiles
-    OMP_NUM_THREADS=1 python benchmarks/speed_images.py DATA/bottle --pictures 100
+    OMP_NUM_THREADS=1 python benchmarks/speed_images.py DATA/bottle --images 100
 
-DIR is in the MVTec layout. Its test pictures are written as JPEG files (quality 95) to a temporary
+DIR is in the MVTec layout. Its test images are written as JPEG files (quality 95) to a temporary
 folder. Timed in turn, in one run: decoding and resizing alone, as the detector does it; the same
 with Pillow alone (decode, to one or three channels, bilinear resizing); ``anomaly_score(paths)``
 end to end; and ``anomaly_score`` of decoded arrays, resizing included. The clock counts CPU
@@ -34,7 +34,7 @@ QUALITY = 95
 
 
 def write_jpegs(paths: list[Path], folder: Path) -> list[Path]:
-    """Write pictures as JPEG files."""
+    """Write images as JPEG files."""
     written = []
     for i, path in enumerate(paths):
         written.append(folder / f"{i:05d}.jpg")
@@ -81,7 +81,7 @@ def cpu_seconds(timed: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
 def measure(
     root: Path, presets: list[str], n: int = 200, repeats: int = 3, image_size: int = 256
 ) -> dict[str, float]:
-    """Train with each preset, and return the CPU seconds that each way takes for n pictures."""
+    """Train with each preset, and return the CPU seconds that each way takes for n images."""
     split = folder_split(root)
     detectors = {
         preset: ImageVAEDetector(image_size, preset=preset, random_state=0).fit(split.train)
@@ -97,7 +97,7 @@ def measure(
 
 
 def report(seconds: dict[str, float], presets: list[str]) -> str:
-    """Return pictures a CPU second, and the share that decoding and resizing have."""
+    """Return images a CPU second, and the share that decoding and resizing have."""
     lines = [f"{name:22}{1 / value:8.0f} images / CPU s" for name, value in seconds.items()]
     for preset in presets:
         whole = seconds[f"{preset}, from files"]
@@ -113,11 +113,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--presets", nargs="+", default=["default", "fast"])
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(report(measure(args.folder, args.presets, args.pictures, args.repeats), args.presets))
+    print(report(measure(args.folder, args.presets, args.images, args.repeats), args.presets))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Measure how far the p-values of large pictures in tiles are from what they state.
+"""Measure how far the p-values of large images in tiles are from what they state.
 
     OMP_NUM_THREADS=1 python benchmarks/tile_pvalues.py --repeats 6
 
-Held-out pictures were judged by the one network that has not seen them, new pictures get the mean
+Held-out images were judged by the one network that has not seen them, new images get the mean
 of both networks' maps (``mean map``, what `ImageVAEDetector` does), which varies less. Beside it:
 the mean of both raw scores, cross-conformal p-values (each network's score among those it judged),
 and the score of one network alone. Made-up fabrics and boards; in broken ones a square of 14 pixels
-is a little brighter. ``found`` are broken pictures with p <= 5 %.
+is a little brighter. ``found`` are broken images with p <= 5 %.
 
 References
 ----------
@@ -54,27 +54,27 @@ KINDS = {"fabrics": (fabrics, 45), "boards": (boards, 5)}
 
 
 class Watched(ImageVAEDetector):
-    """Keeps the raw scores of held-out pictures in the order of training."""
+    """Keeps the raw scores of held-out images in the order of training."""
 
     def _calibrate(self, held_out_scores: np.ndarray, groups: np.ndarray | None = None) -> None:
         self.held_out_ = held_out_scores
         super()._calibrate(held_out_scores, groups)
 
 
-def brighter(pictures: np.ndarray, by: int, seed: int) -> np.ndarray:
-    broken, rng = pictures.astype(int), np.random.default_rng(seed)
-    for picture, (y, x) in zip(broken, rng.integers(4, SIZE - 24, (len(broken), 2)), strict=True):
-        picture[y : y + SQUARE, x : x + SQUARE] += by
+def brighter(images: np.ndarray, by: int, seed: int) -> np.ndarray:
+    broken, rng = images.astype(int), np.random.default_rng(seed)
+    for image, (y, x) in zip(broken, rng.integers(4, SIZE - 24, (len(broken), 2)), strict=True):
+        image[y : y + SQUARE, x : x + SQUARE] += by
     return np.clip(broken, 0, 255).astype(np.uint8)
 
 
-def raw_scores(detector: ImageVAEDetector, pictures: np.ndarray) -> tuple[np.ndarray, ...]:
+def raw_scores(detector: ImageVAEDetector, images: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the raw scores (N,) by each network's map, and by the mean of both."""
     model = detector.model_
     network, placing = model.network, TilePlacing(model.placing, model.channels)
 
     def by(halves: tuple[int, ...]) -> np.ndarray:
-        said = [inspect_tiles(network, placing("", picture), halves) for picture in pictures]
+        said = [inspect_tiles(network, placing("", image), halves) for image in images]
         pooled = np.stack([one.pooled(network.grounds(halves)) for one in said])
         statistics = np.stack([one.statistics for one in said])
         return detector.image_score_(pooled, statistics).raw_score
@@ -123,8 +123,8 @@ def measure(kind: str, seed: int, n_train: int, n_new: int) -> dict[str, list[fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--train", type=int, default=100, help="pictures trained on")
-    parser.add_argument("--new", type=int, default=300, help="new pictures, and broken ones")
+    parser.add_argument("--train", type=int, default=100, help="images trained on")
+    parser.add_argument("--new", type=int, default=300, help="new images, and broken ones")
     parser.add_argument("--repeats", type=int, default=6)
     args = parser.parse_args()
     logging.disable(logging.WARNING)

@@ -7,7 +7,7 @@ DIR holds the archive as it is unpacked: ``<category>/Data/Images/{Normal,Anomal
 ``<category>/Data/Masks/Anomaly`` and ``split_csv/1cls.csv`` (object, split, label, image, mask;
 paths relative to DIR), the official one-class split, which ``--split`` names where it lies
 elsewhere. The set is not ours to ship; its owner states the licence. One configuration serves all
-categories, and no label chooses anything. Floors stand in the same tables. A mask is a picture that
+categories, and no label chooses anything. Floors stand in the same tables. A mask is an image that
 is not zero where the defect is; pixel figures are measured on a grid of 256 x 256. Results are
 kept in ``--out`` one by one: a run that was ended continues.
 """
@@ -38,7 +38,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def read(table: pd.DataFrame, root: Path, category: str) -> Split:
-    """Return the split of a category: normal training pictures, and all test pictures."""
+    """Return the split of a category: normal training images, and all test images."""
     rows = table[table["object"] == category]
     train = rows[(rows["split"] == "train") & (rows["label"] == "normal")]
     test = rows[rows["split"] == "test"]

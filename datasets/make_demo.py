@@ -1,4 +1,4 @@
-"""Write the demo's input, pictures and transactions, and print what identifies it.
+"""Write the demo's input, images and transactions, and print what identifies it.
 
     python datasets/make_demo.py OUT --random-state 0
 
@@ -19,12 +19,12 @@ from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.synthetic import write_surfaces, write_transactions
 from vae_anomaly.data.tables.read import fingerprint, read_table
 
-PICTURES = (200, 60, 60)
+IMAGES = (200, 60, 60)
 ROWS, DAYS = 60_000, 30
 
 
-def digest_of_pictures(folder: Path) -> str:
-    """Return a SHA-256 over ids, shapes and pixels of pictures and masks, not over file bytes."""
+def digest_of_images(folder: Path) -> str:
+    """Return a SHA-256 over ids, shapes and pixels of images and masks, not over file bytes."""
     total = hashlib.sha256()
     for item in list_images(folder):
         for path in (item.path, item.mask):
@@ -46,17 +46,17 @@ def digest_of_transactions(folder: Path) -> str:
 def make_demo(
     folder: Path,
     random_state: int = 0,
-    pictures: tuple[int, int, int] = PICTURES,
+    images: tuple[int, int, int] = IMAGES,
     rows: int = ROWS,
     days: int = DAYS,
 ) -> dict[str, str]:
     """Write both parts and return their digests."""
-    images = write_surfaces(folder / "images", *pictures, random_state=random_state)
+    written = write_surfaces(folder / "images", *images, random_state=random_state)
     transactions = write_transactions(
         folder / "transactions", rows, days, random_state=random_state
     )
     return {
-        "images": digest_of_pictures(images),
+        "images": digest_of_images(written),
         "transactions": digest_of_transactions(transactions),
     }
 
@@ -67,13 +67,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder to write to; made where it does not exist")
     parser.add_argument("--random-state", type=int, default=0)
     parser.add_argument(
-        "--pictures", type=int, nargs=3, default=PICTURES, metavar=("TRAIN", "TEST", "DEFECTIVE")
+        "--images", type=int, nargs=3, default=IMAGES, metavar=("TRAIN", "TEST", "DEFECTIVE")
     )
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--days", type=int, default=DAYS)
     args = parser.parse_args()
     digests = make_demo(
-        args.out, args.random_state, tuple(args.pictures), rows=args.rows, days=args.days
+        args.out, args.random_state, tuple(args.images), rows=args.rows, days=args.days
     )
     print(json.dumps(digests, indent=2))
 

@@ -6,8 +6,8 @@
     ├── ConfigError (ValueError)        an option or parameter is wrong              exit 2
     ├── DataError (ValueError)          the input cannot be used                     exit 3
     │   ├── SchemaError                 columns or kinds differ from the model's
-    │   ├── ImageError                  one picture cannot be decoded
-    │   └── NotEnoughDataError          too few rows or pictures
+    │   ├── ImageError                  one image cannot be decoded
+    │   └── NotEnoughDataError          too few rows or images
     ├── TrainingError (RuntimeError)    training cannot go on                        exit 1
     │   └── NonFiniteLossError          the loss became NaN or infinite
     ├── CalibrationError (ValueError)   scores cannot support the threshold asked    exit 3
@@ -52,7 +52,7 @@ class SchemaError(DataError):
 
 
 class ImageError(DataError):
-    """One picture cannot be decoded or is refused.
+    """One image cannot be decoded or is refused.
 
     Its ``code`` is a short machine-readable reason, for example ``"truncated"``.
     """
@@ -63,7 +63,7 @@ class ImageError(DataError):
 
 
 class NotEnoughDataError(DataError):
-    """Too few rows or pictures for what was asked."""
+    """Too few rows or images for what was asked."""
 
 
 class TrainingError(VaeAnomalyError, RuntimeError):

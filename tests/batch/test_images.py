@@ -1,4 +1,4 @@
-"""Score folders of pictures; what cannot be decoded is quarantined by name."""
+"""Score folders of images; what cannot be decoded is quarantined by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooMan
 from vae_anomaly.files import VARIABLE
 
 
-def test_pictures_are_scored_as_the_detector_scores_them(image_model, tmp_path):
+def test_images_are_scored_as_the_detector_scores_them(image_model, tmp_path):
     night = write_surfaces(tmp_path / "night", 12, holes=(4, 9))
     summary = score_images(image_model, night, tmp_path / "out")
     results = read_results(tmp_path / "out")
@@ -74,8 +74,8 @@ def test_heatmaps_are_drawn_for_what_was_asked(which, drawn, image_model, tmp_pa
     results = read_results(tmp_path / "out")
     assert set(results.index[results["heatmap"].notna()]) == drawn
     for name in results["heatmap"].dropna():
-        with Image.open(tmp_path / "out" / name) as picture:
-            assert picture.size == (64, 64)
+        with Image.open(tmp_path / "out" / name) as shown:
+            assert shown.size == (64, 64)
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_masks_are_the_detectors_in_eight_bits(which, masked, image_model, tmp_p
     )
     expected = load_detector(image_model).masks(night)
     for row, name in results["mask"].dropna().items():
-        with Image.open(tmp_path / "out" / name) as picture:
-            assert picture.mode == "L"
-            np.testing.assert_array_equal(np.asarray(picture), expected[row] * np.uint8(255))
+        with Image.open(tmp_path / "out" / name) as shown:
+            assert shown.mode == "L"
+            np.testing.assert_array_equal(np.asarray(shown), expected[row] * np.uint8(255))
     assert not masked or expected[4].any()
 
 
@@ -125,10 +125,10 @@ def test_mask_that_was_lost_is_drawn_again(image_model, tmp_path):
     assert lost.is_file()
 
 
-def test_large_pictures_are_scored_in_tiles_and_what_is_too_small_is_set_aside(tmp_path):
-    pictures = [np.asarray(surface(seed).resize((160, 128))) for seed in range(12)]
+def test_large_images_are_scored_in_tiles_and_what_is_too_small_is_set_aside(tmp_path):
+    images = [np.asarray(surface(seed).resize((160, 128))) for seed in range(12)]
     detector = ImageVAEDetector(tile_size=64, preset="fast", pose="any", random_state=0)
-    detector.fit(pictures).save(tmp_path / "model")
+    detector.fit(images).save(tmp_path / "model")
     (tmp_path / "night").mkdir()
     for seed in (20, 21):
         surface(seed, hole=seed == 21).resize((160, 128)).save(tmp_path / "night" / f"{seed}.png")
@@ -151,8 +151,8 @@ def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):
     spotted[48:52, 48:52] = 90
     Image.fromarray(spotted).save(night / "000.png")
     score_images(image_model, night, tmp_path / "out", heatmaps="all")
-    with Image.open(tmp_path / "out" / read_results(tmp_path / "out")["heatmap"][0]) as picture:
-        drawn = np.asarray(picture).astype(int)
+    with Image.open(tmp_path / "out" / read_results(tmp_path / "out")["heatmap"][0]) as shown:
+        drawn = np.asarray(shown).astype(int)
     change = np.abs(drawn - spotted[..., None]).sum(axis=2)
     assert change[44:56, 44:56].mean() > 3 * change[:24, :24].mean()
     rows, columns = (drawn == [0, 255, 255]).all(axis=2).nonzero()
@@ -162,10 +162,10 @@ def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):
 
 
 def test_overlay_uses_one_scale_and_outlines_regions():
-    picture = np.full((40, 60), 100, dtype=np.uint8)
+    part = np.full((40, 60), 100, dtype=np.uint8)
     heat = np.zeros((8, 12), dtype=np.float32)
     heat[2:6, 2:6] = 6.0
-    image = np.asarray(render_overlay(picture, heat, level=3.0))
+    image = np.asarray(render_overlay(part, heat, level=3.0))
     outline = (image == [0, 255, 255]).all(axis=2)
     assert image.shape == (40, 60, 3)
     assert outline.any()
@@ -186,7 +186,7 @@ def test_night_is_cut_into_pieces_of_one_folder(image_model, tmp_path):
     assert read_manifest(tmp_path / "out")["totals"]["rows_out"] == 8
 
 
-def test_folder_with_fewer_pictures_leaves_no_old_results(image_model, tmp_path):
+def test_folder_with_fewer_images_leaves_no_old_results(image_model, tmp_path):
     night = write_surfaces(tmp_path / "night", 5, holes=(4,))
     score_images(image_model, night, tmp_path / "out", images_per_partition=2)
     for number in (2, 3, 4):
@@ -201,7 +201,7 @@ def test_folder_with_fewer_pictures_leaves_no_old_results(image_model, tmp_path)
 
 def test_second_run_changes_no_byte_and_adds_no_file(image_model, tmp_path, hashes):
     night = write_surfaces(tmp_path / "night", 6, holes=(2,))
-    (night / "broken.png").write_bytes(b"no picture")
+    (night / "broken.png").write_bytes(b"no image")
     score_images(image_model, night, tmp_path / "out", max_bad_fraction=0.5)
     before = hashes(tmp_path / "out")
     again = score_images(image_model, night, tmp_path / "out", max_bad_fraction=0.5)
@@ -234,7 +234,7 @@ BROKEN = {
 }
 
 
-def test_pictures_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored(
+def test_images_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored(
     image_model, tmp_path
 ):
     night = write_surfaces(tmp_path / "night", 3)
@@ -250,7 +250,7 @@ def test_pictures_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored
     assert len(read_results(tmp_path / "out")) == 3
 
 
-def test_unusual_but_sound_pictures_are_scored(image_model, tmp_path):
+def test_unusual_but_sound_images_are_scored(image_model, tmp_path):
     night = tmp_path / "night"
     night.mkdir()
     surface(1).convert("CMYK").save(night / "cmyk.jpg")
@@ -264,15 +264,15 @@ def test_unusual_but_sound_pictures_are_scored(image_model, tmp_path):
     assert (summary.rows_out, summary.quarantined) == (4, 0)
 
 
-def test_folder_without_pictures_is_refused_and_nothing_is_written(image_model, tmp_path):
+def test_folder_without_images_is_refused_and_nothing_is_written(image_model, tmp_path):
     (tmp_path / "night").mkdir()
     (tmp_path / "night" / "notes.txt").write_text("nothing here")
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         score_images(image_model, tmp_path / "night", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_model_of_tables_is_refused_for_pictures(table_model, tmp_path):
+def test_model_of_tables_is_refused_for_images(table_model, tmp_path):
     night = write_surfaces(tmp_path / "night", 1)
     with pytest.raises(ModelRefusedError, match="model of tables"):
         score_images(table_model, night, tmp_path / "out")

@@ -26,35 +26,35 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def pictures(rng: np.random.Generator) -> NDArray[np.uint8]:
+def images(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Steady surfaces with noise, (16, 64, 64): enough for a category."""
     surface = 120 + 20 * np.sin(np.arange(64) / 5)
     return (surface + rng.normal(0, 3, (16, 64, 64))).astype(np.uint8)
 
 
-def save(picture: NDArray[np.uint8], path: Path) -> str:
+def save(image: NDArray[np.uint8], path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
     return path.name
 
 
-def scratched(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return a picture with a black square, and its mask of one and zero."""
-    mask = np.zeros_like(picture)
+def scratched(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return an image with a black square, and its mask of one and zero."""
+    mask = np.zeros_like(image)
     mask[24:36, 20:40] = 1
-    return np.where(mask > 0, 0, picture).astype(np.uint8), mask
+    return np.where(mask > 0, 0, image).astype(np.uint8), mask
 
 
 @pytest.fixture
-def mvtec_folder(tmp_path: Path, pictures: NDArray[np.uint8]) -> Path:
+def mvtec_folder(tmp_path: Path, images: NDArray[np.uint8]) -> Path:
     for category in CATEGORIES:
         root = tmp_path / "mvtec" / category
-        for i, picture in enumerate(pictures[:12]):
-            save(picture, root / "train" / "good" / f"{i:03d}.png")
-        for i, picture in enumerate(pictures[12:14]):
-            save(picture, root / "test" / "good" / f"{i:03d}.png")
-        for i, picture in enumerate(pictures[14:]):
-            bad, mask = scratched(picture)
+        for i, image in enumerate(images[:12]):
+            save(image, root / "train" / "good" / f"{i:03d}.png")
+        for i, image in enumerate(images[12:14]):
+            save(image, root / "test" / "good" / f"{i:03d}.png")
+        for i, image in enumerate(images[14:]):
+            bad, mask = scratched(image)
             save(bad, root / "test" / "scratch" / f"{i:03d}.png")
             save(mask * 255, root / "ground_truth" / "scratch" / f"{i:03d}_mask.png")
     (tmp_path / "mvtec" / "license.txt").write_text("ask the owner")
@@ -62,19 +62,19 @@ def mvtec_folder(tmp_path: Path, pictures: NDArray[np.uint8]) -> Path:
 
 
 @pytest.fixture
-def visa_folder(tmp_path: Path, pictures: NDArray[np.uint8]) -> Path:
-    """The layout of the archive: JPEG pictures, masks that are 1 where the defect is."""
+def visa_folder(tmp_path: Path, images: NDArray[np.uint8]) -> Path:
+    """The layout of the archive: JPEG images, masks that are 1 where the defect is."""
     root = tmp_path / "visa"
     lines = ["object,split,label,image,mask"]
     for category in CATEGORIES:
         data = f"{category}/Data"
-        for i, picture in enumerate(pictures[:14]):
+        for i, image in enumerate(images[:14]):
             name = f"{data}/Images/Normal/{i:04d}.JPG"
-            save(picture, root / name)
+            save(image, root / name)
             lines.append(f"{category},{'train' if i < 12 else 'test'},normal,{name},")
-        for i, picture in enumerate(pictures[14:]):
+        for i, image in enumerate(images[14:]):
             name, mask_name = f"{data}/Images/Anomaly/{i:03d}.JPG", f"Masks/Anomaly/{i:03d}.png"
-            bad, mask = scratched(picture)
+            bad, mask = scratched(image)
             save(bad, root / name)
             save(mask, root / data / mask_name)
             lines.append(f"{category},test,anomaly,{name},{data}/{mask_name}")

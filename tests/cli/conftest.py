@@ -48,6 +48,6 @@ def rows(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of 24 pictures, of which number 5 has a hole."""
-    return write_surfaces(tmp_path / "pictures", 24, first=40, holes=(5,))
+def images(tmp_path: Path) -> Path:
+    """A folder of 24 images, of which number 5 has a hole."""
+    return write_surfaces(tmp_path / "images", 24, first=40, holes=(5,))

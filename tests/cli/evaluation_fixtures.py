@@ -39,8 +39,8 @@ def write_labelled_surfaces(folder: Path, n_good: int = 12, n_holes: int = 4) ->
     for kind, count, first in (("good", n_good, 700), ("hole", n_holes, 800)):
         (folder / "test" / kind).mkdir(parents=True)
         for i in range(count):
-            picture = surface(first + i, hole=kind == "hole")
-            picture.save(folder / "test" / kind / f"{i:03d}.png")
+            image = surface(first + i, hole=kind == "hole")
+            image.save(folder / "test" / kind / f"{i:03d}.png")
     outlines = folder / "ground_truth" / "hole"
     outlines.mkdir(parents=True)
     for i in range(n_holes):

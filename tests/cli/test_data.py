@@ -9,25 +9,25 @@ import pandas as pd
 from vae_anomaly.data.tables.schema import Schema
 
 
-def test_check_of_good_pictures_ends_with_the_next_command(call, pictures):
-    code, out, _ = call("data", "check", pictures)
+def test_check_of_good_images_ends_with_the_next_command(call, images):
+    code, out, _ = call("data", "check", images)
     assert code == 0
-    assert "pictures: 24" in out
-    assert f"vae-anomaly train images {pictures} --name NAME" in out
+    assert "images: 24" in out
+    assert f"vae-anomaly train images {images} --name NAME" in out
 
 
-def test_check_names_damaged_pictures_and_is_exit_3(call, pictures):
-    (pictures / "003.png").write_text("this is text")
-    code, out, err = call("data", "check", pictures)
+def test_check_names_damaged_images_and_is_exit_3(call, images):
+    (images / "003.png").write_text("this is text")
+    code, out, err = call("data", "check", images)
     assert code == 3
     assert "ERROR" in out
     assert "003.png" in out
     assert "Repair" in err
 
 
-def test_check_as_json_is_one_document_even_when_it_finds_errors(call, pictures):
-    (pictures / "003.png").write_text("this is text")
-    code, out, _ = call("data", "check", pictures, "--json")
+def test_check_as_json_is_one_document_even_when_it_finds_errors(call, images):
+    (images / "003.png").write_text("this is text")
+    code, out, _ = call("data", "check", images, "--json")
     assert code == 3
     assert "error" in [found["severity"] for found in json.loads(out)["findings"]]
 
@@ -48,7 +48,7 @@ def test_check_of_nothing_is_exit_3(call, tmp_path):
     (tmp_path / "empty").mkdir()
     code, out, err = call("data", "check", "empty")
     assert (code, out) == (3, "")
-    assert "empty holds neither pictures nor tables" in err
+    assert "empty holds neither images nor tables" in err
 
 
 def test_schema_printed_can_be_read_back(call, rows):
@@ -77,21 +77,21 @@ def test_column_names_in_brackets_are_printed_as_they_are(call, rows):
     assert "[red]" in out
 
 
-def test_check_writes_groups_that_training_takes(call, pictures):
-    for place, path in enumerate(sorted(pictures.glob("*.png"))):
-        path.rename(pictures / f"part_{place // 2:03d}_cam{place % 2}.png")
-    code, out, err = call("data", "check", pictures, "--groups-out", "groups.csv")
+def test_check_writes_groups_that_training_takes(call, images):
+    for place, path in enumerate(sorted(images.glob("*.png"))):
+        path.rename(images / f"part_{place // 2:03d}_cam{place % 2}.png")
+    code, out, err = call("data", "check", images, "--groups-out", "groups.csv")
     assert code == 0
     assert "File names that seem to number parts" in out
-    assert "12 groups of 24 pictures" in err
-    train = ("train", "images", pictures, "--groups", "groups.csv", "--size", 64)
+    assert "12 groups of 24 images" in err
+    train = ("train", "images", images, "--groups", "groups.csv", "--size", 64)
     code, out, _ = call(*train, "--preset", "fast", "--out", "model", "--no-register")
     assert code == 0
     assert "12 groups, each held out as a whole" in out
 
 
-def test_check_says_when_there_are_no_groups_to_write(call, pictures, tmp_path):
-    code, _, err = call("data", "check", pictures, "--groups-out", "groups.csv")
+def test_check_says_when_there_are_no_groups_to_write(call, images, tmp_path):
+    code, _, err = call("data", "check", images, "--groups-out", "groups.csv")
     assert code == 0
     assert "No groups are suggested" in err
     assert not (tmp_path / "groups.csv").exists()

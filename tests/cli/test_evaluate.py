@@ -1,4 +1,4 @@
-"""Figures with intervals against labels, of tables and of pictures."""
+"""Figures with intervals against labels, of tables and of images."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def test_rows_that_cannot_be_read_are_left_out_and_counted(call_json, table_mode
     assert said["left_out"] == {"unreadable": 1}
 
 
-def test_evaluate_pictures_by_kind_and_pixel_and_writes_figures(call, image_model, tmp_path):
+def test_evaluate_images_by_kind_and_pixel_and_writes_figures(call, image_model, tmp_path):
     write_labelled_surfaces(tmp_path / "tiles")
-    (tmp_path / "tiles" / "test" / "good" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "tiles" / "test" / "good" / "broken.png").write_bytes(b"no image")
     code, out, err = call("evaluate", image_model, "tiles", "--out", "ev")
     assert code == 0, err
     for word in ("AUROC", "hole", "good", "AUPRO", "1 left out (unreadable)"):
@@ -94,13 +94,13 @@ def test_figures_by_machine_count_every_item_once(call, call_json, table_model, 
     assert "By merchant" in call(*asked)[1]
 
 
-def test_pictures_have_only_the_columns_of_their_manifest(call, image_model, tmp_path):
+def test_images_have_only_the_columns_of_their_manifest(call, image_model, tmp_path):
     write_labelled_surfaces(tmp_path / "tiles", n_good=4, n_holes=2)
     code, _, err = call("evaluate", image_model, "tiles", "--by", "camera")
     assert (code, "known: group" in err) == (2, True)
 
 
-def test_log_keeps_figures_and_pictures_in_mlflow(call_json, table_model, store, tmp_path):
+def test_log_keeps_figures_and_images_in_mlflow(call_json, table_model, store, tmp_path):
     labelled_transactions().to_parquet(tmp_path / "rows.parquet")
     at = ("--labels", "is_fraud", "--log", "--tracking-uri", store)
     said = call_json("evaluate", table_model, "rows.parquet", *at)

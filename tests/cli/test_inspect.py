@@ -35,7 +35,7 @@ def test_a_table_alone_shows_its_strangest_rows(call, table_model, rows):
     assert "nats by column: amount" in out
 
 
-def test_a_picture_gets_regions_and_a_card(call_json, image_model, tmp_path):
+def test_a_image_gets_regions_and_a_card(call_json, image_model, tmp_path):
     write_labelled_surfaces(tmp_path / "tiles", 1, 1)
     said = call_json(
         "inspect", image_model, "tiles/test/hole/000.png", "tiles/test/good/000.png", "--out", "why"
@@ -46,7 +46,7 @@ def test_a_picture_gets_regions_and_a_card(call_json, image_model, tmp_path):
     box = hole["regions"][0]
     assert box["left"] < 42
     assert box["right"] > 20
-    with Image.open(tmp_path / hole["picture"]) as card:
+    with Image.open(tmp_path / hole["image"]) as card:
         assert card.size[0] > 800
 
 
@@ -65,5 +65,5 @@ def test_what_is_not_there_is_named(call, table_model, rows, args, code, told):
     assert told in err
 
 
-def test_a_row_of_a_picture_is_refused(call, image_model):
+def test_a_row_of_a_image_is_refused(call, image_model):
     assert call("inspect", image_model, "a.png", "--row", 1)[0] == 2

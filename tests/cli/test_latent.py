@@ -1,4 +1,4 @@
-"""`vae-anomaly latent`: grids of pictures and tables of rows, and what is refused."""
+"""`vae-anomaly latent`: grids of images and tables of rows, and what is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def size_of(path) -> tuple[int, int]:
 
 
 def test_embedding_has_one_row_an_item_with_its_id(
-    call_json, table_model, image_model, rows, pictures
+    call_json, table_model, image_model, rows, images
 ):
     said = call_json("latent", "embed", table_model, rows, "--out", "z.parquet")
     table = pd.read_parquet("z.parquet")
@@ -30,15 +30,15 @@ def test_embedding_has_one_row_an_item_with_its_id(
     assert set(table.dtypes.iloc[1:]) == {np.dtype("float32")}
     means = load_detector(table_model).transform(frame)
     np.testing.assert_allclose(table.filter(like="z").to_numpy(), means, atol=1e-5)
-    call_json("latent", "embed", image_model, pictures, "--out", "p.csv")
+    call_json("latent", "embed", image_model, images, "--out", "p.csv")
     assert pd.read_csv("p.csv")["id"].tolist()[:2] == ["000.png", "001.png"]
 
 
 def test_items_that_cannot_be_read_are_left_out_of_the_embedding_and_counted(
-    call, call_json, table_model, image_model, pictures
+    call, call_json, table_model, image_model, images
 ):
-    (pictures / "broken.png").write_bytes(b"no picture")
-    said = call_json("latent", "embed", image_model, pictures, "--out", "p.csv")
+    (images / "broken.png").write_bytes(b"no image")
+    said = call_json("latent", "embed", image_model, images, "--out", "p.csv")
     assert (said["items"], said["left_out"]) == (24, {"unreadable": 1})
     frame = transactions(5, seed=1)
     frame.loc[2, "amount"] = np.inf
@@ -89,8 +89,8 @@ def test_training_tells_that_generated_rows_are_left_out(call_json, table_model)
     assert "30 of 90 rows are marked as generated" in said["reading"]["notes"][0]
 
 
-def test_a_way_between_pictures_is_one_labelled_row(call_json, image_model, pictures):
-    ends = (pictures / "001.png", pictures / "002.png")
+def test_a_way_between_images_is_one_labelled_row(call_json, image_model, images):
+    ends = (images / "001.png", images / "002.png")
     said = call_json("latent", "interpolate", image_model, *ends, "--steps", 4, "--out", "way.png")
     assert tuple(said["shape"]) == size_of("way.png") == (4 * SIDE + GAP, LABEL_HEIGHT + SIDE + GAP)
 
@@ -116,9 +116,9 @@ def test_a_row_can_be_named_by_its_id(call, call_json, tmp_path, rows):
     assert pd.read_csv("z.csv")["id"].tolist()[:2] == ["t7-0", "t7-1"]
 
 
-def test_a_traversal_has_a_labelled_row_for_each_latent(call_json, image_model, pictures):
+def test_a_traversal_has_a_labelled_row_for_each_latent(call_json, image_model, images):
     said = call_json(
-        "latent", "traverse", image_model, pictures / "000.png", "--latents", "0,2", "--steps", 3,
+        "latent", "traverse", image_model, images / "000.png", "--latents", "0,2", "--steps", 3,
         "--out", "t.png",
     )  # fmt: skip
     assert said["latents"] == [0, 2]
@@ -139,18 +139,18 @@ def test_a_traversal_of_rows_moves_the_eight_latents_that_vary_most(call_json, t
         ("table", ("sample", "--out", "grid.png"), (".parquet", ".csv")),
         ("table", ("sample", "--out", "rows.xlsx"), (".parquet", ".csv")),
         ("image", ("sample", "--out", "rows.csv"), (".png",)),
-        ("image", ("embed", "pictures", "--out", "z.png"), (".parquet", ".csv")),
+        ("image", ("embed", "images", "--out", "z.png"), (".parquet", ".csv")),
         ("table", ("interpolate", "a.png", "b.png", "--out", "w.csv"), ("a.png", "days.csv:17")),
         ("table", ("traverse", "rows.parquet:x", "--out", "t.csv"), ("neither a number nor id=",)),
         ("table", ("traverse", "rows.parquet:id=7", "--out", "t.csv"), ("no id column",)),
-        ("image", ("interpolate", "d.csv", "d.csv", "--out", "w.png"), ("pictures", "d.csv")),
+        ("image", ("interpolate", "d.csv", "d.csv", "--out", "w.png"), ("images", "d.csv")),
         ("image", ("traverse", "--latents", "0;1", "--out", "t.png"), ("0,1,2",)),
         ("image", ("traverse", "--latents", "999", "--out", "t.png"), ("999",)),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
 def test_what_does_not_suit_the_model_is_wrong_usage(
-    call, table_model, image_model, rows, pictures, model, args, told
+    call, table_model, image_model, rows, images, model, args, told
 ):
     command, *rest = args
     folder = table_model if model == "table" else image_model

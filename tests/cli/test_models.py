@@ -89,8 +89,8 @@ def test_export_writes_a_file_that_scores_and_says_what_it_takes(call_json, imag
     said = call_json("models", "export", image_model, "tiles.onnx")
     assert said["largest_difference"] < 1e-4
     session = runtime.InferenceSession(said["path"], providers=["CPUExecutionProvider"])
-    pictures = np.full((2, 90, 70, said["image_channels"]), 128, np.uint8)
-    assert [len(found) for found in session.run(None, {"images": pictures})] == [2, 2, 2, 2]
+    images = np.full((2, 90, 70, said["image_channels"]), 128, np.uint8)
+    assert [len(found) for found in session.run(None, {"images": images})] == [2, 2, 2, 2]
 
 
 def test_a_model_of_tables_is_not_exported(call, table_model):

@@ -15,43 +15,43 @@ from vae_anomaly import ImageVAEDetector
 from vae_anomaly.batch import read_results
 
 
-def test_pictures_are_scored_flagged_and_told(call, pictures, image_model, tmp_path):
-    code, out, err = call("score", "images", image_model, pictures, "--out", "flags")
+def test_images_are_scored_flagged_and_told(call, images, image_model, tmp_path):
+    code, out, err = call("score", "images", image_model, images, "--out", "flags")
     assert code == 0, err
-    assert "24 of 24 pictures" in out
+    assert "24 of 24 images" in out
     assert "005.png" in out
-    assert f"vae-anomaly inspect {image_model} pictures/005.png" in out
+    assert f"vae-anomaly inspect {image_model} images/005.png" in out
     results = read_results("flags")
     assert results.loc[results["score"].idxmax(), "id"] == "005.png"
     assert (tmp_path / "flags" / results["heatmap"].dropna().iloc[0]).is_file()
 
 
-def test_json_holds_the_counts_and_the_strangest(call_json, pictures, image_model):
-    said = call_json("score", "images", image_model, pictures, "--out", "f", "--heatmaps", "none")
+def test_json_holds_the_counts_and_the_strangest(call_json, images, image_model):
+    said = call_json("score", "images", image_model, images, "--out", "f", "--heatmaps", "none")
     assert (said["rows_in"], said["rows_out"], said["quarantined"]) == (24, 24, 0)
     assert said["top"][0]["id"] == "005.png"
     assert said["top"][0]["heatmap"] is None
     assert len(said["top"]) == min(said["flagged"], 5)
 
 
-def test_a_second_run_does_nothing_and_says_so(call, pictures, image_model, tmp_path):
-    call("score", "images", image_model, pictures, "--out", "flags")
+def test_a_second_run_does_nothing_and_says_so(call, images, image_model, tmp_path):
+    call("score", "images", image_model, images, "--out", "flags")
     before = {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")}
-    code, out, _ = call("score", "images", image_model, pictures, "--out", "flags")
+    code, out, _ = call("score", "images", image_model, images, "--out", "flags")
     assert (code, "1 of 1 parts were done before" in out) == (0, True)
     assert {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")} == before
 
 
-def test_damaged_pictures_go_to_quarantine_and_too_many_are_exit_4(
-    call, pictures, image_model, tmp_path
+def test_damaged_images_go_to_quarantine_and_too_many_are_exit_4(
+    call, images, image_model, tmp_path
 ):
-    (pictures / "900.png").write_text("this is text")
-    (pictures / "901.jpg").write_bytes(_truncated_jpeg(tmp_path))
-    code, out, _ = call("score", "images", image_model, pictures, "--out", "flags",
+    (images / "900.png").write_text("this is text")
+    (images / "901.jpg").write_bytes(_truncated_jpeg(tmp_path))
+    code, out, _ = call("score", "images", image_model, images, "--out", "flags",
                         "--max-bad-fraction", 0.1)  # fmt: skip
     assert (code, "Not scored: 2" in out) == (0, True)
     assert "flags/quarantine/" in out
-    code, _, err = call("score", "images", image_model, pictures, "--out", "flags",
+    code, _, err = call("score", "images", image_model, images, "--out", "flags",
                         "--max-bad-fraction", 0.01)  # fmt: skip
     assert (code, "2 of 26 items went to quarantine" in err) == (4, True)
     assert len(read_results("flags")) == 24
@@ -115,8 +115,8 @@ def test_other_columns_are_refused_and_nothing_is_written(call, rows, table_mode
     assert not (tmp_path / "flags").exists()
 
 
-def test_fail_on_anomaly_is_exit_6_with_everything_written(call, pictures, image_model):
-    code, out, err = call("score", "images", image_model, pictures, "--out", "flags",
+def test_fail_on_anomaly_is_exit_6_with_everything_written(call, images, image_model):
+    code, out, err = call("score", "images", image_model, images, "--out", "flags",
                           "--fail-on-anomaly")  # fmt: skip
     assert code == 6
     assert "Flagged" in out
@@ -160,8 +160,8 @@ def test_one_flipped_bit_refuses_the_model(call, rows, table_model, tmp_path):
     assert not (tmp_path / "flags").exists()
 
 
-def test_a_model_of_the_wrong_kind_is_refused(call, pictures, table_model, tmp_path):
-    code, _, err = call("score", "images", table_model, pictures, "--out", "flags")
+def test_a_model_of_the_wrong_kind_is_refused(call, images, table_model, tmp_path):
+    code, _, err = call("score", "images", table_model, images, "--out", "flags")
     assert (code, "is a model of tables" in err) == (5, True)
     assert not (tmp_path / "flags").exists()
 
@@ -176,10 +176,10 @@ def test_registry_away_is_exit_69_unless_the_cached_copy_is_asked_for(call, rows
     assert (code, "never fetched" in err) == (69, True)
 
 
-def test_a_folder_without_pictures_is_exit_3(call, image_model, tmp_path):
+def test_a_folder_without_images_is_exit_3(call, image_model, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = call("score", "images", image_model, "empty", "--out", "flags")
-    assert (code, "empty holds no pictures" in err) == (3, True)
+    assert (code, "empty holds no images" in err) == (3, True)
     assert not (tmp_path / "flags").exists()
 
 
@@ -190,10 +190,10 @@ def _truncated_jpeg(folder):
     return content[: len(content) // 2]
 
 
-def test_a_model_on_a_module_of_its_user_is_refused_with_the_remedy(call, pictures, tmp_path):
+def test_a_model_on_a_module_of_its_user_is_refused_with_the_remedy(call, images, tmp_path):
     parameters = {"preset": "fast", "channels": 1, "latent_dim": 2, "random_state": 0}
-    detector = ImageVAEDetector(64, features=nn.Conv2d(1, 3, 8, 8), **parameters).fit(pictures)
+    detector = ImageVAEDetector(64, features=nn.Conv2d(1, 3, 8, 8), **parameters).fit(images)
     path = detector.save(tmp_path / "own")
-    code, out, err = call("score", "images", path, pictures, "--out", tmp_path / "flags")
+    code, out, err = call("score", "images", path, images, "--out", tmp_path / "flags")
     assert (code, out) == (5, "")
     assert all(words in err for words in ("Conv2d", "features=module", "timm:NAME"))

@@ -79,7 +79,7 @@ def test_text_holds_the_table_the_baseline_the_reading_and_the_next_command(call
     assert len(kept.cells) == 6
 
 
-def test_pictures_are_swept_without_the_defective_ones(call_json, tmp_path):
+def test_images_are_swept_without_the_defective_ones(call_json, tmp_path):
     write_surfaces(tmp_path / "tiles" / "train" / "good", 12)
     write_surfaces(tmp_path / "tiles" / "test" / "hole", 3, holes=(0, 1, 2))
     said = call_json("sweep", "images", "tiles", "--beta", "1", "--latent-dim", "4", "--size", 16,
@@ -90,7 +90,7 @@ def test_pictures_are_swept_without_the_defective_ones(call_json, tmp_path):
     assert said["logged"] is None
 
 
-def test_colour_pictures_keep_their_channels(call_json, tmp_path, rng):
+def test_colour_images_keep_their_channels(call_json, tmp_path, rng):
     (tmp_path / "cloth").mkdir()
     for i in range(10):
         pixels = rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)

@@ -21,13 +21,13 @@ QUICK = ("--preset", "fast", "--max-steps", 15)
 
 @pytest.fixture
 def parts(tmp_path):
-    """Sixteen pictures of good parts, two of each part."""
+    """Sixteen images of good parts, two of each part."""
     return write_surfaces(tmp_path / "parts", 16, first=300)
 
 
 @pytest.fixture
 def groups(parts):
-    """Name the part of each picture."""
+    """Name the part of each image."""
     names = sorted(path.name for path in parts.iterdir())
     table = pd.DataFrame({"path": names, "group": [f"part{i // 2}" for i in range(len(names))]})
     table.to_csv(parts.parent / "groups.csv", index=False)
@@ -251,9 +251,9 @@ def test_images_are_told_in_words(call, parts):
     code, out, _ = call("train", "images", parts, "--size", 64, "--out", "m", "--no-register",
                         "--preset", "fast")  # fmt: skip
     assert code == 0
-    assert "16 pictures from" in out
+    assert "16 images from" in out
     assert "name the parts with --groups" in out
-    assert "vae-anomaly score images m NEW_PICTURES/" in out
+    assert "vae-anomaly score images m NEW_IMAGES/" in out
 
 
 def test_products_are_told_by_their_folders(call_json, call, parts):
@@ -290,10 +290,10 @@ def test_images_are_trained_on_the_device_and_in_the_arithmetic_asked_for(call_j
     assert (again.device, again.precision) == ("cpu", "bf16")
 
 
-def test_groups_must_name_every_picture(parts, groups):
+def test_groups_must_name_every_image(parts, groups):
     table = pd.read_csv(groups)
     table.iloc[1:].to_csv(groups, index=False)
-    with pytest.raises(DataError, match=r"1 of 16 pictures, the first is '000.png'"):
+    with pytest.raises(DataError, match=r"1 of 16 images, the first is '000.png'"):
         train_images_job(ImageVAEDetector(64), parts, Destination(folder="m"), groups=groups)
     table.rename(columns={"group": "part"}).to_csv(groups, index=False)
     with pytest.raises(SchemaError, match="no column 'group'"):
@@ -308,16 +308,14 @@ def test_a_destination_is_somewhere():
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: [path.unlink() for path in folder.iterdir()], "holds no pictures"),
-        (lambda folder: (folder / "000.png").write_text("not a picture"), "000.png"),
+        (lambda folder: [path.unlink() for path in folder.iterdir()], "holds no images"),
+        (lambda folder: (folder / "000.png").write_text("not an image"), "000.png"),
         (lambda folder: _cut(folder / "000.png"), "000.png"),
         (lambda folder: [path.unlink() for path in sorted(folder.iterdir())[3:]], "at least 8"),
     ],
-    ids=["no pictures", "text named png", "truncated", "three pictures"],
+    ids=["no images", "text named png", "truncated", "three images"],
 )
-def test_unusable_pictures_are_refused_by_name_and_leave_nothing(
-    call, parts, tmp_path, spoil, words
-):
+def test_unusable_images_are_refused_by_name_and_leave_nothing(call, parts, tmp_path, spoil, words):
     spoil(parts)
     code, out, err = call("train", "images", parts, "--size", 64, "--name", "p", "--out", "m")
     assert (code, out) == (3, "")
@@ -345,14 +343,14 @@ def test_a_contamination_of_half_is_refused(call, rows):
     assert "--contamination" in err
 
 
-def test_large_pictures_are_trained_on_in_tiles(call, tmp_path):
+def test_large_images_are_trained_on_in_tiles(call, tmp_path):
     (tmp_path / "parts").mkdir()
     for seed in range(10):
         surface(seed).resize((128, 96)).save(tmp_path / "parts" / f"{seed}.png")
     code, out, _ = call("train", "images", tmp_path / "parts", "--out", "model", "--no-register",
                         "--tile-size", 64, "--tile-overlap", 0.5, "--preset", "fast")  # fmt: skip
     assert code == 0
-    assert "6 tiles of 64 pixels a picture, 60 trained on" in out
+    assert "6 tiles of 64 pixels an image, 60 trained on" in out
     detector = load_detector("model")
     assert (detector.tile_size, detector.tile_overlap, detector.calibration_.n) == (64, 0.5, 10)
     code, _, err = call("train", "images", tmp_path / "parts", "--out", "other", "--no-register",
@@ -371,11 +369,11 @@ def test_a_named_backbone_without_local_weights_is_refused(call, tmp_path):
 def test_parts_that_move_on_a_plain_ground_are_shifted_and_cut_out(call, tmp_path):
     rng = np.random.default_rng(0)
     for i in range(20):
-        picture = np.full((64, 64), 200, np.uint8)
+        image = np.full((64, 64), 200, np.uint8)
         y, x = rng.integers(18, 27, 2)
-        picture[y : y + 20, x : x + 14] = rng.integers(50, 60, (20, 14))
+        image[y : y + 20, x : x + 14] = rng.integers(50, 60, (20, 14))
         (tmp_path / "caps").mkdir(exist_ok=True)
-        Image.fromarray(picture).save(tmp_path / "caps" / f"{i}.png")
+        Image.fromarray(image).save(tmp_path / "caps" / f"{i}.png")
     options = ("--register", "auto", "--foreground", "auto", "--size", 64, "--preset", "fast")
     code, out, _ = call("train", "images", "caps", *options, "--out", "model", "--no-register")
     assert code == 0

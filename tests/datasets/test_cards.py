@@ -43,7 +43,7 @@ def test_no_data_lie_here() -> None:
 
 
 def test_the_same_seed_makes_the_same_demo(tmp_path: Path) -> None:
-    small = {"pictures": (3, 2, 3), "rows": 1500, "days": 3}
+    small = {"images": (3, 2, 3), "rows": 1500, "days": 3}
     first = make_demo(tmp_path / "a", 1, **small)  # type: ignore[arg-type]  # options of mixed types
     assert make_demo(tmp_path / "b", 1, **small) == first  # type: ignore[arg-type]  # options of mixed types
     assert make_demo(tmp_path / "c", 2, **small) != first  # type: ignore[arg-type]  # options of mixed types
@@ -55,7 +55,7 @@ def test_the_card_has_the_digest_of_the_transactions(tmp_path: Path) -> None:
     for package in ("numpy", "pandas"):
         if f"{package} {version(package)}" not in card:
             pytest.skip(f"the card's digest was made with another {package}")
-    digests = make_demo(tmp_path, 0, pictures=(1, 1, 0))
+    digests = make_demo(tmp_path, 0, images=(1, 1, 0))
     assert f"transactions  {digests['transactions']}" in card
 
 

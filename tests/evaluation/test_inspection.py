@@ -81,7 +81,7 @@ def test_a_hole_is_boxed_in_the_images_own_pixels(image_detector, tmp_path):
     hottest = one.regions[0]
     assert hottest["left"] < 2 * 31 < hottest["right"] <= 128
     assert hottest["top"] < 1.5 * 31 < hottest["bottom"] <= 96
-    assert one.picture is None
+    assert one.image is None
 
 
 def test_an_image_has_the_same_answers_as_the_detector_gives(image_detector, tmp_path):
@@ -103,7 +103,7 @@ def test_an_image_has_the_same_answers_as_the_detector_gives(image_detector, tmp
 def test_a_card_is_written_for_each_image(image_detector, tmp_path):
     surface(3).save(tmp_path / "part.png")
     (one,) = inspect_images(image_detector, [tmp_path / "part.png"], tmp_path / "why")
-    with Image.open(one.picture) as card:
+    with Image.open(one.image) as card:
         assert card.size[0] > 800
     assert [path.name for path in (tmp_path / "why").iterdir()] == ["part.png"]
 

@@ -116,7 +116,7 @@ def test_images_are_labelled_by_their_folders_and_outlined_by_their_masks(image_
 
 
 def test_an_image_that_cannot_be_read_is_named_and_counted(image_detector, tiles, caplog):
-    (tiles / "test" / "good" / "001.png").write_bytes(b"no picture")
+    (tiles / "test" / "good" / "001.png").write_bytes(b"no image")
     items = score_items(image_detector, tiles)
     assert (len(items), items.left_out) == (4, {"unreadable": 1})
     assert "001.png" in caplog.text

@@ -95,7 +95,7 @@ def test_partial_auroc_of_the_curve_is_scikit_learns(two_gaussians, max_fpr):
     assert curve.partial_auroc(max_fpr) == pytest.approx(expected, abs=1e-12)
 
 
-def test_pixel_intervals_hold_the_exact_figures_and_narrow_with_more_pictures(rng):
+def test_pixel_intervals_hold_the_exact_figures_and_narrow_with_more_images(rng):
     masks = np.zeros((60, 16, 16), bool)
     masks[::2, 4:8, 4:8] = True
     heat = rng.normal(size=masks.shape) + 1.5 * masks
@@ -109,7 +109,7 @@ def test_pixel_intervals_hold_the_exact_figures_and_narrow_with_more_pictures(rn
         assert figure.high - figure.low < few[name].high - few[name].low
 
 
-def test_pictures_of_one_part_are_resampled_together(rng):
+def test_images_of_one_part_are_resampled_together(rng):
     masks = np.zeros((20, 8, 8), bool)
     masks[:, 2:4, 2:4] = True
     heat = np.repeat(rng.normal(size=(4, 8, 8)), 5, axis=0) + masks  # 4 parts, seen 5 times

@@ -165,7 +165,7 @@ def test_a_night_with_flags_can_end_with_the_code_of_a_gate(tmp_path):
         job.check({"flagged": 2, "rows_out": 8})
 
 
-def test_pictures_are_trained_registered_and_scored(site):
+def test_images_are_trained_registered_and_scored(site):
     result = train_images(shipped(site, "train_images"))
     assert (result["name"], result["version"]) == ("surfaces", 1)
     summary = score_night(shipped(site, "nightly_images"))

@@ -12,11 +12,11 @@ from vae_anomaly.reports.figures import write_figure
 
 @pytest.mark.parametrize("shape", [(40, 60), (40, 60, 3)], ids=["grey", "colour"])
 def test_a_card_boxes_regions_on_the_fixed_scale(shape, tmp_path):
-    picture = np.full(shape, 30_000, dtype=np.uint16)
+    image = np.full(shape, 30_000, dtype=np.uint16)
     heat = np.zeros((40, 60), dtype=np.float32)
     heat[10:20, 30:45] = 8.0
     regions = find_regions(heat, 5.0)
-    figure = inspection_card(picture, heat, regions, level=5.0, title="part")
+    figure = inspection_card(image, heat, regions, level=5.0, title="part")
     left, _, bar = figure.axes
     assert (left.patches[0].get_width(), left.patches[0].get_height()) == (15, 10)
     assert bar.get_ylim() == HEAT_RANGE

@@ -76,8 +76,8 @@ def _train_table(target: Path) -> None:
 
 
 def _train_images(target: Path) -> None:
-    pictures = np.stack([np.asarray(surface(1000 + seed)) for seed in range(120)])
-    ImageVAEDetector(image_size=SIDE, preset="fast", random_state=0).fit(pictures).save(target)
+    images = np.stack([np.asarray(surface(1000 + seed)) for seed in range(120)])
+    ImageVAEDetector(image_size=SIDE, preset="fast", random_state=0).fit(images).save(target)
 
 
 @pytest.fixture(scope="session")

@@ -78,8 +78,8 @@ def test_table_without_a_column_is_refused(table_model):
         _load_pyfunc(table_model).predict(transactions(3, seed=9).drop(columns="amount"))
 
 
-def test_pictures_come_as_encoded_bytes(image_model):
-    contents = [png(1), b"no picture", png(2, hole=True), b""]
+def test_images_come_as_encoded_bytes(image_model):
+    contents = [png(1), b"no image", png(2, hole=True), b""]
     answers = _load_pyfunc(image_model).predict(pd.DataFrame({"image": contents}))
     detector = load_detector(image_model)
     expected = detector.anomaly_score([np.asarray(surface(1)), np.asarray(surface(2, hole=True))])
@@ -90,9 +90,9 @@ def test_pictures_come_as_encoded_bytes(image_model):
 
 
 def test_mlflow_loads_both_kinds_and_enforces_the_signature(store, table_model, image_model):
-    pictures = pd.DataFrame({"image": [png(1)]})
+    images = pd.DataFrame({"image": [png(1)]})
     rows = transactions(3, seed=9).astype({"merchant": object})
-    for folder, name, given in ((table_model, "cards", rows), (image_model, "tiles", pictures)):
+    for folder, name, given in ((table_model, "cards", rows), (image_model, "tiles", images)):
         made = log_training(load_detector(folder), name=name, uri=store)
         _, model = load(made.uri, store)
         with quiet():

@@ -4,8 +4,8 @@
 
     out/
       part-<key>.parquet      one for each input partition: id, score, p_value, is_anomaly, ...
-      heatmaps/<key>/*.png    pictures only: where it is wrong, to look at
-      masks/<key>/*.png       pictures only: the same as 0 and 255, to compute with
+      heatmaps/<key>/*.png    images only: where it is wrong, to look at
+      masks/<key>/*.png       images only: the same as 0 and 255, to compute with
       quarantine/<key>.jsonl  what could not be scored, and why
       ledger.sqlite           what is done, from what, by which model
       manifest.json           written last; readers trust only what it lists

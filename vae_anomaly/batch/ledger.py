@@ -54,7 +54,7 @@ class PartitionResult:
     Parameters
     ----------
     rows_in, rows_out, rows_flagged, rows_quarantined : int
-        Pictures or rows; ``rows_in = rows_out + rows_quarantined``.
+        Images or rows; ``rows_in = rows_out + rows_quarantined``.
     output : str
         The output file, below the output folder.
     files : dict of str to str

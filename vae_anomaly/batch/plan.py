@@ -1,6 +1,6 @@
 """What is to be done, and with what: the partitions of the input, the model and the options.
 
-A partition is the unit of work, of commit and of the output. A table file is one. Pictures are cut
+A partition is the unit of work, of commit and of the output. A table file is one. Images are cut
 by folder, and folders into pieces of at most a thousand, sorted. The key of a partition names its
 output, so it follows from names alone. All of it is small, frozen and picklable.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Source = str | Path | Sequence[str | Path]
 Kind = Literal["table", "images"]
 Which = Literal["flagged", "all", "none"]
-"""Which pictures something is drawn for."""
+"""Which images something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
 LAYOUT_VERSION = 2
@@ -40,11 +40,11 @@ LAYOUT_VERSION = 2
 class SourceFile:
     """One input file as it was when the run was planned."""
 
-    id: str  # of a picture; of a table, its path below the input
+    id: str  # of an image; of a table, its path below the input
     path: str  # absolute
     size_bytes: int
     mtime_ns: int
-    condition: str | None = None  # what a picture shows, for a conditional model
+    condition: str | None = None  # what an image shows, for a conditional model
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Options:
     id_column : str, optional
         Column of a table that names a row; by default the schema's, else file and row number.
     heatmaps, masks : {"flagged", "all", "none"}
-        Which pictures get one.
+        Which images get one.
     batch_rows : int
         Rows read and scored at a time; it bounds the memory.
     images_per_partition : int
@@ -217,20 +217,20 @@ def plan_images(
     per_partition: int = IMAGES_PER_PARTITION,
     condition: str | None = None,
 ) -> list[Partition]:
-    """Cut pictures into partitions of one folder and at most ``per_partition`` pictures.
+    """Cut images into partitions of one folder and at most ``per_partition`` images.
 
     Of a source that has parts, ``train`` and ``test``, only ``test`` is taken.
 
     Parameters
     ----------
-    source : folder, manifest, picture, or list of pictures
+    source : folder, manifest, image, or list of images
     condition : str, optional
-        Where each picture's condition is told: "folder" or a column of the manifest.
+        Where each image's condition is told: "folder" or a column of the manifest.
 
     Raises
     ------
     DataError
-        If there is no picture.
+        If there is no image.
     """
     folders: dict[str, list[ImageItem]] = defaultdict(list)
     for item in list_images(source, split="test"):
@@ -270,7 +270,7 @@ def _digest_of(file: SourceFile) -> str:
     try:
         return sha256_of(Path(file.path))
     except OSError as err:
-        return f"unreadable: {err.strerror}"  # a picture that is quarantined; a table is refused
+        return f"unreadable: {err.strerror}"  # an image that is quarantined; a table is refused
 
 
 def _source_file(name: str, path: Path, condition: str | None = None) -> SourceFile:

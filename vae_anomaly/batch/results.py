@@ -163,7 +163,7 @@ def _verify(root: Path, files: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class BadItem:
-    """One picture or row that was not scored.
+    """One image or row that was not scored.
 
     Parameters
     ----------
@@ -257,11 +257,11 @@ class Flag:
     score : float
         -log10 p, higher = more anomalous.
     reasons : tuple of str
-        Of a row, the most important first; empty for a picture.
+        Of a row, the most important first; empty for an image.
     heatmap : str, optional
-        Of a picture, below the output folder.
+        Of an image, below the output folder.
     source : str
-        The picture, or the table file of the row.
+        The image, or the table file of the row.
     """
 
     id: str

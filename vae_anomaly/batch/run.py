@@ -63,7 +63,7 @@ class RunSummary:
     partitions, skipped : int
         How many there are, and how many of them were done already.
     rows_in, rows_out, flagged, quarantined : int
-        Rows or pictures.
+        Rows or images.
     threshold : float
         Bound on the anomaly score.
     seconds : float
@@ -180,22 +180,22 @@ def score_images(
     use_cached: bool = False,
     progress: Progress | None = None,
 ) -> RunSummary:
-    """Score pictures, one output file for each folder of up to a thousand.
+    """Score images, one output file for each folder of up to a thousand.
 
     Parameters
     ----------
     model_ref : str or Path
         A model folder, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``; resolved once.
-    input : folder, manifest, picture, or list of pictures
+    input : folder, manifest, image, or list of images
     out : str or Path
         Output folder, as for `score_tables`, with ``heatmaps/<key>/<name>.png`` and
-        ``masks/<key>/<name>.png``: 255 where the picture is too hot, 0 elsewhere, at its own size.
+        ``masks/<key>/<name>.png``: 255 where the image is too hot, 0 elsewhere, at its own size.
     heatmaps, masks : {"flagged", "all", "none"}
-        Which pictures get one.
+        Which images get one.
     images_per_partition : int
-        Pictures in one output file.
+        Images in one output file.
     device : {"cpu", "cuda", "cuda:N", "auto"}
-        Where networks compute. Up to 8 workers may share a GPU: they prepare pictures for it. With
+        Where networks compute. Up to 8 workers may share a GPU: they prepare images for it. With
         "cuda" they take turns at all the GPUs there are.
     max_bad_fraction, workers, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
@@ -235,7 +235,7 @@ def _chain(
 def _pinned(resolved: ResolvedModel, kind: str) -> ScoringModel:
     """Take the resolved version as the one model of this run, if it is of the right kind."""
     if resolved.kind != kind:
-        thing, other = ("tables", "pictures") if kind == "tabular" else ("pictures", "tables")
+        thing, other = ("tables", "images") if kind == "tabular" else ("images", "tables")
         raise ModelRefusedError(
             f"{resolved.ref} is a model of {other} (kind {resolved.kind!r}); {thing} were to be "
             f"scored. Give a model of {thing}, or use the other `score` command."
@@ -422,7 +422,7 @@ def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> Led
 
 
 def _drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
-    """Remove pieces of a folder of pictures that no longer has as many."""
+    """Remove pieces of a folder of images that no longer has as many."""
     keys = {partition.key for partition in plan}
     folders = {partition.folder for partition in plan if partition.kind == "images"}
     for key, row in ledger.rows().items():

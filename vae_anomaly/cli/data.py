@@ -20,7 +20,7 @@ ITEMS_SHOWN = 5
 
 @click.group()
 def data() -> None:
-    """Check pictures or tables before training; show a schema.
+    """Check images or tables before training; show a schema.
 
     \b
     Examples:
@@ -33,12 +33,12 @@ def data() -> None:
 @click.argument("path")
 @labels_option("Label column of a table.")
 @click.option("--groups-out", metavar="FILE",
-              help="Write the groups that names or pictures suggest, for training.")  # fmt: skip
+              help="Write the groups that names or images suggest, for training.")  # fmt: skip
 @json_option
 def check(path: str, labels: str | None, groups_out: str | None, as_json: bool) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
-    PATH is a folder of pictures, a manifest, or tables. Exit code 3 when something would be
+    PATH is a folder of images, a manifest, or tables. Exit code 3 when something would be
     refused; warnings and notes end with 0.
 
     \b
@@ -98,7 +98,7 @@ def schema(
 
 
 def _write_groups(report: Report, file: Path) -> None:
-    """Write path and group of each picture; nothing where none are suggested."""
+    """Write path and group of each image; nothing where none are suggested."""
     import csv
 
     from vae_anomaly.files import replace_file
@@ -110,7 +110,7 @@ def _write_groups(report: Report, file: Path) -> None:
         csv.writer(out).writerows([("path", "group"), *report.groups.items()])
     click.echo(
         f"Wrote {file}: {len(set(report.groups.values()))} groups of {len(report.groups)} "
-        "pictures. Look whether they are right.",
+        "images. Look whether they are right.",
         err=True,
     )
 

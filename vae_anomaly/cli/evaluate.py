@@ -51,7 +51,7 @@ MAX_VALUES_SHOWN = 20
     help="A table by the values of a column: machine, shop, camera; repeatable.",
 )
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
-@click.option("--log", is_flag=True, help="Log figures and pictures as a run in MLflow.")
+@click.option("--log", is_flag=True, help="Log figures and images as a run in MLflow.")
 @state_option
 @device_option
 @tracking_option
@@ -61,7 +61,7 @@ def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by
              as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
-    Labels of a table are a column of 0/1, yes/no or kinds ("normal", "fraud"); of pictures, their
+    Labels of a table are a column of 0/1, yes/no or kinds ("normal", "fraud"); of images, their
     folders (good, scratch, ...) or a manifest. Every figure comes with its 95 % interval.
 
     \b

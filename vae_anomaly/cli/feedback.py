@@ -115,7 +115,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @feedback.command()
 @click.argument("model")
 @click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores.")
-@click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first.")
+@click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first.")
 @click.option("--n", type=click.IntRange(min=1), default=100, show_default=True,
               help="Unflagged items to be drawn.")  # fmt: skip
 @click.option("--out", metavar="FILE", default="decisions.csv", show_default=True,

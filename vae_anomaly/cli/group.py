@@ -12,9 +12,9 @@ from vae_anomaly.version import __version__
 
 COMMANDS = {
     "demo": ("demo:demo", "See the whole system work on data that it makes itself."),
-    "data": ("data:data", "Check pictures or tables before training; show a schema."),
+    "data": ("data:data", "Check images or tables before training; show a schema."),
     "train": ("train:train", "Learn what normal looks like, and register the model."),
-    "score": ("score:score", "Score a night's pictures or a day's rows."),
+    "score": ("score:score", "Score a night's images or a day's rows."),
     "inspect": ("inspect:inspect_", "Say why an image or a row was flagged."),
     "evaluate": ("evaluate:evaluate", "Measure detection where labels exist."),
     "latent": ("latent:latent", "Look into the latent space of a model; generate items."),

@@ -34,7 +34,7 @@ EVIDENCE = {  # the rest is in --json
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True,
               help="Reasons of an item, and rows of a table that names none.")  # fmt: skip
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
-              help="Folder for the cards of pictures.")  # fmt: skip
+              help="Folder for the cards of images.")  # fmt: skip
 @state_option
 @device_option
 @tracking_option
@@ -42,10 +42,10 @@ EVIDENCE = {  # the rest is in --json
 def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,
              out: str, state: str | None, device: str, uri: str | None,
              as_json: bool) -> None:  # fmt: skip
-    """Say why a picture or a row was flagged, or why not.
+    """Say why an image or a row was flagged, or why not.
 
-    ITEM is a picture or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE
-    alone for its strangest rows. Of each picture a card is drawn: picture and heat map.
+    ITEM is an image or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE
+    alone for its strangest rows. Of each image a card is drawn: image and heat map.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
 
 def _refuse_rows(row: int | None, identifier: str | None) -> None:
     if row is not None or identifier is not None:
-        raise click.UsageError("--row and --id are for tables; this model looks at pictures.")
+        raise click.UsageError("--row and --id are for tables; this model looks at images.")
 
 
 def _print(one: Inspection) -> None:
@@ -102,8 +102,8 @@ def _print(one: Inspection) -> None:
         _print_regions(one.regions)
     shown = ((name, value) for name, value in one.evidence.items() if name in EVIDENCE)
     click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {v:.4g}" for k, v in shown))
-    if one.picture:
-        click.echo(f"  card: {one.picture}")
+    if one.image:
+        click.echo(f"  card: {one.image}")
 
 
 def _print_regions(regions: tuple[dict[str, float], ...]) -> None:

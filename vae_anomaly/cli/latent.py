@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def latent() -> None:
     """Look into the latent space of a model: embed, sample, interpolate, traverse.
 
-    A model of pictures writes a PNG, a model of tables .parquet or .csv. An existing file is
+    A model of images writes a PNG, a model of tables .parquet or .csv. An existing file is
     replaced.
 
     \b
@@ -42,7 +42,7 @@ def writing_command(command: Callable[..., Written]) -> Body:
         _print(command(detector, **options), resolved.label, as_json)
 
     out_option = click.option("--out", required=True, metavar="FILE", help="File to write: .png of "
-                              "pictures, .parquet or .csv of rows and latents.")  # fmt: skip
+                              "images, .parquet or .csv of rows and latents.")  # fmt: skip
     return add_options([out_option, tracking_option, json_option])(call)
 
 
@@ -51,7 +51,7 @@ def writing_command(command: Callable[..., Written]) -> Body:
 @click.argument("input_", metavar="INPUT")
 @writing_command
 def embed(detector: AnyDetector, input_: str, out: str) -> Written:
-    """Write the latents of each picture or row of INPUT: id, z0, z1, ...
+    """Write the latents of each image or row of INPUT: id, z0, z1, ...
 
     Latents are posterior means, for clustering, plots and search of similar items. What cannot be
     read is left out, and counted.
@@ -77,7 +77,7 @@ def embed(detector: AnyDetector, input_: str, out: str) -> Written:
 @seed_option
 @writing_command
 def sample(detector: AnyDetector, n: int, sampler: SamplerName, out: str, seed: int) -> Written:
-    """Generate pictures or rows that resemble the training normals.
+    """Generate images or rows that resemble the training normals.
 
     Generated rows are marked by the column synthetic: train, evaluate and threshold tune leave
     them out. The same --seed gives the same file.
@@ -104,7 +104,7 @@ def sample(detector: AnyDetector, n: int, sampler: SamplerName, out: str, seed: 
 def interpolate(detector: AnyDetector, a: str, b: str, steps: int, mode: Mode, out: str) -> Written:
     """Walk from A to B through latent space; the ends are their reconstructions.
 
-    A and B are pictures; or rows, as FILE:17 (counted from 1) or FILE:id=VALUE.
+    A and B are images; or rows, as FILE:17 (counted from 1) or FILE:id=VALUE.
 
     \b
     Examples:
@@ -140,9 +140,9 @@ def traverse(
     detector: AnyDetector, item: str | None, latents: list[int] | None, steps: int, limit: float,
     out: str,
 ) -> Written:  # fmt: skip
-    """Move one latent at a time: a row of pictures, or some rows, for each latent.
+    """Move one latent at a time: a row of images, or some rows, for each latent.
 
-    ITEM is where to start, a picture or FILE:ROW; without it the mean of the training normals.
+    ITEM is where to start, an image or FILE:ROW; without it the mean of the training normals.
 
     \b
     Examples:
@@ -158,8 +158,8 @@ def _print(written: Written, model: str, as_json: bool) -> None:
     if emit({"model": model, **asdict(written)}, as_json=as_json):
         return
     across, down = written.shape
-    picture = written.path.suffix.lower() == ".png"
-    size = f"{across} x {down} pixels" if picture else f"{across:,} rows, {down} columns"
+    image = written.path.suffix.lower() == ".png"
+    size = f"{across} x {down} pixels" if image else f"{across:,} rows, {down} columns"
     for reason, n in written.left_out.items():
         click.echo(f"{n:,} items left out ({reason})", err=True)
     click.echo(f"wrote {written.path} ({written.items:,} items, {size})")

@@ -210,9 +210,9 @@ def verify(model: str, uri: str | None, as_json: bool) -> None:
 def export(
     model: str, out: str, image_channels: str | None, uri: str | None, as_json: bool
 ) -> None:
-    """Write a model of pictures as one ONNX file, to score without Python.
+    """Write a model of images as one ONNX file, to score without Python.
 
-    The file takes decoded pictures of any size and gives raw score, anomaly score, p-value and
+    The file takes decoded images of any size and gives raw score, anomaly score, p-value and
     heat map, to 1e-4 what the model says: that is checked before it is written. Needs the extra:
     pip install 'vae_anomaly[onnx]'.
 

@@ -34,7 +34,7 @@ MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the 
 
 @click.group()
 def score() -> None:
-    """Score a night's pictures or a day's rows.
+    """Score a night's images or a day's rows.
 
     \b
     Examples:
@@ -79,13 +79,13 @@ scoring_options = bundle(
 @click.argument("model")
 @click.argument("source", metavar="INPUT")
 @click.option("--heatmaps", type=click.Choice(["flagged", "all", "none"]), default="flagged",
-              show_default=True, help="Which pictures get a heatmap.")  # fmt: skip
+              show_default=True, help="Which images get a heatmap.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
-              show_default=True, help="Which pictures get a mask (255 = too hot).")  # fmt: skip
+              show_default=True, help="Which images get a mask (255 = too hot).")  # fmt: skip
 @device_option
 @scoring_options
 def images(model: str, source: str, heatmaps: Which, masks: Which, device: str, run: Run) -> None:
-    """Score the pictures of INPUT (folder, manifest or picture) with MODEL.
+    """Score the images of INPUT (folder, manifest or image) with MODEL.
 
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
     quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
@@ -105,7 +105,7 @@ def images(model: str, source: str, heatmaps: Which, masks: Which, device: str, 
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_images(source), model, "pictures", run)
+    _finish(summary, plan_images(source), model, "images", run)
 
 
 @score.command()
@@ -201,14 +201,14 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
         for flag in top
     ]  # fmt: skip
     title = f"The strangest {len(top)}" if summary.flagged > len(top) else "What was flagged"
-    header = ["id", "score", "p-value", "heatmap" if things == "pictures" else "why"]
+    header = ["id", "score", "p-value", "heatmap" if things == "images" else "why"]
     print_table(rows, header, title)
 
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
     item = str(source.relative_to(here) if source.is_relative_to(here) else source)
-    name = [] if things == "pictures" else ["--id", flag.id]
+    name = [] if things == "images" else ["--id", flag.id]
     numbered = flag.id.rpartition("#")
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW

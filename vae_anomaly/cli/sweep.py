@@ -156,12 +156,12 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
 @click.argument("source", metavar="DIR")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
 @click.option("--size", type=click.IntRange(min=8), default=32, show_default=True,
-              help="Pictures are resized to this side, in pixels.")  # fmt: skip
+              help="Images are resized to this side, in pixels.")  # fmt: skip
 @sweep_options("8,32", 600)
 def images(source: str, groups: str | None, size: int, run: Run) -> None:
-    """Sweep convolutional networks on the pictures of good parts in DIR.
+    """Sweep convolutional networks on the images of good parts in DIR.
 
-    Of a folder with train/good only that is used. A fifth of the pictures, whole groups, is held
+    Of a folder with train/good only that is used. A fifth of the images, whole groups, is held
     out; no model sees it.
 
     \b

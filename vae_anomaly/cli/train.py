@@ -48,10 +48,10 @@ def images(
     destination: Destination,
     as_json: bool,
 ) -> None:
-    """Train on pictures of good parts in DIR.
+    """Train on images of good parts in DIR.
 
     Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
-    works as well. Name pictures of the same part with --groups, so that p-values stay honest.
+    works as well. Name images of the same part with --groups, so that p-values stay honest.
 
     \b
     Examples:
@@ -177,18 +177,18 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
         yield (
             "Parts are shifted to one place before they are judged."
             if measured["registered"]
-            else "Parts are not shifted: the pictures do not get more alike by it."
+            else "Parts are not shifted: the images do not get more alike by it."
         )
     share = measured.get("foreground_share")
     if share is not None:
         yield (
-            f"Foreground: {share:.0%} of the picture; the rest is ignored."
+            f"Foreground: {share:.0%} of the image; the rest is ignored."
             if share < 1
-            else "Foreground: all of the picture, as its background is not clearly uniform."
+            else "Foreground: all of the image, as its background is not clearly uniform."
         )
     if "self_test_auroc" in measured:
         yield (
-            "Self-test: synthetic defects rank above good pictures "
+            "Self-test: synthetic defects rank above good images "
             f"{measured['self_test_auroc']:.0%} of the time (50% is chance)."
         )
 
@@ -201,5 +201,5 @@ def _print_place(report: TrainingReport, destination: Destination) -> None:
         click.echo(f"  look at it:   mlflow ui --backend-store-uri {model.store}")
     if report.folder is not None:
         click.echo(f"{'' if report.registered else chr(10)}Saved in {report.folder}")
-    kind, what = ("images", "NEW_PICTURES/") if report.kind == "image" else ("table", "NEW_ROWS")
+    kind, what = ("images", "NEW_IMAGES/") if report.kind == "image" else ("table", "NEW_ROWS")
     click.echo(f"  score with:   vae-anomaly score {kind} {report.model} {what} --out flags/{at}")

@@ -113,7 +113,7 @@ def judge_images(
     looks = all_at_once(pairs, look)
     raw = np.array([np.nan if isinstance(one, Fault) else one[0] for one in looks])
     threshold = detector.threshold_.value
-    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, threshold, "picture")
+    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, threshold, "image")
     return JudgedImages(
         verdicts, tuple(None if isinstance(one, Fault) else one[1] for one in looks)
     )

@@ -186,7 +186,7 @@ def run_gate(
     require : sequence of str
         As `Requirement.parse` reads them.
     source : path or pattern
-        Pictures or tables to measure on; they should be new to the model.
+        Images or tables to measure on; they should be new to the model.
     labels, groups, state : str, optional
         As for `score_items`. Without labels all items count as normal.
     alias, evidence, uri

@@ -49,8 +49,8 @@ class Inspection:
     contributions : dict of str to float
         Of a row: what each column adds to the score, nats, the largest first.
     regions : tuple of dict
-        Of a picture: box in its own pixels, share of its area, peak and mean heat.
-    picture : str, optional
+        Of an image: box in its own pixels, share of its area, peak and mean heat.
+    image : str, optional
         The card that was written.
     """
 
@@ -65,7 +65,7 @@ class Inspection:
     reasons: tuple[str, ...] = ()
     contributions: dict[str, float] = field(default_factory=dict)
     regions: tuple[dict[str, float], ...] = ()
-    picture: str | None = None
+    image: str | None = None
 
 
 def score_in_words(score: float, p_value: float, n: int, noun: str = "items") -> str:
@@ -203,7 +203,7 @@ def _plain(values: pd.Series) -> dict[str, float]:
     return {str(name): float(value) for name, value in values.items()}
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ images
 
 
 def inspect_images(
@@ -214,21 +214,21 @@ def inspect_images(
     top: int = 3,
     progress: Progress | None = None,
 ) -> list[Inspection]:
-    """Explain pictures, and draw a card of each.
+    """Explain images, and draw a card of each.
 
     Parameters
     ----------
     items : sequence of path
-        Pictures, or folders of them.
+        Images, or folders of them.
     out : path, optional
         Folder of the cards; none are drawn without it.
     top : int
-        Most reasons a picture.
+        Most reasons an image.
 
     Raises
     ------
     ImageError
-        If a picture cannot be read; it is named.
+        If an image cannot be read; it is named.
     """
     tell = progress or null_progress
     paths = _paths(items)
@@ -240,7 +240,7 @@ def inspect_images(
 
 
 def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
-    """Return a name that is unique and the path of each picture."""
+    """Return a name that is unique and the path of each image."""
     folders = [Path(item) for item in items if Path(item).is_dir()]
     files = [Path(item) for item in items if not Path(item).is_dir()]
     found = [(item.id, item.path) for folder in folders for item in list_images(folder)]
@@ -262,7 +262,7 @@ def _inspect_image(
     regions = find_regions(heat, detector.heat_level_)
     verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)
     inspection = replace(
-        _inspection(detector, verdicts, 0, name, "pictures"),
+        _inspection(detector, verdicts, 0, name, "images"),
         evidence=_plain(examination.evidence.iloc[0]),
         reasons=tuple(detector.reasons([path], top=top)[0]),
         regions=tuple(asdict(region) for region in regions),
@@ -290,4 +290,4 @@ def _with_card(
     )
     figure = inspection_card(pixels, heat, regions, level=level, title=title)
     flat = inspection.id.strip("/").replace("/", "__").removesuffix(".png")
-    return replace(inspection, picture=str(write_figure(figure, out / f"{flat}.png")))
+    return replace(inspection, image=str(write_figure(figure, out / f"{flat}.png")))

@@ -86,15 +86,15 @@ def score_items(
     Parameters
     ----------
     source : path, glob or list
-        A table, or pictures; of pictures in the MVTec layout only ``test`` is taken.
+        A table, or images; of images in the MVTec layout only ``test`` is taken.
     labels : str, optional
-        Of a table: ``COLUMN`` or ``FILE:COLUMN``. Pictures are labelled by their folders or
+        Of a table: ``COLUMN`` or ``FILE:COLUMN``. Images are labelled by their folders or
         manifest.
     groups, amounts : str, optional
         Columns of the table.
     by : sequence of str
-        Columns of the table, or of the pictures' manifest, kept for figures by their values;
-        "group" is what a picture's folder or manifest says.
+        Columns of the table, or of the images' manifest, kept for figures by their values;
+        "group" is what an image's folder or manifest says.
     state : path, optional
         Of a model with entities: the histories to go on from, as `with_past`.
 
@@ -109,7 +109,7 @@ def score_items(
     DataError
         If nothing can be scored.
     ConfigError
-        If columns are named for pictures.
+        If columns are named for images.
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
@@ -118,7 +118,7 @@ def score_items(
         return _score_rows(detector, frame, columns, str(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
-            "Pictures are labelled by their folders (good, scratch, ...) or by the columns kind "
+            "Images are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
     return _score_images(detector, list_images(source, split="test"), by, str(source), tell)
@@ -221,12 +221,12 @@ def _examined(
         for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):
             if fault is None and heat is not None:
                 maps.append(enlarge(heat[None], (PIXEL_SIDE, PIXEL_SIDE))[0])
-        tell("score pictures", start + len(block), len(listed))
+        tell("score images", start + len(block), len(listed))
     return np.array(scores), maps, faults
 
 
 def _mask(item: ImageItem) -> Bools:
-    """Return the outline of a picture's defects on the grid of pixel figures."""
+    """Return the outline of an image's defects on the grid of pixel figures."""
     from vae_anomaly.data.images.resize import resize_image
 
     if item.mask is None:
@@ -249,7 +249,7 @@ def _image_column(items: list[ImageItem], name: str) -> Objects:
     known = {"group", *items[0].columns} if items[0].columns else {"group"}
     if name not in known:
         raise ConfigError(
-            f"The pictures have no column {name!r} for --by; known: {', '.join(sorted(known))}. "
+            f"The images have no column {name!r} for --by; known: {', '.join(sorted(known))}. "
             "Name a column of their manifest."
         )
     values = [item.columns.get(name) or (item.group if name == "group" else None) for item in items]

@@ -100,7 +100,7 @@ def evaluate(
     if items.labels is None:
         raise DataError(
             f"{items.source or 'The input'} has no labels to measure against. Give --labels COLUMN "
-            "for a table; sort pictures into folders good, scratch, ... or list them in a manifest."
+            "for a table; sort images into folders good, scratch, ... or list them in a manifest."
         )
     y = checked_labels(items.labels, len(items))
     kinds = items.kinds if items.kinds is not None else np.where(y, "anomaly", "normal")

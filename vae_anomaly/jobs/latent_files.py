@@ -23,7 +23,7 @@ from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.reports.grids import picture_grid, write_grid
+from vae_anomaly.reports.grids import image_grid, write_grid
 from vae_anomaly.scoring.judging import Fault, all_at_once
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _row(detector: TableDetector, name: str) -> pd.DataFrame:
 def _image(name: str) -> Path:
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
         raise ConfigError(
-            f"This model looks at pictures; got {name!r}. Give a picture, such as part_0042.png."
+            f"This model looks at images; got {name!r}. Give an image, such as part_0042.png."
         )
     return list_images([name])[0].path
 
@@ -218,7 +218,7 @@ def _embed_images(
     for start in range(0, len(listed), BLOCK_IMAGES):
         paths = [item.path for item in listed[start : start + BLOCK_IMAGES]]
         latents += all_at_once(paths, lambda some: list(detector.transform(some)))
-        tell("embed pictures", len(latents), len(listed))
+        tell("embed images", len(latents), len(listed))
     sound = [z for z in latents if not isinstance(z, Fault)]
     ids = [item.id for item, z in zip(listed, latents, strict=True) if not isinstance(z, Fault)]
     return ids, np.stack(sound) if sound else np.empty((0, 0), np.float32), len(listed)
@@ -237,7 +237,7 @@ def _table(out: str | Path) -> Path:
 
 def _png(out: str | Path) -> Path:
     if Path(out).suffix.lower() != ".png":
-        raise ConfigError(f"This model makes pictures, and --out is {out}. End it in .png.")
+        raise ConfigError(f"This model makes images, and --out is {out}. End it in .png.")
     return Path(out)
 
 
@@ -272,5 +272,5 @@ def _write_images(
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> Written:
-    image = picture_grid(grid, rows, columns)
+    image = image_grid(grid, rows, columns)
     return Written(write_grid(image, target), image.size, items)

@@ -1,4 +1,4 @@
-"""Sweep beta and latent size on the normal rows of tables, or on pictures of good parts."""
+"""Sweep beta and latent size on the normal rows of tables, or on images of good parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BETAS = (0.5, 1.0, 4.0)
 TABLE_LATENTS, IMAGE_LATENTS = (2, 8), (8, 32)
 CHANNELS = (16, 32, 64)
 MIN_ITEMS = 10
-MAX_ROWS, MAX_PICTURES = 50_000, 5_000  # a fixed number of steps sees no more of them
+MAX_ROWS, MAX_IMAGES = 50_000, 5_000  # a fixed number of steps sees no more of them
 HELD_OUT_FOLDS = 5  # one of them is held out
 
 
@@ -124,14 +124,14 @@ def sweep_images_job(
     groups: str | Path | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
-    """Sweep convolutional networks on pictures of good parts.
+    """Sweep convolutional networks on images of good parts.
 
-    Pictures are resized to a square and each channel is standardised by the training pictures. A
+    Images are resized to a square and each channel is standardised by the training images. A
     fifth of them, whole groups, is held out.
 
     Parameters
     ----------
-    source : folder, manifest, or list of pictures
+    source : folder, manifest, or list of images
     betas : sequence of float
         Weights of the KL.
     latent_dims : sequence of int, optional
@@ -145,11 +145,11 @@ def sweep_images_job(
     Raises
     ------
     DataError, ImageError
-        If there is no picture of a good part, or one cannot be read; it is named.
+        If there is no image of a good part, or one cannot be read; it is named.
     NotEnoughDataError
-        If there are fewer than 10 pictures, or one group only.
+        If there are fewer than 10 images, or one group only.
     ConfigError
-        If the grid does not fit the pictures.
+        If the grid does not fit the images.
     """
     wanted = IMAGE_LATENTS if latent_dims is None else tuple(latent_dims)
     grid = SweepGrid(tuple(betas), wanted, autoencoder)
@@ -158,12 +158,12 @@ def sweep_images_job(
     listed = list_images(source, split="train")
     good = [item for item in listed if not item.is_anomaly] or listed
     members = None if groups is None else groups_of(good, Path(groups))
-    pictures = open_images(good, training=True)
-    pictures = replace(pictures, placing=Placing(white=decide_white(pictures)))
-    _check_count(len(pictures), "pictures of good parts")
-    kept, notes = _kept(len(pictures), MAX_PICTURES, settings.random_state, "pictures")
-    pixels = _pixels(pictures.take(kept), size, progress or null_progress)
-    names = group_names(members, pictures)[kept]
+    images = open_images(good, training=True)
+    images = replace(images, placing=Placing(white=decide_white(images)))
+    _check_count(len(images), "images of good parts")
+    kept, notes = _kept(len(images), MAX_IMAGES, settings.random_state, "images")
+    pixels = _pixels(images.take(kept), size, progress or null_progress)
+    names = group_names(members, images)[kept]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     left = f"; {len(listed) - len(good):,} labelled as defective, left out"
     return sweep(
@@ -172,9 +172,9 @@ def sweep_images_job(
         grid,
         settings,
         progress=progress,
-        source=f"{len(listed):,} pictures from {shown_source(source)}"
+        source=f"{len(listed):,} images from {shown_source(source)}"
         + left * (len(good) < len(listed)),
-        unit="standard deviations of a channel over the training pictures",
+        unit="standard deviations of a channel over the training images",
         notes=(f"{size} x {size} pixels, {train.shape[1]} channel(s)", *notes),
     )
 
@@ -218,17 +218,17 @@ def _encode(
     return viewed[~held_out], viewed[held_out], encoder.names
 
 
-def _pixels(pictures: ImageList, size: int, progress: Progress) -> Floats32:
-    """Return the pictures as (N, C, size, size), in [0, 1]."""
-    channels, parts = decide_channels(pictures), []
-    for where, pixels in pictures.chunks(size, channels):
+def _pixels(images: ImageList, size: int, progress: Progress) -> Floats32:
+    """Return the images as (N, C, size, size), in [0, 1]."""
+    channels, parts = decide_channels(images), []
+    for where, pixels in images.chunks(size, channels):
         parts.append(pixels.transpose(0, 3, 1, 2))
-        progress("read", where.stop, len(pictures))
+        progress("read", where.stop, len(images))
     return np.ascontiguousarray(np.concatenate(parts))
 
 
 def _standardised(pixels: Floats32, held_out: Bools) -> tuple[Floats32, Floats32]:
-    """Split, and standardise each channel by the training pictures."""
+    """Split, and standardise each channel by the training images."""
     train = pixels[~held_out]
     center = train.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
     scale = train.std(axis=(0, 2, 3), keepdims=True, dtype=np.float64)

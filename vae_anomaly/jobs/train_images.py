@@ -1,4 +1,4 @@
-"""Train on pictures of good parts."""
+"""Train on images of good parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vae_anomaly.jobs.training_report import (
 )
 from vae_anomaly.progress import Progress
 
-FEW_PICTURES = 100
+FEW_IMAGES = 100
 
 
 def train_images_job(
@@ -34,24 +34,24 @@ def train_images_job(
     groups: str | Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
-    """Train a detector on pictures of good parts, save and register it.
+    """Train a detector on images of good parts, save and register it.
 
     Parameters
     ----------
     detector : ImageVAEDetector
         With its parameters, not fitted; it is fitted here.
-    source : folder, manifest, or list of pictures
+    source : folder, manifest, or list of images
         Of a folder with ``train/good`` only that is used; what is labelled defective is left out.
     groups : path, optional
-        Table with the columns ``path`` and ``group``: pictures of one group (part, lot, camera)
-        are held out together. A path is written as the picture's id, or from the table's folder.
+        Table with the columns ``path`` and ``group``: images of one group (part, lot, camera)
+        are held out together. A path is written as the image's id, or from the table's folder.
 
     Raises
     ------
     DataError
-        If there is no picture of a good part, one cannot be read, or one has no group.
+        If there is no image of a good part, one cannot be read, or one has no group.
     NotEnoughDataError
-        If there are fewer than 8 pictures.
+        If there are fewer than 8 images.
     ConfigError
         If a parameter or the destination cannot be used.
     RegistryUnavailableError
@@ -65,7 +65,7 @@ def train_images_job(
     destination.check_store()
     detector.fit(good or listed, groups=members, progress=progress)
     reading = Reading(
-        source=f"{len(listed):,} pictures from {shown_source(source)}",
+        source=f"{len(listed):,} images from {shown_source(source)}",
         n_read=len(listed),
         n_left_out=len(listed) - len(good),
         notes=(*_notes(good, members), *_products(detector.conditions_), *_tiles(detector)),
@@ -74,7 +74,7 @@ def train_images_job(
 
 
 def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
-    """Look up the group of every picture, in their order."""
+    """Look up the group of every image, in their order."""
     table = read_table(file)
     absent = [name for name in ("path", "group") if name not in table.columns]
     if absent:
@@ -88,14 +88,14 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     lost = [item.id for item, group in zip(items, found, strict=True) if group is None]
     if lost:
         raise DataError(
-            f"{file} names no group for {len(lost)} of {len(items)} pictures, the first is "
-            f"{lost[0]!r}. Add a line for each picture, its path written like that."
+            f"{file} names no group for {len(lost)} of {len(items)} images, the first is "
+            f"{lost[0]!r}. Add a line for each image, its path written like that."
         )
     return np.array(found, dtype=object)
 
 
 def _group_of(item: ImageItem, known: Mapping[str, str | None], folder: Path) -> str | None:
-    """Find a picture by its id, by its path from the table's folder, or by its path as it is."""
+    """Find an image by its id, by its path from the table's folder, or by its path as it is."""
     path = item.path.absolute()
     names = [item.id, _plain(str(item.path)), path.as_posix()]
     if path.is_relative_to(folder.absolute()):
@@ -110,16 +110,16 @@ def _plain(path: str) -> str:
 def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ...]:
     """Say what limits this training."""
     notes = []
-    if len(items) < FEW_PICTURES:
+    if len(items) < FEW_IMAGES:
         notes.append(
-            f"{len(items)} pictures are few: the threshold rests on them. "
-            f"{FEW_PICTURES} and more give useful thresholds."
+            f"{len(items)} images are few: the threshold rests on them. "
+            f"{FEW_IMAGES} and more give useful thresholds."
         )
     if members is not None:
         notes.append(f"{len(set(members))} groups, each held out as a whole")
     elif not any(item.group for item in items):
         notes.append(
-            "no groups: when several pictures show one part, name the parts with --groups, "
+            "no groups: when several images show one part, name the parts with --groups, "
             "or p-values come out too small"
         )
     return tuple(notes)
@@ -133,17 +133,17 @@ def _products(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:
-    """Say how large pictures were cut and compared."""
+    """Say how large images were cut and compared."""
     if detector.tile_size is None:
         return ()
     measured = detector.metrics_
     compared = (
-        "the same thing lies at the same place of every picture, so each place is compared with "
+        "the same thing lies at the same place of every image, so each place is compared with "
         "itself"
         if measured["aligned"]
         else "places are not told apart"
     )
     return (
-        f"{measured['tiles_per_picture']:,.0f} tiles of {detector.tile_size} pixels a picture, "
+        f"{measured['tiles_per_image']:,.0f} tiles of {detector.tile_size} pixels an image, "
         f"{measured['tiles_trained_on']:,.0f} trained on; {compared}",
     )

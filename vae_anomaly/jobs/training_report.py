@@ -93,7 +93,7 @@ class TrainingReport:
     Parameters
     ----------
     columns : tuple of Column
-        How the columns of a table were understood; empty for pictures.
+        How the columns of a table were understood; empty for images.
     steps, best_step : int
         Optimisation steps done, and the one whose weights were kept; 0 for a closed-form model.
     n_held_out : int

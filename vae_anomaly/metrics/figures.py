@@ -1,7 +1,7 @@
 """Single figures of a ranking: AUROC, average precision, FPR at a recall, per-region overlap.
 
-Of heat maps they come with intervals by resampling whole pictures: millions of pixels are counted
-once, into steps of heat for each picture; a resample weighs pictures, and sorts no pixel again.
+Of heat maps they come with intervals by resampling whole images: millions of pixels are counted
+once, into steps of heat for each image; a resample weighs images, and sorts no pixel again.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def aupro(masks: Sequence[AnyArray], heatmaps: Sequence[AnyArray], max_fpr: floa
     masks : sequence of ndarray of shape (H, W)
         Non-zero where defective.
     heatmaps : sequence of ndarray of shape (H, W)
-        Higher = more anomalous, on one scale for all pictures.
+        Higher = more anomalous, on one scale for all images.
     max_fpr : float in (0, 1]
         Where the area ends; the area is divided by it.
 
@@ -163,9 +163,9 @@ def pixel_figures(
     masks : sequence of N ndarray of shape (H, W)
         Non-zero where defective.
     heatmaps : sequence of N ndarray of shape (H, W)
-        Higher = more anomalous, on one scale for all pictures.
+        Higher = more anomalous, on one scale for all images.
     groups : array-like of shape (N,), optional
-        Pictures of one part or camera are resampled together.
+        Images of one part or camera are resampled together.
     max_fpr : float in (0, 1]
         Of `aupro`.
     level : float in (0, 1)
@@ -223,7 +223,7 @@ def recall_by_kind(scores: ArrayLike, kinds: Sequence[str], threshold: float) ->
 def _counts(
     masks: Sequence[AnyArray], heatmaps: Sequence[AnyArray], edges: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Count, per picture and falling step of heat, normal pixels, defective ones, and regions."""
+    """Count, per image and falling step of heat, normal pixels, defective ones, and regions."""
     rows = []
     for mask, heat in zip(masks, heatmaps, strict=True):
         step = edges.size - np.searchsorted(edges, np.asarray(heat).ravel(), side="left")
@@ -236,7 +236,7 @@ def _counts(
 
 
 def _weights(n: int, groups: ArrayLike | None, n_resamples: int, random_state: int) -> Floats:
-    """Return how often each picture counts in each resample, shape (R, N)."""
+    """Return how often each image counts in each resample, shape (R, N)."""
     names = np.arange(n) if groups is None else np.asarray(groups).reshape(-1)
     _, unit = np.unique(names, return_inverse=True)
     k = int(unit.max()) + 1

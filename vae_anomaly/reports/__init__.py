@@ -1,4 +1,4 @@
-"""What people look at: figures of an evaluation and cards of single pictures."""
+"""What people look at: figures of an evaluation and cards of single images."""
 
 from __future__ import annotations
 

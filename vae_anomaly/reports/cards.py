@@ -1,4 +1,4 @@
-"""One picture explained on one card: as it is, and where it differs from good ones."""
+"""One image explained on one card: as it is, and where it differs from good ones."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ MAX_BOXES = 5
 
 
 def inspection_card(
-    picture: AnyArray,
+    image: AnyArray,
     heat: Floats32,
     regions: Sequence[Region] = (),
     *,
     level: float,
     title: str = "",
 ) -> Figure:
-    """Draw a picture with its hottest regions boxed, beside its heat map.
+    """Draw an image with its hottest regions boxed, beside its heat map.
 
     The map (H, W) is in sd of held-out normals, outlined at the level. Its colour scale is the same
-    for every picture: a good one looks dark. The first five regions are boxed and numbered.
+    for every image: a good one looks dark. The first five regions are boxed and numbered.
     """
     from matplotlib.figure import Figure
 
@@ -37,12 +37,12 @@ def inspection_card(
     panel = 5.0 * min(1.4, max(0.6, height / width))
     figure = Figure(figsize=(10.6, panel + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.imshow(shown(picture), interpolation="nearest")
+    left.imshow(shown(image), interpolation="nearest")
     _boxes(left, regions)
     right.imshow(render(heat), interpolation="nearest")
     for line in contours(heat, level):
         right.plot(line[:, 0], line[:, 1], color=OUTLINE, linewidth=1.2)
-    left.set_title("picture, hottest regions boxed", fontsize=9)
+    left.set_title("image, hottest regions boxed", fontsize=9)
     right.set_title(f"heat map, outlined at {level:.1f} sd", fontsize=9)
     for axes in (left, right):
         axes.set_axis_off()
@@ -53,11 +53,11 @@ def inspection_card(
     return figure
 
 
-def shown(picture: AnyArray) -> Bytes:
-    """Return a decoded picture as RGB of 8 bits."""
-    if picture.dtype == np.uint16:
-        picture = picture >> 8
-    eight = np.asarray(picture, dtype=np.uint8)
+def shown(image: AnyArray) -> Bytes:
+    """Return a decoded image as RGB of 8 bits."""
+    if image.dtype == np.uint16:
+        image = image >> 8
+    eight = np.asarray(image, dtype=np.uint8)
     return np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
 
 

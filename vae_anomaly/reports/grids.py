@@ -1,4 +1,4 @@
-"""Many small pictures on one, in rows and columns that say what they show."""
+"""Many small images on one, in rows and columns that say what they show."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from vae_anomaly.files import replace_file
 if TYPE_CHECKING:
     from PIL import Image
 
-CELL: Final = 96  # pixels; smaller pictures are enlarged to this side or a little more
-GAP: Final = 4  # pixels between pictures and around them
-LABEL_HEIGHT: Final = 20  # pixels above the pictures, where columns have labels
-LABEL_WIDTH: Final = 44  # pixels left of the pictures, where rows have labels
+CELL: Final = 96  # pixels; smaller images are enlarged to this side or a little more
+GAP: Final = 4  # pixels between images and around them
+LABEL_HEIGHT: Final = 20  # pixels above the images, where columns have labels
+LABEL_WIDTH: Final = 44  # pixels left of the images, where rows have labels
 FONT_SIZE: Final = 13
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
-def picture_grid(
-    pictures: AnyFloats,
+def image_grid(
+    images: AnyFloats,
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
 ) -> Image.Image:
-    """Arrange pictures (R, C, h, w) or (R, C, h, w, 3), in [0, 1], in labelled rows and columns.
+    """Arrange images (R, C, h, w) or (R, C, h, w, 3), in [0, 1], in labelled rows and columns.
 
     Each is enlarged by a whole number, each pixel a square, until the longer side has 96 pixels or
-    more; one of NaN leaves its place empty. For enlarged pictures of h' x w' the grid is
+    more; one of NaN leaves its place empty. For enlarged images of h' x w' the grid is
     ``C * (w' + 4) + 4`` wide and ``R * (h' + 4) + 4`` high, and 44 wider with row labels, 20 higher
     with column labels.
     """
     from PIL import Image
 
-    _check(pictures, rows, columns)
-    factor = enlargement(pictures.shape[2], pictures.shape[3])
-    n_rows, n_columns, height, width = pictures.shape[:4]
+    _check(images, rows, columns)
+    factor = enlargement(images.shape[2], images.shape[3])
+    n_rows, n_columns, height, width = images.shape[:4]
     left, top = LABEL_WIDTH * bool(rows), LABEL_HEIGHT * bool(columns)
     step_x, step_y = width * factor + GAP, height * factor + GAP
     canvas = Image.new("RGB", (left + n_columns * step_x + GAP, top + n_rows * step_y + GAP), PAPER)
     for row in range(n_rows):
         for column in range(n_columns):
-            if not np.isnan(pictures[row, column]).any():
+            if not np.isnan(images[row, column]).any():
                 corner = (left + GAP + column * step_x, top + GAP + row * step_y)
-                canvas.paste(Image.fromarray(_enlarged(pictures[row, column], factor)), corner)
+                canvas.paste(Image.fromarray(_enlarged(images[row, column], factor)), corner)
     centres_x = [left + GAP + i * step_x + (step_x - GAP) // 2 for i in range(n_columns)]
     centres_y = [top + GAP + i * step_y + (step_y - GAP) // 2 for i in range(n_rows)]
     _write(canvas, columns, [(x, GAP // 2 + LABEL_HEIGHT // 2) for x in centres_x])
@@ -69,16 +69,16 @@ def enlargement(height: int, width: int) -> int:
     return ceil(CELL / max(height, width))
 
 
-def _check(pictures: AnyFloats, rows: Sequence[str], columns: Sequence[str]) -> None:
-    colour = pictures.ndim == 5 and pictures.shape[4] == 3
-    if not (pictures.ndim == 4 or colour) or 0 in pictures.shape:
+def _check(images: AnyFloats, rows: Sequence[str], columns: Sequence[str]) -> None:
+    colour = images.ndim == 5 and images.shape[4] == 3
+    if not (images.ndim == 4 or colour) or 0 in images.shape:
         raise ConfigError(
-            "A grid takes pictures of shape (rows, columns, h, w) or (rows, columns, h, w, 3); got "
-            f"{pictures.shape}. Reshape them."
+            "A grid takes images of shape (rows, columns, h, w) or (rows, columns, h, w, 3); got "
+            f"{images.shape}. Reshape them."
         )
     for labels, n, name in (
-        (rows, pictures.shape[0], "rows"),
-        (columns, pictures.shape[1], "columns"),
+        (rows, images.shape[0], "rows"),
+        (columns, images.shape[1], "columns"),
     ):
         if labels and len(labels) != n:
             raise ConfigError(
@@ -86,9 +86,9 @@ def _check(pictures: AnyFloats, rows: Sequence[str], columns: Sequence[str]) -> 
             )
 
 
-def _enlarged(picture: AnyFloats, factor: int) -> Bytes:
-    """Return a picture as RGB of 8 bits, each pixel a square of ``factor``."""
-    eight = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _enlarged(image: AnyFloats, factor: int) -> Bytes:
+    """Return an image as RGB of 8 bits, each pixel a square of ``factor``."""
+    eight = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
     colour = np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
     return np.ascontiguousarray(colour.repeat(factor, axis=0).repeat(factor, axis=1))
 

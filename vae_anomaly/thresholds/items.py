@@ -36,7 +36,7 @@ class ScoredItems:
     left_out : dict of str to int
         Items that could not be scored or judged, by reason.
     masks, heat : tuple of ndarray of shape (128, 128)
-        Of pictures whose defects are outlined, and of good ones.
+        Of images whose defects are outlined, and of good ones.
     source : str
         Where the scores are from, in words.
     held_out : ndarray of shape (M,), float64, optional

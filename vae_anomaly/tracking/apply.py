@@ -241,7 +241,7 @@ def fit_probability(
     if items.labels is None:
         raise DataError(
             f"{items.source or 'The input'} has no labels, and without them no probability can be "
-            "said, only a p-value. Give --labels COLUMN, or sort pictures into good, scratch, ..."
+            "said, only a p-value. Give --labels COLUMN, or sort images into good, scratch, ..."
         )
     fitted = calibrate_probability(items.scores, items.labels, method, items.groups)
     return bind(fitted if base_rate is None else fitted.at_base_rate(base_rate), model)

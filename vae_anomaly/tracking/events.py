@@ -244,7 +244,7 @@ def registered_name(model: str) -> str:
     match = re.fullmatch(r"models:/(?P<name>[^/@:]+)([@/][\w-]+)?", model)
     if match:
         return match["name"]
-    if "/" in model or (Path(model) / "detector.json").is_file():  # pictures may be named so, too
+    if "/" in model or (Path(model) / "detector.json").is_file():  # images may be named so, too
         raise ConfigError(
             f"{model!r} is a folder; verdicts and the history of thresholds are kept with a "
             "registered model. Train with --name NAME, then give NAME or models:/NAME@champion."

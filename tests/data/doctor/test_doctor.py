@@ -47,9 +47,9 @@ def payments() -> pd.DataFrame:
     return simulate_transactions(3000, 6).drop(columns="fraud_pattern")
 
 
-def test_a_sound_set_of_pictures_is_only_small(tiles: Path) -> None:
+def test_a_sound_set_of_images_is_only_small(tiles: Path) -> None:
     report = check_images(tiles)
-    assert report.codes() == {"few_pictures"}
+    assert report.codes() == {"few_images"}
     assert report.summary["by_kind"] == {"test/crack": 12, "test/good": 12, "train/good": 30}
     assert not report.has_errors
 
@@ -60,9 +60,9 @@ def test_the_generated_surfaces_are_sound(tmp_path: Path) -> None:
     assert {found.severity for found in report.findings} == {"info"}
 
 
-def test_damaged_pictures_are_named_with_their_code(tiles: Path) -> None:
+def test_damaged_images_are_named_with_their_code(tiles: Path) -> None:
     (tiles / "train/good/0.png").write_bytes(b"")
-    (tiles / "train/good/1.png").write_bytes(b"text, not a picture")
+    (tiles / "train/good/1.png").write_bytes(b"text, not an image")
     whole = (tiles / "train/good/2.png").read_bytes()
     (tiles / "train/good/2.png").write_bytes(whole[: len(whole) // 2])
     report = check_images(tiles)
@@ -76,7 +76,7 @@ def test_damaged_pictures_are_named_with_their_code(tiles: Path) -> None:
     assert report.summary["readable"] == 51
 
 
-def test_pictures_that_repeat_are_found_across_formats_and_splits(tiles: Path) -> None:
+def test_images_that_repeat_are_found_across_formats_and_splits(tiles: Path) -> None:
     save(tiles / "test/good/copy.bmp", noise(3))
     found = only(check_images(tiles), "exact_duplicates")
     assert found.items == ("test/good/copy.bmp = train/good/3.png",)
@@ -96,7 +96,7 @@ def test_the_same_piece_under_other_light_is_a_near_duplicate(tiles: Path) -> No
     [
         ("format", "file format: AUROC 1.000, mostly PNG and JPEG"),
         ("light", "mean brightness: AUROC 1.000"),
-        ("size", "picture size: AUROC 1.000, mostly 64 x 64 and 80 x 80"),
+        ("size", "image size: AUROC 1.000, mostly 64 x 64 and 80 x 80"),
         ("camera", "mean brightness: AUROC 1.000"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_shortcut_to_the_label_is_told(tiles: Path, name: str, message: str) -
             save(tiles / "test/good" / f"{i}.png", noise(100 + i, level=140))
     sets = "training and good test" if name == "camera" else "good and defective"
     found = [f for f in check_images(tiles).findings if f.code == "shortcut"]
-    (wanted,) = [f for f in found if f"{sets} pictures apart: a model could cheat" in f.message]
+    (wanted,) = [f for f in found if f"{sets} images apart: a model could cheat" in f.message]
     assert any(item.startswith(message) for item in wanted.items)
 
 
@@ -140,18 +140,18 @@ def test_masks_that_cannot_serve_are_told(tiles: Path) -> None:
     )
 
 
-def test_defects_among_training_pictures_and_other_files_are_told(tiles: Path) -> None:
+def test_defects_among_training_images_and_other_files_are_told(tiles: Path) -> None:
     save(tiles / "train/crack/0.png", noise(500))
     (tiles / "notes.txt").write_text("x")
     report = check_images(tiles)
     assert only(report, "defects_in_training").items == ("train/crack/0.png",)
-    assert only(report, "not_pictures").items == ("notes.txt",)
+    assert only(report, "not_images").items == ("notes.txt",)
 
 
-def test_three_pictures_are_an_error(tmp_path: Path) -> None:
+def test_three_images_are_an_error(tmp_path: Path) -> None:
     for i in range(3):
         save(tmp_path / f"{i}.png", noise(i))
-    assert only(check_images(tmp_path), "few_pictures").severity == "error"
+    assert only(check_images(tmp_path), "few_images").severity == "error"
 
 
 def test_a_sound_table_has_nothing_but_information(payments: pd.DataFrame) -> None:
@@ -245,7 +245,7 @@ def test_files_are_checked_one_by_one(payments: pd.DataFrame, tmp_path: Path) ->
     assert only(report, "differing_columns").items == ("2.parquet: amount",)
 
 
-def test_check_path_tells_pictures_from_tables(tiles: Path, payments: pd.DataFrame) -> None:
+def test_check_path_tells_images_from_tables(tiles: Path, payments: pd.DataFrame) -> None:
     assert check_path(tiles).kind == "images"
     assert check_path(tiles / "train/good/0.png").kind == "images"
     (tiles / "list.csv").write_text("path,kind\ntrain/good/0.png,good\n")
@@ -256,7 +256,7 @@ def test_check_path_tells_pictures_from_tables(tiles: Path, payments: pd.DataFra
 
 
 def test_check_path_refuses_what_holds_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="neither pictures nor tables"):
+    with pytest.raises(DataError, match="neither images nor tables"):
         check_path(tmp_path)
     with pytest.raises(DataError, match="is not a file"):
         check_path(tmp_path / "absent.csv")
@@ -288,4 +288,4 @@ def test_only_the_first_items_are_kept_but_all_are_counted(tiles: Path) -> None:
 def test_progress_is_told(tiles: Path) -> None:
     told: list[tuple[str, int, int]] = []
     check_path(tiles, progress=lambda *step: told.append(step))
-    assert told[-1] == ("check pictures", 54, 54)
+    assert told[-1] == ("check images", 54, 54)

@@ -1,4 +1,4 @@
-"""What a stranger's folder of pictures may hide, and what the check says about it."""
+"""What a stranger's folder of images may hide, and what the check says about it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SIDE = 80
 def part(seed: int, shift: int = 0) -> Pixels:
     """Return an L-shaped part on a bright ground with grain of its own."""
     rng = np.random.default_rng(seed)
-    picture = np.full((SIDE, SIDE), 0.8)
-    picture[16:64, 20:32] = picture[52:64, 20:60] = 0.35
-    picture += 0.1 * ndimage.gaussian_filter(rng.normal(size=picture.shape), 1.0)
-    moved = np.roll(picture, tuple(rng.integers(-shift, shift + 1, 2)), (0, 1))
+    image = np.full((SIDE, SIDE), 0.8)
+    image[16:64, 20:32] = image[52:64, 20:60] = 0.35
+    image += 0.1 * ndimage.gaussian_filter(rng.normal(size=image.shape), 1.0)
+    moved = np.roll(image, tuple(rng.integers(-shift, shift + 1, 2)), (0, 1))
     return np.clip(moved * 255, 0, 255).astype(np.uint8)
 
 
@@ -76,7 +76,7 @@ def test_clean_parts_that_lie_in_the_same_place_are_no_copies(tmp_path: Path) ->
     assert not codes & {"near_duplicates", "repeated_pieces"}
 
 
-def test_a_defective_picture_that_is_also_a_training_picture_is_told(parts: Path) -> None:
+def test_a_defective_image_that_is_also_a_training_image_is_told(parts: Path) -> None:
     save(parts / "test/scratch/same.png", part(3))
     save(parts / "test/scratch/near.jpg", part(4), quality=70)
     report = check_images(parts)
@@ -106,7 +106,7 @@ def test_part_numbers_in_names_are_suggested_as_groups_and_may_not_cross(tmp_pat
     for p in range(27, 33):
         save(tmp_path / f"test/good/part_{p:04d}_cam3.png", part(10 * p + 3))
     report = check_images(tmp_path)
-    assert "60 training pictures share theirs" in only(report, "groups_in_names").message
+    assert "60 training images share theirs" in only(report, "groups_in_names").message
     assert "--groups" in only(report, "groups_in_names").remedy
     assert only(report, "groups_cross_split").items == ("part 0027", "part 0028", "part 0029")
     assert report.groups["train/good/part_0007_cam2.png"] == "part 0007"
@@ -145,7 +145,7 @@ def test_transparency_and_bits_are_told(parts: Path) -> None:
     assert "1 16-bit grey" in only(report, "mixed_modes").message
 
 
-def test_defects_hidden_among_good_pictures_are_named_with_the_place(parts: Path) -> None:
+def test_defects_hidden_among_good_images_are_named_with_the_place(parts: Path) -> None:
     for i in range(2):
         bad = part(300 + i)
         bad[10:18, 60:70] = 60

@@ -59,7 +59,7 @@ def test_parts_on_both_sides_of_the_split_are_named():
     found = codes(
         groups_in_names([*views("train", range(12)), *views("test", range(10, 16), (3,))])
     )
-    assert "24 training pictures share theirs with another; 12 groups" in (
+    assert "24 training images share theirs with another; 12 groups" in (
         found["groups_in_names"].message
     )
     assert found["groups_cross_split"].items == ("sn 010", "sn 011")

@@ -33,7 +33,7 @@ def test_images_taken_alike_have_no_shortcut():
 )
 def test_what_alone_tells_good_from_defective_is_named_with_figures(known, told):
     found = codes(shortcuts([*looks_of("good"), *looks_of("crack", **known)]))["shortcut"]
-    assert "good and defective pictures apart" in found.message
+    assert "good and defective images apart" in found.message
     assert any(item.startswith(told) for item in found.items), found.items
 
 

@@ -20,8 +20,8 @@ from vae_anomaly.errors import ConfigError, ImageError
 SHAPE = (48, 40)
 
 
-def picture(dtype: type = np.uint8, channels: int | None = None) -> npt.NDArray[np.generic]:
-    """Return a smooth picture with a bright corner, so that turns can be told apart."""
+def smooth_surface(dtype: type = np.uint8, channels: int | None = None) -> npt.NDArray[np.generic]:
+    """Return a smooth image with a bright corner, so that turns can be told apart."""
     top = np.iinfo(dtype).max
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     grey = (rows / SHAPE[0] * 0.4 + columns / SHAPE[1] * 0.2 + (rows + columns < 12) * 0.4) * top
@@ -49,7 +49,7 @@ def code_of(data: bytes | Path, limits: ImageLimits | None = None) -> str:
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("channels", [None, 3])
 def test_pixels_come_back_as_they_were(form: str, channels: int | None) -> None:
-    array = picture(channels=channels)
+    array = smooth_surface(channels=channels)
     decoded = decode_image(as_bytes(array, form, **({"lossless": True} if form == "WEBP" else {})))
     if form == "WEBP" and channels is None:
         decoded = decoded[..., 0]  # WebP knows no grey
@@ -58,31 +58,31 @@ def test_pixels_come_back_as_they_were(form: str, channels: int | None) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_sixteen_bits_of_grey_are_kept(form: str) -> None:
-    array = picture(np.uint16)
+    array = smooth_surface(np.uint16)
     decoded = decode_image(as_bytes(array, form))
     assert decoded.dtype == np.uint16
     np.testing.assert_array_equal(decoded, array)
 
 
 def test_big_endian_sixteen_bits_are_kept() -> None:
-    array = picture(np.uint16)
+    array = smooth_surface(np.uint16)
     image = Image.frombytes("I;16B", SHAPE[::-1], array.astype(">u2").tobytes())
     np.testing.assert_array_equal(decode_image(encoded(image, "TIFF")), array)
 
 
 def test_thirty_two_bit_pixels_are_sixteen_bits() -> None:
-    array = picture(np.uint16)
+    array = smooth_surface(np.uint16)
     np.testing.assert_array_equal(decode_image(as_bytes(array.astype(np.int32), "TIFF")), array)
 
 
 def test_floating_point_pixels_are_spread_over_sixteen_bits() -> None:
-    unit = picture(np.uint16).astype(np.float32) / 65535
+    unit = smooth_surface(np.uint16).astype(np.float32) / 65535
     np.testing.assert_allclose(decode_image(as_bytes(unit, "TIFF")), unit * 65535, atol=0.51)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1e6])
 def test_floating_point_pixels_of_unknown_scale_are_refused(value: float) -> None:
-    array = picture().astype(np.float32)
+    array = smooth_surface().astype(np.float32)
     array[3, 3] = value
     assert code_of(as_bytes(array, "TIFF")) == "values"
 
@@ -102,7 +102,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_becomes_grey_or_colour(mode: str) -> None:
-    colour = Image.fromarray(picture(channels=3))
+    colour = Image.fromarray(smooth_surface(channels=3))
     image = Image.new("LAB", colour.size, 128) if mode == "LAB" else colour.convert(mode)
     form = "TIFF" if mode in {"CMYK", "YCbCr", "LAB"} else "PNG"
     decoded = decode_image(encoded(image, form))
@@ -112,9 +112,9 @@ def test_every_mode_becomes_grey_or_colour(mode: str) -> None:
 
 
 def test_cmyk_jpeg_looks_like_its_colours() -> None:
-    colour = Image.fromarray(picture(channels=3))
+    colour = Image.fromarray(smooth_surface(channels=3))
     decoded = decode_image(encoded(colour.convert("CMYK"), "JPEG", quality=95))
-    assert np.abs(decoded.astype(int) - picture(channels=3).astype(int)).mean() < 6
+    assert np.abs(decoded.astype(int) - smooth_surface(channels=3).astype(int)).mean() < 6
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
@@ -132,8 +132,8 @@ def test_half_transparent_black_is_grey() -> None:
 
 
 def test_a_palette_of_greys_is_grey() -> None:
-    decoded = decode_image(encoded(Image.fromarray(picture()).convert("P"), "PNG"))
-    np.testing.assert_array_equal(decoded, picture())
+    decoded = decode_image(encoded(Image.fromarray(smooth_surface()).convert("P"), "PNG"))
+    np.testing.assert_array_equal(decoded, smooth_surface())
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -143,22 +143,22 @@ def test_exif_orientation_is_undone(form: str, orientation: int) -> None:
 
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = Image.fromarray(picture(channels=3))
+    image = Image.fromarray(smooth_surface(channels=3))
     data = encoded(image, form, exif=exif)
     with Image.open(io.BytesIO(data)) as opened:
         expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     np.testing.assert_array_equal(decode_image(data), expected)
 
 
-def test_sixteen_bit_pictures_are_turned_upright_too() -> None:
+def test_sixteen_bit_images_are_turned_upright_too() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    decoded = decode_image(as_bytes(picture(np.uint16), "PNG", exif=exif))
-    np.testing.assert_array_equal(decoded, np.rot90(picture(np.uint16), -1))
+    decoded = decode_image(as_bytes(smooth_surface(np.uint16), "PNG", exif=exif))
+    np.testing.assert_array_equal(decoded, np.rot90(smooth_surface(np.uint16), -1))
 
 
 def test_damaged_exif_does_not_make_the_pixels_bad() -> None:
-    data = as_bytes(picture(channels=3), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    data = as_bytes(smooth_surface(channels=3), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode_image(data).shape == (*SHAPE, 3)
 
 
@@ -194,7 +194,7 @@ def test_a_file_cut_at_half_is_called_truncated(form: str) -> None:
     ],
     ids=["empty", "text", "zeros", "noise", "gif", "png header", "jpeg header"],
 )
-def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, code: str) -> None:
+def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes, code: str) -> None:
     assert code_of(data) == code
     path = tmp_path / "x.png"
     path.write_bytes(data)
@@ -210,19 +210,19 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path, name: str) -> None:
 
 def test_the_name_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "really_a_jpeg.png"
-    path.write_bytes(as_bytes(picture(), "JPEG"))
+    path.write_bytes(as_bytes(smooth_surface(), "JPEG"))
     assert decode_image(path).shape == SHAPE
     assert probe_image(path).format == "JPEG"
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
 def test_animations_and_stacks_are_refused_unless_allowed(form: str) -> None:
-    first, second = Image.fromarray(picture(channels=3)), Image.new("RGB", SHAPE[::-1])
+    first, second = Image.fromarray(smooth_surface(channels=3)), Image.new("RGB", SHAPE[::-1])
     options = {"lossless": True} if form == "WEBP" else {}
     data = encoded(first, form, save_all=True, append_images=[second], **options)
     assert code_of(data) == "frames"
     decoded = decode_image(data, limits=ImageLimits(max_frames=2))
-    np.testing.assert_array_equal(decoded, picture(channels=3))
+    np.testing.assert_array_equal(decoded, smooth_surface(channels=3))
 
 
 def bomb(side: int) -> bytes:
@@ -251,7 +251,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
 
 
 def test_limits_on_pixels_and_bytes_hold() -> None:
-    data = as_bytes(picture())
+    data = as_bytes(smooth_surface())
     pixels = SHAPE[0] * SHAPE[1]
     decode_image(data, limits=ImageLimits(max_pixels=pixels, max_bytes=len(data)))
     assert code_of(data, ImageLimits(max_pixels=pixels - 1)) == "too_large"

@@ -56,7 +56,7 @@ def test_other_files_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert [path.name for path in scan_images(tmp_path).skipped] == ["movie.gif", "notes.txt"]
     with caplog.at_level(logging.WARNING):
         list_images(tmp_path)
-    assert "2 files are no pictures by name: movie.gif, notes.txt" in caplog.text
+    assert "2 files are no images by name: movie.gif, notes.txt" in caplog.text
 
 
 def test_the_mvtec_layout_gives_kinds_splits_and_masks(mvtec: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_folder_cannot_link_to_what_is_outside(tmp_path: Path, target: str) ->
         list_images(tmp_path / "root")
 
 
-def test_links_within_the_folder_are_pictures(tmp_path: Path) -> None:
+def test_links_within_the_folder_are_images(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "a" / "1.png")
     assert [item.id for item in list_images(tmp_path)] == ["a/1.png", "b.png"]
@@ -162,12 +162,12 @@ def test_a_list_of_paths_keeps_its_order(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         list_images(tmp_path)
     touch(tmp_path, "notes.txt", "a.png", "m/other.csv")
     with pytest.raises(DataError, match="does not exist"):
         list_images(tmp_path / "absent")
-    with pytest.raises(DataError, match=r"1 of 2 pictures do not exist.*absent\.png"):
+    with pytest.raises(DataError, match=r"1 of 2 images do not exist.*absent\.png"):
         list_images([tmp_path / "a.png", tmp_path / "absent.png"])
     with pytest.raises(DataError, match=r"names 'a\.png' twice"):
         list_images([tmp_path / "a.png", tmp_path / "a.png"])
@@ -181,7 +181,7 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("file,kind\na.png,good\n", "no column 'path'"),
-        ("path,kind\n", "lists no pictures"),
+        ("path,kind\n", "lists no images"),
         ("path,kind\na.png,good\n,good\n", "row 2: the path is empty"),
         ("path\na.png\na.png\n", "twice"),
         ("path,is_anomaly\na.png,maybe\n", "row 1: is_anomaly is 'maybe'"),

@@ -73,7 +73,7 @@ def test_one_axis_may_shrink_while_the_other_grows() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 5), (64, 64), (200, 3)])
 @pytest.mark.parametrize("value", [0, 255])
-def test_a_flat_picture_stays_flat(size: tuple[int, int], value: int) -> None:
+def test_a_flat_image_stays_flat(size: tuple[int, int], value: int) -> None:
     flat = np.full((31, 47), value, dtype=np.uint8)
     np.testing.assert_allclose(resize_image(flat, size), value / 255, atol=1e-6)
 

@@ -34,7 +34,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     assert not set(first.values()) & set(other.values())
 
 
-def test_more_pictures_leave_the_others_as_they_are(surfaces: list[Surface]) -> None:
+def test_more_images_leave_the_others_as_they_are(surfaces: list[Surface]) -> None:
     fewer = {
         (s.kind, s.split, s.name): s for s in render_surfaces(3, 1, 3, size=SIZE, random_state=1)
     }
@@ -45,7 +45,7 @@ def test_more_pictures_leave_the_others_as_they_are(surfaces: list[Surface]) -> 
     assert not fewer
 
 
-def test_no_two_pictures_are_alike(surfaces: list[Surface]) -> None:
+def test_no_two_images_are_alike(surfaces: list[Surface]) -> None:
     assert len({surface.pixels.tobytes() for surface in surfaces}) == len(surfaces)
 
 
@@ -65,7 +65,7 @@ def test_only_flaws_have_a_mask_and_every_mask_is_small_and_not_empty(
             assert 4 <= surface.mask.sum() < 0.2 * SIZE * SIZE
 
 
-def test_no_picture_is_over_or_underexposed(surfaces: list[Surface]) -> None:
+def test_no_image_is_over_or_underexposed(surfaces: list[Surface]) -> None:
     for surface in surfaces:
         assert (surface.pixels == 255).mean() < 0.01
         assert 60 < surface.pixels.mean() < 190
@@ -73,7 +73,7 @@ def test_no_picture_is_over_or_underexposed(surfaces: list[Surface]) -> None:
 
 @pytest.mark.parametrize("kind", ["scratch", "hole", "stain"])
 @pytest.mark.parametrize("coloured", [False, True], ids=["plate", "cloth"])
-def test_a_flaw_changes_the_picture_where_its_mask_is(kind: str, coloured: bool) -> None:
+def test_a_flaw_changes_the_image_where_its_mask_is(kind: str, coloured: bool) -> None:
     from vae_anomaly.data.synthetic.materials import render_cloth, render_plate
     from vae_anomaly.data.synthetic.surfaces import add_flaw
 
@@ -89,9 +89,9 @@ def test_a_flaw_changes_the_picture_where_its_mask_is(kind: str, coloured: bool)
 
 
 def test_brightness_does_not_tell_the_label() -> None:
-    pictures = list(render_surfaces(0, 30, 30, size=64, colour_share=0, random_state=2))
+    images = list(render_surfaces(0, 30, 30, size=64, colour_share=0, random_state=2))
     means = {
-        kind: [s.pixels.mean() for s in pictures if (s.kind == "good") == kind]
+        kind: [s.pixels.mean() for s in images if (s.kind == "good") == kind]
         for kind in (True, False)
     }
     wins = np.mean(np.array(means[True])[:, None] > np.array(means[False]))

@@ -279,7 +279,7 @@ def test_a_folder_with_defects_trains_on_its_good_images_only(good, tmp_path):
         for i, image in enumerate(images):
             Image.fromarray(image).save(tmp_path / "train" / kind / f"{i}.png")
     detector = ImageVAEDetector(image_size=SIZE, preset="fast", random_state=0).fit(tmp_path)
-    assert detector.fingerprint_["pictures"] == 10
+    assert detector.fingerprint_["images"] == 10
 
 
 def test_groups_widen_the_calibration_of_repeated_parts():
@@ -340,7 +340,7 @@ def test_groups_of_another_length_are_refused(good):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         ImageVAEDetector(image_size=SIZE).fit(tmp_path)
 
 

@@ -26,13 +26,13 @@ def curved(n: int, n_features: int = 20, n_factors: int = 4, seed: int = 0) -> t
 
 
 def spots(n: int, side: int = 16) -> torch.Tensor:
-    """Standardised pictures of a bright spot that moves, on noise."""
+    """Standardised images of a bright spot that moves, on noise."""
     rng = np.random.default_rng(1)
     y, x = np.mgrid[:side, :side] / side
     cx, cy = rng.uniform(0.25, 0.75, (2, n, 1, 1))
-    pictures = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.03)
-    pictures += 0.05 * rng.normal(size=pictures.shape)
-    return torch.from_numpy((pictures - pictures.mean()) / pictures.std()).float()[:, None]
+    images = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.03)
+    images += 0.05 * rng.normal(size=images.shape)
+    return torch.from_numpy((images - images.mean()) / images.std()).float()[:, None]
 
 
 def spectral(n: int, eigenvalues: tuple[float, ...]) -> torch.Tensor:
@@ -63,11 +63,11 @@ def test_error_rises_from_the_autoencoder_over_beta_to_predicting_the_mean(swept
     assert swept.rmse_mean == pytest.approx(1.0, abs=0.03)
 
 
-def test_error_rises_with_beta_for_pictures_and_convolutions_too():
-    pictures = spots(360)
+def test_error_rises_with_beta_for_images_and_convolutions_too():
+    images = spots(360)
     settings = SweepSettings(channels=(8, 16), max_steps=120, batch_size=32)
     grid = SweepGrid(betas=(0.5, 1, 4), latent_dims=(8,))
-    report = sweep(pictures[:300], pictures[300:], grid, settings)
+    report = sweep(images[:300], images[300:], grid, settings)
     line = [*errors_of(report, 8), report.rmse_mean]
     assert min(np.diff(line)) > 0.002, line
     assert report.out_of_order == ()

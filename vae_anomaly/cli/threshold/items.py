@@ -43,7 +43,7 @@ items_options = bundle(
     ItemOptions,
     state_option,
     click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."),
-    click.option("--input", "input_", metavar="PATH", help="Pictures or tables, scored first."),
+    click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first."),
     labels_option(),
     groups_option(),
     click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),

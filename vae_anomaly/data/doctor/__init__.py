@@ -36,7 +36,7 @@ def check_path(
     kind: Literal["images", "table"] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Check a folder of pictures, a manifest, or tables, whichever the path holds.
+    """Check a folder of images, a manifest, or tables, whichever the path holds.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def check_path(
     Raises
     ------
     DataError
-        If the path does not exist or holds neither pictures nor tables.
+        If the path does not exist or holds neither images nor tables.
     """
     kind = kind or _kind_of(Path(path))
     if kind == "images":
@@ -63,7 +63,7 @@ def check_path(
 
 
 def _kind_of(path: Path) -> Literal["images", "table"]:
-    """Tell pictures from tables by what there is more of."""
+    """Tell images from tables by what there is more of."""
     if path.is_dir():
         return _kind_of_folder(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -75,18 +75,18 @@ def _kind_of(path: Path) -> Literal["images", "table"]:
 
 def _kind_of_folder(folder: Path) -> Literal["images", "table"]:
     suffixes = [file.suffix.lower() for file in folder.rglob("*") if file.is_file()]
-    pictures = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
+    images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
     tables = sum(suffix in TABLE_SUFFIXES[:-1] for suffix in suffixes)
-    if pictures == tables == 0:
+    if images == tables == 0:
         raise DataError(
-            f"{folder} holds neither pictures nor tables. "
+            f"{folder} holds neither images nor tables. "
             "Give a folder with JPEG, PNG, TIFF, BMP or WebP, parquet or CSV files."
         )
-    return "images" if pictures >= tables else "table"
+    return "images" if images >= tables else "table"
 
 
 def _is_manifest(path: Path) -> bool:
-    """Tell a manifest of pictures by its column "path" with picture names."""
+    """Tell a manifest of images by its column "path" with image names."""
     try:
         head = next(iter(iter_batches(path, 100)))
     except DataError:

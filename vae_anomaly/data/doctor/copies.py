@@ -1,9 +1,9 @@
-"""Pictures that are there twice: equal pixel by pixel, or nearly, as after saving them again.
+"""Images that are there twice: equal pixel by pixel, or nearly, as after saving them again.
 
 Near copies are found by the correlation of what distinguishes 48-pixel thumbnails from the mean
-picture after a high-pass, each place in units of what usually varies there: re-encoding, resizing
+image after a high-pass, each place in units of what usually varies there: re-encoding, resizing
 and other light leave it close to 1, while two parts that lie in the same place share their edges
-only, which count little. All pairs are compared by matrix products, 5,000 pictures in seconds.
+only, which count little. All pairs are compared by matrix products, 5,000 images in seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROWS: Final = 512
 
 
 def exact_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report pictures with the same pixels, worst where they cross from training to test."""
+    """Report images with the same pixels, worst where they cross from training to test."""
     by_digest: dict[str, list[Look]] = {}
     for look in good:
         by_digest.setdefault(look.digest, []).append(look)
@@ -39,7 +39,7 @@ def exact_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING,
             "exact_duplicates",
-            f"Pictures that repeat another exactly: {sum(map(len, same)) - len(same)}; in training "
+            f"Images that repeat another exactly: {sum(map(len, same)) - len(same)}; in training "
             f"and in test at once: {len(crossing)}.",
             "Delete the copies: they make figures look better than they are.",
             [" = ".join(look.item.id for look in looks) for looks in crossing or same],
@@ -48,20 +48,20 @@ def exact_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
 
 
 def _contradictions(same: Sequence[Sequence[Look]]) -> Iterator[Finding]:
-    """Report pictures that are called good in one place and defective in another."""
+    """Report images that are called good in one place and defective in another."""
     both = [looks for looks in same if len({look.item.is_anomaly for look in looks} - {None}) > 1]
     if both:
         yield finding(
             Severity.WARNING,
             "contradicting_labels",
-            f"Pictures that are called good in one place and defective in another: {len(both)}.",
+            f"Images that are called good in one place and defective in another: {len(both)}.",
             "Look at them, keep one copy, and put it where it belongs.",
             [" = ".join(look.item.id for look in looks) for looks in both],
         )
 
 
 def near_duplicates(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report test pictures that show the same piece as a training picture."""
+    """Report test images that show the same piece as a training image."""
     train = [look for look in good if look.item.split == "train" and look.is_training]
     for anomalous, name in ((False, "Good"), (True, "Defective")):
         test = [
@@ -88,20 +88,20 @@ def _leaks(train: Sequence[Look], test: Sequence[Look], name: str) -> Iterator[F
     yield finding(
         Severity.WARNING if len(pairs) > LEAK_SHARE * len(test) or not good else Severity.INFO,
         "near_duplicates",
-        f"{name} test pictures that show nearly what a training picture shows: {len(pairs)} of "
+        f"{name} test images that show nearly what a training image shows: {len(pairs)} of "
         f"{len(test)} (correlation of details above {NEAR_CORRELATION:g}), as a copy does that "
         "was saved again, resized or taken under other light.",
         "Delete copies. Split by part, lot or day, so that no piece is on both sides; give "
         "--groups to training."
         if good
-        else "Look at the pairs: the training picture hides a defect, or the label is wrong. "
+        else "Look at the pairs: the training image hides a defect, or the label is wrong. "
         "Else split by part, so that no piece is on both sides.",
         pairs,
     )
 
 
 def repeated_pieces(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report training pictures that show each other's piece, where no group says so."""
+    """Report training images that show each other's piece, where no group says so."""
     train = [look for look in good if look.is_training]
     if len(train) < 8 or any(look.item.group for look in train):
         return
@@ -114,17 +114,17 @@ def repeated_pieces(good: Sequence[Look]) -> Iterator[Finding]:
     yield finding(
         Severity.WARNING,
         "repeated_pieces",
-        f"Training pictures that show nearly what another one shows: {several} of {len(train)}; "
+        f"Training images that show nearly what another one shows: {several} of {len(train)}; "
         f"they show at most {len(sizes)} different pieces.",
-        "Name the piece of each picture with --groups (vae-anomaly data check DIR --groups-out "
-        "FILE writes what was found): else its twins vouch for a held-out picture, and more good "
+        "Name the piece of each image with --groups (vae-anomaly data check DIR --groups-out "
+        "FILE writes what was found): else its twins vouch for a held-out image, and more good "
         "pieces are flagged than stated.",
         [_named([train[i] for i in np.flatnonzero(pieces == k)]) for k in largest if sizes[k] > 1],
     )
 
 
 def piece_groups(good: Sequence[Look]) -> dict[str, str]:
-    """Return a group for each training picture: near copies of near copies share one."""
+    """Return a group for each training image: near copies of near copies share one."""
     train = [look for look in good if look.is_training]
     return {
         look.item.id: f"piece {piece}" for look, piece in zip(train, _pieces(train), strict=True)
@@ -137,7 +137,7 @@ def _named(looks: Sequence[Look]) -> str:
 
 
 def _pieces(looks: Sequence[Look]) -> Ints:
-    """Give each picture the number of its piece, (N,): near copies of near copies share one."""
+    """Give each image the number of its piece, (N,): near copies of near copies share one."""
     details = _details(looks, _Usual.of(looks))
     first, second = [], []
     for start in range(0, len(details), _ROWS):
@@ -158,7 +158,7 @@ class _Usual:
 
     @classmethod
     def of(cls, looks: Sequence[Look]) -> _Usual:
-        """Learn it from pictures."""
+        """Learn it from images."""
         small = thumbnails(looks, SIDE)
         common = small.mean(axis=0)
         spread = np.abs(_high_pass(small - common)).mean(axis=0)
@@ -175,8 +175,8 @@ def _details(looks: Sequence[Look], usual: _Usual) -> Floats32:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0))
 
 
-def _high_pass(pictures: Floats32) -> Floats32:
-    return np.asarray(pictures - ndimage.uniform_filter(pictures, (0, 7, 7), mode="nearest"))
+def _high_pass(images: Floats32) -> Floats32:
+    return np.asarray(images - ndimage.uniform_filter(images, (0, 7, 7), mode="nearest"))
 
 
 def _nearest(queries: Floats32, keys: Floats32) -> tuple[Floats32, Indices]:

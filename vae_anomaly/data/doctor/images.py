@@ -1,4 +1,4 @@
-"""Check pictures: what can be read, how many, of which kinds, and how their pixels are stored.
+"""Check images: what can be read, how many, of which kinds, and how their pixels are stored.
 
 Copies, names, shortcuts and suspects have modules of their own.
 """
@@ -36,17 +36,17 @@ FEW_GOOD, TOO_FEW_GOOD = 50, 10
 def check_images(
     source: str | Path | Sequence[str | Path], *, progress: Progress | None = None
 ) -> Report:
-    """Decode every picture of a source once and report what would spoil a detector.
+    """Decode every image of a source once and report what would spoil a detector.
 
     Parameters
     ----------
-    source : folder, manifest, picture or list of pictures
+    source : folder, manifest, image or list of images
     progress : callable, optional
 
     Returns
     -------
     Report
-        Codes: damaged, not_pictures, few_pictures, defects_in_training, mixed_sizes, mixed_modes,
+        Codes: damaged, not_images, few_images, defects_in_training, mixed_sizes, mixed_modes,
         transparency, unused_bits, lost_bits, exact_duplicates, contradicting_labels,
         near_duplicates, groups_in_names, groups_cross_split, repeated_pieces, suspects, shortcut,
         taken_apart, masks.
@@ -54,15 +54,15 @@ def check_images(
     Raises
     ------
     DataError
-        If there are no pictures.
+        If there are no images.
     """
     listing = scan_images(source)
     looks = list(look_at_all(listing.items, progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
         *_damaged(looks),
-        *_not_pictures(listing),
-        *_few_pictures(good),
+        *_not_images(listing),
+        *_few_images(good),
         *_defects_in_training(looks),
         *_mixed_sizes(good),
         *_modes(good),
@@ -74,13 +74,13 @@ def check_images(
         *shortcuts(good),
         *_masks(good),
     ]
-    name = str(source) if isinstance(source, (str, Path)) else f"{len(source)} pictures"
+    name = str(source) if isinstance(source, (str, Path)) else f"{len(source)} images"
     groups = _groups(good, {one.code for one in findings})
     return Report(name, "images", _summary(listing, good), sorted_findings(findings), groups)
 
 
 def _groups(good: Sequence[Look], codes: set[str]) -> dict[str, str]:
-    """Return what to give as groups, by names before what pictures show."""
+    """Return what to give as groups, by names before what images show."""
     if "groups_in_names" in codes:
         by_name = suggested_by_names(good)
         return dict(by_name.of) if by_name else {}
@@ -92,7 +92,7 @@ def _summary(listing: ImageListing, good: Sequence[Look]) -> dict[str, Any]:
     sizes = Counter(f"{look.shape[1]} x {look.shape[0]}" for look in good)
     return {
         "layout": listing.layout,
-        "pictures": len(listing.items),
+        "images": len(listing.items),
         "readable": len(good),
         "by_kind": _counted(f"{i.split or 'all'}/{i.kind or 'unknown'}" for i in listing.items),
         "sizes": dict(sizes.most_common(5)),
@@ -114,7 +114,7 @@ _REMEDIES: Final = {
     "empty": "Copy empty files again from where they came.",
     "truncated": "Copy truncated files again from where they came.",
     "unreadable": "Write unreadable files again, as PNG, or leave them out.",
-    "not_an_image": "Leave out what is no picture, whatever its name says.",
+    "not_an_image": "Leave out what is no image, whatever its name says.",
     "frames": "Save the page or frame that is meant as a file of its own.",
     "too_large": "Cut what is too large into tiles, or make it smaller.",
     "values": "Rescale pixel values to 0 ... 65535.",
@@ -122,7 +122,7 @@ _REMEDIES: Final = {
 
 
 def _damaged(looks: Sequence[Look]) -> Iterator[Finding]:
-    """Report pictures that cannot be decoded, by the reason."""
+    """Report images that cannot be decoded, by the reason."""
     bad = [look for look in looks if look.error is not None]
     if bad:
         by_code = Counter(look.error.code for look in bad if look.error)
@@ -130,32 +130,32 @@ def _damaged(looks: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.ERROR,
             "damaged",
-            f"Pictures that cannot be decoded: {len(bad)} of {len(looks)} ({reasons}).",
+            f"Images that cannot be decoded: {len(bad)} of {len(looks)} ({reasons}).",
             " ".join(_REMEDIES[code] for code in _REMEDIES if code in by_code)
             or "Copy them again from where they came, or leave them out.",
             [f"{look.item.id}: {look.error.code}" for look in bad if look.error],
         )
 
 
-def _not_pictures(listing: ImageListing) -> Iterator[Finding]:
+def _not_images(listing: ImageListing) -> Iterator[Finding]:
     if listing.skipped:
         yield finding(
             Severity.INFO,
-            "not_pictures",
-            f"Files that are no pictures by their name and are not read: {len(listing.skipped)}.",
+            "not_images",
+            f"Files that are no images by their name and are not read: {len(listing.skipped)}.",
             "Convert them to PNG if they are meant; else there is nothing to do.",
             [path.name for path in listing.skipped],
         )
 
 
-def _few_pictures(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report too few pictures to train and to calibrate on."""
+def _few_images(good: Sequence[Look]) -> Iterator[Finding]:
+    """Report too few images to train and to calibrate on."""
     n = sum(look.is_training for look in good)
     if n < FEW_GOOD:
         yield finding(
             Severity.ERROR if n < TOO_FEW_GOOD else Severity.WARNING,
-            "few_pictures",
-            f"Good pictures for training: {n}; false-alarm rates below 1 in {n + 1} cannot be "
+            "few_images",
+            f"Good images for training: {n}; false-alarm rates below 1 in {n + 1} cannot be "
             "measured with them.",
             f"Collect at least {FEW_GOOD}, better 200, over several shifts and lots.",
         )
@@ -167,8 +167,8 @@ def _defects_in_training(looks: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING,
             "defects_in_training",
-            f"Pictures under train that are not {_or(sorted(GOOD_NAMES))}: {len(bad)}.",
-            "Move them to test: a detector learns normal from good pictures only.",
+            f"Images under train that are not {_or(sorted(GOOD_NAMES))}: {len(bad)}.",
+            "Move them to test: a detector learns normal from good images only.",
             bad,
         )
 
@@ -190,10 +190,10 @@ def _mixed_sizes(good: Sequence[Look]) -> Iterator[Finding]:
         Severity.WARNING if stretched else Severity.INFO,
         "mixed_sizes",
         f"Different sizes: {len(sizes)}; width / height from {min(aspects):.2f} to "
-        f"{max(aspects):.2f}. Every picture is resized to one square.",
+        f"{max(aspects):.2f}. Every image is resized to one square.",
         "Crop to one aspect ratio, as stretching changes textures."
         if stretched
-        else "Nothing, if one camera took them: pictures below the model's size show less detail.",
+        else "Nothing, if one camera took them: images below the model's size show less detail.",
         other,
     )
 
@@ -216,17 +216,17 @@ def _mixed(good: Sequence[Look]) -> Iterator[Finding]:
     yield finding(
         Severity.WARNING if len(depths) > 1 else Severity.INFO,
         "mixed_modes",
-        f"Pictures are stored in several ways: {shown}.",
+        f"Images are stored in several ways: {shown}.",
         "Check that all come from one kind of camera; if not, train one model for each. "
         + ("Save all with the same number of bits: white is 255 in some and more in others. "
            if len(depths) > 1 else "")
-        + "A model sees colour where a fifth of its pictures show some, else grey.",
+        + "A model sees colour where a fifth of its images show some, else grey.",
         [look.item.id for look in good if _kind(look) != usual],
     )  # fmt: skip
 
 
 def _kind(look: Look) -> str:
-    """Name how a picture is stored as far as it matters."""
+    """Name how an image is stored as far as it matters."""
     mode = look.info.mode if look.info else ""
     if look.deep:
         return "16-bit grey"
@@ -241,7 +241,7 @@ def _transparent(good: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING if len(names) < len(good) else Severity.INFO,
             "transparency",
-            f"Pictures with a transparency channel: {len(names)} of {len(good)}. What is "
+            f"Images with a transparency channel: {len(names)} of {len(good)}. What is "
             "transparent is read as white.",
             "Save all of them without it, from the same program.",
             names,
@@ -249,7 +249,7 @@ def _transparent(good: Sequence[Look]) -> Iterator[Finding]:
 
 
 def _unused_bits(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report pictures of 16 bits that come from a camera of fewer."""
+    """Report images of 16 bits that come from a camera of fewer."""
     deep = [look for look in good if look.deep]
     peak = max((look.peak for look in deep), default=0)
     white = white_level(peak)
@@ -257,10 +257,10 @@ def _unused_bits(good: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.INFO,
             "unused_bits",
-            f"Pictures of 16 bits: {len(deep)}; the brightest pixel of all is {peak}, so that "
+            f"Images of 16 bits: {len(deep)}; the brightest pixel of all is {peak}, so that "
             f"white is taken to be {white} ({white.bit_length()} bits).",
-            "Nothing, if that is the camera. A model keeps the white of its training pictures, and "
-            "brighter pixels in later pictures count as white: train on some of each exposure.",
+            "Nothing, if that is the camera. A model keeps the white of its training images, and "
+            "brighter pixels in later images count as white: train on some of each exposure.",
         )
 
 
@@ -296,14 +296,14 @@ def _masks(good: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING,
             "masks",
-            f"Defective pictures without a usable mask: {len(faults)} of {len(defective)}.",
-            "Draw them, or leave these pictures out where localisation is measured.",
+            f"Defective images without a usable mask: {len(faults)} of {len(defective)}.",
+            "Draw them, or leave these images out where localisation is measured.",
             faults,
         )
 
 
 def _mask_fault(look: Look) -> str | None:
-    """Say what is wrong with a picture's mask; None if nothing."""
+    """Say what is wrong with an image's mask; None if nothing."""
     if look.item.mask is None:
         return "no mask"
     try:

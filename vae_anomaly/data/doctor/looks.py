@@ -1,4 +1,4 @@
-"""One look at every picture: decoded once, kept small, shared by all checks."""
+"""One look at every image: decoded once, kept small, shared by all checks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress
 
 THUMBNAIL: Final = 96
-"""Side of the grey copy that is kept of each picture, in pixels."""
+"""Side of the grey copy that is kept of each image, in pixels."""
 
-_WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole picture
+_WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole image
 _COLOURFUL: Final = 2.0 / 255.0
 
 Thumbnail = npt.NDArray[np.float16]
@@ -30,7 +30,7 @@ Thumbnail = npt.NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Look:
-    """One picture as the checks see it; `error` where it cannot be decoded.
+    """One image as the checks see it; `error` where it cannot be decoded.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Look:
     thumbnail : ndarray of shape (96, 96), float16 in [0, 1], grey
     shape : (height, width), pixels
     peak : int
-        Largest pixel value, in the picture's own unit.
+        Largest pixel value, in the image's own unit.
     deep : bool
         Whether it has more than 8 bits a pixel.
     colourful : bool
@@ -70,25 +70,25 @@ class Look:
 
     @property
     def brightness(self) -> float:
-        """Mean of the picture, in [0, 1]."""
+        """Mean of the image, in [0, 1]."""
         return 0.0 if self.thumbnail is None else float(self.thumbnail.mean(dtype=np.float64))
 
     @property
     def contrast(self) -> float:
-        """Sd of the picture's brightness, in [0, 1]."""
+        """Sd of the image's brightness, in [0, 1]."""
         return 0.0 if self.thumbnail is None else float(self.thumbnail.std(dtype=np.float64))
 
 
 def look_at_all(items: Sequence[ImageItem], tell: Progress) -> Iterator[Look]:
-    """Decode pictures, several at once, and yield a look at each in their order."""
+    """Decode images, several at once, and yield a look at each in their order."""
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
         for done, look in enumerate(pool.map(_look_at, items), start=1):
             yield look
-            tell("check pictures", done, len(items))
+            tell("check images", done, len(items))
 
 
 def on_one_scale(looks: Sequence[Look]) -> list[Look]:
-    """Return looks at pictures of 16 bits as a model sees them, by the white of all of them."""
+    """Return looks at images of 16 bits as a model sees them, by the white of all of them."""
     white = white_level(max((look.peak for look in looks if look.deep), default=0))
     gain = np.float16(FULL_SCALE / white)
     return [
@@ -111,7 +111,7 @@ def thumbnails(looks: Sequence[Look], side: int) -> Floats32:
 
 
 def _look_at(item: ImageItem) -> Look:
-    """Decode one picture and keep a small grey copy of it."""
+    """Decode one image and keep a small grey copy of it."""
     try:
         info = probe_image(item.path)
         pixels = decode_image(item.path)

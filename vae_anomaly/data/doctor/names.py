@@ -1,7 +1,7 @@
 """What file names tell of parts, lots and cameras: ``part_0012_cam1.png``, ``part_0012_cam2.png``.
 
-Names are cut into fields at separators and between letters and digits. A field that many pictures
-share while other fields differ names what several pictures show, so it makes a group.
+Names are cut into fields at separators and between letters and digits. A field that many images
+share while other fields differ names what several images show, so it makes a group.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NameGroups:
     example : str
         A field as it stands in a name, such as "part 0012".
     of : mapping of str to str
-        Group of each picture, by its id.
+        Group of each image, by its id.
     """
 
     example: str
@@ -52,12 +52,12 @@ class NameGroups:
 
     @property
     def sizes(self) -> Counter[str]:
-        """Number of pictures of each group."""
+        """Number of images of each group."""
         return Counter(self.of.values())
 
 
 def groups_in_names(looks: Sequence[Look]) -> Iterator[Finding]:
-    """Report names that say which pictures show the same part, where no group is given."""
+    """Report names that say which images show the same part, where no group is given."""
     known = [look.item for look in looks if look.item.is_anomaly is not True]
     groups = suggested_by_names(looks)
     if groups is None:
@@ -68,7 +68,7 @@ def groups_in_names(looks: Sequence[Look]) -> Iterator[Finding]:
 
 
 def suggested_by_names(looks: Sequence[Look]) -> NameGroups | None:
-    """Return the groups of good pictures by their names; None where there are some already."""
+    """Return the groups of good images by their names; None where there are some already."""
     known = [look.item for look in looks if look.item.is_anomaly is not True]
     if any(item.group for item in known):
         return None
@@ -86,16 +86,16 @@ def _suggested(found: NameGroups, training: Sequence[ImageItem]) -> Iterator[Fin
             Severity.WARNING,
             "groups_in_names",
             f"File names that seem to number parts, lots or days ({found.example}): {count} "
-            f"training pictures share theirs with another; {len(members)} groups in all.",
+            f"training images share theirs with another; {len(members)} groups in all.",
             "Train with --groups FILE, a table with the columns path, group "
-            "(vae-anomaly data check DIR --groups-out FILE writes it): pictures of one part held "
+            "(vae-anomaly data check DIR --groups-out FILE writes it): images of one part held "
             "out apart make p-values too small. If the names mean something else, leave it.",
             [f"{group}: {', '.join(ids[:3])}" for group, ids in several.items()],
         )
 
 
 def _crossing(found: NameGroups, known: Sequence[ImageItem]) -> Iterator[Finding]:
-    """Report groups of which some pictures train and others test."""
+    """Report groups of which some images train and others test."""
     splits: dict[str, set[str | None]] = defaultdict(set)
     for item in known:
         if item.id in found.of:
@@ -113,7 +113,7 @@ def _crossing(found: NameGroups, known: Sequence[ImageItem]) -> Iterator[Finding
 
 
 def name_groups(items: Sequence[ImageItem]) -> NameGroups | None:
-    """Find the field of the names that says which pictures belong together.
+    """Find the field of the names that says which images belong together.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def name_groups(items: Sequence[ImageItem]) -> NameGroups | None:
 
 
 def _fields(item: ImageItem) -> tuple[str, ...]:
-    """Cut a picture's path below its split and kind into fields."""
+    """Cut an image's path below its split and kind into fields."""
     parts = PurePosixPath(item.id).with_suffix("").parts
     parts = parts[1:] if item.split and parts[0] == item.split else parts
     parts = parts[1:] if item.kind and len(parts) > 1 and parts[0] == item.kind else parts
@@ -154,7 +154,7 @@ def _fields(item: ImageItem) -> tuple[str, ...]:
 
 
 def _groups_by(columns: Sequence[Sequence[str]], place: int) -> bool:
-    """Tell whether a field groups pictures, neither each one alone nor nearly all together."""
+    """Tell whether a field groups images, neither each one alone nor nearly all together."""
     counts = Counter(columns[place])
     n = len(columns[place])
     shared = sum(count for count in counts.values() if count > 1)

@@ -69,7 +69,7 @@ class Report:
     findings : tuple of Finding
         The worst first.
     groups : dict of str to str
-        Group of each picture, where names or pictures suggest some and none are given.
+        Group of each image, where names or images suggest some and none are given.
     """
 
     source: str

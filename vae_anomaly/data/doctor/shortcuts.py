@@ -28,7 +28,7 @@ _Measures = Mapping[str, Callable[[Look], float]]
 
 @dataclass(frozen=True)
 class _Tell:
-    """One property that separates two sets of pictures."""
+    """One property that separates two sets of images."""
 
     name: str
     auroc: float
@@ -45,10 +45,10 @@ def shortcuts(good: Sequence[Look]) -> Iterator[Finding]:
     normal = [look for look in test if not look.item.is_anomaly]
     anomalous = [look for look in test if look.item.is_anomaly]
     train = [look for look in labelled if look.item.split == "train" and not look.item.is_anomaly]
-    between = "good and defective pictures"
+    between = "good and defective images"
     yield from _cheats(list(_tells(normal or train, anomalous, _KINDS, _MEASURES)), between)
     yield from _hints(list(_tells(normal or train, anomalous, _PLACES, _TIMES)), between)
-    between = "training and good test pictures"
+    between = "training and good test images"
     yield from _cheats(list(_tells(train, normal, _KINDS, _MEASURES)), between)
 
 
@@ -92,7 +92,7 @@ def _listed(names: Sequence[str]) -> str:
 def _tells(
     first: Sequence[Look], second: Sequence[Look], kinds: _Kinds, measures: _Measures
 ) -> Iterator[_Tell]:
-    """Yield each property that separates two sets of 10 pictures or more."""
+    """Yield each property that separates two sets of 10 images or more."""
     if min(len(first), len(second)) < MIN_FOR_SHORTCUT:
         return
     labels = np.repeat([0, 1], [len(first), len(second)])
@@ -130,7 +130,7 @@ def _bytes_per_pixel(look: Look) -> float:
 
 
 def _stamp(look: Look) -> float:
-    """Return the day in a picture's name, in seconds since 1970; NaN without one."""
+    """Return the day in an image's name, in seconds since 1970; NaN without one."""
     match = _STAMP.search(PurePosixPath(look.item.id).name)
     try:
         day = datetime.strptime(re.sub(r"\D", "", match[0]), "%Y%m%d") if match else None
@@ -149,7 +149,7 @@ def _date(time_s: float) -> str:
 
 
 def _folder(look: Look) -> str:
-    """Name the folders of a picture below its split and kind; a file in none lies in "."."""
+    """Name the folders of an image below its split and kind; a file in none lies in "."."""
     parts = PurePosixPath(look.item.id).parent.parts
     known = [part for part in (look.item.split, look.item.kind) if part]
     return "/".join(part for part in parts if part not in known) or "."
@@ -164,7 +164,7 @@ _MEASURES: Final[_Measures] = {
 }
 _BY_DEFECTS: Final = {"mean brightness": 0.03, "sharpness": 0.15}  # less is what defects make
 _KINDS: Final[_Kinds] = {
-    "picture size": lambda look: f"{look.shape[1]} x {look.shape[0]}",
+    "image size": lambda look: f"{look.shape[1]} x {look.shape[0]}",
     "file format": lambda look: look.info.format if look.info else "",
     "way of storing pixels": lambda look: look.info.mode if look.info else "",
 }

@@ -1,7 +1,7 @@
-"""Training pictures that look unlike the others: a cheap look for defects among the good ones.
+"""Training images that look unlike the others: a cheap look for defects among the good ones.
 
 No label is used and nothing is trained. Each thumbnail, in units of its own contrast, is explained
-by the principal components of the other pictures; what is left is compared, place by place, with
+by the principal components of the other images; what is left is compared, place by place, with
 what is usually left there. Exposure, contrast and sharpness are compared as numbers.
 """
 
@@ -29,7 +29,7 @@ _SMOOTH: Final = 1.0
 
 
 def suspects(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report the training pictures that stand out most, with the reason."""
+    """Report the training images that stand out most, with the reason."""
     train = [look for look in good if look.is_training]
     if len(train) < MIN_FOR_SUSPECTS:
         return
@@ -40,15 +40,15 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING if len(order) > 0.02 * len(train) else Severity.INFO,
             "suspects",
-            f"Training pictures that stand out from the others: {len(order)} of {len(train)}.",
-            "Look at them: a defect among the good pictures becomes normal. Take out what is "
+            f"Training images that stand out from the others: {len(order)} of {len(train)}.",
+            "Look at them: a defect among the good images becomes normal. Take out what is "
             "defective, leave what is only rare.",
             [f"{train[i].item.id}: {reasons[i]}" for i in order[:MOST_NAMED]],
         )
 
 
 def _most_anomalous(train: Sequence[Look]) -> tuple[Floats, list[str]]:
-    """Return how far each picture stands out, in robust sd, (N,), and by what."""
+    """Return how far each image stands out, in robust sd, (N,), and by what."""
     local, places = _local(train)
     parts = {"": local}
     for name, values in {
@@ -84,11 +84,11 @@ def _robust(values: Floats) -> Floats:
 
 
 def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
-    """Return how far the most anomalous place of each picture stands out, (N,), and where it is."""
-    pictures = thumbnails(train, SIDE)
-    pictures -= pictures.mean(axis=(1, 2), keepdims=True)
-    pictures /= np.maximum(pictures.std(axis=(1, 2), keepdims=True), 1e-3)
-    rest = _unexplained(pictures.reshape(len(train), -1)).reshape(pictures.shape)
+    """Return how far the most anomalous place of each image stands out, (N,), and where it is."""
+    images = thumbnails(train, SIDE)
+    images -= images.mean(axis=(1, 2), keepdims=True)
+    images /= np.maximum(images.std(axis=(1, 2), keepdims=True), 1e-3)
+    rest = _unexplained(images.reshape(len(train), -1)).reshape(images.shape)
     energy = ndimage.gaussian_filter(rest**2, (0, _SMOOTH, _SMOOTH))
     energy /= np.median(energy, axis=0) + np.median(energy)
     peaks = energy.reshape(len(train), -1)
@@ -116,10 +116,10 @@ def _unexplained(rows: Floats32) -> Floats32:
 
 
 def _components(centred: Floats32) -> Floats32:
-    """Return the first principal components that are not made by a few pictures alone, (K, D)."""
+    """Return the first principal components that are not made by a few images alone, (K, D)."""
     k = min(_COMPONENTS, len(centred) // 4)
     values, vectors = np.linalg.eigh(centred @ centred.T)
-    shared = 1.0 / (vectors**4).sum(axis=0)  # by how many pictures each component is made
+    shared = 1.0 / (vectors**4).sum(axis=0)  # by how many images each component is made
     common = shared > _SHARED * len(centred)
     keep = [i for i in np.argsort(-values) if values[i] > 1e-3 and common[i]][:k]
     return np.asarray((vectors[:, keep] / np.sqrt(values[keep])).T @ centred, np.float32)

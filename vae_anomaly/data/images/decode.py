@@ -1,4 +1,4 @@
-"""Decode pictures safely, and load them at one size and with the channels of a model.
+"""Decode images safely, and load them at one size and with the channels of a model.
 
 `decode_image` looks at the header before it decodes anything and refuses what is too large. Every
 fault is an `ImageError` with one of these codes:
@@ -7,10 +7,10 @@ fault is an `ImageError` with one of these codes:
 missing        the file does not exist or cannot be opened
 empty          0 bytes
 not_an_image   no JPEG, PNG, TIFF, BMP or WebP, whatever the name says
-truncated      the file ends before the picture does
-unreadable     damaged, or a kind of picture that nobody here can decode
+truncated      the file ends before the image does
+unreadable     damaged, or a kind of image that nobody here can decode
 too_large      more pixels or bytes than `ImageLimits` allows
-frames         an animation or a stack: which of its pictures is meant is not known
+frames         an animation or a stack: which of its images is meant is not known
 values         pixels that are NaN, negative or above 65535: their scale is not known
 =============  ==================================================================
 """
@@ -55,7 +55,7 @@ Pixels = Bytes | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest picture that is decoded.
+    """The largest image that is decoded.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class ImageLimits:
     max_bytes : int
         Size of the file.
     max_frames : int
-        Pictures in one file. Where more than one is allowed, the first is taken.
+        Images in one file. Where more than one is allowed, the first is taken.
     """
 
     max_pixels: int = 8192 * 8192
@@ -80,7 +80,7 @@ class ImageLimits:
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the header of a picture tells, without its pixels.
+    """What the header of an image tells, without its pixels.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class ImageInfo:
     mode : str
         Pillow's name for how pixels are stored, such as "L" or "RGB".
     width, height : int
-        In pixels, before the picture is turned upright.
+        In pixels, before the image is turned upright.
     """
 
     format: str
@@ -100,7 +100,7 @@ class ImageInfo:
 
 
 def decode_image(source: str | Path | bytes, *, limits: ImageLimits | None = None) -> Pixels:
-    """Decode one picture to upright pixels, grey or RGB.
+    """Decode one image to upright pixels, grey or RGB.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def decode_image(source: str | Path | bytes, *, limits: ImageLimits | None = Non
 
 
 def probe_image(source: str | Path | bytes, *, limits: ImageLimits | None = None) -> ImageInfo:
-    """Read the header of one picture, with the checks that `decode_image` makes before decoding."""
+    """Read the header of one image, with the checks that `decode_image` makes before decoding."""
     limits = limits or ImageLimits()
     name, data = _read_bytes(source, limits)
     with _translated(name, data):
@@ -145,7 +145,7 @@ def load_image(
     *,
     limits: ImageLimits | None = None,
 ) -> Floats32:
-    """Decode one picture to the size and channels of a model: (h, w, channels), float32 in [0, 1].
+    """Decode one image to the size and channels of a model: (h, w, channels), float32 in [0, 1].
 
     Raises `ImageError` if it cannot be decoded.
     """
@@ -155,7 +155,7 @@ def load_image(
 def _read_bytes(source: str | Path | bytes, limits: ImageLimits) -> tuple[str, bytes]:
     """Return a name for messages and the content, if it is not too much."""
     if isinstance(source, bytes):
-        name, size_bytes = "the picture", len(source)
+        name, size_bytes = "the image", len(source)
     else:
         name = str(source)
         try:
@@ -205,14 +205,14 @@ def _translated(name: str, data: bytes) -> Iterator[None]:
 
 
 def _unidentified(name: str, data: bytes) -> ImageError:
-    """Tell a damaged picture from a file of another kind by its first bytes."""
+    """Tell a damaged image from a file of another kind by its first bytes."""
     if data.startswith(_SIGNATURES):
         return ImageError(
-            f"{name} begins like a picture but its header is damaged. Copy or write it again.",
+            f"{name} begins like an image but its header is damaged. Copy or write it again.",
             code="unreadable",
         )
     return ImageError(
-        f"{name} is no picture: it begins with {data[:12]!r}. Give {', '.join(FORMATS)} files.",
+        f"{name} is no image: it begins with {data[:12]!r}. Give {', '.join(FORMATS)} files.",
         code="not_an_image",
     )
 
@@ -298,7 +298,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _pixels(name: str, image: Image.Image) -> Pixels:
-    """Convert a loaded picture of any mode to grey or RGB pixels."""
+    """Convert a loaded image of any mode to grey or RGB pixels."""
     if image.mode in _DEEP_MODES:
         return _deep_grey(name, image)
     if image.mode == "LAB":
@@ -311,7 +311,7 @@ def _pixels(name: str, image: Image.Image) -> Pixels:
 
 
 def _deep_grey(name: str, image: Image.Image) -> npt.NDArray[np.uint16]:
-    """Return more than 8 bits of grey as uint16, on a scale that does not depend on the picture."""
+    """Return more than 8 bits of grey as uint16, on a scale that does not depend on the image."""
     values = np.asarray(image)
     if values.dtype.kind == "f" and np.isfinite(values).all() and values.max() <= 1.0:
         values = values * np.float64(65535)
@@ -332,7 +332,7 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Pixels:
-    """Lay a transparent picture over white, in whole numbers."""
+    """Lay a transparent image over white, in whole numbers."""
     rgba = np.asarray(image.convert("RGBA")).astype(np.uint32)
     colour, alpha = rgba[..., :3], rgba[..., 3:]
     blended = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

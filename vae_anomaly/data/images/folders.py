@@ -1,14 +1,14 @@
-"""List pictures: a flat folder, a folder of classes, the MVTec layout, a manifest, or a list.
+"""List images: a flat folder, a folder of classes, the MVTec layout, a manifest, or a list.
 
 Layouts, recognised by their folders:
 
 * ``train/good``, ``test/<kind>``, ``ground_truth/<kind>`` (MVTec): kind, split and mask are known.
 * a folder that has one named good, ok or normal in it: each folder in it is a kind.
-* anything else: pictures, in folders or not, of which nothing more is known.
+* anything else: images, in folders or not, of which nothing more is known.
 
 A manifest is a CSV or parquet file with a column ``path`` (relative to the manifest) and, as far as
 they are known, ``id, kind, is_anomaly, mask, group, split``. Further columns are kept as text: a
-detector may be told to take one of them for the product that a picture shows.
+detector may be told to take one of them for the product that an image shows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Layout = Literal["flat", "classes", "mvtec", "manifest", "list"]
 
 @dataclass(frozen=True)
 class ImageItem:
-    """One picture and what is known of it.
+    """One image and what is known of it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ImageItem:
     kind : str, optional
         "good" or the kind of defect.
     mask : Path, optional
-        A picture of the same size, not zero where the defect is.
+        An image of the same size, not zero where the defect is.
     group : str, optional
         What must not be split between training and calibration: part, lot, camera.
     split : str, optional
@@ -77,14 +77,14 @@ class ImageItem:
 
 @dataclass(frozen=True)
 class ImageListing:
-    """All pictures of a source, and what there was besides.
+    """All images of a source, and what there was besides.
 
     Parameters
     ----------
     items : tuple of ImageItem
         Sorted by id; the order of the manifest or list where there is one.
     skipped : tuple of Path
-        Files that are no pictures by their name. Hidden files are not even skipped.
+        Files that are no images by their name. Hidden files are not even skipped.
     layout : {"flat", "classes", "mvtec", "manifest", "list"}
     """
 
@@ -96,36 +96,36 @@ class ImageListing:
 def list_images(
     source: str | Path | Sequence[str | Path], *, split: str | None = None
 ) -> list[ImageItem]:
-    """List the pictures of a source, in an order that does not depend on the file system.
+    """List the images of a source, in an order that does not depend on the file system.
 
     Parameters
     ----------
-    source : folder, manifest, picture, or list of pictures
+    source : folder, manifest, image, or list of images
     split : {"train", "test"}, optional
         Only this part, where the source has parts; a source without parts is listed wholly.
 
     Returns
     -------
     list of ImageItem
-        Files that are no pictures by their name are left out and logged as a warning.
+        Files that are no images by their name are left out and logged as a warning.
 
     Raises
     ------
     DataError
-        If there is no picture, a file does not exist, or a path leads out of the source.
+        If there is no image, a file does not exist, or a path leads out of the source.
     """
     listing = scan_images(source)
     if listing.skipped:
         names = ", ".join(path.name for path in listing.skipped[:5])
-        logger.warning("%d files are no pictures by name: %s", len(listing.skipped), names)
+        logger.warning("%d files are no images by name: %s", len(listing.skipped), names)
     items = [item for item in listing.items if split is None or item.split in {None, split}]
     if not items:
-        raise DataError(f"{source} has no pictures in {split!r}. Check its folders or manifest.")
+        raise DataError(f"{source} has no images in {split!r}. Check its folders or manifest.")
     return items
 
 
 def condition_of(item: ImageItem, where: str) -> str | None:
-    """Return what a picture shows, for a conditional model; None where it is not told.
+    """Return what an image shows, for a conditional model; None where it is not told.
 
     ``where`` is "folder", for the name of the folder that it lies in, or a column of the manifest.
 
@@ -140,7 +140,7 @@ def condition_of(item: ImageItem, where: str) -> str | None:
 
 
 def scan_images(source: str | Path | Sequence[str | Path]) -> ImageListing:
-    """List the pictures of a source together with the files that are none; see `list_images`."""
+    """List the images of a source together with the files that are none; see `list_images`."""
     if not isinstance(source, (str, Path)):
         return _list_paths([Path(path) for path in source])
     path = _checked_path(source)
@@ -156,16 +156,16 @@ def scan_images(source: str | Path | Sequence[str | Path]) -> ImageListing:
 def _scan_folder(root: Path) -> ImageListing:
     """List a folder by its layout."""
     files = list(_walk(root))
-    pictures = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     skipped = tuple(file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES)
     layout = _layout_of(root)
     if layout == "mvtec":
-        items = _mvtec_items(root, pictures)
+        items = _mvtec_items(root, images)
     else:
-        items = [_plain_item(root, file, layout) for file in pictures]
+        items = [_plain_item(root, file, layout) for file in images]
     if not items:
         raise DataError(
-            f"{root} holds no pictures{_other_files(skipped)}. "
+            f"{root} holds no images{_other_files(skipped)}. "
             f"Put {', '.join(sorted(IMAGE_SUFFIXES))} files there, or name another folder."
         )
     return ImageListing(tuple(sorted(items, key=lambda item: item.id)), skipped, layout)
@@ -219,7 +219,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _plain_item(root: Path, file: Path, layout: Layout) -> ImageItem:
-    """Describe a picture of a folder without train and test; its first folder may be its kind."""
+    """Describe an image of a folder without train and test; its first folder may be its kind."""
     parts = file.relative_to(root).parts
     identifier = PurePosixPath(*parts).as_posix()
     if layout != "classes" or len(parts) < 2:
@@ -238,11 +238,11 @@ def _of_kind(item: ImageItem, kind: str) -> ImageItem:
     return replace(item, kind=kind, is_anomaly=kind.lower() not in GOOD_NAMES)
 
 
-def _mvtec_items(root: Path, pictures: Sequence[Path]) -> list[ImageItem]:
-    """Describe the pictures under train and test; masks are no pictures of their own."""
+def _mvtec_items(root: Path, images: Sequence[Path]) -> list[ImageItem]:
+    """Describe the images under train and test; masks are no images of their own."""
     masks = root / "ground_truth"
     items = []
-    for file in pictures:
+    for file in images:
         split, *parts = file.relative_to(root).parts
         if split not in {"train", "test"} or len(parts) < 2:
             continue
@@ -268,13 +268,13 @@ def _mask(masks: Path | None, parts: Sequence[str]) -> Path | None:
 
 
 def _list_paths(paths: Sequence[Path]) -> ImageListing:
-    """Describe a list of pictures; ids are relative to the folder that all have in common."""
+    """Describe a list of images; ids are relative to the folder that all have in common."""
     if not paths:
-        raise DataError("No pictures were given: the list is empty. Name at least one.")
+        raise DataError("No images were given: the list is empty. Name at least one.")
     absent = [path for path in paths if not _checked_path(path).is_file()]
     if absent:
         raise DataError(
-            f"{len(absent)} of {len(paths)} pictures do not exist, the first is {absent[0]}. "
+            f"{len(absent)} of {len(paths)} images do not exist, the first is {absent[0]}. "
             "Check the paths."
         )
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links stay links
@@ -299,7 +299,7 @@ def _read_manifest(path: Path) -> ImageListing:
     if unknown:
         logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))
     if frame.empty:
-        raise DataError(f"{path} lists no pictures. Add rows, or name another manifest.")
+        raise DataError(f"{path} lists no images. Add rows, or name another manifest.")
     items = tuple(_manifest_items(path, frame))
     _refuse_repeated_ids(items, str(path))
     return ImageListing(items, (), "manifest")
@@ -366,7 +366,7 @@ def _refuse_repeated_ids(items: Sequence[ImageItem], where: str) -> None:
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
-            raise DataError(f"{where} names {item.id!r} twice. Give every picture one id.")
+            raise DataError(f"{where} names {item.id!r} twice. Give every image one id.")
         seen.add(item.id)
 
 

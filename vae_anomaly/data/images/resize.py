@@ -1,13 +1,13 @@
-"""Bring pictures to one white, one size and the channels of a model, alike on every machine.
+"""Bring images to one white, one size and the channels of a model, alike on every machine.
 
 Cameras of 10, 12 or 14 bits are stored in files of 16, mostly without stretching: white is then
-4095, not 65535, and read on the full scale every picture would be nearly black. The rule:
+4095, not 65535, and read on the full scale every image would be nearly black. The rule:
 
-* white is the smallest of 255, 1023, 4095, 16383 and 65535 that no *training* picture exceeds;
-* it is one number for all pictures of a model, decided once and saved with it, so that a picture's
+* white is the smallest of 255, 1023, 4095, 16383 and 65535 that no *training* image exceeds;
+* it is one number for all images of a model, decided once and saved with it, so that an image's
   score never depends on its own brightest pixel;
-* pixels above it, in later pictures, are white;
-* 8-bit pictures are not concerned: their white is 255.
+* pixels above it, in later images, are white;
+* 8-bit images are not concerned: their white is 255.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Weights = tuple[Indices, Floats32]
 
 
 def white_level(peak: int) -> int:
-    """Return the white of the camera whose brightest pixel is ``peak``; 65535 for black pictures.
+    """Return the white of the camera whose brightest pixel is ``peak``; 65535 for black images.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) ->
     resized = np.atleast_3d(resize_image(array, size))
     if channels not in {1, 3} or resized.shape[2] not in {1, 3}:
         raise ConfigError(
-            f"Pictures have 1 or 3 channels. Got {resized.shape[2]}, asked for {channels}. "
-            "Split the channels into pictures of their own."
+            f"Images have 1 or 3 channels. Got {resized.shape[2]}, asked for {channels}. "
+            "Split the channels into images of their own."
         )
     if channels == resized.shape[2]:
         return resized
@@ -123,7 +123,7 @@ def _checked(array: AnyArray) -> AnyArray:
     """Check the pixels' shape, type and values."""
     if array.ndim not in {2, 3} or array.size == 0:
         raise DataError(
-            f"A picture has shape (height, width) or (height, width, channels). Got {array.shape}."
+            f"An image has shape (height, width) or (height, width, channels). Got {array.shape}."
         )
     if array.dtype in {np.dtype(t) for t in (np.bool_, np.uint8, np.uint16)}:
         return array
@@ -131,7 +131,7 @@ def _checked(array: AnyArray) -> AnyArray:
         return array
     raise DataError(
         f"Pixels are uint8, uint16, or floating point in [0, 1]. Got {array.dtype}"
-        f"{_range_of(array)}. Convert them, with one scale for all pictures."
+        f"{_range_of(array)}. Convert them, with one scale for all images."
     )
 
 
@@ -148,9 +148,9 @@ def _range_of(array: AnyArray) -> str:
 
 
 def _resize_rows(deep: AnyArray, down: Weights, along: Weights) -> Floats32:
-    """Return some rows (b, w, C) of the resized picture.
+    """Return some rows (b, w, C) of the resized image.
 
-    Few rows at a time, for what lies in between then stays in the cache; whole pictures in float32
+    Few rows at a time, for what lies in between then stays in the cache; whole images in float32
     cost more time in fresh memory than in arithmetic.
     """
     height, width, channels = deep.shape

@@ -1,4 +1,4 @@
-"""Generate the demo's input: surface pictures with defects, and card transactions with frauds.
+"""Generate the demo's input: surface images with defects, and card transactions with frauds.
 
 Both generators are seeded and use nothing but numpy's `Generator`: the same `random_state` gives
 the same bytes.

@@ -51,7 +51,7 @@ def render_plate(size: int, rng: np.random.Generator) -> Scene:
 
 
 def render_cloth(size: int, rng: np.random.Generator) -> Scene:
-    """Render plain-woven cloth in RGB that fills the picture of ``size`` pixels.
+    """Render plain-woven cloth in RGB that fills the image of ``size`` pixels.
 
     The threads begin anywhere, run up to 4 degrees off, and are slightly wavy.
     """

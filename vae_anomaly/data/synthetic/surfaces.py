@@ -1,4 +1,4 @@
-"""Render pictures of surfaces as a line camera would see them, good and defective.
+"""Render images of surfaces as a line camera would see them, good and defective.
 
 A defect is a scratch, a hole or a stain, and the mask says exactly where it is.
 """
@@ -31,7 +31,7 @@ _PARTS = {"train": 0, "test": 1, "flaw": 2}
 
 @dataclass(frozen=True)
 class Surface:
-    """One rendered picture.
+    """One rendered image.
 
     Parameters
     ----------
@@ -62,14 +62,14 @@ def render_surfaces(
 ) -> Iterator[Surface]:
     """Render brushed metal plates in grey and woven cloth in colour, good and defective.
 
-    Light, position, angle and texture differ from picture to picture. A defect is a scratch, a
-    hole or a stain in turn, of a size and contrast that a careful person sees. Each picture
-    depends on the seed and its own number only: more pictures leave the others as they are.
+    Light, position, angle and texture differ from image to image. A defect is a scratch, a
+    hole or a stain in turn, of a size and contrast that a careful person sees. Each image
+    depends on the seed and its own number only: more images leave the others as they are.
 
     Parameters
     ----------
     n_good_train, n_good_test, n_defective : int
-        Numbers of pictures; the defective ones belong to the test.
+        Numbers of images; the defective ones belong to the test.
     colour_share : float in [0, 1]
         Share of cloth; the rest are plates.
     size : int
@@ -96,7 +96,7 @@ def render_surfaces(
         raise ConfigError(f"size must be at least 32 pixels, to show a defect. Got {size}.")
     if min(n_good_train, n_good_test, n_defective) < 0:
         raise ConfigError(
-            f"Numbers of pictures cannot be negative. Got {n_good_train}, {n_good_test}, "
+            f"Numbers of images cannot be negative. Got {n_good_train}, {n_good_test}, "
             f"{n_defective}."
         )
     counts = {"train": n_good_train, "test": n_good_test, "flaw": n_defective}
@@ -165,7 +165,7 @@ def _is_coloured(number: int, part: str, share: float) -> bool:
 
 
 def _render(part: str, number: int, coloured: bool, size: int, random_state: int) -> Surface:
-    """Render one picture from its own random stream."""
+    """Render one image from its own random stream."""
     rng = np.random.default_rng([random_state, _PARTS[part], number])
     scene = render_cloth(size, rng) if coloured else render_plate(size, rng)
     name = f"{'cloth' if coloured else 'plate'}_{number:04d}"

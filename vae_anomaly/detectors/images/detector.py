@@ -25,7 +25,7 @@ from vae_anomaly.detectors.images.reasons import (
     region_table,
     regions_of,
 )
-from vae_anomaly.detectors.images.saved import calibration_of, model_of, state_of
+from vae_anomaly.detectors.images.saved import calibration_of, facts_of, model_of, state_of
 from vae_anomaly.detectors.images.settings import (
     ImageSettings,
     check_conditions_wanted,
@@ -493,7 +493,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         detector.model_ = model_of(state, features)
         detector.calibration_, detector.calibration_groups_ = calibration_of(state)
         detector.threshold_ = Threshold.from_dict(state.threshold or {})
-        detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
+        detector.fingerprint_, detector.metrics_ = facts_of(state)
         detector.history_ = History()
         if features is not None:
             detector.features = features

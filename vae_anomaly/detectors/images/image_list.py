@@ -130,7 +130,7 @@ class ImageList:
 
     def fingerprint(self, sha256: str) -> dict[str, int | str]:
         """Return number and SHA-256 of the images as the model saw them."""
-        return {"pictures": len(self), "sha256": sha256}
+        return {"images": len(self), "sha256": sha256}
 
 
 def open_images(

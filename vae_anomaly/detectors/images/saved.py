@@ -29,12 +29,20 @@ from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.state import Json
 from vae_anomaly.thresholds import Threshold
 
 BANK_REVISION: Final = 3
 """Raised when maps, votes or nets of ``model="bank"`` change such that older code would mislead."""
 
 _READABLE: Final = (2, 3)  # 2: one map, scored and shown, as `NetworkSpec.from_dict` knows
+
+_ON_DISK: Final = {
+    "images": "pictures",
+    "n_images": "n_pictures",
+    "tiles_per_image": "tiles_per_picture",
+}
+"""What fingerprint and metrics are called in a model directory: its names are those of format 1."""
 
 
 def state_of(
@@ -68,9 +76,16 @@ def state_of(
         weights=storable_weights(network, network.spec.backbone),
         calibration=arrays if groups is None else arrays | {"reference_groups": groups},
         threshold=threshold.to_dict(),
-        fingerprint=fingerprint,
-        metrics=metrics,
+        fingerprint={_ON_DISK.get(name, name): value for name, value in fingerprint.items()},
+        metrics={_ON_DISK.get(name, name): value for name, value in metrics.items()},
     )
+
+
+def facts_of(state: DetectorState) -> tuple[Json, dict[str, float]]:
+    """Return the fingerprint and the metrics that were saved."""
+    names = {on_disk: name for name, on_disk in _ON_DISK.items()}
+    fingerprint = {names.get(name, name): value for name, value in state.fingerprint.items()}
+    return fingerprint, {names.get(name, name): value for name, value in state.metrics.items()}
 
 
 def _arrays_of(model: ImageModel) -> Arrays:

@@ -91,7 +91,7 @@ def fit(
     )
     metrics = {
         **fitted.metrics,
-        "n_pictures": float(len(fitted.statistics)),
+        "n_images": float(len(fitted.statistics)),
         "n_held_out": float(len(raw)),
         **_placing_metrics(settings, placing),
         "held_out_raw_score_mean": float(raw.mean()),

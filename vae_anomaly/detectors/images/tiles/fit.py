@@ -335,7 +335,7 @@ def _metrics(cuts: _Cuts, fits: list[Fitted[BankNetwork]]) -> dict[str, float]:
     means = {name: float(np.mean([fit.metrics[name] for fit in fits])) for name in names}
     return {
         **means,
-        "tiles_per_picture": float(len(cuts.layout.grid())),
+        "tiles_per_image": float(len(cuts.layout.grid())),
         "tiles_trained_on": float(len(cuts.tiles)),
         "aligned": float(cuts.layout.aligned),
     }

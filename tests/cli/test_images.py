@@ -1,4 +1,4 @@
-"""Thresholds, gates and verdicts work on pictures as they do on tables."""
+"""Thresholds, gates and verdicts work on images as they do on tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vae_anomaly.tracking import register_directory
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
-    """A manifest of 16 good and 6 holed pictures: two of one part, from three machines."""
+    """A manifest of 16 good and 6 holed images: two of one part, from three machines."""
     write_labelled_surfaces(tmp_path / "tiles", n_good=16, n_holes=6)
     found = sorted((tmp_path / "tiles" / "test").rglob("*.png"))
     rows = pd.DataFrame(
@@ -38,7 +38,7 @@ def model(image_model: Path, store: str, monkeypatch: pytest.MonkeyPatch, call) 
     return "models:/tiles@champion"
 
 
-def test_a_threshold_of_pictures_is_tuned_compared_applied_and_on_the_record(
+def test_a_threshold_of_images_is_tuned_compared_applied_and_on_the_record(
     call, call_json, model, labelled
 ):
     said = call_json("threshold", "tune", model, "--input", labelled, "--f-beta", 1)
@@ -60,7 +60,7 @@ def test_groups_of_a_manifest_are_respected(call_json, model, labelled):
     assert said["threshold"]["parameters"]["groups"] == 11
 
 
-def test_false_discoveries_of_pictures_are_counted_against_held_out_pictures(
+def test_false_discoveries_of_images_are_counted_against_held_out_images(
     call_json, model, labelled
 ):
     said = call_json("threshold", "tune", model, "--input", labelled, "--fdr", 0.5)
@@ -69,7 +69,7 @@ def test_false_discoveries_of_pictures_are_counted_against_held_out_pictures(
     assert said["threshold"]["n_normals"] > 0
 
 
-def test_a_gate_on_pictures_lets_pass_or_refuses_with_the_figures(call, model, labelled):
+def test_a_gate_on_images_lets_pass_or_refuses_with_the_figures(call, model, labelled):
     passed = ("auroc>=0.01", "fpr.low<=1", "pixel_auroc>=0")
     args = ("models", "promote", "tiles", 1, "--input", labelled.parent)
     code, out, _ = call(*args, *(word for rule in passed for word in ("--require", rule)))
@@ -81,7 +81,7 @@ def test_a_gate_on_pictures_lets_pass_or_refuses_with_the_figures(call, model, l
     assert "Nothing was changed" in err
 
 
-def test_verdicts_on_pictures_are_stored_and_tuned_on(call, call_json, model, labelled, tmp_path):
+def test_verdicts_on_images_are_stored_and_tuned_on(call, call_json, model, labelled, tmp_path):
     call("score", "images", model, labelled, "--out", "flags", "--heatmaps", "none")
     code, _, err = call("threshold", "tune", model, "--scores", "flags", "--feedback")
     assert (code, "No verdicts are stored" in err) == (3, True)
@@ -98,13 +98,13 @@ def test_verdicts_on_pictures_are_stored_and_tuned_on(call, call_json, model, la
     assert "From verdicts on" in said["words"]
 
 
-def test_pictures_are_evaluated_by_machine_and_logged(call, call_json, model, labelled):
+def test_images_are_evaluated_by_machine_and_logged(call, call_json, model, labelled):
     said = call_json("evaluate", model, labelled, "--by", "machine", "--log")
     assert {row["value"] for row in said["by"]["machine"]} == {"press-0", "press-1", "press-2"}
     assert len(said["run"]) == 32
 
 
-def test_pictures_are_scored_evaluated_and_inspected_on_the_device_asked_for(
+def test_images_are_scored_evaluated_and_inspected_on_the_device_asked_for(
     call, call_json, model, labelled
 ):
     said = call_json("score", "images", model, labelled, "--out", "flags", "--device", "auto")
@@ -116,10 +116,10 @@ def test_pictures_are_scored_evaluated_and_inspected_on_the_device_asked_for(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 @pytest.mark.parametrize(
-    "command", [("score", "images", "MODEL", "PICTURES"), ("evaluate", "MODEL", "PICTURES")]
+    "command", [("score", "images", "MODEL", "IMAGES"), ("evaluate", "MODEL", "IMAGES")]
 )
 def test_a_gpu_that_is_not_there_ends_with_the_remedy(call, model, labelled, command):
-    named = {"MODEL": model, "PICTURES": labelled}
+    named = {"MODEL": model, "IMAGES": labelled}
     rest = ["--out", "flags", "--device", "cuda"]
     code, _, err = call(*(named.get(word, word) for word in command), *rest)
     assert (code, "--device" in err or "device='auto'" in err or "'auto'" in err) == (2, True)
