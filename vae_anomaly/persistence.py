@@ -65,7 +65,12 @@ def write_model(state: DetectorState, path: str | Path) -> Path:
     not writable is a StorageError, and nothing half-written stays behind.
     """
     target = Path(path)
-    _check_replaceable(target)
+    if holds_something_else(target):
+        if not target.is_dir():
+            raise ConfigError(f"{target} is a file; give the name of a folder for the model.")
+        raise ConfigError(
+            f"{target} holds other files and no model; choose a new or empty folder for the model."
+        )
     contents = _serialise(state)
     sums = "".join(f"{sha256_of(data)}  {name}\n" for name, data in sorted(contents.items()))
     remedy = "Free some space or choose another folder for the model."
@@ -98,6 +103,13 @@ def read_model(path: str | Path) -> DetectorState:
         ) from err
 
 
+def holds_something_else(target: Path) -> bool:
+    """Say whether there is anything but an empty folder or a model, which may be written over."""
+    if not target.is_dir():
+        return target.exists()
+    return any(target.iterdir()) and not (target / SUMS).is_file()
+
+
 def model_digest(path: str | Path) -> str:
     """Return the SHA-256 of a model's list of digests, in hexadecimal."""
     return sha256_of(_read_file(Path(path), SUMS))
@@ -126,17 +138,6 @@ def _parse_json(folder: Path, name: str, content: bytes) -> Json:
     except ValueError as err:
         raise ModelRefusedError(f"{folder / name} is not valid JSON: {err}.") from err
     return values
-
-
-def _check_replaceable(target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise ConfigError(f"{target} is a file; give the name of a folder for the model.")
-    if any(target.iterdir()) and not (target / SUMS).is_file():
-        raise ConfigError(
-            f"{target} holds other files and no model; choose a new or empty folder for the model."
-        )
 
 
 def _verified_contents(folder: Path) -> dict[str, bytes]:

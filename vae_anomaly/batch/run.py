@@ -437,9 +437,7 @@ def _drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
 
 
 def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> RunSummary:
-    codes: Counter[str] = Counter()
-    for row in done:
-        codes.update(row.codes)
+    codes = sum((Counter(row.codes) for row in done), Counter[str]())
     return RunSummary(
         partitions=len(done),
         skipped=skipped,

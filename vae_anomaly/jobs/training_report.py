@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.persistence import holds_something_else
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import RegisteredModel, log_training, tracking_uri
 from vae_anomaly.tracking.runs import check_name
@@ -63,7 +64,7 @@ class Destination:
             )
         if self.name is not None:
             check_name(self.name)
-        if self.folder is not None and _holds_something_else(Path(self.folder)):
+        if self.folder is not None and holds_something_else(Path(self.folder)):
             raise ConfigError(
                 f"{self.folder} holds something else than a model, and is not written over. "
                 "Choose another --out."
@@ -164,13 +165,6 @@ def finish(
         registered=registered,
         folder=folder,
     )
-
-
-def _holds_something_else(folder: Path) -> bool:
-    """Say whether there is anything but an empty folder or a model."""
-    if not folder.is_dir():
-        return folder.exists()
-    return any(folder.iterdir()) and not (folder / "SHA256SUMS").is_file()
 
 
 def _called(registered: RegisteredModel | None, to: Destination, folder: Path | None) -> str:

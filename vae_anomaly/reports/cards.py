@@ -46,8 +46,7 @@ def inspection_card(
     right.set_title(f"heat map, outlined at {level:.1f} sd", fontsize=9)
     for axes in (left, right):
         axes.set_axis_off()
-        axes.set_xlim(-0.5, width - 0.5)
-        axes.set_ylim(height - 0.5, -0.5)
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     _scale(figure, right)
     figure.suptitle(title, fontsize=10)
     return figure

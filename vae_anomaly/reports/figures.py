@@ -122,10 +122,7 @@ def roc_figure(scores: ArrayLike, labels: ArrayLike, threshold: float) -> Figure
     axes.plot(chance, chance, color="0.8", linestyle=":", label="chance")
     fpr, tpr = float(np.mean(s[~y] > threshold)), float(np.mean(s[y] > threshold))
     axes.plot(max(fpr, floor), tpr, "o", color=POINT, label=f"threshold: {tpr:.0%} at {fpr:.2%}")
-    axes.set_xscale("log")
-    axes.set_xlabel("false-positive rate")
-    axes.set_ylabel("recall")
-    axes.set_ylim(0.0, 1.02)
+    axes.set(xscale="log", xlabel="false-positive rate", ylabel="recall", ylim=(0.0, 1.02))
     axes.legend(frameon=False, loc="best")
     return figure
 
@@ -142,10 +139,7 @@ def precision_recall_figure(scores: ArrayLike, labels: ArrayLike, threshold: flo
         recall, precision = float(np.mean(flags[y])), float(np.mean(y[flags]))
         axes.plot(recall, precision, "o", color=POINT,
                   label=f"threshold: {precision:.0%} right, {recall:.0%} found")  # fmt: skip
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    axes.set_xlim(0.0, 1.02)
-    axes.set_ylim(0.0, 1.05)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0.0, 1.02), ylim=(0.0, 1.05))
     axes.legend(frameon=False, loc="best")
     return figure
 

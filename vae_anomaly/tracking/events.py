@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,8 +149,7 @@ def promote(
 ) -> Promotion:
     """Point an alias at a version, and write down who did it, when, from where and why.
 
-    Aliases have no history of their own in MLflow, so each move is a run of its own in the
-    experiment ``vae-anomaly-promotions``; it is there before the alias moves.
+    The run in the experiment ``vae-anomaly-promotions`` is there before the alias moves.
 
     Parameters
     ----------
@@ -215,8 +214,7 @@ def move_alias(
         _log_measured(client, run, metrics, documents)
         client.set_registered_model_alias(name, alias, str(version))
     logger.info("%s/%s is now %s (was %s)", name, version, alias, old or "nothing")
-    when = as_time(run.info.start_time)
-    return Promotion(alias, old, version, person, when, why, run.info.run_id)
+    return replace(_promotion(run), evidence=why)  # whole, where the tag is cut off
 
 
 def promotions(client: MlflowClient, name: str) -> list[Promotion]:
@@ -379,11 +377,10 @@ def _stored(client: MlflowClient, name: str) -> list[pd.DataFrame]:
     runs = finished_runs(client, FEEDBACK, f"{TAG}feedback.model", name)
     runs.sort(key=lambda run: as_time(run.info.start_time))
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-        frames = []
-        for run in runs:
-            path = client.download_artifacts(run.info.run_id, FILE, scratch)
-            frames.append(pd.read_parquet(path))
-        return frames
+        return [
+            pd.read_parquet(client.download_artifacts(run.info.run_id, FILE, scratch))
+            for run in runs
+        ]
 
 
 def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:

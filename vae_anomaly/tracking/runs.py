@@ -149,8 +149,7 @@ def log_training(
     check_name(name)
     record = new_record(store, name)
     state = _write_model(detector, record, input_example)
-    run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
-    run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
+    run = _describe(state, name, experiment, alias, evidence, tags)
     history = getattr(detector, "history_", History())  # one that was loaded has none
     run.history = [_finite(row) for row in history.records]
     run.started_ms -= int(1000 * max((row.get("seconds", 0.0) for row in run.history), default=0))
@@ -204,7 +203,7 @@ def register_directory(
     if (folder / RUN).is_file():
         run = _read_run(folder)
         run.alias, run.evidence = alias or run.alias, evidence or run.evidence
-        run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
+        run.tags |= _texts(tags)
         read_model(folder / "package" / INNER)
         return _finish(folder, run, store)
     state = read_model(folder)
@@ -214,11 +213,11 @@ def register_directory(
     record = new_record(store, name)
     with quiet():
         write_package(folder, state, record / "package")
-    run = _describe(state, name=name, experiment=experiment, alias=alias, evidence=evidence)
+    run = _describe(
+        state, name, experiment, alias, evidence, {f"{TAG}source": "directory", **(tags or {})}
+    )
     run.description, run.who = description, who or ""
     run.version_tags |= dict(version_tags or {})
-    run.tags |= {f"{TAG}source": "directory"}
-    run.tags |= {str(key): str(value) for key, value in (tags or {}).items()}
     _write_artifacts(record, state, {})
     return _finish(record, run, store)
 
@@ -242,11 +241,16 @@ def _write_model(detector: Detector, record: Path, example: pd.DataFrame | None)
 
 
 def _describe(
-    state: DetectorState, *, name: str, experiment: str, alias: str | None, evidence: str
+    state: DetectorState,
+    name: str,
+    experiment: str,
+    alias: str | None,
+    evidence: str,
+    tags: Mapping[str, str] | None,
 ) -> _Run:
     now = int(time.time() * 1000)
     run = _Run(name, experiment, alias, evidence, state.kind, now, now)
-    run.params = {key: str(value) for key, value in _flat(state.config).items()}
+    run.params = _texts(_flat(state.config))
     run.metrics = {f"final_{key}": value for key, value in _finite(state.metrics).items()}
     threshold = state.threshold or {}
     run.version_tags = {
@@ -256,7 +260,7 @@ def _describe(
         f"{TAG}threshold_policy": str(threshold.get("policy", "")),
         f"{TAG}data_sha256": str(state.fingerprint.get("sha256", "")),
     }
-    run.tags = dict(run.version_tags)
+    run.tags = run.version_tags | _texts(tags)
     return run
 
 
@@ -381,6 +385,10 @@ def _read_run(record: Path) -> _Run:
             f"{record / RUN} is not the record of a training: {err}. "
             f"Register the model alone: {record / 'package' / INNER}."
         ) from err
+
+
+def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {str(key): str(value) for key, value in (values or {}).items()}
 
 
 def _finite(values: Mapping[str, object]) -> dict[str, float]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SWEEPS = "vae-anomaly-sweeps"
 FILES = ("sweep.json", "sweep.csv")
+OUR_VERSION = {f"{TAG}package_version": __version__}
 logger = logging.getLogger(__name__)
 
 
@@ -127,7 +128,7 @@ def _send(record: Path, report: SweepReport, name: str, store: str) -> LoggedSwe
 def _upload(sending: Upload, report: SweepReport, name: str, store: str) -> LoggedSweep:
     client = sending.client
     experiment = experiment_id(client, store, name)
-    parent = _open(sending, experiment, "sweep", {f"{TAG}kind": "sweep"})
+    parent = sending.open_run(experiment, "sweep", {f"{TAG}kind": "sweep", **OUR_VERSION})
     log_metrics(client, parent, _totals(report))
     log_numbers(client, parent, params=_params(report))
     for file in FILES:
@@ -142,17 +143,13 @@ def _log_cell(
     sending: Upload, experiment: str, parent: str, cell: SweepCell, report: SweepReport
 ) -> str:
     """Log one model below its sweep and return its run."""
-    tags = {"mlflow.parentRunId": parent, f"{TAG}kind": "sweep_cell"}
-    run_id = _open(sending, experiment, cell.name, tags)
+    tags = {"mlflow.parentRunId": parent, f"{TAG}kind": "sweep_cell", **OUR_VERSION}
+    run_id = sending.open_run(experiment, cell.name, tags)
     settings = {"model": cell.model, "beta": cell.beta, "latent_dim": cell.latent_dim}
     log_metrics(sending.client, run_id, cell.metrics | {"rmse_mean": report.rmse_mean})
     log_numbers(sending.client, run_id, params={k: v for k, v in settings.items() if v is not None})
     sending.client.set_terminated(run_id, "FINISHED")
     return run_id
-
-
-def _open(sending: Upload, experiment: str, name: str, tags: dict[str, str]) -> str:
-    return sending.open_run(experiment, name, {**tags, f"{TAG}package_version": __version__})
 
 
 def _totals(report: SweepReport) -> dict[str, float]:
