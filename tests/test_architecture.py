@@ -65,6 +65,8 @@ LAYERS: list[tuple[str, ...]] = [
 ORDER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 MAX_MODULES = 16
 MAX_LINES = 500
+# Public names that two modules define, and why: twins of the wings that do the same for both.
+TWINS = {"check_parameters": "refuses what the detector of the wing cannot be given"}
 
 
 def name_of(path: Path) -> str:
@@ -154,6 +156,27 @@ def test_a_folder_has_no_more_modules_than_a_reader_can_hold():
 def test_a_module_is_no_longer_than_a_reader_can_hold():
     lengths = {n: len(p.read_text(encoding="utf-8").splitlines()) for n, p in MODULES.items()}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_no_public_name_is_defined_twice():
+    homes: dict[str, list[str]] = {}
+    for name in MODULES:
+        if not within(name, "cli"):  # commands are named like what they call
+            for defined in names_defined(MODULES[name]) - TWINS.keys():
+                homes.setdefault(defined, []).append(name)
+    assert {defined: names for defined, names in homes.items() if len(names) > 1} == {}
+
+
+def names_defined(path: Path) -> set[str]:
+    """Return the public classes, functions and names of types that a module defines itself."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            names |= {name for name in targets if name[0].isupper() and not name.isupper()}
+    return {name for name in names if not name.startswith("_")}
 
 
 def test_the_tests_lie_as_the_package_does():

@@ -95,12 +95,12 @@ def _score(
     """Score by the model's kind; who scores tables loads no image code."""
     detector = loaded_detector(model)
     if detector.kind == "tabular":
-        from vae_anomaly.batch.tables import score_table
+        from vae_anomaly.batch.tables import score_table_file
 
-        return score_table(partition, model, output, detector, progress, start)
-    from vae_anomaly.batch.images import score_images
+        return score_table_file(partition, model, output, detector, progress, start)
+    from vae_anomaly.batch.images import score_image_files
 
-    return score_images(partition, model, output, detector, progress)
+    return score_image_files(partition, model, output, detector, progress)
 
 
 def one_process(

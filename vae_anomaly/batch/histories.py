@@ -26,6 +26,7 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.results import read_manifest
+from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 FOLDER = "state"
 START = "start-"
 GAP = np.timedelta64(1, "D")
-DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class _Scored:
     is_anomaly: bool
 
 
-def score_images(
+def score_image_files(
     partition: Partition,
     model: ScoringModel,
     output: Output,

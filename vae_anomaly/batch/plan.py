@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Source = str | Path | Sequence[str | Path]
 Kind = Literal["table", "images"]
-Which = Literal["flagged", "all", "none"]
+DrawnFor = Literal["flagged", "all", "none"]
 """Which images something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
@@ -131,8 +131,8 @@ class Options:
     """
 
     id_column: str | None = None
-    heatmaps: Which = "flagged"
-    masks: Which = "flagged"
+    heatmaps: DrawnFor = "flagged"
+    masks: DrawnFor = "flagged"
     batch_rows: int = 8192
     images_per_partition: int = IMAGES_PER_PARTITION
 

@@ -23,19 +23,19 @@ from vae_anomaly.batch.engines import Outcome, graceful_termination, many_proces
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.plan import (
+    DrawnFor,
     Options,
     Output,
     Partition,
     ScoringModel,
     Source,
-    Which,
     input_digest,
     loaded_detector,
     plan_images,
     plan_tables,
 )
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
-from vae_anomaly.batch.tables import check_table
+from vae_anomaly.batch.tables import check_columns
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
@@ -160,7 +160,7 @@ def score_tables(
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
     for partition in plan:
-        check_table(partition, detector, id_column)
+        check_columns(partition, detector, id_column)
     chain = _chain(plan, detector.entities_, Path(out), state)
     return _run(plan, model, out, options, max_bad_fraction, workers, progress, chain)
 
@@ -170,8 +170,8 @@ def score_images(
     input: Source,  # noqa: A002 - the word for it
     out: str | Path,
     *,
-    heatmaps: Which = "flagged",
-    masks: Which = "flagged",
+    heatmaps: DrawnFor = "flagged",
+    masks: DrawnFor = "flagged",
     images_per_partition: int = 1000,
     max_bad_fraction: float = 0.05,
     workers: int = 1,

@@ -19,7 +19,7 @@ from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.tables.read import iter_batches
-from vae_anomaly.detectors.judged import judge_rows, row_faults
+from vae_anomaly.detectors.judged import N_REASONS, judge_rows, row_faults
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
@@ -28,14 +28,13 @@ from vae_anomaly.scoring.judging import Fault
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
 
-N_REASONS = 3
 TABLE_SCHEMA = output_schema(
     *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1))
 )
 CHECK_ROWS = 1000
 
 
-def check_table(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
+def check_columns(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
     """Refuse a table whose columns are not the model's, from its first rows: a SchemaError."""
     file = partition.files[0]
     frame = next(iter_batches(file.path, CHECK_ROWS))
@@ -52,7 +51,7 @@ def check_table(partition: Partition, detector: TableDetector, id_column: str | 
         )
 
 
-def score_table(
+def score_table_file(
     partition: Partition,
     model: ScoringModel,
     output: Output,

@@ -13,8 +13,9 @@ from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import Body, add_options, json_option, seed_option, tracking_option
 
 if TYPE_CHECKING:
+    from vae_anomaly.detectors.latent_space import SamplerName
     from vae_anomaly.detectors.protocol import AnyDetector
-    from vae_anomaly.jobs.latent_files import Mode, SamplerName, Written
+    from vae_anomaly.jobs.latent_files import Mode, Written
 
 
 @click.group()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,10 +24,10 @@ from vae_anomaly.errors import GateFailedError
 
 if TYPE_CHECKING:
     from vae_anomaly.batch import Partition, RunSummary
+    from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.jobs import Flag
     from vae_anomaly.progress import Progress
 
-Which = Literal["flagged", "all", "none"]
 TOP = 5
 MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
 
@@ -84,7 +84,9 @@ scoring_options = bundle(
               show_default=True, help="Which images get a mask (255 = too hot).")  # fmt: skip
 @device_option
 @scoring_options
-def images(model: str, source: str, heatmaps: Which, masks: Which, device: str, run: Run) -> None:
+def images(
+    model: str, source: str, heatmaps: DrawnFor, masks: DrawnFor, device: str, run: Run
+) -> None:
     """Score the images of INPUT (folder, manifest or image) with MODEL.
 
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking import LoggedSweep
     from vae_anomaly.vae.sweep import SweepCell, SweepReport, SweepSettings
 
-Item = TypeVar("Item", int, float)
+Number = TypeVar("Number", int, float)
 HEADER = ["latent size", "model", "RMSE", "nll", "KL", "-ELBO", "-ELBO/dim", "active",
           "expected", "info", "s"]  # fmt: skip
 LATENTS_SHOWN = 8
@@ -43,13 +43,13 @@ def sweep() -> None:
 
 
 def _list_of(
-    kind: Callable[[str], Item], what: str
-) -> Callable[[click.Context, click.Parameter, str | None], tuple[Item, ...] | None]:
+    kind: Callable[[str], Number], what: str
+) -> Callable[[click.Context, click.Parameter, str | None], tuple[Number, ...] | None]:
     """Read what commas separate; an empty list is left to the grid to refuse."""
 
     def read(
         _: click.Context, param: click.Parameter, value: str | None
-    ) -> tuple[Item, ...] | None:
+    ) -> tuple[Number, ...] | None:
         if value is None:
             return None
         try:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
     from vae_anomaly.detectors.tabular.examination import TableExamination
 
+N_REASONS = 3  # texts beside a flagged row, the strongest first
+
 
 @dataclass(frozen=True)
 class JudgedRows:

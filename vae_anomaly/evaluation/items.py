@@ -27,9 +27,8 @@ from vae_anomaly.thresholds.items import ScoredItems
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.batch.plan import Source
     from vae_anomaly.detectors.protocol import AnyDetector, Detector, ImageDetector, TableDetector
-
-Source = str | Path | Sequence[str | Path]
 
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 32

@@ -21,20 +21,19 @@ from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.inspection import find_rows
+from vae_anomaly.evaluation.items import BLOCK_IMAGES, BLOCK_ROWS
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import image_grid, write_grid
 from vae_anomaly.scoring.judging import Fault, all_at_once
 
 if TYPE_CHECKING:
+    from vae_anomaly.batch.plan import Source
+    from vae_anomaly.detectors.latent_space import SamplerName
     from vae_anomaly.detectors.protocol import AnyDetector, ImageDetector, TableDetector
 
 TABLES: Final = (".parquet", ".pq", ".csv")
-BLOCK_ROWS: Final = 8_192
-BLOCK_IMAGES: Final = 32
 Mode = Literal["linear", "spherical"]
-SamplerName = Literal["prior", "normal", "gmm"]
-Source = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)

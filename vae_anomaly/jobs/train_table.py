@@ -27,6 +27,7 @@ from vae_anomaly.jobs.training_report import (
 )
 from vae_anomaly.jobs.training_rows import (
     AS_INFERRED,
+    ROWS_TO_INFER,
     SAMPLE_ROWS,
     TableColumns,
     TrainingHistories,
@@ -41,7 +42,6 @@ from vae_anomaly.vae.diagnostics import collapse_warning
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS_TO_INFER = 100_000
 DAYS_OF_TWO_WEEKS = 13.0  # less, and a weekday may be missing or stand for one date only
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
 from vae_anomaly.data.tables.read import (
@@ -37,7 +38,6 @@ from vae_anomaly.progress import Progress, null_progress
 SAMPLE_ROWS = 200_000
 WARM_UP_DAYS = 7.0
 WARM_UP_SHARE = 0.25  # of a short span
-DAY_NS = 86_400_000_000_000
 ROWS_TO_INFER = 100_000  # of each file, at equal distances, tell how times are written
 MIN_GROUPS = 20  # fewer whole groups that fit, and rows are drawn from all groups instead
 

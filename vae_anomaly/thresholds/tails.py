@@ -81,7 +81,7 @@ class TailGroups:
 
 
 @dataclass(frozen=True)
-class ScoreTail:
+class ParetoTail:
     """P(score > start + x) = share * (1 + shape * x / scale) ** (-1 / shape).
 
     ``fit_p`` is the share of tails drawn from this fit that fit worse than the data; below 0.05 =
@@ -150,7 +150,9 @@ class ScoreTail:
         )
 
 
-def fit_tail(scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None) -> ScoreTail:
+def fit_tail(
+    scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None = None
+) -> ParetoTail:
     """Fit a generalised Pareto tail to the largest ``tail_share`` of the scores.
 
     With groups every group weighs the same, and the tail is that of an item of a new group.
@@ -181,7 +183,7 @@ def fit_tail(scores: Floats, tail_share: float = 0.1, groups: ArrayLike | None =
         observed = _weighted_distance(excess, shape, scale, own.weight)
         n, share = round(own.count), float(own.weight.sum()) / own.n_groups
     fit_p = _fit_p(observed, n, shape, scale)
-    return ScoreTail(start, share, float(shape), float(scale), fit_p, excess, own)
+    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, own)
 
 
 def _start(scores: Floats, tail_share: float, units: CalibrationUnits | None) -> float:

@@ -22,14 +22,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vae_anomaly.data.images.decode import decode_image
-from vae_anomaly.detectors.judged import judge_images, judge_rows, row_faults
+from vae_anomaly.detectors.judged import N_REASONS, judge_images, judge_rows, row_faults
 from vae_anomaly.scoring.judging import Verdicts, one_by_one
 from vae_anomaly.tracking.package import IMAGE_COLUMN
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
-
-N_REASONS = 3
 
 
 class TablePredictor:

@@ -19,13 +19,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.vae.likelihoods.continuous import HALF_LOG_2PI
 from vae_anomaly.vae.model import VAEOutput, draw_gaussian
 from vae_anomaly.vae.objectives import clamp_logvar, gaussian_kl
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-HALF_LOG_2PI = 0.5 * log(2 * torch.pi)
 LOGVAR_RANGE = (-10.0, 4.0)
 MIN_LOG_SIGMA = -3.0  # sigma >= .05 of a standardised feature
 NARROW = 16  # outputs; in a narrower product a row's last bits depend on its place in the batch

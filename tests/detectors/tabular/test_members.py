@@ -10,12 +10,12 @@ from sklearn.metrics import roc_auc_score
 
 from vae_anomaly import load_detector
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
-from vae_anomaly.detectors.tabular.settings import MEMBERS
+from vae_anomaly.detectors.tabular.settings import TABLE_MEMBERS
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.persistence import read_model, write_model
 
 QUICK = {"max_steps": 60, "hidden": 16, "preset": "fast", "random_state": 0}
-PLAIN = [name for name in MEMBERS if name not in ("vae", "conditional")]
+PLAIN = [name for name in TABLE_MEMBERS if name not in ("vae", "conditional")]
 
 
 def related(n: int, seed: int = 0) -> np.ndarray:

@@ -31,7 +31,7 @@ from vae_anomaly.detectors.images.settings import (
     check_conditions_wanted,
     check_parameters,
 )
-from vae_anomaly.detectors.images.training import fit
+from vae_anomaly.detectors.images.training import fit_images
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress, null_progress
@@ -243,7 +243,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         check_conditions_wanted(self.model, self.condition, conditions)
         images = open_images(X, training=True, condition=self.condition, conditions=conditions)
         seed = secrets.randbits(31) if self.random_state is None else self.random_state
-        fitted = fit(settings, images, groups, seed, progress or null_progress)
+        fitted = fit_images(settings, images, groups, seed, progress or null_progress)
         self.model_, self.history_ = fitted.model, fitted.history
         self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
         self._calibrate(fitted.raw_scores, fitted.groups)
@@ -414,7 +414,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             Posterior means: of the linear level for ``model="bank"``, of the VAE on pixels else;
             of ``vq`` the chosen codes, one position after another.
         """
-        return latents.embed(self._open(X), self.model_, self.device)
+        return latents.embed_images(self._open(X), self.model_, self.device)
 
     def _decode(self, z: Floats32, conditions: object = None) -> Floats32:
         return latents.decode(z, self.model_, self.device, conditions)

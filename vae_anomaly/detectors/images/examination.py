@@ -87,7 +87,7 @@ def examine(
     for pixels, codes, n in padded_batches(model, images, device):
         outputs.append(_masked(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
-    seen = judge(model, calibration, images.ids, outputs)
+    seen = _judged(model, calibration, images.ids, outputs)
     if model.placing.registration is None:
         return seen
     shifts = np.array([images.shifts[i] for i in range(len(images))])
@@ -112,7 +112,7 @@ def padded_batches(
             yield full, known, len(pixels)
 
 
-def judge(
+def _judged(
     model: ImageModel,
     calibration: ConformalCalibration,
     ids: tuple[str, ...],

@@ -31,7 +31,7 @@ _COLOURFUL: Final = 2.0 / 255.0
 _COLOUR_SHARE: Final = 0.2
 _NAMED: Final = 5
 
-Look = TypeVar("Look")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def decide_channels(images: ImageList) -> int:
     return 3 if votes and np.mean(votes) >= _COLOUR_SHARE else 1
 
 
-def look_at(images: ImageList, look: Callable[[int], Look], most: int) -> list[Look]:
+def look_at(images: ImageList, look: Callable[[int], Result], most: int) -> list[Result]:
     """Return what is seen on at most so many images, at equal distances.
 
     Those that cannot be used are left out: they are named when all are read.

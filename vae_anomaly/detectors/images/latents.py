@@ -26,7 +26,7 @@ def reconstruct(images: ImageList, model: ImageModel, device: str) -> Floats32:
     return _as_images(_of_each(_with_latents(model).preview, images, model, device))
 
 
-def embed(images: ImageList, model: ImageModel, device: str) -> Floats32:
+def embed_images(images: ImageList, model: ImageModel, device: str) -> Floats32:
     """Return posterior means, (N, Z)."""
     means = _of_each(_with_latents(model).latents, images, model, device)
     return np.asarray(means.numpy(force=True), np.float32)

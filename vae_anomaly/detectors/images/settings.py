@@ -22,7 +22,7 @@ OWNER = "ImageVAEDetector"
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingWork:
     """How much work training is.
 
     Parameters
@@ -78,9 +78,9 @@ class Preset:
 
 
 PRESETS: Final = {
-    "fast": Preset(n_networks=0, copies=1),
-    "default": Preset(),
-    "thorough": Preset(4, copies=6, width=32),
+    "fast": TrainingWork(n_networks=0, copies=1),
+    "default": TrainingWork(),
+    "thorough": TrainingWork(4, copies=6, width=32),
 }
 
 
@@ -109,15 +109,15 @@ class ImageSettings:
     random_state: int | None
 
     @property
-    def work(self) -> Preset:
+    def work(self) -> TrainingWork:
         """How much work training is, bounded by ``max_steps``, and in which arithmetic."""
-        preset = replace(PRESETS[self.preset], precision=self.precision)
+        work = replace(PRESETS[self.preset], precision=self.precision)
         if self.max_steps is None:
-            return preset
+            return work
         return replace(
-            preset,
-            min_steps=min(preset.min_steps, self.max_steps),
-            max_steps=min(preset.max_steps, self.max_steps),
+            work,
+            min_steps=min(work.min_steps, self.max_steps),
+            max_steps=min(work.max_steps, self.max_steps),
         )
 
 

@@ -60,7 +60,7 @@ class FittedImages:
     fingerprint: dict[str, int | str]
 
 
-def fit(
+def fit_images(
     settings: ImageSettings,
     images: ImageList,
     groups: object,

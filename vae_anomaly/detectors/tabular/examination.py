@@ -27,7 +27,7 @@ from vae_anomaly.scoring.fusion import fuse
 IW_DRAWS: Final = 64
 BLOCK: Final = 16_384
 
-Answer = Union[
+PerRow = Union[
     Floats, Floats32, dict[str, Floats], Neighbourhood, Evidence, EncodedTable,
     "tuple[ViewExamination, ...]",
 ]  # fmt: skip
@@ -178,7 +178,7 @@ def _informed(some: Examination, whole: Examination, rows: Ints) -> Examination:
     return some
 
 
-def _taken(answer: Answer, rows: Ints) -> Answer:
+def _taken(answer: PerRow, rows: Ints) -> PerRow:
     if isinstance(answer, np.ndarray):
         return answer[rows]
     if isinstance(answer, dict):

@@ -49,7 +49,7 @@ class Member:
         return self.kind != "autoencoder"
 
 
-MEMBERS: Mapping[str, Member] = {
+TABLE_MEMBERS: Mapping[str, Member] = {
     "vae": Member("vae", stacked=True),
     "beta": Member("beta", beta=4.0, stacked=True),
     "denoising": Member("denoising", stacked=True, noise=0.1),
@@ -100,7 +100,7 @@ class TableSettings:
     @property
     def member(self) -> Member:
         """How the chosen member is built and trained."""
-        return MEMBERS[self.model]
+        return TABLE_MEMBERS[self.model]
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank, dihedral_maps
 from vae_anomaly.detectors.images.fit.linear import (
     AS_IS,
-    augment,
+    augment_maps,
     fit_linear_level,
     n_copies,
     symmetry_group,
@@ -90,7 +90,7 @@ def test_only_a_whole_group_is_taken():
 def test_copies_are_members_of_the_group_shifted_by_at_most_a_cell(rng):
     maps = maps_of(parts(3, turned=False))
     group = ((0, False), (2, False))
-    found = augment(maps, group, rng)
+    found = augment_maps(maps, group, rng)
     assert len(found) == 15
     torch.testing.assert_close(found[:3], maps)
     candidates = [
@@ -106,7 +106,7 @@ def test_copies_are_members_of_the_group_shifted_by_at_most_a_cell(rng):
 def test_copies_are_a_thousand_at_most(rng):
     assert [n_copies(n) for n in (8, 250, 251, 5000)] == [32, 1000, 1000, 1000]
     maps = torch.zeros(300, 2, 4, 4)
-    assert len(augment(maps, AS_IS, rng)) == 1300
+    assert len(augment_maps(maps, AS_IS, rng)) == 1300
 
 
 def shaded(n: int, side: int, seed: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 _MODULE: Final = ".bank.backbone."
 _TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
 
-Network = TypeVar("Network", bound=nn.Module)
+Built = TypeVar("Built", bound=nn.Module)
 
 PREFIX: Final = "timm:"
 
@@ -117,8 +117,8 @@ def restore_plugged(
     channels: int,
     weights: Arrays,
     features: nn.Module | None,
-    build: Callable[[BackboneBank], Network],
-) -> Network:
+    build: Callable[[BackboneBank], Built],
+) -> Built:
     """Build the network around the module that it was trained with; refuse any other.
 
     ``build`` makes an empty one around a bank.

@@ -46,7 +46,7 @@ from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score import pool_maps, pool_maps_of_images
-from vae_anomaly.detectors.images.settings import Preset
+from vae_anomaly.detectors.images.settings import TrainingWork
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import device_of
 from vae_anomaly.metrics import auroc
@@ -108,7 +108,7 @@ class BankTask:
     """
 
     spec: NetworkSpec
-    preset: Preset
+    work: TrainingWork
     random_state: int
     pose: str = "auto"
     bank: Bank | None = None
@@ -153,7 +153,7 @@ def fit_bank_network(
     if not spec.has_two_maps:
         score_map, spoiled_map = network.heat_scale(score_map), network.heat_scale(spoiled_map)
     metrics = {
-        **training_metrics(history),
+        **validation_terms(history),
         "latent_dim": float(spec.latent_dim),
         "poses": float(len(fitted.poses)),
         "self_test_auroc": self_test(score_map, spoiled_map),
@@ -266,7 +266,7 @@ def _fit_member(
 ) -> tuple[RepairMember, History]:
     """Train one repair VAE with its head on the images that it may see."""
     with seeded(random_state):
-        vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=task.preset.width)
+        vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=task.work.width)
     vae.to(device=task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
     train, stop = validation_split(lesson.groups, seen, random_state)
     x, target, mask = lesson.pairs(train)
@@ -282,14 +282,14 @@ def _fit_member(
             validation=held[0],
             validation_target=held[1],
             validation_extras=None if held[2] is None else {"mask": held[2]},
-            config=task.preset.training(int(train.sum()), random_state),
+            config=task.work.training(int(train.sum()), random_state),
             progress=progress,
         )
     vae.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as when loaded
     return RepairMember(vae.eval()), history
 
 
-def training_metrics(history: History) -> dict[str, float]:
+def validation_terms(history: History) -> dict[str, float]:
     """Return the terms of the weights that were kept, nats per image."""
     kept = [record for record in history.records if record["step"] == history.best_step]
     if not kept:

@@ -165,8 +165,10 @@ class _Fits:
         n_rows = len(x) + (n_copies(len(x)) if self.varied or len(poses) > 1 else 0)
         latents = self.latent_dim or max(1, min(_MOST_LATENTS, n_rows // _ROWS_PER_LATENT))
         if len(poses) > 1:
-            x = augment(x, poses, generator)
-        vary = partial(augment, group=self.varied, generator=generator) if self.varied else None
+            x = augment_maps(x, poses, generator)
+        vary = (
+            partial(augment_maps, group=self.varied, generator=generator) if self.varied else None
+        )
         return LinearLevel.fit(x, latents, self.weigh, vary)
 
     def without_each(self, poses: Sequence[Pose]) -> list[LinearLevel]:
@@ -229,7 +231,7 @@ def symmetry_group(scores: Floats) -> tuple[Pose, ...]:
     return tuple(sorted(next(group for group in _GROUPS if group <= fine | {(0, False)})))
 
 
-def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator) -> Tensor:
+def augment_maps(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator) -> Tensor:
     """Return maps followed by `n_copies` in random poses of a group, shifted by up to one cell.
 
     Maps (n, C, G, G) are those of images, or their deviations from the mean.
@@ -243,7 +245,7 @@ def augment(maps: Tensor, group: Sequence[Pose], generator: np.random.Generator)
 
 
 def n_copies(n: int) -> int:
-    """Return how many copies `augment` adds to n images: four of each, but 1,000 at most."""
+    """Return how many copies `augment_maps` adds to n images: four of each, but 1,000 at most."""
     return min(_COPIES * n, _MOST_COPIES)
 
 

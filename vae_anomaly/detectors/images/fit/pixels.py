@@ -18,7 +18,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
-from vae_anomaly.detectors.images.fit.bank import Fitted, training_metrics
+from vae_anomaly.detectors.images.fit.bank import Fitted, validation_terms
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, validation_split
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
@@ -71,7 +71,7 @@ def fit_pixel_network(
     history = _train(network, seen, train, stop, config, progress)
     heatmap, statistics = _calibrate(network, seen, held_out)
     latents = _latents(network, seen)
-    metrics = {**training_metrics(history), **metrics, **_latent_metrics(network, latents)}
+    metrics = {**validation_terms(history), **metrics, **_latent_metrics(network, latents)}
     shown = data.images.placing.masked(heatmap.numpy())
     return Fitted(
         network=network,

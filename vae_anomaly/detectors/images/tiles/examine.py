@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
-from vae_anomaly.detectors.images.image_list import CHUNK, ImageList, padded, refuse_faults
+from vae_anomaly.detectors.images.image_list import (
+    CHUNK,
+    ImageList,
+    Result,
+    padded,
+    refuse_faults,
+)
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import (
     Shift,
@@ -32,8 +37,6 @@ from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import device_of, exact_float32
 from vae_anomaly.errors import DataError, ImageError
 from vae_anomaly.progress import Progress
-
-Look = TypeVar("Look")
 
 
 @dataclass(frozen=True)
@@ -216,9 +219,9 @@ def inspect_tiles(
 def look_at_each(
     images: ImageList,
     placing: TilePlacing,
-    look: Callable[[PlacedImage], Look],
+    look: Callable[[PlacedImage], Result],
     progress: Progress,
-) -> list[Look]:
+) -> list[Result]:
     """Return what a look at each image says, one image at a time.
 
     After all were tried, an `ImageError` names the first images that cannot be used.

@@ -31,7 +31,7 @@ from vae_anomaly.detectors.tabular.fit.networks import (
     train_networks,
     uses_typed_elbo,
 )
-from vae_anomaly.detectors.tabular.fit.training_rows import TrainingRows
+from vae_anomaly.detectors.tabular.fit.training_rows import CountedRows
 from vae_anomaly.detectors.tabular.fit.trimming import suspicion, trim, usual_scores
 from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
@@ -62,7 +62,7 @@ class FittedTable:
     trimmed: dict[str, float]  # counts of rows left out where anomalies are expected
 
 
-def plan_folds(rows: TrainingRows, contamination: float, rng: np.random.Generator) -> list[Fold]:
+def plan_folds(rows: CountedRows, contamination: float, rng: np.random.Generator) -> list[Fold]:
     """Return which rows do what; the fold of the detector that stays comes first."""
     n_columns = rows.frame.shape[1]
     return plan_rows(
@@ -73,7 +73,7 @@ def plan_folds(rows: TrainingRows, contamination: float, rng: np.random.Generato
 
 
 def fit_table(
-    rows: TrainingRows,
+    rows: CountedRows,
     folds: list[Fold],
     schema: Schema,
     settings: TableSettings,

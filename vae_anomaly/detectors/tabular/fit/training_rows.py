@@ -22,7 +22,7 @@ MAX_WEIGHTED_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
-class TrainingRows:
+class CountedRows:
     """The rows of a training table, each as often as it counts."""
 
     frame: pd.DataFrame
@@ -64,19 +64,19 @@ def group_column(frame: pd.DataFrame, groups: object) -> object:
 
 def counted_rows(
     frame: pd.DataFrame, groups: object, weights: object, rng: np.random.Generator
-) -> TrainingRows:
+) -> CountedRows:
     """Let every row of a training table count as often as its weight says."""
     codes = group_codes(group_column(frame, groups), len(frame))
     rows = weighted_rows(weights, len(frame), rng)
     grouped = groups is not None
     if rows is None:
-        return TrainingRows(frame, frame, codes, grouped)
+        return CountedRows(frame, frame, codes, grouped)
     once = np.unique(rows)
     if codes is None and len(once) < len(rows):
         codes = np.arange(len(frame))
     counted = frame.iloc[rows].reset_index(drop=True)
     codes = None if codes is None else group_codes(codes[rows], len(rows))
-    return TrainingRows(counted, frame.iloc[once], codes, grouped)
+    return CountedRows(counted, frame.iloc[once], codes, grouped)
 
 
 def infer_schema(
