@@ -341,7 +341,8 @@ def inspect_table(folder: Path) -> None:
 def inspect_images(folder: Path) -> None:
     train_plates()
     write_images(Path("tonight"), spoilt(plates(6, 3)))
-    with mock.patch("matplotlib.axes.Axes.set_title"):  # its words may change
+    titles = "matplotlib.axes.Axes.set_title", "matplotlib.figure.Figure.suptitle"
+    with mock.patch(titles[0]), mock.patch(titles[1]):  # their words may change
         command(folder, "words", "inspect", "model", "tonight", "--out", "cards")
     command(folder, "json", "inspect", "model", "tonight/part-000.png", "--json")
     keep_files(folder, "cards")

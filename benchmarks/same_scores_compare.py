@@ -20,6 +20,7 @@ RENAMED: Final = {
     "A picture": "An image",
     "picture": "image",
     "Picture": "Image",
+    "PICTURE": "IMAGE",
     '"heat":': '"heatmap":',
     '"scored":': '"score_map":',
 }
