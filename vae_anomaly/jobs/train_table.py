@@ -172,9 +172,9 @@ def real_rows(frame: pd.DataFrame, columns: TableColumns) -> tuple[pd.DataFrame,
     known = () if columns.schema is None else columns.schema.features
     if not is_marked(frame, {*(column.name for column in known), *columns.kinds}):
         return frame, ()
-    made = synthetic_rows(frame)
-    real = frame[~made].drop(columns=SYNTHETIC)
-    return real, (synthetic_words(int(made.sum()), len(made)),) if made.any() else ()
+    generated = synthetic_rows(frame)
+    real = frame[~generated].drop(columns=SYNTHETIC)
+    return real, (synthetic_words(int(generated.sum()), len(generated)),) if generated.any() else ()
 
 
 def schema_of_training(

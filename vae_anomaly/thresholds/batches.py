@@ -86,17 +86,17 @@ def describe_discoveries(
 ) -> str:
     """Say what was flagged of a batch, in how many of its groups, and on what that rests."""
     found = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
-    said = [f"Made for one batch of {p.values.size:,} items: {found}."]
+    sentences = [f"Made for one batch of {p.values.size:,} items: {found}."]
     if cut.flagged and groups is not None:
         names = np.asarray(groups).reshape(-1)
         held = np.unique(names[np.argsort(p.values, kind="stable")[: cut.flagged]]).size
-        said.append(
+        sentences.append(
             f"They come from {held:,} of {np.unique(names).size:,} groups; items of one group are "
             "right or wrong together, so single batches stray further from the share."
         )
     if p.basis and cut.flagged:
-        said.append(_on_what_it_rests(cut, p, fdr))
-    return " ".join(said)
+        sentences.append(_on_what_it_rests(cut, p, fdr))
+    return " ".join(sentences)
 
 
 def _on_what_it_rests(cut: DiscoveryCut, p: PValues, fdr: float) -> str:
@@ -121,11 +121,11 @@ def flagged_share(flags: Bools, groups: ArrayLike | None) -> tuple[Interval, int
 
 def describe_share(share: Interval, volume: float | None, n_groups: int | None) -> str:
     """Say how many items are flagged, and how far other days may stray from it."""
-    said = f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}]"
+    text = f"Flags {share.estimate:.3%} of all items [{share.low:.3%}, {share.high:.3%}]"
     if volume is not None:
         day = share.scaled(volume)
-        said += f", on average {day.estimate:.3g} a day ({day.low:.3g} to {day.high:.3g})"
-    return said + ("." if n_groups is None else f", as {n_groups:,} groups tell it.")
+        text += f", on average {day.estimate:.3g} a day ({day.low:.3g} to {day.high:.3g})"
+    return text + ("." if n_groups is None else f", as {n_groups:,} groups tell it.")
 
 
 def left_unflagged(scores: Floats, value: float) -> str:

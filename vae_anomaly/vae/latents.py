@@ -385,18 +385,18 @@ def balance(
     generator = torch.Generator().manual_seed(random_state)
     sampler = sampler or NormalSampler()
     classes, counts = torch.unique(y, return_counts=True)
-    made, labels = [], []
+    generated, labels = [], []
     for label, count in zip(classes, counts.tolist(), strict=True):
         missing = int(counts.max()) - count
         if missing:
             latents = embed(model, X[y == label])
             fitted = sampler.fit(latents)  # type: ignore[arg-type]  # a Tensor is an array to it
             drawn = sample(model, missing, sampler=fitted, generator=generator, noise=noise)
-            made.append(drawn.to(X))
+            generated.append(drawn.to(X))
             labels.append(label.expand(missing))
-    synthetic = torch.zeros(len(X) + sum(map(len, made)), dtype=torch.bool)
+    synthetic = torch.zeros(len(X) + sum(map(len, generated)), dtype=torch.bool)
     synthetic[len(X) :] = True
-    return BalancedData(torch.cat([X, *made]), torch.cat([y, *labels]), synthetic)
+    return BalancedData(torch.cat([X, *generated]), torch.cat([y, *labels]), synthetic)
 
 
 def latent_report(latents: AnyFloats | Tensor, labels: Sequence[int] | AnyInts) -> dict[str, float]:

@@ -32,10 +32,10 @@ class _Tell:
 
     name: str
     auroc: float
-    said: str
+    detail: str
 
     def __str__(self) -> str:
-        return f"{self.name}: AUROC {self.auroc:.3f}, {self.said}"
+        return f"{self.name}: AUROC {self.auroc:.3f}, {self.detail}"
 
 
 def shortcuts(good: Sequence[Look]) -> Iterator[Finding]:

@@ -363,11 +363,11 @@ def _inside(root: Path, relative: str | None, manifest: Path, row: int) -> Path:
 
 
 def _refuse_repeated_ids(items: Sequence[ImageItem], where: str) -> None:
-    seen: set[str] = set()
+    known_ids: set[str] = set()
     for item in items:
-        if item.id in seen:
+        if item.id in known_ids:
             raise DataError(f"{where} names {item.id!r} twice. Give every image one id.")
-        seen.add(item.id)
+        known_ids.add(item.id)
 
 
 def _checked_path(source: str | Path) -> Path:

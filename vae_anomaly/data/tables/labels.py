@@ -119,13 +119,13 @@ class PieceLabels:
 
 def _distinct(files: Sequence[Path], column: str) -> list[str]:
     """Return the texts of a column, in the order they appear; no more than say it is no label."""
-    seen: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for file in files:
         for frame in iter_batches(file, columns=[column]):
-            seen |= dict.fromkeys(text for text in read_text(frame[column]) if text is not None)
-            if len(seen) > 10 * MAX_KINDS:
-                return list(seen)
-    return list(seen)
+            texts |= dict.fromkeys(text for text in read_text(frame[column]) if text is not None)
+            if len(texts) > 10 * MAX_KINDS:
+                return list(texts)
+    return list(texts)
 
 
 def _apart(asked: str, columns: Sequence[str]) -> tuple[str, str] | None:

@@ -384,9 +384,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             always has a reason. A condition that training has not seen comes first.
         """
         images = self._open(X)
-        seen, model = self.examine(images), self.model_
-        regions = regions_of(images, seen.heatmap, model.heat_level)
-        reasons = reasons_of(images, seen, regions, model.conditions, self.threshold_.value)
+        examination, model = self.examine(images), self.model_
+        regions = regions_of(images, examination.heatmap, model.heat_level)
+        reasons = reasons_of(images, examination, regions, model.conditions, self.threshold_.value)
         return [some[:top] for some in reasons]
 
     def _level(self, level: float | None) -> float:

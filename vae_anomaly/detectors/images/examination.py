@@ -87,12 +87,13 @@ def examine(
     for pixels, codes, n in padded_batches(model, images, device):
         outputs.append(_masked(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
-    seen = _judged(model, calibration, images.ids, outputs)
+    examination = _judged(model, calibration, images.ids, outputs)
     if model.placing.registration is None:
-        return seen
+        return examination
     shifts = np.array([images.shifts[i] for i in range(len(images))])
-    heatmap, score_map = (shift_maps(maps, shifts) for maps in (seen.heatmap, seen.score_map))
-    return replace(seen, heatmap=heatmap, score_map=score_map)
+    maps = (examination.heatmap, examination.score_map)
+    heatmap, score_map = (shift_maps(part, shifts) for part in maps)
+    return replace(examination, heatmap=heatmap, score_map=score_map)
 
 
 def padded_batches(
@@ -144,8 +145,8 @@ def _examine_tiles(
     cells, grounds = network.layout.grid().cells, network.grounds()
 
     def look(placed: PlacedImage) -> tuple[Floats, Floats, Floats, Floats32, Floats32]:
-        seen = inspect_tiles(network, placed)
-        return (seen.pooled(grounds), seen.statistics, seen.terms, *seen.maps(cells))
+        tiles = inspect_tiles(network, placed)
+        return (tiles.pooled(grounds), tiles.statistics, tiles.terms, *tiles.maps(cells))
 
     placing = TilePlacing(model.placing, model.channels)
     looks = look_at_each(images, placing, look, progress)

@@ -48,8 +48,8 @@ def reasons_of(
     threshold, an anomaly score, an image is flagged; then it has a reason.
     """
     unseen = [
-        [] if told in conditions else [unseen_reason(told, taken)]
-        for told, taken in zip(images.conditions, examination.judged_as, strict=False)
+        [] if given in conditions else [unseen_reason(given, taken)]
+        for given, taken in zip(images.conditions, examination.judged_as, strict=False)
     ] or [[]] * len(images)
     flagged = examination.anomaly_score > threshold
     whole = examination.evidence["whole_image"].to_numpy()

@@ -161,9 +161,9 @@ class StackedNetwork:
 class FamilyNetwork(nn.Module):
     """One model of the family over rows of a table; every feature is Gaussian with a learned sigma.
 
-    A conditional member takes the condition out of the row itself: its features, ``told``, go to
-    encoder and decoder, and the likelihood asks for the others, ``asked``. The scale multiplies
-    what is told, so that a one-hot feature is 0 or 1.
+    A conditional member takes the condition out of the row itself: the columns ``condition`` go to
+    encoder and decoder, and the likelihood asks for the others, ``features``. The scale multiplies
+    the condition, so that a one-hot column is 0 or 1.
     """
 
     predicts_hidden = True
@@ -171,15 +171,15 @@ class FamilyNetwork(nn.Module):
     def __init__(
         self,
         description: ModelDescription,
-        asked: tuple[int, ...],
-        told: tuple[int, ...] = (),
-        told_scale: float = 1.0,
+        features: tuple[int, ...],
+        condition: tuple[int, ...] = (),
+        condition_scale: float = 1.0,
         random_state: int = 0,
     ) -> None:
         super().__init__()
-        self.description, self.told_scale = description, told_scale
-        self.asked, self.told = list(asked), list(told)
-        self.layout = TargetLayout(tuple(asked))  # Gaussian features only
+        self.description, self.condition_scale = description, condition_scale
+        self.features, self.condition = list(features), list(condition)
+        self.layout = TargetLayout(tuple(features))  # Gaussian features only
         self.model = build_model(description, random_state)
         self.latent_dim = self.model.latent_dim  # of a ladder, all layers together
         self.has_prior = description.kind != "autoencoder"
@@ -187,8 +187,8 @@ class FamilyNetwork(nn.Module):
     def forward(
         self, x: Tensor, target: Tensor, *, generator: Generator | None = None
     ) -> VAEOutput:
-        """Measure rows (N, D) by their targets (N, asked), as the training loop wants it."""
-        rows = x[:, self.asked]
+        """Measure rows (N, D) by their targets (N, features), as the training loop wants it."""
+        rows = x[:, self.features]
         output: VAEOutput = self.model(rows, target, generator=generator, **self._given(x))
         return output
 
@@ -196,7 +196,7 @@ class FamilyNetwork(nn.Module):
         """Return the model's own loss over the number of features: of one scale for every table."""
         loss = getattr(self.model, "training_loss", VAEOutput.loss)
         total: Tensor = loss(output, beta, free_bits)
-        return total / len(self.asked)
+        return total / len(self.features)
 
     def encode(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return posterior means and log variances, each (N, Z)."""
@@ -205,7 +205,7 @@ class FamilyNetwork(nn.Module):
         return latents.mean, latents.logvar
 
     def decode(self, z: Tensor, like: Tensor) -> Tensor:
-        """Return the means of the Gaussian features, (N, asked)."""
+        """Return the means of the Gaussian features, (N, features)."""
         return self.model.decode(z, **self._given(like))
 
     def kl(self, x: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ class FamilyNetwork(nn.Module):
         nll = self.model.likelihood.nll(self.model.decode(latents.z, **given), target)
         bound = None
         if iw_draws:
-            rows = x[:, self.asked]
+            rows = x[:, self.features]
             drawn = self.model.iw_nll(rows, iw_draws, generator=None, chunk=DRAW_CHUNK, **given)
             bound = drawn.double().numpy()
         return Evidence(nll.double().numpy(), latents.kl_per_dim.double().numpy(), bound)
@@ -233,7 +233,7 @@ class FamilyNetwork(nn.Module):
         return params[:, :0]
 
     def sigma(self) -> Tensor:
-        """Return the learned standard deviations of the features, (asked,)."""
+        """Return the learned standard deviations of the features, (features,)."""
         log_sigma: Tensor = self.model.likelihood.log_sigma  # type: ignore[assignment]  # a Parameter of this likelihood
         return torch.exp(log_sigma)
 
@@ -242,16 +242,16 @@ class FamilyNetwork(nn.Module):
         return self.model.draw_prior(n, generator)
 
     def draw(self, params: Tensor, generator: Generator) -> Tensor:
-        """Draw features from the likelihood, (N, asked)."""
+        """Draw features from the likelihood, (N, features)."""
         return self.model.likelihood.sample(params, generator)
 
     def shape(self) -> Json:
         """Return what `from_state` needs, as JSON values."""
         return {
             "description": self.description.to_dict(),
-            "asked": list(self.asked),
-            "told": list(self.told),
-            "told_scale": self.told_scale,
+            "asked": list(self.features),
+            "told": list(self.condition),
+            "told_scale": self.condition_scale,
         }
 
     def weights(self) -> Arrays:
@@ -272,11 +272,11 @@ class FamilyNetwork(nn.Module):
         return network.eval()
 
     def _infer(self, x: Tensor, given: dict[str, Tensor]) -> Latents:
-        return self.model.infer(x[:, self.asked], drawn=False, generator=None, **given)
+        return self.model.infer(x[:, self.features], drawn=False, generator=None, **given)
 
     def _given(self, x: Tensor) -> dict[str, Tensor]:
         """Return what encoder and decoder are told beside the row."""
-        return {"condition": x[:, self.told] * self.told_scale} if self.told else {}
+        return {"condition": x[:, self.condition] * self.condition_scale} if self.condition else {}
 
 
 def targets_of(viewed: Floats32, codes: Ints, layout: TargetLayout) -> Floats32:

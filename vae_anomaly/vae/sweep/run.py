@@ -98,12 +98,12 @@ def sweep(
     """
     grid, settings = grid or SweepGrid(), settings or SweepSettings()
     _check(train, held_out, grid)
-    told, report = progress or null_progress, []
+    tell, report = progress or null_progress, []
     eigenvalues = _eigenvalues(train, max(grid.latent_dims))
     for place, (beta, latent_dim) in enumerate(grid.cells):
         began = time.perf_counter()
         model = _build(tuple(train.shape[1:]), beta, latent_dim, settings)
-        _fit(model, train, beta, settings, part_of(told, place, len(grid.cells), "sweep"))
+        _fit(model, train, beta, settings, part_of(tell, place, len(grid.cells), "sweep"))
         seconds = time.perf_counter() - began
         report.append(_measure(model, held_out, beta, eigenvalues, seconds))
     return SweepReport(

@@ -262,13 +262,13 @@ class _Held:
 
 
 def _fit_member(
-    lesson: _Lesson, seen: Bools, task: BankTask, random_state: int, progress: Progress
+    lesson: _Lesson, is_allowed: Bools, task: BankTask, random_state: int, progress: Progress
 ) -> tuple[RepairMember, History]:
     """Train one repair VAE with its head on the images that it may see."""
     with seeded(random_state):
         vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=task.work.width)
     vae.to(device=task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
-    train, stop = validation_split(lesson.groups, seen, random_state)
+    train, stop = validation_split(lesson.groups, is_allowed, random_state)
     x, target, mask = lesson.pairs(train)
     held: tuple[Tensor | None, ...] = (None, None, None)
     if stop.any():

@@ -54,7 +54,7 @@ def fit_pixel_network(
 ) -> Fitted[PixelNetwork]:
     """Fit a VAE to pixels; one fold, as far as conditions can spare it, is held out."""
     network = PixelNetwork(_spec(settings, data), random_state)
-    seen = _read(data, network.spec, progress)
+    training = _read(data, network.spec, progress)
     held_out = keep_each_condition(data.folds == 0, data.codes, data.groups)
     if not held_out.any():
         raise NotEnoughDataError(
@@ -66,11 +66,11 @@ def fit_pixel_network(
     train = ~held_out & ~stop
     config = settings.work.training(int(train.sum()), random_state, decay=None)
     config = replace(config, beta=_kl_weight(settings))
-    metrics = _prepare(network, seen.images[train], config.beta)
+    metrics = _prepare(network, training.images[train], config.beta)
     network.vae.to(torch_device(settings.device))
-    history = _train(network, seen, train, stop, config, progress)
-    heatmap, statistics = _calibrate(network, seen, held_out)
-    latents = _latents(network, seen)
+    history = _train(network, training, train, stop, config, progress)
+    heatmap, statistics = _calibrate(network, training, held_out)
+    latents = _latents(network, training)
     metrics = {**validation_terms(history), **metrics, **_latent_metrics(network, latents)}
     shown = data.images.placing.masked(heatmap.numpy())
     return Fitted(
@@ -81,7 +81,7 @@ def fit_pixel_network(
         statistics=statistics.numpy(),
         history=history,
         metrics=metrics,
-        fingerprint=seen.fingerprint,
+        fingerprint=training.fingerprint,
         latents=latents.numpy(),
     )
 
@@ -106,7 +106,7 @@ def _kl_weight(settings: ImageSettings) -> float:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _TrainingImages:
     """All training images at the size that the network sees, in memory."""
 
     images: Tensor
@@ -124,7 +124,7 @@ class _Seen:
         return {} if codes is None else {"condition": codes}
 
 
-def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _Seen:
+def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _TrainingImages:
     """Decode each image once; keep its pixels and its whole-image statistics."""
     digest, bank = sha256(), FilterBank(spec.image_size, spec.channels)
     images, statistics = [], []
@@ -134,7 +134,7 @@ def _read(data: TrainingSet, spec: NetworkSpec, progress: Progress) -> _Seen:
         progress("features", where.stop, len(data.images))
     codes = None if data.codes is None else torch.from_numpy(data.codes)
     fingerprint = data.images.fingerprint(digest.hexdigest())
-    return _Seen(torch.cat(images), torch.cat(statistics), codes, fingerprint)
+    return _TrainingImages(torch.cat(images), torch.cat(statistics), codes, fingerprint)
 
 
 def _prepare(network: PixelNetwork, images: Tensor, kl_weight: float) -> dict[str, float]:
@@ -148,14 +148,14 @@ def _prepare(network: PixelNetwork, images: Tensor, kl_weight: float) -> dict[st
 
 def _train(
     network: PixelNetwork,
-    seen: _Seen,
+    training: _TrainingImages,
     train: Bools,
     stop: Bools,
     config: TrainingConfig,
     progress: Progress,
 ) -> History:
     """Train the VAE where it lies; all is on the processor afterwards."""
-    x = network.standardise(seen.images)
+    x = network.standardise(training.images)
     with torch.enable_grad():
         history = fit_vae(
             network.vae,
@@ -163,8 +163,8 @@ def _train(
             validation=x[stop] if stop.any() else None,
             config=config,
             corruption=PIXEL_MEMBERS[network.spec.kind].corruption,
-            extras=seen.extras(train),
-            validation_extras=seen.extras(stop),
+            extras=training.extras(train),
+            validation_extras=training.extras(stop),
             progress=progress,
         )
     network.cpu().eval()
@@ -180,26 +180,28 @@ def _start_prior(network: PixelNetwork, x: Tensor) -> None:
             prior.pseudo_inputs.copy_(x[rows])
 
 
-def _calibrate(network: PixelNetwork, seen: _Seen, held_out: Bools) -> tuple[Tensor, Tensor]:
+def _calibrate(
+    network: PixelNetwork, training: _TrainingImages, held_out: Bools
+) -> tuple[Tensor, Tensor]:
     """Set the scales by held-out images; return their heat and all statistics."""
-    raw = _raw_maps(network, seen, np.flatnonzero(held_out))
+    raw = _raw_maps(network, training, np.flatnonzero(held_out))
     network.heat_scale = MapScale.fit(raw)
-    if network.levels is None or seen.codes is None:
-        return network.heat_scale(raw), seen.statistics
-    inside, codes = torch.from_numpy(~held_out), seen.codes.numpy()
-    network.levels.learn_usual(seen.statistics[inside], seen.codes[inside])
+    if network.levels is None or training.codes is None:
+        return network.heat_scale(raw), training.statistics
+    inside, codes = torch.from_numpy(~held_out), training.codes.numpy()
+    network.levels.learn_usual(training.statistics[inside], training.codes[inside])
     for code in range(len(network.levels.mean)):
         rows = scale_rows(codes, held_out, code)
-        network.levels.learn_scale(code, _raw_maps(network, seen, rows))
+        network.levels.learn_scale(code, _raw_maps(network, training, rows))
     return (
-        network.levels.heat(raw, seen.codes[~inside]),
-        network.levels.difference(seen.statistics, seen.codes),
+        network.levels.heat(raw, training.codes[~inside]),
+        network.levels.difference(training.statistics, training.codes),
     )
 
 
 @torch.no_grad()
-def _raw_maps(network: PixelNetwork, seen: _Seen, rows: Ints) -> Tensor:
-    parts = [network.raw_map(seen.images[i], seen.of(i))[0] for i in _chunks(rows)]
+def _raw_maps(network: PixelNetwork, training: _TrainingImages, rows: Ints) -> Tensor:
+    parts = [network.raw_map(training.images[i], training.of(i))[0] for i in _chunks(rows)]
     return torch.cat(parts)
 
 
@@ -214,10 +216,10 @@ def _forecast(network: PixelNetwork, x: Tensor, kl_weight: float) -> dict[str, f
 
 
 @torch.no_grad()
-def _latents(network: PixelNetwork, seen: _Seen) -> Tensor:
+def _latents(network: PixelNetwork, training: _TrainingImages) -> Tensor:
     """Return posterior means of training images at equal distances, (m, Z)."""
-    rows = _chunks(evenly(len(seen.images), MAX_REFERENCE))
-    return torch.cat([network.latents(seen.images[i], seen.of(i)) for i in rows])
+    rows = _chunks(evenly(len(training.images), MAX_REFERENCE))
+    return torch.cat([network.latents(training.images[i], training.of(i)) for i in rows])
 
 
 def _latent_metrics(network: PixelNetwork, latents: Tensor) -> dict[str, float]:

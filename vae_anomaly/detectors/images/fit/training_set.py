@@ -205,13 +205,13 @@ def choose_folds(groups: AnyArray, codes: Ints | None, random_state: int) -> Int
     return folds
 
 
-def validation_split(groups: AnyArray, seen: Bools, random_state: int) -> tuple[Bools, Bools]:
+def validation_split(groups: AnyArray, is_allowed: Bools, random_state: int) -> tuple[Bools, Bools]:
     """Split what a network may see into training and stopping images, by group."""
-    inside = np.flatnonzero(seen)
-    stop = np.zeros(len(seen), bool)
+    inside = np.flatnonzero(is_allowed)
+    stop = np.zeros(len(is_allowed), bool)
     if len(np.unique(groups[inside])) >= 2 * _VALIDATION_SHARE:
         stop[inside[assign_folds(groups[inside], _VALIDATION_SHARE, random_state) == 0]] = True
-    return seen & ~stop, stop
+    return is_allowed & ~stop, stop
 
 
 def network_parts(groups: AnyArray, n_networks: int, random_state: int) -> Ints:

@@ -173,9 +173,9 @@ def _answer(
     model: ImageModel, calibration: ConformalCalibration, pixels: Bytes, side: int
 ) -> tuple[AnyFloats, ...]:
     """Return what the file is to say of images (n, H, W, C), as `OUTPUTS` names it."""
-    seen = examine(model, calibration, replace(open_images(pixels), placing=model.placing))
-    heatmaps = enlarge(seen.heatmap, (side, side))
-    return seen.raw_score, seen.anomaly_score, seen.p_value, heatmaps
+    examination = examine(model, calibration, replace(open_images(pixels), placing=model.placing))
+    heatmaps = enlarge(examination.heatmap, (side, side))
+    return examination.raw_score, examination.anomaly_score, examination.p_value, heatmaps
 
 
 def _translated(graph: ScoringGraph, example: Bytes, metadata: dict[str, object]) -> bytes:

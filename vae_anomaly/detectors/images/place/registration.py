@@ -100,9 +100,9 @@ class Registration:
         n = len(self.reference)
         half = [max(1, round(share * n / 2)) for share in shares]
         power = np.square(_details(self.reference))
-        seen = ndimage.uniform_filter(power, [2 * h for h in half], mode="constant")
+        strength = ndimage.uniform_filter(power, [2 * h for h in half], mode="constant")
         near = [min(h + int(BOUND * n), (n - 1) // 2) for h in half]
-        inner = seen[near[0] : n - near[0], near[1] : n - near[1]]
+        inner = strength[near[0] : n - near[0], near[1] : n - near[1]]
         y, x = divmod(int(inner.argmax()), inner.shape[1])
         return (y + near[0]) / n, (x + near[1]) / n
 

@@ -64,12 +64,12 @@ class PlacedImage:
 
     def inside(self, grid: TileGrid) -> Bools:
         """Return the cells that are looked at: foreground, and nothing that moving made up."""
-        seen = np.ones(grid.cells, bool)
+        inside = np.ones(grid.cells, bool)
         if self.shift != (0, 0):
             cells = -np.array(self.shift) / grid.cell
             outward = np.where(cells < 0, np.floor(cells), np.ceil(cells)).astype(int)
-            seen = ndimage.shift(seen.astype(np.uint8), outward, order=0, cval=0) > 0
-        return seen if self.foreground is None else seen & self.foreground.on(grid.cells)
+            inside = ndimage.shift(inside.astype(np.uint8), outward, order=0, cval=0) > 0
+        return inside if self.foreground is None else inside & self.foreground.on(grid.cells)
 
     def moved_back(self, joined: Floats32, grid: TileGrid) -> Floats32:
         """Return a map (gh, gw) where the image came with its part."""
@@ -165,8 +165,8 @@ class TiledImage:
 
         On a grid of other cells it is the hottest of what falls into each.
         """
-        seen = np.where(self.inside, joined, np.float32(0.0))
-        back = self.placed.moved_back(seen, self.grid)
+        visible = np.where(self.inside, joined, np.float32(0.0))
+        back = self.placed.moved_back(visible, self.grid)
         if cells == back.shape:
             return back
         pooled = functional.adaptive_max_pool2d(torch.from_numpy(back)[None], cells)

@@ -290,12 +290,12 @@ def _judge(
     rows, shown, scored = [], _HalfScales(), _HalfScales()
     for i, half in enumerate(task.halves.tolist()):
         judge = 1 - half
-        seen = inspect_tiles(network, task.placed(i), (judge,))
-        inside = seen.inside
-        shown.add(judge, seen.heatmap[inside])
-        scored.add(judge, seen.score_map[inside])
-        pooled = seen.pooled(network.grounds((judge,)))
-        rows.append((pooled, seen.heatmap[inside].max(keepdims=True), seen.statistics))
+        tiles = inspect_tiles(network, task.placed(i), (judge,))
+        inside = tiles.inside
+        shown.add(judge, tiles.heatmap[inside])
+        scored.add(judge, tiles.score_map[inside])
+        pooled = tiles.pooled(network.grounds((judge,)))
+        rows.append((pooled, tiles.heatmap[inside].max(keepdims=True), tiles.statistics))
         progress("calibrate", i + 1, len(task.halves))
     pooled, peaks, statistics = (np.stack(parts) for parts in zip(*rows, strict=True))
     network.set_scales(shown.values, scored.values)

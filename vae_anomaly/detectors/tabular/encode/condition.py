@@ -90,7 +90,7 @@ class Condition:
         )
 
     @property
-    def told_scale(self) -> float:
+    def scale_of_levels(self) -> float:
         """What turns those features into 0 and 1 where they are one-hot."""
         return float(1.0 / (APART * MATCH)) if len(self.places) > 1 else 1.0 / APART
 

@@ -306,26 +306,26 @@ def _train_alone(
 def _network(rows: Floats32, condition: Condition | None, settings: TableSettings) -> FamilyNetwork:
     """Build a network for rows of training."""
     own = set() if condition is None else {int(j) for j in condition.own}
-    asked = tuple(j for j in range(rows.shape[1]) if j not in own)
-    told = () if condition is None else condition.levels
+    features = tuple(j for j in range(rows.shape[1]) if j not in own)
+    levels = () if condition is None else condition.levels
     member = settings.member
     description = ModelDescription(
         member.kind,
-        (len(asked),),
-        latent_dim=settings.latents(len(asked)),
+        (len(features),),
+        latent_dim=settings.latents(len(features)),
         hidden=(settings.hidden, settings.hidden),
         prior=member.prior,
-        n_conditions=len(told),
+        n_conditions=len(levels),
         n_components=min(N_COMPONENTS, len(rows)),
         linear_skip=True,
         activation="silu",
     )
-    scale = 1.0 if condition is None else condition.told_scale
-    network = FamilyNetwork(description, asked, told, scale, settings.seed)
+    scale = 1.0 if condition is None else condition.scale_of_levels
+    network = FamilyNetwork(description, features, levels, scale, settings.seed)
     prior = network.model.prior
     if isinstance(prior, VampPrior):
         prior.pseudo_inputs.data.copy_(
-            torch.from_numpy(rows[: description.n_components][:, list(asked)])
+            torch.from_numpy(rows[: description.n_components][:, list(features)])
         )
     return network
 
@@ -339,7 +339,7 @@ def _fit(
     progress: Progress,
 ) -> History:
     x = torch.from_numpy(rows)
-    target = x[:, network.asked]
+    target = x[:, network.features]
     train, check = torch.from_numpy(fold.train), torch.from_numpy(fold.validation)
     return fit_vae(
         network,
