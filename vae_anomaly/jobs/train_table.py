@@ -34,7 +34,7 @@ from vae_anomaly.jobs.training_rows import (
     TrainingRows,
     read_training_rows,
 )
-from vae_anomaly.metrics import RankingCurve
+from vae_anomaly.metrics import RankingCurve, is_flagged
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
 from vae_anomaly.vae.diagnostics import collapse_warning
@@ -229,7 +229,7 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
     detector.metrics_ = detector.metrics_ | {
         "auroc": float(curve.auroc()),
         "average_precision": float(curve.average_precision()),
-        "recall_at_threshold": float(np.mean(scores[labels] > bound)),
+        "recall_at_threshold": float(np.mean(is_flagged(scores[labels], bound))),
         "labelled_anomalies": float(round(stands_for * len(usable))),
     }
     return evaluation_figures(scores, labels, bound)

@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.metrics import checked_scores
+from vae_anomaly.metrics import checked_scores, is_flagged
 from vae_anomaly.thresholds.batches import flagged_share
 from vae_anomaly.thresholds.threshold import Threshold
 
@@ -90,7 +90,7 @@ class InteractiveThreshold:
     @property
     def flagged(self) -> int:
         """Items above the threshold."""
-        return int(np.sum(self.context.scores > self.threshold.value))
+        return int(np.sum(is_flagged(self.context.scores, self.threshold.value)))
 
     def typing(self, text: str) -> InteractiveThreshold:
         """Type several characters."""

@@ -15,6 +15,7 @@ from vae_anomaly.detectors.images.examination import ImageExamination
 from vae_anomaly.detectors.images.heatmaps import Region, enlarge, find_regions
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.score import GLOBAL_FROM
+from vae_anomaly.metrics import is_flagged
 
 Regions = Sequence[Sequence[Region]]
 
@@ -51,7 +52,7 @@ def reasons_of(
         [] if given in conditions else [unseen_reason(given, taken)]
         for given, taken in zip(images.conditions, examination.judged_as, strict=False)
     ] or [[]] * len(images)
-    flagged = examination.anomaly_score > threshold
+    flagged = is_flagged(examination.anomaly_score, threshold)
     whole = examination.evidence["whole_image"].to_numpy()
     local = examination.evidence.filter(like="heat_top").sum(axis=1).to_numpy()
     reasons = []
