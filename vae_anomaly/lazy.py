@@ -17,8 +17,8 @@ def lazy_names(
     def load(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found = getattr(import_module(home[name], package), name)
-        setattr(sys.modules[package], name, found)  # asked for once
-        return found
+        value = getattr(import_module(home[name], package), name)
+        setattr(sys.modules[package], name, value)  # asked for once
+        return value
 
     return load, lambda: sorted({*vars(sys.modules[package]), *home})

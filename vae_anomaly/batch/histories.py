@@ -93,9 +93,9 @@ class HistoryChain:
         if span is None:
             return None
         states = [*self.given, *_starts(self.root, self.columns), *_own(self.root, rows)]
-        found = latest_before(span[1], states)
-        if found is not None:
-            return found
+        history = latest_before(span[1], states)
+        if history is not None:
+            return history
         raise DataError(
             f"{partition.files[0].path} ends at {time_text(span[1])}, but the histories of "
             f"{', '.join(self.columns.entities)} that it would go on from already reach "
@@ -233,21 +233,21 @@ def with_past(
 
 def _start_before(span: tuple[int, int], states: list[HistoryFile]) -> HistoryFile:
     """Return the state that rows of some times go on from; warn of nights that it lacks."""
-    found = latest_before(span[1], states)
-    if found is None:
+    history = latest_before(span[1], states)
+    if history is None:
         raise DataError(
             f"The rows end at {time_text(span[1])}, but the histories that they would be compared "
             f"with already reach {time_text(min(s.until for s in states))}. Give newer rows, or "
             "with --state an older state."
         )
-    gap = (span[0] - found.until) / DAY_NS
+    gap = (span[0] - history.until) / DAY_NS
     if gap > 1.0:
         logger.warning(
             "the histories end at %s, %.1f days before the rows: give the nights between as well, "
             "or with --state the output folder of the nightly scoring",
-            time_text(found.until), gap,
+            time_text(history.until), gap,
         )  # fmt: skip
-    return found
+    return history
 
 
 def given_files(entities: EntityHistories, state: str | Path | None) -> list[HistoryFile]:

@@ -134,8 +134,8 @@ class Ledger:
     def rows(self) -> dict[str, LedgerRow]:
         """Return every partition that is done, by key, in the order of the keys."""
         names = [column.name for column in fields(LedgerRow)]
-        found = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608  # names of our own fields
-        rows = [dict(zip(names, values, strict=True)) for values in found]
+        records = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608  # names of our own fields
+        rows = [dict(zip(names, values, strict=True)) for values in records]
         for row in rows:
             row |= {name: json.loads(row[name]) for name in _JSON}
         return {row["key"]: LedgerRow(**row) for row in rows}

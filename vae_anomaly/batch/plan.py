@@ -177,10 +177,10 @@ def loaded_detector(model: ScoringModel) -> AnyDetector:
     """Load the model once a process; refuse a directory that has changed since the run began."""
     from vae_anomaly.detectors import load_detector
 
-    found = model_digest(Path(model.path))
-    if found != model.digest:
+    digest = model_digest(Path(model.path))
+    if digest != model.digest:
         raise ModelRefusedError(
-            f"The model in {model.path} was replaced while it was used: digest {found[:12]}, was "
+            f"The model in {model.path} was replaced while it was used: digest {digest[:12]}, was "
             f"{model.digest[:12]}. Start again."
         )
     return load_detector(model.path, device=model.device)
@@ -279,10 +279,10 @@ def _source_file(name: str, path: Path, condition: str | None = None) -> SourceF
 
 def _stat(path: str) -> tuple[int, int]:
     try:
-        found = Path(path).stat()
+        stat = Path(path).stat()
     except OSError:
         return (-1, -1)
-    return (found.st_size, found.st_mtime_ns)
+    return (stat.st_size, stat.st_mtime_ns)
 
 
 def _root_name(source: Source) -> str:

@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 _NOT_SHOWN = {"input_path", "code_version", "committed", "seconds"}
 
 
-def output_schema(*own: pa.Field) -> pa.Schema:
+def output_schema(*own_columns: pa.Field) -> pa.Schema:
     """Return the columns of an output file; a kind of input has its own beside the common ones."""
     return pa.schema(
         [
@@ -37,7 +37,7 @@ def output_schema(*own: pa.Field) -> pa.Schema:
             pa.field("score", pa.float64(), nullable=False),
             pa.field("p_value", pa.float64(), nullable=False),
             pa.field("is_anomaly", pa.bool_(), nullable=False),
-            *own,
+            *own_columns,
             pa.field("model_version", pa.string(), nullable=False),
             pa.field("threshold", pa.float64(), nullable=False),
         ]
@@ -138,20 +138,20 @@ def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.Dat
         pd.read_parquet(root / entry["output"], columns=columns).assign(partition=entry["key"])
         for entry in read_manifest(root)["partitions"]
     ]
-    kept = [frame for frame in frames if len(frame)] or frames[:1]
-    return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame()
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
 def _verify(root: Path, files: Mapping[str, str]) -> None:
     for name, digest in files.items():
         try:
-            found = sha256_of(root / name)
+            actual = sha256_of(root / name)
         except OSError as err:
             raise DataError(
                 f"{root / name} is listed in {MANIFEST} but cannot be read: {err.strerror}. "
                 "Run again; it is then scored again."
             ) from None
-        if found != digest:
+        if actual != digest:
             raise DataError(
                 f"{root / name} is not the file that {MANIFEST} lists: its SHA-256 differs. "
                 "Run again; it is then scored again."
@@ -289,13 +289,13 @@ def strangest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) ->
     DataError
         If the run is not finished.
     """
-    asked = {partition.key: partition for partition in plan}
-    found: list[Flag] = []
+    partitions = {partition.key: partition for partition in plan}
+    flags: list[Flag] = []
     for entry in read_manifest(out, verify=False)["partitions"]:
-        if entry["key"] in asked and entry["rows_flagged"]:
+        if entry["key"] in partitions and entry["rows_flagged"]:
             rows = _strangest_rows(Path(out) / entry["output"], top)
-            found += [_flag(row, asked[entry["key"]]) for row in rows.to_dict("records")]
-    return sorted(found, key=lambda flag: (-flag.score, flag.id))[:top]
+            flags += [_flag(row, partitions[entry["key"]]) for row in rows.to_dict("records")]
+    return sorted(flags, key=lambda flag: (-flag.score, flag.id))[:top]
 
 
 def _strangest_rows(path: Path, top: int) -> pd.DataFrame:

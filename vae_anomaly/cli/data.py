@@ -85,16 +85,16 @@ def schema(
     from vae_anomaly.files import replace_file
     from vae_anomaly.jobs import TableColumns, infer_schema_of
 
-    found = infer_schema_of(read_table(path), TableColumns(label=labels, id_column=id_column))
+    schema = infer_schema_of(read_table(path), TableColumns(label=labels, id_column=id_column))
     if out is not None:
         with replace_file(Path(out)) as temporary:
-            temporary.write_text(found.to_json(), encoding="utf-8")
-        rows = [[column.name, column.kind.value, column.note] for column in found.columns]
-        if not emit({"schema": out, **found.to_dict()}, as_json=as_json):
+            temporary.write_text(schema.to_json(), encoding="utf-8")
+        rows = [[column.name, column.kind.value, column.note] for column in schema.columns]
+        if not emit({"schema": out, **schema.to_dict()}, as_json=as_json):
             print_table(rows, ["column", "kind", "why"], f"Wrote {out}")
             click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
     else:
-        click.echo(found.to_json(), nl=False)
+        click.echo(schema.to_json(), nl=False)
 
 
 def _write_groups(report: Report, file: Path) -> None:
@@ -117,8 +117,8 @@ def _write_groups(report: Report, file: Path) -> None:
 
 def _print_report(report: Report) -> None:
     click.echo(f"{report.source}{_summary(report.summary)}")
-    for found in report.findings:
-        _print_finding(found)
+    for finding in report.findings:
+        _print_finding(finding)
     if not report.findings:
         click.echo("Nothing to complain about.")
     noun = "images" if report.kind == "images" else "table"
@@ -126,12 +126,12 @@ def _print_report(report: Report) -> None:
         click.echo(f"\nTrain on it: vae-anomaly train {noun} {report.source} --name NAME")
 
 
-def _print_finding(found: Finding) -> None:
-    click.echo(f"\n{found.severity.value.upper():<8}{found.message}")
-    click.echo(f"        {found.remedy}")
-    if found.items:
-        more = f" and {found.n_items - ITEMS_SHOWN} more" * (found.n_items > ITEMS_SHOWN)
-        click.echo(f"        {', '.join(found.items[:ITEMS_SHOWN])}{more}")
+def _print_finding(finding: Finding) -> None:
+    click.echo(f"\n{finding.severity.value.upper():<8}{finding.message}")
+    click.echo(f"        {finding.remedy}")
+    if finding.items:
+        more = f" and {finding.n_items - ITEMS_SHOWN} more" * (finding.n_items > ITEMS_SHOWN)
+        click.echo(f"        {', '.join(finding.items[:ITEMS_SHOWN])}{more}")
 
 
 def _summary(summary: Mapping[str, object]) -> str:

@@ -89,26 +89,26 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     from vae_anomaly.tracking import load_feedback, registered_name
 
     name = registered_name(model)
-    found = load_feedback(name, uri)
+    verdicts = load_feedback(name, uri)
     document = {
         "model": name,
-        "verdicts": len(found),
-        "confirmed": int(found["is_anomaly"].sum()),
-        "audited": int(found["audit"].sum()),
-        "items": found.to_dict("records"),
+        "verdicts": len(verdicts),
+        "confirmed": int(verdicts["is_anomaly"].sum()),
+        "audited": int(verdicts["audit"].sum()),
+        "items": verdicts.to_dict("records"),
     }
     if emit(document, as_json=as_json):
         return
-    if not len(found):
+    if not len(verdicts):
         click.echo(f"No verdicts on items of {name} yet. Store some: vae-anomaly feedback import")
         return
-    click.echo(f"{name}: {_counts(found)}")
+    click.echo(f"{name}: {_counts(verdicts)}")
     rows = [
         [str(v["item"]), "confirmed" if v["is_anomaly"] else "false alarm",
          "yes" if v["audit"] else "no", str(v["who"]), f"{v['when']:%Y-%m-%d %H:%M}"]
-        for v in found.iloc[::-1].head(SHOWN).to_dict("records")
+        for v in verdicts.iloc[::-1].head(SHOWN).to_dict("records")
     ]  # fmt: skip
-    title = f"The latest {min(SHOWN, len(found))} of {len(found):,} (all with --json)"
+    title = f"The latest {min(SHOWN, len(verdicts))} of {len(verdicts):,} (all with --json)"
     print_table(rows, ["item", "verdict", "at random", "by", "when (UTC)"], title)
 
 
@@ -160,10 +160,10 @@ def _full(model: str) -> str:
     return model if model.startswith("models:") else f"models:/{model}@champion"
 
 
-def _counts(found: pd.DataFrame) -> str:
-    confirmed, audited = int(found["is_anomaly"].sum()), int(found["audit"].sum())
-    by = ", ".join(f"{who} {n:,}" for who, n in found["who"].value_counts().items())
+def _counts(verdicts: pd.DataFrame) -> str:
+    confirmed, audited = int(verdicts["is_anomaly"].sum()), int(verdicts["audit"].sum())
+    by = ", ".join(f"{who} {n:,}" for who, n in verdicts["who"].value_counts().items())
     return (
-        f"{len(found):,} items have a verdict: {confirmed:,} confirmed, "
-        f"{len(found) - confirmed:,} false alarms; {audited:,} were drawn at random. By {by}."
+        f"{len(verdicts):,} items have a verdict: {confirmed:,} confirmed, "
+        f"{len(verdicts) - confirmed:,} false alarms; {audited:,} were drawn at random. By {by}."
     )

@@ -61,18 +61,18 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
     with show_progress() as progress:
         if detector.kind == "image":
             _refuse_rows(row, identifier)
-            found = inspect_images(detector, items, out, top=top, progress=progress)
+            inspections = inspect_images(detector, items, out, top=top, progress=progress)
         else:
-            found = []
+            inspections = []
             for done, item in enumerate(items, start=1):
                 rows, names = find_rows(
                     detector, item, row=row, identifier=identifier, top=top, state=state
                 )
-                found += inspect_rows(detector, rows, names, top=top)
+                inspections += inspect_rows(detector, rows, names, top=top)
                 progress("inspect", done, len(items))
-    document = {"model": resolved.label, "items": [asdict(one) for one in found]}
+    document = {"model": resolved.label, "items": [asdict(one) for one in inspections]}
     if not emit(document, as_json=as_json):
-        for one in found:
+        for one in inspections:
             _print(one)
 
 

@@ -194,9 +194,9 @@ def verify(model: str, uri: str | None, as_json: bool) -> None:
     """
     from vae_anomaly.tracking import verify as check
 
-    found = check(model, uri)
-    if not emit({"intact": True, **asdict(found)}, as_json=as_json):
-        click.echo(f"{found.label} ({found.kind}) is intact, digest {found.digest}")
+    version = check(model, uri)
+    if not emit({"intact": True, **asdict(version)}, as_json=as_json):
+        click.echo(f"{version.label} ({version.kind}) is intact, digest {version.digest}")
 
 
 @models.command()

@@ -84,17 +84,17 @@ def fit(model: str, input_: str, labels: str | None, groups: str | None, method:
         items = score_items(
             detector, input_, labels=labels, groups=groups, state=state, progress=progress
         )
-    found = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it
-    files = [write_json(found.to_dict(), out)]
+    fitted = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it
+    files = [write_json(fitted.to_dict(), out)]
     if figure:
-        files.append(write_figure(reliability_figure(found), figure))
+        files.append(write_figure(reliability_figure(fitted), figure))
     document = {
         "model": resolved.label,
-        "probability": found.to_dict(),
+        "probability": fitted.to_dict(),
         "written": list(map(str, files)),
     }
     if not emit(document, as_json=as_json):
-        _print(found, resolved.label)
+        _print(fitted, resolved.label)
         click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
         click.echo(f"\nNext: vae-anomaly probability apply {model} {out}")
 
@@ -132,24 +132,25 @@ def apply(model: str, file: str, alias: str | None, dry_run: bool, uri: str | No
                    + (f", alias {done.alias} moved to it" if done.alias else ""))  # fmt: skip
 
 
-def _print(found: ScoreProbability, model: str) -> None:
+def _print(fitted: ScoreProbability, model: str) -> None:
     click.echo(
-        f"{model}: {found.n_normals:,} normal and {found.n_anomalies:,} anomalous items, "
-        f"{found.method}"
+        f"{model}: {fitted.n_normals:,} normal and {fitted.n_anomalies:,} anomalous items, "
+        f"{fitted.method}"
     )
     rows = [
         [f"{b.predicted:.2%}", f"{b.observed.estimate:.2%}",
          f"{b.observed.low:.2%} - {b.observed.high:.2%}", f"{b.n:,}"]
-        for b in found.reliability
+        for b in fitted.reliability
     ]  # fmt: skip
-    title = f"Reliability on items left out, at their own {_rate(found.fitted_base_rate)}"
+    title = f"Reliability on items left out, at their own {_rate(fitted.fitted_base_rate)}"
     print_table(rows, ["said", "found", "95 % interval", "items"], title)
     click.echo(
-        f"Brier score {found.brier.estimate:.4f} ({found.brier.low:.4f} - {found.brier.high:.4f}), "
-        f"always saying the base rate: {found.brier_of_base_rate:.4f}; lower = better."
+        f"Brier score {fitted.brier.estimate:.4f} "
+        f"({fitted.brier.low:.4f} - {fitted.brier.high:.4f}), "
+        f"always saying the base rate: {fitted.brier_of_base_rate:.4f}; lower = better."
     )
     click.echo(
-        f"Probabilities hold where {_rate(found.base_rate)} of the items are anomalies; "
+        f"Probabilities hold where {_rate(fitted.base_rate)} of the items are anomalies; "
         "give --base-rate if the nights differ."
     )
 

@@ -234,8 +234,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             If it cannot be written; nothing half-written stays behind.
         """
         check_is_fitted(self, "calibration_")
-        kept = self.probability_
-        state = replace(self._state(), probability=None if kept is None else kept.to_dict())
+        fitted = self.probability_
+        state = replace(self._state(), probability=None if fitted is None else fitted.to_dict())
         return write_model(state, path)
 
     def _calibrate(self, held_out_scores: Floats, groups: Ints | None = None) -> None:

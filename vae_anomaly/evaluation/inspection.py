@@ -129,10 +129,10 @@ def _rows_of_id(
     column = detector.schema_.id_column
     if column is None:
         raise ConfigError("The model knows no id column. Name the row by number: FILE:ROW.")
-    found = np.flatnonzero(read_text(column_of(frame, column, "--id")) == identifier)
-    if not found.size:
+    rows = np.flatnonzero(read_text(column_of(frame, column, "--id")) == identifier)
+    if not rows.size:
         raise DataError(f"{item} has no row whose {column} is {identifier!r}. Check the id.")
-    return found
+    return rows
 
 
 def _strangest(detector: TableDetector, frame: pd.DataFrame, top: int) -> Indices:
@@ -243,12 +243,12 @@ def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
     """Return a name that is unique and the path of each image."""
     folders = [Path(item) for item in items if Path(item).is_dir()]
     files = [Path(item) for item in items if not Path(item).is_dir()]
-    found = [(item.id, item.path) for folder in folders for item in list_images(folder)]
-    found += [(item.id, item.path) for item in list_images(files)] if files else []
-    names = [name for name, _ in found]
+    named = [(item.id, item.path) for folder in folders for item in list_images(folder)]
+    named += [(item.id, item.path) for item in list_images(files)] if files else []
+    names = [name for name, _ in named]
     if len(set(names)) < len(names):
-        return [(path.as_posix(), path) for _, path in found]
-    return found
+        return [(path.as_posix(), path) for _, path in named]
+    return named
 
 
 def _inspect_image(

@@ -156,14 +156,14 @@ def write_traversal(
 def _row(detector: TableDetector, name: str) -> pd.DataFrame:
     """Return the single row that a name stands for."""
     file, _, place = name.rpartition(":")
-    asked = place.removeprefix("id=")
+    wanted = place.removeprefix("id=")
     if Path(name).suffix.lower() in IMAGE_SUFFIXES or not file:
         raise ConfigError(
             f"This model reads rows of tables; got {name!r}. Name a row by its number or its id: "
             "days.csv:17 or days.csv:id=5000817."
         )
-    if asked != place:
-        rows, _ = find_rows(detector, file, identifier=asked)
+    if wanted != place:
+        rows, _ = find_rows(detector, file, identifier=wanted)
     elif place.isdigit():
         rows, _ = find_rows(detector, file, row=int(place))
     else:
@@ -173,7 +173,7 @@ def _row(detector: TableDetector, name: str) -> pd.DataFrame:
         )
     if len(rows) > 1:
         raise DataError(
-            f"{len(rows)} rows of {file} have the id {asked!r}. Name one by its number."
+            f"{len(rows)} rows of {file} have the id {wanted!r}. Name one by its number."
         )
     return rows
 

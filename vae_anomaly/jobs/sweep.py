@@ -87,8 +87,8 @@ def sweep_table_job(
     columns = columns.completed()
     rows = read_training_rows(files, columns, seed=settings.random_state)
     real, marked = real_rows(rows.normal, columns)
-    kept, notes = _kept(len(real), MAX_ROWS, settings.random_state, "normal rows")
-    normal = real.iloc[kept].reset_index(drop=True)
+    drawn, notes = _kept(len(real), MAX_ROWS, settings.random_state, "normal rows")
+    normal = real.iloc[drawn].reset_index(drop=True)
     _check_count(len(normal), "normal rows")
     schema = schema_of_training(normal, columns)
     held_out = _held_out(_row_groups(normal, columns.groups), settings.random_state)
@@ -161,9 +161,9 @@ def sweep_images_job(
     images = open_images(good, training=True)
     images = replace(images, placing=Placing(white=decide_white(images)))
     _check_count(len(images), "images of good parts")
-    kept, notes = _kept(len(images), MAX_IMAGES, settings.random_state, "images")
-    pixels = _pixels(images.take(kept), size, progress or null_progress)
-    names = group_names(members, images)[kept]
+    drawn, notes = _kept(len(images), MAX_IMAGES, settings.random_state, "images")
+    pixels = _pixels(images.take(drawn), size, progress or null_progress)
+    names = group_names(members, images)[drawn]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     left = f"; {len(listed) - len(good):,} labelled as defective, left out"
     return sweep(

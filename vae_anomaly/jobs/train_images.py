@@ -84,14 +84,14 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
         )
     paths = map(_plain, table["path"].astype(str))
     known: dict[str, str | None] = dict(zip(paths, read_text(table["group"]), strict=True))
-    found = [_group_of(item, known, file.parent) for item in items]
-    lost = [item.id for item, group in zip(items, found, strict=True) if group is None]
+    groups = [_group_of(item, known, file.parent) for item in items]
+    lost = [item.id for item, group in zip(items, groups, strict=True) if group is None]
     if lost:
         raise DataError(
             f"{file} names no group for {len(lost)} of {len(items)} images, the first is "
             f"{lost[0]!r}. Add a line for each image, its path written like that."
         )
-    return np.array(found, dtype=object)
+    return np.array(groups, dtype=object)
 
 
 def _group_of(item: ImageItem, known: Mapping[str, str | None], folder: Path) -> str | None:

@@ -202,11 +202,11 @@ def _sample_notes(detector: TabularVAEDetector, rows: TrainingRows) -> tuple[str
     if not rows.is_sample:
         return ()
     names = ("fit_rows", "memory_rows", "remembered_rows", "held_out_rows")
-    fit, kept, behind, held_out = (int(detector.metrics_[name]) for name in names)
+    fit, in_memory, behind, held_out = (int(detector.metrics_[name]) for name in names)
     return (
         f"a uniform sample of {len(rows.normal):,} of {rows.n_normal:,} normal rows was kept in "
         f"memory (--sample-rows); of these {fit:,} trained the networks, the model compares with "
-        f"{kept:,} that stand for {behind:,}, and {held_out:,} others calibrated it",
+        f"{in_memory:,} that stand for {behind:,}, and {held_out:,} others calibrated it",
     )
 
 

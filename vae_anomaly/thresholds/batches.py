@@ -85,8 +85,8 @@ def describe_discoveries(
     cut: DiscoveryCut, p: PValues, fdr: float, groups: ArrayLike | None
 ) -> str:
     """Say what was flagged of a batch, in how many of its groups, and on what that rests."""
-    found = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
-    sentences = [f"Made for one batch of {p.values.size:,} items: {found}."]
+    flagged = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
+    sentences = [f"Made for one batch of {p.values.size:,} items: {flagged}."]
     if cut.flagged and groups is not None:
         names = np.asarray(groups).reshape(-1)
         held = np.unique(names[np.argsort(p.values, kind="stable")[: cut.flagged]]).size

@@ -17,10 +17,10 @@ DEFAULT: Mapping[str, float] = {"target_fpr": 0.01}
 def _collected() -> dict[str, Policy]:
     """Read every file of the folder; policies that need least of the owner come first."""
     files = sorted(module.name for module in iter_modules(policies.__path__))
-    found: list[Policy] = []
+    collected: list[Policy] = []
     for name in files:
-        found += import_module(f"{policies.__name__}.{name}").POLICIES
-    return {policy.name: policy for policy in sorted(found, key=_demands)}
+        collected += import_module(f"{policies.__name__}.{name}").POLICIES
+    return {policy.name: policy for policy in sorted(collected, key=_demands)}
 
 
 def _demands(policy: Policy) -> int:
@@ -33,23 +33,23 @@ POLICIES: Mapping[str, Policy] = _collected()
 
 def policy_of(request: Request) -> Policy:
     """Return the policy that a request follows; refuse what names none, or more than one."""
-    asked = [p for p in POLICIES.values() if any(o.name in request.numbers for o in p.options)]
-    known = {option.name for policy in asked for option in policy.options}
+    matching = [p for p in POLICIES.values() if any(o.name in request.numbers for o in p.options)]
+    known = {option.name for policy in matching for option in policy.options}
     unknown = [name for name in request.numbers if name not in known]
-    if unknown or not asked:
+    if unknown or not matching:
         options = (option.name for policy in POLICIES.values() for option in policy.options)
         raise ConfigError(
             f"No threshold can be asked for by {', '.join(unknown) or 'nothing'}. "
             f"Choose one of: {', '.join(options)}."
         )
-    if len(asked) > 1:
-        flags = [o.flag for p in asked for o in p.options[:1]]
+    if len(matching) > 1:
+        flags = [o.flag for p in matching for o in p.options[:1]]
         raise ConfigError(
             f"A threshold follows one request; got {len(flags)}: {', '.join(flags)}. "
             "Keep one of them."
         )
-    asked[0].check(request)
-    return asked[0]
+    matching[0].check(request)
+    return matching[0]
 
 
 def policy_title(name: str, parameters: Mapping[str, object]) -> str:

@@ -119,8 +119,8 @@ class _Policy:
 
     def title(self, parameters: Mapping[str, object]) -> str:
         """Return the name with what was asked for, for example ``max_alarms 20``."""
-        asked = [parameters.get(o.recorded) for o in self.options if o.values is not None]
-        shown = ":".join(f"{number:g}" for number in asked if isinstance(number, int | float))
+        values = [parameters.get(o.recorded) for o in self.options if o.values is not None]
+        shown = ":".join(f"{number:g}" for number in values if isinstance(number, int | float))
         return f"{self.name} {shown}".strip()
 
 

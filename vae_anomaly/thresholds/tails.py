@@ -112,10 +112,10 @@ class ParetoTail:
         """
         share, shape, scale = self._refitted(np.random.default_rng(0))
         rates = share * _survival(np.asarray(score - self.start), shape, scale)
-        own = self.share * _survival(np.asarray(score - self.start), *self._law)
-        spread = np.log(np.maximum(rates, _LEAST_RATE * own)).std()
+        rate = self.share * _survival(np.asarray(score - self.start), *self._law)
+        spread = np.log(np.maximum(rates, _LEAST_RATE * rate)).std()
         factor = np.exp(stats.norm.ppf((1 + level) / 2) * spread)
-        return float(own / factor), float(min(own * factor, self.share))
+        return float(rate / factor), float(min(rate * factor, self.share))
 
     @property
     def _law(self) -> tuple[Floats, Floats]:
@@ -173,17 +173,17 @@ def fit_tail(
     place = np.flatnonzero(scores > start)
     place = place[np.argsort(scores[place], kind="stable")]
     excess = scores[place] - start
-    own = None if units is None else TailGroups.of(units, place)
-    _require_tail(excess.size, scores.size, own)
-    if own is None:
+    tail_groups = None if units is None else TailGroups.of(units, place)
+    _require_tail(excess.size, scores.size, tail_groups)
+    if tail_groups is None:
         shape, scale = moments_fit(excess)
         observed, n, share = _distance(excess, shape, scale), excess.size, excess.size / scores.size
     else:
-        shape, scale = moments_fit(excess, own.weight, own.count)
-        observed = _weighted_distance(excess, shape, scale, own.weight)
-        n, share = round(own.count), float(own.weight.sum()) / own.n_groups
+        shape, scale = moments_fit(excess, tail_groups.weight, tail_groups.count)
+        observed = _weighted_distance(excess, shape, scale, tail_groups.weight)
+        n, share = round(tail_groups.count), float(tail_groups.weight.sum()) / tail_groups.n_groups
     fit_p = _fit_p(observed, n, shape, scale)
-    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, own)
+    return ParetoTail(start, share, float(shape), float(scale), fit_p, excess, tail_groups)
 
 
 def _start(scores: Floats, tail_share: float, units: CalibrationUnits | None) -> float:

@@ -262,10 +262,10 @@ def _measured(
     """Fill in what labels can tell of a threshold and its policy has not told."""
     if threshold.expected_recall and (costs is None or threshold.expected_cost):
         return threshold
-    found = threshold.measured(scores, labels, groups=groups, costs=costs)
+    measured = threshold.measured(scores, labels, groups=groups, costs=costs)
     if not threshold.expected_recall:
-        return found
-    return threshold.changed(expected_cost=found.expected_cost)
+        return measured
+    return threshold.changed(expected_cost=measured.expected_cost)
 
 
 def _row(threshold: Threshold, volume: float | None) -> dict[str, object]:

@@ -181,11 +181,11 @@ class Change:
 
     def sentence(self) -> str:
         """Say it in one line, for the description of the version."""
-        new, asked = self.new, ", ".join(f"{k} {v}" for k, v in self._asked().items())
+        new, request = self.new, ", ".join(f"{k} {v}" for k, v in self._asked().items())
         parts = [
             f"threshold {self.old.value:.6g} -> {new.value:.6g} on the network of "
             f"{self.model.label}",
-            f"policy {new.policy} ({asked})" if asked else f"policy {new.policy}",
+            f"policy {new.policy} ({request})" if request else f"policy {new.policy}",
             f"scores sha256 {new.data_hash[:16]}" if new.data_hash else "",
             f"by {self.who}" if self.who else "",
             self.reason,

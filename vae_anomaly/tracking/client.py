@@ -36,20 +36,20 @@ def experiment_id(client: MlflowClient, store: str, name: str) -> str:
     """Return the id of an experiment, created with our artifact folder if it is new."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             return str(client.create_experiment(name, artifact_root(store, name)))
         except MlflowException:  # another process was faster
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage == "deleted":
+    if experiment.lifecycle_stage == "deleted":
         raise ConfigError(
             f"The experiment {name!r} is deleted in {displayed(store)}. "
             "Restore it there or choose another --experiment."
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 @contextmanager
@@ -83,14 +83,17 @@ def close_runs(client: MlflowClient, run_ids: Iterable[str]) -> None:
 
 def finished_runs(client: MlflowClient, experiment: str, tag: str, value: str) -> list[Run]:
     """Return the finished runs of an experiment with this tag, latest first."""
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
+    stored = client.get_experiment_by_name(experiment)
+    if stored is None:
         return []
     quoted = value.replace("'", "\\'")
-    asked = f"tags.`{tag}` = '{quoted}' and attributes.status = 'FINISHED'"
+    condition = f"tags.`{tag}` = '{quoted}' and attributes.status = 'FINISHED'"
     return all_pages(
         lambda token: client.search_runs(
-            [found.experiment_id], asked, page_token=token, order_by=["attributes.start_time DESC"]
+            [stored.experiment_id],
+            condition,
+            page_token=token,
+            order_by=["attributes.start_time DESC"],
         )
     )
 
@@ -130,8 +133,8 @@ def model_aliases(client: MlflowClient, name: str, store: str) -> dict[str, int]
     except MlflowException as err:
         if err.error_code not in ABSENT:
             raise
-        found = client.search_registered_models(max_results=20)
-        known = ", ".join(sorted(model.name for model in found))
+        models = client.search_registered_models(max_results=20)
+        known = ", ".join(sorted(model.name for model in models))
         raise ModelRefusedError(
             f"There is no model {name!r} in {displayed(store)}; it holds {known or 'no model'}. "
             "Check the name and the store, or train one with `vae-anomaly train`."
@@ -149,11 +152,11 @@ def all_versions(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 def all_pages(search: Callable[[str | None], PagedList[T]]) -> list[T]:
     """Collect what ``search(page_token)`` finds over all pages."""
-    found = search(None)
-    items = list(found)
-    while found.token:
-        found = search(found.token)
-        items += found
+    page = search(None)
+    items = list(page)
+    while page.token:
+        page = search(page.token)
+        items += page
     return items
 
 

@@ -136,9 +136,9 @@ def check_package(folder: Path, files: Mapping[str, str], what: str) -> Path:
     model in the error. Refused are files that are missing, added or changed, and an ``MLmodel``
     that asks for other code than ours.
     """
-    found = file_digests(folder)
-    missing, extra = sorted(files.keys() - found.keys()), sorted(found.keys() - files.keys())
-    changed = sorted(name for name in files.keys() & found.keys() if files[name] != found[name])
+    digests = file_digests(folder)
+    missing, extra = sorted(files.keys() - digests.keys()), sorted(digests.keys() - files.keys())
+    changed = sorted(name for name in files.keys() & digests.keys() if files[name] != digests[name])
     if missing or extra or changed:
         raise ModelRefusedError(
             f"{what} is not what was registered: changed {changed or 'nothing'}, missing "

@@ -105,10 +105,10 @@ class ThresholdHistory:
 def list_models(uri: str | Path | None = None) -> list[ModelSummary]:
     """Return the models of this package that the registry holds, by name."""
     with session(uri) as client:
-        found: list[RegisteredModel] = all_pages(
+        models: list[RegisteredModel] = all_pages(
             lambda token: client.search_registered_models(page_token=token)
         )
-        return [card for model in found if (card := _summary(client, model)) is not None]
+        return [card for model in models if (card := _summary(client, model)) is not None]
 
 
 def show_model(name: str, uri: str | Path | None = None) -> ModelCard:

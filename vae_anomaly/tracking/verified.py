@@ -189,10 +189,10 @@ def _find_version(client: MlflowClient, match: re.Match[str], store: str) -> Mod
             raise
     aliases = model_aliases(client, name, store)  # refuses an unknown name
     versions = sorted(int(v.version) for v in all_versions(client, name))
-    asked = f"alias {alias!r}" if alias is not None else f"version {version}"
+    wanted = f"alias {alias!r}" if alias is not None else f"version {version}"
     known = ", ".join(f"@{key} (version {value})" for key, value in sorted(aliases.items()))
     raise ModelRefusedError(
-        f"The model {name!r} in {displayed(store)} has no {asked}. "
+        f"The model {name!r} in {displayed(store)} has no {wanted}. "
         f"It has the aliases {known or 'none'} and the versions {_ranges(versions)}. "
         f"Choose one of them, or run `vae-anomaly models promote {name} VERSION`."
     )

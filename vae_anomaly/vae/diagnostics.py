@@ -284,11 +284,11 @@ def _evaluate(
 def _mutual_info(mean: Tensor, logvar: Tensor, generator: torch.Generator) -> float:
     """Estimate I(x; z) = E[log q(z|x) - log q(z)] with q(z) the mixture of these posteriors."""
     z = draw_gaussian(mean, logvar, generator)
-    own = gaussian_log_prob(z, mean, logvar).sum(-1)  # (M,)
+    density = gaussian_log_prob(z, mean, logvar).sum(-1)  # (M,)
     mixture = torch.stack(
         [torch.logsumexp(gaussian_log_prob(row, mean, logvar).sum(-1), 0) for row in z]
     )
-    return float((own - (mixture - log(len(z)))).double().mean())
+    return float((density - (mixture - log(len(z)))).double().mean())
 
 
 def _warnings(facts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -57,14 +57,14 @@ def compare(a: str, b: str, where: ItemOptions, model: str | None, uri: str | No
     require_same_scale(old, new)
     items = _items(model, owner_a or owner_b, (old, new), uri, where)
     costs = _costs(items, cost_fp, cost_fn)
-    found = put_side_by_side(items, old, new, volume=volume, costs=costs)
+    comparison = put_side_by_side(items, old, new, volume=volume, costs=costs)
     figures = {
         name: dict(zip(("a", "b", "difference"), map(asdict, three), strict=True))
-        for name, three in found.figures.items()
+        for name, three in comparison.figures.items()
     }
-    document = {**vars(found), "figures": figures, "source": items.source}
+    document = {**vars(comparison), "figures": figures, "source": items.source}
     if not emit(document, as_json=as_json):
-        _print(found, items, a, b)
+        _print(comparison, items, a, b)
 
 
 def _threshold(ref: str, uri: str | None) -> tuple[Threshold, ResolvedModel | None]:
@@ -119,25 +119,27 @@ def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> 
     return checked_costs(cost_fp, cost_fn, items.labels, items.amounts)
 
 
-def _print(found: Comparison, items: ScoredItems, a: str, b: str) -> None:
-    counts = f"{found.n:,} items, taken as normal"
+def _print(comparison: Comparison, items: ScoredItems, a: str, b: str) -> None:
+    counts = f"{comparison.n:,} items, taken as normal"
     if items.labels is not None:
-        counts = f"{found.n_normals:,} normal and {found.n_anomalies:,} anomalous items"
+        counts = f"{comparison.n_normals:,} normal and {comparison.n_anomalies:,} anomalous items"
     click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {counts}")
-    rows = [["score above", f"{found.a.value:.3f}", f"{found.b.value:.3f}",
-             f"{found.b.value - found.a.value:+.3f}"]]  # fmt: skip
+    rows = [["score above", f"{comparison.a.value:.3f}", f"{comparison.b.value:.3f}",
+             f"{comparison.b.value - comparison.a.value:+.3f}"]]  # fmt: skip
     titles = titles_of(daily=True)
-    for name, three in found.figures.items():
+    for name, three in comparison.figures.items():
         between = figure_text(name, three[2], between=" to ", sign="+")
         rows.append([titles[name], *(figure_text(name, f) for f in three[:2]), between])
     print_table(rows, ["", "A", "B", "B - A"], "Figures, with 95 % intervals")
-    n = found.only_a + found.only_b
+    n = comparison.only_a + comparison.only_b
     if not n:
-        click.echo(f"No item changes side; both flag {found.both:,}.")
+        click.echo(f"No item changes side; both flag {comparison.both:,}.")
         return
-    way = f"{found.only_b:,} are flagged by B only, {found.only_a:,} by A only"
+    way = f"{comparison.only_b:,} are flagged by B only, {comparison.only_a:,} by A only"
     what = ""
     if items.labels is not None:
-        what = f" ({found.moved['normal']:,} normal, {found.moved['anomaly']:,} anomalous)"
-    print_words(f"{n:,} items change side{what}: {way}; {found.both:,} are flagged by both.")
-    print_words(f"For example {', '.join(found.examples)}.")
+        what = (
+            f" ({comparison.moved['normal']:,} normal, {comparison.moved['anomaly']:,} anomalous)"
+        )
+    print_words(f"{n:,} items change side{what}: {way}; {comparison.both:,} are flagged by both.")
+    print_words(f"For example {', '.join(comparison.examples)}.")

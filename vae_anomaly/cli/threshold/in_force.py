@@ -102,20 +102,20 @@ def history(name: str, uri: str | None, as_json: bool) -> None:
     """
     from vae_anomaly.tracking import registered_name, threshold_history
 
-    found = threshold_history(registered_name(name), uri)
-    if not emit(asdict(found), as_json=as_json):
-        _print_history(found)
+    changes = threshold_history(registered_name(name), uri)
+    if not emit(asdict(changes), as_json=as_json):
+        _print_history(changes)
 
 
-def _print_history(found: ThresholdHistory) -> None:
-    rows = [_row(change) for change in found.changes]
+def _print_history(history: ThresholdHistory) -> None:
+    rows = [_row(change) for change in history.changes]
     header = ["version", "when (UTC)", "by", "score above", "policy", "alarms", "network", "why"]
-    print_table(rows, header, f"Thresholds of {found.name}, newest first")
-    if found.moves:
+    print_table(rows, header, f"Thresholds of {history.name}, newest first")
+    if history.moves:
         moved = [
             [f"{m.when:%Y-%m-%d %H:%M}", f"@{m.alias}", m.who,
              f"{m.old_version or '-'} -> {m.new_version}", f"{_bound(m.old)} -> {_bound(m.new)}"]
-            for m in found.moves
+            for m in history.moves
         ]  # fmt: skip
         header = ["when (UTC)", "alias", "by", "version", "score above"]
         print_table(moved, header, "In force, latest first")

@@ -90,11 +90,11 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
     current = detector.threshold_
     reviews = _reviews(items, resolved, current, uri, where.labels) if feedback else None
     tuned = choose(items, numbers, volume=volume, current=current, reviews=reviews)
-    kept: Tuned | None = tuned
+    chosen: Tuned | None = tuned
     if interactive:
-        kept = let_owner_move(tuned, items, numbers, volume=volume, current=current,
+        chosen = let_owner_move(tuned, items, numbers, volume=volume, current=current,
                               reviews=reviews)  # fmt: skip
-    _finish(kept, items, resolved, out, figures, daily=volume is not None, as_json=as_json)
+    _finish(chosen, items, resolved, out, figures, daily=volume is not None, as_json=as_json)
 
 
 def _finish(

@@ -75,17 +75,17 @@ def suggested_by_names(looks: Sequence[Look]) -> NameGroups | None:
     return name_groups(known) or name_groups([item for item in known if item.split != "test"])
 
 
-def _suggested(found: NameGroups, training: Sequence[ImageItem]) -> Iterator[Finding]:
+def _suggested(groups: NameGroups, training: Sequence[ImageItem]) -> Iterator[Finding]:
     members: dict[str, list[str]] = defaultdict(list)
     for item in training:
-        members[found.of[item.id]].append(item.id)
+        members[groups.of[item.id]].append(item.id)
     several = {group: ids for group, ids in members.items() if len(ids) > 1}
     if several:
         count = sum(map(len, several.values()))
         yield finding(
             Severity.WARNING,
             "groups_in_names",
-            f"File names that seem to number parts, lots or days ({found.example}): {count} "
+            f"File names that seem to number parts, lots or days ({groups.example}): {count} "
             f"training images share theirs with another; {len(members)} groups in all.",
             "Train with --groups FILE, a table with the columns path, group "
             "(vae-anomaly data check DIR --groups-out FILE writes it): images of one part held "
@@ -94,12 +94,12 @@ def _suggested(found: NameGroups, training: Sequence[ImageItem]) -> Iterator[Fin
         )
 
 
-def _crossing(found: NameGroups, known: Sequence[ImageItem]) -> Iterator[Finding]:
+def _crossing(groups: NameGroups, known: Sequence[ImageItem]) -> Iterator[Finding]:
     """Report groups of which some images train and others test."""
     splits: dict[str, set[str | None]] = defaultdict(set)
     for item in known:
-        if item.id in found.of:
-            splits[found.of[item.id]].add(item.split)
+        if item.id in groups.of:
+            splits[groups.of[item.id]].add(item.split)
     both = [group for group, where in splits.items() if {"train", "test"} <= where]
     if both:
         yield finding(

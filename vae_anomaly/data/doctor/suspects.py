@@ -110,8 +110,8 @@ def _unexplained(rows: Floats32) -> Floats32:
         others = others[:: max(1, len(others) // _MOST_FITTED)]
         centre = np.median(others, axis=0)
         components = _components(others - centre)
-        own = rows[folds == fold] - centre
-        rest[folds == fold] = own - (own @ components.T) @ components
+        fold_rows = rows[folds == fold] - centre
+        rest[folds == fold] = fold_rows - (fold_rows @ components.T) @ components
     return rest
 
 

@@ -66,9 +66,9 @@ class _Rows:
             np.concatenate([self.amount, other.amount]),
         )
 
-    def take(self, kept: AnyArray) -> _Rows:
+    def take(self, rows: AnyArray) -> _Rows:
         """Return some rows."""
-        return _Rows(self.entity[kept], self.time[kept], self.amount[kept])
+        return _Rows(self.entity[rows], self.time[rows], self.amount[rows])
 
 
 class EntityHistory:

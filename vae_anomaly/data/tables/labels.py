@@ -48,13 +48,13 @@ def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
 
 
 def find_labels(
-    asked: str, frame: pd.DataFrame, ids: AnyArray | None, id_column: str | None
+    labels_at: str, frame: pd.DataFrame, ids: AnyArray | None, id_column: str | None
 ) -> tuple[Floats, Objects | None]:
     """Find the labels of a table's rows, in a column of it or in another file.
 
     Parameters
     ----------
-    asked : str
+    labels_at : str
         ``COLUMN``, or ``FILE:COLUMN`` for labels kept apart and joined by the item's id.
     ids : ndarray of shape (N,), or None
         What names the rows; needed for ``FILE:COLUMN``.
@@ -67,9 +67,9 @@ def find_labels(
         If there is no such column; labels are apart and nothing names the rows; an id has two
         different labels, or no row has one.
     """
-    apart = _apart(asked, [str(name) for name in frame.columns])
+    apart = _apart(labels_at, [str(name) for name in frame.columns])
     if apart is None:
-        return read_labels(column_of(frame, asked, "--labels"))
+        return read_labels(column_of(frame, labels_at, "--labels"))
     if ids is None:
         raise _unnamed(apart[0])
     keys, labels, kinds = _label_file(*apart, id_column)
@@ -88,13 +88,13 @@ class PieceLabels:
         The column of the table that labels its rows or names them.
     """
 
-    def __init__(self, asked: str, files: Sequence[Path], id_column: str | None) -> None:
+    def __init__(self, labels_at: str, files: Sequence[Path], id_column: str | None) -> None:
         first = next(iter_batches(files[0], 1))
-        apart = _apart(asked, [str(name) for name in first.columns])
-        self._source, self.column = asked, asked
+        apart = _apart(labels_at, [str(name) for name in first.columns])
+        self._source, self.column = labels_at, labels_at
         if apart is None:
-            column_of(first, asked, "--labels")
-            values = pd.Series(_distinct(files, asked), name=asked, dtype=object)
+            column_of(first, labels_at, "--labels")
+            values = pd.Series(_distinct(files, labels_at), name=labels_at, dtype=object)
             labels = read_labels(values)[0]
             self._known = pd.Series(labels, index=values.to_numpy(), dtype=np.float64)
         elif id_column is None:
@@ -128,10 +128,10 @@ def _distinct(files: Sequence[Path], column: str) -> list[str]:
     return list(texts)
 
 
-def _apart(asked: str, columns: Sequence[str]) -> tuple[str, str] | None:
+def _apart(labels_at: str, columns: Sequence[str]) -> tuple[str, str] | None:
     """Return file and column where labels are kept apart from the table."""
-    file, _, column = asked.rpartition(":")
-    return None if asked in columns or not file or not Path(file).exists() else (file, column)
+    file, _, column = labels_at.rpartition(":")
+    return None if labels_at in columns or not file or not Path(file).exists() else (file, column)
 
 
 def _unnamed(file: str) -> ConfigError:

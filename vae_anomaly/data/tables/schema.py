@@ -95,9 +95,9 @@ class Schema(BaseModel):
             _refuse_unknown(role, name, names)
         if id_column is not None:
             declared[id_column] = ColumnKind.IDENTIFIER
-        kept = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
-        columns = {name: infer_column(name, kept[name], declared.get(name)) for name in kept}
-        columns |= elapsed_columns(columns, kept, declared)
+        cells = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
+        columns = {name: infer_column(name, cells[name], declared.get(name)) for name in cells}
+        columns |= elapsed_columns(columns, cells, declared)
         return cls(columns=tuple(columns.values()), label=label, id_column=id_column)
 
     @property

@@ -108,5 +108,5 @@ def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
     Held-out ones where there are five; else all of the condition, although the network has seen
     most of them: still nearer to the truth than the scale of other products.
     """
-    own = np.flatnonzero((codes == code) & held_out)
-    return own if len(own) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)
+    rows = np.flatnonzero((codes == code) & held_out)
+    return rows if len(rows) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)

@@ -30,8 +30,8 @@ def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
     """Return one row for each region, the hottest of each image first."""
     rows = [
         {"id": name, "rank": rank, **asdict(region)}
-        for name, found in zip(ids, regions, strict=True)
-        for rank, region in enumerate(found, start=1)
+        for name, of_image in zip(ids, regions, strict=True)
+        for rank, region in enumerate(of_image, start=1)
     ]
     return pd.DataFrame(rows, columns=["id", "rank", *Region.__dataclass_fields__])
 
@@ -56,8 +56,8 @@ def reasons_of(
     whole = examination.evidence["whole_image"].to_numpy()
     local = examination.evidence.filter(like="heat_top").sum(axis=1).to_numpy()
     reasons = []
-    for i, found in enumerate(regions):
-        places = [_region_reason(region) for region in found]
+    for i, of_image in enumerate(regions):
+        places = [_region_reason(region) for region in of_image]
         if flagged[i] and not places:
             places = _score_map_reason(examination, i, images.shape(i))
         first = bool(whole[i] - GLOBAL_FROM > local[i])

@@ -94,9 +94,9 @@ class StackedNetwork:
     def encode(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return posterior means and log variances, each (N, Z)."""
         if hidden is not None:
-            kept = torch.where(hidden, torch.zeros(()), x)
+            visible = torch.where(hidden, torch.zeros(()), x)
             sees = self.vae.sees_mask
-            x = torch.cat([kept, hidden.float().expand_as(kept)], 1) if sees else kept
+            x = torch.cat([visible, hidden.float().expand_as(visible)], 1) if sees else visible
         mean, logvar = self.vae.encode(x.unsqueeze(0))
         return mean[0], logvar[0]
 

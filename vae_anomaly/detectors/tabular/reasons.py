@@ -90,16 +90,16 @@ def expect_column(examination: TableExamination, column: int) -> Expectation:
     network, layout = main.network, main.network.layout
     if not network.predicts_hidden:
         return Expectation()
-    own = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
+    in_column = torch.from_numpy(encoder.ownership()[:, column] > 0.0)
     shown = examination.main.viewed
     viewed = torch.from_numpy(shown)
-    params = network.decode(network.encode(viewed, own)[0], viewed)
+    params = network.decode(network.encode(viewed, in_column)[0], viewed)
     if layout.classes and column in encoder.discrete:
         place = encoder.discrete.index(column)
         start = sum(layout.classes[:place])
         p = network.probabilities(params)[:, start : start + layout.classes[place]]
         return Expectation(probability=p.double().numpy())
-    feature = int(torch.nonzero(own)[0])
+    feature = int(torch.nonzero(in_column)[0])
     if feature not in layout.gaussian:
         return Expectation()
     target = layout.gaussian.index(feature)
@@ -115,16 +115,16 @@ def look_alike(examination: TableExamination, column: int) -> Floats:
     Numbers, or those of the levels of a categorical column, (N, at most 20).
     """
     main, encoder = examination.main.model, examination.model.encoder
-    own = encoder.ownership()[:, column] > 0.0
+    in_column = encoder.ownership()[:, column] > 0.0
     exemplars = main.data.vectors.astype(np.float64)
     rows = examination.main.viewed
-    rest, others = rows[:, ~own].astype(np.float64), exemplars[:, ~own]
+    rest, others = rows[:, ~in_column].astype(np.float64), exemplars[:, ~in_column]
     squared = np.square(others).sum(axis=1) - 2.0 * rest @ others.T  # less a constant of each row
     if main.condition is not None and column != examination.model.condition:
         same = main.condition.codes(rows)[:, None] == main.condition.codes(main.data.vectors)
         squared[~same & same.any(axis=1, keepdims=True)] = np.inf
     nearest = np.argsort(squared, axis=1, kind="stable")[:, :ALIKE]
-    places = np.flatnonzero(own)
+    places = np.flatnonzero(in_column)
     if isinstance(encoder.columns[column], CategoricalColumn):
         n_codes = encoder.columns[column].n_codes
         levels = exemplars[:, places[:n_codes]].argmax(axis=1)

@@ -59,9 +59,9 @@ def from_fpr(scores: ArrayLike, fpr: float, *, groups: ArrayLike | None = None) 
     s = conformal.varied_scores(scores)
     conformal.check_rate("false-positive rate", fpr)
     units = conformal.calibration_units(s.size, groups)
-    asked = {"fpr": fpr, "groups": units.count if groups is not None else None}
+    parameters = {"fpr": fpr, "groups": units.count if groups is not None else None}
     return conformal.record_of_normals(
-        s, conformal.conformal_bound(s, fpr, units), "fpr", asked, groups
+        s, conformal.conformal_bound(s, fpr, units), "fpr", parameters, groups
     )
 
 
@@ -107,8 +107,8 @@ def from_max_alarms(
         raise CalibrationError(
             f"{err} At {volume:g} items a day they support {fewest:.3g} alarms at best."
         ) from None
-    asked = {"max_alarms_per_day": max_alarms_per_day, "volume": volume}
-    return chosen.changed(policy="max_alarms", parameters={**chosen.parameters, **asked})
+    parameters = {"max_alarms_per_day": max_alarms_per_day, "volume": volume}
+    return chosen.changed(policy="max_alarms", parameters={**chosen.parameters, **parameters})
 
 
 def from_quantile(

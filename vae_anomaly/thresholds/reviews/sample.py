@@ -200,8 +200,8 @@ class ReviewedSample:
                 "cost, no lower threshold can be given. Have some drawn and reviewed: "
                 "vae-anomaly feedback sample."
             )
-        found = int(np.sum(self.labels & at_random))
-        return f"{text} {found} of those drawn at random were anomalies; the recall rests on them."
+        bad = int(np.sum(self.labels & at_random))
+        return f"{text} {bad} of those drawn at random were anomalies; the recall rests on them."
 
 
 def threshold_from_reviews(

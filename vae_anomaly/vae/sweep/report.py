@@ -232,14 +232,14 @@ class SweepReport:
 
         The last model of a latent size is compared with predicting the mean, given as None.
         """
-        found: list[tuple[SweepCell, SweepCell | None]] = []
+        sizes: list[tuple[SweepCell, SweepCell | None]] = []
         for size in self.grid.latent_dims:
             line: list[SweepCell | None] = [c for c in self.cells if c.latent_dim == size]
             for lower, upper in pairwise([*line, None]):
                 bound = self.rmse_mean if upper is None else upper.rmse
                 if lower is not None and not lower.rmse < bound:
-                    found.append((lower, upper))
-        return tuple(found)
+                    sizes.append((lower, upper))
+        return tuple(sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values."""

@@ -384,8 +384,8 @@ class _Run:
 
 
 def _default_loss(model: nn.Module, free_bits: float) -> Loss:
-    own = getattr(model, "training_loss", VAEOutput.loss)
-    return lambda output, beta: own(output, beta, free_bits)
+    loss = getattr(model, "training_loss", VAEOutput.loss)
+    return lambda output, beta: loss(output, beta, free_bits)
 
 
 def _listing(names: Sequence[str], chosen: Tensor, most: int = 8) -> str:

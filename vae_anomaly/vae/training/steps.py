@@ -125,9 +125,9 @@ class WeightAverage:
     def swap(self, parameters: Sequence[Tensor]) -> None:
         """Exchange average and current weights; calling twice restores both."""
         for mine, theirs in zip(self.values, parameters, strict=True):
-            kept = theirs.detach().clone()
+            copy = theirs.detach().clone()
             theirs.copy_(mine)
-            mine.copy_(kept)
+            mine.copy_(copy)
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -58,11 +58,11 @@ class _Level(nn.Module):
     spread: Tensor
     directions: Tensor
 
-    def __init__(self, width: int, kept: int, seed: int) -> None:
+    def __init__(self, width: int, n_kept: int, seed: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
-        self.register_buffer("directions", _directions(width, kept, seed))
+        self.register_buffer("directions", _directions(width, n_kept, seed))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return (N, kept, G, G) of (N, width, G, G)."""
@@ -89,10 +89,11 @@ class BackboneBank(nn.Module):
         self.backbone = _frozen(module)
         self.fixed = FilterBank(image_size, channels)  # exposure, contrast, colour
         most = max(1, MAX_MAPS // len(widths))
-        kept = [min(width, most) for width in widths]
-        self.n_channels = sum(kept)
+        sizes = [min(width, most) for width in widths]
+        self.n_channels = sum(sizes)
         self.levels = nn.ModuleList(
-            _Level(width, n, seed) for seed, (width, n) in enumerate(zip(widths, kept, strict=True))
+            _Level(width, n, seed)
+            for seed, (width, n) in enumerate(zip(widths, sizes, strict=True))
         )
         self.register_buffer("echo", torch.zeros(2, self.n_channels))
 
@@ -122,8 +123,8 @@ class BackboneBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps (N, n_channels, G, G) and the bank's whole-image statistics."""
-        found = [_on_grid(maps, self.grid) for maps in _listed(self.backbone(images))]
-        maps = [level(part) for level, part in zip(self.levels, found, strict=True)]
+        parts = [_on_grid(maps, self.grid) for maps in _listed(self.backbone(images))]
+        maps = [level(part) for level, part in zip(self.levels, parts, strict=True)]
         return BankOutput(torch.cat(maps, 1), self.fixed(images).statistics)
 
     def train(self, mode: bool = True) -> Self:
@@ -210,11 +211,11 @@ def _frozen(module: nn.Module) -> nn.Module:
     return own.requires_grad_(requires_grad=False)
 
 
-def _directions(width: int, kept: int, seed: int) -> Tensor:
-    """Return orthonormal directions (kept, width); every channel itself where all are kept."""
-    if kept == width:
+def _directions(width: int, n_kept: int, seed: int) -> Tensor:
+    """Return orthonormal directions (n_kept, width); every channel itself where all are kept."""
+    if n_kept == width:
         return torch.eye(width)
-    drawn = torch.randn(width, kept, generator=torch.Generator().manual_seed(seed))
+    drawn = torch.randn(width, n_kept, generator=torch.Generator().manual_seed(seed))
     directions: Tensor = torch.linalg.qr(drawn.double())[0].T.float().contiguous()
     return directions
 

@@ -96,9 +96,9 @@ def plug_in(
 
 def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the constructor's parameters as JSON-able values: no module, and no device."""
-    kept = {name: value for name, value in parameters.items() if name != "device"}
+    given = {name: value for name, value in parameters.items() if name != "device"}
     is_module = isinstance(parameters["features"], nn.Module)
-    return {**kept, "features": None} if is_module else kept
+    return {**given, "features": None} if is_module else given
 
 
 def storable_weights(network: nn.Module, backbone: BackboneSpec | None) -> Arrays:
@@ -130,12 +130,12 @@ def restore_plugged(
         module = _the_same(backbone, features)
     bank = BackboneBank(module, image_size, channels, backbone.widths)
     network = build(bank)
-    own = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
-    for name in [name for name in own if name.startswith(_TWICE[0])]:
-        own[_TWICE[1] + name.removeprefix(_TWICE[0])] = own[name]
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
+    for name in [name for name in tensors if name.startswith(_TWICE[0])]:
+        tensors[_TWICE[1] + name.removeprefix(_TWICE[0])] = tensors[name]
     if not backbone.is_stored:
-        own |= {name: v for name, v in network.state_dict().items() if _is_modules(name)}
-    network.load_state_dict(own)
+        tensors |= {name: v for name, v in network.state_dict().items() if _is_modules(name)}
+    network.load_state_dict(tensors)
     bank.check_answer(backbone.name)
     return network.eval()
 
@@ -162,11 +162,11 @@ def _the_same(backbone: BackboneSpec, features: nn.Module | None) -> nn.Module:
             f"The model needs features=, a torch.nn.Module ({wanted}); got "
             f"{type(features).__name__}."
         )
-    found = weights_digest(features)
-    if found != backbone.sha256:
+    digest = weights_digest(features)
+    if digest != backbone.sha256:
         raise ModelRefusedError(
             f"The model was trained with another module: wanted {wanted}; got "
-            f"{_class_name(features)}, weights sha256 {found[:12]}.... Load the weights it had."
+            f"{_class_name(features)}, weights sha256 {digest[:12]}.... Load the weights it had."
         )
     return features
 

@@ -291,8 +291,8 @@ def _fit_member(
 
 def validation_terms(history: History) -> dict[str, float]:
     """Return the terms of the weights that were kept, nats per image."""
-    kept = [record for record in history.records if record["step"] == history.best_step]
-    if not kept:
+    records = [record for record in history.records if record["step"] == history.best_step]
+    if not records:
         return {}
-    named = {name: float(kept[0][name]) for name in ("val_nll", "val_kl", "val_elbo")}
+    named = {name: float(records[0][name]) for name in ("val_nll", "val_kl", "val_elbo")}
     return {name: value for name, value in named.items() if np.isfinite(value)}

@@ -224,13 +224,13 @@ def _compare(session: Any, batches: list[Bytes], wanted: list[tuple[AnyFloats, .
     """Return the largest difference in the anomaly score; refuse a file that differs."""
     largest = 0.0
     for images, expected in zip(batches, wanted, strict=True):
-        found = session.run(None, {INPUT: images})
-        for name, ours, theirs in zip(OUTPUTS, expected, found, strict=True):
+        answers = session.run(None, {INPUT: images})
+        for name, ours, theirs in zip(OUTPUTS, expected, answers, strict=True):
             if not np.allclose(theirs, ours, rtol=TOLERANCE, atol=TOLERANCE):
                 raise ModelRefusedError(
                     f"The ONNX file would not score as the detector does: its {name} differs by "
                     f"{np.abs(theirs - ours).max():.2g}. Nothing was written; please report it "
                     "with the versions of torch, onnx and onnxruntime."
                 )
-        largest = max(largest, float(np.abs(found[1] - expected[1]).max()))
+        largest = max(largest, float(np.abs(answers[1] - expected[1]).max()))
     return largest

@@ -71,10 +71,10 @@ class Registration:
         fine = [_details(image) for image in images]
         chosen = evenly(len(images), _CANDIDATES)
         candidates = [cls(np.asarray(images[k], np.float32)) for k in chosen]
-        fits = [np.median([one._peak(own)[1] for own in fine]) for one in candidates]
+        fits = [np.median([one._peak(details)[1] for details in fine]) for one in candidates]
         reference = candidates[int(np.argmax(fits))]
         for _ in range(_ROUNDS):
-            shifts = [reference._shift(own) for own in fine]
+            shifts = [reference._shift(details) for details in fine]
             dy, dx = np.median(np.array(shifts), axis=0).round().astype(int).tolist()
             moved = [
                 shift_image(p, (y - dy, x - dx)) for p, (y, x) in zip(images, shifts, strict=True)
@@ -113,12 +113,12 @@ class Registration:
         or more, and moving takes away a fifth or more of what tells images from the reference.
         """
         fine = [_details(image) for image in images]
-        convincing = np.mean([self._peak(own)[1] >= _PEAK for own in fine])
-        shifts = [self._shift(own) for own in fine]
+        convincing = np.mean([self._peak(details)[1] >= _PEAK for details in fine])
+        shifts = [self._shift(details) for details in fine]
         typical = float(np.median([max(abs(y), abs(x)) for y, x in shifts])) / len(self.reference)
         if convincing < _CONVINCING_SHARE or typical < _WORTH[0]:
             return False
-        moved = [shift_image(own, shift) for own, shift in zip(fine, shifts, strict=True)]
+        moved = [shift_image(details, shift) for details, shift in zip(fine, shifts, strict=True)]
         return self._distance(moved) < _WORTH[1] * self._distance(fine)
 
     def _shift(self, fine: Floats32) -> Shift:
@@ -149,13 +149,13 @@ class Registration:
 
     def _likeness(self, fine: Floats32) -> float:
         """Return the correlation of an image's details with those of the reference."""
-        own = fine * _taper(len(fine))
-        lengths = np.linalg.norm(own) * np.linalg.norm(self._target)
-        return float((own * self._target).sum() / max(lengths, 1e-12))
+        details = fine * _taper(len(fine))
+        lengths = np.linalg.norm(details) * np.linalg.norm(self._target)
+        return float((details * self._target).sum() / max(lengths, 1e-12))
 
     def _distance(self, fine: Sequence[Floats32]) -> float:
         taper = _taper(len(self.reference))
-        return float(np.mean([np.square(own * taper - self._target).mean() for own in fine]))
+        return float(np.mean([np.square(one * taper - self._target).mean() for one in fine]))
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,16 @@ class Condition:
         places = np.arange(where.start, where.start + (len(values) if one_hot else 1))
         book = [view.column(int(j), values[:, i]) for i, j in enumerate(places)]
         shape = (len(values), viewed.shape[1])
-        own = np.arange(where.start, where.stop)
+        features = np.arange(where.start, where.stop)
         blank = cls(
-            places, own, np.stack(book, axis=1).astype(np.float32), np.zeros(shape), np.ones(shape)
+            places,
+            features,
+            np.stack(book, axis=1).astype(np.float32),
+            np.zeros(shape),
+            np.ones(shape),
         )
         alone = encoder.fixed.copy()  # one-hot features and gaps of other columns
-        alone[own] = True
+        alone[features] = True
         center, scale = _moments(
             viewed.astype(np.float64), blank._nearest(viewed[:, places]), len(values)
         )
@@ -139,11 +143,11 @@ def _moments(rows: Floats, codes: Ints, n_codes: int) -> tuple[Floats, Floats]:
     """Return mean and standard deviation within each condition, each (codes, D), shrunk."""
     count = np.bincount(codes, minlength=n_codes).astype(np.float64)[:, None]
     member = np.eye(n_codes)[codes]  # (N, codes)
-    own = (member.T @ rows) / np.maximum(count, 1.0)
-    squared = (member.T @ np.square(rows - own[codes])) / np.maximum(count, 1.0)
-    within = np.square(rows - own[codes]).mean(axis=0)
+    means = (member.T @ rows) / np.maximum(count, 1.0)
+    squared = (member.T @ np.square(rows - means[codes])) / np.maximum(count, 1.0)
+    within = np.square(rows - means[codes]).mean(axis=0)
     share = count / (count + SHRINKAGE)
-    center = share * own + (1.0 - share) * rows.mean(axis=0)
+    center = share * means + (1.0 - share) * rows.mean(axis=0)
     scale = np.sqrt(share * squared + (1.0 - share) * within)
     occurs = count > 0.0  # a condition never seen is compared with the whole table
     scale = np.where(occurs, np.maximum(scale, SMALLEST_SCALE), 1.0)

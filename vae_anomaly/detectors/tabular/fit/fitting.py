@@ -81,9 +81,9 @@ def fit_table(
 ) -> FittedTable:
     """Fit one model a fold, and score what each of them has not seen."""
     schema.check(rows.frame)
-    kept, folds = only_used(folds)
-    used = schema.cast(rows.frame.iloc[kept]).reset_index(drop=True)
-    groups = None if rows.groups is None else rows.groups[kept]
+    used_rows, folds = only_used(folds)
+    used = schema.cast(rows.frame.iloc[used_rows]).reset_index(drop=True)
+    groups = None if rows.groups is None else rows.groups[used_rows]
     models, fitted, history = _fit_models(used, schema, folds, groups, settings, progress)
     held_out = [
         TableExamination(model, used.iloc[fold.held_out])
@@ -217,14 +217,14 @@ def _calibrated(
     """
     raw = np.concatenate([examination.raw_score for examination in held_out])
     if model.condition is None:
-        kept = usual_scores(raw, contamination)
-        return model, raw[kept], kept
+        used_rows = usual_scores(raw, contamination)
+        return model, raw[used_rows], used_rows
     codes = np.concatenate(
         [examination.model.condition_codes(examination.table) for examination in held_out]
     )
-    kept = usual_scores(ConditionalScale(raw, codes)(raw, codes), contamination)
-    scale = ConditionalScale(raw[kept], codes[kept])
-    return replace(model, scale=scale), scale(raw[kept], codes[kept]), kept
+    used_rows = usual_scores(ConditionalScale(raw, codes)(raw, codes), contamination)
+    scale = ConditionalScale(raw[used_rows], codes[used_rows])
+    return replace(model, scale=scale), scale(raw[used_rows], codes[used_rows]), used_rows
 
 
 def _trimmed_rows(

@@ -79,12 +79,12 @@ def plan_rows(
 
 def only_used(folds: list[Fold]) -> tuple[Ints, list[Fold]]:
     """Return the rows that any fold uses, and the folds with their numbers among those."""
-    kept = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out, f.more]) for f in folds]))
+    used = np.unique(np.concatenate([np.concatenate([f.fit, f.held_out, f.more]) for f in folds]))
 
     def renumber(rows: Ints) -> Ints:
-        return np.searchsorted(kept, rows).astype(np.int64)
+        return np.searchsorted(used, rows).astype(np.int64)
 
-    return kept, [
+    return used, [
         Fold(renumber(f.fit), renumber(f.validation), renumber(f.held_out), renumber(f.more))
         for f in folds
     ]

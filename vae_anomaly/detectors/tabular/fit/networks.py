@@ -110,8 +110,10 @@ class ColumnMask:
         if self.shown is not None:
             hidden[:, self.shown] = False
         lost = (hidden[:, self.first] | hidden[:, self.last]).unsqueeze(1)  # (N, 1, D)
-        kept = torch.where(lost, torch.zeros(()), x)
-        return torch.cat([kept, lost.expand_as(x).float()], dim=-1) if self.sees_mask else kept
+        visible = torch.where(lost, torch.zeros(()), x)
+        if not self.sees_mask:
+            return visible
+        return torch.cat([visible, lost.expand_as(x).float()], dim=-1)
 
 
 def training_config(n_rows: int, n_features: int, settings: TableSettings) -> TrainingConfig:

@@ -57,11 +57,11 @@ def neighbour_distances(
     1 <= k <= far < N. Rows of one group are no neighbours; where fewer are left, those count.
     """
     every = torch.from_numpy(rows)
-    own = torch.arange(len(rows)) if groups is None else torch.from_numpy(groups)
+    group_of = torch.arange(len(rows)) if groups is None else torch.from_numpy(groups)
     near, beyond = [], []
     for start in range(0, len(rows), BLOCK):
         apart = torch.cdist(every[start : start + BLOCK], every)
-        apart[own[start : start + BLOCK, None] == own[None, :]] = torch.inf
+        apart[group_of[start : start + BLOCK, None] == group_of[None, :]] = torch.inf
         nearest = apart.topk(far, dim=1, largest=False).values.double()
         visible = torch.isfinite(nearest)
         nearest[~visible] = 0.0
