@@ -72,7 +72,7 @@ def trained(
 def scored(
     detector: ImageVAEDetector, test: list[np.ndarray], labels: np.ndarray
 ) -> dict[str, Any]:
-    """Return AUROC, and images a second of the score alone and with heat maps."""
+    """Return AUROC, and images a second of the score alone and with heatmaps."""
     detector.examine(test[:8])  # the first call pays for what is loaded and chosen once
     seen, with_maps = timed(lambda: detector.examine(test))
     _, alone = timed(lambda: detector.anomaly_score(test))

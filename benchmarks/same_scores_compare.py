@@ -21,6 +21,8 @@ RENAMED: Final = {
     "picture": "image",
     "Picture": "Image",
     "PICTURE": "IMAGE",
+    "heat map": "heatmap",
+    "Heat map": "Heatmap",
     '"heat":': '"heatmap":',
     '"scored":': '"score_map":',
 }

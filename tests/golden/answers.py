@@ -111,9 +111,9 @@ def differences(found: Any, kept: Any, where: str = "") -> list[str]:
 
 
 def _one_word(value: Any) -> Any:
-    """Read "picture" as "image" on both sides: an image was a picture in the first saved models."""
+    """Read today's words on both sides: an image was a picture in the first saved models."""
     if isinstance(value, str):
-        return value.replace("picture", "image")
+        return value.replace("picture", "image").replace("heat map", "heatmap")
     if isinstance(value, dict):
         return {name.replace("picture", "image"): one for name, one in value.items()}
     return value

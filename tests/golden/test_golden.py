@@ -105,6 +105,7 @@ def test_a_damaged_model_is_noticed(copied):
         ({"kl": [1.0], "nll": [1.0]}, {"kl": [1.0]}, True),
         ({"whole_image": [1.0]}, {"whole_picture": [1.0]}, False),
         ({"reasons": ["2 % of the image"]}, {"reasons": ["2 % of the picture"]}, False),
+        ({"reasons": ["a hot heatmap"]}, {"reasons": ["a hot heat map"]}, False),
     ],
     ids=str,
 )

@@ -138,7 +138,7 @@ def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key
 
 
 def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw a heat map (h, w), in sd of held-out normals, over its image, at most 512 pixels long.
+    """Draw a heatmap (h, w), in sd of held-out normals, over its image, at most 512 pixels long.
 
     The colour scale, from 0 (transparent) to 10, is the same for all images; regions above the
     level are outlined.
@@ -153,7 +153,7 @@ def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Imag
 
 
 def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw where a heat map is too hot, for other programs: 255 there, 0 elsewhere.
+    """Draw where a heatmap is too hot, for other programs: 255 there, 0 elsewhere.
 
     Of one channel and the image's own size.
     """

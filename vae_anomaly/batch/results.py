@@ -272,8 +272,8 @@ class Flag:
     source: str
 
 
-def strangest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) -> list[Flag]:
-    """Return the flagged items with the highest scores, the strangest first.
+def highest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) -> list[Flag]:
+    """Return the flagged items with the highest scores, the highest first.
 
     Parameters
     ----------
@@ -293,12 +293,12 @@ def strangest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) ->
     flags: list[Flag] = []
     for entry in read_manifest(out, verify=False)["partitions"]:
         if entry["key"] in partitions and entry["rows_flagged"]:
-            rows = _strangest_rows(Path(out) / entry["output"], top)
+            rows = _highest_rows(Path(out) / entry["output"], top)
             flags += [_flag(row, partitions[entry["key"]]) for row in rows.to_dict("records")]
     return sorted(flags, key=lambda flag: (-flag.score, flag.id))[:top]
 
 
-def _strangest_rows(path: Path, top: int) -> pd.DataFrame:
+def _highest_rows(path: Path, top: int) -> pd.DataFrame:
     """Return the flagged rows of one file with the highest scores; never holds all of them."""
     best: list[pd.DataFrame] = []
     for piece in iter_batches(path):

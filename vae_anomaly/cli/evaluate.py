@@ -142,7 +142,7 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
     ]
     print_table(rows, ["kind", "items", "flagged", "share", "95 % interval"], "By kind")
     if report.pixels:
-        _print_figures(report.pixels, "Heat maps against the outlines")
+        _print_figures(report.pixels, "Heatmaps against the outlines")
     for column, table in report.by.items():
         _print_by(column, table)
     for file in files:

@@ -45,7 +45,7 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
     """Say why an image or a row was flagged, or why not.
 
     ITEM is an image or a folder of them; or a table: FILE:ROW, FILE with --row or --id, or FILE
-    alone for its strangest rows. Of each image a card is drawn: image and heat map.
+    alone for its strangest rows. Of each image a card is drawn: image and heatmap.
 
     \b
     Examples:

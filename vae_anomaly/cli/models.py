@@ -213,7 +213,7 @@ def export(
     """Write a model of images as one ONNX file, to score without Python.
 
     The file takes decoded images of any size and gives raw score, anomaly score, p-value and
-    heat map, to 1e-4 what the model says: that is checked before it is written. Needs the extra:
+    heatmap, to 1e-4 what the model says: that is checked before it is written. Needs the extra:
     pip install 'vae_anomaly[onnx]'.
 
     \b

@@ -159,9 +159,9 @@ def _progress(run: Run) -> Iterator[Progress | None]:
 
 
 def _finish(summary: RunSummary, plan: list[Partition], model: str, things: str, run: Run) -> None:
-    from vae_anomaly.jobs import strangest_flags
+    from vae_anomaly.jobs import highest_flags
 
-    top = strangest_flags(summary.out, plan, TOP)
+    top = highest_flags(summary.out, plan, TOP)
     document = {**asdict(summary), "top": [asdict(flag) for flag in top]}
     if not emit(document, as_json=run.as_json):
         _print(summary, things)

@@ -130,7 +130,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         return self.calibration_.anomaly_score(self._raw_score(X))
 
     def p_value(self, X: object) -> Floats:
-        """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
+        """Return the share of held-out normals at least as anomalous, shape (N,), in (0, 1]."""
         check_is_fitted(self, "calibration_")
         return self.calibration_.p_value(self._raw_score(X))
 

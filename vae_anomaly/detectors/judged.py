@@ -80,7 +80,7 @@ def judge_rows(
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """Verdicts on N images, and their heat maps (float32, sd of held-out normals) where scored."""
+    """Verdicts on N images, and their heatmaps (float32, sd of held-out normals) where scored."""
 
     verdicts: Verdicts
     heatmaps: tuple[Floats32 | None, ...]

@@ -48,7 +48,7 @@ class Detector(Protocol):
         """Return -log10 p, shape (N,), higher = more anomalous."""
 
     def p_value(self, X: object) -> Floats:
-        """Return the share of held-out normals at least as strange, shape (N,), in (0, 1]."""
+        """Return the share of held-out normals at least as anomalous, shape (N,), in (0, 1]."""
 
     def assess(self, X: object) -> pd.DataFrame:
         """Return scores, p-values and flags, one row an item."""

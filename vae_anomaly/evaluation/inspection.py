@@ -104,7 +104,7 @@ def find_rows(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name, and name them.
 
-    Rows count from 1. Where no row is named, the ``top`` strangest are found. A state is what the
+    Rows count from 1. Without a row, the ``top`` most anomalous are found. A state is what the
     histories of entities go on from, as in `with_past`. DataError where there is no such row or
     id, ConfigError where an id is given and the model has no id column.
     """
@@ -119,7 +119,7 @@ def find_rows(
             raise DataError(f"{item} has {len(frame):,} rows; got row {row}. Rows count from 1.")
         chosen = np.array([row - 1])
     else:
-        chosen = _strangest(detector, frame, top)
+        chosen = _highest_scored(detector, frame, top)
     return frame.iloc[chosen], [f"{name}:{i + 1}" for i in chosen]
 
 
@@ -135,7 +135,7 @@ def _rows_of_id(
     return rows
 
 
-def _strangest(detector: TableDetector, frame: pd.DataFrame, top: int) -> Indices:
+def _highest_scored(detector: TableDetector, frame: pd.DataFrame, top: int) -> Indices:
     detector.schema_.check(frame)
     verdicts = judge_rows(detector, frame, row_faults(detector, frame)).verdicts
     if not verdicts.is_scored.any():

@@ -196,7 +196,7 @@ def _flat(figures: dict[str, Interval]) -> dict[str, float]:
 
 
 def _pixels(items: ScoredItems, random_state: int) -> dict[str, Interval]:
-    """Return the figures of heat maps against outlines, on maps of 128 pixels."""
+    """Return the figures of heatmaps against outlines, on maps of 128 pixels."""
     if not any(mask.any() for mask in items.masks):
         return {}
     groups = items.groups if len(items.masks) == len(items) else None  # else some have no outline

@@ -10,7 +10,7 @@ Both give a `TrainingReport`: what was read, how it was understood, what was lea
 
 from __future__ import annotations
 
-from vae_anomaly.batch.results import Flag, strangest_flags
+from vae_anomaly.batch.results import Flag, highest_flags
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import infer_schema_of, read_schema, train_table_job
@@ -23,9 +23,9 @@ __all__ = [
     "Flag",
     "TableColumns",
     "TrainingReport",
+    "highest_flags",
     "infer_schema_of",
     "read_schema",
-    "strangest_flags",
     "sweep_images_job",
     "sweep_table_job",
     "train_images_job",

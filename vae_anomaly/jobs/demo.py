@@ -63,7 +63,7 @@ class DemoReport:
     store: str  # MLflow tracking URI
     models: dict[str, str]  # what each is called in the registry
     thresholds: dict[str, float]
-    top_flag: dict[str, str | float]  # the strangest transaction with its reasons
+    top_flag: dict[str, str | float]  # the most anomalous transaction with its reasons
     seconds: float
 
 
@@ -153,8 +153,8 @@ def _tuned_night(root: Path, store: str, progress: Progress) -> tuple[NightResul
     """Let the owner ask for fewer alarms, store that as a new version, and score again."""
     progress("tune threshold", 0, 1)
     detector, model = load(CARDS, store)
-    normals, wish = held_out_normals(detector), {"max_alarms_per_day": ALARMS_PER_DAY}
-    threshold = bind(tune(normals, wish, volume=ROWS / DAYS).threshold, model)
+    normals, request = held_out_normals(detector), {"max_alarms_per_day": ALARMS_PER_DAY}
+    threshold = bind(tune(normals, request, volume=ROWS / DAYS).threshold, model)
     apply_threshold(
         CARDS, threshold, uri=store, reason=f"at most {ALARMS_PER_DAY:g} false alarms a day"
     )

@@ -1,6 +1,6 @@
 """Single figures of a ranking: AUROC, average precision, FPR at a recall, per-region overlap.
 
-Of heat maps they come with intervals by resampling whole images: millions of pixels are counted
+Of heatmaps they come with intervals by resampling whole images: millions of pixels are counted
 once, into steps of heat for each image; a resample weighs images, and sorts no pixel again.
 """
 
@@ -156,7 +156,7 @@ def pixel_figures(
     n_resamples: int = 200,
     random_state: int = 0,
 ) -> dict[str, Interval]:
-    """Return ``pixel_auroc`` and ``aupro`` of heat maps, with intervals.
+    """Return ``pixel_auroc`` and ``aupro`` of heatmaps, with intervals.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def inspection_card(
     level: float,
     title: str = "",
 ) -> Figure:
-    """Draw an image with its hottest regions boxed, beside its heat map.
+    """Draw an image with its hottest regions boxed, beside its heatmap.
 
     The map (H, W) is in sd of held-out normals, outlined at the level. Its colour scale is the same
     for every image: a good one looks dark. The first five regions are boxed and numbered.
@@ -43,7 +43,7 @@ def inspection_card(
     for line in contours(heat, level):
         right.plot(line[:, 0], line[:, 1], color=OUTLINE, linewidth=1.2)
     left.set_title("image, hottest regions boxed", fontsize=9)
-    right.set_title(f"heat map, outlined at {level:.1f} sd", fontsize=9)
+    right.set_title(f"heatmap, outlined at {level:.1f} sd", fontsize=9)
     for axes in (left, right):
         axes.set_axis_off()
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

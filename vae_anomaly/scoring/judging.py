@@ -61,7 +61,7 @@ class Verdicts:
     score : ndarray of shape (N,), float64
         -log10 p, higher = more anomalous; NaN where the item was not scored.
     p_value : ndarray of shape (N,), float64
-        Share of held-out normals at least as strange, in (0, 1]; NaN likewise.
+        Share of held-out normals at least as anomalous, in (0, 1]; NaN likewise.
     is_anomaly : ndarray of shape (N,), bool
         Score above the threshold, **and True for what was not scored**.
     is_extrapolated : ndarray of shape (N,), bool

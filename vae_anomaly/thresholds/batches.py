@@ -35,8 +35,8 @@ def p_values(
 
     With groups of the normals each item is ranked among one normal drawn from every group, averaged
     over all such draws, which is valid for an item of a new group:
-    ``(1 + sum of the groups' shares at least as strange) / (K + 1)``. Beyond the strangest normal
-    it goes on as the scores do.
+    ``(1 + sum of the groups' shares at least as anomalous) / (K + 1)``. Beyond the most anomalous
+    normal it goes on as the scores do.
 
     References
     ----------

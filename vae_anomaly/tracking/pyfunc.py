@@ -4,10 +4,10 @@
 output column   type      meaning
 ==============  ========  ====================================================================
 score           double    -log10 p, higher = more anomalous; NaN where the row was not scored
-p_value         double    share of held-out normals at least as strange; NaN likewise
+p_value         double    share of held-out normals at least as anomalous; NaN likewise
 is_anomaly      boolean   score above the threshold, **and true for what was not scored**
 status          string    "scored", or why not: "infinite: column 'amount' ..."
-reason_1..3     string    tables only: what made a flagged row strange, "" otherwise
+reason_1..3     string    tables only: what made a flagged row anomalous, "" otherwise
 ==============  ========  ====================================================================
 
 A missing cell of a table is data. A row that cannot be scored never comes out as normal: whoever

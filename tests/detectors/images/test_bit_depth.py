@@ -1,4 +1,4 @@
-"""Images of more than 8 bits: nothing is lost between the camera and the heat map."""
+"""Images of more than 8 bits: nothing is lost between the camera and the heatmap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heat maps for people: one scale, right places, right sizes."""
+"""Heatmaps for people: one scale, right places, right sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image detector: images of good parts in, p-values and heat maps out."""
+"""The image detector: images of good parts in, p-values and heatmaps out."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
     A closed-form linear VAE on a fixed filter bank explains the whole image; convolutional repair
     VAEs, trained on the ELBO to take synthetic defects away, explain what it leaves. What neither
-    can explain, and where small heads see a defect, is the heat map, in units of held-out normals.
+    can explain, and where small heads see a defect, is the heatmap, in units of held-out normals.
     The score is read from the tails of what the linear VAE leaves, which misses fewer defects, and
-    from the hottest cells of the heat map, which places them better.
+    from the hottest cells of the heatmap, which places them better.
 
     Parameters
     ----------
@@ -122,11 +122,11 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     Notes
     -----
     The raw score is read from a map and the whole image's exposure; KL and ELBO are in
-    `evidence`. The map is the heat map, but for ``bank`` with repair VAEs: there it is that of the
-    linear level, `ImageExamination.score_map`, and of the heat map only the hottest cells count,
-    where they are hotter than on nine of ten good images. An image may be flagged whose heat map
+    `evidence`. The map is the heatmap, but for ``bank`` with repair VAEs: there it is that of the
+    linear level, `ImageExamination.score_map`, and of the heatmap only the hottest cells count,
+    where they are hotter than on nine of ten good images. An image may be flagged whose heatmap
     stays cool; then `reasons` says where the scored map is hottest. Models saved before there were
-    two maps score by the heat map. A conditional model judges each image by the usual exposure
+    two maps score by the heatmap. A conditional model judges each image by the usual exposure
     and the heat of its own condition; p-values are counted over the held-out normals of all
     conditions together. An image whose condition is unknown is judged as the condition with the
     smallest negative ELBO, and `reasons` says so.

@@ -1,4 +1,4 @@
-"""Heat maps for people: enlarged, outlined and cut into regions, always on one scale.
+"""Heatmaps for people: enlarged, outlined and cut into regions, always on one scale.
 
 The unit is the sd of held-out normals over all their cells: 0 is the middle of what is normal, and
 a map is never stretched to its own maximum. An image without defects looks cold.

@@ -69,7 +69,7 @@ def reasons_of(
 def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, int]) -> list[str]:
     """Say what the score map holds against image ``i``, of (height, width) ``size``.
 
-    For an image that is flagged although its heat map has no region.
+    For an image that is flagged although its heatmap has no region.
     """
     hottest_cells = examination.evidence.filter(like="heat_top").to_numpy()[i, 0]
     if hottest_cells < _PLACE_FROM:
@@ -80,7 +80,7 @@ def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, in
     (top, bottom), (left, right) = _span(row, rows, size[0]), _span(column, columns, size[1])
     return [
         f"differs most at x {left}-{right}, y {top}-{bottom}, where the scored map reaches "
-        f"{score_map.max():.1f} sd; the heat map has nothing to outline"
+        f"{score_map.max():.1f} sd; the heatmap has nothing to outline"
     ]
 
 
@@ -119,7 +119,7 @@ def regions_of(images: ImageList, heatmaps: Floats32, level: float) -> list[list
 def maps_at_own_size(
     images: ImageList, examine: Callable[[ImageList], ImageExamination]
 ) -> Iterator[Floats32]:
-    """Yield the heat map of each image at the image's own size, one at a time."""
+    """Yield the heatmap of each image at the image's own size, one at a time."""
     for start in range(0, len(images), _AT_ONCE):
         rows = np.arange(start, min(start + _AT_ONCE, len(images)))
         heatmaps = examine(images.take(rows)).heatmap

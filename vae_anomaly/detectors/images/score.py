@@ -6,7 +6,7 @@
               + max(0, -log p of exposure, contrast and colour - 4.6)
               + 2 max(0, -log p of the hottest cells of the shown map - 2.3)
 
-in nats. The second term speaks only when exposure or colour is stranger than in 99 of 100 normals:
+in nats. The second term speaks only when exposure or colour is rarer than in 99 of 100 normals:
 exposures may vary much in training, and then it is rightly silent. The third, where the shown map
 is another one, lets the defect heads speak in the same way. In the sum they would talk down what
 they have not been taught; in the tail they can only add.
@@ -228,7 +228,7 @@ class PoolEvidence:
 
 
 class ImageScore:
-    """Judge heat maps and statistics against held-out normals.
+    """Judge heatmaps and statistics against held-out normals.
 
     The pooling is that of `pool_maps_of_images`, ``surprise`` that of their distances.
     """

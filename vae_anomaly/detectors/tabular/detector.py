@@ -110,7 +110,7 @@ class TabularVAEDetector(
         ``preset="thorough"``. In latent space fewer are kept: 4,096 for 8,960.
     contamination : float
         Expected share of anomalies among the training rows, from 0 to below 0.5. Above 0, the
-        strangest rows of training and calibration are left out; see Notes. Unlike elsewhere in
+        most anomalous rows of training and calibration are left out; see Notes. Unlike elsewhere in
         scikit-learn it does not set the threshold: ``target_fpr`` does.
     target_fpr : float
         False-positive rate of the default threshold.
@@ -148,9 +148,9 @@ class TabularVAEDetector(
     ``memory`` is asked for; else it is a uniform draw, as always with ``contamination``, since a
     summary would keep the anomalies.
 
-    With ``contamination=c`` the strangest 2c of the training rows, at least 2 %, by neighbours and
-    ELBO together, are left out of the memories, and those of the largest c of the held-out scores
-    that stand apart of the calibration. `metrics_` counts both: ``trimmed_rows``,
+    With ``contamination=c`` the most anomalous 2c of the training rows, at least 2 %, by neighbours
+    and ELBO together, are left out of the memories, and those of the largest c of the held-out
+    scores that stand apart of the calibration. `metrics_` counts both: ``trimmed_rows``,
     ``dropped_held_out``. `docs/concepts.md` says what p-values are worth then.
 
     A row's score does not depend on the rows beside it, to the last bit on one machine; on another

@@ -205,7 +205,7 @@ class ExemplarMemory:
         self.weights, self.n_even = np.maximum(counts, 1).astype(np.float64), n_even
 
     def statistics(self, neighbours: Neighbours) -> tuple[Floats, Floats]:
-        """Return gap and local ratio of each row, shape (N,), > 0, higher = stranger."""
+        """Return gap and local ratio of each row, shape (N,), > 0, higher = more anomalous."""
         gap = self._nearest_rows(neighbours) + self.eps
         around = self.scale[neighbours.index[:, :LOCAL]].mean(axis=1)
         local = (_mean_of(neighbours.distance, LOCAL) + self.eps) / around

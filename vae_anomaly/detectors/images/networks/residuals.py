@@ -109,8 +109,8 @@ def energy_map(standardised: Tensor) -> Tensor:
     """Join the channels of residuals (N, C, G, G), in held-out sd, to one log-energy map (N, G, G).
 
     ``log(blur(mean of z**2) + 0.1) + 0.7 log(mean of blur(z)**2 + 0.02)``, means over channels;
-    higher = stranger. The first sees thin marks, whose residuals change sign from cell to cell;
-    the second sees broad ones, whose residuals agree.
+    higher = more anomalous. The first sees thin marks, whose residuals change sign from cell to
+    cell; the second sees broad ones, whose residuals agree.
     """
     energy = blur(standardised.square().mean(1, keepdim=True), _ENERGY_BLUR)[:, 0]
     agreed = blur(standardised, _COHERENT_BLUR).square().mean(1)

@@ -80,7 +80,7 @@ def export_onnx(
     path : Path
         An existing file is replaced.
     side : int, pixels
-        Of the heat maps that the file gives.
+        Of the heatmaps that the file gives.
     image_channels : {1, 3}, optional
         Channels of the images; those of the model by default.
 

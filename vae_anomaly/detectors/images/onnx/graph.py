@@ -1,4 +1,4 @@
-"""From decoded pixels to p-value and heat map as one torch module, which can leave Python.
+"""From decoded pixels to p-value and heatmap as one torch module, which can leave Python.
 
 It strings together the networks that the detector itself scores with; what the detector does in
 NumPy (resizing, score, calibration) stands here on tensors, for any size of image. A surprise is
@@ -177,7 +177,7 @@ class CalibrationGraph(nn.Module):
 class ScoringGraph(nn.Module):
     """Everything between decoded pixels and the verdict, for a network without conditions.
 
-    The heat maps that come out have the ``side``, in pixels.
+    The heatmaps that come out have the ``side``, in pixels.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class ScoringGraph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Score images (N, H, W, 1 or 3), uint8.
 
-        Returned are `OUTPUTS`: raw score, anomaly score and p-value (N,), float64, and the heat map
+        Returned are `OUTPUTS`: raw score, anomaly score and p-value (N,), float64, and the heatmap
         (N, side, side), float32, as `ImageVAEDetector.heatmap`, in sd of held-out normals.
         """
         output = self.network(self.prepare(images))

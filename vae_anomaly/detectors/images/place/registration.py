@@ -6,9 +6,9 @@ peak that does not stand out, or a shift that does not make the image more like 
 moves nothing: a texture, or a part that lies beyond the bound, stays as it is. Rotations are not
 undone.
 
-An image of 4096 pixels that is reduced to 256 tells its shift to about 8 pixels, a cell of the heat
-map. `Refinement` correlates one window of the image itself, which tells it to a pixel; a window is
-enough, for what moves is the part as a whole.
+An image of 4096 pixels that is reduced to 256 tells its shift to about 8 pixels, a cell of the
+heatmap. `Refinement` correlates one window of the image itself, which tells it to a pixel; a window
+is enough, for what moves is the part as a whole.
 
 References
 ----------

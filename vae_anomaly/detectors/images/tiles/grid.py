@@ -32,7 +32,7 @@ class TileGrid:
     overlap : float in [0, 0.5]
         Least share of a tile's side that it has in common with the next one.
     cell : int, pixels
-        Side of a cell of the heat map. An image that is no whole number of cells is continued by
+        Side of a cell of the heatmap. An image that is no whole number of cells is continued by
         repeating its last row and column.
 
     Examples
@@ -57,7 +57,7 @@ class TileGrid:
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Height and width of the image's heat map, in cells."""
+        """Height and width of the image's heatmap, in cells."""
         return ceil(self.height / self.cell), ceil(self.width / self.cell)
 
     @property

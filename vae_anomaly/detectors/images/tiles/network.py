@@ -43,7 +43,7 @@ class TileLayout:
     tile_size : int, pixels
     overlap : float in [0, 0.5]
     height, width : int, pixels
-        Of the first training image; heat maps come on its grid.
+        Of the first training image; heatmaps come on its grid.
     aligned : bool
         Training images show the same thing at the same place; all have that one size then.
     """

@@ -149,7 +149,7 @@ def _trimmed(
     groups: Ints | None,
     settings: TableSettings,
 ) -> PreparedFold:
-    """Take the strangest rows out of a fold where anomalies are expected among them."""
+    """Take the most anomalous rows out of a fold where anomalies are expected among them."""
     if not settings.contamination:
         return one
     fit, views = one.fold.fit, []

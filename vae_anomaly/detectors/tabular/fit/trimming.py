@@ -1,8 +1,8 @@
-"""Leave out the strangest training rows where some of them are anomalies that nobody has marked.
+"""Leave out the most anomalous training rows where some are anomalies that nobody has marked.
 
 Anomalies among the exemplars vouch for their own kind. With an expected share c of them, the
-strangest 2c of the training rows (at least 2 %, at most half) are taken out of memories and
-statistics; the networks, which a few rows hardly move, are kept. Strange is what two judges say
+most anomalous 2c of the training rows (at least 2 %, at most half) are taken out of memories and
+statistics; the networks, which a few rows hardly move, are kept. Anomalous is what two judges say
 together, by the sum of their ranks:
 
 * *neighbours*: the mean distance to the 20 nearest other rows, and the distance to the 2cn-th
@@ -33,7 +33,7 @@ BLOCK = 1_024  # rows whose distances to all others are held at a time
 def suspicion(
     views: list[tuple[Floats32, Floats]], contamination: float, groups: Ints | None
 ) -> Floats:
-    """Return how strange each training row is beside the others, (N,): two ranks, in (0, 2].
+    """Return how anomalous each training row is beside the others, (N,): two ranks, in (0, 2].
 
     ``views`` has the rows as each view shows them, (N, D), and their negative ELBO there. Rows of
     one group do not vouch for each other.

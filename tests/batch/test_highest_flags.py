@@ -6,7 +6,7 @@ import pytest
 from tracking.real_models import transactions
 
 from vae_anomaly.batch import plan_tables, read_results, score_tables
-from vae_anomaly.batch.results import strangest_flags
+from vae_anomaly.batch.results import highest_flags
 from vae_anomaly.errors import DataError
 
 
@@ -17,9 +17,9 @@ def test_the_highest_scores_of_the_days_asked_for_come_first(table_model, tmp_pa
         rows.loc[: day - 1, "amount"] = [9_000.0 * 10**k for k in range(day)]
         rows.to_parquet(path)
     with pytest.raises(DataError, match="has not finished"):
-        strangest_flags(tmp_path / "out", plan_tables(days))
+        highest_flags(tmp_path / "out", plan_tables(days))
     score_tables(table_model, days, tmp_path / "out", id_column="id")
-    flags = strangest_flags(tmp_path / "out", plan_tables(days[1:]), top=4)
+    flags = highest_flags(tmp_path / "out", plan_tables(days[1:]), top=4)
     scores = read_results(tmp_path / "out").set_index("id")["score"]
     assert [flag.score for flag in flags] == sorted((f.score for f in flags), reverse=True)
     assert {flag.id.split("-")[0] for flag in flags} == {"t2", "t3"}
