@@ -65,8 +65,13 @@ LAYERS: list[tuple[str, ...]] = [
 ORDER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 MAX_MODULES = 16
 MAX_LINES = 500
-# Public names that two modules define, and why: twins of the wings that do the same for both.
-TWINS = {"check_parameters": "refuses what the detector of the wing cannot be given"}
+# Public names that several modules define, and why: one meaning, which each of them fills in.
+TWINS = {
+    "check_parameters": "refuses what the detector of the wing cannot be given",
+    "PRESETS": "what each preset of the wing stands for",
+    "POLICIES": "the policies of a file, which the catalogue collects",
+    "logger": "every module logs under its own name",
+}
 
 
 def name_of(path: Path) -> str:
@@ -168,14 +173,15 @@ def test_no_public_name_is_defined_twice():
 
 
 def names_defined(path: Path) -> set[str]:
-    """Return the public classes, functions and names of types that a module defines itself."""
+    """Return the public names that a module defines itself: classes, functions and constants."""
     names: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.add(node.name)
-        elif isinstance(node, ast.Assign):
-            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
-            names |= {name for name in targets if name[0].isupper() and not name.isupper()}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            inside = (part for target in targets for part in ast.walk(target))
+            names |= {part.id for part in inside if isinstance(part, ast.Name)}
     return {name for name in names if not name.startswith("_")}
 
 

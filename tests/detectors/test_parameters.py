@@ -17,7 +17,14 @@ from vae_anomaly import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.images.networks import pixels as image_members
 from vae_anomaly.detectors.images.settings import PRESETS as IMAGE_PRESETS
 from vae_anomaly.detectors.images.settings import ImageSettings
-from vae_anomaly.detectors.parameters import IMAGE, PRESETS, TABULAR, OneOf, faults_of, reference
+from vae_anomaly.detectors.parameters import (
+    IMAGE,
+    PRESET_NAMES,
+    TABULAR,
+    OneOf,
+    faults_of,
+    reference,
+)
 from vae_anomaly.detectors.tabular.settings import PRESETS as TABULAR_PRESETS
 from vae_anomaly.detectors.tabular.settings import TABLE_MEMBERS, TableSettings
 from vae_anomaly.errors import ConfigError
@@ -86,7 +93,7 @@ def test_the_models_declared_are_the_members_that_there_are():
     assert choices(TABULAR, "model") == set(TABLE_MEMBERS)
     known = {*image_members.MODELS, *image_members.ALIASES}
     assert choices(IMAGE, "model") == known
-    assert set(PRESETS) == set(IMAGE_PRESETS) == set(TABULAR_PRESETS)
+    assert set(PRESET_NAMES) == set(IMAGE_PRESETS) == set(TABULAR_PRESETS)
 
 
 def test_the_page_is_what_the_declarations_print():

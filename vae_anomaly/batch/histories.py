@@ -33,9 +33,9 @@ from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 
 logger = logging.getLogger(__name__)
-FOLDER = "state"
-START = "start-"
-GAP = np.timedelta64(1, "D")
+_FOLDER = "state"
+_START = "start-"
+_GAP = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,10 @@ class HistoryNight:
         """Put the state after the partition in place; return the names of its files."""
         if self.start is None:
             return []
-        names = [f"{FOLDER}/{self.key}.npz"]
+        names = [f"{_FOLDER}/{self.key}.npz"]
         self._after.save(root / names[0])
         if not self.start.own:
-            names.append(f"{FOLDER}/{START}{self.start.digest[:16]}.npz")
+            names.append(f"{_FOLDER}/{_START}{self.start.digest[:16]}.npz")
             self._before.save(root / names[1])
         return names
 
@@ -193,7 +193,7 @@ class HistoryNight:
                 "that are in these already count twice",
                 partition.key, late, time_text(start.until),
             )  # fmt: skip
-        elif times.size and times.min() - until > GAP:
+        elif times.size and times.min() - until > _GAP:
             logger.warning(
                 "%s: the histories that it goes on from end at %s, more than a day before it",
                 partition.key, time_text(start.until),
@@ -295,7 +295,7 @@ def states_of(source: str | Path, columns: EntityColumns) -> list[HistoryFile]:
     if not states:
         raise DataError(
             f"{path} holds no state of entities. Give the output folder of `score table` with a "
-            f"model that has entities, or a file of its {FOLDER} folder."
+            f"model that has entities, or a file of its {_FOLDER} folder."
         )
     return [*states, *_starts(path, columns)]
 
@@ -311,13 +311,13 @@ def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[HistoryFile]:
 def _listed(
     root: Path, key: str, record: Mapping[str, Any], files: Mapping[str, str], *, own: bool = False
 ) -> HistoryFile:
-    name = f"{FOLDER}/{key}.npz"
+    name = f"{_FOLDER}/{key}.npz"
     return HistoryFile(int(record["until"]), record["after"], str(root / name), files[name], own)
 
 
 def _starts(root: Path, columns: EntityColumns) -> list[HistoryFile]:
     """Return the states from elsewhere that partitions of a folder began from."""
-    return [_state(path, columns) for path in sorted((root / FOLDER).glob(f"{START}*.npz"))]
+    return [_state(path, columns) for path in sorted((root / _FOLDER).glob(f"{_START}*.npz"))]
 
 
 def _state(path: Path, columns: EntityColumns) -> HistoryFile:

@@ -31,7 +31,7 @@ DRAWN = ("heatmaps", "masks")  # folders of images that are written
 AT_ONCE = 32  # decoded images in memory
 LONG_SIDE = 512  # pixels of the longer side of what is drawn
 OPACITY = 0.65
-OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
+_OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
 Row = dict[str, str | float | bool | None]
 
@@ -148,7 +148,7 @@ def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Imag
     low, high = HEAT_RANGE
     weight = OPACITY * np.clip((large - low) / (high - low), 0.0, 1.0)[..., None]
     blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
-    blended[_edges(large > level)] = OUTLINE
+    blended[_edges(large > level)] = _OUTLINE
     return Image.fromarray(blended)
 
 

@@ -25,7 +25,7 @@ from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, replace_file, sha256_of
 
 MANIFEST = "manifest.json"
-FORMAT_VERSION = 1
+_FORMAT_VERSION = 1
 _NOT_SHOWN = {"input_path", "code_version", "committed", "seconds"}
 
 
@@ -59,7 +59,7 @@ def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict
         for name in ("rows_in", "rows_out", "rows_flagged", "rows_quarantined")
     }
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": _FORMAT_VERSION,
         "partitions": partitions,
         "failed": dict(sorted(failed.items())),
         "totals": {"partitions": len(partitions), **totals},

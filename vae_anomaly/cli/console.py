@@ -18,7 +18,7 @@ from vae_anomaly.progress import Progress
 
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
-GAP = 3  # between columns
+_GAP = 3  # between columns
 LEAST_WIDTH = 12  # of a column that wraps
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
@@ -49,7 +49,7 @@ def screen_width() -> int | None:
 def fits_the_screen(rows: Sequence[Sequence[str]], header: Sequence[str]) -> bool:
     """Tell whether `print_table` can write each row on one line."""
     widths = _widths(rows, header)
-    return sum(widths) + GAP * len(widths) <= (screen_width() or PIPE_WIDTH)
+    return sum(widths) + _GAP * len(widths) <= (screen_width() or PIPE_WIDTH)
 
 
 def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
@@ -77,7 +77,7 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     from rich.text import Text
 
     width, widths = screen_width() or PIPE_WIDTH, _widths(rows, header)
-    least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (GAP - 1) * len(widths)
+    least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (_GAP - 1) * len(widths)
     if least > width and len(widths) > 2:
         _print_blocks(rows, header, title)
         return

@@ -177,7 +177,7 @@ class Parameter:
         )
 
 
-PRESETS: Final = ("fast", "default", "thorough")
+PRESET_NAMES: Final = ("fast", "default", "thorough")
 SCORES: Final = ("fused", "reconstruction", "elbo", "iw_nll", "kl", "latent")
 DEVICE: Final = Parameter(
     "device", Text("one of cpu, cuda, cuda:N or auto"), "cpu", metavar="WHERE",
@@ -185,7 +185,7 @@ DEVICE: Final = Parameter(
     "is one.",
 )  # fmt: skip
 _SHARED: Final = (
-    Parameter("preset", OneOf(PRESETS), "default", "How much work to spend."),
+    Parameter("preset", OneOf(PRESET_NAMES), "default", "How much work to spend."),
     Parameter("target_fpr", Number(0, 1, above=True, below=True), 0.01,
               "False alarms per normal item that you accept."),
     Parameter("max_steps", Whole(1), None, "Upper bound on optimisation steps.",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 32
 PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
-MOST_NAMED = 10  # items whose faults are logged
+_MOST_NAMED = 10  # items whose faults are logged
 SCORE_NAMES = ("score", "anomaly_score")
 logger = logging.getLogger(__name__)
 
@@ -266,10 +266,10 @@ def _require_some(usable: Sized, n_items: int, source: str) -> None:
 def _left_out(ids: Iterable[object], faults: Iterable[Fault | None]) -> dict[str, int]:
     """Count what could not be scored, by reason, and warn of the first ones by name."""
     named = [(name, fault) for name, fault in zip(ids, faults, strict=True) if fault is not None]
-    for name, fault in named[:MOST_NAMED]:
+    for name, fault in named[:_MOST_NAMED]:
         logger.warning("left out: %s: %s", name, fault)
-    if len(named) > MOST_NAMED:
-        logger.warning("left out: %d more", len(named) - MOST_NAMED)
+    if len(named) > _MOST_NAMED:
+        logger.warning("left out: %d more", len(named) - _MOST_NAMED)
     nonfinite = sum(fault.code == NONFINITE for _, fault in named)
     return _counts(unreadable=len(named) - nonfinite, **{"without a finite score": nonfinite})
 

@@ -30,7 +30,7 @@ from vae_anomaly.tracking import load
 
 MARKER = "demo.json"
 TRAINING_DAYS = 25
-DAYS = 30
+_DAYS = 30
 ROWS = 60_000
 GOOD_TRAIN, GOOD_TEST, DEFECTIVE = 200, 60, 60
 ALARMS_PER_DAY = 10.0
@@ -86,7 +86,7 @@ def run_demo(
         progress=progress,
     )  # fmt: skip
     write_transactions(
-        root / "transactions", ROWS, DAYS, random_state=random_state, progress=progress
+        root / "transactions", ROWS, _DAYS, random_state=random_state, progress=progress
     )
     images = _images_night(root, store, random_state, progress)
     cards, flags = _transactions_night(root, store, random_state, progress)
@@ -154,7 +154,7 @@ def _tuned_night(root: Path, store: str, progress: Progress) -> tuple[NightResul
     progress("tune threshold", 0, 1)
     detector, model = load(CARDS, store)
     normals, request = held_out_normals(detector), {"max_alarms_per_day": ALARMS_PER_DAY}
-    threshold = bind(tune(normals, request, volume=ROWS / DAYS).threshold, model)
+    threshold = bind(tune(normals, request, volume=ROWS / _DAYS).threshold, model)
     apply_threshold(
         CARDS, threshold, uri=store, reason=f"at most {ALARMS_PER_DAY:g} false alarms a day"
     )

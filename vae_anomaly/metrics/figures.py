@@ -19,7 +19,7 @@ from vae_anomaly.metrics.checks import checked_labels, checked_scores, is_flagge
 from vae_anomaly.metrics.curves import RankingCurve
 from vae_anomaly.metrics.intervals import Interval, proportion_interval
 
-STEPS = 1024  # of heat, for the intervals only
+_STEPS = 1024  # of heat, for the intervals only
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -183,7 +183,7 @@ def pixel_figures(
     truth = np.concatenate([np.asarray(mask).ravel() != 0 for mask in masks])
     heat = np.concatenate([np.asarray(h).ravel() for h in heatmaps])
     exact = {"pixel_auroc": auroc(truth, heat), "aupro": aupro(masks, heatmaps, max_fpr)}
-    edges = np.unique(np.quantile(heat, np.linspace(0, 1, STEPS + 1)[1:-1]))
+    edges = np.unique(np.quantile(heat, np.linspace(0, 1, _STEPS + 1)[1:-1]))
     normal, pixels, regions = _counts(masks, heatmaps, edges)
     drawn: dict[str, list[float]] = {"pixel_auroc": [], "aupro": []}
     for weight in _weights(len(masks), groups, n_resamples, random_state):

@@ -16,7 +16,7 @@ from vae_anomaly.files import replace_file
 if TYPE_CHECKING:
     from PIL import Image
 
-CELL: Final = 96  # pixels; smaller images are enlarged to this side or a little more
+_CELL: Final = 96  # pixels; smaller images are enlarged to this side or a little more
 GAP: Final = 4  # pixels between images and around them
 LABEL_HEIGHT: Final = 20  # pixels above the images, where columns have labels
 LABEL_WIDTH: Final = 44  # pixels left of the images, where rows have labels
@@ -66,7 +66,7 @@ def write_grid(image: Image.Image, path: str | Path) -> Path:
 
 def enlargement(height: int, width: int) -> int:
     """Return the smallest whole number that makes the longer side 96 pixels or more."""
-    return ceil(CELL / max(height, width))
+    return ceil(_CELL / max(height, width))
 
 
 def _check(images: AnyFloats, rows: Sequence[str], columns: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ from vae_anomaly.metrics import Interval, checked_labels, checked_scores, propor
 from vae_anomaly.state import JsonRecord
 
 Method = Literal["isotonic", "sigmoid"]
-N_FOLDS, N_BINS, N_RESAMPLES = 5, 10, 400
+_N_FOLDS, _N_BINS, _N_RESAMPLES = 5, 10, 400
 ALMOST_FREE = 1e6  # inverse penalty; the smoothed targets keep the fit finite
 
 
@@ -205,7 +205,7 @@ def _left_out(
             "rarer. Label more items."
         )
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(N_FOLDS, least), shuffle=True, random_state=random_state)
+    folds = splitter(min(_N_FOLDS, least), shuffle=True, random_state=random_state)
     left_out = np.empty_like(scores)
     for train, test in folds.split(scores[:, None], y, groups):
         if y[train].all() or not y[train].any():
@@ -266,7 +266,7 @@ def _brier(p: Floats, y: Bools, groups: AnyArray | None, random_state: int) -> I
     total, size = np.bincount(unit, error), np.bincount(unit)
     rng = np.random.default_rng(random_state)
     draws = []
-    for _ in range(N_RESAMPLES):
+    for _ in range(_N_RESAMPLES):
         drawn = rng.integers(0, size.size, size.size)
         draws.append(total[drawn].sum() / size[drawn].sum())
     low, high = np.quantile(draws, [0.025, 0.975])
@@ -278,7 +278,7 @@ def _reliability(p: Floats, y: Bools) -> tuple[ReliabilityBin, ...]:
 
     Anomalies are rare: bins of equal numbers of items would put all of them into one.
     """
-    edges = np.unique(np.quantile(p[y], np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    edges = np.unique(np.quantile(p[y], np.linspace(0, 1, _N_BINS + 1)[1:-1]))
     place = np.searchsorted(edges, p, side="right")
     bins = []
     for one in np.unique(place):

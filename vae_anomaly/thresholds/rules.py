@@ -19,7 +19,7 @@ from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, propor
 
 Rule = Callable[[RankingCurve], int]
 
-N_FOLDS = 5
+_N_FOLDS = 5
 TWO_SIDED = ((1 - 0.95) / 2, (1 + 0.95) / 2)
 """Quantiles at the ends of an interval of 95 %."""
 _N_RESAMPLES = 400
@@ -43,7 +43,7 @@ class Pick:
     @property
     def folds(self) -> int:
         """How often it was picked without the items that it is judged by; 0 = never."""
-        return 0 if self.flags is None else N_FOLDS
+        return 0 if self.flags is None else _N_FOLDS
 
     def describe(self, noun: str) -> str:
         """Say which items its figures are from; the noun is what there may be too few of."""
@@ -77,7 +77,7 @@ def pick(
     if least < 2:
         return Pick(value, None)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(N_FOLDS, least), shuffle=True, random_state=random_state)
+    folds = splitter(min(_N_FOLDS, least), shuffle=True, random_state=random_state)
     flags = np.zeros(labels.size, dtype=np.bool_)
     for train, test in folds.split(scores[:, None], labels, groups):
         if labels[train].all() or not labels[train].any():

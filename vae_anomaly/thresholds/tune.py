@@ -22,8 +22,8 @@ from vae_anomaly.thresholds.reviews.sample import ReviewedSample, choose_from_re
 from vae_anomaly.thresholds.rules import checked_costs
 from vae_anomaly.thresholds.threshold import Threshold
 
-FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
+_FIGURES = ("fpr", "alarms_per_day", "precision", "recall", "cost")
+_UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _row(threshold: Threshold, volume: float | None) -> dict[str, object]:
         "extrapolated": threshold.extrapolated,
     }
     known = threshold.figures(volume)
-    for name in FIGURES:
-        figure = known.get(name, UNKNOWN)
+    for name in _FIGURES:
+        figure = known.get(name, _UNKNOWN)
         row |= {name: figure.estimate, f"{name}_low": figure.low, f"{name}_high": figure.high}
     return row

@@ -20,7 +20,7 @@ from vae_anomaly.arrays import Floats32, Indices, Ints
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
-SIDE: Final = 48
+_SIDE: Final = 48
 NEAR_CORRELATION: Final = 0.88
 LEAK_SHARE: Final = 0.03
 REPEATED_SHARE: Final = 0.10
@@ -159,7 +159,7 @@ class _Usual:
     @classmethod
     def of(cls, looks: Sequence[Look]) -> _Usual:
         """Learn it from images."""
-        small = thumbnails(looks, SIDE)
+        small = thumbnails(looks, _SIDE)
         common = small.mean(axis=0)
         spread = np.abs(_high_pass(small - common)).mean(axis=0)
         return cls(common, spread + 0.25 * spread.mean() + np.float32(1e-6))
@@ -167,7 +167,7 @@ class _Usual:
 
 def _details(looks: Sequence[Look], usual: _Usual) -> Floats32:
     """Return what distinguishes each thumbnail: (N, pixels), length 1, or 0 where nothing does."""
-    fine = _high_pass(thumbnails(looks, SIDE) - usual.common) / usual.spread
+    fine = _high_pass(thumbnails(looks, _SIDE) - usual.common) / usual.spread
     rows = fine.reshape(len(looks), -1)
     rows -= rows.mean(axis=1, keepdims=True)
     spread = np.maximum(rows.std(axis=1, keepdims=True), 1e-2)

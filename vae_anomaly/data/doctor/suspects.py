@@ -17,10 +17,10 @@ from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 
-SIDE: Final = 48
+_SIDE: Final = 48
 MIN_FOR_SUSPECTS: Final = 20
 SUSPECT_FROM: Final = 0.9
-MOST_NAMED: Final = 10
+_MOST_NAMED: Final = 10
 _FOLDS: Final = 4
 _COMPONENTS: Final = 20
 _SHARED: Final = 0.1
@@ -43,7 +43,7 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
             f"Training images that stand out from the others: {len(order)} of {len(train)}.",
             "Look at them: a defect among the good images becomes normal. Take out what is "
             "defective, leave what is only rare.",
-            [f"{train[i].item.id}: {reasons[i]}" for i in order[:MOST_NAMED]],
+            [f"{train[i].item.id}: {reasons[i]}" for i in order[:_MOST_NAMED]],
         )
 
 
@@ -85,16 +85,16 @@ def _robust(values: Floats) -> Floats:
 
 def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
     """Return how far the most anomalous place of each image stands out, (N,), and where it is."""
-    images = thumbnails(train, SIDE)
+    images = thumbnails(train, _SIDE)
     images -= images.mean(axis=(1, 2), keepdims=True)
     images /= np.maximum(images.std(axis=(1, 2), keepdims=True), 1e-3)
     rest = _unexplained(images.reshape(len(train), -1)).reshape(images.shape)
     energy = ndimage.gaussian_filter(rest**2, (0, _SMOOTH, _SMOOTH))
     energy /= np.median(energy, axis=0) + np.median(energy)
     peaks = energy.reshape(len(train), -1)
-    places = [divmod(int(k), SIDE) for k in peaks.argmax(axis=1)]
+    places = [divmod(int(k), _SIDE) for k in peaks.argmax(axis=1)]
     words = [
-        f"differs most around x {100 * (x + 0.5) / SIDE:.0f} %, y {100 * (y + 0.5) / SIDE:.0f} %"
+        f"differs most around x {100 * (x + 0.5) / _SIDE:.0f} %, y {100 * (y + 0.5) / _SIDE:.0f} %"
         for y, x in places
     ]
     distance = _robust(np.log(peaks.max(axis=1) + 1e-9).astype(np.float64))

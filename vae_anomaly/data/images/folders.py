@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 )
-FOLDER: Final = "folder"
+_FOLDER: Final = "folder"
 """Where `condition_of` finds a condition, unless it names a column of the manifest."""
 
 MANIFEST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".pq"})
@@ -134,7 +134,7 @@ def condition_of(item: ImageItem, where: str) -> str | None:
     >>> condition_of(ImageItem("a/1.png", Path("/tiles/train/good/a/1.png")), "folder")
     'a'
     """
-    if where == FOLDER and FOLDER not in item.columns:
+    if where == _FOLDER and _FOLDER not in item.columns:
         return Path(os.path.abspath(item.path)).parent.name or None  # noqa: PTH100 - links stay
     return item.columns.get(where)
 

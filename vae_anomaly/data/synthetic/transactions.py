@@ -24,7 +24,7 @@ from vae_anomaly.data.synthetic.shop_world import (
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.progress import Progress, null_progress
 
-START: Final = np.datetime64("2024-03-01", "s")  # a Friday
+_START: Final = np.datetime64("2024-03-01", "s")  # a Friday
 LABEL_COLUMNS: Final = ("is_fraud", "fraud_pattern")
 DEVICES: Final = np.array(["phone", "desktop", "tablet"], dtype=object)
 WEEKDAY_WEIGHTS: Final = np.array([0.92, 0.9, 0.95, 1.05, 1.25, 1.2, 0.73])  # Monday first
@@ -80,7 +80,7 @@ def simulate_transactions(
     )
     rows = rows.sort_values("second", kind="stable", ignore_index=True)
     rows.insert(0, "transaction_id", np.arange(n, dtype=np.int64) + 5_000_001)
-    rows.insert(1, "timestamp", START + rows.pop("second").to_numpy().astype("timedelta64[s]"))
+    rows.insert(1, "timestamp", _START + rows.pop("second").to_numpy().astype("timedelta64[s]"))
     return _with_missing_cells(rows, rng)
 
 

@@ -40,10 +40,10 @@ DAY_NS = 86_400_000_000_000
 HOUR_NS = DAY_NS // 24
 DAY, WEEK, MONTH = 1, 7, 30  # days
 HISTORY_DAYS = MONTH
-SPREAD_FLOOR = 1.0  # in the amount's unit
+_SPREAD_FLOOR = 1.0  # in the amount's unit
 QUARTILES_PER_SD = 1.349  # interquartile range of a normal distribution with standard deviation 1
 NEWEST = 100  # rows that the median and the quartiles look at
-BLOCK = 8192  # rows whose pasts are sorted at a time
+_BLOCK = 8192  # rows whose pasts are sorted at a time
 NEVER = int(np.iinfo(np.int64).min)
 
 
@@ -255,8 +255,10 @@ class _Index:
         """Return the quartiles of the newest amounts in [time - days, time), (N, 3); else NaN."""
         stop = self.place(entity, time)
         start = np.maximum(self.place(entity, time - days * DAY_NS), stop - NEWEST)
-        blocks = range(0, len(stop), BLOCK)
-        parts = [_quartiles(self.amount, start[b : b + BLOCK], stop[b : b + BLOCK]) for b in blocks]
+        blocks = range(0, len(stop), _BLOCK)
+        parts = [
+            _quartiles(self.amount, start[b : b + _BLOCK], stop[b : b + _BLOCK]) for b in blocks
+        ]
         return np.concatenate(parts) if parts else np.empty((0, 3))
 
     def previous(self, entity: Ints, time: Ints) -> Ints:
@@ -279,7 +281,7 @@ def _features(past: _Rows, rows: _Rows, last: Ints) -> Floats:
     return np.column_stack(
         [
             _log_ratio(amount, median),
-            (amount - median) / np.maximum((upper - lower) / QUARTILES_PER_SD, SPREAD_FLOOR),
+            (amount - median) / np.maximum((upper - lower) / QUARTILES_PER_SD, _SPREAD_FLOOR),
             _log_ratio(day.mean, median),
             _log_ratio(week.mean, median),
             np.where(known, np.log1p(day.count) - np.log1p(week.count / WEEK), np.nan),

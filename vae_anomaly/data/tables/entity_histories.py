@@ -32,7 +32,7 @@ from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, Schema
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import named, under
 
-FORMAT = 1
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class EntityHistories:
         The same rows give the same bytes. Raises `StorageError` if it cannot be written.
         """
         declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
-        arrays: dict[str, Any] = {"format": np.array([FORMAT]), "columns": declared}
+        arrays: dict[str, Any] = {"format": np.array([_FORMAT]), "columns": declared}
         with replace_file(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **(arrays | self.arrays()))
         return Path(path)
@@ -209,7 +209,7 @@ class EntityHistories:
         try:
             with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
                 arrays = dict(file)
-            if int(arrays.pop("format")[0]) != FORMAT:
+            if int(arrays.pop("format")[0]) != _FORMAT:
                 raise ValueError("another format")
             *entities, time, amount, form = map(str, arrays.pop("columns"))
             columns = EntityColumns(tuple(entities), time, amount, form or None)  # type: ignore[arg-type]  # four strings were checked when it was written

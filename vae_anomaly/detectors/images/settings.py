@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-OWNER = "ImageVAEDetector"
+_OWNER = "ImageVAEDetector"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class ImageSettings:
 
 def check_parameters(settings: ImageSettings) -> None:
     """Collect every parameter that has no meaning, alone or beside the others, then raise once."""
-    faults = faults_of(IMAGE, vars(settings), OWNER)
+    faults = faults_of(IMAGE, vars(settings), _OWNER)
     wrong = list(faults.values())
     name = model_name(settings.model)
     if "model" not in faults:
@@ -145,7 +145,7 @@ def _faults_beside(name: str, settings: ImageSettings) -> list[str]:
         ),
     }  # fmt: skip
     faults = [
-        f"The {parameter!r} parameter of {OWNER} belongs to model={model!r}. Got {got} with "
+        f"The {parameter!r} parameter of {_OWNER} belongs to model={model!r}. Got {got} with "
         f"model={settings.model!r}: {remedy}."
         for parameter, (given, model, got, remedy) in belongs.items()
         if given and name != model
@@ -153,7 +153,7 @@ def _faults_beside(name: str, settings: ImageSettings) -> list[str]:
     weighed = [known for known, member in PIXEL_MEMBERS.items() if member.beta is not None]
     if settings.beta is not None and name not in weighed:
         faults.append(
-            f"The 'beta' parameter of {OWNER} weighs the KL of the models {', '.join(weighed)}. "
+            f"The 'beta' parameter of {_OWNER} weighs the KL of the models {', '.join(weighed)}. "
             f"Got beta={settings.beta:g} with model={name!r}: leave it out, or take one of those."
         )
     return faults

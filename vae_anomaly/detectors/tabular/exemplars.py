@@ -43,7 +43,7 @@ import torch
 from vae_anomaly.arrays import Arrays, Floats, Floats32, Ints
 from vae_anomaly.errors import NotEnoughDataError
 
-CHUNK = 128  # rows a matrix product is made for; always this many
+_CHUNK = 128  # rows a matrix product is made for; always this many
 N_GROUPS = 128  # for 5 neighbours; 64 for 3
 EXACT_BELOW = 512  # exemplars, under which every one is its own group
 MAX_COMPONENTS = 32
@@ -52,7 +52,7 @@ NEAREST = 3
 LOCAL = 5
 RELATIVE_EPS = 1e-3
 FAR = 1e30
-FIRST_OF_ROW = np.arange(CHUNK)[:, None]
+FIRST_OF_ROW = np.arange(_CHUNK)[:, None]
 PLACE_BITS = (1 << 29) - 1
 
 
@@ -258,7 +258,7 @@ class ExemplarMemory:
         table[p, n:] = -FAR
         table[:p, :n] = coordinates.T
         table[p, :n] = -0.5 * (coordinates.square().sum(1) + rest)
-        self._products = ChunkProduct(table, CHUNK)
+        self._products = ChunkProduct(table, _CHUNK)
         self._coordinates, self._rest = coordinates, rest
 
     def _search_own(self, groups: Ints | None) -> Neighbours:
@@ -279,11 +279,11 @@ class ExemplarMemory:
         groups = None if own is None else torch.from_numpy(own)
         distance = torch.empty(n, k)
         index = torch.empty(n, k, dtype=torch.long)
-        rows = torch.ones(CHUNK, self._coordinates.shape[1] + 1)
-        keys = np.empty((CHUNK, self._groups))
-        for start in range(0, n, CHUNK):
-            stop = min(start + CHUNK, n)
-            part = torch.zeros(CHUNK, queries.shape[1])
+        rows = torch.ones(_CHUNK, self._coordinates.shape[1] + 1)
+        keys = np.empty((_CHUNK, self._groups))
+        for start in range(0, n, _CHUNK):
+            stop = min(start + _CHUNK, n)
+            part = torch.zeros(_CHUNK, queries.shape[1])
             part[: stop - start] = torch.from_numpy(queries[start:stop])
             coordinates, rest = self.projection.apply(part)
             rows[:, :-1] = coordinates
@@ -299,20 +299,20 @@ class ExemplarMemory:
         return Neighbours(distance.double().numpy(), index.numpy())
 
     def _best(self, product: torch.Tensor, k: int, keys: Floats) -> torch.Tensor:
-        """Return the numbers of the k best exemplars, at most one of each group, (CHUNK, k)."""
+        """Return the numbers of the k best exemplars, at most one of each group, (_CHUNK, k)."""
         if self._groups == product.shape[1]:
             return torch.from_numpy(_largest(product.numpy(), k, keys))
-        by_group = product.view(CHUNK, self._groups, -1)
+        by_group = product.view(_CHUNK, self._groups, -1)
         size = by_group.shape[2]
         group = _largest(by_group.amax(2).numpy(), k, keys)
         place = torch.from_numpy(group + FIRST_OF_ROW * self._groups).view(-1)
         inside = by_group.view(-1, size).index_select(0, place).numpy().argmax(axis=1)
-        return torch.from_numpy(inside.reshape(CHUNK, k) + group * size)
+        return torch.from_numpy(inside.reshape(_CHUNK, k) + group * size)
 
     def _distances(
         self, coordinates: torch.Tensor, rest: torch.Tensor, found: torch.Tensor
     ) -> torch.Tensor:
-        """Return the distances to the exemplars found, from differences, (CHUNK, k)."""
+        """Return the distances to the exemplars found, from differences, (_CHUNK, k)."""
         found = found.clamp(max=len(self._coordinates) - 1)
         near = self._coordinates.index_select(0, found.view(-1)).view(*found.shape, -1)
         apart = near.sub_(coordinates[:, None, :]).square_().sum(2)
@@ -340,12 +340,12 @@ def _linear(rows: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
 
 
 def _largest(values: Floats32, k: int, keys: Floats) -> Ints:
-    """Return where the k largest values of each row are, the largest first, (CHUNK, k).
+    """Return where the k largest values of each row are, the largest first, (_CHUNK, k).
 
     Doubles made of singles have 29 bits to spare, which take the place of each value. Then numpy's
     sort of plain numbers does it, eight times as fast as a sort that moves places along. Rows with
     equal values are left to `torch.topk`, so that the choice between these is one and the same.
-    Both arrays are (CHUNK, G); the keys are written over.
+    Both arrays are (_CHUNK, G); the keys are written over.
     """
     keys[:] = values
     bits = keys.view(np.int64)

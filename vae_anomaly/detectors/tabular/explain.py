@@ -34,7 +34,7 @@ from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.tabular.examination import TableExamination, ViewExamination
 from vae_anomaly.scoring.fusion import term_contributions
 
-STEPS = 16  # points of the midpoint rule along the line
+_STEPS = 16  # points of the midpoint rule along the line
 
 
 def explain(examination: TableExamination) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def integrated_gradients(
     ``value`` goes from (n, D) to (n,), each result from its own row alone. The parts sum to the
     difference in each row.
     """
-    places = (torch.arange(STEPS) + 0.5) / STEPS
+    places = (torch.arange(_STEPS) + 0.5) / _STEPS
     apart = rows - baselines
     line = baselines + places[:, None, None] * apart  # (S, N, D)
     with torch.enable_grad():

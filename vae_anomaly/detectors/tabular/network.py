@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vae_anomaly.vae.model import Latents
 
-CHUNK = 512  # rows that a network sees at once; always this many
+_CHUNK = 512  # rows that a network sees at once; always this many
 DRAW_CHUNK = 16  # draws that a member of the family decodes at a time
 
 
@@ -293,9 +293,9 @@ def encode_rows(network: RowNetwork, viewed: Floats32) -> tuple[Floats32, Floats
     n = len(viewed)
     mean = np.empty((n, network.latent_dim), dtype=np.float32)
     logvar = np.empty_like(mean)
-    for start in range(0, n, CHUNK):
+    for start in range(0, n, _CHUNK):
         m, v = network.encode(_padded(viewed, start))
-        stop = min(start + CHUNK, n)
+        stop = min(start + _CHUNK, n)
         mean[start:stop], logvar[start:stop] = m[: stop - start], v[: stop - start]
     return mean, logvar
 
@@ -306,7 +306,7 @@ def evidence_of(
     """Return the evidence of rows, chunk by chunk."""
     parts = [
         network.evidence(_padded(viewed, s), _padded(target, s), iw_draws=iw_draws)
-        for s in range(0, max(len(viewed), 1), CHUNK)
+        for s in range(0, max(len(viewed), 1), _CHUNK)
     ]
     n = len(viewed)
     bounds = [part.iw_nll for part in parts if part.iw_nll is not None]
@@ -324,8 +324,8 @@ def build_network(shape: Json, weights: Arrays) -> RowNetwork:
 
 
 def _padded(rows: Floats32, start: int) -> torch.Tensor:
-    """Return one chunk as (CHUNK, D), zeros after the last row."""
-    part = rows[start : start + CHUNK]
-    chunk = torch.zeros(CHUNK, rows.shape[1])
+    """Return one chunk as (_CHUNK, D), zeros after the last row."""
+    part = rows[start : start + _CHUNK]
+    chunk = torch.zeros(_CHUNK, rows.shape[1])
     chunk[: len(part)] = torch.from_numpy(np.ascontiguousarray(part))
     return chunk

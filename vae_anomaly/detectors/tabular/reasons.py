@@ -30,7 +30,7 @@ MIDDLE_90 = 1.645  # standard deviations either side
 RARE = 0.05
 UNLIKELY = 0.1
 ALIKE = 20  # normal rows that a row is compared with
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _expected_code(names: list[str], code: int, probability: Floats) -> str:
 
 def _describe_time(encoder: TimestampColumn, moment: pd.Timestamp) -> str:
     day, hour = moment.weekday(), moment.hour
-    words = f"{encoder.name} {DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
+    words = f"{encoder.name} {_DAYS[day]}" + (f" {moment:%H:%M}" if encoder.clock else "")
     if encoder.clock and encoder.hours[hour] < RARE / 2:
         return f"{words}, an hour with {_percent(encoder.hours[hour])} of training rows"
     if encoder.weekdays[day] < RARE:

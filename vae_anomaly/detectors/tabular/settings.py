@@ -29,7 +29,7 @@ from vae_anomaly.errors import ConfigError
 
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
 MAX_LATENTS = 32
-OWNER = "TabularVAEDetector"
+_OWNER = "TabularVAEDetector"
 PRIOR_SCORES = ("elbo", "iw_nll", "kl")
 
 
@@ -142,7 +142,7 @@ class TableSettings:
 
 def check_parameters(settings: TableSettings) -> None:
     """Raise one `ConfigError` of all parameters that have no meaning, alone or beside others."""
-    faults = faults_of(TABULAR, vars(settings), OWNER)
+    faults = faults_of(TABULAR, vars(settings), _OWNER)
     wrong = list(faults.values())
     if "model" not in faults:
         wrong += _condition_faults(settings.model, settings.condition)
@@ -170,7 +170,7 @@ def _member_faults(settings: TableSettings) -> list[str]:
     faults, member = [], settings.member
     if member.beta is None and settings.beta is not None:
         faults.append(
-            f"The 'beta' parameter of {OWNER} has no meaning for model={settings.model!r}, whose "
+            f"The 'beta' parameter of {_OWNER} has no meaning for model={settings.model!r}, whose "
             f"loss has no KL to weigh. Got {settings.beta!r}. Leave it out, or use model='beta'."
         )
     if not member.has_prior and settings.score in PRIOR_SCORES:

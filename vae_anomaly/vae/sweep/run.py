@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MIN_SAMPLES = 2
 N_DRAWS = 8  # from the posterior, for the expected nll
 EIGEN_SAMPLES = 2000  # that the forecast of active latents looks at
-BLOCK = 512
+_BLOCK = 512
 
 
 def sweep(
@@ -225,8 +225,8 @@ def _expected_nll(model: VAE, data: Tensor) -> float:
     """Average -log p(x | z) over samples and draws of z: the posterior mean would flatter it."""
     model.eval()
     noise, total = torch.Generator(data.device).manual_seed(0), 0.0
-    for start in range(0, len(data), BLOCK):
-        batch = data[start : start + BLOCK]
+    for start in range(0, len(data), _BLOCK):
+        batch = data[start : start + _BLOCK]
         for _ in range(N_DRAWS):
             out = model(batch, sample=True, generator=noise)
             total += float(out.nll.double().sum())

@@ -25,7 +25,7 @@ from vae_anomaly.state import under
 if TYPE_CHECKING:
     from vae_anomaly.vae.training.config import TrainingConfig
 
-FORMAT = "vae-anomaly-checkpoint/1"
+_FORMAT = "vae-anomaly-checkpoint/1"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Checkpoint:
 
 def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Replace the file at `path` in one step: a reader sees the old state or the new one."""
-    header = {"format": FORMAT, "facts": json.dumps(checkpoint.facts)}
+    header = {"format": _FORMAT, "facts": json.dumps(checkpoint.facts)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
     remedy = "Free some space or choose a folder that can be written to."
     with replace_file(path, remedy) as temporary:
@@ -176,9 +176,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise ModelRefusedError(
             f"The checkpoint {path} cannot be read: {err}. Delete it to start training anew."
         ) from err
-    if header.get("format") != FORMAT:
+    if header.get("format") != _FORMAT:
         raise ModelRefusedError(
             f"{path} is not a training checkpoint of this version: its format is "
-            f"{header.get('format')!r}, {FORMAT!r} is needed. Delete it to start training anew."
+            f"{header.get('format')!r}, {_FORMAT!r} is needed. Delete it to start training anew."
         )
     return Checkpoint(tensors, json.loads(header["facts"]))

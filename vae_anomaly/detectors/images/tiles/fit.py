@@ -51,7 +51,7 @@ from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.progress import Progress, part_of
 
-MAX_CELLS: Final = 512_000
+_MAX_CELLS: Final = 512_000
 """Cells of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
 
 _MIN_TILES: Final = 64
@@ -194,7 +194,7 @@ class _Cutter:
 def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
     """Return how many tiles each image gives, so that each half has as many as it may."""
     quota = np.zeros(len(halves), np.int64)
-    most = max(_MIN_TILES, MAX_CELLS // side**2)
+    most = max(_MIN_TILES, _MAX_CELLS // side**2)
     for k in range(_HALVES):
         rows = np.random.default_rng([random_state, 8, k]).permutation(np.flatnonzero(halves == k))
         quota[rows] = most // len(rows)

@@ -24,7 +24,7 @@ MAX_LEVELS = 32  # one-hot values of a categorical column
 MAX_COUNTED = 100_000  # distinct values whose frequency is kept
 MAX_NUMERIC_LEVELS = 20
 GAP_SHARE = 0.01  # of training rows, from which a gap gets an indicator
-LARGEST = 1e150  # its square is still a number
+_LARGEST = 1e150  # its square is still a number
 MATCH = 1.0 / np.sqrt(2.0)
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -290,7 +290,7 @@ class CategoricalColumn(ColumnEncoder):
 
 def _numbers(cells: Series) -> Floats:
     numbers = np.asarray(cells, dtype=np.float64)
-    return np.clip(numbers, -LARGEST, LARGEST)
+    return np.clip(numbers, -_LARGEST, _LARGEST)
 
 
 def _summary(known: Floats) -> Json:

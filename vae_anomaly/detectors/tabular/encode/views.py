@@ -19,7 +19,7 @@ from vae_anomaly.arrays import Arrays, Bools, Floats, Floats32, Ints
 HEAVY_TAIL_KURTOSIS = 4.0  # the normal law has 3, the uniform 1.8
 MAX_KNOTS = 1024  # of the rank table of one column
 TAIL_KNOTS = 128  # kept exactly at either end of it
-LARGEST = 1e300  # a quotient that overflows counts as this
+_LARGEST = 1e300  # a quotient that overflows counts as this
 SOFT_LIMIT = 1e4  # standard deviations beyond which a value grows by its logarithm only
 
 
@@ -175,7 +175,7 @@ def _soften(scaled: Floats) -> Floats:
     size = np.abs(scaled)
     if not (size > SOFT_LIMIT).any():
         return scaled
-    bounded = np.clip(size, SOFT_LIMIT, LARGEST)
+    bounded = np.clip(size, SOFT_LIMIT, _LARGEST)
     grown = SOFT_LIMIT * (1.0 + np.log(bounded / SOFT_LIMIT))
     return np.where(size > SOFT_LIMIT, np.sign(scaled) * grown, scaled)
 

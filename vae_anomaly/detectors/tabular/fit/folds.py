@@ -16,14 +16,14 @@ from vae_anomaly.arrays import Ints
 from vae_anomaly.detectors.folds import deal
 from vae_anomaly.errors import NotEnoughDataError
 
-MIN_ROWS = 10
+_MIN_ROWS = 10
 MIN_ROWS_TO_SPLIT = 2_000
 HELD_OUT_SHARE = 0.1
 MIN_HELD_OUT = 500
 MAX_HELD_OUT = 5_000
 VALIDATION_SHARE = 0.15
 MAX_VALIDATION = 1_000
-N_FOLDS = 5
+_N_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan_rows(
     max_rows: int,
     rng: np.random.Generator,
     *,
-    n_folds: int = N_FOLDS,
+    n_folds: int = _N_FOLDS,
     max_memory_rows: int = 0,
 ) -> list[Fold]:
     """Return the folds: the detector that stays comes first.
@@ -57,9 +57,9 @@ def plan_rows(
     but in any case on those that it is fitted on. There are ``n_folds`` where rows are scarce.
     Fewer than 10 rows raise `NotEnoughDataError`.
     """
-    if n_rows < MIN_ROWS:
+    if n_rows < _MIN_ROWS:
         raise NotEnoughDataError(
-            f"A tabular detector needs at least {MIN_ROWS} normal rows; got n_samples={n_rows}. "
+            f"A tabular detector needs at least {_MIN_ROWS} normal rows; got n_samples={n_rows}. "
             "Collect more rows of normal operation."
         )
     everyone = rng.permutation(n_rows)

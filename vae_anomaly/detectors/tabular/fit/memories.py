@@ -39,14 +39,14 @@ from vae_anomaly.detectors.tabular.settings import TableSettings
 from vae_anomaly.scoring.fusion import TermSurprise
 
 MAX_MEMORY_ROWS = 60_000
-MAX_CELLS = 3_000_000  # of these rows: of wide tables fewer are held
+_MAX_CELLS = 3_000_000  # of these rows: of wide tables fewer are held
 MIN_ROWS = 5_000  # fewer are no table worth a summary: a tenth of them tells too little
 FRESH_SHARE = 0.1
 MAX_FRESH = 5_000
-SPREAD_FLOOR = 0.03
+_SPREAD_FLOOR = 0.03
 EVEN_SHARE = 2  # of the exemplars in latent space every second is a uniform draw
 ROUND = 512  # exemplars drawn before distances are measured anew
-BLOCK = 2_048  # rows measured at a time: their products stay in the processor's cache
+_BLOCK = 2_048  # rows measured at a time: their products stay in the processor's cache
 NOISE = 1e-5  # of a squared norm, under which a squared distance from products is rounding
 
 
@@ -66,7 +66,7 @@ class MemoryRows:
 
 def max_memory_rows(n_columns: int) -> int:
     """Return how many rows of a table are held for its memory, at most."""
-    return min(MAX_MEMORY_ROWS, MAX_CELLS // n_columns)
+    return min(MAX_MEMORY_ROWS, _MAX_CELLS // n_columns)
 
 
 def plan_memory(
@@ -121,7 +121,7 @@ def remember(
     if settings.contamination:
         nearest = NEAREST_IF_CONTAMINATED
     mean, logvar = encode_rows(network, viewed)
-    spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), SPREAD_FLOOR)
+    spread = np.maximum(np.exp(0.5 * logvar.astype(np.float64)).mean(axis=0), _SPREAD_FLOOR)
     latent = (mean / spread).astype(np.float32)
     chosen = np.arange(min(n_data, len(viewed)))
     if rows.is_summary:
@@ -200,9 +200,9 @@ def _bring_nearer(
     """Lower each row's squared distance to its nearest exemplar where a new one is nearer."""
     exemplars = rows[new]
     table = torch.cat([exemplars.T, -0.5 * norm[new][None, :]])  # x . e - |e|^2 / 2
-    ones = torch.ones(BLOCK, 1)
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
+    ones = torch.ones(_BLOCK, 1)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
         best = (torch.cat([rows[part], ones[: len(rows[part])]], dim=1) @ table).amax(1)
         squared = norm[part] - 2.0 * best
         squared[squared < NOISE * norm[part]] = 0.0

@@ -23,11 +23,11 @@ from scipy.stats import rankdata
 from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.fit.folds import Fold
 
-NEIGHBOURS = 20
+_NEIGHBOURS = 20
 SMALLEST_SHARE = 0.02
 LARGEST_SHARE = 0.5
 NEAREST_IF_CONTAMINATED = 5  # exemplars in the gap, instead of 3: pairs vouch for each other less
-BLOCK = 1_024  # rows whose distances to all others are held at a time
+_BLOCK = 1_024  # rows whose distances to all others are held at a time
 
 
 def suspicion(
@@ -40,7 +40,7 @@ def suspicion(
     """
     n = len(views[0][0])
     most = max(n // 2, 1)
-    k = min(NEIGHBOURS, most)
+    k = min(_NEIGHBOURS, most)
     beyond_clump = min(max(k, int(np.ceil(2.0 * contamination * n))), most)
     distances = [neighbour_distances(rows, k, beyond_clump, groups) for rows, _ in views]
     near, far = (_joint_rank([pair[i] for pair in distances]) for i in range(2))
@@ -59,9 +59,9 @@ def neighbour_distances(
     every = torch.from_numpy(rows)
     group_of = torch.arange(len(rows)) if groups is None else torch.from_numpy(groups)
     near, beyond = [], []
-    for start in range(0, len(rows), BLOCK):
-        apart = torch.cdist(every[start : start + BLOCK], every)
-        apart[group_of[start : start + BLOCK, None] == group_of[None, :]] = torch.inf
+    for start in range(0, len(rows), _BLOCK):
+        apart = torch.cdist(every[start : start + _BLOCK], every)
+        apart[group_of[start : start + _BLOCK, None] == group_of[None, :]] = torch.inf
         nearest = apart.topk(far, dim=1, largest=False).values.double()
         visible = torch.isfinite(nearest)
         nearest[~visible] = 0.0

@@ -29,7 +29,7 @@ EVEN_TYPED = 0.9  # the same for the vote of a typed ELBO
 WIDTH = 0.2  # nats per feature, of the step
 BANDWIDTHS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # of the typical distance of 5 neighbours
 SMALLEST_BANDWIDTH = 0.05  # as the smallest sigma of a decoder
-NEIGHBOURS = 5
+_NEIGHBOURS = 5
 
 
 class Trust(NamedTuple):
@@ -99,7 +99,7 @@ def kernel_log_density(rows: Floats32, exemplars: Floats32, hidden: Bools) -> Fl
 
 
 def _typical_distance(squared: torch.Tensor) -> float:
-    nearest = squared.topk(min(NEIGHBOURS, squared.shape[1]), dim=1, largest=False).values
+    nearest = squared.topk(min(_NEIGHBOURS, squared.shape[1]), dim=1, largest=False).values
     finite = nearest[torch.isfinite(nearest).all(1)]  # some see fewer than 5
     return float(finite.sqrt().mean(1).median()) if len(finite) else 0.0
 
