@@ -50,15 +50,15 @@ def list_(uri: str | None, as_json: bool) -> None:
     from vae_anomaly.tracking import list_models, tracking_uri
     from vae_anomaly.tracking.store import displayed
 
-    store, found = displayed(tracking_uri(uri)), list_models(uri)
-    if emit({"store": store, "models": [asdict(model) for model in found]}, as_json=as_json):
+    store, summaries = displayed(tracking_uri(uri)), list_models(uri)
+    if emit({"store": store, "models": [asdict(model) for model in summaries]}, as_json=as_json):
         return
-    if not found:
+    if not summaries:
         click.echo(f"{store} holds no models yet. Train one: vae-anomaly train --help")
         return
     rows = [
         [m.name, m.kind, str(m.latest), _aliases(m.aliases), f"{m.updated:%Y-%m-%d %H:%M}"]
-        for m in found
+        for m in summaries
     ]
     print_table(rows, ["model", "kind", "latest", "aliases", "trained (UTC)"], f"In {store}")
 

@@ -120,13 +120,13 @@ def apply(model: str, file: str, alias: str | None, dry_run: bool, uri: str | No
     from vae_anomaly.evaluation import apply_probability
     from vae_anomaly.scoring.probability import ScoreProbability
 
-    found = ScoreProbability.load(file)
-    done = apply_probability(model, found, uri=uri, alias=alias, dry_run=dry_run)
+    fitted = ScoreProbability.load(file)
+    done = apply_probability(model, fitted, uri=uri, alias=alias, dry_run=dry_run)
     document = {**vars(done), "dry_run": dry_run}
     if emit(document, as_json=as_json):
         return
     has = "would have" if dry_run else "has"
-    click.echo(f"{done.model} {has} predict_proba, for {_rate(found.base_rate)} of anomalies")
+    click.echo(f"{done.model} {has} predict_proba, for {_rate(fitted.base_rate)} of anomalies")
     if done.version:
         click.echo(f"registered as version {done.version}"
                    + (f", alias {done.alias} moved to it" if done.alias else ""))  # fmt: skip

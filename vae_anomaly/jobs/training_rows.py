@@ -145,24 +145,24 @@ class TrainingHistories:
         after file. Entities, times, amounts and features of one file at a time are held.
         """
         at, start = -1, 0
-        features, kept = pd.DataFrame(), np.zeros(0, dtype=np.bool_)
+        features, is_kept = pd.DataFrame(), np.zeros(0, dtype=np.bool_)
         for place, table in pieces:
             if place != at:
                 at, start = place, 0
                 self.histories.refuse_taken(table.column_names)
                 rows = read_table(self.files[place], columns=list(self.histories.columns.inputs))
-                features, kept = self.histories.process(rows), self._kept(rows)
+                features, is_kept = self.histories.process(rows), self._kept(rows)
             here = slice(start, start + len(table))
             start += len(table)
-            if kept[here].any():
-                yield place, _beside(table, features.iloc[here]).filter(pa.array(kept[here]))
+            if is_kept[here].any():
+                yield place, _beside(table, features.iloc[here]).filter(pa.array(is_kept[here]))
 
     def _kept(self, frame: pd.DataFrame) -> Bools:
         """Say which rows come after the warm-up, shape (N,); count them all."""
-        kept = np.asarray(~(self.histories.times(frame) < self._from), dtype=np.bool_)
-        self.n_read += len(kept)
-        self._n_warm_up += int(np.sum(~kept))
-        return kept
+        is_kept = np.asarray(~(self.histories.times(frame) < self._from), dtype=np.bool_)
+        self.n_read += len(is_kept)
+        self._n_warm_up += int(np.sum(~is_kept))
+        return is_kept
 
 
 def read_training_rows(

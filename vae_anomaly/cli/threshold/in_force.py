@@ -122,7 +122,7 @@ def _print_history(history: ThresholdHistory) -> None:
 
 
 def _row(change: ThresholdChange) -> list[str]:
-    own = "its own" if change.how == "trained" else "-"
+    network = "its own" if change.how == "trained" else "-"
     return [
         str(change.version),
         f"{change.when:%Y-%m-%d %H:%M}",
@@ -130,7 +130,7 @@ def _row(change: ThresholdChange) -> list[str]:
         f"{_bound(change.old)} -> {_bound(change.new)}",
         policy_title(change.policy or "-", change.asked),
         _alarms(change.evidence),
-        f"of {change.made_on}" if change.made_on else own,
+        f"of {change.made_on}" if change.made_on else network,
         change.reason or "-",
     ]
 

@@ -60,7 +60,7 @@ def keys_of(read: str) -> list[str]:
 def let_owner_move(
     tuned: Tuned,
     items: ScoredItems,
-    ask: Mapping[str, float],
+    request: Mapping[str, float],
     *,
     volume: float | None,
     current: Threshold,
@@ -73,7 +73,7 @@ def let_owner_move(
     from vae_anomaly.evaluation import threshold_context, tuned_at
     from vae_anomaly.thresholds.interactive import InteractiveThreshold
 
-    context = threshold_context(items, ask, volume=volume, reviews=reviews)
+    context = threshold_context(items, request, volume=volume, reviews=reviews)
     session = InteractiveThreshold(context, tuned.threshold)
     start, screen = tuned.threshold, Console(stderr=True, highlight=False)
     with Live(_drawn(session, start), console=screen, auto_refresh=False, transient=True) as live:
@@ -84,7 +84,9 @@ def let_owner_move(
             live.update(_drawn(session, start), refresh=True)
     if session.outcome == "left":
         return None
-    return tuned_at(items, session.threshold, ask, volume=volume, current=current, reviews=reviews)
+    return tuned_at(
+        items, session.threshold, request, volume=volume, current=current, reviews=reviews
+    )
 
 
 def _pressed() -> Iterator[str]:

@@ -264,8 +264,8 @@ class _Index:
     def previous(self, entity: Ints, time: Ints) -> Ints:
         """Return the time of the entity's latest strictly earlier row, or `NEVER`."""
         place = self.place(entity, time) - 1
-        found = (place >= 0) & (self.entity[place] == entity)
-        return np.where(found, self.time[place], NEVER)
+        has_past = (place >= 0) & (self.entity[place] == entity)
+        return np.where(has_past, self.time[place], NEVER)
 
 
 def _features(past: _Rows, rows: _Rows, last: Ints) -> Floats:

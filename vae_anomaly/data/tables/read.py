@@ -350,9 +350,9 @@ def _empty_like(path: Path) -> pa.Table:
 def _read_csv(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a CSV as an Arrow table whose types hold for the whole of it."""
     try:
-        kept = [name for name in csv_names(path) if columns is None or name in columns]
-        pieces = [table.select(kept) for table in text_batches(path, _CSV_ROWS)]
-        return typed_table(pa.concat_tables([_empty_like(path).select(kept), *pieces]))
+        chosen = [name for name in csv_names(path) if columns is None or name in columns]
+        pieces = [table.select(chosen) for table in text_batches(path, _CSV_ROWS)]
+        return typed_table(pa.concat_tables([_empty_like(path).select(chosen), *pieces]))
     except (pa.ArrowException, OSError) as err:
         raise unreadable(path, err) from None
 

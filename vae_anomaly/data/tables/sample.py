@@ -34,8 +34,8 @@ class _Piece:
     keys: Keys
 
     def below(self, limit: np.uint64) -> Self:
-        kept = self.keys < limit
-        return type(self)(self.file, self.table.filter(pa.array(kept)), self.keys[kept])
+        is_below = self.keys < limit
+        return type(self)(self.file, self.table.filter(pa.array(is_below)), self.keys[is_below])
 
 
 class RowSample:
@@ -77,8 +77,8 @@ class RowSample:
     def n_keys(self) -> int:
         """How many different keys are kept: groups, where keys are theirs."""
         self._cut()
-        kept = [piece.keys for piece in self._pieces]
-        return len(np.unique(np.concatenate(kept))) if kept else 0
+        keys = [piece.keys for piece in self._pieces]
+        return len(np.unique(np.concatenate(keys))) if keys else 0
 
     def _cut(self) -> None:
         """Drop the largest keys until the rows fit, and join what is left of each file."""

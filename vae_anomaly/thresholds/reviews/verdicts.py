@@ -176,19 +176,19 @@ def draw_audit(items: ScoredItems, flagged: Bools, n: int, random_state: int = 0
 
 def _column(
     frame: pd.DataFrame,
-    asked: str | None,
+    given: str | None,
     names: Sequence[str],
     what: str,
     option: str,
     source: str,
 ) -> pd.Series[Any]:
     lower = {str(column).lower(): column for column in frame.columns}
-    name = asked if asked in frame.columns else None
-    if asked is None:
+    name = given if given in frame.columns else None
+    if given is None:
         name = next((lower[n.lower()] for n in names if n.lower() in lower), None)
     if name is None:
         raise SchemaError(
-            f"{source} has no column {asked or ' or '.join(names[:3])!r} of {what}; it has "
+            f"{source} has no column {given or ' or '.join(names[:3])!r} of {what}; it has "
             f"{', '.join(map(str, frame.columns[:20]))}. Name it with {option}."
         )
     column: pd.Series[Any] = frame[name]

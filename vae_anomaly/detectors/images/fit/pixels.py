@@ -101,8 +101,8 @@ def _spec(settings: ImageSettings, data: TrainingSet) -> NetworkSpec:
 
 def _kl_weight(settings: ImageSettings) -> float:
     """Return the weight of the KL after its warm-up: the user's, the member's, or 1."""
-    own = PIXEL_MEMBERS[model_name(settings.model)].beta
-    return (1.0 if own is None else own) if settings.beta is None else settings.beta
+    default = PIXEL_MEMBERS[model_name(settings.model)].beta
+    return (1.0 if default is None else default) if settings.beta is None else settings.beta
 
 
 @dataclass(frozen=True)

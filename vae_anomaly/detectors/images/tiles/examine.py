@@ -204,10 +204,10 @@ def inspect_tiles(
     with torch.inference_mode(), exact_float32(device):
         for images, numbers, n in tile_chunks(placed, grid, network.spec.channels):
             output = network(images.to(device), numbers.to(device), halves).take(n)
-            own = numbers[:n].tolist()
-            shown.add(own, output.heatmap.numpy())
+            real = numbers[:n].tolist()
+            shown.add(real, output.heatmap.numpy())
             if network.has_two_maps:
-                scored.add(own, output.score_map.numpy())
+                scored.add(real, output.score_map.numpy())
             statistics.append(output.statistics.double().numpy())
             terms.append(output.terms.double().numpy())
     heatmap = shown.map()

@@ -76,15 +76,15 @@ def prepare(
     column: int | None,
 ) -> PreparedFold:
     """Encode a frame with the statistics of one fold; ``column`` is the condition, if any."""
-    own = encoder.refit(frame.iloc[fold.fit])
-    table = own.transform(frame)
+    refitted = encoder.refit(frame.iloc[fold.fit])
+    table = refitted.transform(frame)
     training = table.numbers[fold.fit]
-    fitted = tuple(VIEWS[name].fit(training, own.fixed) for name in views)
+    fitted = tuple(VIEWS[name].fit(training, refitted.fixed) for name in views)
     conditions = tuple(
-        None if column is None else Condition.fit(own, column, view, view.transform(training))
+        None if column is None else Condition.fit(refitted, column, view, view.transform(training))
         for view in fitted
     )
-    return PreparedFold(fold, own, fitted, conditions, table)
+    return PreparedFold(fold, refitted, fitted, conditions, table)
 
 
 class ColumnMask:
