@@ -69,6 +69,9 @@ def main() -> None:
     parser.add_argument(
         "--images", type=int, nargs=3, default=IMAGES, metavar=("TRAIN", "TEST", "DEFECTIVE")
     )
+    parser.add_argument(  # the former name of --images
+        "--pictures", dest="images", type=int, nargs=3, default=IMAGES, help=argparse.SUPPRESS
+    )
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--days", type=int, default=DAYS)
     args = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,14 @@ def test_what_is_wrong_with_an_old_name_is_told_of_the_new_one(capsys):
 @each_command
 def test_every_command_has_a_section_in_the_documentation(name, command):
     assert f"\n## {name}\n" in PAGE.read_text(encoding="utf-8")
+
+
+@each_command
+def test_every_option_is_named_in_the_documentation(name, command):
+    words = set(re.findall(r"--[a-z][a-z-]*", PAGE.read_text(encoding="utf-8")))
+    shown = [param for param in command.params if not _hidden(param)]
+    options = {option for param in shown for option in param.opts if option.startswith("--")}
+    assert options <= words, name
 
 
 @each_command

@@ -99,11 +99,11 @@ class _Policy:
 
     def check(self, request: Request) -> None:
         """Refuse a request that lacks one of the numbers, or has one that means nothing."""
-        given = [option.flag for option in self.options if option.name in request.numbers]
-        if len(given) < len(self.options):
-            flags = " and ".join(option.flag for option in self.options)
+        flags = [option.flag for option in self.options]
+        missing = [option.flag for option in self.options if option.name not in request.numbers]
+        if missing:
             raise ConfigError(
-                f"{flags} go together; got {' and '.join(given)} alone. Give all of them."
+                f"{' and '.join(flags)} go together. Give {' and '.join(missing)} as well."
             )
         for option in self.options:
             number = request[option.name]
