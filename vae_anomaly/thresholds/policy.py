@@ -100,10 +100,12 @@ class _Policy:
     def check(self, request: Request) -> None:
         """Refuse a request that lacks one of the numbers, or has one that means nothing."""
         flags = [option.flag for option in self.options]
-        missing = [option.flag for option in self.options if option.name not in request.numbers]
-        if missing:
+        given = [option.flag for option in self.options if option.name in request.numbers]
+        if len(given) < len(flags):
+            missing = " and ".join(flag for flag in flags if flag not in given)
             raise ConfigError(
-                f"{' and '.join(flags)} go together. Give {' and '.join(missing)} as well."
+                f"{' and '.join(flags)} go together; got {' and '.join(given)} alone. "
+                f"Give {missing} as well."
             )
         for option in self.options:
             number = request[option.name]
