@@ -51,6 +51,14 @@ def test_a_place_that_cannot_be_written_to_is_named_with_the_remedy(replace, tmp
         raise AssertionError("nothing can be written here")
 
 
+def test_an_earlier_file_is_told_of_only_where_there_is_one(tmp_path):
+    (tmp_path / "file").touch()
+    for target, told in ((tmp_path / "file", True), (tmp_path / "file" / "below", False)):
+        with pytest.raises(StorageError) as stop, replace_file(target):
+            raise OSError("the disk is full")
+        assert ("intact" in str(stop.value)) is told
+
+
 def test_nan_is_refused_before_a_file_is_touched(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json({"loss": float("nan")}, tmp_path / "report.json")

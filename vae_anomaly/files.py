@@ -165,9 +165,11 @@ def _or_storage_error(target: Path, kind: str, remedy: str) -> Iterator[None]:
     except VaeAnomalyError:
         raise
     except OSError as err:
+        earlier = (
+            f" The earlier {kind} of that name is intact." if os.access(target, os.F_OK) else ""
+        )
         raise StorageError(
-            f"{target} cannot be written: {err.strerror or err}. An earlier {kind} of that name is "
-            f"intact. {remedy}"
+            f"{target} cannot be written: {err.strerror or err}.{earlier} {remedy}"
         ) from err
 
 
