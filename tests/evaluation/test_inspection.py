@@ -100,6 +100,20 @@ def test_an_image_has_the_same_answers_as_the_detector_gives(image_detector, tmp
     assert told[-1] == ("inspect", 2, 2)
 
 
+def test_an_image_is_scored_once_for_all_that_is_told_of_it(image_detector, tmp_path, monkeypatch):
+    surface(3, hole=True).save(tmp_path / "part.png")
+    scored, examine = [], type(image_detector).examine
+
+    def counted(self, X, **given):
+        scored.append(X)
+        return examine(self, X, **given)
+
+    monkeypatch.setattr(type(image_detector), "examine", counted)
+    inspection = inspect_images(image_detector, [tmp_path / "part.png"])[0]
+    assert len(scored) == 1
+    assert inspection.reasons
+
+
 def test_a_card_is_written_for_each_image(image_detector, tmp_path):
     surface(3).save(tmp_path / "part.png")
     (one,) = inspect_images(image_detector, [tmp_path / "part.png"], tmp_path / "why")

@@ -139,6 +139,9 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     ) -> ImageExamination:
         """Score images and keep map and evidence, in one pass."""
 
+    def reasons_of(self, examination: ImageExamination, top: int = 3) -> list[list[str]]:
+        """Say in words what is unusual about each image."""
+
     def export_onnx(self, path: str | Path, *, image_channels: int | None = None) -> OnnxExport:
         """Write all that follows decoding as one ONNX file."""
 

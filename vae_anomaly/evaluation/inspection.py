@@ -264,7 +264,7 @@ def _inspect_image(
     inspection = replace(
         _inspection(detector, verdicts, 0, name, "images"),
         evidence=_plain(examination.evidence.iloc[0]),
-        reasons=tuple(detector.reasons([path], top=top)[0]),
+        reasons=tuple(detector.reasons_of(examination, top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )
     if out is None:

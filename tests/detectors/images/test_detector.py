@@ -144,6 +144,11 @@ def test_reasons_speak_of_the_region_or_of_the_whole_image(fast, fresh):
     assert len(fast.reasons(np.concatenate([broken, dark]), top=1)) == 2
 
 
+def test_reasons_are_read_from_an_examination(fast, fresh):
+    broken, _ = with_holes(fresh)
+    assert fast.reasons_of(fast.examine(broken), top=2) == fast.reasons(broken, top=2)
+
+
 def test_images_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
     broken, _ = with_holes(fresh)
     one, two = fast.examine(broken), full.examine(broken)

@@ -335,8 +335,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         level : float, optional
             In sd of held-out normals; ``heat_level_`` by default.
         """
-        images = self._open(X)
-        return regions_of(images, self.examine(images).heatmap, self._level(level))
+        return regions_of(self.examine(X), self._level(level))
 
     def masks(self, X: object, *, level: float | None = None) -> list[Bools]:
         """Return which pixels of each image are too hot, as `regions`.
@@ -383,10 +382,11 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             Empty for an image of which nothing exceeds what held-out normals show; a flagged one
             always has a reason. A condition that training has not seen comes first.
         """
-        images = self._open(X)
-        examination, model = self.examine(images), self.model_
-        regions = regions_of(images, examination.heatmap, model.heat_level)
-        reasons = reasons_of(images, examination, regions, model.conditions, self.threshold_.value)
+        return self.reasons_of(self.examine(X), top)
+
+    def reasons_of(self, examination: ImageExamination, top: int = 3) -> list[list[str]]:
+        """Return the `reasons` of images that were examined."""
+        reasons = reasons_of(examination, self.model_, self.threshold_.value)
         return [some[:top] for some in reasons]
 
     def _level(self, level: float | None) -> float:

@@ -38,6 +38,8 @@ class ImageExamination:
 
     Attributes
     ----------
+    images : ImageList
+        What was examined; no pixels are held but those of arrays that were given.
     raw_score : ndarray of shape (N,), float64, nats
         Higher = more anomalous; what the calibration turns into p-values.
     anomaly_score : ndarray of shape (N,), float64
@@ -54,7 +56,7 @@ class ImageExamination:
         Condition that each image was judged as; empty for models without conditions.
     """
 
-    ids: tuple[str, ...]
+    images: ImageList
     raw_score: Floats
     anomaly_score: Floats
     p_value: Floats
@@ -62,6 +64,11 @@ class ImageExamination:
     score_map: Floats32
     evidence: pd.DataFrame
     judged_as: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What the images are called."""
+        return self.images.ids
 
 
 def examine(
@@ -87,7 +94,7 @@ def examine(
     for pixels, codes, n in padded_batches(model, images, device):
         outputs.append(_masked(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
-    examination = _judged(model, calibration, images.ids, outputs)
+    examination = _judged(model, calibration, images, outputs)
     if model.placing.registration is None:
         return examination
     shifts = np.array([images.shifts[i] for i in range(len(images))])
@@ -116,7 +123,7 @@ def padded_batches(
 def _judged(
     model: ImageModel,
     calibration: ConformalCalibration,
-    ids: tuple[str, ...],
+    images: ImageList,
     outputs: Sequence[NetworkOutput],
 ) -> ImageExamination:
     """Turn what the network says into scores and p-values."""
@@ -126,7 +133,7 @@ def _judged(
     codes = [] if output.condition is None else output.condition.tolist()
     return _examination(
         calibration,
-        ids,
+        images,
         model.score(pooled, output.statistics.numpy()),
         output.terms.double().numpy(),
         (heatmap, score_map),
@@ -155,12 +162,12 @@ def _examine_tiles(
     pooled, statistics = np.stack([one[0] for one in looks]), np.stack([one[1] for one in looks])
     terms = np.stack([one[2] for one in looks])
     evidence = model.score(pooled, statistics)
-    return _examination(calibration, images.ids, evidence, terms, (heatmap, score_map))
+    return _examination(calibration, images, evidence, terms, (heatmap, score_map))
 
 
 def _examination(
     calibration: ConformalCalibration,
-    ids: tuple[str, ...],
+    images: ImageList,
     evidence: PoolEvidence,
     terms: Floats,
     maps: tuple[Floats32, Floats32],
@@ -178,13 +185,13 @@ def _examination(
         "raw_score": raw,
     }
     return ImageExamination(
-        ids=ids,
+        images=images,
         raw_score=raw,
         anomaly_score=calibration.anomaly_score(raw),
         p_value=calibration.p_value(raw),
         heatmap=maps[0],
         score_map=maps[1],
-        evidence=pd.DataFrame(columns, index=pd.Index(ids, name="id")),
+        evidence=pd.DataFrame(columns, index=pd.Index(images.ids, name="id")),
         judged_as=judged_as,
     )
 

@@ -14,6 +14,7 @@ from vae_anomaly.detectors.images.conditions import unseen_reason
 from vae_anomaly.detectors.images.examination import ImageExamination
 from vae_anomaly.detectors.images.heatmaps import Region, enlarge, find_regions
 from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.score import GLOBAL_FROM
 from vae_anomaly.metrics import is_flagged
 
@@ -37,19 +38,17 @@ def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
 
 
 def reasons_of(
-    images: ImageList,
-    examination: ImageExamination,
-    regions: Regions,
-    conditions: Sequence[str],
-    threshold: float,
+    examination: ImageExamination, model: ImageModel, threshold: float
 ) -> list[list[str]]:
     """Say what is unusual about each image, the strongest first.
 
-    A condition that is none of those seen in training, ``conditions``, comes first. Above the
-    threshold, an anomaly score, an image is flagged; then it has a reason.
+    A condition that is none of those seen in training comes first. Above the threshold, an anomaly
+    score, an image is flagged; then it has a reason.
     """
+    images = examination.images
+    regions = regions_of(examination, model.heat_level)
     unseen = [
-        [] if given in conditions else [unseen_reason(given, taken)]
+        [] if given in model.conditions else [unseen_reason(given, taken)]
         for given, taken in zip(images.conditions, examination.judged_as, strict=False)
     ] or [[]] * len(images)
     flagged = is_flagged(examination.anomaly_score, threshold)
@@ -108,8 +107,9 @@ def _whole_reason(surprise: float) -> list[str]:
     return [f"brightness, contrast or colour of the whole image is such in {many}"]
 
 
-def regions_of(images: ImageList, heatmaps: Floats32, level: float) -> list[list[Region]]:
+def regions_of(examination: ImageExamination, level: float) -> list[list[Region]]:
     """Return boxes of what is hotter than ``level``, in pixels of each image, hottest first."""
+    images, heatmaps = examination.images, examination.heatmap
     return [
         find_regions(enlarge(heatmaps[i : i + 1], images.shape(i))[0], level)
         for i in range(len(images))
