@@ -109,6 +109,11 @@ def ask(folder: Path, detector: Any, items: Any) -> None:
     keep(folder, "flagged_at_20_percent", loaded.predict(items))
 
 
+def answers_in(examination: Any) -> dict[str, Any]:
+    """Return what an examination of images says; the images themselves are no answer."""
+    return {"ids": examination.ids} | {k: v for k, v in vars(examination).items() if k != "images"}
+
+
 def ask_maps(folder: Path, detector: Any, images: Any) -> None:
     """Keep where images differ."""
     for name in ("heatmap", "regions", "masks", "contours"):
@@ -377,7 +382,8 @@ def conditional(folder: Path, max_steps: int) -> None:
     given = {"model": "conditional", "condition": "folder", "max_steps": max_steps}
     detector = ImageVAEDetector(**given, random_state=0).fit("good")
     ask(folder, detector, fresh)
-    keep(folder, "unknown", detector.examine(shown[:4], conditions=["disc", "ring", "", "square"]))
+    unknown = detector.examine(shown[:4], conditions=["disc", "ring", "", "square"])
+    keep(folder, "unknown", answers_in(unknown))
     keep(folder, "unknown_reasons", detector.reasons(write_images(Path("ring"), shown[:4])))
 
 
@@ -397,4 +403,4 @@ def conditional_arrays(folder: Path) -> None:
     detector = ImageVAEDetector(model="conditional", max_steps=4, random_state=0)
     detector.fit(shown, conditions=names).save(folder / "model")
     fresh, names = discs_and_squares(6, 2)
-    keep(folder, "examination", detector.examine(spoilt(fresh), conditions=names))
+    keep(folder, "examination", answers_in(detector.examine(spoilt(fresh), conditions=names)))
