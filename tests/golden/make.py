@@ -99,7 +99,7 @@ def with_entities() -> TabularVAEDetector:
         inputs.cards(0, 12, per_day=12).to_parquet(days)
         where = Destination(folder=Path(scratch) / "model")
         train_table_job(table(), days, where, TableColumns(id_column="id"), entities=declared)
-        return load_detector(where.folder)  # type: ignore[arg-type,return-value]
+        return load_detector(where.folder)
 
 
 def images() -> dict[str, tuple[Any, str]]:

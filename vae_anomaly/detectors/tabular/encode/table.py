@@ -195,7 +195,7 @@ class TableEncoder:
     def _difference(self, frame: pd.DataFrame, pair: tuple[int, int]) -> Floats:
         first, second = (self.columns[i] for i in pair)
         assert isinstance(first, TimestampColumn)  # noqa: S101 - pairs are made of nothing else
-        assert isinstance(second, TimestampColumn)  # noqa: S101
+        assert isinstance(second, TimestampColumn)  # noqa: S101 - likewise
         return days_between(frame, first, second)[:, None]
 
     def _features(self) -> tuple[Feature, ...]:
