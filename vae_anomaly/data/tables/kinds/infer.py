@@ -1,35 +1,17 @@
-"""What a column can be to a model, and how that is decided from its type and values.
-
-The first rule that fits decides; `Column.note` says which and why:
-
-1. *ignored*: no value at all; nested values (lists, bytes).
-2. *boolean*: truth values; the numbers 0 and 1; the two words of true/false, yes/no, t/f or y/n.
-3. *timestamp*: a date or time type; text of which more than 99 % is a date with four-digit year.
-   Slashed dates are read day first if any first part exceeds 12, else month first.
-4. *ignored*: a number that only ever rises or falls with a timestamp column (elapsed seconds, a
-   counter): tomorrow's value is out of range whatever happens.
-5. *identifier*: text with more distinct values than half the rows; whole numbers that never repeat
-   and are dense, sorted, many, or named like a number that is given out; a name that ends in "id"
-   with more than 50 values. Judged from 20 rows on. Never a feature: it cannot be seen again.
-6. *numeric*: number types; text of which more than 99 % are numbers, "007" not being one.
-7. *categorical*: all other text, and what pandas holds as a category.
-
-Whole numbers with few values stay numeric: declare them categorical where they are codes.
-"""
+"""Decide what one column is, from its type, its name and its values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from vae_anomaly.arrays import Floats, Times
+from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Stored
 
 MIN_ROWS_TO_JUDGE: Final = 20
 MIN_SHARE_READABLE: Final = 0.99
@@ -39,47 +21,6 @@ ID_NAME = re.compile(r"(?i:(^|[^a-z])(u|uu|gu)?id$)|[a-z]I[dD]$")
 _NUMBER_NAME = re.compile(
     r"(?i:(number|nummer|_no|_nr|key|code|index|idx|hash|serial)$)|[a-z]N[or]$"
 )
-
-Stored = Literal["number", "boolean", "time", "text"]
-
-
-class ColumnKind(StrEnum):
-    """What a column is to a model."""
-
-    NUMERIC = "numeric"
-    CATEGORICAL = "categorical"
-    BOOLEAN = "boolean"
-    TIMESTAMP = "timestamp"
-    IDENTIFIER = "identifier"
-    IGNORED = "ignored"
-
-
-FEATURE_KINDS: Final = frozenset(
-    {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.TIMESTAMP}
-)
-
-
-class Column(BaseModel):
-    """One column: its name, its kind, and why it has that kind.
-
-    Parameters
-    ----------
-    note : str
-        Why, in words; free text.
-    stored : str, optional
-        How the training data held it: "number", "boolean", "time", "text"; None does not matter.
-    time_format : str, optional
-        How text dates or numbers since 1970 are read; see
-        `vae_anomaly.data.tables.cells.read_times`.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    kind: ColumnKind
-    note: str = ""
-    stored: Stored | None = None
-    time_format: cells.TimeFormat | None = None
 
 
 def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> Column:
@@ -181,43 +122,6 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> tup
     if n >= MIN_ROWS_TO_JUDGE and ID_NAME.search(name) and len(distinct) > MIN_VALUES_OF_ID:
         return ColumnKind.IDENTIFIER, f"the name says identifier, {len(distinct)} distinct values"
     return ColumnKind.CATEGORICAL, "text"
-
-
-def elapsed_columns(
-    columns: Mapping[str, Column],
-    series: Mapping[str, pd.Series],
-    declared: Mapping[str, ColumnKind],
-) -> dict[str, Column]:
-    """Return, as ignored, the numeric columns that only tell the time again."""
-    clocks = {
-        name: cells.read_times(series[name], column.time_format)[0]
-        for name, column in columns.items()
-        if column.kind is ColumnKind.TIMESTAMP
-    }
-    out = {}
-    for name, column in columns.items():
-        if column.kind is not ColumnKind.NUMERIC or name in declared:
-            continue
-        values = cells.read_numbers(series[name])[0]
-        clock = next((c for c, times in clocks.items() if _follows(values, times)), None)
-        if clock is not None:
-            note = f"only rises or falls with {clock!r}: tomorrow's value is always out of range"
-            out[name] = column.model_copy(update={"kind": ColumnKind.IGNORED, "note": note})
-    return out
-
-
-def _follows(values: Floats, times: Times) -> bool:
-    """Tell whether values are a monotone function of time, but for one step in a thousand."""
-    present = ~np.isnan(values) & ~np.isnat(times)
-    values, times = values[present], times[present]
-    if values.size < MIN_ROWS_TO_JUDGE or np.unique(values).size < 3:
-        return False
-    steps = np.diff(values[np.lexsort((values, times))])
-    rising, falling = int(np.sum(steps > 0)), int(np.sum(steps < 0))
-    if rising > falling:
-        return falling <= 1e-3 * rising
-    steps = np.diff(values[np.lexsort((-values, times))])
-    return int(np.sum(steps > 0)) <= 1e-3 * int(np.sum(steps < 0))
 
 
 def _share(test: Callable[[str], bool], texts: Mapping[str, int]) -> float:

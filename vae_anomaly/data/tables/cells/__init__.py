@@ -1,0 +1,46 @@
+"""Read the cells of one column as numbers, truth values, times or text, whatever stored them.
+
+A column may arrive as numpy, pandas nullable, categorical, sparse or Arrow-backed data, or as
+Python objects. Each reader returns plain numpy values and, beside them, a code for every cell that
+cannot be read. A bad cell is never an exception; a missing cell is never bad.
+
+Missing are None, NaN, NaT, pandas.NA and text of nothing but spaces. In numeric, boolean and
+timestamp columns the words of `MISSING_WORDS` are missing too; in categorical columns they are not,
+because "NA" is Namibia and "none" is an answer.
+"""
+
+from vae_anomaly.data.tables.cells.numbers import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    is_number_text,
+    read_booleans,
+    read_numbers,
+)
+from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, Codes, Storage, storage_of
+from vae_anomaly.data.tables.cells.text import read_text, text_counts
+from vae_anomaly.data.tables.cells.times import (
+    TimeFormat,
+    epoch_unit_of,
+    is_time_text,
+    read_times,
+    time_format_of,
+)
+
+__all__ = [
+    "FALSE_WORDS",
+    "MISSING_WORDS",
+    "TRUE_WORDS",
+    "Codes",
+    "Storage",
+    "TimeFormat",
+    "epoch_unit_of",
+    "is_number_text",
+    "is_time_text",
+    "read_booleans",
+    "read_numbers",
+    "read_text",
+    "read_times",
+    "storage_of",
+    "text_counts",
+    "time_format_of",
+]

@@ -1,0 +1,55 @@
+"""Read cells as text, one text for one value."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from vae_anomaly.arrays import Objects
+from vae_anomaly.data.tables.cells.numbers import is_number_text
+from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, dense, distinct_cells
+
+_WHOLE = re.compile(r"([+-]?[1-9]\d*)\.0*")
+DIGITS_OF_A_FLOAT: Final = 15  # longer numbers are names, and stay as they are written
+
+
+def read_text(series: pd.Series) -> Objects:
+    """Read a column as text, the same for one value however it is stored.
+
+    Parameters
+    ----------
+    series : pandas.Series of length N
+        A number is written in one way, so that 1.5, "1.50" and "+1.5" are one category, and 7, 7.0
+        and "7"; so are True and "TRUE". "007" is no number. Text loses the spaces around it.
+
+    Returns
+    -------
+    ndarray of shape (N,), object
+        str, or None where a cell is missing.
+    """
+    series = dense(series)
+    codes, distinct = distinct_cells(series)
+    texts = np.array([*(_text(value) for value in distinct), None], dtype=object)
+    return texts[codes]
+
+
+def text_counts(series: pd.Series) -> dict[str, int]:
+    """Count the distinct texts of a column, words for missing left out."""
+    counts = pd.Series(read_text(series), dtype=object).value_counts()
+    return {str(t): int(n) for t, n in counts.items() if str(t).lower() not in MISSING_WORDS}
+
+
+def _text(cell: object) -> str | None:
+    """Write one cell as text; None for nothing but spaces."""
+    text = str(cell).strip()
+    if text.lower() in {"true", "false"}:
+        return text.lower()
+    whole = _WHOLE.fullmatch(text)  # beside a missing cell, a number of 16 digits is a float
+    text = whole[1] if whole else text
+    if len(text) <= DIGITS_OF_A_FLOAT and is_number_text(text):
+        value = float(text)
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return text or None

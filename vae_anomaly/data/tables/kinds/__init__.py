@@ -1,0 +1,31 @@
+"""What a column can be to a model, and how that is decided from its type and values.
+
+The first rule that fits decides; `Column.note` says which and why:
+
+1. *ignored*: no value at all; nested values (lists, bytes).
+2. *boolean*: truth values; the numbers 0 and 1; the two words of true/false, yes/no, t/f or y/n.
+3. *timestamp*: a date or time type; text of which more than 99 % is a date with four-digit year.
+   Slashed dates are read day first if any first part exceeds 12, else month first.
+4. *ignored*: a number that only ever rises or falls with a timestamp column (elapsed seconds, a
+   counter): tomorrow's value is out of range whatever happens.
+5. *identifier*: text with more distinct values than half the rows; whole numbers that never repeat
+   and are dense, sorted, many, or named like a number that is given out; a name that ends in "id"
+   with more than 50 values. Judged from 20 rows on. Never a feature: it cannot be seen again.
+6. *numeric*: number types; text of which more than 99 % are numbers, "007" not being one.
+7. *categorical*: all other text, and what pandas holds as a category.
+
+Whole numbers with few values stay numeric: declare them categorical where they are codes.
+"""
+
+from vae_anomaly.data.tables.kinds.clocks import elapsed_columns
+from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKind
+from vae_anomaly.data.tables.kinds.infer import ID_NAME, infer_column
+
+__all__ = [
+    "FEATURE_KINDS",
+    "ID_NAME",
+    "Column",
+    "ColumnKind",
+    "elapsed_columns",
+    "infer_column",
+]
