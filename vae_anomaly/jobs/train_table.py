@@ -138,15 +138,13 @@ def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
             "Correct the schema, or make one from this table with `vae-anomaly data schema`."
         )
     every = -(-len(frame) // ROWS_TO_INFER) or 1
-    inferred = Schema.infer(
+    return Schema.infer(
         frame.iloc[::every],
-        overrides={column.name: column.kind.value for column in declared} | dict(columns.kinds),
+        overrides=columns.kinds,
+        said=declared,
         label=columns.label,
         id_column=columns.id_column,
     )
-    notes = {column.name: column.note for column in declared if column.note}
-    noted = [c.model_copy(update={"note": notes.get(c.name, c.note)}) for c in inferred.columns]
-    return inferred.model_copy(update={"columns": tuple(noted)})
 
 
 def read_schema(file: str | Path) -> Schema:

@@ -16,7 +16,8 @@ MANY = 60
 
 
 def column(values: object, name: str = "x", declared: ColumnKind | None = None) -> Column:
-    return infer_column(name, pd.Series(values), declared)
+    said = None if declared is None else Column(name=name, kind=declared)
+    return infer_column(name, pd.Series(values), said)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,16 @@ def test_overrides_stand_against_the_values() -> None:
     assert schema["elapsed_s"].kind == "numeric"
 
 
+def test_what_a_person_wrote_of_a_column_stands() -> None:
+    frame = pd.DataFrame({"at": ["03/04/2024", "05/06/2024"] * 20, "x": np.arange(40) % 7})
+    drawn_up = Schema.infer(frame).to_json()
+    edited = drawn_up.replace("month_first", "day_first").replace('"numbers"', '"shop code"')
+    schema = Schema.infer(frame, said=Schema.from_json(edited).columns)
+    assert schema["x"].note == "shop code"
+    assert schema["at"].time_format == "day_first"
+    assert schema.cast(frame)["at"][0] == pd.Timestamp("2024-04-03")
+
+
 def test_numbers_since_1970_are_times_where_declared() -> None:
     frame = pd.DataFrame({"t": [1_700_000_000_000, 1_700_000_060_000] * 5})
     schema = Schema.infer(frame, overrides={"t": "timestamp"})

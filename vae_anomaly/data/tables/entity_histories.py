@@ -27,7 +27,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Arrays, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.entity_features import EntityHistory
-from vae_anomaly.data.tables.kinds import ColumnKind, infer_column
+from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import named, under
@@ -88,7 +88,9 @@ class EntityColumns:
     def for_table(self, frame: pd.DataFrame) -> EntityColumns:
         """Return the declaration with the time's format, as this table writes it."""
         self.check(frame)
-        column = infer_column(self.time, frame[self.time], ColumnKind.TIMESTAMP)
+        column = infer_column(
+            self.time, frame[self.time], Column(name=self.time, kind=ColumnKind.TIMESTAMP)
+        )
         return EntityColumns(self.entities, self.time, self.amount, column.time_format)
 
 

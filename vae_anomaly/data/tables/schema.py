@@ -73,13 +73,15 @@ class Schema(BaseModel):
         frame: pd.DataFrame,
         *,
         overrides: Mapping[str, str] | None = None,
+        said: Sequence[Column] = (),
         label: str | None = None,
         id_column: str | None = None,
     ) -> Self:
         """Decide the kind of every column from its type and values.
 
-        ``overrides`` are kinds by column name that stand whatever the values say; the label and the
-        id column are no features.
+        ``overrides`` are kinds by column name that stand whatever the values say. ``said`` are
+        columns as a person has edited them: kind, note, and how times are written stand; an
+        override goes before them. The label and the id column are no features.
 
         Raises
         ------
@@ -90,11 +92,13 @@ class Schema(BaseModel):
         """
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
-        declared = _declared_kinds(overrides or {}, names)
+        declared = _declared(overrides or {}, said, names)
         for role, name in (("label", label), ("id_column", id_column)):
             _refuse_unknown(role, name, names)
         if id_column is not None:
-            declared[id_column] = ColumnKind.IDENTIFIER
+            declared[id_column] = _as_kind(
+                declared.get(id_column), id_column, ColumnKind.IDENTIFIER
+            )
         cells = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
         columns = {name: infer_column(name, cells[name], declared.get(name)) for name in cells}
         columns |= elapsed_columns(columns, cells, declared)
@@ -309,9 +313,12 @@ def _missing_column(name: str, candidates: Sequence[str]) -> str:
     return f"{name!r} is missing{did_you_mean(name, candidates)}"
 
 
-def _declared_kinds(overrides: Mapping[str, str], names: Sequence[str]) -> dict[str, ColumnKind]:
-    """Check overrides: every column exists, every kind exists."""
+def _declared(
+    overrides: Mapping[str, str], said: Sequence[Column], names: Sequence[str]
+) -> dict[str, Column]:
+    """Check overrides: every column exists, every kind exists; put them over what was said."""
     kinds = [kind.value for kind in ColumnKind]
+    declared = {column.name: column for column in said}
     for name, kind in overrides.items():
         _refuse_unknown("overrides", name, names)
         if kind not in kinds:
@@ -319,7 +326,14 @@ def _declared_kinds(overrides: Mapping[str, str], names: Sequence[str]) -> dict[
                 f"Kind {kind!r} of column {name!r} does not exist{did_you_mean(str(kind), kinds)}. "
                 f"Kinds: {', '.join(kinds)}."
             )
-    return {name: ColumnKind(kind) for name, kind in overrides.items()}
+        declared[name] = _as_kind(declared.get(name), name, ColumnKind(kind))
+    return declared
+
+
+def _as_kind(said: Column | None, name: str, kind: ColumnKind) -> Column:
+    """Give a column another kind; how its times are written stands."""
+    form = None if said is None else said.time_format
+    return Column(name=name, kind=kind, time_format=form)
 
 
 def _refuse_unknown(role: str, name: str | None, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from vae_anomaly.data.tables.kinds.infer import MIN_ROWS_TO_JUDGE
 def elapsed_columns(
     columns: Mapping[str, Column],
     series: Mapping[str, pd.Series],
-    declared: Mapping[str, ColumnKind],
+    said: Collection[str],
 ) -> dict[str, Column]:
     """Return, as ignored, the numeric columns that only tell the time again."""
     clocks = {
@@ -26,7 +26,7 @@ def elapsed_columns(
     }
     out = {}
     for name, column in columns.items():
-        if column.kind is not ColumnKind.NUMERIC or name in declared:
+        if column.kind is not ColumnKind.NUMERIC or name in said:
             continue
         values = cells.read_numbers(series[name])[0]
         clock = next((c for c, times in clocks.items() if _follows(values, times)), None)

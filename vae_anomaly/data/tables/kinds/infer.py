@@ -23,15 +23,18 @@ _NUMBER_NAME = re.compile(
 )
 
 
-def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> Column:
-    """Decide what one column is, not looking at the others."""
+def infer_column(name: str, series: pd.Series, said: Column | None = None) -> Column:
+    """Decide what one column is, not looking at the others.
+
+    What a person has said of it stands: the kind, and whatever else is set in ``said``.
+    """
     storage = cells.storage_of(series)
     texts = cells.text_counts(series) if storage == "text" else {}
     kind, note = _kind_of(name, series, storage, texts)
     if kind is ColumnKind.CATEGORICAL:
         note = f"{note} with {series.nunique()} values"
-    if declared is not None:
-        kind, note = declared, "declared"
+    if said is not None:
+        kind, note = said.kind, said.note or "declared"
     time_format = _time_format(series, storage, texts) if kind is ColumnKind.TIMESTAMP else None
     stored = None if storage in {"nested", "empty"} else storage
     if storage == "text" and any(cells.is_number_text(text) for text in texts):
@@ -41,7 +44,7 @@ def infer_column(name: str, series: pd.Series, declared: ColumnKind | None) -> C
         kind=kind,
         note=note,
         stored=cast(Stored | None, stored),
-        time_format=time_format,
+        time_format=(said and said.time_format) or time_format,
     )
 
 
