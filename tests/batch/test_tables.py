@@ -308,3 +308,11 @@ def test_progress_counts_rows_and_partitions(days, table_model, tmp_path):
     )
     assert [done for stage, done, _ in told if stage == "rows"] == [30, 60, 90, 120, 150, 180]
     assert told[-1] == ("partitions", 3, 3)
+
+
+def test_ids_are_written_digit_for_digit_whatever_stands_beside_them(days, table_model, tmp_path):
+    rows = pd.read_parquet(days / "2026-01-02.parquet").head(8)
+    ids = ["10000000000000000001", "10000000000000000002", "12e4", "120000", "007", "7", "1.5", "x"]
+    rows.assign(id=ids).to_csv(tmp_path / "day.csv", index=False)
+    score_tables(table_model, tmp_path / "day.csv", tmp_path / "out", id_column="id", batch_rows=2)
+    assert read_results(tmp_path / "out")["id"].tolist() == ids

@@ -109,7 +109,7 @@ def test_whole_groups_are_drawn_where_many_fit(tmp_path):
     rows = read_training_rows(
         written(frame, tmp_path, "csv"), TableColumns(groups="customer"), sample_rows=500, seed=0
     )
-    sizes = frame["customer"].value_counts()
+    sizes = frame["customer"].astype(str).value_counts()
     found = rows.normal["customer"].value_counts()
     assert 400 < len(rows.normal) <= 500
     assert all(sizes[customer] == count for customer, count in found.items())

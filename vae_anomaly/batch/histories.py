@@ -144,7 +144,9 @@ class HistoryNight:
         self.start, self.key = start, partition.key
         self._before = load_state(start, entities)
         self._after = self._before.copy()
-        frame = read_table(partition.files[0].path, columns=list(self._after.columns.inputs))
+        columns = self._after.columns
+        path = partition.files[0].path
+        frame = read_table(path, columns=list(columns.inputs), as_text=columns.entities)
         if start is not None:
             self._warn_of_odd_times(frame, partition, start)
             once = frame if repeated is None else frame[~repeated]

@@ -18,8 +18,9 @@ from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches
-from vae_anomaly.detectors.judged import N_REASONS, judge_rows, row_faults
+from vae_anomaly.detectors.judged import N_REASONS, columns_as_text, judge_rows, row_faults
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
@@ -37,7 +38,8 @@ CHECK_ROWS = 1000
 def check_columns(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
     """Refuse a table whose columns are not the model's, from its first rows: a SchemaError."""
     file = partition.files[0]
-    frame = next(iter_batches(file.path, CHECK_ROWS))
+    as_text = columns_as_text(detector, id_column)
+    frame = next(iter_batches(file.path, CHECK_ROWS, as_text=as_text))
     entities = detector.entities_
     try:
         detector.schema_.check(frame if entities is None else entities.blank(frame))
@@ -77,7 +79,8 @@ def score_table_file(
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
-            for frame in iter_batches(path, batch_rows):
+            as_text = columns_as_text(detector, id_column)
+            for frame in iter_batches(path, batch_rows, as_text=as_text):
                 rows = frame if night is None else night.extend(frame)
                 writer.write_table(_score_rows(rows, ids, model, detector, counts))
                 progress("rows", counts.rows_in, 0)
@@ -99,7 +102,7 @@ class _Ids:
         """Return the id of each row, None where it has none."""
         if self.column is None:
             return [f"{self.name}#{row + 1}" for row in frame.index]
-        return _texts(frame[self.column])
+        return list(read_keys(frame[self.column]))
 
     def fault(self, identifier: str | None, row: int) -> Fault | None:
         """Say where the id does not name one row."""
@@ -117,7 +120,8 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
     if column is None:
         yield _Ids(file.id)
         return
-    pieces = (_texts(frame[column]) for frame in iter_batches(file.path, batch_rows, [column]))
+    frames = iter_batches(file.path, batch_rows, [column], as_text=[column])
+    pieces = (list(read_keys(frame[column])) for frame in frames)
     with find_repeats(pieces, root) as repeated:
         yield _Ids(file.id, column, repeated)
 
@@ -154,16 +158,3 @@ def _score_rows(
     counts.rows_out += len(places)
     counts.rows_flagged += int(np.sum(verdicts.is_anomaly[scored]))
     return pa.table(columns, schema=TABLE_SCHEMA)
-
-
-def _texts(cells: pd.Series) -> list[str | None]:
-    """Return ids as text; whole numbers without a point, missing or blank as None."""
-    texts: list[str | None] = []
-    for cell in cells.tolist():
-        if cell is None or cell != cell or cell is pd.NaT or cell is pd.NA:
-            texts.append(None)
-        elif isinstance(cell, float) and cell.is_integer():
-            texts.append(str(int(cell)))
-        else:
-            texts.append(str(cell).strip() or None)
-    return texts

@@ -49,6 +49,15 @@ class JudgedRows:
         return dict(zip(self.places[chosen].tolist(), texts, strict=True))
 
 
+def columns_as_text(detector: TableDetector, *further: str | None) -> tuple[str, ...]:
+    """Return the columns that a CSV is to be read with as they are written, not as numbers.
+
+    What the schema says, the entities, and ``further`` names where there are any.
+    """
+    entities = () if detector.entities_ is None else detector.entities_.columns.entities
+    return (*detector.schema_.as_text, *entities, *(name for name in further if name is not None))
+
+
 def row_faults(detector: TableDetector, frame: pd.DataFrame) -> list[Fault | None]:
     """Name the rows that cannot be read, (N,)."""
     pairs = detector.schema_.bad_rows(frame)

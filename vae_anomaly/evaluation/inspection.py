@@ -13,10 +13,10 @@ from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import stretch
-from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.detectors.judged import judge_rows, row_faults
+from vae_anomaly.detectors.judged import columns_as_text, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import Verdicts, judge
@@ -111,7 +111,8 @@ def find_rows(
     file, _, number = item.rpartition(":")
     if file and number.isdigit() and not Path(item).exists():
         item, row = file, int(number)
-    frame, name = with_past(detector.entities_, read_table(item), state), Path(item).name
+    rows = read_table(item, as_text=columns_as_text(detector))
+    frame, name = with_past(detector.entities_, rows, state), Path(item).name
     if identifier is not None:
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:
@@ -129,7 +130,7 @@ def _rows_of_id(
     column = detector.schema_.id_column
     if column is None:
         raise ConfigError("The model knows no id column. Name the row by number: FILE:ROW.")
-    rows = np.flatnonzero(read_text(column_of(frame, column, "--id")) == identifier)
+    rows = np.flatnonzero(read_keys(column_of(frame, column, "--id")) == identifier)
     if not rows.size:
         raise DataError(f"{item} has no row whose {column} is {identifier!r}. Check the id.")
     return rows

@@ -16,9 +16,10 @@ from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
 from vae_anomaly.data.tables.generated import synthetic_rows
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import column_of, find_labels
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.detectors.judged import judge_images, judge_rows, row_faults
+from vae_anomaly.detectors.judged import columns_as_text, judge_images, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
@@ -112,7 +113,8 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
-        frame = with_past(detector.entities_, read_table(source), state)
+        rows = read_table(source, as_text=columns_as_text(detector))
+        frame = with_past(detector.entities_, rows, state)
         columns = _Columns(labels, groups, amounts, by, detector.schema_.id_column)
         return _score_rows(detector, frame, columns, str(source), tell)
     if labels or groups or amounts:
@@ -129,7 +131,7 @@ def _score_rows(
     schema, name = detector.schema_, columns.id_column
     schema.check(frame)
     numbers = np.array([f"row {i + 1}" for i in range(len(frame))], dtype=object)
-    ids = read_text(frame[name]) if name in frame.columns else None
+    ids = read_keys(frame[name]) if name in frame.columns else None
     items, marks = _described(frame, numbers if ids is None else ids, ids, columns, source)
     generated = synthetic_rows(frame, [column.name for column in schema.features])
     faults = row_faults(detector, frame)
@@ -324,7 +326,7 @@ def read_scores(
             "`vae-anomaly score`, or the table itself with --input."
         )
     frame, generated = _real(frame)
-    keys = read_text(frame["id"]) if "id" in frame.columns else None
+    keys = read_keys(frame["id"]) if "id" in frame.columns else None
     ids = read_text(frame.index.to_series()) if keys is None else keys
     columns = _Columns(labels, groups, amounts, id_column=id_column)
     items, marks = _described(frame, ids, keys, columns, str(source))
@@ -344,7 +346,7 @@ def _read(source: Path) -> pd.DataFrame:
 
     if (source / "manifest.json").is_file():
         return read_results(source)
-    return read_table(source)
+    return read_table(source, as_text=("id",))
 
 
 def _real(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -14,11 +14,11 @@ import pandas as pd
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, list_images
-from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import mark_generated
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.detectors.judged import row_faults
+from vae_anomaly.detectors.judged import columns_as_text, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.inspection import find_rows
 from vae_anomaly.evaluation.items import BLOCK_IMAGES, BLOCK_ROWS
@@ -194,10 +194,11 @@ def _embed_rows(
     ids: list[str] = []
     latents, total, files = [], 0, list_partitions(source)
     for done, file in enumerate(files, start=1):
-        frame = with_past(detector.entities_, read_table(file))
+        rows = read_table(file, as_text=columns_as_text(detector))
+        frame = with_past(detector.entities_, rows)
         detector.schema_.check(frame)
         numbers = [f"{file.name}#{i + 1}" for i in range(len(frame))]
-        named = read_text(frame[column]).tolist() if column in frame.columns else numbers
+        named = read_keys(frame[column]).tolist() if column in frame.columns else numbers
         sound = np.flatnonzero([fault is None for fault in row_faults(detector, frame)])
         ids += [str(named[i]) for i in sound]
         for start in range(0, len(sound), BLOCK_ROWS):

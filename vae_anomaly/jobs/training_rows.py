@@ -6,7 +6,7 @@ With entities, rows are read in the order of time and get the features of their 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 
 from vae_anomaly.arrays import Bools
-from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import PieceLabels, find_labels
 from vae_anomaly.data.tables.read import (
     as_frame,
@@ -66,6 +66,12 @@ class TableColumns:
     label: str | None = None
     id_column: str | None = None
     groups: str | None = None
+
+    @property
+    def as_text(self) -> tuple[str, ...]:
+        """Columns that a CSV is read with as they are written, not as numbers."""
+        named = tuple(name for name in (self.id_column, self.groups) if name is not None)
+        return named if self.schema is None else (*self.schema.as_text, *named)
 
     def completed(self) -> TableColumns:
         """Return it with label and id column of the schema, where they were not given."""
@@ -126,12 +132,17 @@ class TrainingHistories:
             f"({self._n_warm_up:,} rows) only fill them and are not trained on",
         )
 
-    def frame(self) -> pd.DataFrame:
-        """Return all rows after the warm-up, with the features."""
+    @property
+    def as_text(self) -> tuple[str, ...]:
+        """Columns that name entities, to be read as they are written."""
+        return self.histories.columns.entities
+
+    def frame(self, as_text: Collection[str] = ()) -> pd.DataFrame:
+        """Return all rows after the warm-up, with the features; ``as_text`` as in `read_table`."""
         frames: list[pd.DataFrame] = []
         columns: list[str] = []
         for file in self.files:
-            rows = read_table(file)
+            rows = read_table(file, as_text={*as_text, *self.as_text})
             columns = columns or list(rows.columns)
             require_same_columns(file, rows.columns, self.files[0], columns)
             frames.append(self.histories.extend(rows))
@@ -150,7 +161,8 @@ class TrainingHistories:
             if place != at:
                 at, start = place, 0
                 self.histories.refuse_taken(table.column_names)
-                rows = read_table(self.files[place], columns=list(self.histories.columns.inputs))
+                inputs = list(self.histories.columns.inputs)
+                rows = read_table(self.files[place], columns=inputs, as_text=self.as_text)
                 features, is_kept = self.histories.process(rows), self._kept(rows)
             here = slice(start, start + len(table))
             start += len(table)
@@ -188,13 +200,18 @@ def read_training_rows(
         raise ConfigError(f"sample_rows must be at least 1; got {sample_rows}. Leave it out.")
     files = files if histories is None else histories.files
     if count_rows(files, sample_rows) <= sample_rows:
-        frame = read_table(files) if histories is None else histories.frame()
+        if histories is None:
+            return _split(read_table(files, as_text=columns.as_text), columns)
+        frame = histories.frame(columns.as_text)
         return _split(frame, columns)
     labelled = _labels_of_pieces(files, columns)
     drawn = secrets.randbits(32) if seed is None else seed
     pieces = _pieces(files) if histories is None else histories.extend(_pieces(files))
     progress = progress or null_progress
-    return _read_sample(files, pieces, labelled, columns.groups, sample_rows, drawn, progress)
+    as_text = {*columns.as_text, *(histories.as_text if histories else ())}
+    return _read_sample(
+        files, pieces, labelled, columns.groups, sample_rows, drawn, progress, as_text
+    )
 
 
 def _split(frame: pd.DataFrame, columns: TableColumns) -> TrainingRows:
@@ -203,7 +220,7 @@ def _split(frame: pd.DataFrame, columns: TableColumns) -> TrainingRows:
     if columns.label is not None:
         if id_column is not None:
             check_column(frame, id_column, "id")
-        ids = None if id_column is None else read_text(frame[id_column])
+        ids = None if id_column is None else read_keys(frame[id_column])
         anomalous = find_labels(columns.label, frame, ids, id_column)[0] == 1.0
     n_anomalous = int(anomalous.sum())
     return TrainingRows(frame[~anomalous], frame[anomalous], len(frame) - n_anomalous, n_anomalous)
@@ -225,6 +242,7 @@ def _read_sample(
     sample_rows: int,
     seed: int,
     progress: Progress,
+    as_text: Collection[str],
 ) -> TrainingRows:
     """Go through the files once, keeping a sample of normal rows and one of anomalies."""
     normal, anomalous, grouped = (RowSample(sample_rows) for _ in range(3))
@@ -245,8 +263,8 @@ def _read_sample(
         labels.check_found()
     chosen = grouped if groups is not None and grouped.n_keys >= MIN_GROUPS else normal
     return TrainingRows(
-        normal=assemble(files, chosen.tables()),
-        anomalous=assemble(files, anomalous.tables()),
+        normal=assemble(files, chosen.tables(), as_text),
+        anomalous=assemble(files, anomalous.tables(), as_text),
         n_normal=normal.n_added,
         n_anomalous=anomalous.n_added,
         fingerprint=file_fingerprint(files, normal.n_added, columns),

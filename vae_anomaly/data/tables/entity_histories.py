@@ -27,6 +27,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Arrays, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.entity_features import EntityHistory
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 from vae_anomaly.files import replace_file
@@ -226,7 +227,7 @@ class EntityHistories:
         """Return entities, times and amounts with one plain type each; bad cells are missing."""
         self.columns.check(frame)
         columns = self.columns
-        read: Arrays = {e: cells.read_text(frame[e]) for e in columns.entities}
+        read: Arrays = {e: read_keys(frame[e]) for e in columns.entities}
         read[columns.time] = cells.read_times(frame[columns.time], columns.time_format)[0]
         read[columns.amount] = cells.read_numbers(frame[columns.amount])[0]
         return pd.DataFrame(read, index=frame.index)

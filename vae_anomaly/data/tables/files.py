@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -172,10 +172,16 @@ def _delimiter(path: Path) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def typed_table(table: pa.Table) -> pa.Table:
-    """Turn text columns to whole numbers, numbers or truth values where every cell is one."""
-    typed = [_typed_column(column) for column in table.columns]
-    return pa.table(dict(zip(table.column_names, typed, strict=True)))
+def typed_table(table: pa.Table, as_text: Collection[str] = ()) -> pa.Table:
+    """Turn text columns to whole numbers, numbers or truth values where every cell is one.
+
+    The columns named in ``as_text`` stay as they are written.
+    """
+    typed = {
+        name: column if name in as_text else _typed_column(column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    return pa.table(typed)
 
 
 def _typed_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Floats, Objects
 from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
@@ -73,7 +74,7 @@ def find_labels(
     if ids is None:
         raise _unnamed(apart[0])
     keys, labels, kinds = _label_file(*apart, id_column)
-    return _joined(keys, labels, kinds, read_text(pd.Series(ids)), apart[0])
+    return _joined(keys, labels, kinds, read_keys(pd.Series(ids)), apart[0])
 
 
 class PieceLabels:
@@ -92,6 +93,7 @@ class PieceLabels:
         first = next(iter_batches(files[0], 1))
         apart = _apart(labels_at, [str(name) for name in first.columns])
         self._source, self.column = labels_at, labels_at
+        self._read = read_text if apart is None else read_keys
         if apart is None:
             column_of(first, labels_at, "--labels")
             values = pd.Series(_distinct(files, labels_at), name=labels_at, dtype=object)
@@ -107,7 +109,7 @@ class PieceLabels:
 
     def of(self, cells: pd.Series) -> Floats:
         """Return the labels of the next rows by their cells of `column`, (N,); NaN without one."""
-        labels: Floats = np.asarray(self._known.reindex(read_text(cells)), dtype=np.float64)
+        labels: Floats = np.asarray(self._known.reindex(self._read(cells)), dtype=np.float64)
         self._found = self._found or bool(np.isfinite(labels).any())
         return labels
 
@@ -145,14 +147,15 @@ def _label_file(
     file: str, column: str, id_column: str | None
 ) -> tuple[Objects, Floats, Objects | None]:
     """Read ids, labels and kinds of a file of labels."""
-    table = read_table(file)
-    key = next((name for name in (id_column, "id") if name in table.columns), None)
+    names = [name for name in (id_column, "id") if name is not None]
+    table = read_table(file, as_text=names)
+    key = next((name for name in names if name in table.columns), None)
     if key is None:
         raise SchemaError(
             f"{file} has no column {id_column or 'id'!r} to join by. "
             f"It has {', '.join(map(str, table.columns[:20]))}. Rename the one that holds the ids."
         )
-    return read_text(table[key]), *read_labels(column_of(table, column, "--labels"))
+    return read_keys(table[key]), *read_labels(column_of(table, column, "--labels"))
 
 
 def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
@@ -36,7 +36,9 @@ _BUFFER_BYTES: Final = 1 << 18
 _CSV_ROWS: Final = 1 << 16
 
 
-def read_table(source: object, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_table(
+    source: object, *, columns: Sequence[str] | None = None, as_text: Collection[str] = ()
+) -> pd.DataFrame:
     """Read a table from wherever it is.
 
     Parameters
@@ -46,6 +48,9 @@ def read_table(source: object, *, columns: Sequence[str] | None = None) -> pd.Da
         stands for all tables in it, in the order of their names.
     columns : sequence of str, optional
         Only these columns.
+    as_text : collection of str, optional
+        Columns that stay text in a CSV, just as they are written: those that name things, such as
+        ids, whose digits a number would lose. Names that the table does not have do not matter.
 
     Returns
     -------
@@ -62,20 +67,24 @@ def read_table(source: object, *, columns: Sequence[str] | None = None) -> pd.Da
     if not is_path_like(source):
         return _select(as_frame(source), columns)
     files = list_partitions(source)
-    frames = [_read_file(file, columns) for file in files]
+    frames = [_read_file(file, columns, as_text) for file in files]
     for file, frame in zip(files, frames, strict=True):
         require_same_columns(file, frame.columns, files[0], frames[0].columns)
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def iter_batches(
-    path: str | Path, batch_rows: int = 65_536, columns: Sequence[str] | None = None
+    path: str | Path,
+    batch_rows: int = 65_536,
+    columns: Sequence[str] | None = None,
+    *,
+    as_text: Collection[str] = (),
 ) -> Iterator[pd.DataFrame]:
     """Read one table file in pieces of at most ``batch_rows``, so that its size does not matter.
 
     The rows come in the file's order, numbered on through the whole file. A file without rows gives
     one empty frame, so that its columns can be seen. Column types of a CSV are decided piece by
-    piece; `Schema.cast` makes them one.
+    piece, but for those in ``as_text``, as in `read_table`; `Schema.cast` makes them one.
 
     Raises `DataError` if the file is empty or cannot be read; names the file.
     """
@@ -83,7 +92,7 @@ def iter_batches(
         raise DataError(f"batch_rows must be at least 1. Got {batch_rows}.")
     path = existing(Path(path))
     start = 0
-    for table in _arrow_batches(path, batch_rows, columns):
+    for table in _arrow_batches(path, batch_rows, columns, as_text):
         frame = to_frame(table)
         frame.index = pd.RangeIndex(start, start + len(frame))
         start += len(frame)
@@ -104,14 +113,16 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table
         raise unreadable(path, err) from None
 
 
-def assemble(files: Sequence[Path], kept: Mapping[int, pa.Table]) -> pd.DataFrame:
+def assemble(
+    files: Sequence[Path], kept: Mapping[int, pa.Table], as_text: Collection[str] = ()
+) -> pd.DataFrame:
     """Make one DataFrame of the rows kept of some files, typed as if they were the whole table.
 
     ``kept`` has, by the number of the file, what `iter_pieces` gave, or that with typed columns
-    beside.
+    beside; ``as_text`` is as in `read_table`.
     """
     frames = [
-        to_frame(table if is_parquet(files[place]) else typed_table(table))
+        to_frame(table if is_parquet(files[place]) else typed_table(table, as_text))
         for place, table in sorted(kept.items())
     ]
     if not frames:
@@ -250,7 +261,7 @@ def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(names, axis="columns")
 
 
-def _read_file(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+def _read_file(path: Path, columns: Sequence[str] | None, as_text: Collection[str]) -> pd.DataFrame:
     """Read one file wholly."""
     if is_parquet(path):
         try:
@@ -259,7 +270,7 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
             raise unreadable(path, err) from None
         frame = to_frame(table)
     else:
-        frame = to_frame(_read_csv(path, columns))
+        frame = to_frame(_read_csv(path, columns, as_text))
     return _select(frame, columns, path)
 
 
@@ -278,12 +289,12 @@ def _select(
 
 
 def _arrow_batches(
-    path: Path, batch_rows: int, columns: Sequence[str] | None = None
+    path: Path, batch_rows: int, columns: Sequence[str] | None, as_text: Collection[str]
 ) -> Iterator[pa.Table]:
     """Read a file as Arrow tables of at most `batch_rows` rows, at least one."""
     none_yet = True
     try:
-        for batch in _open_batches(path, batch_rows, columns):
+        for batch in _open_batches(path, batch_rows, columns, as_text):
             if len(batch):
                 none_yet = False
                 yield batch
@@ -293,7 +304,9 @@ def _arrow_batches(
         yield _chosen(_empty_like(path), columns)
 
 
-def _open_batches(path: Path, batch_rows: int, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+def _open_batches(
+    path: Path, batch_rows: int, columns: Sequence[str] | None, as_text: Collection[str] = ()
+) -> Iterator[pa.Table]:
     if is_parquet(path):
         # a buffer, else whole column chunks of a row group are read at once
         with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
@@ -303,7 +316,7 @@ def _open_batches(path: Path, batch_rows: int, columns: Sequence[str] | None) ->
                     yield pa.table(batch)
         return
     for table in text_batches(path, batch_rows):
-        yield typed_table(_chosen(table, columns))
+        yield typed_table(_chosen(table, columns), as_text)
 
 
 def _counted(path: Path) -> Iterator[int]:
@@ -347,12 +360,13 @@ def _empty_like(path: Path) -> pa.Table:
     return pa.table({name: pa.array([], pa.string()) for name in names})
 
 
-def _read_csv(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def _read_csv(path: Path, columns: Sequence[str] | None, as_text: Collection[str]) -> pa.Table:
     """Read a CSV as an Arrow table whose types hold for the whole of it."""
     try:
         chosen = [name for name in csv_names(path) if columns is None or name in columns]
         pieces = [table.select(chosen) for table in text_batches(path, _CSV_ROWS)]
-        return typed_table(pa.concat_tables([_empty_like(path).select(chosen), *pieces]))
+        table = pa.concat_tables([_empty_like(path).select(chosen), *pieces])
+        return typed_table(table, as_text)
     except (pa.ArrowException, OSError) as err:
         raise unreadable(path, err) from None
 

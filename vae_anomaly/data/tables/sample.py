@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.keys import read_keys
 
 Keys = NDArray[np.uint64]
 
@@ -101,7 +101,7 @@ def row_keys(start: int, n_rows: int, seed: int) -> Keys:
 
 def group_keys(groups: pd.Series, seed: int) -> Keys:
     """Return a random key for each row, the same for rows of one group, shape (N,), uint64."""
-    texts = np.array([text or "" for text in cells.read_text(groups)], dtype=object)
+    texts = np.array([text or "" for text in read_keys(groups)], dtype=object)
     return _mixed(np.asarray(pd.util.hash_array(texts), dtype=np.uint64), seed)
 
 

@@ -114,6 +114,11 @@ class Schema(BaseModel):
         """The columns that a model reads, in order."""
         return tuple(column for column in self.columns if column.kind in FEATURE_KINDS)
 
+    @property
+    def as_text(self) -> tuple[str, ...]:
+        """The columns that a CSV is to be read with as they are written, not as numbers."""
+        return () if self.id_column is None else (self.id_column,)
+
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
             if column.name == name:

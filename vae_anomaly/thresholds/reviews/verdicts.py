@@ -11,6 +11,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.thresholds.items import ScoredItems
@@ -82,9 +83,9 @@ def read_verdicts(
     DataError
         If a verdict is neither, or an item has no name.
     """
-    frame = read_table(source)
     known = [*ITEM_NAMES, *([id_column] if id_column else [])]
-    items = read_text(_column(frame, item, known, "items", "--item", str(source)))
+    frame = read_table(source, as_text=[*known, *([item] if item else [])])
+    items = read_keys(_column(frame, item, known, "items", "--item", str(source)))
     words = _column(frame, verdict, VERDICT_NAMES, "verdicts", "--verdict", str(source))
     labels = _labels(words, str(source))
     decided = np.isfinite(labels)
