@@ -18,7 +18,7 @@ Whole numbers with few values stay numeric: declare them categorical where they 
 """
 
 from vae_anomaly.data.tables.kinds.clocks import elapsed_columns
-from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKind
+from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKind, Role
 from vae_anomaly.data.tables.kinds.infer import ID_NAME, infer_column
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ID_NAME",
     "Column",
     "ColumnKind",
+    "Role",
     "elapsed_columns",
     "infer_column",
 ]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from vae_anomaly.data.tables import cells
 
 Stored = Literal["number", "boolean", "time", "text"]
+Role = Literal["label", "person", "place", "clock", "identifier"]
 
 
 class ColumnKind(StrEnum):
@@ -40,6 +41,10 @@ class Column(BaseModel):
     time_format : str, optional
         How text dates or numbers since 1970 are read; see
         `vae_anomaly.data.tables.cells.read_times`.
+    role : str, optional
+        What the column tells beside the event itself: the answer ("label"), who ("person"), where
+        someone lives ("place"), when ("clock"), which one ("identifier"). Only `kind` decides
+        whether a model reads it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,3 +54,4 @@ class Column(BaseModel):
     note: str = ""
     stored: Stored | None = None
     time_format: cells.TimeFormat | None = None
+    role: Role | None = None

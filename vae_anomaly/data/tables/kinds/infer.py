@@ -45,6 +45,7 @@ def infer_column(name: str, series: pd.Series, said: Column | None = None) -> Co
         note=note,
         stored=cast(Stored | None, stored),
         time_format=(said and said.time_format) or time_format,
+        role=None if said is None else said.role,
     )
 
 
