@@ -15,7 +15,7 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.data.tables.kinds import ID_NAME, ColumnKind
+from vae_anomaly.data.tables.kinds import ELAPSED_NOTE, ID_NAME, SUSPECT_NOTE, ColumnKind
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError
@@ -88,8 +88,8 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
     -------
     Report
         Codes: few_rows, unreadable_cells, mixed_types, constant, all_missing, many_missing,
-        identifiers, elapsed_time, repeated_ids, duplicate_rows, many_categories, label_like,
-        label_leak, label_values.
+        identifiers, elapsed_time, possible_clock, repeated_ids, duplicate_rows, many_categories,
+        label_like, label_leak, label_values.
 
     Raises
     ------
@@ -263,7 +263,7 @@ def _elapsed(schema: Schema) -> Iterator[Finding]:
     names = [
         f"{c.name}: {c.note}"
         for c in schema.columns
-        if c.kind is ColumnKind.IGNORED and c.note.startswith("only rises")
+        if c.kind is ColumnKind.IGNORED and c.note.startswith(ELAPSED_NOTE)
     ]
     if names:
         yield finding(
@@ -272,6 +272,16 @@ def _elapsed(schema: Schema) -> Iterator[Finding]:
             f"Columns that only tell the time again, which are ignored: {len(names)}.",
             "Declare them numeric if the level itself matters, as wear does.",
             names,
+        )
+    suspects = [c.name for c in schema.features if SUSPECT_NOTE in c.note]
+    if suspects:
+        yield finding(
+            Severity.WARNING,
+            "possible_clock",
+            f"Numbers that may tell the time, by name and by how they are spread: {len(suspects)}.",
+            "If they count on from day to day, every later row is an alarm: leave them out with "
+            "--ignore, or sort the rows by time and check again.",
+            suspects,
         )
 
 

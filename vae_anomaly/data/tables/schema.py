@@ -19,7 +19,7 @@ from vae_anomaly.data.tables.kinds import (
     FEATURE_KINDS,
     Column,
     ColumnKind,
-    elapsed_columns,
+    find_clocks,
     infer_column,
 )
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
@@ -101,7 +101,7 @@ class Schema(BaseModel):
             )
         cells = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
         columns = {name: infer_column(name, cells[name], declared.get(name)) for name in cells}
-        columns |= elapsed_columns(columns, cells, declared)
+        columns |= find_clocks(columns, cells, declared)
         return cls(columns=tuple(columns.values()), label=label, id_column=id_column)
 
     @property

@@ -6,8 +6,8 @@ The first rule that fits decides; `Column.note` says which and why:
 2. *boolean*: truth values; the numbers 0 and 1; the two words of true/false, yes/no, t/f or y/n.
 3. *timestamp*: a date or time type; text of which more than 99 % is a date with four-digit year.
    Slashed dates are read day first if any first part exceeds 12, else month first.
-4. *ignored*: a number that only ever rises or falls with a timestamp column (elapsed seconds, a
-   counter): tomorrow's value is out of range whatever happens.
+4. *ignored*: a number that only tells the time again (elapsed seconds, a counter): tomorrow's
+   value is out of range whatever happens. How it is told: `vae_anomaly.data.tables.kinds.clocks`.
 5. *identifier*: text with more distinct values than half the rows; whole numbers that never repeat
    and are dense, sorted, many, or named like a number that is given out; a name that ends in "id"
    with more than 50 values. Judged from 20 rows on. Never a feature: it cannot be seen again.
@@ -17,16 +17,18 @@ The first rule that fits decides; `Column.note` says which and why:
 Whole numbers with few values stay numeric: declare them categorical where they are codes.
 """
 
-from vae_anomaly.data.tables.kinds.clocks import elapsed_columns
+from vae_anomaly.data.tables.kinds.clocks import ELAPSED_NOTE, SUSPECT_NOTE, find_clocks
 from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKind, Role
 from vae_anomaly.data.tables.kinds.infer import ID_NAME, infer_column
 
 __all__ = [
+    "ELAPSED_NOTE",
     "FEATURE_KINDS",
     "ID_NAME",
+    "SUSPECT_NOTE",
     "Column",
     "ColumnKind",
     "Role",
-    "elapsed_columns",
+    "find_clocks",
     "infer_column",
 ]
