@@ -6,6 +6,7 @@ import pytest
 from tracking.real_models import (  # noqa: F401 - fixtures
     image_model,
     migrated_store,
+    mixed_model,
     own_cache,
     registered,
     registered_store,

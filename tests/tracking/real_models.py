@@ -17,7 +17,10 @@ from filelock import FileLock
 from PIL import Image, ImageDraw
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, load_detector
+from vae_anomaly.persistence import read_model
 from vae_anomaly.tracking import RegisteredModel, init_store, log_training
+from vae_anomaly.tracking.package import write_package
+from vae_anomaly.tracking.store import quiet
 
 SIDE = 64
 
@@ -33,6 +36,27 @@ def transactions(n: int, seed: int) -> pd.DataFrame:
             "merchant": rng.choice(["grocery", "fuel", "books"], n),
             "online": rng.random(n) < 0.3,
             "when": pd.Timestamp("2026-01-01") + seconds,
+        }
+    )
+
+
+def mixed_rows(n: int, seed: int) -> pd.DataFrame:
+    """Rows with a column of each kind, and of each way in which training data may hold it."""
+    rng = np.random.default_rng(seed)
+    seconds = rng.integers(0, 20 * 86_400, n)
+    times = pd.Timestamp("2026-01-01") + pd.to_timedelta(seconds, unit="s")
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "amount": rng.gamma(2.0, 20.0, n).round(2),
+            "shop": rng.choice(["market", "fuel", "books"], n),
+            "code": rng.choice(["007", "107", "019"], n),
+            "country": rng.choice(["DE", "NA", "FR"], n),
+            "paid": rng.integers(0, 2, n),
+            "online": rng.random(n) < 0.3,
+            "when": times,
+            "written": (times + pd.Timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S"),
+            "seen": 1_770_000_000 + seconds,
         }
     )
 
@@ -75,6 +99,14 @@ def _train_table(target: Path) -> None:
     detector.fit(transactions(400, seed=0)).save(target)
 
 
+def _train_mixed(target: Path) -> None:
+    kinds = {"seen": "timestamp"}
+    detector = TabularVAEDetector(preset="fast", max_steps=30, random_state=0, column_kinds=kinds)
+    saved = detector.fit(mixed_rows(400, seed=0)).save(target / "model")
+    with quiet():
+        write_package(saved, read_model(saved), target / "package")
+
+
 def _train_images(target: Path) -> None:
     images = np.stack([np.asarray(surface(1000 + seed)) for seed in range(120)])
     ImageVAEDetector(image_size=SIDE, preset="fast", random_state=0).fit(images).save(target)
@@ -84,6 +116,12 @@ def _train_images(target: Path) -> None:
 def table_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a fitted TabularVAEDetector; not to be written to."""
     return made_once(tmp_path_factory, "table-model", _train_table)
+
+
+@pytest.fixture(scope="session")
+def mixed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with "model" and MLflow's "package" of a detector of `mixed_rows`; read only."""
+    return made_once(tmp_path_factory, "mixed-model", _train_mixed)
 
 
 @pytest.fixture(scope="session")

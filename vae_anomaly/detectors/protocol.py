@@ -115,6 +115,10 @@ class TableDetector(Detector, LatentSpace["pd.DataFrame"], Protocol):
     def schema_(self) -> Schema:
         """Columns that the model reads, and their kinds."""
 
+    @property
+    def known_values_(self) -> dict[str, tuple[str, ...]]:
+        """The values that training had of each categorical column, the most frequent first."""
+
     def examine(self, X: object) -> TableExamination:
         """Look at rows once; its ``raw_score`` and ``take(places)`` cost nothing twice."""
 
@@ -133,6 +137,10 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     tile_size: int | None
     white_: int
     heat_level_: float
+
+    @property
+    def conditions_(self) -> tuple[str, ...]:
+        """What an image can show, of a conditional model; else none."""
 
     def examine(
         self, X: object, *, conditions: object = None, progress: Progress | None = None

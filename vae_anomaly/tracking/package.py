@@ -8,6 +8,11 @@
       conda.yaml, python_env.yaml, requirements.txt
       input_example.json, serving_input_example.json
 
+The signature names what comes out, and nothing of what goes in. MLflow's own check of types would
+refuse whole numbers where a column is of numbers, and turn null to false and milliseconds to
+nanoseconds before the model sees them. `vae_anomaly.tracking.pyfunc` reads what comes, by the
+model's schema; ``metadata: columns`` in MLmodel says which columns that are.
+
 There is no pickle and no code in it. MLflow stores no digests, so the SHA-256 of every file goes
 into a tag of the model version when it is registered, and is checked before anything is loaded.
 """
@@ -42,22 +47,14 @@ INNER = "data/model"
 IMAGE_COLUMN = "image"
 """Encoded files (PNG, JPEG, ...) as bytes; base64 text over HTTP."""
 
+CONDITION_COLUMN = "condition"
+"""What each image shows, for a conditional model."""
+
 REQUIREMENTS = (
     "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic",
     "safetensors", "scikit-learn", "scipy", "torch",
 )  # fmt: skip
 _FLAVOR_KEYS = {"code", "data", "env", "loader_module", "python_version", "streamable"}
-_COLUMN_TYPES = {
-    ("numeric", "any"): "double",
-    ("categorical", "any"): "string",
-    ("boolean", "any"): "boolean",
-    ("boolean", "number"): "double",
-    ("boolean", "text"): "string",
-    ("timestamp", "any"): "datetime",
-    ("timestamp", "number"): "double",
-    ("timestamp", "text"): "string",
-}
-"""MLflow's type by a column's kind and by how the training data held it."""
 
 
 def write_package(
@@ -70,6 +67,7 @@ def write_package(
     """
     import mlflow.pyfunc
 
+    columns = input_columns(state)
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         named = Path(scratch) / Path(INNER).name  # MLflow keeps it as data/<name>
         shutil.copytree(detector_dir, named)
@@ -77,10 +75,14 @@ def write_package(
             str(target),
             loader_module=LOADER,
             data_path=str(named),
-            signature=_signature(state),
-            input_example=_typed_example(state, example),
+            signature=_signature(state.kind),
+            input_example=_made_up(state) if example is None else example[list(columns)],
             pip_requirements=pip_requirements(),
-            metadata={"kind": state.kind, "package_version": __version__},
+            metadata={
+                "kind": state.kind,
+                "package_version": __version__,
+                "columns": [{"name": name, "kind": kind} for name, kind in columns.items()],
+            },
         )
     return target
 
@@ -174,7 +176,26 @@ def _check_mlmodel(folder: Path, what: str) -> None:
         )
 
 
-def _signature(state: DetectorState) -> ModelSignature:
+def input_columns(state: DetectorState) -> dict[str, str]:
+    """Return the columns that a model is given, in order, and what each is."""
+    if state.kind == "image":
+        return image_columns(bool(state.preprocessing.get("conditions")))
+    return {column.name: str(column.kind) for column in _features(state)}
+
+
+def image_columns(conditional: bool) -> dict[str, str]:
+    """Return the columns that a model of images is given, and what each is."""
+    columns = {IMAGE_COLUMN: "a PNG, JPEG, ... file, as bytes or base64 text"}
+    return columns | ({CONDITION_COLUMN: "what the image shows"} if conditional else {})
+
+
+def _features(state: DetectorState) -> tuple[Column, ...]:
+    from vae_anomaly.data.tables.schema import Schema
+
+    return Schema.model_validate(state.schema).features
+
+
+def _signature(kind: str) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -184,48 +205,25 @@ def _signature(state: DetectorState) -> ModelSignature:
         ColSpec("boolean", "is_anomaly"),
         ColSpec("string", "status"),
     ]
-    if state.kind == "image":
-        inputs = [ColSpec("binary", IMAGE_COLUMN)]
-    else:
-        inputs = [ColSpec(kind, name) for name, kind in _table_columns(state).items()]
+    if kind != "image":
         outputs += [ColSpec("string", f"reason_{k}") for k in (1, 2, 3)]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+    return ModelSignature(outputs=Schema(outputs))
 
 
-def _table_columns(state: DetectorState) -> dict[str, str]:
-    from vae_anomaly.data.tables.schema import Schema
-
-    schema = Schema.model_validate(state.schema)
-    return {column.name: _mlflow_type(column) for column in schema.features}
-
-
-def _mlflow_type(column: Column) -> str:
-    kind = str(column.kind)
-    return _COLUMN_TYPES.get((kind, str(column.stored)), _COLUMN_TYPES[kind, "any"])
-
-
-def _typed_example(state: DetectorState, example: pd.DataFrame | None) -> pd.DataFrame:
+def _made_up(state: DetectorState) -> pd.DataFrame:
+    """Return one row of nobody's, as a request may send it."""
     if state.kind == "image":
-        return pd.DataFrame({IMAGE_COLUMN: [_grey_png()]}) if example is None else example
-    columns = _table_columns(state)
-    if example is None:
-        return pd.DataFrame({name: _made_up(kind) for name, kind in columns.items()})
-    return pd.DataFrame({name: _cast(example[name], kind) for name, kind in columns.items()})
+        conditions = state.preprocessing.get("conditions", ())
+        shown = {CONDITION_COLUMN: [conditions[0]]} if conditions else {}
+        return pd.DataFrame({IMAGE_COLUMN: [_grey_png()], **shown})
+    return pd.DataFrame({column.name: [_example_cell(column)] for column in _features(state)})
 
 
-def _made_up(kind: str) -> list[object]:
-    noon = pd.Timestamp("2026-01-01T12:00:00")
-    return [{"double": 0.0, "string": "a", "boolean": True, "datetime": noon}[kind]]
-
-
-def _cast(cells: pd.Series, kind: str) -> pd.Series:
-    """Give a column the type that its place in the signature asks for."""
-    if kind == "double":
-        return pd.to_numeric(cells, errors="coerce").astype(np.float64)
-    if kind == "datetime":
-        return pd.to_datetime(cells, errors="coerce")
-    as_type = bool if kind == "boolean" else str
-    return pd.Series([None if pd.isna(cell) else as_type(cell) for cell in cells], dtype=object)
+def _example_cell(column: Column) -> object:
+    if (column.time_format or "").startswith("epoch"):
+        return 0
+    by_kind = {"numeric": 0.0, "categorical": "a", "boolean": True}
+    return by_kind.get(str(column.kind), "2026-01-01T12:00:00")
 
 
 def _grey_png() -> bytes:

@@ -11,23 +11,46 @@ reason_1..3     string    tables only: what made a flagged row anomalous, "" oth
 ==============  ========  ====================================================================
 
 A missing cell of a table is data. A row that cannot be scored never comes out as normal: whoever
-reads nothing but ``is_anomaly`` still looks at it.
+reads nothing but ``is_anomaly`` still looks at it. A row's answer does not depend on the other rows
+of its request, and none of them keeps it from being answered.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors.judged import N_REASONS, judge_images, judge_rows, row_faults
+from vae_anomaly.errors import ImageError, SchemaError
 from vae_anomaly.scoring.judging import Verdicts, one_by_one
-from vae_anomaly.tracking.package import IMAGE_COLUMN
+from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, image_columns
+from vae_anomaly.tracking.requests import RequestError, request_table
+from vae_anomaly.tracking.served_cells import served_rows
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
+
+logger = logging.getLogger(__name__)
+
+
+class Answers(pd.DataFrame):
+    """A table of answers whose records are JSON: null where there is no number."""
+
+    @property
+    def _constructor(self) -> type[Answers]:
+        return Answers
+
+    def to_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what a DataFrame does, with None for each missing cell."""
+        plain = pd.DataFrame(self).astype(object)
+        return plain.where(plain.notna(), None).to_dict(*args, **kwargs)
 
 
 class TablePredictor:
@@ -36,21 +59,42 @@ class TablePredictor:
     def __init__(self, detector: TableDetector) -> None:
         self.detector = detector
 
-    def predict(
-        self, model_input: pd.DataFrame, params: dict[str, object] | None = None
-    ) -> pd.DataFrame:
+    def predict(self, model_input: object, params: dict[str, object] | None = None) -> Answers:
         """Return the module's table of answers for rows with the model's columns, index kept.
 
-        Missing cells are allowed; a column that is missing or of another kind is a SchemaError.
-        There are no ``params``.
+        Further columns are not looked at. There are no ``params``.
+
+        Raises
+        ------
+        RequestError
+            If the input is no table, or lacks a column.
         """
-        self.detector.schema_.check(model_input)
-        faults = row_faults(self.detector, model_input)
-        judged = judge_rows(self.detector, model_input, faults)
-        answers, reasons = _answers(judged.verdicts, model_input.index), judged.reasons(N_REASONS)
+        schema = self.detector.schema_
+        frame = request_table(model_input, [column.name for column in schema.features])
+        self._require_columns(frame)
+        rows, refused = served_rows(frame, schema, self.detector.known_values_)
+        unread = row_faults(self.detector, rows)
+        faults = [fault or other for fault, other in zip(refused, unread, strict=True)]
+        judged = judge_rows(self.detector, rows, faults)
+        answers, reasons = _answers(judged.verdicts, frame.index), judged.reasons(N_REASONS)
         texts = [[*reasons.get(i, []), *[""] * N_REASONS][:N_REASONS] for i in range(len(answers))]
         names = [f"reason_{k}" for k in range(1, N_REASONS + 1)]
-        return pd.concat([answers, pd.DataFrame(texts, answers.index, names)], axis=1)
+        return Answers(pd.concat([answers, pd.DataFrame(texts, answers.index, names)], axis=1))
+
+    def _require_columns(self, frame: pd.DataFrame) -> None:
+        """Refuse a table that lacks a column; one of a history is no request's to forget."""
+        try:
+            self.detector.schema_.check(frame.iloc[:0])
+        except SchemaError as err:
+            entities = self.detector.entities_
+            own = [] if entities is None else [n for n in entities.names if n not in frame.columns]
+            told = (
+                f" {own[0]!r} comes from the past of its entity, and a server keeps none: send "
+                "the column, or score with `vae-anomaly score table`."
+                if own
+                else ""
+            )
+            raise RequestError(f"{err}{told}") from None
 
 
 class ImagePredictor:
@@ -59,25 +103,64 @@ class ImagePredictor:
     def __init__(self, detector: ImageDetector) -> None:
         self.detector = detector
 
-    def predict(
-        self, model_input: pd.DataFrame, params: dict[str, object] | None = None
-    ) -> pd.DataFrame:
-        """Score images, one a row, in the column ``image`` (bytes of a PNG, JPEG, ... file)."""
-        contents = [bytes(content) for content in model_input[IMAGE_COLUMN]]
-        judged = judge_images(self.detector, one_by_one(contents, decode_image))
-        return _answers(judged.verdicts, model_input.index)
+    def predict(self, model_input: object, params: dict[str, object] | None = None) -> Answers:
+        """Return the module's table of answers for encoded images, one a row, index kept.
+
+        A conditional model is told what each shows, in the column ``condition``. There are no
+        ``params``. A `RequestError` says that a column is missing.
+        """
+        wanted = image_columns(bool(self.detector.conditions_))
+        frame = request_table(model_input, list(wanted))
+        for name, meaning in wanted.items():
+            if name not in frame.columns:
+                raise RequestError(
+                    f"The request has no column {name!r}: {meaning}. "
+                    f"Columns: {', '.join(map(str, frame.columns[:20]))}."
+                )
+        images = one_by_one(frame[IMAGE_COLUMN].tolist(), lambda cell: decode_image(_file(cell)))
+        told = read_text(frame[CONDITION_COLUMN]).tolist() if CONDITION_COLUMN in wanted else None
+        judged = judge_images(self.detector, images, told)
+        return _answers(judged.verdicts, frame.index)
 
 
 def load_predictor(data_path: str | Path) -> TablePredictor | ImagePredictor:
     """Load a verified model directory as the object that MLflow calls."""
     from vae_anomaly.detectors import load_detector
 
+    _warn_of_types(Path(data_path).parents[1])
     detector = load_detector(data_path)
     return ImagePredictor(detector) if detector.kind == "image" else TablePredictor(detector)
 
 
-def _answers(verdicts: Verdicts, index: pd.Index) -> pd.DataFrame:
-    return pd.DataFrame(
+def _warn_of_types(package: Path) -> None:
+    """Say so where MLflow checks types before the model sees them, as in packages of earlier."""
+    from mlflow.models import Model
+
+    if (package / "MLmodel").is_file() and Model.load(str(package)).get_input_schema() is not None:
+        logger.warning(
+            "This model was registered by an earlier version: MLflow's check of types refuses "
+            "whole numbers and turns a null of a truth value to false before the model sees it. "
+            "Register it again with vae_anomaly.tracking.register_directory (docs/serving.md)."
+        )
+
+
+def _file(cell: object) -> bytes:
+    """Return the bytes of a file that may have come as base64 text."""
+    if isinstance(cell, bytes | bytearray):
+        return bytes(cell)
+    if not isinstance(cell, str):
+        raise ImageError(
+            f"{type(cell).__name__} is no file. Send its bytes as base64 text.", code="not_a_file"
+        )
+    try:
+        text = cell.rpartition("base64,")[2]  # of a data URL
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as err:
+        raise ImageError(f"The text is no base64: {err}.", code="not_base64") from None
+
+
+def _answers(verdicts: Verdicts, index: pd.Index) -> Answers:
+    return Answers(
         {
             "score": verdicts.score,
             "p_value": verdicts.p_value,

@@ -268,6 +268,11 @@ class TabularVAEDetector(
         return self.model_.schema
 
     @property
+    def known_values_(self) -> dict[str, tuple[str, ...]]:
+        """The values that training had of each categorical column, the most frequent first."""
+        return self.model_.encoder.known_values
+
+    @property
     def entities_(self) -> EntityHistories | None:
         """What makes the columns that are relative to an entity's own past."""
         return self.model_.entities if hasattr(self, "model_") else None

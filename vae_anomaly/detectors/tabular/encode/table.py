@@ -132,6 +132,11 @@ class TableEncoder:
         return tuple(column.name for column in self.columns)
 
     @property
+    def known_values(self) -> dict[str, tuple[str, ...]]:
+        """The values that training had of each categorical column, the most frequent first."""
+        return {c.name: tuple(c.counts) for c in self.columns if isinstance(c, CategoricalColumn)}
+
+    @property
     def fixed(self) -> Bools:
         """Features of a fixed scale, which no view rescales, shape (D,)."""
         return np.array([feature.fixed for feature in self.features], dtype=np.bool_)

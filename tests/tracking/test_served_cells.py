@@ -1,0 +1,158 @@
+"""A cell that lost what training had is refused by itself; every other reads as it would alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from tracking.real_models import mixed_rows
+
+from vae_anomaly.data.tables.schema import Schema
+from vae_anomaly.tracking.requests import TextOrNumber
+from vae_anomaly.tracking.served_cells import served_rows
+
+SCHEMA = Schema.infer(mixed_rows(60, seed=0), overrides={"seen": "timestamp"})
+KNOWN = {
+    "shop": ("market", "fuel", "books"),
+    "code": ("007", "107", "019"),
+    "country": ("DE", "NA", "FR"),
+}
+REFUSED = [
+    ("age", [1, 2], "nested_value"),
+    ("shop", {"name": "fuel"}, "nested_value"),
+    ("amount", b"12", "nested_value"),
+    ("when", 1_767_225_600_000, "not_a_time"),
+    ("when", 1_767_225_600.0, "not_a_time"),
+    ("written", 1_767_225_600, "not_a_time"),
+    ("shop", 7, "not_text"),
+    ("shop", dt.date(2026, 1, 1), "not_text"),
+    ("shop", TextOrNumber("nan"), "not_text"),
+    ("code", 7, "not_text"),
+    ("code", 19.0, "not_text"),
+    ("code", TextOrNumber("7"), "not_text"),
+    ("code", float(2**60), "not_text"),
+    ("country", np.nan, "empty_or_text"),
+]
+READ = [
+    ("age", None),
+    ("age", "31"),
+    ("shop", None),
+    ("shop", np.nan),
+    ("shop", "elsewhere"),
+    ("code", 107),
+    ("code", "7"),
+    ("code", 2**60),
+    ("country", None),
+    ("country", pd.NA),
+    ("country", ""),
+    ("when", "2026-01-05T10:00:00+02:00"),
+    ("when", dt.datetime(2026, 1, 5, tzinfo=dt.UTC)),
+    ("paid", True),
+    ("paid", "yes"),
+    ("paid", 2),
+    ("seen", "1770000000"),
+    ("seen", "2026-02-02T02:40:00Z"),
+]
+
+
+def with_cell(name: str, cell: object) -> pd.DataFrame:
+    """Three rows, of which the second holds a cell of its own."""
+    rows = mixed_rows(3, seed=1)
+    cells = rows[name].tolist()
+    rows[name] = pd.Series([cells[0], cell, cells[2]], dtype=object)
+    return rows
+
+
+def plain(rows: pd.DataFrame) -> list[dict[str, object]]:
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+
+
+@pytest.mark.parametrize(("name", "cell", "code"), REFUSED)
+def test_cell_that_lost_something_is_refused_in_its_row_alone(name, cell, code):
+    rows, faults = served_rows(with_cell(name, cell), SCHEMA, KNOWN)
+    assert [fault and fault.code for fault in faults] == [None, code, None]
+    assert f"column {name!r}" in faults[1].message
+    assert pd.isna(rows[name][1])
+
+
+@pytest.mark.parametrize(("name", "cell"), READ)
+def test_cell_reads_the_same_alone_and_beside_others(name, cell):
+    mixed = with_cell(name, cell)
+    together, faults = served_rows(mixed, SCHEMA, KNOWN)
+    alone, _ = served_rows(mixed.iloc[[1]], SCHEMA, KNOWN)
+    assert faults == [None] * 3
+    assert SCHEMA.bad_rows(together).isna().all()
+    assert plain(SCHEMA.cast(together).iloc[[1]]) == plain(SCHEMA.cast(alone))
+
+
+def test_typed_columns_stay_as_they_are():
+    rows = mixed_rows(5, seed=1)
+    served, faults = served_rows(rows, SCHEMA, KNOWN)
+    pd.testing.assert_frame_equal(served, rows)
+    assert faults == [None] * 5
+
+
+INSTANT = pd.Timestamp("2026-01-05T08:00:00")
+ROADS = {
+    "naive": pd.Series([INSTANT]),
+    "seconds": pd.Series([INSTANT]).astype("datetime64[s]"),
+    "zone": pd.Series([INSTANT.tz_localize("UTC").tz_convert("Asia/Tokyo")]),
+    "nullable Arrow": pd.Series([INSTANT]).astype("timestamp[ms][pyarrow]"),
+    "Arrow with zone": pd.Series([INSTANT.tz_localize("UTC")]).astype(
+        "timestamp[us, tz=UTC][pyarrow]"
+    ),
+    "Python": pd.Series([INSTANT.to_pydatetime()], dtype=object),
+    "Python with zone": pd.Series(
+        [dt.datetime(2026, 1, 5, 10, tzinfo=dt.timezone(dt.timedelta(hours=2)))], dtype=object
+    ),
+    "text": pd.Series(["2026-01-05T08:00:00"]),
+    "text, Z": pd.Series(["2026-01-05T08:00:00Z"]),
+    "text, offset": pd.Series(["2026-01-05T10:00:00.000+02:00"]),
+    "text, space": pd.Series(["2026-01-05 08:00:00"]),
+}
+
+
+@pytest.mark.parametrize("name", ["when", "written", "seen"])
+@pytest.mark.parametrize("cells", ROADS.values(), ids=ROADS)
+def test_instant_is_the_same_by_every_road(cells, name):
+    rows = mixed_rows(1, seed=1).assign(**{name: cells})
+    served, faults = served_rows(rows, SCHEMA, KNOWN)
+    assert faults == [None]
+    assert SCHEMA.cast(served)[name][0] == INSTANT
+
+
+@pytest.fixture
+def spark_task(monkeypatch):
+    """Stand in a task of Spark whose session has a time zone."""
+
+    def stand(zone: str | None) -> None:
+        spark = ModuleType("pyspark")
+        task = SimpleNamespace(getLocalProperty={"spark.sql.session.timeZone": zone}.get)
+        vars(spark)["TaskContext"] = SimpleNamespace(get=lambda: task)
+        monkeypatch.setitem(sys.modules, "pyspark", spark)
+
+    return stand
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", None])
+def test_time_of_spark_without_its_zone_is_refused(zone, spark_task):
+    spark_task(zone)
+    _, faults = served_rows(mixed_rows(2, seed=1), SCHEMA, KNOWN)
+    assert [fault.code for fault in faults] == ["unknown_zone"] * 2
+    assert "spark.sql.session.timeZone" in faults[0].message
+
+
+def test_time_of_a_spark_session_in_utc_is_read(spark_task):
+    spark_task("UTC")
+    assert served_rows(mixed_rows(2, seed=1), SCHEMA, KNOWN)[1] == [None] * 2
+
+
+def test_text_and_zoned_times_need_no_session_zone(spark_task):
+    spark_task("Asia/Tokyo")
+    rows = mixed_rows(2, seed=1)
+    rows["when"] = rows["when"].dt.tz_localize("UTC")
+    assert served_rows(rows, SCHEMA, KNOWN)[1] == [None] * 2
