@@ -15,6 +15,7 @@
     ├── ModelRefusedError (ValueError)  a model is missing, damaged or unfit         exit 5
     ├── GateFailedError                 an evaluation, drift or promotion gate failed exit 6
     ├── RegistryUnavailableError (ConnectionError)  tracking server or registry away exit 69
+    │   └── RegistryDeniedError         it answers, but does not let us in           exit 69
     ├── StorageError (OSError)          disk full, not writable                      exit 74
     ├── LockedError                     another run holds the output folder          exit 75
     └── MissingExtraError (ImportError) an optional dependency is not installed      exit 2
@@ -102,6 +103,10 @@ class RegistryUnavailableError(VaeAnomalyError, ConnectionError):
     """The tracking server or model registry does not answer."""
 
     exit_code = 69
+
+
+class RegistryDeniedError(RegistryUnavailableError):
+    """The tracking server answers, but not to these credentials; nothing stands in for it."""
 
 
 class StorageError(VaeAnomalyError, OSError):

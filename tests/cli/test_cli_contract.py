@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import click
 import pytest
 
 from vae_anomaly.cli import cli, group
-from vae_anomaly.errors import VaeAnomalyError
+from vae_anomaly.cli.console import emit
+from vae_anomaly.errors import GateFailedError, VaeAnomalyError
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 HEAVY = ("torch", "mlflow", "sklearn", "pandas", "numpy", "matplotlib", "scipy", "pyarrow", "rich")
@@ -144,12 +146,12 @@ def test_help_of_everything_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def run_with(monkeypatch, error: BaseException) -> None:
+def run_with(monkeypatch, error: BaseException, *words: str) -> None:
     def raising(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(group.cli, "main", raising)
-    group.main([])
+    group.main(list(words))
 
 
 def subclasses(parent: type[VaeAnomalyError]) -> list[type[VaeAnomalyError]]:
@@ -163,6 +165,44 @@ def test_an_error_of_ours_is_one_line_and_its_exit_code(monkeypatch, capsys, kin
     assert stop.value.code == kind.exit_code
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "Error: what is wrong, and what to do\n")
+
+
+@pytest.mark.parametrize("kind", subclasses(VaeAnomalyError), ids=lambda kind: kind.__name__)
+def test_with_json_an_error_is_the_document(monkeypatch, capsys, kind):
+    with pytest.raises(SystemExit) as stop:
+        run_with(monkeypatch, kind("what is wrong"), "--json")
+    said = capsys.readouterr()
+    error = {"kind": kind.__name__, "message": "what is wrong", "exit_code": kind.exit_code}
+    assert (stop.value.code, json.loads(said.out)) == (kind.exit_code, {"error": error})
+    assert said.err == "Error: what is wrong\n"
+
+
+@each_command
+def test_with_json_wrong_usage_of_every_command_is_a_document(name, command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        group.main([*name.split()[1:], "--json", "--nope"])
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (stop.value.code, error["exit_code"], error["kind"]) == (2, 2, "NoSuchOption")
+
+
+def test_a_result_with_an_error_after_it_is_one_document(monkeypatch, capsys):
+    def gate(**_: object) -> None:
+        emit({"flagged": 3}, as_json=True)
+        raise GateFailedError("three are flagged")
+
+    monkeypatch.setattr(group.cli, "main", gate)
+    with pytest.raises(SystemExit) as stop:
+        group.main(["--json"])
+    assert (stop.value.code, json.loads(capsys.readouterr().out)) == (6, {"flagged": 3})
+
+
+def test_a_file_that_the_system_refuses_is_one_line_that_names_it(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_with(monkeypatch, PermissionError(13, "Permission denied", "night.csv"))
+    assert (stop.value.code, capsys.readouterr().err) == (
+        74,
+        "Error: night.csv: Permission denied.\n",
+    )
 
 
 def test_an_unknown_error_keeps_its_traceback(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -83,6 +84,20 @@ def silent_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+def promoted_as_json(url: str) -> dict[str, object]:
+    """Return what `models promote --json` prints with MLflow at its most talkative."""
+    line = ["models", "promote", "cards", "1", "--alias", "challenger", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from vae_anomaly.cli import main; main()", *line],
+        env={**os.environ, "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "false"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"View run" in done.stderr
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
 def test_server_keeps_runs_and_models_and_its_death_loses_nothing(
     server, table_model, store, tmp_path, monkeypatch
 ):
@@ -93,6 +108,8 @@ def test_server_keeps_runs_and_models_and_its_death_loses_nothing(
     _, model = load("models:/cards@champion")
     assert model.digest == made.digest
     assert show_model("cards").aliases == {"champion": 1}
+    told = promoted_as_json(url)
+    assert (told["alias"], told["new_version"]) == ("challenger", 1)
 
     stop(process)
     start = time.monotonic()
@@ -117,6 +134,6 @@ def test_server_that_dies_in_the_middle_is_an_outage_of_ours(silent_port, monkey
     """The ping was answered, the next call was not."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("vae_anomaly.tracking.store._ping", lambda uri: None)
+    monkeypatch.setattr("vae_anomaly.tracking.store.probe", lambda uri, store: None)
     with pytest.raises(RegistryUnavailableError, match=silent_port):
         resolve("models:/cards@champion", silent_port)

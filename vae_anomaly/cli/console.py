@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -10,7 +11,10 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TextIO
 
 import click
 
@@ -23,19 +27,86 @@ LEAST_WIDTH = 12  # of a column that wraps
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
+@dataclass
+class Documents:
+    """Where the one document of ``--json`` goes, and whether it went there."""
+
+    stream: TextIO
+    printed: int = 0
+
+
+_documents: ContextVar[Documents | None] = ContextVar("documents", default=None)
+
+
+@contextmanager
+def results_only(wanted: bool) -> Iterator[None]:
+    """Keep stdout for the document of `emit` where wanted; all else that is printed goes to stderr.
+
+    Whoever prints, be it a library, its C code or a process that it starts: a program that reads
+    stdout gets one document of JSON and nothing beside it.
+    """
+    if not wanted:
+        yield
+        return
+    with ExitStack() as after:
+        out: TextIO = sys.stdout
+        if sys.stdout is sys.__stdout__ and sys.stdout is not None and out.fileno() == 1:
+            out = after.enter_context(_own_descriptor(out))
+        after.enter_context(redirect_stdout(sys.stderr))
+        after.callback(_documents.reset, _documents.set(Documents(out)))
+        yield
+
+
+@contextmanager
+def _own_descriptor(out: TextIO) -> Iterator[TextIO]:
+    """Give a stream to where stdout leads, and let file descriptor 1 lead to stderr meanwhile."""
+    out.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding=out.encoding, errors=out.errors) as stream:
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def emit(document: Mapping[str, object], *, as_json: bool) -> bool:
-    """Print one JSON document where asked for; tell whether that was done."""
+    """Print one JSON document where asked for; tell whether that was done.
+
+    What is no finite number is null: JSON has no word for it.
+    """
     if as_json:
-        click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
+        to = _documents.get()
+        text = json.dumps(_plain(document), indent=2, allow_nan=False)
+        click.echo(text, file=None if to is None else to.stream)
+        if to is not None:
+            to.printed += 1
     return as_json
 
 
+def emit_error(error: BaseException, message: str, exit_code: int) -> None:
+    """Print what went wrong as the document, where one is waited for and none was printed."""
+    to = _documents.get()
+    if to is not None and not to.printed:
+        facts = {"kind": type(error).__name__, "message": message, "exit_code": exit_code}
+        emit({"error": facts}, as_json=True)
+
+
 def _plain(value: object) -> object:
-    """Turn NumPy numbers, paths and model objects into JSON values."""
-    for convert in ("item", "model_dump", "to_dict", "isoformat"):
+    """Return a value as JSON has it, with all that it holds."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    for convert in ("tolist", "model_dump", "to_dict", "isoformat"):
         if hasattr(value, convert):
-            plain: object = getattr(value, convert)()
-            return plain
+            plain = getattr(value, convert)()
+            return None if plain == "NaT" else _plain(plain)
     return str(value)
 
 

@@ -93,7 +93,7 @@ def schema(
         if not emit({"schema": out, **schema.to_dict()}, as_json=as_json):
             print_table(rows, ["column", "kind", "why"], f"Wrote {out}")
             click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
-    else:
+    elif not emit(schema.to_dict(), as_json=as_json):
         click.echo(schema.to_json(), nl=False)
 
 

@@ -20,6 +20,7 @@ from vae_anomaly.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.evaluation import EvaluationReport, ScoredItems
     from vae_anomaly.metrics import Interval
     from vae_anomaly.tracking import LoggedEvaluation, ResolvedModel
@@ -74,7 +75,11 @@ def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by
     from vae_anomaly.evaluation import score_items
     from vae_anomaly.reports import write_evaluation
     from vae_anomaly.tracking import load
+    from vae_anomaly.tracking.client import check_writable
+    from vae_anomaly.tracking.events import EVALUATIONS
 
+    if log:
+        check_writable(uri, [EVALUATIONS])
     detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         items = score_items(
@@ -83,13 +88,15 @@ def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by
     report = measure(items, detector.threshold_)
     document = {"model": resolved.label, **report.to_dict()}
     files = write_evaluation(document, items.scores, items.labels, out) if out else []
-    logged = _log(resolved, report, document, items, uri) if log else None
+    logged, outage = _log(resolved, report, document, items, uri) if log else (None, None)
     if logged is not None:
         document["run"] = logged.run_id
     if not emit(document, as_json=as_json):
         _print(report, resolved.label, [str(file) for file in files])
         if logged is not None:
             click.echo(f"logged as run {logged.run_id} of {logged.experiment} in {logged.store}")
+    if outage is not None:
+        raise outage
 
 
 def _log(
@@ -98,13 +105,25 @@ def _log(
     document: Mapping[str, object],
     items: ScoredItems,
     uri: str | None,
-) -> LoggedEvaluation:
-    """Log metrics, their intervals, the report and its figures."""
+) -> tuple[LoggedEvaluation | None, VaeAnomalyError | None]:
+    """Log the report and its figures; an outage is returned, so that all is printed."""
     import tempfile
 
+    from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.reports import write_evaluation
     from vae_anomaly.tracking import log_evaluation
 
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        files = write_evaluation(document, items.scores, items.labels, scratch)
+        try:
+            metrics = _metrics(report)
+            return log_evaluation(model, metrics, source=items.source, files=files, uri=uri), None
+        except VaeAnomalyError as err:
+            return None, err
+
+
+def _metrics(report: EvaluationReport) -> dict[str, float]:
+    """Return the figures and the ends of their intervals."""
     metrics = {"n_normals": float(report.n_normals), "n_anomalies": float(report.n_anomalies)}
     for name, figure in report.figures.items():
         ends = {name: figure.estimate, f"{name}_low": figure.low, f"{name}_high": figure.high}
@@ -112,9 +131,7 @@ def _log(
     for row in report.kinds.to_dict("records"):
         if row["kind"]:
             metrics[f"recall_of.{_plain_key(str(row['kind']))}"] = row["share"]
-    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-        files = write_evaluation(document, items.scores, items.labels, scratch)
-        return log_evaluation(model, metrics, source=items.source, files=files, uri=uri)
+    return metrics
 
 
 def _plain_key(kind: str) -> str:

@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from vae_anomaly.errors import VaeAnomalyError
+from vae_anomaly.cli.console import emit_error, results_only
+from vae_anomaly.errors import StorageError, VaeAnomalyError
 from vae_anomaly.version import __version__
 
 COMMANDS = {
@@ -25,6 +26,9 @@ COMMANDS = {
     "models": ("models:models", "List, show, promote and verify registered models."),
 }
 """For each command its place in this folder and its one-line help, a newcomer's first."""
+
+HELP = {"-h", "--help"}
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -50,7 +54,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": sorted(HELP), "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="vae-anomaly")
 def cli() -> None:
@@ -68,15 +72,37 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of docs/operations.md."""
+    words = sys.argv[1:] if args is None else args
+    with results_only("--json" in words and not HELP.intersection(words)):
+        code = _run(words)
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Run a command, tell its error in one line, and return the exit code."""
     try:
-        result = cli.main(args=args, prog_name="vae-anomaly", standalone_mode=False)
+        result = cli.main(args=words, prog_name="vae-anomaly", standalone_mode=False)
+        return result if isinstance(result, int) else 0
     except VaeAnomalyError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return _told(error, str(error), error.exit_code)
     except click.ClickException as error:
+        emit_error(error, error.format_message(), error.exit_code)
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        emit_error(error, "Interrupted.", INTERRUPTED)
         click.echo("Interrupted.", err=True)
-        sys.exit(130)
-    sys.exit(result if isinstance(result, int) else 0)
+        return INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _told(error, f"{error.filename}: {error.strerror}.", StorageError.exit_code)
+    except Exception as error:
+        emit_error(error, f"{type(error).__name__}: {error}", 1)
+        raise
+
+
+def _told(error: Exception, message: str, exit_code: int) -> int:
+    emit_error(error, message, exit_code)
+    click.echo(f"Error: {message}", err=True)
+    return exit_code

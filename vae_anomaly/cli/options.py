@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
@@ -86,6 +87,20 @@ tracking_option: Decorator = click.option(
     "--tracking-uri", "uri", metavar="URI",
     help="MLflow store.  [default: MLFLOW_TRACKING_URI, else ./vae-anomaly-store]",
 )  # fmt: skip
+
+
+def at_store(uri: str | Path | None) -> list[str]:
+    """Return the words that name the same store in the next command, without its password."""
+    from vae_anomaly.tracking.store import displayed
+
+    return ["--tracking-uri", displayed(str(uri))] if uri else []
+
+
+def look_at(store: str) -> str:
+    """Say how to look at a store: a server has pages of its own."""
+    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {store}"
+
+
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )

@@ -14,6 +14,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    at_store,
     bundle,
     device_option,
     json_option,
@@ -214,7 +215,6 @@ def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: R
     numbered = flag.id.rpartition("#")
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
-    at = ["--tracking-uri", uri] if uri else []
     histories = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
-    command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at]
+    command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at_store(uri)]
     click.echo(f"See why:\n  {' '.join(map(quote, command))}")

@@ -13,15 +13,17 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     Body,
     TableOptions,
+    at_store,
     bundle,
     json_option,
+    look_at,
     seed_option,
     table_options,
     tracking_option,
 )
 
 if TYPE_CHECKING:
-    from vae_anomaly.errors import RegistryUnavailableError
+    from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.tracking import LoggedSweep
     from vae_anomaly.vae.sweep import SweepCell, SweepReport, SweepSettings
 
@@ -89,6 +91,20 @@ class Run:
     uri: str | None
     as_json: bool
 
+    def check_store(self) -> None:
+        """Refuse a store that will not take the runs; one that is away gets them later."""
+        from vae_anomaly.errors import RegistryDeniedError, RegistryUnavailableError
+        from vae_anomaly.tracking.client import check_writable
+
+        if self.no_track:
+            return
+        try:
+            check_writable(self.uri, [self.name])
+        except RegistryDeniedError:
+            raise
+        except RegistryUnavailableError as err:
+            click.echo(f"{err} The sweep goes on, and is kept for later.", err=True)
+
     def settings(self, batch_size: int) -> SweepSettings:
         """Return what `sweep` takes."""
         from vae_anomaly.vae.sweep import SweepSettings
@@ -144,6 +160,7 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
     from vae_anomaly.cli.train import table as train_table
     from vae_anomaly.jobs import sweep_table_job
 
+    run.check_store()
     with show_progress() as progress:
         report = sweep_table_job(
             paths, reading.columns, betas=run.betas, latent_dims=run.latent_dims,
@@ -172,6 +189,7 @@ def images(source: str, groups: str | None, size: int, run: Run) -> None:
     from vae_anomaly.cli.train import images as train_images
     from vae_anomaly.jobs import sweep_images_job
 
+    run.check_store()
     with show_progress() as progress:
         report = sweep_images_job(
             source, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(64),
@@ -196,24 +214,22 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
                 f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, "
                 f"experiment {logged.experiment}, in {logged.store}"
             )
-            click.echo(f"  look at it:   mlflow ui --backend-store-uri {logged.store}")
+            click.echo(f"  look at it:   {look_at(logged.store)}")
         _print_next(report, run.uri, again, train)
     if outage is not None:
         raise outage
 
 
-def _log(
-    report: SweepReport, run: Run
-) -> tuple[LoggedSweep | None, RegistryUnavailableError | None]:
+def _log(report: SweepReport, run: Run) -> tuple[LoggedSweep | None, VaeAnomalyError | None]:
     """Log to MLflow; an outage is returned, so that the table is printed all the same."""
-    from vae_anomaly.errors import RegistryUnavailableError
+    from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.tracking import log_sweep
 
     if run.no_track:
         return None, None
     try:
         return log_sweep(report, name=run.name, uri=run.uri), None
-    except RegistryUnavailableError as err:
+    except VaeAnomalyError as err:
         return None, err
 
 
@@ -303,9 +319,10 @@ def _print_next(
     chosen = {"--beta": f"{best.beta:g}", "--latent-dim": str(best.latent_dim)}
     picked = [word for pair in chosen.items() if pair[0] in known for word in pair]
     unknown = [option for option in chosen if option not in known]
-    at = ["--tracking-uri", uri] if uri else []
     click.echo(f"\nThe lowest -ELBO has {best.name}. Train the detector:")
-    click.echo(f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *at])}")
+    click.echo(
+        f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *at_store(uri)])}"
+    )
     if unknown:
         click.echo(f"  ({' '.join(again[:2])} decides {' and '.join(unknown)} by itself)")
     if report.settings.sigma is not None:

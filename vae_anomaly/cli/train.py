@@ -11,10 +11,12 @@ import click
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     TableOptions,
+    at_store,
     destination_options,
     detector_options,
     entity_options,
     json_option,
+    look_at,
     table_options,
 )
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
@@ -194,11 +196,11 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
 
 
 def _print_place(report: TrainingReport, destination: Destination) -> None:
-    at = f" --tracking-uri {destination.uri}" if destination.uri else ""
+    at = "".join(f" {word}" for word in at_store(destination.uri))
     if report.registered is not None:
         model = report.registered
         click.echo(f"\nRegistered {model.name} version {model.version} in {model.store}")
-        click.echo(f"  look at it:   mlflow ui --backend-store-uri {model.store}")
+        click.echo(f"  look at it:   {look_at(model.store)}")
     if report.folder is not None:
         click.echo(f"{'' if report.registered else chr(10)}Saved in {report.folder}")
     kind, what = ("images", "NEW_IMAGES/") if report.kind == "image" else ("table", "NEW_ROWS")

@@ -13,9 +13,10 @@ from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.persistence import holds_something_else
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.tracking import RegisteredModel, log_training, tracking_uri
+from vae_anomaly.tracking import RegisteredModel, log_training
+from vae_anomaly.tracking.client import check_alias, check_writable
+from vae_anomaly.tracking.events import PROMOTIONS
 from vae_anomaly.tracking.runs import check_name
-from vae_anomaly.tracking.store import session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +55,8 @@ class Destination:
         Raises
         ------
         ConfigError
-            If there is neither a name nor a folder, the name cannot be one, or the folder holds
-            something else than a model.
+            If there is neither a name nor a folder, name or alias cannot be one, or the folder
+            holds something else than a model.
         """
         if self.name is None and self.folder is None:
             raise ConfigError(
@@ -64,6 +65,8 @@ class Destination:
             )
         if self.name is not None:
             check_name(self.name)
+            if self.alias is not None:
+                check_alias(self.alias)
         if self.folder is not None and holds_something_else(Path(self.folder)):
             raise ConfigError(
                 f"{self.folder} holds something else than a model, and is not written over. "
@@ -71,10 +74,10 @@ class Destination:
             )
 
     def check_store(self) -> None:
-        """Refuse, before a long training, a server that does not answer."""
-        if self.name is not None and tracking_uri(self.uri).startswith("http"):
-            with session(self.uri):
-                pass
+        """Refuse, before a long training, a store that does not answer or will not take it."""
+        if self.name is not None:
+            moves = [] if self.alias is None else [PROMOTIONS]
+            check_writable(self.uri, [self.experiment, *moves], self.name)
 
 
 @dataclass(frozen=True)

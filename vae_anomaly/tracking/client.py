@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-from vae_anomaly.tracking.store import artifact_root, displayed
+from vae_anomaly.tracking.store import (
+    artifact_root,
+    displayed,
+    is_server,
+    session,
+    tracking_uri,
+)
+from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,6 +59,54 @@ def experiment_id(client: MlflowClient, store: str, name: str) -> str:
             "Restore it there or choose another --experiment."
         )
     return str(experiment.experiment_id)
+
+
+def check_writable(
+    uri: str | Path | None, experiments: Iterable[str], name: str | None = None
+) -> None:
+    """Refuse, before long work, a store that will not take its result.
+
+    Of a server, experiments and registered name are made where they are new, and get a tag: who
+    may not do that may not log runs or versions there either.
+
+    Raises
+    ------
+    RegistryUnavailableError
+        If the store does not answer.
+    RegistryDeniedError
+        If it does not let us in, or not write there.
+    """
+    store = tracking_uri(uri)
+    with session(store) as client:
+        if not is_server(store):
+            return
+        for experiment in experiments:
+            made = experiment_id(client, store, experiment)
+            client.set_experiment_tag(made, f"{TAG}package_version", __version__)
+        if name is not None:
+            ensure_name(client, name)
+            client.set_registered_model_tag(name, f"{TAG}package_version", __version__)
+
+
+def ensure_name(client: MlflowClient, name: str) -> None:
+    """Make a registered name if it is new."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def check_alias(alias: str) -> None:
+    """Refuse an alias that MLflow would, or that it keeps for itself."""
+    reserved = alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias)
+    if reserved or not re.fullmatch(r"[\w-]{1,255}", alias, re.ASCII):
+        raise ConfigError(
+            "An alias has letters, digits, '_' and '-', and is not 'latest' or 'v' with a number; "
+            f"got {alias!r}. Choose another --alias, such as champion."
+        )
 
 
 @contextmanager

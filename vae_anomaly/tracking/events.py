@@ -22,6 +22,7 @@ from vae_anomaly.errors import ConfigError
 from vae_anomaly.tracking.client import (
     TAG,
     as_time,
+    check_alias,
     finished_runs,
     log_metrics,
     model_aliases,
@@ -172,9 +173,12 @@ def promote(
 
     Raises
     ------
+    ConfigError
+        If the alias cannot be one.
     ModelRefusedError
         If there is no such version, or its files are not those that were registered.
     """
+    check_alias(alias)
     store = tracking_uri(uri)
     resolve(f"models:/{name}/{version}", store)
     with session(store) as client:

@@ -29,7 +29,7 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.state import from_json
-from vae_anomaly.tracking.client import TAG, experiment_id, log_numbers
+from vae_anomaly.tracking.client import TAG, check_alias, ensure_name, experiment_id, log_numbers
 from vae_anomaly.tracking.events import move_alias
 from vae_anomaly.tracking.package import (
     INNER,
@@ -146,7 +146,7 @@ def log_training(
     from vae_anomaly.vae.training import History
 
     store = tracking_uri(uri)
-    check_name(name)
+    _check_names(name, alias)
     record = new_record(store, name)
     state = _write_model(detector, record, input_example)
     run = _describe(state, name, experiment, alias, evidence, tags)
@@ -209,7 +209,7 @@ def register_directory(
     state = read_model(folder)
     if name is None:
         raise ConfigError(f"{folder} has no registered name of its own. Give one with --name.")
-    check_name(name)
+    _check_names(name, alias)
     record = new_record(store, name)
     with quiet():
         write_package(folder, state, record / "package")
@@ -229,6 +229,12 @@ def check_name(name: str) -> None:
             f"A model's name has letters, digits, '.', '_', '-' and spaces, and begins with a "
             f"letter or digit; got {name!r}. Choose another --name."
         )
+
+
+def _check_names(name: str, alias: str | None) -> None:
+    check_name(name)
+    if alias is not None:
+        check_alias(alias)
 
 
 def _write_model(detector: Detector, record: Path, example: pd.DataFrame | None) -> DetectorState:
@@ -336,7 +342,7 @@ def _register(
     client.log_model_artifacts(logged.model_id, str(package))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    _ensure_name(client, run.name)
+    ensure_name(client, run.name)
     digest = model_digest(package / INNER)
     version = client.create_model_version(
         run.name,
@@ -363,16 +369,6 @@ def _stamp(package: Path, model_id: str, run_id: str) -> None:
     model.model_id, model.run_id = model_id, run_id
     model.flavors["python_function"].pop("code", None)
     model.save(path)
-
-
-def _ensure_name(client: MlflowClient, name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as err:
-        if err.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _read_run(record: Path) -> _Run:

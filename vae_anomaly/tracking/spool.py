@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from vae_anomaly.errors import RegistryUnavailableError, StorageError
+from vae_anomaly.errors import RegistryUnavailableError, StorageError, VaeAnomalyError
 from vae_anomaly.files import write_json
+from vae_anomaly.tracking.answers import is_outage
 from vae_anomaly.tracking.client import close_runs
-from vae_anomaly.tracking.store import DEFAULT_STORE, is_outage, session, store_folder
+from vae_anomaly.tracking.store import DEFAULT_STORE, displayed, session, store_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,17 +74,18 @@ def send(
     ``upload`` logs the record and returns where it went. Runs that it has opened when it raises end
     as failed, at once or, after an outage, when the record is sent again. ``what`` the record holds
     ("the sweep is") and which function of `vae_anomaly.tracking` sends it ``again`` are for the
-    message of the RegistryUnavailableError.
+    message of the error.
     """
     try:
         with session(store) as client:
             close_runs(client, _interrupted(record))
             sent = _closing(Upload(client, record), upload)
-    except RegistryUnavailableError as err:
-        raise RegistryUnavailableError(
+    except VaeAnomalyError as err:
+        raise type(err)(
             f"{err} Nothing is lost: {what} in {record}. Log it later: python -c "
-            f'"from vae_anomaly.tracking import {again} as r; r({str(record)!r})"'
-        ) from err
+            f'"from vae_anomaly.tracking import {again} as r; '
+            f'r({str(record)!r}, uri={displayed(store)!r})"'
+        ) from err.__cause__
     except BaseException:
         logger.exception("%s kept in %s", what, record)
         raise

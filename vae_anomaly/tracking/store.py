@@ -2,7 +2,7 @@
 
 Every call into MLflow of this package happens inside `session`, which sets the tracking URI
 explicitly (and puts the caller's back), bounds how long a dead server is waited for, switches off
-pickle, telemetry and MLflow's own chatter, and turns an outage into one error of ours.
+pickle, telemetry and MLflow's own chatter, and turns what it raises into one error of ours.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-import ssl
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit, urlunsplit
-from urllib.request import Request, urlopen
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError, VaeAnomalyError
+from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 DEFAULT_STORE = "vae-anomaly-store"
 """Folder in the working directory that holds ``mlflow.db`` and ``artifacts/`` by default."""
 
-PING_TIMEOUT_S = 5.0
 INIT_TIMEOUT_S = 120.0
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds; MLflow's default of 120 with
@@ -39,13 +36,14 @@ ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where results go, and with its credentials
     "MLFLOW_UV_AUTO_DETECT": "false",  # would copy the working directory's lock file into models
 }
 """Set before MLflow is imported, unless the user has set them."""
 NO_PICKLE = ("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 """Always set, here and in what we start."""
 
-_OUTAGE = re.compile(r"failed with exception|Max retries exceeded|timed out|error code 50[234]")
+_LIKE_A_SERVER = re.compile(r"https?[:/]|[\w.-]+:\d+/?$", re.IGNORECASE)
 _lock = threading.RLock()
 _ready: set[str] = set()
 logger = logging.getLogger(__name__)
@@ -69,7 +67,8 @@ def tracking_uri(uri: str | Path | None = None) -> str:
     Raises
     ------
     ConfigError
-        If it is a ``file:`` URI: MLflow keeps no runs in plain files any more.
+        If it is a ``file:`` URI (MLflow keeps no runs in plain files any more), or looks like the
+        address of a server and is none, such as ``localhost:5000``.
 
     Examples
     --------
@@ -78,7 +77,7 @@ def tracking_uri(uri: str | Path | None = None) -> str:
     >>> tracking_uri("/data/store")
     'sqlite:////data/store/mlflow.db'
     """
-    chosen = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE)
+    chosen = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE).strip()
     if chosen.startswith("file:"):
         raise ConfigError(
             f"MLflow no longer keeps runs in plain files; got {chosen}. "
@@ -86,9 +85,26 @@ def tracking_uri(uri: str | Path | None = None) -> str:
         )
     if chosen.startswith("sqlite:///"):
         return _sqlite_uri(Path(chosen.removeprefix("sqlite:///")))
+    if _LIKE_A_SERVER.match(chosen) and not Path(chosen).exists():
+        return _server_uri(chosen)
     if "://" in chosen or chosen in {"databricks", "databricks-uc", "uc"}:
         return chosen.rstrip("/")
     return _sqlite_uri(Path(chosen) / "mlflow.db")
+
+
+def _server_uri(chosen: str) -> str:
+    """Return the URL of a server, or refuse what only looks like one."""
+    try:
+        parts = urlsplit(chosen)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        fine = False
+    if not fine:
+        raise ConfigError(
+            f"{masked(chosen)!r} is no URL of a server. Write http://HOST:PORT or "
+            "https://HOST:PORT; for a folder of that name, write ./ before it."
+        )
+    return chosen.rstrip("/")
 
 
 def store_folder(uri: str) -> Path | None:
@@ -107,6 +123,11 @@ def artifact_root(uri: str, experiment: str) -> str | None:
     return (folder / "artifacts" / safe).as_uri()
 
 
+def is_server(uri: str) -> bool:
+    """Tell whether a store is a server, which may let us in or not."""
+    return uri.startswith(("http://", "https://"))
+
+
 def displayed(uri: str) -> str:
     """Return the URI without the password that it may hold, for messages and logs."""
     parts = urlsplit(uri)
@@ -120,11 +141,13 @@ def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
     """Open the store of `tracking_uri` and yield an ``MlflowClient`` for it.
 
     MLflow's global tracking URI is the same until the block ends. A server or database that does
-    not answer, at the start or inside the block, is a RegistryUnavailableError.
+    not answer, at the start or inside the block, is a RegistryUnavailableError, one that does not
+    let us in a RegistryDeniedError, and what else MLflow raises a ModelRefusedError.
     """
-    resolved = tracking_uri(uri)
-    with _lock, quiet(), _translated(resolved):
-        _ping(resolved)
+    given = tracking_uri(uri)
+    with _lock, quiet(), _credentials_apart(given) as resolved, _translated(given):
+        if is_server(resolved):
+            probe(resolved, displayed(given))
         init_store(resolved)
         with _global_uri(resolved):
             import mlflow
@@ -232,55 +255,38 @@ def _global_uri(uri: str) -> Iterator[None]:
             os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
-def _ping(uri: str) -> None:
-    """Ask a server for anything: MLflow's own first call waits far longer for a silent one."""
-    if not uri.startswith(("http://", "https://")):
+@contextmanager
+def _credentials_apart(uri: str) -> Iterator[str]:
+    """Give MLflow the credentials of a server's URI by its variables, and the URI without them.
+
+    So nothing that MLflow prints, raises or stores can show them.
+    """
+    parts = urlsplit(uri)
+    if not (is_server(uri) and parts.username and parts.password):
+        yield uri
         return
-    request = Request(f"{displayed(uri)}/health", method="GET")  # noqa: S310  # http or https, see above
+    apart = dict(zip(CREDENTIALS, (unquote(parts.username), unquote(parts.password)), strict=False))
+    before = {name: os.environ.get(name) for name in apart}
+    os.environ.update(apart)
     try:
-        with urlopen(request, timeout=PING_TIMEOUT_S):  # noqa: S310  # as the line above
-            return
-    except HTTPError:
-        return  # it answered; whether it lets us in is for MLflow to find out
-    except URLError as err:
-        if isinstance(err.reason, ssl.SSLError):
-            return  # MLflow may have been told to trust it
-        raise _unavailable(uri, err.reason) from None
-    except OSError as err:
-        raise _unavailable(uri, err) from None
+        yield displayed(uri)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
 def _translated(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises when its server or database is away into one error of ours."""
+    """Turn what MLflow raises into one error of ours, which says what to do."""
     try:
         yield
     except VaeAnomalyError:
         raise
     except Exception as err:
-        if is_outage(err):
-            raise _unavailable(uri, err) from err
-        raise
-
-
-def is_outage(err: Exception) -> bool:
-    """Tell whether an exception means that the server or database is away."""
-    root = type(err).__module__.partition(".")[0]
-    if root == "sqlalchemy":
-        return True
-    if root in {"requests", "urllib3"}:
-        return isinstance(err, OSError)
-    return root == "mlflow" and bool(_OUTAGE.search(str(err)) or _caused_by_database(err))
-
-
-def _caused_by_database(err: BaseException) -> bool:
-    cause = err.__cause__ or err.__context__
-    return cause is not None and type(cause).__name__ in {"OperationalError", "DatabaseError"}
-
-
-def _unavailable(uri: str, reason: object) -> RegistryUnavailableError:
-    text = " ".join(str(reason).split())[:200]
-    return RegistryUnavailableError(
-        f"The MLflow store {displayed(uri)} does not answer ({text}). "
-        "Start it, or name another with --tracking-uri or MLFLOW_TRACKING_URI."
-    )
+        ours = translated(err, displayed(uri))
+        if ours is None:
+            raise
+        raise ours from (err if masked(str(err)) == str(err) else None)

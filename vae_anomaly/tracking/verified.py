@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING
 from vae_anomaly.errors import (
     ConfigError,
     ModelRefusedError,
+    RegistryDeniedError,
     RegistryUnavailableError,
     StorageError,
 )
 from vae_anomaly.files import write_json
 from vae_anomaly.persistence import model_digest, read_model
+from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
-from vae_anomaly.tracking.store import displayed, is_outage, session, tracking_uri
+from vae_anomaly.tracking.store import displayed, session, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -108,10 +110,10 @@ def resolve(
         with session(store) as client:
             version = _find_version(client, match, store)
             model = _fetch(text, version, store)
-    except RegistryUnavailableError:
-        if not use_cached:
+    except RegistryUnavailableError as err:
+        if not use_cached or isinstance(err, RegistryDeniedError):
             raise
-        return _recall(text, store)
+        return _recall(text, store, str(err))
     _remember(text, store, model, json.loads(version.tags[f"{TAG}files"]))
     return model
 
@@ -249,7 +251,7 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
             if not target.exists():
                 staging.rename(target)
     except MlflowException as err:
-        if is_outage(err):
+        if is_outage(err) or is_denial(err):
             raise
         raise ModelRefusedError(
             f"The files of {what} cannot be fetched: {err}. "
@@ -260,7 +262,8 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
             f"The files of {what} are gone: {err}. Restore them, or register the model again."
         ) from err
     except OSError as err:
-        if isinstance(err, RegistryUnavailableError | ConnectionError | TimeoutError):
+        away = isinstance(err, RegistryUnavailableError | ConnectionError | TimeoutError)
+        if away or is_outage(err) or is_denial(err):
             raise
         raise StorageError(
             f"The model cannot be kept in {target.parent}: {err}. "
@@ -287,12 +290,11 @@ def _remember(ref: str, store: str, model: ResolvedModel, files: dict[str, str])
     write_json({**note, "files": files}, _memory(ref, store), remedy)
 
 
-def _recall(ref: str, store: str) -> ResolvedModel:
+def _recall(ref: str, store: str, why: str) -> ResolvedModel:
     path = _memory(ref, store)
     if not path.is_file():
         raise RegistryUnavailableError(
-            f"The MLflow store {displayed(store)} does not answer, and {ref} was never fetched on "
-            "this machine. Wait for the store, or give a model folder."
+            f"{why} No copy stands in for it: {ref} was never fetched on this machine."
         )
     note = json.loads(path.read_text())
     what = f"the cached copy of {ref}"
