@@ -66,10 +66,10 @@ UNREADABLE = {
     "lines.csv": (b"\n\n", "nothing but empty lines"),
     "text.csv": (b"a,b\n1,2\n3,\xff\n", "line 3: the text is not UTF-8"),
     "header.csv": (b"a\xff,b\n1,2\n", "line 1: the text is not UTF-8"),
-    "ragged.csv": (b"a,b\n1,2\n1,2,3\n", "Row #3: Expected 2 columns, got 3"),
+    "ragged.csv": (b"a,b\n1,2\n1,2,3\n", "line 3: 3 cells, where the header has 2"),
     "twice.csv": (b"a,a\n1,2\n", "more than one column 'a'"),
     "noise.parquet": (b"PAR1" + bytes(100), "cannot be read"),
-    "sheet.xlsx": (b"PK", "does not end in"),
+    "sheet.xlsx": (b"PK", "does not end like a table"),
 }
 
 

@@ -13,7 +13,7 @@ from vae_anomaly.data.doctor.images import check_images
 from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES
-from vae_anomaly.data.tables.files import TABLE_SUFFIXES
+from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress
@@ -74,9 +74,9 @@ def _kind_of(path: Path) -> Literal["images", "table"]:
 
 
 def _kind_of_folder(folder: Path) -> Literal["images", "table"]:
-    suffixes = [file.suffix.lower() for file in folder.rglob("*") if file.is_file()]
-    images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
-    tables = sum(suffix in TABLE_SUFFIXES[:-1] for suffix in suffixes)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    images = sum(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
+    tables = sum(map(is_table, files))
     if images == tables == 0:
         raise DataError(
             f"{folder} holds neither images nor tables. "

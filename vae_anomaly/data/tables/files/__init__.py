@@ -1,0 +1,34 @@
+"""Table files: which ones a path stands for, how a CSV is written, its text and its types."""
+
+from vae_anomaly.data.tables.files.faults import unreadable
+from vae_anomaly.data.tables.files.listing import (
+    TableFile,
+    existing,
+    is_path_like,
+    list_files,
+    list_partitions,
+)
+from vae_anomaly.data.tables.files.suffixes import (
+    TABLE_SUFFIXES,
+    is_parquet,
+    is_table,
+    without_suffixes,
+)
+from vae_anomaly.data.tables.files.text import csv_names, text_batches
+from vae_anomaly.data.tables.files.typed import typed_table
+
+__all__ = [
+    "TABLE_SUFFIXES",
+    "TableFile",
+    "csv_names",
+    "existing",
+    "is_parquet",
+    "is_path_like",
+    "is_table",
+    "list_files",
+    "list_partitions",
+    "text_batches",
+    "typed_table",
+    "unreadable",
+    "without_suffixes",
+]

@@ -1,0 +1,189 @@
+"""Read a CSV as Arrow tables of text, block by block, so that its size does not matter.
+
+No row is lost in silence: a line with too few or too many cells, a quote that swallows lines, and
+bytes that are no text are refused with the number of their line.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from vae_anomaly.data.tables.files.dialect import (
+    UNCLOSED,
+    ZERO_BYTES,
+    Dialect,
+    dialect_of,
+    rows_of,
+    utf8_chunks,
+)
+from vae_anomaly.data.tables.files.faults import at_line, not_utf8, unreadable
+from vae_anomaly.data.tables.files.packed import open_text
+from vae_anomaly.data.tables.files.records import Block, UnclosedCellError, n_lines, whole_records
+from vae_anomaly.data.tables.files.swallowed import swallowing_row
+from vae_anomaly.errors import DataError
+
+logger = logging.getLogger(__name__)
+_BLOCK_BYTES: Final = 1 << 22
+_BLANK: Final = "\0blank "  # names columns without a name; no header can hold it
+_SHOWN: Final = 60
+
+
+def text_batches(
+    path: Path, batch_rows: int, *, block_bytes: int = _BLOCK_BYTES
+) -> Iterator[pa.Table]:
+    """Read a CSV as Arrow tables of text, of at most ``batch_rows`` rows.
+
+    Raises `DataError` if it cannot be read; names the file and, where there is one, the line.
+    """
+    dialect = dialect_of(path)
+    for block in _blocks(path, dialect, block_bytes):
+        table = _parsed(path, dialect, block)
+        _refuse_swallowed(path, dialect, block, table)
+        table = _named_columns(path, dialect, block, table)
+        for start in range(0, len(table), batch_rows):
+            yield table.slice(start, batch_rows)
+
+
+def csv_names(path: Path) -> list[str]:
+    """Read the names of the columns in the header; what has no name is not among them."""
+    return [name for name in dialect_of(path).names if name.strip()]
+
+
+def _blocks(path: Path, dialect: Dialect, block_bytes: int) -> Iterator[Block]:
+    line = dialect.line
+    with open_text(path) as file:
+        chunks = utf8_chunks(file, dialect, block_bytes)
+        try:
+            for block in whole_records(chunks, dialect.delimiter.encode(), line):
+                if b"\0" in block.data:
+                    place = block.data.index(0)
+                    raise at_line(path, block.line + n_lines(block.data[:place]), ZERO_BYTES)
+                yield block
+                line = block.line
+        except UnclosedCellError as err:
+            raise at_line(path, err.line, UNCLOSED) from None
+        except UnicodeError as err:
+            told = f"the text after it is not {dialect.encoding}: {err}. Save the file as UTF-8."
+            raise at_line(path, line, told) from None
+
+
+def _parsed(path: Path, dialect: Dialect, block: Block) -> pa.Table:
+    """Parse one block. The memory is Arrow's own: its threads may outlive the interpreter's."""
+    names = _unique_names(dialect)
+    held = pa.allocate_buffer(len(block.data))
+    np.frombuffer(held, dtype=np.uint8)[:] = np.frombuffer(block.data, dtype=np.uint8)
+    try:
+        return pa_csv.read_csv(
+            pa.BufferReader(held),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=len(block.data) + 1
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=dialect.delimiter, newlines_in_values=True, ignore_empty_lines=True
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as err:
+        raise _fault(path, dialect, block, err) from None
+
+
+def _unique_names(dialect: Dialect) -> list[str]:
+    return [
+        name if name.strip() else f"{_BLANK}{place + 1}" for place, name in enumerate(dialect.names)
+    ]
+
+
+def _fault(path: Path, dialect: Dialect, block: Block, err: Exception) -> DataError:
+    """Say which line of a block cannot be read, and why."""
+    try:
+        block.data.decode()
+    except UnicodeDecodeError as bad:
+        return not_utf8(path, block.line + n_lines(block.data[: bad.start]))
+    width = len(dialect.names)
+    for line, cells in _numbered(block, dialect.delimiter):
+        if len(cells) != width:
+            return at_line(path, line, _other_width(cells, width, dialect.delimiter))
+    return unreadable(path, err)
+
+
+def _other_width(cells: list[str], width: int, delimiter: str) -> str:
+    several = f"{len(cells)} cell{'s' * (len(cells) != 1)}, where the header has {width}"
+    if len(cells) == width + 1 and not cells[-1].strip():
+        return f"{several}: the lines end with {delimiter!r}. End the header with it as well."
+    shown = f"{several}: {delimiter.join(cells)[:_SHOWN]!r}."
+    quoted = f"a cell that holds {delimiter!r} must stand in quotes."
+    if width == 1:
+        return f"{shown} Remove what stands above the header; {quoted}"
+    if len(cells) == width + 1:
+        return f"{shown} If every line has one more, give the header a name for it; {quoted}"
+    return f"{shown} Correct the line; {quoted}"
+
+
+def _numbered(block: Block, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records of a block one by one with the line that each begins at."""
+    reader = rows_of(block.data.decode(), delimiter)
+    start = block.line
+    for cells in reader:
+        if cells:
+            yield start, cells
+        start = block.line + reader.line_num
+
+
+def _line_of(block: Block, delimiter: str, row: int) -> int:
+    return next(islice(_numbered(block, delimiter), row, None))[0]
+
+
+def _refuse_swallowed(path: Path, dialect: Dialect, block: Block, table: pa.Table) -> None:
+    """Refuse stray quotes that make one cell of several rows."""
+    found = swallowing_row(table, dialect.delimiter)
+    if found is not None:
+        row, name, n_swallowed = found
+        raise at_line(
+            path,
+            _line_of(block, dialect.delimiter, row),
+            f"a quote opens a cell of {name!r} that goes on over {n_swallowed} more lines, each of "
+            "which looks like a row. Remove the stray quote, or double every quote inside a quoted "
+            'cell ("").',
+        )
+
+
+def _named_columns(path: Path, dialect: Dialect, block: Block, table: pa.Table) -> pa.Table:
+    """Leave out columns without a name that hold nothing, or the index that pandas wrote."""
+    for place, name in enumerate(dialect.names):
+        if name.strip():
+            continue
+        column = pc.utf8_trim_whitespace(table.column(f"{_BLANK}{place + 1}"))
+        is_index = place == 0 and pc.all(pc.match_substring_regex(column, r"^\d+$")).as_py()
+        if is_index and len(column):
+            _say_once(path)
+        elif pc.any(pc.not_equal(column, "")).as_py():
+            row = pc.index(pc.not_equal(column, ""), True).as_py()
+            raise at_line(
+                path,
+                _line_of(block, dialect.delimiter, row),
+                f"column {place + 1} has no name in the header, and holds {column[row].as_py()!r} "
+                "here. Name it in the header, or drop it.",
+            )
+        table = table.drop_columns([f"{_BLANK}{place + 1}"])
+    return table
+
+
+@lru_cache(maxsize=256)
+def _say_once(path: Path) -> None:
+    logger.warning(
+        "%s: the first column has no name and numbers the rows, as the index that pandas writes; "
+        "it is left out (to_csv(index=False) does not write it)",
+        path,
+    )
