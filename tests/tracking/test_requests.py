@@ -64,10 +64,22 @@ def test_numbered_columns_of_a_model_that_has_them_stay():
     assert list(request_table(frame, ["1", "0"]).columns) == ["0", "1"]
 
 
+def test_columns_that_json_does_not_name_stay_without_names():
+    frame = pd.DataFrame(columns=None, data=[[31, "a"]])  # of a dataframe_split without columns
+    assert list(request_table(frame, NAMES).columns) == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     "no_table",
-    ["text", 3, None, np.zeros((2, 2, 2)), {"age": [1, 2], "shop": ["a"]}],
-    ids=["text", "number", "none", "three dimensions", "columns of unlike length"],
+    [
+        "text",
+        3,
+        None,
+        np.zeros((2, 2, 2)),
+        {"age": [1, 2], "shop": ["a"]},
+        pd.Series([31, "a"], ["age", "shop"]),
+    ],
+    ids=["text", "number", "none", "three dimensions", "columns of unlike length", "a row alone"],
 )
 def test_what_is_no_table_is_refused_for_our_callers_and_for_mlflows(no_table):
     from mlflow.exceptions import MlflowException

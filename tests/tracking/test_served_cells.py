@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from tracking.real_models import mixed_rows
 
+from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.tracking.requests import TextOrNumber
 from vae_anomaly.tracking.served_cells import served_rows
@@ -87,6 +88,20 @@ def test_cell_reads_the_same_alone_and_beside_others(name, cell):
     assert faults == [None] * 3
     assert SCHEMA.bad_rows(together).isna().all()
     assert plain(SCHEMA.cast(together).iloc[[1]]) == plain(SCHEMA.cast(alone))
+
+
+UNITS = ["epoch_s", "epoch_ms", "epoch_us", "epoch_ns"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("sent", UNITS)
+def test_number_since_1970_in_another_unit_is_refused_and_never_1970(unit, sent):
+    factor = 1000 ** UNITS.index(sent)
+    rows = pd.DataFrame({"seen": [1_770_000_000 * factor, 0]})
+    schema = Schema(columns=(Column(name="seen", kind="timestamp", time_format=unit),))
+    served, faults = served_rows(rows, schema, {})
+    bad = schema.bad_rows(served).notna() | pd.Series(faults).notna()
+    assert bad.tolist() == [unit != sent, False]
 
 
 def test_typed_columns_stay_as_they_are():

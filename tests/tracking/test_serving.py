@@ -292,6 +292,21 @@ def test_image_comes_as_base64_and_a_bad_one_refuses_itself_alone(image_model, t
     assert codes == ["scored", "scored", "not_base64", "not_a_file", "not_an_image"]
 
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "2026-11"
+
+
+def test_conditional_model_of_images_is_told_what_each_shows():
+    predictor = load_predictor(GOLDEN / "pixels_conditional" / "model")
+    files = sorted((GOLDEN / "inputs" / "products").rglob("*.png"))
+    request = pd.DataFrame({"image": [file.read_bytes() for file in files]})
+    told = request.assign(condition=[file.parent.name for file in files])
+    answers = predictor.predict(told)
+    expected = predictor.detector.anomaly_score(GOLDEN / "inputs" / "products")
+    np.testing.assert_allclose(answers["score"], expected, rtol=1e-5)
+    with pytest.raises(RequestError, match="no column 'condition': what the image shows"):
+        predictor.predict(request)
+
+
 def test_package_of_an_earlier_version_says_that_mlflow_checks_its_types(
     mixed_model, tmp_path, caplog
 ):

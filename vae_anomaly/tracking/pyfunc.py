@@ -127,7 +127,7 @@ def load_predictor(data_path: str | Path) -> TablePredictor | ImagePredictor:
     """Load a verified model directory as the object that MLflow calls."""
     from vae_anomaly.detectors import load_detector
 
-    _warn_of_types(Path(data_path).parents[1])
+    _warn_of_types(Path(data_path).absolute().parent.parent)
     detector = load_detector(data_path)
     return ImagePredictor(detector) if detector.kind == "image" else TablePredictor(detector)
 

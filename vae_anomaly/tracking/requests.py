@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
 from vae_anomaly.data.tables.cells import is_number_text
@@ -57,14 +58,18 @@ def request_table(model_input: object, names: Sequence[str]) -> pd.DataFrame:
     """
     try:
         frame = _frame(model_input)
-    except DataError as err:
+    except (DataError, pa.ArrowException) as err:
         raise RequestError(f"The request is no table: {err}") from None
     if frame.empty and not len(frame.columns):
         return pd.DataFrame(columns=list(names), dtype=object)
-    positions = [str(place) for place in range(len(names))]
-    if list(frame.columns) == positions and not set(names) <= set(positions):
-        return frame.set_axis(list(names), axis="columns")
-    return frame
+    return frame.set_axis(list(names), axis="columns") if _is_sparks(model_input, names) else frame
+
+
+def _is_sparks(model_input: object, names: Sequence[str]) -> bool:
+    """Tell whether columns came one by one, numbered in text; JSON without names has numbers."""
+    numbers = [str(place) for place in range(len(names))]
+    numbered = isinstance(model_input, pd.DataFrame) and list(model_input.columns) == numbers
+    return numbered and not set(names) <= set(numbers)
 
 
 def _frame(model_input: object) -> pd.DataFrame:

@@ -8,7 +8,8 @@ column        refused is
 ============  ====================================================================================
 any           a list, a mapping, bytes
 timestamp     a number, unless training had numbers: `pandas.to_json` writes milliseconds, others
-              seconds; a time of Spark without its zone
+              seconds; a number that is seconds where training had milliseconds; a time of
+              Spark without its zone
 categorical   a number where training had text, where the model knows it with zeros in front (a
               CSV's 007 arrives as 7), or where it is too long for a float; an empty cell where
               the model knows "NA" or the like (which a CSV's reader takes for empty)
@@ -42,6 +43,9 @@ EMPTY_IN_A_CSV: Final = frozenset(
 """Words that ``pandas.read_csv``, by which MLflow reads a CSV, takes for an empty cell."""
 
 _LARGEST_EXACT: Final = 2**53  # beyond it a float has lost digits of a whole number
+_LEAST: Final = {"epoch_ms": 1e11, "epoch_us": 1e14, "epoch_ns": 1e17}
+"""Below it `cells.epoch_unit_of` takes a number for one of a longer unit."""
+
 _SESSION_ZONE: Final = "spark.sql.session.timeZone"
 _UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Z", "+00:00", "Zulu", "UCT"})
 
@@ -89,7 +93,12 @@ def _wrong_cells(
 
 
 def _wrong_times(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
-    if not _counts_from_1970(column):
+    if _counts_from_1970(column):
+        for row in np.flatnonzero(_of_a_longer_unit(series, str(column.time_format))).tolist():
+            unit = str(column.time_format).removeprefix("epoch_")
+            trouble = f"would be in 1970: the model counts in {unit}. Send that, or ISO 8601"
+            yield row, _fault("another_unit", column, series.iloc[row], trouble)
+    else:
         remedy = (
             "is a number, and its unit is not known. Write 2026-01-31T12:00:00Z, "
             'in pandas to_json(date_format="iso")'
@@ -183,6 +192,12 @@ def _undo_categories(series: pd.Series) -> pd.Series:
 
 def _counts_from_1970(column: Column) -> bool:
     return column.time_format is not None and column.time_format.startswith("epoch")
+
+
+def _of_a_longer_unit(series: pd.Series, unit: str) -> Bools:
+    """Which numbers count from 1970 in a unit longer than that of training, by their size, (N,)."""
+    values = np.abs(cells.read_numbers(series)[0])
+    return (values > 0) & (values < _LEAST.get(unit, 0.0))  # 0 is 1970 in any unit
 
 
 def _nested(series: pd.Series) -> Bools:
