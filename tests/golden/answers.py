@@ -93,6 +93,12 @@ def plain(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
+def without_words(answers: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the reasons of rows: which are told, and how, is today's; the numbers are kept."""
+    of_rows = "regions" not in answers
+    return {name: value for name, value in answers.items() if not (of_rows and name == "reasons")}
+
+
 def differences(found: Any, kept: Any, where: str = "") -> list[str]:
     """Return where answers differ from those that were kept, one line each."""
     found, kept = _one_word(found), _one_word(kept)

@@ -53,6 +53,7 @@ from vae_anomaly.detectors.tabular.settings import Score, TableSettings, check_p
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.scoring.judging import judge
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.vae.diagnostics import collapse_warning
 
@@ -316,7 +317,12 @@ class TabularVAEDetector(
         return explain(self.examine(X))
 
     def reasons(self, X: object, top: int = 3) -> list[list[str]]:
-        """Say in words what is unusual about each row, the most important first.
+        """Say in words what is strange about each row, the most important first.
+
+        A reason is strange by itself (``"shop 'casino', never seen in training"``) or beside
+        another cell (``"amount 900, usual with shop 'bakery' is 2 to 60"``). A flagged row has at
+        least one: where no cell is strange, it is an unusual combination. A normal row may have
+        none.
 
         Parameters
         ----------
@@ -327,7 +333,7 @@ class TabularVAEDetector(
         Returns
         -------
         reasons : list of N lists of str
-            Such as ``"amount 4,310 where 20-180 is typical"``.
+            Such as ``"amount 4,310, usual is 20 to 180"``.
         """
         return self.reasons_of(self.examine(X), top)
 
@@ -337,7 +343,9 @@ class TabularVAEDetector(
         Give it ``examine(X).take(places)`` where only some rows, those that are flagged, are to be
         explained: nothing is searched for a second time.
         """
-        return reasons(examination, top)
+        scores = examination.raw_score
+        verdicts = judge(scores, self.calibration_, self.threshold_.value)
+        return reasons(examination, verdicts.is_anomaly, top)
 
     def missing_cells(self, X: object) -> Ints:
         """Return how many cells of each row were empty and had to be filled, shape (N,)."""

@@ -25,6 +25,7 @@ MAX_COUNTED = 100_000  # distinct values whose frequency is kept
 MAX_NUMERIC_LEVELS = 20
 GAP_SHARE = 0.01  # of training rows, from which a gap gets an indicator
 _LARGEST = 1e150  # its square is still a number
+MAX_DECIMALS = 5
 MATCH = 1.0 / np.sqrt(2.0)
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -105,6 +106,10 @@ class NumericColumn(ColumnEncoder):
     shares: tuple[float, ...]  # of each level among the training cells that were not empty
     gap_share: float  # of the training cells
     integer: bool  # whether all of them were whole numbers
+    lowest: float | None = None  # of the training cells; None in models saved without it
+    highest: float | None = None
+    n: int = 0  # training cells that were not empty
+    decimals: int | None = None  # that all of them are written with; None from `MAX_DECIMALS` on
 
     kind: ClassVar[str] = "numeric"
 
@@ -298,7 +303,20 @@ def _summary(known: Floats) -> Json:
         "fill": float(np.quantile(known, 0.5, method="lower")),
         "quantiles": tuple(np.quantile(known, QUANTILES, method="nearest").tolist()),
         "integer": bool((known == np.round(known)).all()),
+        "lowest": float(known.min()),
+        "highest": float(known.max()),
+        "n": len(known),
+        "decimals": _decimals(known),
     }
+
+
+def _decimals(known: Floats) -> int | None:
+    """Return the fewest decimals that write all numbers, to the precision of float32."""
+    for decimals in range(MAX_DECIMALS):
+        moved = known * 10.0**decimals
+        if (np.abs(moved - np.round(moved)) <= 1e-4 + 1e-7 * np.abs(moved)).all():
+            return decimals
+    return None
 
 
 def _level_shares(known: Floats, levels: Floats) -> tuple[float, ...]:

@@ -1,0 +1,190 @@
+"""Say what is strange about a cell by itself: beside the training cells of its own column.
+
+A cell is strange where at most `STRANGE` of the training cells are as rare or rarer. In a column of
+fifty states every state is rare, and none of them strange; nor is a shop never seen before, where
+new shops come every day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from vae_anomaly.arrays import Floats
+from vae_anomaly.detectors.tabular.encode.columns import (
+    MISSING,
+    CategoricalColumn,
+    ColumnEncoder,
+    NumericColumn,
+)
+from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.detectors.tabular.reasons.wording import (
+    DAYS,
+    Scale,
+    listed,
+    moment,
+    name_of,
+    quoted,
+    share_words,
+)
+
+STRANGE = 0.02  # of training cells that are as rare or rarer
+_NAMED_LEVELS = 4
+
+
+def strange_cell(column: ColumnEncoder, cell: object) -> str | None:
+    """Say why a cell is strange by itself; None where it is not."""
+    if isinstance(column, CategoricalColumn):
+        return _strange_category(column, MISSING if is_empty(cell) else str(cell))
+    if is_empty(cell):
+        return _strange_gap(column)
+    if isinstance(column, TimestampColumn):
+        return _strange_time(column, pd.Timestamp(cell))  # type: ignore[arg-type]  # a datetime
+    assert isinstance(column, NumericColumn)  # noqa: S101 - there are three kinds
+    return _strange_number(column, float(cell))  # type: ignore[arg-type]  # a number
+
+
+def name_cell(column: ColumnEncoder, cell: object) -> str:
+    """Name a column with its cell: ``shop 'bakery'``, ``euro 12.50``, ``at Sunday, 03:12``."""
+    name = name_of(column.name)
+    if is_empty(cell):
+        return f"{name} empty"
+    if isinstance(column, CategoricalColumn):
+        return f"{name} {quoted(cell)}"
+    if isinstance(column, TimestampColumn):
+        time = moment(pd.Timestamp(cell), clock=column.clock)  # type: ignore[arg-type]  # a datetime
+        return f"{name} {time.replace(',', '')}"
+    assert isinstance(column, NumericColumn)  # noqa: S101 - there are three kinds
+    return f"{name} {_said(column, float(cell))}"  # type: ignore[arg-type]  # a number
+
+
+def name_level(column: CategoricalColumn | NumericColumn, code: int) -> str:
+    """Name the value that a code stands for."""
+    if isinstance(column, NumericColumn):
+        return _said(column, column.levels[code])
+    return "no value" if column.levels[code] == MISSING else quoted(column.levels[code])
+
+
+def is_empty(cell: object) -> bool:
+    """Say whether a cell holds nothing."""
+    return cell is None or bool(pd.isna(cell))  # type: ignore[call-overload]  # a scalar
+
+
+def scale_of(column: NumericColumn) -> Scale:
+    """Return how the numbers of a column are said."""
+    least, low, *_, high, most = column.quantiles
+    return Scale(high - low, column.decimals, column.integer and least >= 1900.0 and most <= 2100.0)
+
+
+def _said(column: NumericColumn, value: float, *others: float) -> str:
+    if column.boolean:
+        return "true" if value else "false"
+    return scale_of(column).number(value, *others)
+
+
+def _strange_category(column: CategoricalColumn, value: str) -> str | None:
+    counts = np.fromiter(column.counts.values(), np.float64, len(column.counts))
+    count = column.counts.get(value, 0)
+    if np.sum(counts[counts <= max(count, 1)]) > STRANGE * column.n:
+        return None
+    name = name_of(column.name)
+    if value == MISSING:
+        return _gap_words(name, count / column.n)
+    if count == 0:
+        return f"{name} {quoted(value)}, never seen in training"
+    return f"{name} {quoted(value)}, seen in {share_words(count / column.n)} training rows"
+
+
+def _strange_gap(column: ColumnEncoder) -> str | None:
+    share = float(getattr(column, "gap_share", 0.0))
+    return _gap_words(name_of(column.name), share) if share <= STRANGE else None
+
+
+def _gap_words(name: str, share: float) -> str:
+    often = (
+        f"as in {share_words(share)} training rows"
+        if share > 0.0
+        else "which it never was in training"
+    )
+    return f"{name} is empty, {often}"
+
+
+def _strange_number(column: NumericColumn, value: float) -> str | None:
+    name = name_of(column.name)
+    if 1.0 - column.gap_share <= STRANGE:
+        filled = share_words(1.0 - column.gap_share)
+        return f"{name} {_said(column, value)}, where only {filled} training rows has a value"
+    if len(column.levels) == 1 and value not in column.levels:
+        (always,) = column.levels
+        return f"{name} {_said(column, value, always)}, always {_said(column, always)} in training"
+    return _beyond(column, value) or (
+        _strange_level(column, value) if column.levels else _in_the_tail(column, value)
+    )
+
+
+def _beyond(column: NumericColumn, value: float) -> str | None:
+    """Compare with the whole range of training."""
+    if column.highest is not None and value > column.highest:
+        return _record(column, value, column.highest, "higher", "highest")
+    if column.lowest is not None and value < column.lowest:
+        return _record(column, value, column.lowest, "lower", "lowest")
+    return None
+
+
+def _record(column: NumericColumn, value: float, bound: float, side: str, most: str) -> str:
+    name, scale = name_of(column.name), scale_of(column)
+    return (
+        f"{name} {scale.number(value, bound)}, {side} than any of {column.n:,} training rows; "
+        f"the {most} was {scale.number(bound, value)}"
+    )
+
+
+def _strange_level(column: NumericColumn, value: float) -> str | None:
+    words = f"{name_of(column.name)} {_said(column, value, *column.levels)}"
+    if value not in column.levels:
+        if len(column.levels) > _NAMED_LEVELS:
+            return f"{words}, never seen in training"
+        return f"{words}, training had only {listed([_said(column, v) for v in column.levels])}"
+    share = column.shares[column.levels.index(value)]
+    if tail_of(share, column.shares) > STRANGE:
+        return None
+    return f"{words}, {_seen(share)}"
+
+
+def _seen(share: float) -> str:
+    return (
+        f"seen in {share_words(share)} training rows" if share > 0.0 else "never seen in training"
+    )
+
+
+def _in_the_tail(column: NumericColumn, value: float) -> str | None:
+    lowest, low, *_, high, highest = column.quantiles
+    if lowest <= value <= highest:
+        return None
+    scale = scale_of(column)
+    usual = scale.between(low, high, value)
+    return f"{name_of(column.name)} {scale.number(value, low, high)}, usual is {usual}"
+
+
+def _strange_time(column: TimestampColumn, time: pd.Timestamp) -> str | None:
+    words = f"{name_of(column.name)} {moment(time, clock=column.clock)}"
+    hour, day = column.hours[time.hour], column.weekdays[time.weekday()]
+    if column.clock and tail_of(hour, column.hours) <= STRANGE:
+        return f"{words}, {_falls(hour)} in that hour"
+    if tail_of(day, column.weekdays) <= STRANGE:
+        return f"{words}, {_falls(day)} on a {DAYS[time.weekday()]}"
+    return None
+
+
+def _falls(share: float) -> str:
+    return (
+        f"only {share_words(share)} training rows falls" if share > 0.0 else "no training row falls"
+    )
+
+
+def tail_of(share: float, shares: Sequence[float] | Floats) -> float:
+    """Return the share of all values that are as rare as one, or rarer."""
+    every = np.asarray(shares)
+    return float(every[every <= share + 1e-12].sum())

@@ -1,0 +1,108 @@
+"""The cells of normal rows that a model remembers, column by column, and the groups they fall into.
+
+The groups of a column are its values where they are few; twentieths of the rows where it holds
+numbers; and eighths of a day where it holds times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vae_anomaly.arrays import Floats, Floats32, Ints
+from vae_anomaly.detectors.tabular.encode.columns import (
+    CategoricalColumn,
+    ColumnEncoder,
+    NumericColumn,
+)
+from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.detectors.tabular.examination import TableExamination
+from vae_anomaly.detectors.tabular.model import TabularModel
+
+_MOST_ROWS = 5_000
+_TWENTIETHS = np.linspace(0.05, 0.95, 19)
+PARTS_OF_DAY, HOURS_OF_PART = 8, 3
+
+Found = tuple[Hashable, str]
+"""What a reason tells of, so that it is said once, and the reason."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """In which group of one column the remembered rows lie, and the rows that are asked about."""
+
+    remembered: Ints  # (M,)
+    asked: Ints  # (N,)
+    n: int
+
+
+class RememberedCells:
+    """Cells of at most 5,000 normal rows, beside an examination of N rows."""
+
+    def __init__(self, examination: TableExamination) -> None:
+        self.examination = examination
+        self.model: TabularModel = examination.model
+        self.vectors: Floats32 = self.model.main.data.even[:_MOST_ROWS]
+        ends = np.cumsum([len(column.features) for column in self.model.encoder.columns])
+        self._starts = [0, *ends.tolist()]
+        self._groups: dict[int, Groups | None] = {}
+
+    def feature(self, place: int) -> Floats:
+        """Return one encoded feature of the remembered rows, shape (M,)."""
+        return self.model.main.invert(
+            place, self.vectors[:, place].astype(np.float64), self.vectors
+        )
+
+    def numbers(self, column: int) -> Floats:
+        """Return the numbers of a numeric column, shape (M,)."""
+        return self.feature(self._starts[column])
+
+    def groups(self, column: int) -> Groups | None:
+        """Return the groups of a column; None where it has none to speak of."""
+        if column not in self._groups:
+            self._groups[column] = self._grouped(column)
+        return self._groups[column]
+
+    def _grouped(self, column: int) -> Groups | None:
+        described = self.model.encoder.columns[column]
+        if described.n_codes:
+            return self._codes(described, column)
+        if isinstance(described, NumericColumn):
+            return self._twentieths(described, column)
+        if isinstance(described, TimestampColumn) and described.clock:
+            return self._parts_of_day(described, column)
+        return None
+
+    def _codes(self, described: ColumnEncoder, column: int) -> Groups:
+        place = self.model.encoder.discrete.index(column)
+        asked = self.examination.table.codes[:, place]
+        start = self._starts[column]
+        if isinstance(described, CategoricalColumn):
+            remembered = self.vectors[:, start : start + described.n_codes].argmax(axis=1)
+        else:
+            apart = np.abs(self.numbers(column)[:, None] - described.code_values()[:-1, 0])
+            remembered = apart.argmin(axis=1)
+        return Groups(remembered.astype(np.int64), asked, described.n_codes)
+
+    def _twentieths(self, described: NumericColumn, column: int) -> Groups:
+        numbers = self.numbers(column)
+        edges = np.unique(np.quantile(numbers, _TWENTIETHS))
+        asked = self.asked_numbers(column)
+        asked = np.where(np.isnan(asked), described.fill, asked)
+        return Groups(
+            np.searchsorted(edges, numbers), np.searchsorted(edges, asked), len(edges) + 1
+        )
+
+    def _parts_of_day(self, described: TimestampColumn, column: int) -> Groups:
+        start = self._starts[column]
+        turn = np.arctan2(self.feature(start), self.feature(start + 1)) / (2.0 * np.pi)
+        remembered = (turn % 1.0 * PARTS_OF_DAY).astype(np.int64) % PARTS_OF_DAY
+        hours = self.examination.frame[described.name].dt.hour.fillna(0).to_numpy(np.int64)
+        return Groups(remembered, hours // HOURS_OF_PART, PARTS_OF_DAY)
+
+    def asked_numbers(self, column: int) -> Floats:
+        """Return the numbers of a numeric column of the rows that are asked about, NaN if empty."""
+        name = self.model.encoder.columns[column].name
+        return np.asarray(self.examination.frame[name], dtype=np.float64)

@@ -1,0 +1,181 @@
+"""Numbers, shares, times and names as people say them.
+
+Nothing here knows of models. What is said has no exponent and no "nan", is rounded to what a
+listener can use, and two numbers that are compared never read the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+MOST_CHARACTERS = 140  # of a reason
+_NAME_CHARACTERS = 40
+_CELL_CHARACTERS = 30
+_MOST_DECIMALS = 12
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)  # leading digits
+_LARGE = ((1e12, "trillion"), (1e9, "billion"))
+_FINE, _COARSE = 200.0, 20.0  # steps of a value, and of a usual range, in its width
+_CENTS = 2  # decimals of money
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the numbers of a column are said.
+
+    Parameters
+    ----------
+    width : float
+        Of the range where most of its numbers lie; what is said is rounded to a fraction of it.
+    decimals : int or None
+        That its cells are written with; None where they have many.
+    is_year : bool
+        Whether they are years, which have no comma.
+    """
+
+    width: float = 0.0
+    decimals: int | None = None
+    is_year: bool = False
+
+    def number(self, value: float, *others: float) -> str:
+        """Say a number; with more decimals where it would read like one of the others."""
+        said = self._rounded(value, _FINE)
+        others = tuple(other for other in others if other != value)
+        if said in [self._rounded(other, _FINE) for other in others]:
+            return _told_apart(value, others)
+        return said
+
+    def between(self, low: float, high: float, value: float) -> str:
+        """Say a range that ``value`` lies outside of: ``20 to 180``, or ``up to 180`` from 0 on."""
+        coarse = replace(self, width=high - low)
+        near, far = coarse._step_of(low, value), coarse._step_of(high, value)
+        texts = [self._rounded(end, _COARSE) for end in (near, far)]
+        if self.number(value, low, high) in texts or near <= value <= far:
+            texts = [self.number(end, value) for end in (low, high)]
+        if texts[0] == texts[1]:
+            return texts[0]
+        return f"up to {texts[1]}" if near == 0.0 < low else f"{texts[0]} to {texts[1]}"
+
+    def _step_of(self, end: float, value: float) -> float:
+        """Round one end of the range, unless the value would then lie within it."""
+        step = 10.0 ** math.floor(math.log10(self.width / _COARSE)) if self.width > 0.0 else 0.0
+        rounded = round(end / step) * step if step > 0.0 else end
+        return rounded if (rounded < value) == (end < value) and rounded != value else end
+
+    def _rounded(self, value: float, steps: float) -> str:
+        if value == round(value):
+            return f"{value:.0f}" if self.is_year and abs(value) < 1e4 else _whole(value)
+        if self.decimals == _CENTS and 0.01 <= abs(value) < 1000.0:
+            return f"{value:,.{_CENTS}f}".removesuffix(".00")
+        size = self.width / steps if self.width > 0.0 else abs(value) / _FINE
+        needed = max(-round(math.log10(size)), 0) if size > 0.0 else _MOST_DECIMALS
+        return _decimal(value, min(needed, _MOST_DECIMALS, *_known(self.decimals)))
+
+
+def _known(decimals: int | None) -> tuple[int, ...]:
+    return () if decimals is None else (decimals,)
+
+
+def _decimal(value: float, decimals: int) -> str:
+    """Write a number with at most so many decimals, without zeros at its end."""
+    if abs(value) >= _LARGE[-1][0]:
+        return _whole(value)
+    text = f"{value:,.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def _whole(value: float) -> str:
+    size = abs(value)
+    if size >= 1e15:
+        digits = math.floor(math.log10(size)) + 1
+        return f"a {'negative ' if value < 0.0 else ''}number of {digits} digits"
+    for unit, name in _LARGE:
+        if size >= unit:
+            return f"{_decimal(value / unit, 1)} {name}"
+    return f"{value:,.0f}" if round(value) else "0"
+
+
+def _told_apart(value: float, others: Sequence[float]) -> str:
+    """Write a number with as many decimals as set it apart from others."""
+    for decimals in range(_MOST_DECIMALS + 1):
+        text = _decimal(value, decimals)
+        if text not in [_decimal(other, decimals) for other in others]:
+            return text
+    return "almost 0" if abs(value) < 1e-9 else _decimal(value, _MOST_DECIMALS)
+
+
+def round_number(value: float) -> float:
+    """Round to what people say: 1, 1.2, 1.5, 2, 2.5, 3 to 9, and tenfold."""
+    size = 10.0 ** math.floor(math.log10(value))
+    return min(_ROUND, key=lambda digit: abs(digit - value / size)) * size
+
+
+def share_words(share: float) -> str:
+    """Say a share above 0: ``1 in 300``; above a third as a percentage."""
+    if share > 1.0 / 3.0:
+        return f"{100.0 * share:.0f} %"
+    n = 1.0 / share
+    return f"1 in {_whole(round(n) if n < 15.0 else round_number(n))}"
+
+
+def multiple(ratio: float) -> str:
+    """Say a ratio of at least 1.5: ``twice``, ``2.5 times``, ``40 times``."""
+    if 1.75 <= ratio < 2.25:
+        return "twice"
+    if ratio < 10.0:
+        return f"{_decimal(round(2.0 * ratio) / 2.0 if ratio < 3.0 else round(ratio), 1)} times"
+    return f"{_whole(round_number(ratio))} times" if ratio < 1000.0 else "over 1,000 times"
+
+
+def count_words(n: float, noun: str) -> str:
+    """Say how many: ``1 day``, ``3 days``."""
+    return f"{_whole(round(n))} {noun}" if round(n) == 1 else f"{_whole(round(n))} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Say a length of time, at least 0, in the unit that suits it."""
+    if seconds < 60.0:
+        return count_words(seconds, "second")
+    if seconds < 3600.0:
+        return count_words(seconds / 60.0, "minute")
+    if seconds < 48.0 * 3600.0:
+        return count_words(seconds / 3600.0, "hour")
+    days = seconds / 86_400.0
+    if days < 90.0:
+        return count_words(days, "day")
+    return (
+        count_words(days / 30.44, "month") if days < 730.0 else count_words(days / 365.25, "year")
+    )
+
+
+def moment(time: pd.Timestamp, *, clock: bool) -> str:
+    """Say a point in time: ``Sunday, 03:12``; or a day: ``1 March 2026``."""
+    return f"{DAYS[time.weekday()]}, {time:%H:%M}" if clock else f"{time.day} {time:%B %Y}"
+
+
+def name_of(text: object, characters: int = _NAME_CHARACTERS) -> str:
+    """Write a name in one line of so many characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= characters else f"{line[: characters - 1].rstrip()}…"
+
+
+def quoted(text: object) -> str:
+    """Write a category between quotes."""
+    return f"'{name_of(text, _CELL_CHARACTERS)}'"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join parts as ``a, b and c``."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def fitted(text: str) -> str:
+    """Cut a text to the length of a reason, at a word."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[: MOST_CHARACTERS - 1].rsplit(' ', 1)[0].rstrip(' ,;:')}…"
