@@ -16,6 +16,7 @@ from tracking.real_models import transactions
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import (
+    plan_tables,
     read_manifest,
     read_quarantine,
     read_results,
@@ -316,3 +317,34 @@ def test_ids_are_written_digit_for_digit_whatever_stands_beside_them(days, table
     rows.assign(id=ids).to_csv(tmp_path / "day.csv", index=False)
     score_tables(table_model, tmp_path / "day.csv", tmp_path / "out", id_column="id", batch_rows=2)
     assert read_results(tmp_path / "out")["id"].tolist() == ids
+
+
+def keys_of(*sources: object) -> list[str]:
+    return [part.key for part in plan_tables(sources[0] if len(sources) == 1 else [*sources])]
+
+
+def test_nights_of_equal_file_names_are_told_apart_by_their_folders(tmp_path):
+    for name in (
+        "hive/date=1/part-0.csv",
+        "hive/date=2/part-0.csv",
+        "days/1/a.csv",
+        "days/2/a.csv",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x\n1\n")
+    hive, days = tmp_path / "hive", tmp_path / "days"
+    first, second = "date=1__part-0", "date=2__part-0"
+    assert keys_of(hive) == keys_of(hive / "date=1", hive / "date=2") == [first, second]
+    assert keys_of(hive / "date=1") == keys_of(hive / "date=1" / "part-0.csv") == [first]
+    assert keys_of(str(hive / "date=*")) == keys_of(str(hive / "*" / "*.csv")) == [first, second]
+    assert keys_of(days) == keys_of(days / "1", days / "2") == ["1__a", "2__a"]
+    assert keys_of(str(days / "*")) == ["1__a", "2__a"]
+    assert keys_of(days / "1") == keys_of(days / "1" / "a.csv") == ["a"]
+    with pytest.raises(ConfigError, match=r"would both become part-a\.parquet"):
+        keys_of(days / "1" / "a.csv", days / "2" / "a.csv")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.tsv.zip"])
+def test_an_output_is_called_by_its_input_without_what_says_that_it_is_a_table(tmp_path, name):
+    (tmp_path / name).write_text("x\n1\n")
+    assert keys_of(tmp_path / name) == keys_of(tmp_path) == ["a"]

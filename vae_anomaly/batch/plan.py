@@ -18,7 +18,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.files import (
+    TableFile,
+    list_files,
+    partition_folders,
+    without_suffixes,
+)
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.persistence import model_digest
@@ -189,6 +194,10 @@ def loaded_detector(model: ScoringModel) -> AnyDetector:
 def plan_tables(source: Source) -> list[Partition]:
     """Make one partition of each table file.
 
+    A file is called by its name, in a folder by its path below the folder, and with the folders of
+    Hive that it lies in: ``date=2024-03-01/part-0.parquet``. Where files of several folders would
+    be called alike, the names of these folders tell them apart.
+
     Parameters
     ----------
     source : path, glob, folder, or list of these
@@ -200,14 +209,16 @@ def plan_tables(source: Source) -> list[Partition]:
     ConfigError
         If two files would give the same output.
     """
-    files = list_partitions(list(source) if not isinstance(source, str | Path) else source)
-    root = Path(source) if isinstance(source, str | Path) and Path(source).is_dir() else None
+    is_one = isinstance(source, str | Path)
+    files = list_files(source if isinstance(source, str | Path) else list(source))
+    names = [_with_hive(file.path, file.name if is_one else Path(file.name.name)) for file in files]
+    if len({without_suffixes(name) for name in names}) < len(names):
+        names = [_with_hive(file.path, _below_folder(file, is_one=is_one)) for file in files]
     partitions = []
-    for path in files:
-        name = path.relative_to(root) if root else Path(path.name)
-        key = _key(name.with_suffix("").as_posix())
-        file = _source_file(name.as_posix(), path)
-        partitions.append(Partition(key, "table", name.parent.as_posix(), (file,)))
+    for file, name in zip(files, names, strict=True):
+        key = _key(without_suffixes(name).as_posix())
+        source_file = _source_file(name.as_posix(), file.path)
+        partitions.append(Partition(key, "table", name.parent.as_posix(), (source_file,)))
     return _distinct(partitions)
 
 
@@ -283,6 +294,17 @@ def _stat(path: str) -> tuple[int, int]:
     except OSError:
         return (-1, -1)
     return (stat.st_size, stat.st_mtime_ns)
+
+
+def _below_folder(file: TableFile, *, is_one: bool) -> Path:
+    """Return a file's name with the folder of a list that it was found in."""
+    return file.name if is_one else file.folder / file.name
+
+
+def _with_hive(path: Path, name: Path) -> Path:
+    """Return a file's name with all the folders that tell columns of it."""
+    folders = partition_folders(path)
+    return name if len(name.parts) > len(folders) else Path(*folders, path.name)
 
 
 def _root_name(source: Source) -> str:

@@ -25,6 +25,9 @@ from vae_anomaly.data.tables.files import (
     is_parquet,
     is_path_like,
     list_partitions,
+    parquet_batches,
+    parquet_table,
+    parquet_without_rows,
     text_batches,
     typed_table,
     unreadable,
@@ -32,7 +35,6 @@ from vae_anomaly.data.tables.files import (
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
 
-_BUFFER_BYTES: Final = 1 << 18
 _CSV_ROWS: Final = 1 << 16
 
 
@@ -106,9 +108,8 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table
     rows gives none.
     """
     path = existing(Path(path))
-    batches = _open_batches(path, batch_rows, None) if is_parquet(path) else None
     try:
-        yield from batches or text_batches(path, batch_rows)
+        yield from (parquet_batches if is_parquet(path) else text_batches)(path, batch_rows)
     except (pa.ArrowException, OSError) as err:
         raise unreadable(path, err) from None
 
@@ -265,7 +266,7 @@ def _read_file(path: Path, columns: Sequence[str] | None, as_text: Collection[st
     """Read one file wholly."""
     if is_parquet(path):
         try:
-            table = pq.ParquetFile(path).read(columns=list(columns) if columns else None)
+            table = parquet_table(path, columns, as_text)
         except (pa.ArrowException, OSError) as err:
             raise unreadable(path, err) from None
         frame = to_frame(table)
@@ -308,12 +309,7 @@ def _open_batches(
     path: Path, batch_rows: int, columns: Sequence[str] | None, as_text: Collection[str] = ()
 ) -> Iterator[pa.Table]:
     if is_parquet(path):
-        # a buffer, else whole column chunks of a row group are read at once
-        with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
-            names = None if columns is None else list(columns)
-            for groups in _runs_of_groups(file.metadata, batch_rows):
-                for batch in file.iter_batches(batch_rows, row_groups=groups, columns=names):
-                    yield pa.table(batch)
+        yield from parquet_batches(path, batch_rows, columns, as_text)
         return
     for table in text_batches(path, batch_rows):
         yield typed_table(_chosen(table, columns), as_text)
@@ -330,32 +326,13 @@ def _counted(path: Path) -> Iterator[int]:
         raise unreadable(path, err) from None
 
 
-def _runs_of_groups(metadata: pq.FileMetaData, n_rows: int) -> Iterator[list[int]]:
-    """Cut a parquet file's row groups into runs that are read one by one.
-
-    One `iter_batches` over all of them keeps something of each: 75 MB for a million rows of 12
-    columns with Arrow 25. A run has at least `n_rows` rows, so that small groups make no small
-    pieces.
-    """
-    run: list[int] = []
-    held = 0
-    for group in range(metadata.num_row_groups):
-        run.append(group)
-        held += metadata.row_group(group).num_rows
-        if held >= n_rows:
-            yield run
-            run, held = [], 0
-    if run:
-        yield run
-
-
 def _chosen(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
     return table if columns is None else table.select(list(columns))
 
 
 def _empty_like(path: Path) -> pa.Table:
     if is_parquet(path):
-        return pq.read_schema(path).empty_table()
+        return parquet_without_rows(path)
     names = csv_names(path)
     return pa.table({name: pa.array([], pa.string()) for name in names})
 

@@ -1,12 +1,22 @@
 """Table files: which ones a path stands for, how a CSV is written, its text and its types."""
 
 from vae_anomaly.data.tables.files.faults import unreadable
+from vae_anomaly.data.tables.files.hive import (
+    partition_folders,
+    partition_values,
+    with_partitions,
+)
 from vae_anomaly.data.tables.files.listing import (
     TableFile,
     existing,
     is_path_like,
     list_files,
     list_partitions,
+)
+from vae_anomaly.data.tables.files.parquet import (
+    parquet_batches,
+    parquet_table,
+    parquet_without_rows,
 )
 from vae_anomaly.data.tables.files.suffixes import (
     TABLE_SUFFIXES,
@@ -27,8 +37,14 @@ __all__ = [
     "is_table",
     "list_files",
     "list_partitions",
+    "parquet_batches",
+    "parquet_table",
+    "parquet_without_rows",
+    "partition_folders",
+    "partition_values",
     "text_batches",
     "typed_table",
     "unreadable",
+    "with_partitions",
     "without_suffixes",
 ]

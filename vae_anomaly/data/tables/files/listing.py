@@ -10,7 +10,7 @@ import glob
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,13 @@ class TableFile:
     path : Path
     name : Path
         Below the folder that it was found in; of a folder that a pattern matched, with that folder.
+    folder : str
+        Name of the folder that it was found in; "" for a file that was named itself.
     """
 
     path: Path
     name: Path
+    folder: str = ""
 
 
 def list_partitions(source: Any) -> list[Path]:
@@ -97,7 +100,7 @@ def _files_below(folder: Path) -> list[TableFile]:
     tables = _tables_among(folder, _walk(folder))
     if not tables:
         raise DataError(f"{folder} holds no table. {READABLE}. Put some there, or name another.")
-    return [TableFile(path, path.relative_to(folder)) for path in tables]
+    return [TableFile(path, path.relative_to(folder), folder.absolute().name) for path in tables]
 
 
 def _matches_of(pattern: str) -> list[TableFile]:
@@ -111,7 +114,7 @@ def _matches_of(pattern: str) -> list[TableFile]:
     files = [TableFile(path, Path(path.name)) for path in _tables_among(Path(pattern), alone)]
     for folder in folders:
         if folder not in inside:
-            files += [TableFile(f.path, folder.name / f.name) for f in _files_below(folder)]
+            files += [replace(f, name=folder.name / f.name) for f in _files_below(folder)]
     if not files:
         raise DataError(f"No table matches {pattern}, only other files. {READABLE}.")
     return sorted(files, key=lambda file: file.path)

@@ -27,6 +27,7 @@ from vae_anomaly.data.tables.files.dialect import (
     utf8_chunks,
 )
 from vae_anomaly.data.tables.files.faults import at_line, not_utf8, unreadable
+from vae_anomaly.data.tables.files.hive import partition_values, with_partitions
 from vae_anomaly.data.tables.files.packed import open_text
 from vae_anomaly.data.tables.files.records import Block, UnclosedCellError, n_lines, whole_records
 from vae_anomaly.data.tables.files.swallowed import swallowing_row
@@ -50,13 +51,18 @@ def text_batches(
         table = _parsed(path, dialect, block)
         _refuse_swallowed(path, dialect, block, table)
         table = _named_columns(path, dialect, block, table)
+        table = with_partitions(table, path, typed=False)
         for start in range(0, len(table), batch_rows):
             yield table.slice(start, batch_rows)
 
 
 def csv_names(path: Path) -> list[str]:
-    """Read the names of the columns in the header; what has no name is not among them."""
-    return [name for name in dialect_of(path).names if name.strip()]
+    """Return the names of the columns of a CSV, and of those that its folders tell.
+
+    What has no name in the header is not among them.
+    """
+    named = [name for name in dialect_of(path).names if name.strip()]
+    return list(dict.fromkeys([*named, *partition_values(path)]))
 
 
 def _blocks(path: Path, dialect: Dialect, block_bytes: int) -> Iterator[Block]:
