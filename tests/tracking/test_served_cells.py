@@ -19,7 +19,7 @@ from vae_anomaly.tracking.served_cells import served_rows
 SCHEMA = Schema.infer(mixed_rows(60, seed=0), overrides={"seen": "timestamp"})
 KNOWN = {
     "shop": ("market", "fuel", "books"),
-    "code": ("007", "107", "019"),
+    "code": ("007", "107", "019", "00"),
     "country": ("DE", "NA", "FR"),
 }
 REFUSED = [
@@ -34,6 +34,7 @@ REFUSED = [
     ("shop", TextOrNumber("nan"), "not_text"),
     ("code", 7, "not_text"),
     ("code", 19.0, "not_text"),
+    ("code", 0, "not_text"),
     ("code", TextOrNumber("7"), "not_text"),
     ("code", float(2**60), "not_text"),
     ("country", np.nan, "empty_or_text"),

@@ -266,6 +266,18 @@ def test_request_without_a_column_is_refused_by_its_name(served):
     assert told.value.get_http_status_code() == 400
 
 
+@pytest.mark.parametrize(
+    "body",
+    [{"dataframe_split": {"data": [[31, 2.5]]}}, {"inputs": [[31, 2.5]]}],
+    ids=["dataframe_split", "inputs"],
+)
+def test_columns_without_names_are_not_taken_in_order(body, served):
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="columns came without names"):
+        served.post(json.dumps(body))
+
+
 def test_example_in_the_package_is_a_request_that_is_answered(mixed_model, served):
     body = (mixed_model / "package" / "serving_input_example.json").read_text()
     assert len(scores_of(served.post(body))) == 1

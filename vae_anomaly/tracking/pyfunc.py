@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,19 +83,26 @@ class TablePredictor:
         return Answers(pd.concat([answers, pd.DataFrame(texts, answers.index, names)], axis=1))
 
     def _require_columns(self, frame: pd.DataFrame) -> None:
-        """Refuse a table that lacks a column; one of a history is no request's to forget."""
+        """Refuse a table that lacks a column, and say what may have become of it."""
         try:
             self.detector.schema_.check(frame.iloc[:0])
         except SchemaError as err:
-            entities = self.detector.entities_
-            own = [] if entities is None else [n for n in entities.names if n not in frame.columns]
-            told = (
+            raise RequestError(f"{err}{self._why_columns_lack(frame)}") from None
+
+    def _why_columns_lack(self, frame: pd.DataFrame) -> str:
+        entities = self.detector.entities_
+        own = [] if entities is None else [n for n in entities.names if n not in frame.columns]
+        if own:
+            return (
                 f" {own[0]!r} comes from the past of its entity, and a server keeps none: send "
                 "the column, or score with `vae-anomaly score table`."
-                if own
-                else ""
             )
-            raise RequestError(f"{err}{told}") from None
+        if all(re.fullmatch(r"x?\d+", name) for name in map(str, frame.columns)):
+            return (
+                " The columns came without names: send dataframe_records, or a dataframe_split "
+                "with columns; in Spark give one struct of the columns."
+            )
+        return ""
 
 
 class ImagePredictor:

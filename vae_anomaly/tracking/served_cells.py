@@ -138,7 +138,7 @@ def _lost_of_number(column: Column, cell: object, known: Collection[str]) -> str
     if isinstance(cell, float | np.floating) and abs(float(cell)) > _LARGEST_EXACT:
         return "is a number that has lost digits. Write it as text"
     text = cells.read_text(pd.Series([cell]))[0]
-    padded = [value for value in known if value != text and value.lstrip("0") == text]
+    padded = [value for value in known if value != text and (value.lstrip("0") or "0") == text]
     return f"is a number, and the model knows {padded[0]!r}. Write it as text" if padded else None
 
 
