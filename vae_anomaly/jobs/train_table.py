@@ -14,7 +14,7 @@ import pandas as pd
 from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
-from vae_anomaly.data.tables.kinds import Column, ColumnKind
+from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import NotEnoughDataError, SchemaError
@@ -41,8 +41,6 @@ from vae_anomaly.vae.diagnostics import collapse_warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-DAYS_OF_TWO_WEEKS = 13.0  # less, and a weekday may be missing or stand for one date only
 
 
 def train_table_job(
@@ -237,7 +235,7 @@ def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) ->
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
-    notes += _short_times(frame, schema)
+    notes += _unread_parts(schema)
     ignored = [c.name for c in schema.columns if c not in schema.features]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
@@ -246,16 +244,13 @@ def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) ->
     return tuple(notes)
 
 
-def _short_times(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Name the time columns that do not show every weekday at least twice."""
-    columns = tuple(c for c in schema.features if c.kind is ColumnKind.TIMESTAMP)
-    times = schema.model_copy(update={"columns": columns}).cast(frame, on_bad="missing")
-    days = {name: (times[name].max() - times[name].min()) / pd.Timedelta(days=1) for name in times}
+def _unread_parts(schema: Schema) -> list[str]:
+    """Name the timestamps of which a model does not read all, and why."""
     return [
-        f"column {name!r} spans {span:.1f} days: a weekday or hour that is not among them will "
-        "look strange. Train on two weeks or more, or leave it out with --ignore"
-        for name, span in days.items()
-        if span < DAYS_OF_TWO_WEEKS
+        f"column {column.name!r} is read without its {' and '.join(unread)} ({column.note})"
+        for column in schema.features
+        if column.parts is not None
+        and (unread := [part for part in ("hour", "weekday") if part not in column.parts])
     ]
 
 

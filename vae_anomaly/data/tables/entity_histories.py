@@ -89,9 +89,8 @@ class EntityColumns:
     def for_table(self, frame: pd.DataFrame) -> EntityColumns:
         """Return the declaration with the time's format, as this table writes it."""
         self.check(frame)
-        column = infer_column(
-            self.time, frame[self.time], Column(name=self.time, kind=ColumnKind.TIMESTAMP)
-        )
+        said = Column(name=self.time, kind=ColumnKind.TIMESTAMP, time_format=self.time_format)
+        column = infer_column(self.time, frame[self.time], said)
         return EntityColumns(self.entities, self.time, self.amount, column.time_format)
 
 
@@ -160,8 +159,8 @@ class EntityHistories:
         return frame.assign(**dict.fromkeys(self.names, np.nan))
 
     def times(self, frame: pd.DataFrame) -> Times:
-        """Return the times of rows, shape (N,), datetime64[ns]; NaT where there is none."""
-        return cells.read_times(frame[self.columns.time], self.columns.time_format)[0]
+        """Return the times of rows, shape (N,), datetime64[ns]; NaT where none, or open-ended."""
+        return cells.closed(cells.read_times(frame[self.columns.time], self.columns.time_format)[0])
 
     def span(self, frame: pd.DataFrame) -> tuple[int, int] | None:
         """Return the oldest and the newest time of a table, ns since 1970; None if it has none."""
@@ -215,7 +214,7 @@ class EntityHistories:
             if int(arrays.pop("format")[0]) != _FORMAT:
                 raise ValueError("another format")
             *entities, time, amount, form = map(str, arrays.pop("columns"))
-            columns = EntityColumns(tuple(entities), time, amount, form or None)  # type: ignore[arg-type]  # four strings were checked when it was written
+            columns = EntityColumns(tuple(entities), time, amount, form or None)
             return cls.from_arrays(columns, arrays)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
             raise ModelRefusedError(
@@ -228,7 +227,7 @@ class EntityHistories:
         self.columns.check(frame)
         columns = self.columns
         read: Arrays = {e: read_keys(frame[e]) for e in columns.entities}
-        read[columns.time] = cells.read_times(frame[columns.time], columns.time_format)[0]
+        read[columns.time] = self.times(frame)
         read[columns.amount] = cells.read_numbers(frame[columns.amount])[0]
         return pd.DataFrame(read, index=frame.index)
 

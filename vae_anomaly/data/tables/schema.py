@@ -29,8 +29,15 @@ _TROUBLE: Final = {
     "not_a_number": "is not a number",
     "not_a_boolean": "is neither 0 nor 1",
     "not_a_time": "is not a date or time",
-    "time_out_of_range": "is outside the years 1678 to 2261",
+    "other_time_format": "is not written like the column's other dates ({how})",
+    "time_zone_name": "names its zone in letters, which is not read: write +01:00, or UTC",
+    "time_out_of_range": "is outside the years 1 to 9999: it may count in another unit",
 }
+_REMEDY_OF_COLUMNS: Final = "Rename or convert them, or train a new model on this table."
+_REMEDY_OF_TIMES: Final = (
+    "Write times as 2024-03-31 17:30; before a training, say how they are written with "
+    "--time-format COLUMN=FORMAT, or leave the column out with --ignore."
+)
 
 
 class Schema(BaseModel):
@@ -119,6 +126,9 @@ class Schema(BaseModel):
         """The columns that a CSV is to be read with as they are written, not as numbers."""
         return () if self.id_column is None else (self.id_column,)
 
+    def _is_time(self, name: str) -> bool:
+        return self[name].kind is ColumnKind.TIMESTAMP
+
     def __getitem__(self, name: str) -> Column:
         for column in self.columns:
             if column.name == name:
@@ -135,17 +145,18 @@ class Schema(BaseModel):
         _refuse_repeated(present)
         unknown = [n for n in present if n not in self.names and n not in {self.label}]
         wanted = [column.name for column in self.features]
-        faults = [_missing_column(name, unknown) for name in wanted if name not in present]
-        faults += [
-            fault
+        faults = {name: _missing_column(name, unknown) for name in wanted if name not in present}
+        faults |= {
+            column.name: fault
             for column in self.features
             if column.name in present
             and (fault := _retyped(column, frame.iloc[:, present.index(column.name)]))
-        ]
+        }
         if faults:
+            only_times = all(name in present and self._is_time(name) for name in faults)
             raise SchemaError(
-                f"The table does not have the model's columns: {'; '.join(faults)}. "
-                "Rename or convert them, or train a new model on this table."
+                f"The table does not have the model's columns: {'; '.join(faults.values())}. "
+                f"{_REMEDY_OF_TIMES if only_times else _REMEDY_OF_COLUMNS}"
             )
         return tuple(unknown)
 
@@ -246,7 +257,7 @@ class Schema(BaseModel):
         for name, (_, codes) in read.items():
             for row in np.flatnonzero(pd.notna(codes)):
                 value = frame.iloc[int(row), present.index(name)]
-                out[row] = _join_faults(out[row], name, value, codes[row])
+                out[row] = _join_faults(out[row], self[name], value, codes[row])
         return pd.Series(out, index=frame.index, dtype=object)
 
 
@@ -272,12 +283,16 @@ def _read_boolean(column: Column, series: pd.Series) -> tuple[Floats, cells.Code
 
 
 def _join_faults(
-    earlier: tuple[str, str] | None, name: str, value: object, code: str
+    earlier: tuple[str, str] | None, column: Column, value: object, code: str
 ) -> tuple[str, str]:
     """Add one bad cell to what is known of a row; the first code stands."""
-    shown = repr(str(value)[:60])
-    message = f"column {name!r}: {shown} {_TROUBLE[code]}"
+    message = f"column {column.name!r}: {str(value)[:60]!r} {_trouble(column, code)}"
     return (code, message) if earlier is None else (earlier[0], f"{earlier[1]}; {message}")
+
+
+def _trouble(column: Column, code: str) -> str:
+    """Say what is wrong with a cell that cannot be read."""
+    return _TROUBLE[code].format(how=cells.words_for(column.time_format))
 
 
 def _refuse_bad(bad: pd.Series) -> None:
@@ -311,6 +326,8 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
     if len(bad) * 2 <= present or (present < 3 and storage == "text"):
         return None
     example = str(series.iloc[bad[0]])[:40]
+    if codes[bad[0]] in {"other_time_format", "time_zone_name", "time_out_of_range"}:
+        return f"{column.name!r}: {example!r} {_trouble(column, codes[bad[0]])}"
     return f"{column.name!r} is {column.kind} but holds {storage}, e.g. {example!r}"
 
 

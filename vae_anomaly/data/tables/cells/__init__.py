@@ -18,12 +18,15 @@ from vae_anomaly.data.tables.cells.numbers import (
 )
 from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, Codes, Storage, storage_of
 from vae_anomaly.data.tables.cells.text import read_text, text_counts
+from vae_anomaly.data.tables.cells.time_formats import TimeFormat, check_time_format, words_for
 from vae_anomaly.data.tables.cells.times import (
-    TimeFormat,
+    Writing,
+    closed,
     epoch_unit_of,
-    is_time_text,
+    is_calendar_number,
+    is_open,
     read_times,
-    time_format_of,
+    writing_of,
 )
 
 __all__ = [
@@ -33,14 +36,19 @@ __all__ = [
     "Codes",
     "Storage",
     "TimeFormat",
+    "Writing",
+    "check_time_format",
+    "closed",
     "epoch_unit_of",
+    "is_calendar_number",
     "is_number_text",
-    "is_time_text",
+    "is_open",
     "read_booleans",
     "read_numbers",
     "read_text",
     "read_times",
     "storage_of",
     "text_counts",
-    "time_format_of",
+    "words_for",
+    "writing_of",
 ]

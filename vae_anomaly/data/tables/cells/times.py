@@ -1,17 +1,22 @@
-"""Read cells as UTC times; tell how dates and numbers since 1970 are written."""
+"""Read cells as UTC times; tell how dates and numbers since 1970 are written.
+
+A date before 1678 or after 2261, as 9999-12-31, is open-ended: it stands for "no end" or "always",
+and is read as `OPEN_START` or `OPEN_END`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from vae_anomaly.arrays import Floats, Times
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Times
 from vae_anomaly.data.tables.cells.numbers import read_numbers
 from vae_anomaly.data.tables.cells.storage import (
     MISSING_WORDS,
@@ -21,71 +26,149 @@ from vae_anomaly.data.tables.cells.storage import (
     storage_of,
     storage_of_type,
 )
+from vae_anomaly.data.tables.cells.time_formats import PER_SECOND
+from vae_anomaly.data.tables.cells.time_text import (
+    Moments,
+    TwoReadings,
+    are_digits,
+    parse_times,
+    two_readings,
+)
 
-TimeFormat = Literal[
-    "iso", "day_first", "month_first", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"
-]
-_ISO_TIME = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?", re.DOTALL)
-_SLASHED_TIME = re.compile(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([T ].*)?", re.DOTALL)
-_EPOCH_UNITS: Final = {"epoch_s": 1e0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
-_FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what datetime64[ns] can hold
+OPEN_START: Final = np.datetime64("1677-12-31", "ns")
+OPEN_END: Final = np.datetime64("2262-01-01", "ns")
+_FIRST_S: Final = int(np.datetime64("1678-01-01", "s").astype(np.int64))
+_LAST_S: Final = int(np.datetime64("2262-01-01", "s").astype(np.int64)) - 1
+_YEAR_1_S: Final = int(np.datetime64("0001-01-01", "s").astype(np.int64)) - 86_400
+_YEAR_9999_S: Final = int(np.datetime64("10000-01-02", "s").astype(np.int64))
+_FIRST, _AFTER_LAST = np.datetime64("1678-01-01", "s"), np.datetime64("2262-01-01", "s")
+_NO_DATE = re.compile(
+    r"0{8}|0000[-/.]00[-/.]00([T ][0:.]+Z?)?|00[-/.]00[-/.](00|0000)([T ][0:.]+)?"
+)
+_INFINITE: Final = {"infinity": "9999-12-31", "-infinity": "0001-01-01"}  # as PostgreSQL writes
+_MONTH = re.compile(r"[^\W\d_]{3}")
+_MUCH_LONGER: Final = 4.0
+_EXCEL_EPOCH: Final = 25_569.0  # 1 January 1970 in a spreadsheet
 
 
-def read_times(series: pd.Series, form: TimeFormat | None = None) -> tuple[Times, Codes]:
+@dataclass(frozen=True)
+class Writing:
+    """How the times of a column are written.
+
+    Parameters
+    ----------
+    form : str
+        One of `vae_anomaly.data.tables.cells.time_formats.FORMAT_WORDS`.
+    share : float
+        Of the cells, how many are times in this or another format.
+    otherwise : str, optional
+        Another format in which all of them would be dates as well: nothing decides.
+    """
+
+    form: str
+    share: float
+    otherwise: str | None = None
+
+
+def read_times(series: pd.Series, form: str | None = None) -> tuple[Times, Codes]:
     """Read a column as UTC times.
 
     Parameters
     ----------
     series : pandas.Series of length N
-        Dates, times with or without zone (without one they count as UTC), or text.
+        Dates, times with or without zone (without one they count as UTC), or text. What is typed,
+        and text with the year first, is never read in another way.
     form : str, optional
-        How text and numbers are written: "iso" (default: year first), "day_first", "month_first",
-        or "epoch_s", "epoch_ms", "epoch_us", "epoch_ns" for numbers since 1970.
+        How text and numbers are written; see `vae_anomaly.data.tables.cells.time_formats`.
 
     Returns
     -------
     values : ndarray of shape (N,), datetime64[ns]
-        NaT where a cell is missing or bad.
+        NaT where a cell is missing or bad; `OPEN_START` before 1678, `OPEN_END` after 2261.
     codes : ndarray of shape (N,), object
-        None for a cell that is fine, else "not_a_time" or "time_out_of_range".
+        None for a cell that is fine, else "not_a_time", "other_time_format", "time_zone_name" or
+        "time_out_of_range".
     """
     series = dense(series)
     if storage_of(series) == "number":
         return _times_from_numbers(series, form)
     if storage_of_type(series.dtype) == "time":
-        return _as_nanoseconds(_utc_naive(series), np.full(len(series), None, dtype=object))
+        return _as_nanoseconds(_utc_naive(series))
     return _times_from_objects(series, form or "iso")
 
 
-def is_time_text(text: str) -> bool:
-    """Tell whether text has the shape of a date with four-digit year."""
-    return (_ISO_TIME.fullmatch(text) or _SLASHED_TIME.fullmatch(text)) is not None
+def is_open(times: AnyArray | pd.Series) -> Bools:
+    """Tell which times stand for no end or no beginning, shape (N,)."""
+    times = np.asarray(times, dtype="datetime64[ns]")
+    return np.asarray((times <= OPEN_START) | (times >= OPEN_END), dtype=np.bool_)
 
 
-def time_format_of(texts: Collection[str]) -> TimeFormat:
-    """Tell how dates are written, from all of them.
-
-    Returns
-    -------
-    {"iso", "day_first", "month_first"}
-        "month_first" also when no date decides, as 03/04/2024 alone does not.
-    """
-    slashed = [text for text in texts if _SLASHED_TIME.fullmatch(text)]
-    if len(slashed) * 2 <= len(texts):
-        return "iso"
-    over_twelve = any(int(re.split(r"[-/.]", text, maxsplit=1)[0]) > 12 for text in slashed)
-    return "day_first" if over_twelve else "month_first"
+def closed(times: AnyArray | pd.Series) -> Times:
+    """Return times with NaT in place of those that are open-ended, shape (N,)."""
+    times = np.asarray(times, dtype="datetime64[ns]")
+    return np.where(is_open(times), np.datetime64("NaT", "ns"), times)
 
 
-def epoch_unit_of(values: Floats) -> TimeFormat:
-    """Guess the unit of numbers that count from 1970, by their size."""
+def writing_of(texts: Mapping[str, int]) -> Writing:
+    """Tell how dates are written, from all distinct texts and how often each occurs."""
+    words, counts = [*map(_time_word, texts)], np.array([*texts.values()], dtype=np.int64)
+    readings = two_readings(words)
+    if 2 * counts[readings.places].sum() > counts.sum():
+        form, otherwise = _order_of_parts(readings, counts[readings.places])
+    else:
+        form, otherwise = _unambiguous(words), None
+    share = float(counts[_is_time_like(parse_times(words, form))].sum() / counts.sum())
+    return Writing(form, share, otherwise)
+
+
+def epoch_unit_of(values: Floats) -> str:
+    """Guess how numbers stand for times: digits of a date, or a count from 1970, by their size."""
+    known = values[~np.isnan(values)]
+    if len(known) and bool(is_calendar_number(known).mean() > 0.99):
+        return "compact"
     typical = float(np.nanmedian(np.abs(values)))
-    bounds: tuple[tuple[TimeFormat, float], ...] = (
-        ("epoch_s", 1e11),
-        ("epoch_ms", 1e14),
-        ("epoch_us", 1e17),
-    )
+    bounds = (("epoch_s", 1e11), ("epoch_ms", 1e14), ("epoch_us", 1e17))
     return next((unit for unit, bound in bounds if typical < bound), "epoch_ns")
+
+
+def is_calendar_number(values: Floats) -> Bools:
+    """Tell which numbers are days written as digits, such as 20240301, shape (N,)."""
+    distinct, place = np.unique(values, return_inverse=True)
+    whole = (distinct >= 1e7) & (distinct < 1e14) & (distinct == np.round(distinct))
+    words = [str(int(v)) if is_whole else "" for v, is_whole in zip(distinct, whole, strict=True)]
+    return _is_read(parse_times(words, "iso"))[place]
+
+
+def _order_of_parts(readings: TwoReadings, counts: Ints) -> tuple[str, str | None]:
+    """Tell which part of 03/04/24 is the day: by what cannot be otherwise, else the shorter span.
+
+    Returns the format, and another one where nothing decides between the two.
+    """
+    forms = ("month_first", "day_first", "year_first")
+    fitting = {form: int(counts[readings.is_date(form)].sum()) for form in forms}
+    if 2 * counts[readings.dotted].sum() > counts.sum():
+        return max(("day_first", "year_first"), key=lambda form: fitting[form]), None
+    tied = [form for form in forms if fitting[form] == max(fitting.values())]
+    span = {form: readings.span_days(form) for form in tied}
+    best = min(tied, key=lambda form: span[form] > max(31.0, _MUCH_LONGER * min(span.values())))
+    return best, next((form for form in tied if form != best), None)
+
+
+def _unambiguous(words: list[str]) -> str:
+    """Name what most dates look like that have one reading only."""
+    if 2 * are_digits(words).sum() > len(words):
+        return "compact"
+    named = sum(not word[:4].isdecimal() and _MONTH.search(word) is not None for word in words)
+    return "month_name" if 2 * named > len(words) else "iso"
+
+
+def _is_read(moments: Moments) -> Bools:
+    return np.asarray(moments.codes == None, dtype=np.bool_)  # noqa: E711 - an array of codes
+
+
+def _is_time_like(moments: Moments) -> Bools:
+    """Tell which texts are times in any format, those included that are not read."""
+    return np.asarray(moments.codes != "not_a_time", dtype=np.bool_)
 
 
 def _utc_naive(series: pd.Series) -> pd.Series:
@@ -96,67 +179,89 @@ def _utc_naive(series: pd.Series) -> pd.Series:
     return series if zone is None else series.dt.tz_convert("UTC").dt.tz_localize(None)
 
 
-def _as_nanoseconds(times: pd.Series, codes: Codes) -> tuple[Times, Codes]:
-    """Convert to datetime64[ns]; what that cannot hold becomes NaT and bad."""
-    years = times.dt.year.to_numpy(dtype=np.float64, na_value=np.nan)
-    outside = (years < _FIRST_YEAR) | (years > _LAST_YEAR)
-    codes[outside] = "time_out_of_range"
-    return times.mask(outside).to_numpy(dtype="datetime64[ns]"), codes
+def _as_nanoseconds(times: pd.Series) -> tuple[Times, Codes]:
+    """Convert typed times to datetime64[ns]; what that cannot hold is open-ended."""
+    values = times.to_numpy()
+    before, after = values < _FIRST, values >= _AFTER_LAST
+    values = np.where(before | after, np.datetime64("NaT"), values).astype("datetime64[ns]")
+    values[before], values[after] = OPEN_START, OPEN_END
+    return values, np.full(len(times), None, dtype=object)
 
 
-def _times_from_numbers(series: pd.Series, form: TimeFormat | None) -> tuple[Times, Codes]:
-    """Read numbers since 1970; without a unit no number is a time."""
+def _from_moments(moments: Moments) -> tuple[Times, Codes]:
+    """Convert parsed times to datetime64[ns]; what that cannot hold is open-ended."""
+    seconds, codes = moments.seconds, moments.codes.copy()
+    usable = _is_read(moments)
+    codes[usable & ((seconds < _YEAR_1_S) | (seconds > _YEAR_9999_S))] = "time_out_of_range"
+    usable &= codes == None  # noqa: E711 - an array of codes
+    inside = usable & (seconds >= _FIRST_S) & (seconds <= _LAST_S)
+    values = np.full(len(seconds), "NaT", dtype="datetime64[ns]")
+    total = seconds[inside] * 1_000_000_000 + moments.nanos[inside]
+    values[inside] = total.astype("datetime64[ns]")
+    values[usable & (seconds < _FIRST_S)] = OPEN_START
+    values[usable & (seconds > _LAST_S)] = OPEN_END
+    return values, codes
+
+
+def _times_from_numbers(series: pd.Series, form: str | None) -> tuple[Times, Codes]:
+    """Read numbers that stand for times; without a format no number is a time."""
     values, codes = read_numbers(series)
     present = ~np.isnan(values)
-    if form not in _EPOCH_UNITS:
-        codes[present] = "not_a_time"
-        return np.full(len(series), "NaT", dtype="datetime64[ns]"), codes
-    seconds = values / _EPOCH_UNITS[form]
-    outside = present & (np.abs(seconds) > 9.2e9)  # 1678 .. 2261
-    codes[outside] = "time_out_of_range"
-    usable = present & ~outside
-    out = np.full(len(series), "NaT", dtype="datetime64[ns]")
-    out[usable] = np.round(seconds[usable] * 1e6).astype("int64").astype("datetime64[us]")
-    return out, codes
+    moments = _moments_of_numbers(values[present], form)
+    times = np.full(len(values), "NaT", dtype="datetime64[ns]")
+    times[present], codes[present] = _from_moments(moments)
+    return times, codes
 
 
-def _times_from_objects(series: pd.Series, form: TimeFormat) -> tuple[Times, Codes]:
+def _moments_of_numbers(values: Floats, form: str | None) -> Moments:
+    zeros = np.zeros(len(values), dtype=np.int64)
+    if form == "compact":
+        distinct, place = np.unique(values, return_inverse=True)
+        parsed = parse_times([f"{value:.0f}" for value in distinct], "iso")
+        return Moments(parsed.seconds[place], parsed.nanos[place], parsed.codes[place])
+    if form == "excel":
+        seconds = np.round((values - _EXCEL_EPOCH) * 86_400.0, 3)
+    elif form in PER_SECOND:
+        seconds = values / PER_SECOND[form]
+    else:
+        return Moments(zeros, zeros, np.full(len(values), "not_a_time", dtype=object))
+    codes = np.full(len(values), None, dtype=object)
+    far = np.abs(seconds) > 2.0 * _YEAR_9999_S
+    codes[far] = "time_out_of_range"
+    micros = np.round(np.where(far, 0.0, seconds) * 1e6).astype(np.int64)
+    return Moments(micros // 1_000_000, micros % 1_000_000 * 1000, codes)
+
+
+def _times_from_objects(series: pd.Series, form: str) -> tuple[Times, Codes]:
     """Read text and Python dates; each distinct value is parsed once."""
     places, distinct = distinct_cells(series)
     words = [_time_word(cell) for cell in distinct]
-    missing = np.array([*(word == "" for word in words), True], dtype=bool)
-    parsed = _parse_times([word or None for word in words], form)
-    values, codes = _as_nanoseconds(parsed, np.full(len(words), None, dtype=object))
-    unread = (
-        np.isnat(values) & ~missing[:-1] & np.array([code is None for code in codes], dtype=bool)
-    )
-    codes[unread] = "not_a_time"
+    values, codes = _times_from_words(words, form)
+    codes[[word == "" for word in words]] = None
     return (
         np.append(values, np.datetime64("NaT", "ns"))[places],
         np.append(codes, np.array([None], dtype=object))[places],
     )
 
 
+def _times_from_words(words: list[str], form: str) -> tuple[Times, Codes]:
+    """Parse words; where the format is a number's, those that are numbers are read as such."""
+    values, codes = _from_moments(parse_times(words, form))
+    if form in PER_SECOND or form == "excel":
+        numbers, bad = read_numbers(pd.Series(words, dtype=object))
+        counted = (bad == None) & ~np.isnan(numbers)  # noqa: E711 - an array of codes
+        values[counted], codes[counted] = _from_moments(_moments_of_numbers(numbers[counted], form))
+    return values, codes
+
+
 def _time_word(cell: object) -> str:
     """Write a cell as the text to parse; "" where it is missing."""
     if isinstance(cell, (datetime, date)):
         return cell.isoformat()
+    if isinstance(cell, pd.Period):
+        return cell.start_time.isoformat()
     text = str(cell).strip()
-    return "" if text.lower() in MISSING_WORDS else text
-
-
-def _parse_times(words: list[str | None], form: TimeFormat) -> pd.Series:
-    """Parse text to naive UTC times; NaT where it does not have the declared shape."""
-    shape = _ISO_TIME if form == "iso" else _SLASHED_TIME
-    fitting = [
-        word if word and (shape.fullmatch(word) or _ISO_TIME.fullmatch(word)) else None
-        for word in words
-    ]
-    parsed = pd.to_datetime(
-        pd.Series(fitting, dtype=object),
-        format="mixed",
-        dayfirst=form == "day_first",
-        errors="coerce",
-        utc=True,
-    )
-    return parsed.dt.tz_localize(None)
+    word = text.lower()
+    if word in MISSING_WORDS or (word.startswith("00") and _NO_DATE.fullmatch(word)):
+        return ""
+    return _INFINITE.get(word, text)

@@ -4,8 +4,9 @@ The first rule that fits decides; `Column.note` says which and why:
 
 1. *ignored*: no value at all; nested values (lists, bytes).
 2. *boolean*: truth values; the numbers 0 and 1; the two words of true/false, yes/no, t/f or y/n.
-3. *timestamp*: a date or time type; text of which more than 99 % is a date with four-digit year.
-   Slashed dates are read day first if any first part exceeds 12, else month first.
+3. *timestamp*: a date or time type; text of which more than 99 % is a date, and numbers that are
+   days written as digits (20240301). How they are written is decided on the whole column, and which
+   parts of them come again: `vae_anomaly.data.tables.kinds.timestamps`.
 4. *ignored*: a number that only tells the time again (elapsed seconds, a counter): tomorrow's
    value is out of range whatever happens. How it is told: `vae_anomaly.data.tables.kinds.clocks`.
 5. *identifier*: text with more distinct values than half the rows; whole numbers that never repeat

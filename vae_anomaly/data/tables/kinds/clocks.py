@@ -13,7 +13,6 @@ spread evenly, make a suspect, which stays in the model with a note.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -24,39 +23,17 @@ from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Column, ColumnKind
 from vae_anomaly.data.tables.kinds.infer import infer_column
+from vae_anomaly.data.tables.kinds.names import says_time
 from vae_anomaly.data.tables.kinds.order import MIN_ROWS_IN_ORDER, blocks, follows, linearity
 
 ELAPSED_NOTE: Final = "tells the time again"
 SUSPECT_NOTE: Final = "may tell the time"
-_WORD = re.compile(r"[A-Z]?[a-zäöü]+|[A-Z]+(?![a-z])")
-_CLOCK_WORDS: Final = frozenset({
-    "ts", "date", "day", "days", "tag", "tage", "week", "weeks", "woche", "wochen", "month",
-    "months", "monat", "monate", "year", "years", "jahr", "jahre", "hour", "hours", "stunde",
-    "stunden", "minute", "minutes", "minuten", "seconds", "sekunden", "sec", "secs", "step",
-    "steps", "tick", "ticks", "epoch", "unix", "period", "clock", "elapsed", "dt", "cycle",
-    "cycles", "seq", "sequence",
-})  # fmt: skip
-_CLOCK_ENDS: Final = ("time", "timestamp", "datetime", "datum", "zeit", "stempel")
-_SPAN_WORDS: Final = frozenset({
-    "age", "alter", "duration", "dauer", "latency", "since", "until", "seit", "bis",
-    "response", "reaction", "wait", "waiting", "spent", "tenure", "delay", "lead",
-    "processing", "idle", "per", "remaining", "mean", "avg", "median", "max", "std", "diff",
-    "delta",
-})  # fmt: skip
 _LEVELS_IF_UNNAMED: Final = 8  # a setting that was changed twice is no clock
 _MIN_BLOCKS: Final = 3
 _EVEN: Final = 0.98  # linearity of a clock; values of a normal distribution, sorted, reach .955
 _EVEN_BY_NAME: Final = 0.85  # of a clock by its name; exponential waiting times reach .75
 _EVEN_IF_SHUFFLED: Final = 0.9
 _MOSTLY_DIFFERENT: Final = 0.25
-
-
-def says_time(name: str) -> bool:
-    """Tell whether a column's name says when, ``TX_TIME_DAYS``, and not how long, ``wait_sec``."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    if not _SPAN_WORDS.isdisjoint(words):
-        return False
-    return any(word in _CLOCK_WORDS or word.endswith(_CLOCK_ENDS) for word in words)
 
 
 def find_clocks(
@@ -99,7 +76,7 @@ def _clocks(
     for name, column in columns.items():
         natural = infer_column(name, series[name]) if _is_left_out(column, said) else column
         if natural.kind is ColumnKind.TIMESTAMP:
-            clocks[name] = cells.read_times(series[name], natural.time_format)[0]
+            clocks[name] = cells.closed(cells.read_times(series[name], natural.time_format)[0])
         elif natural is not column and says_time(name):
             clocks[name] = cells.read_numbers(series[name])[0]
     return clocks
@@ -157,7 +134,7 @@ def _left_out(column: Column, reason: str) -> Column:
         f"{ELAPSED_NOTE}: {reason}, so tomorrow's value is always out of range. If its level "
         f"matters: --kind {column.name}=numeric; if it is a date: --kind {column.name}=timestamp"
     )
-    return column.model_copy(update={"kind": ColumnKind.IGNORED, "note": note})
+    return column.model_copy(update={"kind": ColumnKind.IGNORED, "note": note, "role": "clock"})
 
 
 def _suspicion(column: Column) -> str:

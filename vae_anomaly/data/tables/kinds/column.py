@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from vae_anomaly.data.tables import cells
 
 Stored = Literal["number", "boolean", "time", "text"]
+Part = Literal["hour", "weekday", "days"]
 Role = Literal["label", "person", "place", "clock", "identifier"]
 
 
@@ -40,7 +41,10 @@ class Column(BaseModel):
         How the training data held it: "number", "boolean", "time", "text"; None does not matter.
     time_format : str, optional
         How text dates or numbers since 1970 are read; see
-        `vae_anomaly.data.tables.cells.read_times`.
+        `vae_anomaly.data.tables.cells.time_formats`.
+    parts : tuple of {"hour", "weekday", "days"}, optional
+        What a model reads of a timestamp: where in the day, where in the week, the days to the
+        other timestamps. None: all of it.
     role : str, optional
         What the column tells beside the event itself: the answer ("label"), who ("person"), where
         someone lives ("place"), when ("clock"), which one ("identifier"). Only `kind` decides
@@ -54,4 +58,5 @@ class Column(BaseModel):
     note: str = ""
     stored: Stored | None = None
     time_format: cells.TimeFormat | None = None
+    parts: tuple[Part, ...] | None = None
     role: Role | None = None

@@ -12,6 +12,12 @@ import pandas as pd
 from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Stored
+from vae_anomaly.data.tables.kinds.timestamps import (
+    number_times_note,
+    parts_of,
+    text_times_note,
+    time_format_of,
+)
 
 MIN_ROWS_TO_JUDGE: Final = 20
 MIN_SHARE_READABLE: Final = 0.99
@@ -35,27 +41,35 @@ def infer_column(name: str, series: pd.Series, said: Column | None = None) -> Co
         note = f"{note} with {series.nunique()} values"
     if said is not None:
         kind, note = said.kind, said.note or "declared"
-    time_format = _time_format(series, storage, texts) if kind is ColumnKind.TIMESTAMP else None
     stored = None if storage in {"nested", "empty"} else storage
     if storage == "text" and any(cells.is_number_text(text) for text in texts):
         stored = None  # "1" and "2" of another day may arrive as numbers
-    return Column(
+    column = Column(
         name=name,
         kind=kind,
         note=note,
         stored=cast(Stored | None, stored),
-        time_format=(said and said.time_format) or time_format,
         role=None if said is None else said.role,
     )
+    return _as_timestamp(column, series, texts, said) if kind is ColumnKind.TIMESTAMP else column
 
 
-def _time_format(
-    series: pd.Series, storage: cells.Storage, texts: Mapping[str, int]
-) -> cells.TimeFormat | None:
-    """Tell how a timestamp column that is not stored as times is to be read."""
-    if storage == "text":
-        return cells.time_format_of(texts)
-    return cells.epoch_unit_of(cells.read_numbers(series)[0]) if storage == "number" else None
+def _as_timestamp(
+    column: Column, series: pd.Series, texts: Mapping[str, int], said: Column | None
+) -> Column:
+    """Say of a timestamp how it is read, and which of its parts are."""
+    form = said.time_format if said is not None else None
+    form = form or time_format_of(series, cells.storage_of(series), texts)
+    parts, why = (said.parts, "") if said is not None else (None, "")
+    if parts is None:
+        parts, why = parts_of(cells.read_times(series, form)[0])
+    return column.model_copy(
+        update={
+            "time_format": form,
+            "parts": parts,
+            "note": "; ".join(filter(None, [column.note, why])),
+        }
+    )
 
 
 def _kind_of(
@@ -84,6 +98,8 @@ def _kind_of_number(name: str, series: pd.Series) -> tuple[ColumnKind, str]:
     distinct = np.unique(values)
     if distinct.tolist() == [0.0, 1.0]:
         return ColumnKind.BOOLEAN, "only 0 and 1"
+    if times := number_times_note(name, values):
+        return ColumnKind.TIMESTAMP, times
     whole = bool(np.all(distinct == np.round(distinct)))
     reason = _identifier_reason(name, values, distinct.size) if whole else None
     if reason is not None:
@@ -117,8 +133,8 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> tup
     words = {text.lower() for text in distinct}
     if len(words) == 2 and words & cells.TRUE_WORDS and words & cells.FALSE_WORDS:
         return ColumnKind.BOOLEAN, "only " + " and ".join(sorted(distinct)[:2])
-    if _share(cells.is_time_text, texts) > MIN_SHARE_READABLE:
-        return ColumnKind.TIMESTAMP, f"text dates, {cells.time_format_of(texts).replace('_', ' ')}"
+    if times := text_times_note(name, texts):
+        return ColumnKind.TIMESTAMP, times
     if _share(cells.is_number_text, texts) > MIN_SHARE_READABLE:
         return _kind_of_number(name, series)
     if n >= MIN_ROWS_TO_JUDGE and len(distinct) > n / 2:

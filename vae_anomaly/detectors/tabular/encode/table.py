@@ -7,8 +7,9 @@ numeric,        the number; where training had gaps in at least 1 % of rows, an 
 boolean
 categorical     one-hot over the 32 most frequent values, ``other`` and ``unseen``, each 1 / sqrt(2)
                 so that two different values lie 1 apart; the surprisal -log(frequency)
-timestamp       sine and cosine of the hour (where there are hours) and of the weekday
-two timestamps  the difference in days
+timestamp       sine and cosine of the hour (where there are hours) and of the weekday, as far as
+                `Column.parts` lets; whether it is open-ended where training had such dates
+two timestamps  the difference in days, unless it only counts on from one date that all rows share
 ==============  ====================================================================================
 
 A missing number is filled with the training median, a missing category is a category of its own.
@@ -24,21 +25,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
-from vae_anomaly.data.tables.kinds import Column
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.detectors.tabular.encode.columns import (
     CategoricalColumn,
     ColumnEncoder,
     Feature,
     NumericColumn,
 )
-from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn, days_between
+from vae_anomaly.detectors.tabular.encode.timestamps import (
+    TimestampColumn,
+    days_between,
+    is_telling,
+)
 from vae_anomaly.errors import DataError, NotEnoughDataError
 from vae_anomaly.state import Json
 
@@ -118,8 +123,13 @@ class TableEncoder:
                 f"({', '.join(repr(encoder.name) for encoder in fitted[:5])}): there is nothing to "
                 "learn. Pass rows that vary, or more of them."
             )
-        times = [i for i, c in enumerate(fitted) if isinstance(c, TimestampColumn)]
-        return cls(fitted, list(combinations(times, 2))[:MAX_TIMESTAMP_PAIRS], dropped)
+        pairs = _pairs(frame, columns)
+        paired = {name for pair in pairs for name in pair}
+        for encoder in [c for c in fitted if not c.features and c.name not in paired]:
+            fitted.remove(encoder)
+            dropped[encoder.name] = "no part of its times comes again"
+        places = {encoder.name: place for place, encoder in enumerate(fitted)}
+        return cls(fitted, [(places[a], places[b]) for a, b in pairs], dropped)
 
     def refit(self, frame: pd.DataFrame) -> TableEncoder:
         """Return an encoder of the same layout with the statistics of other rows."""
@@ -238,6 +248,19 @@ def _is_constant(cells: pd.Series) -> bool:
     return bool((values == values[0]).all())
 
 
+def _pairs(frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[str, str]]:
+    """Return the timestamps whose difference is a feature."""
+    names = [
+        column.name
+        for column in columns
+        if column.kind is ColumnKind.TIMESTAMP
+        and (column.parts is None or "days" in column.parts)
+        and not frame[column.name].isna().all()
+    ]
+    telling = (pair for pair in combinations(names, 2) if is_telling(frame, *pair))
+    return list(islice(telling, MAX_TIMESTAMP_PAIRS))
+
+
 def _fit_column(column: Column, series: pd.Series) -> tuple[ColumnEncoder | None, str]:
     """Return the encoder of a column, or None and the reason why it carries nothing."""
     if series.isna().all():
@@ -251,7 +274,7 @@ def _fit_column(column: Column, series: pd.Series) -> tuple[ColumnEncoder | None
             )
         return CategoricalColumn.fit(column.name, series), ""
     if kind == "timestamp":
-        return TimestampColumn.fit(column.name, series), ""
+        return TimestampColumn.fit(column.name, series, column.parts), ""
     if kind in ("numeric", "boolean"):
         return NumericColumn.fit(column.name, series, boolean=kind == "boolean"), ""
     raise DataError(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Floats
+from vae_anomaly.data.tables.cells import is_open
 from vae_anomaly.detectors.tabular.encode.columns import (
     MISSING,
     CategoricalColumn,
@@ -53,6 +54,8 @@ def name_cell(column: ColumnEncoder, cell: object) -> str:
         return f"{name} empty"
     if isinstance(column, CategoricalColumn):
         return f"{name} {quoted(cell)}"
+    if isinstance(column, TimestampColumn) and is_open_ended(cell):
+        return f"{name} open-ended"
     if isinstance(column, TimestampColumn):
         time = moment(pd.Timestamp(cell), clock=column.clock)  # type: ignore[arg-type]  # a datetime
         return f"{name} {time.replace(',', '')}"
@@ -70,6 +73,11 @@ def name_level(column: CategoricalColumn | NumericColumn, code: int) -> str:
 def is_empty(cell: object) -> bool:
     """Say whether a cell holds nothing."""
     return cell is None or bool(pd.isna(cell))  # type: ignore[call-overload]  # a scalar
+
+
+def is_open_ended(cell: object) -> bool:
+    """Say whether a time stands for no end or no beginning."""
+    return bool(is_open(np.array([cell], dtype="datetime64[ns]"))[0])
 
 
 def scale_of(column: NumericColumn) -> Scale:
@@ -102,13 +110,13 @@ def _strange_gap(column: ColumnEncoder) -> str | None:
     return _gap_words(name_of(column.name), share) if share <= STRANGE else None
 
 
-def _gap_words(name: str, share: float) -> str:
+def _gap_words(name: str, share: float, state: str = "empty") -> str:
     often = (
         f"as in {share_words(share)} training rows"
         if share > 0.0
         else "which it never was in training"
     )
-    return f"{name} is empty, {often}"
+    return f"{name} is {state}, {often}"
 
 
 def _strange_number(column: NumericColumn, value: float) -> str | None:
@@ -169,11 +177,15 @@ def _in_the_tail(column: NumericColumn, value: float) -> str | None:
 
 
 def _strange_time(column: TimestampColumn, time: pd.Timestamp) -> str | None:
+    if is_open_ended(time):
+        share = column.open_share
+        words = _gap_words(name_of(column.name), share, "open-ended")
+        return words if share <= STRANGE else None
     words = f"{name_of(column.name)} {moment(time, clock=column.clock)}"
     hour, day = column.hours[time.hour], column.weekdays[time.weekday()]
     if column.clock and tail_of(hour, column.hours) <= STRANGE:
         return f"{words}, {_falls(hour)} in that hour"
-    if tail_of(day, column.weekdays) <= STRANGE:
+    if column.week and tail_of(day, column.weekdays) <= STRANGE:
         return f"{words}, {_falls(day)} on a {DAYS[time.weekday()]}"
     return None
 

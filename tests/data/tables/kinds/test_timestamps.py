@@ -1,0 +1,91 @@
+"""Dates are known by what they look like, and a model reads the parts of them that come again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vae_anomaly.data.tables.schema import Schema
+from vae_anomaly.errors import SchemaError
+
+N = 400
+RNG = np.random.default_rng(0)
+DAYS = pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(RNG.integers(0, 90, N), unit="D"))
+
+
+def only(values: object, name: str = "at") -> object:
+    return Schema.infer(pd.DataFrame({name: values}))[name]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "form"),
+    [("%d/%m/%y", "day_first"), ("%m/%d/%Y", "month_first"), ("%d-%b-%Y", "month_name"),
+     ("%B %d, %Y", "month_name"), ("%Y%m%d", "compact"), ("%d.%m.%Y", "day_first"),
+     ("%Y-%m-%d", "iso"), ("%y-%m-%d", "year_first")],
+)  # fmt: skip
+def test_text_of_dates_is_a_timestamp_in_its_format(pattern, form):
+    column = only(DAYS.dt.strftime(pattern))
+    assert (column.kind, column.time_format) == ("timestamp", form)
+    read = Schema(columns=(column,)).cast(pd.DataFrame({"at": DAYS.dt.strftime(pattern)}))
+    assert read["at"].tolist() == DAYS.tolist()
+
+
+def test_days_as_digits_are_dates_however_they_are_stored():
+    digits = DAYS.dt.strftime("%Y%m%d")
+    for stored in (digits, digits.astype(int), digits.astype(float), digits.astype("Int64")):
+        column = only(stored)
+        assert (column.kind, column.time_format) == ("timestamp", "compact")
+    assert only(RNG.integers(10_000_000, 99_999_999, N)).kind == "numeric"
+    assert only(np.repeat([20240301, 20240302], 50), "price_minor").kind == "numeric"
+    assert only(np.repeat([20240301, 20240302], 50), "booking_date").kind == "timestamp"
+
+
+def test_a_date_that_could_be_two_says_so_with_the_option():
+    column = only(["03/04/2024", "05/06/2024", "05/06/2023"] * 20)
+    assert "month first" in column.note
+    assert "--time-format at=day_first" in column.note
+
+
+def test_cells_in_another_format_are_bad_and_named_never_swapped():
+    texts = [*DAYS.dt.strftime("%d/%m/%Y"), "04/13/2024"]
+    schema = Schema.infer(pd.DataFrame({"at": texts}))
+    (fault,) = schema.bad_rows(pd.DataFrame({"at": texts})).dropna()
+    assert fault[1] == (
+        "column 'at': '04/13/2024' is not written like the column's other dates (day first)"
+    )
+
+
+def test_a_column_whose_zone_is_told_by_letters_is_refused_with_the_remedy():
+    frame = pd.DataFrame({"at": DAYS.dt.strftime("%Y-%m-%d 10:00 CET"), "x": RNG.normal(size=N)})
+    schema = Schema.infer(frame)
+    assert schema["at"].kind == "timestamp"
+    with pytest.raises(SchemaError, match=r"write \+01:00") as caught:
+        schema.check(frame)
+    assert "train a new model" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("days", "parts"),
+    [(90.0, None), (5.0, ("hour", "days")), (0.5, ("days",)), (0.0, ("days",))],
+)
+def test_a_short_training_reads_the_hour_without_the_weekday(days, parts):
+    seconds = np.append(RNG.integers(0, int(86_400 * days) + 1, N), [0, int(86_400 * days)])
+    column = only(pd.Timestamp("2024-03-01 07:00") + pd.to_timedelta(seconds, unit="s"))
+    assert column.parts == parts
+    assert ("not read" in column.note or "neither" in column.note) == (parts is not None)
+
+
+def test_a_birth_date_is_read_for_the_age_only():
+    born = pd.Timestamp("1940-01-01") + pd.to_timedelta(RNG.integers(0, 20_000, N), unit="D")
+    assert only(born).parts == ("days",)
+    months = pd.Series(["2024-01", "2024-02", "2024-03", "2024-04"] * 20)
+    assert only(months).parts == ("days",)
+
+
+def test_parts_that_a_person_wrote_stand():
+    frame = pd.DataFrame({"at": DAYS.dt.strftime("%Y-%m-%d")})
+    drawn_up = Schema.infer(frame).to_dict()
+    drawn_up["columns"][0]["parts"] = ["days"]
+    said = Schema.from_dict(drawn_up).columns
+    assert Schema.infer(frame, said=said)["at"].parts == ("days",)
