@@ -90,6 +90,18 @@ def test_a_flagged_row_of_usual_cells_is_a_combination_of_the_columns_that_add_m
     )
 
 
+def test_a_column_that_has_nothing_to_do_with_it_is_no_company():
+    rng = np.random.default_rng(0)
+    names = [f"x{i}" for i in range(6)]
+    frame = pd.DataFrame(np.exp(rng.normal(3.0, 0.7, (1_000, 6))), columns=names)
+    settings = {"preset": "fast", "max_steps": 20, "hidden": 8, "random_state": 0}
+    fit = TabularVAEDetector(**settings).fit(frame)
+    asked = frame.head(200).assign(x0=frame["x0"].quantile(0.985))
+    texts = reasons(fit.examine(asked), np.ones(200, dtype=bool), top=3)
+    company = ("usual with", "similar training rows", "expected from")
+    assert sum(word in text for one in texts for text in one for word in company) <= 4
+
+
 def test_one_column_has_reasons_too():
     rows = np.random.default_rng(0).normal(size=(300, 1))
     fit = TabularVAEDetector(preset="fast", max_steps=20, hidden=8, random_state=0).fit(rows)

@@ -12,6 +12,7 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
     Scale,
     count_words,
     duration,
+    duration_range,
     fitted,
     listed,
     moment,
@@ -49,8 +50,16 @@ def test_money_is_said_in_cents_below_a_thousand(value, words):
 def test_other_numbers_are_rounded_to_what_their_column_needs():
     assert Scale(6.3, 1).number(305.7) == "305.7"
     assert Scale(0.002).number(0.0123456) == "0.01235"
-    assert Scale(2e-7).number(1.23456e-7) == "0.000000123"
     assert Scale(40_000.0).number(12_345.678) == "12,346"
+
+
+def test_nobody_counts_the_zeros_of_small_numbers():
+    current = Scale(1.2e-9)
+    assert current.number(3.3e-8) == "33 billionths"
+    assert current.between(2.41e-9, 3.62e-9, 3.3e-8) == "2.4 billionths to 3.6 billionths"
+    assert Scale(2e-5).number(1e-6) == "1 millionth"
+    assert Scale(0.0).number(1e-30) == "almost 0"
+    assert Scale(160.0).number(1e-7) == "0"
 
 
 def test_a_year_has_no_comma():
@@ -75,7 +84,7 @@ def test_a_usual_range_is_rounded_coarsely(scale, low, high, value, words):
 def test_numbers_that_are_compared_never_read_the_same():
     assert MONEY.number(1299.2, 1299.1) == "1,299.2"
     assert MONEY.between(16.2, 180.6, 180.7) == "16 to 180.60"
-    assert Scale(0.0, 2).number(1e-7, 0.0) == "0.0000001"
+    assert Scale(0.0, 2).number(1e-7, 0.0) == "100 billionths"
 
 
 @given(value=ANY, width=st.floats(0.0, 1e150), decimals=st.none() | st.integers(0, 5))
@@ -121,6 +130,13 @@ def test_a_ratio_is_said_as_so_many_times(ratio, words):
 )  # fmt: skip
 def test_a_length_of_time_has_its_unit_and_number(seconds, words):
     assert duration(seconds) == words
+
+
+def test_two_lengths_of_time_share_a_unit_where_they_can():
+    day = 86_400.0
+    assert duration_range(14 * day, 60 * day) == "14 to 60 days"
+    assert duration_range(3600.0, 60 * day) == "1 hour to 60 days"
+    assert duration_range(0.0, 366 * day) == "up to 12 months"
 
 
 @given(share=st.floats(1e-9, 1.0), ratio=st.floats(1.5, 1e300), seconds=st.floats(0.0, 1e11))

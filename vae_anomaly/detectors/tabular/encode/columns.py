@@ -314,7 +314,8 @@ def _decimals(known: Floats) -> int | None:
     """Return the fewest decimals that write all numbers, to the precision of float32."""
     for decimals in range(MAX_DECIMALS):
         moved = known * 10.0**decimals
-        if (np.abs(moved - np.round(moved)) <= 1e-4 + 1e-7 * np.abs(moved)).all():
+        noise = 1e-7 * np.abs(moved) + 1e-9 * np.abs(moved).max()
+        if (np.abs(moved - np.round(moved)) <= noise).all():
             return decimals
     return None
 

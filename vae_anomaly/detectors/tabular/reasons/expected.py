@@ -15,7 +15,14 @@ import torch
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import CategoricalColumn, NumericColumn
 from vae_anomaly.detectors.tabular.examination import TableExamination
-from vae_anomaly.detectors.tabular.reasons.lone import name_cell, name_level, scale_of
+from vae_anomaly.detectors.tabular.reasons.lone import (
+    MUCH_FURTHER,
+    excess_over,
+    excess_over_usual,
+    name_cell,
+    name_level,
+    scale_of,
+)
 from vae_anomaly.detectors.tabular.reasons.remembered import RememberedCells
 from vae_anomaly.detectors.tabular.reasons.wording import name_of
 
@@ -74,7 +81,9 @@ def _beside_range(
     name, scale = name_of(described.name), scale_of(described)
     low, high = _readable(usual, described)
     values = np.asarray(examination.frame[described.name], dtype=np.float64)
+    excess = excess_over(low, high, values, _NARROWEST * scale.width)
     strange = (values < low - usual.reach) | (values > high + usual.reach)
+    strange &= excess > MUCH_FURTHER * excess_over_usual(described, values)
     rows = zip(values.tolist(), low.tolist(), high.tolist(), strange.tolist(), strict=True)
     return [
         f"{name} {scale.number(value, low, high)}, {usual.words} {scale.between(low, high, value)}"

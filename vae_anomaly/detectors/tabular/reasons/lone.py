@@ -32,6 +32,7 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
 )
 
 STRANGE = 0.02  # of training cells that are as rare or rarer
+MUCH_FURTHER = 4.0  # outside of what is usual beside other cells, than outside of what is usual
 _NAMED_LEVELS = 4
 
 
@@ -84,6 +85,19 @@ def scale_of(column: NumericColumn) -> Scale:
     """Return how the numbers of a column are said."""
     least, low, *_, high, most = column.quantiles
     return Scale(high - low, column.decimals, column.integer and least >= 1900.0 and most <= 2100.0)
+
+
+def excess_over(low: Floats, high: Floats, values: Floats, narrowest: float) -> Floats:
+    """Return how far values (N,) lie outside of ranges, in their widths; 0 within and if empty."""
+    outside = np.fmax(np.fmax(low - values, values - high), 0.0)
+    width = np.maximum(high - low, narrowest)
+    return np.divide(outside, width, out=np.zeros(len(values)), where=width > 0.0)
+
+
+def excess_over_usual(column: NumericColumn, values: Floats) -> Floats:
+    """Return how far values lie outside of the usual range of their column, in its width."""
+    low, high = (np.full(len(values), end) for end in (column.quantiles[1], column.quantiles[-2]))
+    return excess_over(low, high, values, 0.0)
 
 
 def _said(column: NumericColumn, value: float, *others: float) -> str:

@@ -3,9 +3,10 @@
 Such as ``euro 900, usual with shop 'bakery' is 2 to 60``.
 
 The remembered normal rows are grouped by the other column. A number is strange in its group where
-it lies beyond all of them, and half as far again outside their usual range; a value of few is,
-where it never occurs there and, were the columns independent, ten times would be expected. Of all
-other columns the one is named beside which the cell stands out most.
+it lies beyond all of them, and outside of their usual range by half of its width, and much further
+than outside of that of all rows; a value of few is, where it never occurs there though ten times
+would be expected, were the columns independent. Of all other columns the one is named beside which
+the cell stands out most.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ import numpy as np
 from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
-from vae_anomaly.detectors.tabular.reasons.lone import name_cell, scale_of
+from vae_anomaly.detectors.tabular.reasons.lone import (
+    MUCH_FURTHER,
+    excess_over,
+    excess_over_usual,
+    name_cell,
+    scale_of,
+)
 from vae_anomaly.detectors.tabular.reasons.remembered import (
     HOURS_OF_PART,
     Found,
@@ -95,10 +102,9 @@ def _far_out(cells: RememberedCells, column: int, other: int, groups: Groups) ->
     n, least, low, high, most = (part[groups.asked] for part in vars(within).values())
     value, scale = cells.asked_numbers(column), scale_of(described)
     beyond = (n >= _FEWEST) & ((value < least) | (value > most))
-    width = np.maximum(high - low, _NARROWEST * scale.width)
-    excess = np.divide(
-        np.maximum(low - value, value - high), width, out=np.zeros(len(value)), where=width > 0.0
-    )
+    excess = excess_over(low, high, value, _NARROWEST * scale.width)
+    least_excess = np.maximum(_FAR, MUCH_FURTHER * excess_over_usual(described, value))
+    strength = np.where(beyond & (excess > least_excess), excess, 0.0)
 
     def say(row: int) -> str:
         usual = scale.between(float(low[row]), float(high[row]), float(value[row]))
@@ -106,7 +112,7 @@ def _far_out(cells: RememberedCells, column: int, other: int, groups: Groups) ->
         where = _where(cells, other, row)
         return f"{name_of(described.name)} {here}, usual {where} is {usual}"
 
-    return _Finding(np.where(beyond & (excess > _FAR), excess, 0.0), say)
+    return _Finding(strength, say)
 
 
 def _rarely_together(cells: RememberedCells, column: int, other: int, groups: Groups) -> _Finding:

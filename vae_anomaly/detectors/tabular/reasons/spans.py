@@ -8,11 +8,7 @@ from vae_anomaly.arrays import Ints
 from vae_anomaly.detectors.tabular.encode.columns import QUANTILES
 from vae_anomaly.detectors.tabular.encode.timestamps import DAY_S
 from vae_anomaly.detectors.tabular.reasons.remembered import Found, RememberedCells
-from vae_anomaly.detectors.tabular.reasons.wording import Scale, duration, name_of
-
-_UNITS = ((730.0, 365.25, "years"), (2.0, 1.0, "days"), (0.0, 1.0 / 24.0, "hours"))  # from days
-_ONE_DECIMAL = 1
-_COARSER = 4.0  # than other numbers: years are said without decimals
+from vae_anomaly.detectors.tabular.reasons.wording import duration, duration_range, name_of
 
 
 def strange_span(cells: RememberedCells, column: int, rows: Ints) -> list[Found | None]:
@@ -26,24 +22,23 @@ def _strange_pair(cells: RememberedCells, pair: int, rows: Ints) -> list[Found |
     encoder = cells.model.encoder
     first, second = (name_of(encoder.columns[i].name) for i in encoder.pairs[pair])
     place = len(encoder.features) - len(encoder.pairs) + pair
-    lowest, low, *_, high, highest = np.quantile(cells.feature(place), QUANTILES).tolist()
-    subject = frozenset(encoder.pairs[pair])
-    return [
-        None
-        if lowest <= days <= highest
-        else (subject, _span_words(first, second, days, low, high))
-        for days in cells.examination.table.numbers[rows, place].tolist()
+    least, low, *_, high, most = (np.quantile(cells.feature(place), QUANTILES) * DAY_S).tolist()
+    texts = [
+        None if least <= span <= most else _span_words(first, second, span, low, high)
+        for span in (cells.examination.table.numbers[rows, place] * DAY_S).tolist()
     ]
+    subject = frozenset(encoder.pairs[pair])
+    return [None if text is None else (subject, text) for text in texts]
 
 
-def _span_words(first: str, second: str, days: float, low: float, high: float) -> str:
-    side = "before" if days >= 0.0 else "after"
-    size, (near, far) = abs(days), (low, high) if days >= 0.0 else (-high, -low)
+def _span_words(first: str, second: str, span_s: float, low_s: float, high_s: float) -> str | None:
+    """Say how long one time lies before another; None where the usual reads the same."""
+    side, near, far = ("before", low_s, high_s) if span_s >= 0.0 else ("after", -high_s, -low_s)
+    words = f"{first} lies {duration(abs(span_s))} {side} {second}"
     if far < 0.0:
-        words = f"{first} lies {duration(size * DAY_S)} {side} {second}"
         return f"{words}, usual is the other way round"
-    _, unit, noun = next(u for u in _UNITS if max(size, far) >= u[0])
-    near, far, size = max(near, 0.0) / unit, far / unit, size / unit
-    number = Scale(_COARSER * (far - near), _ONE_DECIMAL).number(size, near, far)
-    usual = Scale(far - near, _ONE_DECIMAL).between(near, far, size)
-    return f"{first} lies {number} {noun} {side} {second}, usual is {usual} {noun}"
+    near = max(near, 0.0)
+    if duration(abs(span_s)) in (duration(near), duration(far)):
+        return None
+    usual = duration_range(near, far) if far > 0.0 else "the same time"
+    return f"{words}, usual is {usual}"

@@ -18,8 +18,11 @@ _CELL_CHARACTERS = 30
 _MOST_DECIMALS = 12
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)  # leading digits
 _LARGE = ((1e12, "trillion"), (1e9, "billion"))
+_SMALL = ((1e-6, "millionth"), (1e-9, "billionth"), (1e-12, "trillionth"))
+_SMALL_FROM = 1e-4  # below, nobody counts the zeros
 _FINE, _COARSE = 200.0, 20.0  # steps of a value, and of a usual range, in its width
 _CENTS = 2  # decimals of money
+_ONE_MORE = 3  # decimals of small numbers that are compared
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -71,6 +74,8 @@ class Scale:
             return f"{value:.0f}" if self.is_year and abs(value) < 1e4 else _whole(value)
         if self.decimals == _CENTS and 0.01 <= abs(value) < 1000.0:
             return f"{value:,.{_CENTS}f}".removesuffix(".00")
+        if abs(value) < _SMALL_FROM and self.width < 1.0 / _FINE:
+            return _small(value)
         size = self.width / steps if self.width > 0.0 else abs(value) / _FINE
         needed = max(-round(math.log10(size)), 0) if size > 0.0 else _MOST_DECIMALS
         return _decimal(value, min(needed, _MOST_DECIMALS, *_known(self.decimals)))
@@ -100,13 +105,24 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}" if round(value) else "0"
 
 
+def _small(value: float, decimals: int = 1) -> str:
+    """Write a number below `_SMALL_FROM`: ``33 billionths``."""
+    for unit, name in _SMALL:
+        if abs(value) >= unit or (unit == _SMALL[-1][0] and abs(value) >= unit / 10.0):
+            text = _decimal(value / unit, decimals)
+            return f"{text} {name}" if text == "1" else f"{text} {name}s"
+    return "almost 0" if value else "0"
+
+
 def _told_apart(value: float, others: Sequence[float]) -> str:
     """Write a number with as many decimals as set it apart from others."""
+    if 0.0 < abs(value) < _SMALL_FROM:
+        return _small(value, _ONE_MORE)
     for decimals in range(_MOST_DECIMALS + 1):
         text = _decimal(value, decimals)
         if text not in [_decimal(other, decimals) for other in others]:
             return text
-    return "almost 0" if abs(value) < 1e-9 else _decimal(value, _MOST_DECIMALS)
+    return _decimal(value, _MOST_DECIMALS)
 
 
 def round_number(value: float) -> float:
@@ -151,6 +167,17 @@ def duration(seconds: float) -> str:
     return (
         count_words(days / 30.44, "month") if days < 730.0 else count_words(days / 365.25, "year")
     )
+
+
+def duration_range(low_s: float, high_s: float) -> str:
+    """Say between which lengths of time: ``14 to 60 days``, ``3 hours to 2 days``."""
+    low, high = duration(low_s), duration(high_s)
+    if low == high:
+        return low
+    if low_s < 1.0:
+        return f"up to {high}"
+    number, unit = low.split(" ")
+    return f"{number} to {high}" if high.split(" ")[1].startswith(unit) else f"{low} to {high}"
 
 
 def moment(time: pd.Timestamp, *, clock: bool) -> str:
