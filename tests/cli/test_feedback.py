@@ -122,3 +122,34 @@ def test_verdicts_on_other_items_are_refused(at, tmp_path):
     assert code == 3
     assert "None of the 400 items" in err
     assert at(*tune)[0] == 2  # the held-out normals were never reviewed
+
+
+def test_verdicts_on_items_that_were_never_scored_are_refused_by_name(at, store, tmp_path):
+    write_scores(tmp_path)
+    (tmp_path / "d.csv").write_text("item,verdict\ni5,fraud\nI-7,legit\nnobody,yes\n")
+    line = ("feedback", "import", MODEL, "d.csv")
+    code, out, err = at(*line, "--scores", "scores.csv")
+    assert (code, out) == (3, "")
+    assert "judges 2 items that are not among the 400" in err
+    assert "'I-7' (did you mean 'i7'?), 'nobody'" in err
+    assert load_feedback("cards", store).empty
+    (tmp_path / "d.csv").write_text("item,verdict\ni5,fraud\ni7,legit\n")
+    assert at(*line, "--scores", "scores.csv")[0] == 0
+
+
+def test_an_import_says_where_the_items_were_not_compared_with_scores(at, tmp_path):
+    (tmp_path / "d.csv").write_text("item,verdict\ni5,yes\n")
+    assert "--scores flags/ checks it" in at("feedback", "import", MODEL, "d.csv")[1]
+
+
+def test_verdicts_that_do_not_count_for_a_threshold_are_named(at, tmp_path, caplog):
+    truth = write_scores(tmp_path)
+    at("feedback", "sample", MODEL, "--scores", "scores.csv", "--n", 120)
+    decide(tmp_path, truth, "decisions.csv")
+    sheet = (tmp_path / "decisions.csv").read_text() + "last week,confirmed,no\n"
+    (tmp_path / "decisions.csv").write_text(sheet)
+    at("feedback", "import", MODEL, "decisions.csv")
+    line = ("threshold", "tune", MODEL, "--scores", "scores.csv", "--feedback", "--f-beta", 1)
+    assert at(*line)[0] == 0
+    assert "1 of 161 verdicts are on items that are not among the 400" in caplog.text
+    assert "'last week'" in caplog.text

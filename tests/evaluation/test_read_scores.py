@@ -9,7 +9,8 @@ from tracking.real_models import transactions
 
 from vae_anomaly.batch import read_results, score_tables
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.evaluation import read_scores
+from vae_anomaly.evaluation import evaluate, read_scores
+from vae_anomaly.thresholds import Threshold
 
 
 @pytest.fixture
@@ -48,6 +49,16 @@ def test_labels_of_a_file_are_joined_by_the_id_and_the_unlabelled_counted(scores
     }  # fmt: skip
     assert items.groups.tolist() == ["7", "8", "8", "9"]
     assert (items.left_out, items.flagged, versions) == ({"without a label": 1}, None, ())
+
+
+def test_labels_of_a_file_that_belong_to_no_item_are_counted_in_the_report(scores, tmp_path):
+    labels = pd.DataFrame({"id": ["a", "c", "E", "zz"], "state": ["legit", "Fraud", "fraud", "ok"]})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    items, _ = read_scores(scores, labels=f"{tmp_path / 'labels.csv'}:state")
+    report = evaluate(items, Threshold.from_fpr(np.linspace(0.0, 3.0, 200), 0.05))
+    assert (report.n_normals, report.n_anomalies) == (1, 1)
+    assert (report.left_out, report.unused_labels) == ({"without a label": 3}, 2)
+    assert report.to_dict()["unused_labels"] == 2
 
 
 def test_labels_of_a_file_need_ids_beside_the_scores(scores, tmp_path):

@@ -62,8 +62,8 @@ def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by
              as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
-    Labels of a table are a column of 0/1, yes/no or kinds ("normal", "fraud"); of images, their
-    folders (good, scratch, ...) or a manifest. Every figure comes with its 95 % interval.
+    Labels of a table are a column of 0/1, legit/fraud or kinds ("normal", "dos"); of images,
+    their folders (good, scratch, ...) or a manifest. Every figure comes with its 95 % interval.
 
     \b
     Examples:
@@ -144,6 +144,8 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
     click.echo(
         f"{model}: {report.n_normals:,} normal and {report.n_anomalies:,} anomalous items{left}"
     )
+    if report.unused_labels:
+        click.echo(f"{report.unused_labels:,} labels belong to none of the items of the input.")
     _print_figures(report.ranking, "Ranking, whatever the threshold")
     bound = f"score above {report.threshold.value:.3f} (policy {report.threshold.policy})"
     _print_figures(report.at_threshold, f"Flags at the model's threshold: {bound}")

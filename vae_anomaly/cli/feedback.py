@@ -34,29 +34,35 @@ def feedback() -> None:
 @click.option("--item", metavar="COLUMN", help="Names the items.  [default: item, id or path]")
 @click.option("--verdict", metavar="COLUMN", help="Holds the verdicts.  [default: verdict, ...]")
 @click.option("--who", metavar="NAME", help="Who reviewed, where FILE does not say.")
+@click.option("--scores", multiple=True, metavar="FILE",
+              help="Where the items were scored: refuse others; may be repeated.")  # fmt: skip
 @tracking_option
 @json_option
 def import_(model: str, file: str, item: str | None, verdict: str | None, who: str | None,
-            uri: str | None, as_json: bool) -> None:  # fmt: skip
+            scores: tuple[str, ...], uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Store the verdicts of FILE with the registered MODEL.
 
     FILE is CSV or parquet: an item and a verdict a row, `confirmed` or `false alarm` (also yes/no,
-    1/0, defect/good; empty = undecided). A column `audit` says yes for items drawn at random. The
-    last verdict on an item counts.
+    1/0, fraud/legit, defect/good; empty = undecided). A column `audit` says yes for items drawn at
+    random. The last verdict on an item counts. With --scores, verdicts on items that were never
+    scored are refused by name, and nothing is stored.
 
     \b
-    Example:
+    Examples:
       vae-anomaly feedback import models:/cards@champion decisions.csv --who Ada
+      vae-anomaly feedback import models:/cards@champion decisions.csv --scores flags/
     """
-    from vae_anomaly.evaluation import read_verdicts
+    from vae_anomaly.evaluation import read_scores, read_verdicts, require_scored
     from vae_anomaly.tracking import import_feedback, registered_name
 
     name = registered_name(model)
     read = read_verdicts(file, item=item, verdict=verdict)
+    if scores:
+        require_scored(read.frame, [read_scores(source)[0] for source in scores], file)
     done = import_feedback(name, read.frame, who=who, source=file, uri=uri)
     confirmed, audited = (int(read.frame[name].sum()) for name in ("is_anomaly", "audit"))
     document = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,
-                "confirmed": confirmed, "audited": audited}  # fmt: skip
+                "confirmed": confirmed, "audited": audited, "checked": bool(scores)}  # fmt: skip
     if emit(document, as_json=as_json):
         return
     click.echo(
@@ -71,6 +77,8 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     ):
         if count:
             click.echo(f"{count:,} rows {why} were left out.")
+    if not scores:
+        click.echo("Whether these items were ever scored is not known; --scores flags/ checks it.")
     click.echo(f"\nNext: vae-anomaly threshold tune {_full(model)} --scores flags/ --feedback "
                "--min-precision 0.5")  # fmt: skip
 

@@ -28,6 +28,7 @@ from vae_anomaly.thresholds.reviews.verdicts import (
     ReadVerdicts,
     draw_audit,
     read_verdicts,
+    require_scored,
     reviewed_items,
 )
 from vae_anomaly.thresholds.tune import Tuned, threshold_context, tune, tuned_at
@@ -69,6 +70,7 @@ __all__ = [
     "read_verdicts",
     "require_same_scale",
     "require_same_scores",
+    "require_scored",
     "require_scores_of",
     "reviewed_items",
     "run_gate",

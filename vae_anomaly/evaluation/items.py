@@ -17,7 +17,7 @@ from vae_anomaly.data.images.folders import ImageItem, list_images
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
-from vae_anomaly.data.tables.labels import column_of, find_labels
+from vae_anomaly.data.tables.labels import MatchedLabels, column_of, match_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import columns_as_text, judge_images, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
@@ -161,15 +161,17 @@ def _described(
 
     ``keys`` are what a file of labels may name the rows by.
     """
-    marks, kinds = np.zeros(len(frame)), None
+    found = MatchedLabels(np.zeros(len(frame)), None)
     if columns.labels is not None:
-        marks, kinds = find_labels(columns.labels, frame, keys, columns.id_column)
+        found = match_labels(columns.labels, frame, keys, columns.id_column)
+    marks = found.labels
     groups, amounts = columns.groups, columns.amounts
     items = ScoredItems(
         ids=np.asarray(ids, dtype=object),
         scores=np.full(len(frame), np.nan),
         labels=None if columns.labels is None else marks == 1.0,
-        kinds=kinds,
+        kinds=found.kinds,
+        unused_labels=found.unused,
         groups=None if groups is None else read_text(column_of(frame, groups, "--groups")),
         amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--stake"))[0],
         by={name: read_text(column_of(frame, name, "--by")) for name in columns.by},

@@ -47,6 +47,8 @@ class EvaluationReport:
         For each column asked for, one row a value, as `figures_by`.
     left_out : dict of str to int
         Items that could not be used, by reason.
+    unused_labels : int
+        Labels of a file that belong to none of the items.
     """
 
     n_normals: int
@@ -58,6 +60,7 @@ class EvaluationReport:
     pixels: dict[str, Interval] = field(default_factory=dict)
     by: dict[str, pd.DataFrame] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    unused_labels: int = 0
 
     @property
     def figures(self) -> dict[str, Interval]:
@@ -73,6 +76,7 @@ class EvaluationReport:
             "kinds": self.kinds.to_dict("records"),
             "by": {column: _records(table) for column, table in self.by.items()},
             "left_out": self.left_out,
+            "unused_labels": self.unused_labels,
             "threshold": self.threshold.to_dict(),
         }
 
@@ -115,6 +119,7 @@ def evaluate(
         pixels=_pixels(items, random_state),
         by={name: figures_by(items, y, values, threshold) for name, values in items.by.items()},
         left_out=items.left_out,
+        unused_labels=items.unused_labels,
     )
 
 

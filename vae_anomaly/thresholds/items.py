@@ -35,6 +35,8 @@ class ScoredItems:
         Flagged by the scoring job that made the scores.
     left_out : dict of str to int
         Items that could not be scored or judged, by reason.
+    unused_labels : int
+        Labels of a file that belong to none of the items.
     masks, heat : tuple of ndarray of shape (128, 128)
         Of images whose defects are outlined, and of good ones.
     source : str
@@ -54,6 +56,7 @@ class ScoredItems:
     by: dict[str, Objects] = field(default_factory=dict)
     flagged: Bools | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    unused_labels: int = 0
     masks: tuple[Bools, ...] = ()
     heat: tuple[Floats32, ...] = ()
     source: str = ""

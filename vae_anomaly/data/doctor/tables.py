@@ -16,6 +16,7 @@ from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, s
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.kinds import ELAPSED_NOTE, ID_NAME, SUSPECT_NOTE, ColumnKind
+from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError
@@ -363,7 +364,12 @@ def _label_leaks(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
     """Report columns that alone tell anomalous from normal."""
     if schema.label is None:
         return
-    labels = cells.read_booleans(frame[schema.label])[0]
+    try:
+        labels = read_labels(frame[schema.label])[0]
+    except DataError as err:
+        message, _, remedy = str(err).rpartition(". ")
+        yield finding(Severity.ERROR, "label_values", f"{message}.", remedy)
+        return
     known = ~np.isnan(labels)
     if not (0 < np.nansum(labels) < known.sum()):
         yield finding(

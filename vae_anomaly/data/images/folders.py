@@ -22,8 +22,8 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from vae_anomaly.data.tables.cells import read_booleans, read_text
-from vae_anomaly.data.tables.labels import GOOD_NAMES
+from vae_anomaly.data.tables.cells import read_text
+from vae_anomaly.data.tables.labels import GOOD_NAMES, read_answers
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 
@@ -332,12 +332,12 @@ def _labels(manifest: Path, frame: pd.DataFrame) -> list[bool | None]:
     """Read the column is_anomaly, where there is one."""
     if "is_anomaly" not in frame.columns:
         return [None] * len(frame)
-    values, codes = read_booleans(frame["is_anomaly"])
+    values, codes = read_answers(frame["is_anomaly"])
     bad = [row for row, code in enumerate(codes) if code is not None]
     if bad:
         raise DataError(
             f"{manifest}, row {bad[0] + 1}: is_anomaly is {frame['is_anomaly'].iloc[bad[0]]!r}. "
-            "Write 0 or 1."
+            "Write 0 or 1, yes or no, good or defect."
         )
     return [None if value != value else bool(value) for value in values]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.data.tables.cells import read_booleans, read_text
 from vae_anomaly.data.tables.keys import read_keys
+from vae_anomaly.data.tables.labels import listed_strangers, read_answers
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.thresholds.items import ScoredItems
@@ -20,21 +22,9 @@ from vae_anomaly.thresholds.reviews.sample import ReviewedSample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+logger = logging.getLogger(__name__)
 ITEM_NAMES = ("item", "id", "path", "file", "image", "name")
 VERDICT_NAMES = ("verdict", "decision", "review", "outcome", "result", "label")
-CONFIRMED = frozenset({
-    "confirmed", "confirm", "anomaly", "anomalous", "defect", "defective", "fraud", "fraudulent",
-    "bad", "nok", "reject", "rejected", "true", "yes", "y", "t", "1", "1.0", "tp", "true alarm",
-    "true positive", "not ok", "confirmed fraud", "confirmed defect",
-})  # fmt: skip
-FALSE_ALARM = frozenset({
-    "false", "no", "n", "f", "0", "0.0", "fp", "good", "ok", "normal", "fine", "legitimate",
-    "legit", "genuine", "benign", "accept", "accepted", "tn", "cleared", "false alarm",
-    "false positive", "not confirmed", "no defect", "no fraud",
-})  # fmt: skip
-UNDECIDED = frozenset({
-    "", "?", "-", "unsure", "unclear", "open", "pending", "unknown", "undecided",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,6 +101,33 @@ def read_verdicts(
     return ReadVerdicts(last, int((~decided).sum()), len(rows) - len(last))
 
 
+def require_scored(verdicts: pd.DataFrame, scored: Sequence[ScoredItems], source: str) -> None:
+    """Refuse verdicts on items that were never scored.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        With the column ``item``.
+    scored : sequence of ScoredItems
+        Where the items may be.
+    source : str
+        Where the verdicts are from, in words.
+
+    Raises
+    ------
+    DataError
+        If one is on another item; names the first ones, and the nearest that was scored.
+    """
+    ids = [str(name) for items in scored for name in items.ids]
+    strangers = verdicts["item"][~verdicts["item"].isin(ids)].tolist()
+    if strangers:
+        raise DataError(
+            f"{source} judges {len(strangers):,} items that are not among the {len(ids):,} of "
+            f"{', '.join(items.source for items in scored)}: {listed_strangers(strangers, ids)}. "
+            "Correct their names, or give the scores of their night as well. Nothing was stored."
+        )
+
+
 def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -> ReviewedSample:
     """Join verdicts to scored items.
 
@@ -142,6 +159,14 @@ def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -
             f"items like {verdicts['item'].iloc[0]!r}, the scores on items like {ids[0]!r}. "
             "Import the verdicts on these items: vae-anomaly feedback import."
         )
+    strangers = verdicts["item"][~verdicts["item"].isin(ids)].tolist()
+    if strangers:
+        logger.warning(
+            "%d of %d verdicts are on items that are not among the %d of %s, and do not count "
+            "here: %s",
+            len(strangers), len(verdicts), len(items), items.source,
+            listed_strangers(strangers, ids),
+        )  # fmt: skip
     return ReviewedSample.of(
         items.scores,
         labels,
@@ -197,18 +222,14 @@ def _column(
 
 
 def _labels(column: pd.Series[Any], source: str) -> Floats:
-    words = [" ".join(str(w or "").lower().replace("_", " ").replace("-", " ").split())
-             for w in read_text(column)]  # fmt: skip
-    labels = np.full(len(words), np.nan)
-    for row, word in enumerate(words):
-        if word in CONFIRMED or word in FALSE_ALARM:
-            labels[row] = float(word in CONFIRMED)
-        elif word not in UNDECIDED:
-            raise DataError(
-                f"{source} says {column.iloc[row]!r} in row {row + 1}, which is no verdict. "
-                "Write 'confirmed' or 'false alarm' (also yes/no, 1/0, defect/good), or leave it "
-                "empty."
-            )
+    labels, codes = read_answers(column)
+    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
+    if bad.size:
+        raise DataError(
+            f"{source} says {column.iloc[bad[0]]!r} in row {bad[0] + 1}, which is no verdict. "
+            "Write 'confirmed' or 'false alarm' (also yes/no, 1/0, fraud/legit, defect/good), or "
+            "leave it empty."
+        )
     return labels
 
 

@@ -1,57 +1,56 @@
-"""Labels as people keep them: 0/1, yes/no, or the kind of each item; beside the items or apart."""
+"""Find the label of each item: in a column beside it, or in a file of labels, by its id."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Floats, Objects
-from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.keys import read_keys
+from vae_anomaly.data.tables.labels.read import MAX_KINDS, read_labels
+from vae_anomaly.data.tables.labels.strangers import listed_strangers
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
-GOOD_NAMES = frozenset({"good", "ok", "normal"})  # of folders and kinds, too
-NORMAL_WORDS = GOOD_NAMES | {"benign", "legitimate", "0", "false", "no"}
-MAX_KINDS = 100
+logger = logging.getLogger(__name__)
 
 
-def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
-    """Read a column of labels: 0/1, truth values, or the kind of each item.
+class MatchedLabels(NamedTuple):
+    """Labels of a table's rows.
 
-    Kinds "good", "ok", "normal" or "benign" are normal, all else is an anomaly. Raises `DataError`
-    if the cells are neither.
-
-    Returns
-    -------
+    Parameters
+    ----------
     labels : ndarray of shape (N,), float64
-        1 = anomaly, 0 = normal, NaN = not labelled (an empty cell).
+        1 = anomaly, 0 = normal, NaN = not labelled.
     kinds : ndarray of shape (N,), object, or None
-        Where the column names kinds.
+    unused : int
+        Labels of a file that belong to no row.
     """
-    labels, codes = read_booleans(column)
-    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
-    if bad.size == 0:
-        return labels, None
-    kinds = read_text(column)
-    known = {str(kind) for kind in kinds if kind is not None}
-    if not any(kind.lower() in NORMAL_WORDS for kind in known) or len(known) > MAX_KINDS:
-        raise DataError(
-            f"The column {column.name!r} holds no labels: {column.iloc[bad[0]]!r} is one of "
-            "its values. Labels are 0/1, true/false, or kinds of which normal is called "
-            "good, ok or normal."
-        )
-    anomalous = [np.nan if k is None else float(str(k).lower() not in NORMAL_WORDS) for k in kinds]
-    return np.array(anomalous), kinds
+
+    labels: Floats
+    kinds: Objects | None
+    unused: int = 0
 
 
 def find_labels(
     labels_at: str, frame: pd.DataFrame, ids: AnyArray | None, id_column: str | None
 ) -> tuple[Floats, Objects | None]:
+    """Return labels and kinds of a table's rows, as `match_labels` finds them."""
+    return match_labels(labels_at, frame, ids, id_column)[:2]
+
+
+def match_labels(
+    labels_at: str, frame: pd.DataFrame, ids: AnyArray | None, id_column: str | None
+) -> MatchedLabels:
     """Find the labels of a table's rows, in a column of it or in another file.
+
+    Where rows and labels of a file match in part, both sides are counted in a warning.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def find_labels(
     """
     apart = _apart(labels_at, [str(name) for name in frame.columns])
     if apart is None:
-        return read_labels(column_of(frame, labels_at, "--labels"))
+        return MatchedLabels(*read_labels(column_of(frame, labels_at, "--labels")))
     if ids is None:
         raise _unnamed(apart[0])
     keys, labels, kinds = _label_file(*apart, id_column)
@@ -105,18 +104,26 @@ class PieceLabels:
             keys, labels, kinds = _label_file(*apart, id_column)
             self._source, self.column = apart[0], id_column
             self._known = _one_label_each(keys, labels, kinds, apart[0])["label"]
-        self._found = False
+        self._met = np.zeros(len(self._known), dtype=np.bool_)
+        self._seen = self._bare = 0
 
     def of(self, cells: pd.Series) -> Floats:
         """Return the labels of the next rows by their cells of `column`, (N,); NaN without one."""
-        labels: Floats = np.asarray(self._known.reindex(self._read(cells)), dtype=np.float64)
-        self._found = self._found or bool(np.isfinite(labels).any())
+        places = self._known.index.get_indexer(pd.Index(self._read(cells), dtype=object))
+        self._met[places[places >= 0]] = True
+        values = self._known.to_numpy(np.float64)
+        labels: Floats = np.where(places >= 0, values[places], np.nan)
+        self._seen, self._bare = self._seen + len(cells), self._bare + int(np.isnan(labels).sum())
         return labels
 
     def check_found(self) -> None:
-        """Raise `DataError` if no row had a label."""
-        if not self._found:
+        """Raise `DataError` if no row had a label; warn of labels of a file that no row has."""
+        labelled = self._known.notna().to_numpy()
+        if not (self._met & labelled).any():
             raise DataError(f"{self._source} labels none of the rows. Check the labels and ids.")
+        if self._read is read_keys:
+            unused = self._known.index[labelled & ~self._met].tolist()
+            _tell_matches(self._source, int(labelled.sum()), unused, (), self._bare, self._seen)
 
 
 def _distinct(files: Sequence[Path], column: str) -> list[str]:
@@ -184,13 +191,34 @@ def _one_label_each(
 
 def _joined(
     keys: Objects, labels: Floats, kinds: Objects | None, ids: Objects, file: str
-) -> tuple[Floats, Objects | None]:
-    known = _one_label_each(keys, labels, kinds, file).reindex(ids)
-    if not known["label"].notna().any():
+) -> MatchedLabels:
+    known = _one_label_each(keys, labels, kinds, file)
+    found = known.reindex(ids)
+    if not found["label"].notna().any():
         raise DataError(
             f"{file} labels none of these items; its ids look like {keys[0]!r}, the items' like "
             f"{ids[0]!r}. Check the id columns."
         )
-    return known["label"].to_numpy(np.float64), (
-        None if kinds is None else known["kind"].to_numpy(dtype=object)
+    labelled = known.index[known["label"].notna()]
+    unused = labelled[~labelled.isin(ids)].tolist()
+    n_bare = int(found["label"].isna().sum())
+    _tell_matches(file, len(labelled), unused, ids.tolist(), n_bare, len(ids))
+    return MatchedLabels(
+        found["label"].to_numpy(np.float64),
+        None if kinds is None else found["kind"].to_numpy(dtype=object),
+        len(unused),
     )
+
+
+def _tell_matches(
+    file: str, n_labels: int, unused: list[str], ids: Iterable[object], n_bare: int, n_items: int
+) -> None:
+    """Warn of labels that belong to no item, and say how many items have no label."""
+    if unused:
+        named = listed_strangers(unused, ids)
+        logger.warning(
+            "%d of the %d labels in %s belong to no item here: %s",
+            len(unused), n_labels, file, named,
+        )  # fmt: skip
+    if n_bare:
+        logger.warning("%d of %d items have no label in %s", n_bare, n_items, file)

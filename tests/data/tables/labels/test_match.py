@@ -8,41 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_anomaly.data.tables.labels import PieceLabels, find_labels, read_labels
+from vae_anomaly.data.tables.labels import PieceLabels, find_labels, match_labels
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 
 NAN = np.nan
-
-
-@pytest.mark.parametrize(
-    ("cells", "wanted"),
-    [
-        ([0, 1, None], [0, 1, NAN]),
-        (["no", "YES", ""], [0, 1, NAN]),
-        ([False, True, None], [0, 1, NAN]),
-        (["good", "crack", None], [0, 1, NAN]),
-        (["Benign", "dos", "0"], [0, 1, 0]),
-    ],
-    ids=["numbers", "words", "truth", "kinds", "mixed"],
-)
-def test_labels_are_read_from_every_way_of_keeping_them(cells, wanted):
-    np.testing.assert_array_equal(read_labels(pd.Series(cells, dtype=object))[0], wanted)
-
-
-def test_only_kinds_are_named():
-    assert read_labels(pd.Series([0, 1]))[1] is None
-    kinds = read_labels(pd.Series(["ok", " hole ", None]))[1]
-    assert kinds.tolist() == ["ok", "hole", None]
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [["crack", "hole"], [2.5, 3.5], ["good", *map(str, range(1000, 1101))]],
-    ids=["no normal", "number", "too many"],
-)
-def test_a_column_that_holds_no_labels_is_named_with_a_value(cells):
-    with pytest.raises(DataError, match="'state' holds no labels"):
-        read_labels(pd.Series(cells, name="state"))
 
 
 @settings(max_examples=20)
@@ -116,3 +85,36 @@ def test_pieces_of_a_long_table_get_the_labels_of_the_whole(tmp_path, where):
     np.testing.assert_array_equal(np.concatenate(parts), [0.0] * 50 + [1.0] * 9 + [NAN])
     with pytest.raises(DataError, match="labels none of the rows"):
         PieceLabels(asked, [tmp_path / "t.parquet"], "id").check_found()
+
+
+@pytest.fixture
+def half(tmp_path):
+    """A file with labels of two items, of one under a name with slips, and of a stranger."""
+    (tmp_path / "half.csv").write_text("id,kind\na-1,good\na-2,crack\nA_03,good\nzz,good\n")
+    return f"{tmp_path / 'half.csv'}:kind"
+
+
+def test_labels_that_match_in_part_are_counted_on_both_sides_and_named(half, caplog):
+    frame = pd.DataFrame({"id": ["a-1", "a-2", "a-3", "a-4", "a-5"]})
+    found = match_labels(half, frame, frame["id"].to_numpy(), "id")
+    np.testing.assert_array_equal(found.labels, [0, 1, NAN, NAN, NAN])
+    assert found.unused == 2
+    assert "2 of the 4 labels" in caplog.text
+    assert "'A_03' (did you mean 'a-3'?), 'zz'" in caplog.text
+    assert "3 of 5 items have no label" in caplog.text
+
+
+def test_pieces_tell_the_same_counts(half, tmp_path, caplog):
+    frame = pd.DataFrame({"id": ["a-1", "a-2", "a-3", "a-4", "a-5"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    labels = PieceLabels(half, [tmp_path / "t.parquet"], "id")
+    for at in range(0, 5, 2):
+        labels.of(frame["id"][at : at + 2])
+    labels.check_found()
+    assert "2 of the 4 labels" in caplog.text
+    assert "3 of 5 items have no label" in caplog.text
+
+
+def test_labels_that_match_in_full_are_not_talked_about(apart, caplog):
+    found_in(apart, ids=("a", "b"))
+    assert caplog.text == ""
