@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from tracking.test_server import free_port, stop, wait_until_it_answers
 
 from vae_anomaly import TabularVAEDetector, load_detector
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
+from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.persistence import read_model
 from vae_anomaly.tracking import load
 from vae_anomaly.tracking.package import write_package
@@ -132,6 +135,21 @@ def test_files_in_a_request_give_the_detectors_scores(content_type, served):
     body = rows.to_csv(index=False) if content_type == CSV else buffer.getvalue()
     answers = served.post(body, content_type)
     assert scores_of(answers) == served.detector.anomaly_score(rows).tolist()
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo", "-03:30"])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_typed_time_is_one_instant_in_a_file_and_in_a_request(unit, zone, served, tmp_path):
+    rows = mixed_rows(3, seed=3)
+    utc = pa.array(rows["when"]).cast(pa.timestamp(unit))
+    typed = utc if zone is None else pc.assume_timezone(utc, "UTC").cast(pa.timestamp(unit, zone))
+    table = pa.Table.from_pandas(rows.drop(columns="when")).append_column("when", typed)
+    pq.write_table(table, tmp_path / "rows.parquet")
+    expected = served.detector.anomaly_score(rows).tolist()
+    read = read_table(tmp_path / "rows.parquet")
+    assert served.detector.anomaly_score(read).tolist() == expected
+    assert served.model.predict(read)["score"].tolist() == expected
+    assert scores_of(served.post((tmp_path / "rows.parquet").read_bytes(), PARQUET)) == expected
 
 
 def spellings(name: str, cell: object) -> list[object]:
