@@ -105,6 +105,17 @@ def test_number_since_1970_in_another_unit_is_refused_and_never_1970(unit, sent)
     assert bad.tolist() == [unit != sent, False]
 
 
+@pytest.mark.parametrize(
+    ("form", "day"), [("compact", 20_260_105), ("excel", 46_027), ("epoch_s", 1_767_571_200)]
+)
+def test_number_that_training_had_for_a_time_may_stand_beside_text(form, day):
+    cells = [day, float(day), str(day), "2026-01-05", dt.date(2026, 1, 5)]
+    schema = Schema(columns=(Column(name="day", kind="timestamp", time_format=form),))
+    rows, faults = served_rows(pd.DataFrame({"day": pd.Series(cells, dtype=object)}), schema, {})
+    assert faults == [None] * 5
+    assert schema.cast(rows)["day"].tolist() == [pd.Timestamp("2026-01-05")] * 5
+
+
 def test_typed_columns_stay_as_they_are():
     rows = mixed_rows(5, seed=1)
     served, faults = served_rows(rows, SCHEMA, KNOWN)

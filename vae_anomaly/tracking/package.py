@@ -220,8 +220,6 @@ def _made_up(state: DetectorState) -> pd.DataFrame:
 
 
 def _example_cell(column: Column) -> object:
-    if (column.time_format or "").startswith("epoch"):
-        return 0
     by_kind = {"numeric": 0.0, "categorical": "a", "boolean": True}
     return by_kind.get(str(column.kind), "2026-01-01T12:00:00")
 

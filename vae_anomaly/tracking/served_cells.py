@@ -93,7 +93,7 @@ def _wrong_cells(
 
 
 def _wrong_times(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
-    if _counts_from_1970(column):
+    if column.time_format in cells.OF_NUMBERS:
         for row in np.flatnonzero(_of_a_longer_unit(series, str(column.time_format))).tolist():
             unit = str(column.time_format).removeprefix("epoch_")
             trouble = f"would be in 1970: the model counts in {unit}. Send that, or ISO 8601"
@@ -150,7 +150,7 @@ def _alike(column: Column, series: pd.Series) -> pd.Series:
     """Give cells of several types the one by which each reads as it would alone."""
     if series.dtype != object and not isinstance(series.dtype, pd.StringDtype):
         return series
-    if column.kind is ColumnKind.TIMESTAMP and _counts_from_1970(column):
+    if column.kind is ColumnKind.TIMESTAMP and column.time_format in cells.OF_NUMBERS:
         return _as_times(series, column)
     if column.kind is ColumnKind.BOOLEAN and column.stored == "number":
         return _as_numbers(series)
@@ -158,7 +158,7 @@ def _alike(column: Column, series: pd.Series) -> pd.Series:
 
 
 def _as_times(series: pd.Series, column: Column) -> pd.Series:
-    """Turn numbers since 1970, and text that is one, to times, so that dates may stand beside."""
+    """Turn numbers, and text that is one, to times, so that dates may stand beside them."""
     numbers, unread = cells.read_numbers(series)
     where = np.array([code is None for code in unread], dtype=np.bool_) & ~np.isnan(numbers)
     times, codes = cells.read_times(pd.Series(numbers), column.time_format)
@@ -188,10 +188,6 @@ def _without(series: pd.Series, places: list[int]) -> pd.Series:
 
 def _undo_categories(series: pd.Series) -> pd.Series:
     return series.astype(object) if isinstance(series.dtype, pd.CategoricalDtype) else series
-
-
-def _counts_from_1970(column: Column) -> bool:
-    return column.time_format is not None and column.time_format.startswith("epoch")
 
 
 def _of_a_longer_unit(series: pd.Series, unit: str) -> Bools:

@@ -129,6 +129,7 @@ def test_a_writing_is_read(cell, form, time):
         ("2024-03-01 10:00 CET", None, "time_zone_name"),
         ("01.03.2024 10:00 EST", "day_first", "time_zone_name"),
         ("2024-03-01 10:00 Europe/Berlin", None, "time_zone_name"),
+        ("2024-03-01T10:00[Europe/Berlin]", None, "time_zone_name"),
         ("2024-02-30", None, "not_a_time"),
         ("2024-03-01 25:00", None, "not_a_time"),
         ("2024-03-01 24:01", None, "not_a_time"),

@@ -18,7 +18,12 @@ from vae_anomaly.data.tables.cells.numbers import (
 )
 from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, Codes, Storage, storage_of
 from vae_anomaly.data.tables.cells.text import read_text, text_counts
-from vae_anomaly.data.tables.cells.time_formats import TimeFormat, check_time_format, words_for
+from vae_anomaly.data.tables.cells.time_formats import (
+    OF_NUMBERS,
+    TimeFormat,
+    check_time_format,
+    words_for,
+)
 from vae_anomaly.data.tables.cells.times import (
     Writing,
     closed,
@@ -32,6 +37,7 @@ from vae_anomaly.data.tables.cells.times import (
 __all__ = [
     "FALSE_WORDS",
     "MISSING_WORDS",
+    "OF_NUMBERS",
     "TRUE_WORDS",
     "Codes",
     "Storage",

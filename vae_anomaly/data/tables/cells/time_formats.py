@@ -23,6 +23,9 @@ FORMAT_WORDS: Final = {
     "excel": "days of a spreadsheet",
 }
 PER_SECOND: Final = {"epoch_s": 1e0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
+OF_NUMBERS: Final = frozenset({"compact", "excel", *PER_SECOND})
+"""Formats in which a number is a time."""
+
 _DIRECTIVES: Final = {
     "d": r"(?P<day>\d{1,2})",
     "m": r"(?P<month>\d{1,2})",

@@ -19,8 +19,8 @@ from vae_anomaly.arrays import Bools, Ints, Objects
 from vae_anomaly.data.tables.cells.time_formats import pattern_of
 
 _ZONE = (
-    r"(?P<zone>[Zz]|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]{2,5}|[A-Za-z]+/[A-Za-z_/]+)?"
-    r"(?:\[[^\]]*\])?"
+    r"(?P<zone>[Zz]|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]{2,5}|[A-Za-z]+/[A-Za-z_/]+"
+    r"|\[[^\]]*\])?(?:\[[^\]]*\])?"
 )
 _CLOCK = (
     r"(?P<hour>\d{1,2})(?:[:.hH](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?)?"
