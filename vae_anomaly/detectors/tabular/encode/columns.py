@@ -272,6 +272,15 @@ class CategoricalColumn(ColumnEncoder):
         share = np.maximum(count, 1) / max(self.n, 1)
         return np.asarray(np.where(count > 0, -np.log(share), np.log(self.n + 1.0)))
 
+    def share_as_rare(self, value: str) -> float:
+        """Return the share of training cells with a value as rare or rarer.
+
+        Of a value never seen, that of the cells whose value was seen once: as often one may expect
+        the next cell to be new (Good and Turing).
+        """
+        as_rare = self._table[self._table <= max(self.counts.get(value, 0), 1)]
+        return float(as_rare.sum()) / max(self.n, 1)
+
     def _codes(self, position: Ints) -> Ints:
         level = {value: i for i, value in enumerate(self.levels)}
         rest = len(self.levels) if self.other else self.n_codes - 1

@@ -107,11 +107,9 @@ def _said(column: NumericColumn, value: float, *others: float) -> str:
 
 
 def _strange_category(column: CategoricalColumn, value: str) -> str | None:
-    counts = np.fromiter(column.counts.values(), np.float64, len(column.counts))
-    count = column.counts.get(value, 0)
-    if np.sum(counts[counts <= max(count, 1)]) > STRANGE * column.n:
+    if column.share_as_rare(value) > STRANGE:
         return None
-    name = name_of(column.name)
+    name, count = name_of(column.name), column.counts.get(value, 0)
     if value == MISSING:
         return _gap_words(name, count / column.n)
     if count == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.model import TabularModel
 
 _MOST_ROWS = 5_000
+_MOST_RELATED = 24  # columns that a column is set beside
 _TWENTIETHS = np.linspace(0.05, 0.95, 19)
 PARTS_OF_DAY, HOURS_OF_PART = 8, 3
 
@@ -47,7 +49,25 @@ class RememberedCells:
         self.vectors: Floats32 = self.model.main.data.even[:_MOST_ROWS]
         ends = np.cumsum([len(column.features) for column in self.model.encoder.columns])
         self._starts = [0, *ends.tolist()]
+        self._ascending: dict[int, tuple[Ints, Floats]] = {}
         self._groups: dict[int, Groups | None] = {}
+
+    def related(self, column: int) -> list[int]:
+        """Return the other columns that have most to do with one, by correlation of features."""
+        strength = self._relations[column].copy()
+        strength[column] = -1.0
+        order = np.argsort(-strength, kind="stable")[: min(_MOST_RELATED, len(strength) - 1)]
+        return [int(other) for other in order]
+
+    @cached_property
+    def _relations(self) -> Floats:
+        """The largest correlation between features of two columns, (columns, columns)."""
+        owned = self.model.encoder.ownership() > 0.0
+        rows = self.vectors - self.vectors.mean(axis=0)
+        rows = rows / np.maximum(np.linalg.norm(rows, axis=0), 1e-12)
+        correlation = np.abs(rows.T @ rows).astype(np.float64)
+        of_columns = np.stack([correlation[mine].max(axis=0) for mine in owned.T])
+        return np.stack([of_columns[:, mine].max(axis=1) for mine in owned.T], axis=1)
 
     def feature(self, place: int) -> Floats:
         """Return one encoded feature of the remembered rows, shape (M,)."""
@@ -58,6 +78,14 @@ class RememberedCells:
     def numbers(self, column: int) -> Floats:
         """Return the numbers of a numeric column, shape (M,)."""
         return self.feature(self._starts[column])
+
+    def ascending(self, column: int) -> tuple[Ints, Floats]:
+        """Return the order of a column's numbers, and the numbers in it, each of shape (M,)."""
+        if column not in self._ascending:
+            numbers = self.numbers(column)
+            order = np.argsort(numbers)
+            self._ascending[column] = order, numbers[order]
+        return self._ascending[column]
 
     def groups(self, column: int) -> Groups | None:
         """Return the groups of a column; None where it has none to speak of."""
