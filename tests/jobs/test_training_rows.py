@@ -188,6 +188,15 @@ def test_sampled_rows_have_the_past_that_they_have_in_the_whole_table(suffix, tm
     assert "first 5.0 days (750 rows)" in past.notes[0]
 
 
+def test_a_sample_without_labels_has_the_histories_columns_on_both_sides(tmp_path):
+    files = written(timed(3000).drop(columns="kind"), tmp_path, "parquet")
+    past = TrainingHistories(files, OF_CUSTOMERS)
+    rows = read_training_rows(files, sample_rows=500, seed=0, histories=past)
+    assert "customer: pace" in rows.normal.columns
+    assert list(rows.anomalous.columns) == list(rows.normal.columns)
+    assert rows.anomalous.empty
+
+
 def test_a_long_table_trains_with_the_histories_of_all_its_rows(tmp_path):
     files = written(timed(3000), tmp_path, "parquet")
     wanted = TrainingHistories(files, OF_CUSTOMERS)

@@ -262,9 +262,11 @@ def _read_sample(
     if labels is not None:
         labels.check_found()
     chosen = grouped if groups is not None and grouped.n_keys >= MIN_GROUPS else normal
+    rows = assemble(files, chosen.tables(), as_text)
+    none = rows.iloc[:0]  # with the columns of histories, which files lack
     return TrainingRows(
-        normal=assemble(files, chosen.tables(), as_text),
-        anomalous=assemble(files, anomalous.tables(), as_text),
+        normal=rows,
+        anomalous=assemble(files, anomalous.tables(), as_text) if anomalous.n_added else none,
         n_normal=normal.n_added,
         n_anomalous=anomalous.n_added,
         fingerprint=file_fingerprint(files, normal.n_added, columns),
