@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
+from vae_anomaly.data.doctor.times import time_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import list_partitions
-from vae_anomaly.data.tables.kinds import ELAPSED_NOTE, ID_NAME, SUSPECT_NOTE, ColumnKind
+from vae_anomaly.data.tables.kinds import ID_NAME, ColumnKind
 from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
@@ -89,7 +90,8 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
     -------
     Report
         Codes: few_rows, unreadable_cells, mixed_types, constant, all_missing, many_missing,
-        identifiers, elapsed_time, possible_clock, repeated_ids, duplicate_rows, many_categories,
+        identifiers, elapsed_time, possible_clock, ambiguous_dates,
+        placeholder_dates, repeated_ids, duplicate_rows, many_categories,
         label_like, label_leak, label_values.
 
     Raises
@@ -107,7 +109,7 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
         *_constant(schema, frame),
         *_missing(schema, frame),
         *_identifiers(schema),
-        *_elapsed(schema),
+        *time_findings(schema, frame),
         *_repeated_ids(schema, frame),
         *_duplicate_rows(schema, frame),
         *_many_categories(schema, frame),
@@ -257,32 +259,6 @@ def _identifiers(schema: Schema) -> Iterator[Finding]:
             f"Columns taken for identifiers, which are no features: {len(names)}.",
             "Declare them numeric or categorical if they mean something to a model.",
             names,
-        )
-
-
-def _elapsed(schema: Schema) -> Iterator[Finding]:
-    names = [
-        f"{c.name}: {c.note}"
-        for c in schema.columns
-        if c.kind is ColumnKind.IGNORED and c.note.startswith(ELAPSED_NOTE)
-    ]
-    if names:
-        yield finding(
-            Severity.INFO,
-            "elapsed_time",
-            f"Columns that only tell the time again, which are ignored: {len(names)}.",
-            "Declare them numeric if the level itself matters, as wear does.",
-            names,
-        )
-    suspects = [c.name for c in schema.features if SUSPECT_NOTE in c.note]
-    if suspects:
-        yield finding(
-            Severity.WARNING,
-            "possible_clock",
-            f"Numbers that may tell the time, by name and by how they are spread: {len(suspects)}.",
-            "If they count on from day to day, every later row is an alarm: leave them out with "
-            "--ignore, or sort the rows by time and check again.",
-            suspects,
         )
 
 

@@ -152,3 +152,45 @@ def test_of_shuffled_rows_the_name_alone_warns():
 )  # fmt: skip
 def test_a_name_says_when_and_not_how_long(name, is_clock):
     assert says_time(name) == is_clock
+
+
+@pytest.mark.parametrize("per_second", [1, 1_000, 1_000_000, 1_000_000_000])
+@pytest.mark.parametrize("name", ["unix_time", "x"])
+def test_counts_since_1970_are_clocks_in_any_row_order(per_second, name):
+    rng = np.random.default_rng(0)
+    unix = 1_700_000_000 + rng.integers(0, 200_000, N) // 3 * 3
+    for stored in (unix * per_second, (unix * per_second).astype(float)):
+        column = Schema.infer(pd.DataFrame({name: stored, "amount": amounts()}))[name]
+        assert (column.kind, column.role) == ("ignored", "clock")
+        assert "2023-11-14 to 2023-11-17" in column.note
+        declared = Schema.infer(pd.DataFrame({name: stored}), overrides={name: "timestamp"})
+        assert declared.cast(pd.DataFrame({name: stored}))[name].dt.year.eq(2023).all()
+
+
+def test_days_of_a_spreadsheet_are_clocks_where_the_name_says_so():
+    days = 45_000 + np.random.default_rng(0).integers(0, 900, N) / 24
+    frame = pd.DataFrame({"Buchungsdatum": days, "salary": days, "amount": amounts()})
+    schema = Schema.infer(frame)
+    assert (schema["Buchungsdatum"].kind, schema["salary"].kind) == ("ignored", "numeric")
+    declared = Schema.infer(frame, overrides={"Buchungsdatum": "timestamp"})
+    assert declared["Buchungsdatum"].time_format == "excel"
+    assert declared.cast(frame)["Buchungsdatum"].min() == pd.Timestamp("2023-03-15")
+
+
+def test_large_amounts_are_no_counts():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"cents": np.round(np.exp(rng.normal(21, 1, N))).astype("int64"),
+                          "volume": rng.normal(1.5e9, 4e8, N),
+                          "phone": rng.integers(10**9, 10**10, N),
+                          "postcode": rng.integers(10_000, 99_999, N)})  # fmt: skip
+    assert "ignored" not in {c.kind.value for c in Schema.infer(frame).columns}
+    assert {Schema.infer(frame)[name].kind for name in ("cents", "volume")} <= {
+        "numeric", "identifier",
+    }  # fmt: skip
+
+
+def test_months_as_digits_are_months():
+    months = np.random.default_rng(0).choice([202311, 202312, 202401, 202402, 202403], N)
+    for stored in (months, months.astype(str)):
+        column = Schema.infer(pd.DataFrame({"booking_month": stored}))["booking_month"]
+        assert (column.kind, column.parts) == ("timestamp", ("days",))

@@ -31,6 +31,7 @@ from vae_anomaly.data.tables.cells.times import (
     is_calendar_number,
     is_open,
     read_times,
+    times_of_numbers,
     writing_of,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "read_times",
     "storage_of",
     "text_counts",
+    "times_of_numbers",
     "words_for",
     "writing_of",
 ]

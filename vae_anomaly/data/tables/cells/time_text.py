@@ -35,7 +35,7 @@ _ONE_READING: Final = (
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[T _-]?(?P<hour>\d{2}):?(?P<minute>\d{2})"
     r"(?::?(?P<second>\d{2})(?:[.,]?(?P<fraction>\d+))?)?" + _ZONE + ")?",
-    r"(?P<year>\d{4})-(?P<month>\d{2})",
+    r"(?P<year>\d{4})-?(?P<month>\d{2})",
     _DAY_NAME
     + r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?[-/. ]*(?:of |de )?"
     + _NAME

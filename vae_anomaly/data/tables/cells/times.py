@@ -49,6 +49,7 @@ _INFINITE: Final = {"infinity": "9999-12-31", "-infinity": "0001-01-01"}  # as P
 _MONTH = re.compile(r"[^\W\d_]{3}")
 _MUCH_LONGER: Final = 4.0
 _EXCEL_EPOCH: Final = 25_569.0  # 1 January 1970 in a spreadsheet
+_EXCEL_2100: Final = 73_051.0
 
 
 @dataclass(frozen=True)
@@ -126,15 +127,22 @@ def epoch_unit_of(values: Floats) -> str:
     known = values[~np.isnan(values)]
     if len(known) and bool(is_calendar_number(known).mean() > 0.99):
         return "compact"
+    if len(known) and known.min() >= _EXCEL_EPOCH and known.max() < _EXCEL_2100:
+        return "excel"
     typical = float(np.nanmedian(np.abs(values)))
     bounds = (("epoch_s", 1e11), ("epoch_ms", 1e14), ("epoch_us", 1e17))
     return next((unit for unit, bound in bounds if typical < bound), "epoch_ns")
 
 
+def times_of_numbers(values: Floats, form: str) -> Times:
+    """Return the times that numbers stand for, shape (N,); NaT where one stands for none."""
+    return _from_moments(_moments_of_numbers(values, form))[0]
+
+
 def is_calendar_number(values: Floats) -> Bools:
-    """Tell which numbers are days written as digits, such as 20240301, shape (N,)."""
+    """Tell which numbers are days or months written as digits, such as 20240301, shape (N,)."""
     distinct, place = np.unique(values, return_inverse=True)
-    whole = (distinct >= 1e7) & (distinct < 1e14) & (distinct == np.round(distinct))
+    whole = (distinct >= 1e5) & (distinct < 1e14) & (distinct == np.round(distinct))
     words = [str(int(v)) if is_whole else "" for v, is_whole in zip(distinct, whole, strict=True)]
     return _is_read(parse_times(words, "iso"))[place]
 

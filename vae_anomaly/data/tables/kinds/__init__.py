@@ -18,11 +18,14 @@ The first rule that fits decides; `Column.note` says which and why:
 Whole numbers with few values stay numeric: declare them categorical where they are codes.
 """
 
-from vae_anomaly.data.tables.kinds.clocks import ELAPSED_NOTE, SUSPECT_NOTE, find_clocks
+from vae_anomaly.data.tables.kinds.clocks import SUSPECT_NOTE, find_clocks
 from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKind, Role
+from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE
 from vae_anomaly.data.tables.kinds.infer import ID_NAME, infer_column
+from vae_anomaly.data.tables.kinds.timestamps import AMBIGUOUS_NOTE
 
 __all__ = [
+    "AMBIGUOUS_NOTE",
     "ELAPSED_NOTE",
     "FEATURE_KINDS",
     "ID_NAME",

@@ -22,11 +22,11 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Column, ColumnKind
+from vae_anomaly.data.tables.kinds.counts import clock_note
 from vae_anomaly.data.tables.kinds.infer import infer_column
 from vae_anomaly.data.tables.kinds.names import says_time
 from vae_anomaly.data.tables.kinds.order import MIN_ROWS_IN_ORDER, blocks, follows, linearity
 
-ELAPSED_NOTE: Final = "tells the time again"
 SUSPECT_NOTE: Final = "may tell the time"
 _LEVELS_IF_UNNAMED: Final = 8  # a setting that was changed twice is no clock
 _MIN_BLOCKS: Final = 3
@@ -130,10 +130,7 @@ def _is_spread_evenly(values: Floats) -> bool:
 
 
 def _left_out(column: Column, reason: str) -> Column:
-    note = (
-        f"{ELAPSED_NOTE}: {reason}, so tomorrow's value is always out of range. If its level "
-        f"matters: --kind {column.name}=numeric; if it is a date: --kind {column.name}=timestamp"
-    )
+    note = clock_note(column.name, reason)
     return column.model_copy(update={"kind": ColumnKind.IGNORED, "note": note, "role": "clock"})
 
 

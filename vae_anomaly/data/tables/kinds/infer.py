@@ -11,7 +11,8 @@ import pandas as pd
 
 from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Stored
+from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Role, Stored
+from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE, count_note
 from vae_anomaly.data.tables.kinds.timestamps import (
     number_times_note,
     parts_of,
@@ -49,9 +50,13 @@ def infer_column(name: str, series: pd.Series, said: Column | None = None) -> Co
         kind=kind,
         note=note,
         stored=cast(Stored | None, stored),
-        role=None if said is None else said.role,
+        role=said.role if said is not None else _role(note),
     )
     return _as_timestamp(column, series, texts, said) if kind is ColumnKind.TIMESTAMP else column
+
+
+def _role(note: str) -> Role | None:
+    return "clock" if note.startswith(ELAPSED_NOTE) else None
 
 
 def _as_timestamp(
@@ -84,6 +89,8 @@ def _kind_of(
         return ColumnKind.BOOLEAN, "truth values"
     if storage == "time":
         return ColumnKind.TIMESTAMP, "a date or time type"
+    if texts and (times := text_times_note(name, texts)):
+        return ColumnKind.TIMESTAMP, times
     if isinstance(series.dtype, pd.CategoricalDtype):
         return ColumnKind.CATEGORICAL, "a pandas category"
     if storage == "number":
@@ -100,6 +107,8 @@ def _kind_of_number(name: str, series: pd.Series) -> tuple[ColumnKind, str]:
         return ColumnKind.BOOLEAN, "only 0 and 1"
     if times := number_times_note(name, values):
         return ColumnKind.TIMESTAMP, times
+    if count := count_note(name, values):
+        return ColumnKind.IGNORED, count
     whole = bool(np.all(distinct == np.round(distinct)))
     reason = _identifier_reason(name, values, distinct.size) if whole else None
     if reason is not None:
@@ -133,8 +142,6 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> tup
     words = {text.lower() for text in distinct}
     if len(words) == 2 and words & cells.TRUE_WORDS and words & cells.FALSE_WORDS:
         return ColumnKind.BOOLEAN, "only " + " and ".join(sorted(distinct)[:2])
-    if times := text_times_note(name, texts):
-        return ColumnKind.TIMESTAMP, times
     if _share(cells.is_number_text, texts) > MIN_SHARE_READABLE:
         return _kind_of_number(name, series)
     if n >= MIN_ROWS_TO_JUDGE and len(distinct) > n / 2:

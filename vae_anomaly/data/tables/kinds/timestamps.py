@@ -45,7 +45,9 @@ def time_format_of(
 ) -> cells.TimeFormat | None:
     """Tell how a timestamp column that is not stored as times is to be read."""
     if storage == "text" and texts:
-        return cells.writing_of(texts).form
+        writing = cells.writing_of(texts)
+        are_numbers = writing.share == 0 and all(map(cells.is_number_text, texts))
+        return cells.epoch_unit_of(cells.read_numbers(series)[0]) if are_numbers else writing.form
     return cells.epoch_unit_of(cells.read_numbers(series)[0]) if storage == "number" else None
 
 
