@@ -42,7 +42,7 @@ def test_an_amount_is_compared_with_the_card_s_own_usual():
         "euro 640, 40 times the usual 16 of this card"
     )
     assert told("amount / usual", low, AROUND, euro=0.5) == "euro 0.50, usual for this card is 64"
-    assert told("amount / usual", high, AROUND) == "euro is 40 times what is usual for this card"
+    assert told("amount / usual", high, AROUND) == "euro is 38 times what is usual for this card"
 
 
 def test_deviations_are_told_as_the_range_of_the_card_s_own_amounts():
@@ -52,6 +52,13 @@ def test_deviations_are_told_as_the_range_of_the_card_s_own_amounts():
         "euro 104, usual for this card is 26.70 to 33.30"
     )
     assert told("amount z", -9.0, AROUND) == "euro is far below what is usual for this card"
+
+
+def test_a_range_from_nothing_on_has_one_end():
+    cells = {"euro": 504.0, "amount / usual": ratio(504.0, 30.0)}
+    assert told("amount z", (504.0 - 30.0) / 40.0, AROUND, **cells) == (
+        "euro 504, usual for this card is up to 96"
+    )
 
 
 def test_levels_pace_and_gaps_are_told_in_words():

@@ -65,13 +65,13 @@ def test_a_constant_column_and_another_value_in_it():
 def test_a_number_of_few_values_is_strange_where_it_was_rare():
     column = numbers(*[0.0] * 700, *[1.0] * 299, 2.0, name="items")
     assert strange_cell(column, 1.0) is None
-    assert strange_cell(column, 2.0) == "items 2, seen in 1 in 1,000 training rows"
+    assert strange_cell(column, 2.0) == "items 2, seen once in 1,000 training rows"
     assert strange_cell(column, 1.5) == "items 1.5, training had only 0, 1 and 2"
 
 
 def test_a_truth_value_is_said_in_words():
     column = numbers(*[0.0] * 999, 1.0, name="chip_failed", boolean=True)
-    assert strange_cell(column, 1.0) == "chip_failed true, seen in 1 in 1,000 training rows"
+    assert strange_cell(column, 1.0) == "chip_failed true, seen once in 1,000 training rows"
 
 
 def test_a_gap_is_strange_where_gaps_are_rare_and_a_value_where_gaps_are_usual():
@@ -89,7 +89,7 @@ def test_a_year_is_no_thousand():
 def test_a_rare_category_is_strange_only_where_most_are_frequent():
     few = words("state", *["AA"] * 990, *["BB"] * 9, "CC")
     many = words("state", *[f"S{i % 50}" for i in range(1_000)])
-    assert strange_cell(few, "CC") == "state 'CC', seen in 1 in 1,000 training rows"
+    assert strange_cell(few, "CC") == "state 'CC', seen once in 1,000 training rows"
     assert strange_cell(few, "ZZ") == "state 'ZZ', never seen in training"
     assert strange_cell(few, "AA") is None
     assert strange_cell(many, "S7") is None
@@ -108,6 +108,15 @@ def test_an_hour_or_weekday_is_strange_where_it_was_rare():
     assert strange_cell(column, pd.Timestamp("2026-03-03 12:40")) is None
     sunday = "at Sunday, 12:40, no training row falls on a Sunday"
     assert strange_cell(column, pd.Timestamp("2026-03-08 12:40")) == sunday
+
+
+def test_an_hour_that_a_short_table_happens_to_miss_is_no_night():
+    day = [f"2026-03-{2 + i % 14:02d} {8 + i % 12:02d}:00" for i in range(200) if i % 12 != 5]
+    column = times(*day)
+    assert column.hours[13] == 0.0
+    assert strange_cell(column, pd.Timestamp("2026-03-03 13:20")) is None
+    night = "at Tuesday, 03:20, no training row falls in that hour"
+    assert strange_cell(column, pd.Timestamp("2026-03-03 03:20")) == night
 
 
 def test_the_weekday_of_a_birth_is_no_reason():

@@ -19,6 +19,7 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
     multiple,
     name_of,
     quoted,
+    seen_words,
     share_words,
 )
 
@@ -114,9 +115,23 @@ def test_a_share_is_said_as_one_in_so_many(share, words):
 
 
 @pytest.mark.parametrize(
+    ("share", "n", "words"),
+    [
+        (0.0, 500, "never seen in training"),
+        (1 / 376, 376, "seen once in 376 training rows"),
+        (2 / 376, 376, "seen twice in 376 training rows"),
+        (9 / 10_000, 10_000, "seen in 1 in 1,200 training rows"),
+        (1 / 376, 0, "seen in 1 in 400 training rows"),
+    ],
+)
+def test_what_was_seen_once_or_twice_is_counted(share, n, words):
+    assert seen_words(share, n) == words
+
+
+@pytest.mark.parametrize(
     ("ratio", "words"),
     [(1.6, "1.5 times"), (2.0, "twice"), (2.6, "2.5 times"), (9.36, "9 times"),
-     (39.87, "40 times"), (640.0, "600 times"), (5e9, "over 1,000 times")],
+     (39.87, "40 times"), (21.96, "22 times"), (640.0, "600 times"), (5e9, "over 1,000 times")],
 )  # fmt: skip
 def test_a_ratio_is_said_as_so_many_times(ratio, words):
     assert multiple(ratio) == words
@@ -136,7 +151,7 @@ def test_two_lengths_of_time_share_a_unit_where_they_can():
     day = 86_400.0
     assert duration_range(14 * day, 60 * day) == "14 to 60 days"
     assert duration_range(3600.0, 60 * day) == "1 hour to 60 days"
-    assert duration_range(0.0, 366 * day) == "up to 12 months"
+    assert duration_range(0.0, 366 * day) == "up to 1 year"
 
 
 @given(share=st.floats(1e-9, 1.0), ratio=st.floats(1.5, 1e300), seconds=st.floats(0.0, 1e11))

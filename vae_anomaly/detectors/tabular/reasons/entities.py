@@ -116,10 +116,9 @@ def _beside_range(one: EntityColumn, column: NumericColumn, row: pd.Series) -> s
     reach = _MIDDLE_90 * (amount - usual) / deviations
     low, high = max(usual - reach, 0.0), usual + reach
     scale = Scale(high - low, _CENTS)
-    return (
-        f"{one.amount} {scale.number(amount, low, high)}, usual for {one.this} is "
-        f"{scale.between(low, high, amount)}"
-    )
+    usually = scale.between(low, high, amount)
+    usually = usually if low > 0.0 else f"up to {usually.removeprefix('0 to ')}"
+    return f"{one.amount} {scale.number(amount, low, high)}, usual for {one.this} is {usually}"
 
 
 def _recent(days: str) -> _Teller:

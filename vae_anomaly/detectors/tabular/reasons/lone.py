@@ -28,6 +28,7 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
     moment,
     name_of,
     quoted,
+    seen_words,
     share_words,
 )
 
@@ -112,9 +113,7 @@ def _strange_category(column: CategoricalColumn, value: str) -> str | None:
     name, count = name_of(column.name), column.counts.get(value, 0)
     if value == MISSING:
         return _gap_words(name, count / column.n)
-    if count == 0:
-        return f"{name} {quoted(value)}, never seen in training"
-    return f"{name} {quoted(value)}, seen in {share_words(count / column.n)} training rows"
+    return f"{name} {quoted(value)}, {seen_words(count / column.n, column.n)}"
 
 
 def _strange_gap(column: ColumnEncoder) -> str | None:
@@ -170,13 +169,7 @@ def _strange_level(column: NumericColumn, value: float) -> str | None:
     share = column.shares[column.levels.index(value)]
     if tail_of(share, column.shares) > STRANGE:
         return None
-    return f"{words}, {_seen(share)}"
-
-
-def _seen(share: float) -> str:
-    return (
-        f"seen in {share_words(share)} training rows" if share > 0.0 else "never seen in training"
-    )
+    return f"{words}, {seen_words(share, column.n)}"
 
 
 def _in_the_tail(column: NumericColumn, value: float) -> str | None:
@@ -195,11 +188,17 @@ def _strange_time(column: TimestampColumn, time: pd.Timestamp) -> str | None:
         return words if share <= STRANGE else None
     words = f"{name_of(column.name)} {moment(time, clock=column.clock)}"
     hour, day = column.hours[time.hour], column.weekdays[time.weekday()]
-    if column.clock and tail_of(hour, column.hours) <= STRANGE:
+    if column.clock and _around(column.hours, time.hour) <= STRANGE:
         return f"{words}, {_falls(hour)} in that hour"
     if column.week and tail_of(day, column.weekdays) <= STRANGE:
         return f"{words}, {_falls(day)} on a {DAYS[time.weekday()]}"
     return None
+
+
+def _around(hours: Sequence[float], hour: int) -> float:
+    """Return the share of cells in hours with as few cells around them: one gap is no night."""
+    around = np.mean([np.roll(hours, shift) for shift in (-1, 0, 1)], axis=0)
+    return float(np.asarray(hours)[around <= around[hour] + 1e-12].sum())
 
 
 def _falls(share: float) -> str:

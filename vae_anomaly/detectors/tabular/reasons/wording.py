@@ -23,6 +23,7 @@ _SMALL_FROM = 1e-4  # below, nobody counts the zeros
 _FINE, _COARSE = 200.0, 20.0  # steps of a value, and of a usual range, in its width
 _CENTS = 2  # decimals of money
 _ONE_MORE = 3  # decimals of small numbers that are compared
+_FEW = {1: "once", 2: "twice"}
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -145,7 +146,9 @@ def multiple(ratio: float) -> str:
         return "twice"
     if ratio < 10.0:
         return f"{_decimal(round(2.0 * ratio) / 2.0 if ratio < 3.0 else round(ratio), 1)} times"
-    return f"{_whole(round_number(ratio))} times" if ratio < 1000.0 else "over 1,000 times"
+    if ratio >= 1000.0:
+        return "over 1,000 times"
+    return f"{_whole(round(ratio) if ratio < 100.0 else round_number(ratio))} times"
 
 
 def count_words(n: float, noun: str) -> str:
@@ -164,9 +167,10 @@ def duration(seconds: float) -> str:
     days = seconds / 86_400.0
     if days < 90.0:
         return count_words(days, "day")
-    return (
-        count_words(days / 30.44, "month") if days < 730.0 else count_words(days / 365.25, "year")
-    )
+    months = round(days / 30.44)
+    if months >= 24 or months == 12:
+        return count_words(days / 365.25, "year")
+    return count_words(months, "month")
 
 
 def duration_range(low_s: float, high_s: float) -> str:
@@ -178,6 +182,16 @@ def duration_range(low_s: float, high_s: float) -> str:
         return f"up to {high}"
     number, unit = low.split(" ")
     return f"{number} to {high}" if high.split(" ")[1].startswith(unit) else f"{low} to {high}"
+
+
+def seen_words(share: float, n: int) -> str:
+    """Say how often a value was among ``n`` training cells; ``n`` is 0 where it is not known."""
+    count = round(share * n)
+    if share <= 0.0:
+        return "never seen in training"
+    if count in _FEW:
+        return f"seen {_FEW[count]} in {n:,} training rows"
+    return f"seen in {share_words(share)} training rows"
 
 
 def moment(time: pd.Timestamp, *, clock: bool) -> str:
