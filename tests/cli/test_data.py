@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 
@@ -66,9 +67,9 @@ def test_schema_goes_to_a_file_with_the_next_command(call, rows, tmp_path):
     assert Schema.from_json((tmp_path / "s.json").read_text())["merchant"].kind == "categorical"
 
 
-def test_schema_of_a_label_that_is_not_there_is_a_usage_error(call, rows):
+def test_schema_of_a_label_that_is_not_there_names_the_nearest(call, rows):
     code, _, err = call("data", "schema", rows, "--labels", "onlin")
-    assert (code, "did you mean 'online'" in err) == (2, True)
+    assert (code, "did you mean 'online'" in err) == (3, True)
 
 
 def test_column_names_in_brackets_are_printed_as_they_are(call, rows):
@@ -95,3 +96,27 @@ def test_check_says_when_there_are_no_groups_to_write(call, images, tmp_path):
     assert code == 0
     assert "No groups are suggested" in err
     assert not (tmp_path / "groups.csv").exists()
+
+
+def test_schema_says_of_several_tables_what_a_training_would(call, rows, tmp_path):
+    other = tmp_path / "more" / "rows.csv"
+    other.parent.mkdir()
+    pd.read_parquet(rows).assign(amount="x").to_csv(other, index=False)
+    code, out, _ = call(
+        "data", "schema", rows, other.parent, "--ignore", "merchant",
+        "--kind", "amount=categorical", "--groups", "id", "--out", "s.json",
+    )  # fmt: skip
+    assert code == 0
+    kinds = {c.name: c.kind.value for c in Schema.from_json(Path("s.json").read_text()).columns}
+    assert (kinds["merchant"], kinds["amount"], kinds["id"]) == (
+        "ignored", "categorical", "identifier",
+    )  # fmt: skip
+    assert f"train table {rows} {other.parent} --groups id --schema s.json --name NAME" in out
+
+
+def test_a_table_without_a_header_is_noticed(call, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("".join(f"{i},{i * 7 % 13}.5,shop {i % 3}\n" for i in range(7, 80)))
+    code, out, _ = call("data", "check", path)
+    assert "first line looks like a row" in out
+    assert call("data", "schema", path)[0] == code == 0

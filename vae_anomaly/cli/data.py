@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import json_option, labels_option
+from vae_anomaly.cli.options import (
+    TableOptions,
+    entity_options,
+    entity_words,
+    json_option,
+    labels_option,
+    table_options,
+)
 from vae_anomaly.errors import DataError
 
 if TYPE_CHECKING:
     from vae_anomaly.data.doctor import Finding, Report
+    from vae_anomaly.data.tables.entity_histories import EntityColumns
 
 ITEMS_SHOWN = 5
 
@@ -63,36 +73,45 @@ def check(path: str, labels: str | None, groups_out: str | None, as_json: bool) 
 
 
 @data.command()
-@click.argument("path")
-@labels_option("Column that says what is anomalous.")
-@click.option("--id-column", metavar="COLUMN", help="Column that names a row.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@table_options
+@entity_options
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
 @json_option
 def schema(
-    path: str, labels: str | None, id_column: str | None, out: str | None, as_json: bool
+    paths: tuple[str, ...],
+    reading: TableOptions,
+    entities: EntityColumns | None,
+    out: str | None,
+    as_json: bool,
 ) -> None:
     """Print how the columns of the tables at PATH are understood, as JSON to be edited.
 
     Change a column's kind (numeric, categorical, boolean, timestamp, identifier, ignored) and give
-    the file to `vae-anomaly train table --schema`. It is JSON with and without --json.
+    the file to `vae-anomaly train table --schema`. It takes the options by which `train table`
+    reads tables, and says what that would. It is JSON with and without --json.
 
     \b
     Examples:
       vae-anomaly data schema days/2024-05-01.parquet
       vae-anomaly data schema 'days/*.parquet' --labels is_fraud --out cards.schema.json
+      vae-anomaly data schema april/ may/ --ignore note --kind shop=categorical
     """
-    from vae_anomaly.data.tables.read import read_table
     from vae_anomaly.files import replace_file
-    from vae_anomaly.jobs import TableColumns, infer_schema_of
+    from vae_anomaly.jobs import schema_of_tables
 
-    schema = infer_schema_of(read_table(path), TableColumns(label=labels, id_column=id_column))
+    with show_progress() as progress:
+        schema = schema_of_tables(paths, reading.columns, entities=entities, progress=progress)
     if out is not None:
         with replace_file(Path(out)) as temporary:
             temporary.write_text(schema.to_json(), encoding="utf-8")
         rows = [[column.name, column.kind.value, column.note] for column in schema.columns]
         if not emit({"schema": out, **schema.to_dict()}, as_json=as_json):
             print_table(rows, ["column", "kind", "why"], f"Wrote {out}")
-            click.echo(f"Edit it, then: vae-anomaly train table {path} --schema {out} --name NAME")
+            words = [*paths, *replace(reading, schema_file=out, kind=(), ignore=()).words()]
+            if entities is not None:
+                words += entity_words(entities)
+            click.echo(f"Edit it, then: vae-anomaly train table {shlex.join(words)} --name NAME")
     elif not emit(schema.to_dict(), as_json=as_json):
         click.echo(schema.to_json(), nl=False)
 

@@ -13,7 +13,12 @@ from __future__ import annotations
 from vae_anomaly.batch.results import Flag, highest_flags
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
-from vae_anomaly.jobs.train_table import infer_schema_of, read_schema, train_table_job
+from vae_anomaly.jobs.train_table import (
+    infer_schema_of,
+    read_schema,
+    schema_of_tables,
+    train_table_job,
+)
 from vae_anomaly.jobs.training_report import Destination, TrainingReport
 from vae_anomaly.jobs.training_rows import SAMPLE_ROWS, TableColumns
 
@@ -26,6 +31,7 @@ __all__ = [
     "highest_flags",
     "infer_schema_of",
     "read_schema",
+    "schema_of_tables",
     "sweep_images_job",
     "sweep_table_job",
     "train_images_job",

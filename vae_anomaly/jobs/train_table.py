@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.files import doubtful_header, list_partitions
 from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
-from vae_anomaly.errors import NotEnoughDataError, SchemaError
+from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.training_report import (
     Destination,
     Reading,
@@ -41,6 +42,8 @@ from vae_anomaly.vae.diagnostics import collapse_warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
 
 
 def train_table_job(
@@ -92,18 +95,16 @@ def train_table_job(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
         histories=histories, progress=progress,
     )  # fmt: skip
-    normal, notes = real_rows(rows.normal, columns)
-    if normal.empty:
-        raise NotEnoughDataError(
-            f"No normal row is left: {columns.label} labels all {rows.n_read:,} rows as anomalies. "
-            "Check the labels; 1 is an anomaly."
-        )
+    normal, notes = _normal_rows(rows, columns)
     schema = schema_of_training(normal, columns, entities.entities if entities else ())
+    _require_features(schema)
     destination.check_store()
     detector.set_params(schema=schema).fit(normal, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
+    doubt = doubtful_header(files[0])
+    notes += () if doubt is None else (doubt,)
     notes += (histories.notes if histories else ()) + _notes(normal, schema, detector.metrics_)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
@@ -113,6 +114,26 @@ def train_table_job(
         notes=notes + _sample_notes(detector, rows),
     )
     return finish(detector, reading, destination, started, detector.schema_.columns, figures)
+
+
+def schema_of_tables(
+    source: str | Path | Sequence[str | Path],
+    columns: TableColumns = AS_INFERRED,
+    *,
+    entities: EntityColumns | None = None,
+    progress: Progress | None = None,
+) -> Schema:
+    """Infer the schema of tables as `train_table_job` does: of their normal rows.
+
+    Parameters and errors are those of the job; of a long table a uniform sample is looked at.
+    """
+    files, columns = list_partitions(source), columns.completed()
+    histories = TrainingHistories(files, entities) if entities else None
+    rows = read_training_rows(files, columns, seed=0, histories=histories, progress=progress)
+    normal, _ = _normal_rows(rows, columns)
+    if doubt := doubtful_header(files[0]):
+        logger.warning(doubt)
+    return schema_of_training(normal, columns, entities.entities if entities else ())
 
 
 def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
@@ -180,6 +201,30 @@ def schema_of_training(
     label = columns.label if columns.label in normal.columns else None  # or in a file of its own
     named = dict.fromkeys([*filter(None, [columns.groups]), *entities], "identifier")
     return infer_schema_of(normal, replace(columns, label=label, kinds={**named, **columns.kinds}))
+
+
+def _normal_rows(rows: TrainingRows, columns: TableColumns) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the normal rows that were not generated, at least one, and a note on the others."""
+    normal, notes = real_rows(rows.normal, columns)
+    if normal.empty and rows.n_anomalous:
+        raise NotEnoughDataError(
+            f"No normal row is left: {columns.label} labels all {rows.n_read:,} rows as anomalies. "
+            "Check the labels; 1 is an anomaly."
+        )
+    if normal.empty:
+        why = "; ".join(["the tables hold no row" if not rows.n_read else "", *notes]).strip("; ")
+        raise NotEnoughDataError(f"No row is left to train on: {why}. Give more tables.")
+    return normal, notes
+
+
+def _require_features(schema: Schema) -> None:
+    """Refuse a table of which nothing is left for the model, and say why for each column."""
+    if not schema.features:
+        why = "; ".join(f"{c.name!r} is {c.kind.value} ({c.note})" for c in schema.columns)
+        raise DataError(
+            f"No column is left for the model to learn from: {why or 'there is none'}. Give a "
+            "column another kind with --kind COLUMN=KIND, or train on a table with more columns."
+        )
 
 
 def _note_sample(detector: TabularVAEDetector, rows: TrainingRows) -> None:

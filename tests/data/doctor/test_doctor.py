@@ -166,7 +166,7 @@ TABLE_FAULTS = [
     (
         "unreadable_cells",
         lambda f: f.assign(amount=f["amount"].mask(f.index == 7, np.inf)),
-        "row 7",
+        "row 8",
     ),
     ("constant", lambda f: f.assign(branch="north"), "branch"),
     ("all_missing", lambda f: f.assign(branch=None), "branch"),

@@ -282,7 +282,7 @@ def test_cast_refuses_bad_cells_unless_told_otherwise() -> None:
     schema = Schema.infer(payments(), label="label")
     frame = payments()
     frame.loc[3, "amount"] = np.inf
-    with pytest.raises(DataError, match="row 3: column 'amount': 'inf' is infinite"):
+    with pytest.raises(DataError, match="row 4: column 'amount': 'inf' is infinite"):
         schema.cast(frame)
     assert np.isnan(schema.cast(frame, on_bad="missing").loc[3, "amount"])
 

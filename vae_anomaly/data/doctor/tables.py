@@ -15,7 +15,7 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.times import time_findings
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.files import list_partitions
+from vae_anomaly.data.tables.files import doubtful_header, list_partitions
 from vae_anomaly.data.tables.kinds import ID_NAME, ColumnKind
 from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
@@ -49,7 +49,7 @@ def check_table_files(
     Returns
     -------
     Report
-        Codes of `check_table`, and: unreadable_files, differing_columns.
+        Codes of `check_table`, and: unreadable_files, differing_columns, doubtful_header.
 
     Raises
     ------
@@ -72,6 +72,7 @@ def check_table_files(
         several = f"None of {len(files)} tables can be read. The first: "
         raise DataError(f"{several if len(files) > 1 else ''}{faults[0]}")
     findings = [*_unreadable_files(faults, len(files)), *_differing_columns(read, frames)]
+    findings += _doubtful_headers(read)
     report = check_table(pd.concat(frames, ignore_index=True), label=label)
     summary = {"files": len(files), **report.summary}
     return Report(str(source), "table", summary, sorted_findings([*findings, *report.findings]))
@@ -157,6 +158,19 @@ def _differing_columns(files: list[Path], frames: list[pd.DataFrame]) -> Iterato
         )
 
 
+def _doubtful_headers(files: list[Path]) -> Iterator[Finding]:
+    """Report files whose first line looks like a row."""
+    doubts = [doubt for file in files if (doubt := doubtful_header(file))]
+    if doubts:
+        yield finding(
+            Severity.WARNING,
+            "doubtful_header",
+            f"Files whose first line looks like a row: {len(doubts)} of {len(files)}.",
+            "If they have no header, write the names of the columns in a line above the rows.",
+            doubts,
+        )
+
+
 def _few_rows(frame: pd.DataFrame) -> Iterator[Finding]:
     if len(frame) < FEW_ROWS:
         yield finding(
@@ -170,7 +184,7 @@ def _few_rows(frame: pd.DataFrame) -> Iterator[Finding]:
 
 def _unreadable_cells(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
     """Report rows that a batch would put in quarantine."""
-    bad = schema.bad_rows(frame).dropna()
+    bad = schema.bad_rows(frame).set_axis(range(1, len(frame) + 1)).dropna()
     if len(bad):
         codes = bad.map(lambda fault: fault[0]).value_counts()
         shown = ", ".join(f"{count} {code}" for code, count in codes.items())

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import (
     csv_names,
+    doubtful_header,
     existing,
     is_parquet,
     is_path_like,
@@ -182,9 +183,11 @@ def require_same_columns(
     """Refuse a file that has not the columns of the first; names both and a column that differs."""
     differing = sorted({str(name) for name in columns} ^ {str(name) for name in wanted})
     if differing:
+        doubt = None if is_parquet(first) else doubtful_header(first)
         raise DataError(
             f"{file} and {first} differ in column {differing[0]!r}. "
             "Give files with the same columns, or choose columns that all have."
+            + (f" But {doubt}." if doubt else "")
         )
 
 

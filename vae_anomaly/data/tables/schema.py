@@ -296,8 +296,12 @@ def _trouble(column: Column, code: str) -> str:
 
 
 def _refuse_bad(bad: pd.Series) -> None:
-    """Raise for the first rows that cannot be read."""
-    faults = [(row, fault[1]) for row, fault in bad.items() if fault is not None]
+    """Raise for the first rows that cannot be read, counted from 1."""
+    faults = [
+        (label + 1 if isinstance(label, int) else place, fault[1])
+        for place, (label, fault) in enumerate(bad.items(), start=1)
+        if fault is not None
+    ]
     if not faults:
         return
     shown = "; ".join(f"row {row}: {message}" for row, message in faults[:3])

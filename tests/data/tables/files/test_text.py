@@ -172,3 +172,12 @@ def test_an_archive_of_anything_but_one_table_is_refused(tmp_path, members):
             archive.writestr(name, b"n\n1\n")
     with pytest.raises(DataError, match=r"t\.csv\.zip holds .*unpack it"):
         read_table(tmp_path / "t.csv.zip")
+
+
+def test_files_joined_with_their_headers_are_refused(tmp_path):
+    part = "a,b,c\n1,2,3\n"
+    path = put(tmp_path / "t.csv", part + "a,x,c\n" + part)
+    for block_bytes in (1, 1 << 22):
+        with pytest.raises(DataError, match="line 4: the header stands here again"):
+            rows(path, block_bytes)
+    assert len(rows(put(tmp_path / "one.csv", "kind\na\nkind\n"))) == 2

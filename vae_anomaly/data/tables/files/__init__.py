@@ -1,6 +1,7 @@
 """Table files: which ones a path stands for, how a CSV is written, its text and its types."""
 
 from vae_anomaly.data.tables.files.faults import unreadable
+from vae_anomaly.data.tables.files.headers import doubtful_header
 from vae_anomaly.data.tables.files.hive import (
     partition_folders,
     partition_values,
@@ -31,6 +32,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "TableFile",
     "csv_names",
+    "doubtful_header",
     "existing",
     "is_parquet",
     "is_path_like",

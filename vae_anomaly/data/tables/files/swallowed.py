@@ -60,11 +60,12 @@ def _plain_columns(table: pa.Table, others: Bools) -> list[int] | None:
     return [
         place
         for place, cells in enumerate(looked.values())
-        if sum(_is_plain(cell) for cell in cells) > _MIN_SHARE * sum(cell != "" for cell in cells)
+        if sum(is_plain(cell) for cell in cells) > _MIN_SHARE * sum(cell != "" for cell in cells)
     ]
 
 
-def _is_plain(cell: str) -> bool:
+def is_plain(cell: str) -> bool:
+    """Tell a number, date or truth value from text."""
     return _PLAIN.fullmatch(cell) is not None
 
 
@@ -79,6 +80,6 @@ def _rows_within(table: pa.Table, row: int, place: int, delimiter: str) -> list[
 def _look_like_rows(rows: Sequence[Sequence[str]], plain: Sequence[int] | None) -> bool:
     """Tell whether all rows have numbers or dates in a column that holds them."""
     places = range(len(rows[0])) if plain is None else plain
-    if any(all(_is_plain(row[place]) for row in rows) for place in places):
+    if any(all(is_plain(row[place]) for row in rows) for place in places):
         return True
     return not plain and len(rows) >= _CLEAR and len(rows[0]) > 2 and all(map(all, rows))

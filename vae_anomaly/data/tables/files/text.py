@@ -50,6 +50,7 @@ def text_batches(
     for block in _blocks(path, dialect, block_bytes):
         table = _parsed(path, dialect, block)
         _refuse_swallowed(path, dialect, block, table)
+        _refuse_second_header(path, dialect, block, table)
         table = _named_columns(path, dialect, block, table)
         table = with_partitions(table, path, typed=False)
         for start in range(0, len(table), batch_rows):
@@ -162,6 +163,25 @@ def _refuse_swallowed(path: Path, dialect: Dialect, block: Block, table: pa.Tabl
             f"a quote opens a cell of {name!r} that goes on over {n_swallowed} more lines, each of "
             "which looks like a row. Remove the stray quote, or double every quote inside a quoted "
             'cell ("").',
+        )
+
+
+def _refuse_second_header(path: Path, dialect: Dialect, block: Block, table: pa.Table) -> None:
+    """Refuse files joined with their headers: names would be cells, and numbers text."""
+    if table.num_columns < 2:
+        return
+    is_header = pc.equal(table.column(0), dialect.names[0])
+    for place in range(1, table.num_columns):
+        if not pc.any(is_header).as_py():
+            return
+        is_header = pc.and_(is_header, pc.equal(table.column(place), dialect.names[place]))
+    if pc.any(is_header).as_py():
+        line = _line_of(block, dialect.delimiter, pc.index(is_header, True).as_py())
+        raise at_line(
+            path,
+            line,
+            "the header stands here again, as where files are joined. Remove the line; if it is a "
+            "row, the file has no header: write the names of the columns above its rows.",
         )
 
 
