@@ -14,6 +14,7 @@ from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.jobs.said_once import collapse_said_once
 from vae_anomaly.jobs.training_report import (
     Destination,
     Reading,
@@ -63,7 +64,8 @@ def train_images_job(
     good = [item for item in listed if not item.is_anomaly]
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
-    detector.fit(good or listed, groups=members, progress=progress)
+    with collapse_said_once():
+        detector.fit(good or listed, groups=members, progress=progress)
     reading = Reading(
         source=f"{len(listed):,} images from {shown_source(source)}",
         n_read=len(listed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
+from vae_anomaly.jobs.said_once import collapse_said_once
 from vae_anomaly.jobs.training_report import (
     Destination,
     Reading,
@@ -38,7 +39,6 @@ from vae_anomaly.jobs.training_rows import (
 from vae_anomaly.metrics import RankingCurve, is_flagged
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
-from vae_anomaly.vae.diagnostics import collapse_warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,13 +99,14 @@ def train_table_job(
     schema = schema_of_training(normal, columns, entities.entities if entities else ())
     _require_features(schema)
     destination.check_store()
-    detector.set_params(schema=schema).fit(normal, groups=columns.groups, progress=progress)
+    with collapse_said_once():
+        detector.set_params(schema=schema).fit(normal, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)
     doubt = doubtful_header(files[0])
     notes += () if doubt is None else (doubt,)
-    notes += (histories.notes if histories else ()) + _notes(normal, schema, detector.metrics_)
+    notes += (histories.notes if histories else ()) + _notes(normal, schema)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
@@ -276,7 +277,7 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
     return evaluation_figures(scores, labels, bound)
 
 
-def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) -> tuple[str, ...]:
+def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
@@ -284,8 +285,6 @@ def _notes(frame: pd.DataFrame, schema: Schema, metrics: Mapping[str, float]) ->
     ignored = [c.name for c in schema.columns if c not in schema.features]
     if ignored:
         notes.append(f"not read by the model: {', '.join(ignored)}")
-    if warning := collapse_warning(metrics):
-        notes.append(warning)
     return tuple(notes)
 
 
