@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,15 @@ def test_a_digest_of_several_contents_is_that_of_all_in_order(tmp_path):
     (tmp_path / "part").write_bytes(b"x" * 3_000_000)
     whole = hashlib.sha256("é".encode() + b"x" * 3_000_000 + b"\0").hexdigest()
     assert sha256_of("é", tmp_path / "part", b"\0") == whole
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "no name"])
+def test_what_is_no_place_for_a_file_is_refused_and_left_alone(tmp_path, kind):
+    target = Path() if kind == "no name" else tmp_path / kind
+    if kind == "folder":
+        target.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(target)
+    with pytest.raises(StorageError, match=r"Name (the|a) file"), replace_file(target) as temporary:
+        temporary.write_text("new")
+    assert kind == "no name" or not target.is_file()

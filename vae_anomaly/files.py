@@ -59,6 +59,7 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     The temporary file is removed if the block raises. Where the disk is full or not writable, the
     `StorageError` says to follow the remedy, and an earlier ``target`` is intact.
     """
+    _require_file_place(target)
     temporary = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
     try:
         with _or_storage_error(target, "file", remedy):
@@ -74,6 +75,14 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _require_file_place(target: Path) -> None:
+    """Refuse what a file cannot take the place of: a folder, a device, a pipe."""
+    if not target.name or target.is_dir():
+        raise StorageError(f"{target} is a folder, where a file is to be written. Name the file.")
+    if os.path.lexists(target) and target.exists() and not target.is_file():
+        raise StorageError(f"{target} is a device or a pipe, and is not written over. Name a file.")
 
 
 @contextmanager

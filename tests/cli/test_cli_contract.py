@@ -201,8 +201,20 @@ def test_a_file_that_the_system_refuses_is_one_line_that_names_it(monkeypatch, c
         run_with(monkeypatch, PermissionError(13, "Permission denied", "night.csv"))
     assert (stop.value.code, capsys.readouterr().err) == (
         74,
-        "Error: night.csv: Permission denied.\n",
+        "Error: night.csv: Permission denied. Check the path, and who may use it.\n",
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["train", "images", ""], ["models", "list", "--tracking-uri", " "], ["demo", "--out="]],
+    ids=" ".join,
+)
+def test_an_empty_value_is_refused_before_it_means_the_working_directory(capsys, line):
+    with pytest.raises(SystemExit) as stop:
+        group.main(line)
+    assert stop.value.code == 2
+    assert "is a variable of the shell not set?" in capsys.readouterr().err
 
 
 def test_an_unknown_error_keeps_its_traceback(monkeypatch):

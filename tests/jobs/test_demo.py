@@ -13,3 +13,10 @@ def test_a_folder_with_files_of_others_is_not_touched(tmp_path):
     with pytest.raises(ConfigError, match="not an earlier demo's"):
         run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "demo").write_text("mine")
+    with pytest.raises(ConfigError, match="is a file"):
+        run_demo(tmp_path / "demo")
+    assert (tmp_path / "demo").read_text() == "mine"

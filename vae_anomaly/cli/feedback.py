@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -144,6 +145,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
       vae-anomaly feedback sample models:/cards@champion --scores flags/ --n 200
     """
     from vae_anomaly.evaluation import draw_audit
+    from vae_anomaly.files import replace_file
     from vae_anomaly.tracking import load
 
     if not (scores or input_):
@@ -154,7 +156,8 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         items = find_items(detector, resolved, uri, progress, where)
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)
-    sheet.to_csv(out, index=False)
+    with replace_file(Path(out)) as temporary:
+        sheet.to_csv(temporary, index=False)
     drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
     document = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
     if not emit(document, as_json=as_json):

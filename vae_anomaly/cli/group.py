@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from itertools import pairwise
 
 import click
 
@@ -29,6 +30,7 @@ COMMANDS = {
 
 HELP = {"-h", "--help"}
 INTERRUPTED = 130
+MAY_BE_EMPTY = {"--evidence", "--reason", "--beta", "--latent-dim"}  # the last two have a say
 
 
 class LazyGroup(click.Group):
@@ -81,6 +83,7 @@ def main(args: list[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     """Run a command, tell its error in one line, and return the exit code."""
     try:
+        _refuse_empty(words)
         result = cli.main(args=words, prog_name="vae-anomaly", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except VaeAnomalyError as error:
@@ -96,10 +99,24 @@ def _run(words: list[str]) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        return _told(error, f"{error.filename}: {error.strerror}.", StorageError.exit_code)
+        message = f"{error.filename}: {error.strerror}. Check the path, and who may use it."
+        return _told(error, message, StorageError.exit_code)
     except Exception as error:
         emit_error(error, f"{type(error).__name__}: {error}", 1)
         raise
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse an empty word, as a variable of the shell leaves that is not set."""
+    for before, word in pairwise(["", *words]):
+        option, equals, value = word.partition("=")
+        is_empty = not value.strip() if equals and option.startswith("--") else not word.strip()
+        if is_empty and not MAY_BE_EMPTY.intersection({before, option}):
+            after = f" after {before}" if before.startswith("-") else ""
+            raise click.UsageError(
+                f"Got an empty value, {word!r}{after}. Give one, or leave it out; is a variable of "
+                "the shell not set?"
+            )
 
 
 def _told(error: Exception, message: str, exit_code: int) -> int:

@@ -203,8 +203,6 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
     """Keep the report, log it and print it; an outage of the store is raised last."""
     from vae_anomaly.files import write_json
 
-    if run.out:
-        write_json(report.to_dict(), run.out)
     logged, outage = _log(report, run)
     document = {**report.to_dict(), "logged": None if logged is None else asdict(logged)}
     if not emit(document, as_json=run.as_json):
@@ -216,6 +214,8 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
             )
             click.echo(f"  look at it:   {look_at(logged.store)}")
         _print_next(report, run.uri, again, train)
+    if run.out:  # last, so that a disk that is full does not cost the table
+        write_json(report.to_dict(), run.out)
     if outage is not None:
         raise outage
 

@@ -106,6 +106,8 @@ def run_demo(
 
 def _fresh(root: Path) -> Path:
     """Empty the folder of an earlier demo; refuse to touch anything else."""
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"{root} is a file, where a folder is to be made. Choose another --out.")
     if root.exists() and any(root.iterdir()):
         if not (root / MARKER).is_file():
             raise ConfigError(

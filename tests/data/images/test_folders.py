@@ -147,6 +147,12 @@ def test_a_folder_cannot_link_to_what_is_outside(tmp_path: Path, target: str) ->
         list_images(tmp_path / "root")
 
 
+def test_a_link_that_leads_back_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with pytest.raises(DataError, match=r"loop\.png is a link that leads back to itself"):
+        list_images(tmp_path)
+
+
 def test_links_within_the_folder_are_images(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png")
     (tmp_path / "b.png").symlink_to(tmp_path / "a" / "1.png")

@@ -197,6 +197,10 @@ def _refuse_escape(path: Path, root: Path) -> None:
     """Raise if a link leads out of the root or nowhere."""
     if not path.is_symlink():
         return
+    try:
+        path.resolve()
+    except (OSError, RuntimeError):  # the latter up to Python 3.12
+        raise DataError(f"{path} is a link that leads back to itself. Remove it.") from None
     if not path.resolve().is_relative_to(root):
         raise DataError(
             f"{path} is a link to {path.resolve()}, outside {root}. "
