@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -145,6 +146,23 @@ def test_a_folder_cannot_link_to_what_is_outside(tmp_path: Path, target: str) ->
     (tmp_path / "root" / "link.png").symlink_to(tmp_path / target)
     with pytest.raises(DataError, match="outside"):
         list_images(tmp_path / "root")
+
+
+def test_a_folder_that_may_not_be_listed_is_named_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match="closed cannot be listed: Permission denied"):
+        list_images(tmp_path)
 
 
 def test_a_link_that_leads_back_to_itself_is_named(tmp_path: Path) -> None:

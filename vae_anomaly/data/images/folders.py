@@ -180,7 +180,7 @@ def _other_files(skipped: Sequence[Path]) -> str:
 def _walk(root: Path) -> Iterator[Path]:
     """Go through all files that are not hidden; refuse links that lead out of the root."""
     inside = root.resolve()
-    for folder, subfolders, names in os.walk(root, followlinks=False):
+    for folder, subfolders, names in os.walk(root, onerror=_refuse_closed, followlinks=False):
         here = Path(folder)
         for name in subfolders:
             _refuse_escape(here / name, inside)
@@ -191,6 +191,12 @@ def _walk(root: Path) -> Iterator[Path]:
             if not name.startswith("."):
                 _refuse_escape(here / name, inside)
                 yield here / name
+
+
+def _refuse_closed(err: OSError) -> None:
+    raise DataError(
+        f"{err.filename} cannot be listed: {err.strerror}. Grant access to it, or move it."
+    ) from None
 
 
 def _refuse_escape(path: Path, root: Path) -> None:
