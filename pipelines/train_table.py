@@ -34,6 +34,8 @@ class TrainTable(Training):
     tables: list[Place]
     schema_file: Place | None = None
     column_kinds: dict[str, str] = Field(default_factory=dict)
+    number_formats: dict[str, str] = Field(default_factory=dict)
+    missing: dict[str, list[str]] = Field(default_factory=dict)
     id_column: str | None = None
     labels: Labels | None = Field(None, validation_alias=AliasChoices("labels", "label"))
     groups: str | None = None
@@ -49,7 +51,15 @@ def train(job: TrainTable) -> dict[str, Any]:
         TabularVAEDetector(**job.detector),
         job.tables,
         job.destination("pipelines.train_table"),
-        TableColumns(schema, job.column_kinds, job.labels, job.id_column, job.groups),
+        TableColumns(
+            schema,
+            job.column_kinds,
+            job.labels,
+            job.id_column,
+            job.groups,
+            job.number_formats,
+            job.missing,
+        ),
         sample_rows=job.sample_rows,
         entities=job.entities.declared() if job.entities else None,
     )

@@ -52,6 +52,47 @@ def test_check_of_nothing_is_exit_3(call, tmp_path):
     assert "empty holds neither images nor tables" in err
 
 
+def german(tmp_path, amounts):
+    """Write a CSV of a German office."""
+    lines = [f"{amount};{'abc'[i % 3]}" for i, amount in enumerate(amounts)]
+    path = tmp_path / "tage.csv"
+    path.write_text("\n".join(["betrag;art", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_check_asks_how_unclear_numbers_are_written_and_takes_the_answer(call, tmp_path):
+    path = german(tmp_path, [f"{i % 90 + 1},{i % 800 + 100}" for i in range(1200)])
+    _, out, _ = call("data", "check", path)
+    assert "WARNING" in out
+    assert "--number-format betrag=1,234.5 (1100)" in out
+    _, out, _ = call("data", "check", path, "--number-format", "betrag=1.234,5")
+    assert "betrag numeric" in out
+    assert "--number-format" not in out
+
+
+def test_schema_keeps_how_cells_are_written(call, tmp_path):
+    path = german(tmp_path, ["1.234", "5.678", "-999", "keine"] * 100)
+    options = (
+        "--number-format",
+        "betrag=1.234,5",
+        "--missing",
+        "betrag=-999",
+        "--missing",
+        "keine",
+    )
+    code, out, _ = call("data", "schema", path, *options)
+    betrag, art = json.loads(out)["columns"]
+    assert code == 0
+    assert (betrag["kind"], betrag["number_format"]) == ("numeric", "1.234,5")
+    assert (betrag["missing"], art["missing"]) == (["keine", "-999"], ["keine"])
+
+
+def test_a_format_without_a_column_is_wrong_usage(call, tmp_path):
+    code, _, err = call("data", "schema", german(tmp_path, ["1"]), "--number-format", "1.234,5")
+    assert code == 2
+    assert "'1.234,5' is not COLUMN=FORMAT. Write for example amount=1.234,5" in err
+
+
 def test_schema_printed_can_be_read_back(call, rows):
     code, out, _ = call("data", "schema", rows, "--labels", "online", "--id-column", "id")
     assert code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from PIL import Image
 from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
+from vae_anomaly.batch.results import read_results
 from vae_anomaly.cli import train
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
@@ -380,3 +382,29 @@ def test_parts_that_move_on_a_plain_ground_are_shifted_and_cut_out(call, tmp_pat
     assert "Parts are shifted to one place" in out
     assert "Foreground: " in out
     assert "the rest is ignored" in out
+
+
+def test_numbers_of_an_office_are_trained_on_and_its_format_is_law(call, tmp_path):
+    rng = np.random.default_rng(0)
+    amounts = [f"{v:,.2f}".translate(str.maketrans(",.", ".,")) for v in rng.gamma(2, 700, 400)]
+    unclear = [f"{v:,}" for v in rng.integers(1000, 9999, 400)]
+    table = pd.DataFrame({"betrag": amounts, "menge": unclear, "alter": rng.integers(18, 90, 400)})
+    table.to_csv(tmp_path / "tage.csv", sep=";", index=False)
+    code, out, _ = call(
+        "train", "table", tmp_path / "tage.csv", "--out", "m", "--no-register", *QUICK
+    )
+    assert code == 0
+    assert "written like 1.234,5" in out
+    assert "--number-format menge=1,234.5" in out
+    night = table.head(40)
+    for name, amount in (("short", "1.234"), ("long", "1234,00"), ("other", "12.50")):
+        cells = [amount] * 39 + ["12,50" if name == "other" else amount]
+        night.assign(betrag=cells).to_csv(f"{name}.csv", sep=";", index=False)
+    scores = []
+    for name in ("short", "long"):
+        assert call("score", "table", "m", f"{name}.csv", "--out", name)[0] == 0
+        scores.append(read_results(Path(name))["score"].tolist())
+    assert scores[0] == scores[1]
+    code, _, err = call("score", "table", "m", "other.csv", "--out", "other")
+    assert code != 0
+    assert "'12.50' is not written like the column's numbers (1.234,5)" in err

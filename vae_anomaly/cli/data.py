@@ -12,7 +12,9 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    CellsSaid,
     TableOptions,
+    cell_options,
     entity_options,
     entity_words,
     json_option,
@@ -42,10 +44,13 @@ def data() -> None:
 @data.command()
 @click.argument("path")
 @labels_option("Label column of a table.")
+@cell_options
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or images suggest, for training.")  # fmt: skip
 @json_option
-def check(path: str, labels: str | None, groups_out: str | None, as_json: bool) -> None:
+def check(
+    path: str, labels: str | None, cells: CellsSaid, groups_out: str | None, as_json: bool
+) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
     PATH is a folder of images, a manifest, or tables. Exit code 3 when something would be
@@ -60,7 +65,7 @@ def check(path: str, labels: str | None, groups_out: str | None, as_json: bool) 
     from vae_anomaly.data.doctor import check_path
 
     with show_progress() as progress:
-        report = check_path(path, label=labels, progress=progress)
+        report = check_path(path, label=labels, progress=progress, **cells)
     if groups_out is not None:
         _write_groups(report, Path(groups_out))
     if not emit(report.to_dict(), as_json=as_json):

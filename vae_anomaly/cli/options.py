@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 import click
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 Body = Callable[..., None]
 FORMER = {"--target-fpr": "--fpr"}
+
+
+class CellsSaid(TypedDict):
+    """What a person has said of how cells are written, by column."""
+
+    number_formats: dict[str, str]
+    missing: dict[str, tuple[str, ...]]
 
 
 class Decorator(Protocol):
@@ -216,6 +223,8 @@ class TableOptions:
     schema_file: str | None
     kind: tuple[str, ...]
     ignore: tuple[str, ...]
+    number_formats: tuple[str, ...]
+    missing: tuple[str, ...]
     id_column: str | None
     groups: str | None
 
@@ -226,7 +235,14 @@ class TableOptions:
 
         schema = read_schema(self.schema_file) if self.schema_file else None
         kinds = dict(map(_kind_of_column, self.kind)) | dict.fromkeys(self.ignore, "ignored")
-        return TableColumns(schema, kinds, self.labels, self.id_column, self.groups)
+        return TableColumns(
+            schema,
+            kinds,
+            self.labels,
+            self.id_column,
+            self.groups,
+            **_cells_said(self.number_formats, self.missing),
+        )
 
     def words(self) -> list[str]:
         """Return the same options for another command."""
@@ -237,6 +253,8 @@ class TableOptions:
             ("--schema", self.schema_file),
             *(("--kind", pair) for pair in self.kind),
             *(("--ignore", column) for column in self.ignore),
+            *(("--number-format", pair) for pair in self.number_formats),
+            *(("--missing", pair) for pair in self.missing),
         ]
         return [word for option, value in given if value for word in (option, value)]
 
@@ -251,6 +269,43 @@ def _kind_of_column(pair: str) -> tuple[str, str]:
     return column, kind
 
 
+def _formats(pairs: Sequence[str]) -> dict[str, str]:
+    """Read each ``--number-format``."""
+    formats = {}
+    for pair in pairs:
+        column, _, form = pair.partition("=")
+        if not column or not form:
+            raise click.BadParameter(
+                f"{pair!r} is not COLUMN=FORMAT. Write for example amount=1.234,5 where the comma "
+                "is the decimal sign.", param_hint="--number-format",
+            )  # fmt: skip
+        formats[column] = form
+    return formats
+
+
+def _words(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read each ``--missing``: the words of a column, those for all of them under ""."""
+    words: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        column, equals, word = pair.partition("=")
+        name, word = (column, word) if column and equals else ("", pair)
+        words[name] = (*words.get(name, ()), word)
+    return words
+
+
+_CELL_OPTIONS = (
+    click.option("--number-format", "number_formats", multiple=True, metavar="COLUMN=FORMAT",
+                 help="How numbers are written: 1,234.5 or 1.234,5 or, with a unit, '1.234,5 €'."),
+    click.option("--missing", multiple=True, metavar="[COLUMN=]WORD",
+                 help="A word or number that stands for a missing cell, such as amount=-999."),
+)  # fmt: skip
+
+
+def _cells_said(number_formats: tuple[str, ...], missing: tuple[str, ...]) -> CellsSaid:
+    return {"number_formats": _formats(number_formats), "missing": _words(missing)}
+
+
+cell_options = bundle("cells", _cells_said, *_CELL_OPTIONS)
 table_options = bundle(
     "reading",
     TableOptions,
@@ -259,6 +314,7 @@ table_options = bundle(
     click.option("--kind", multiple=True, metavar="COLUMN=KIND",
                  help="numeric, categorical, boolean, timestamp, identifier, ignored."),
     click.option("--ignore", multiple=True, metavar="COLUMN", help="Keep a column from the model."),
+    *_CELL_OPTIONS,
     click.option("--id-column", metavar="COLUMN", help="Names a row; never read by a model."),
     groups_option("Customer, machine, ...: held out together."),
 )  # fmt: skip

@@ -164,6 +164,8 @@ def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
         said=declared,
         label=columns.label,
         id_column=columns.id_column,
+        number_formats=columns.number_formats,
+        missing=columns.missing,
     )
 
 
@@ -280,7 +282,10 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
 def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
-    notes = [f"column {name!r} holds one value only: another value is strange" for name in constant]
+    notes = [column.doubt for column in schema.columns if column.doubt]
+    notes += [
+        f"column {name!r} holds one value only: another value is strange" for name in constant
+    ]
     notes += _unread_parts(schema)
     ignored = [c.name for c in schema.columns if c not in schema.features]
     if ignored:

@@ -59,6 +59,10 @@ class TableColumns:
     groups : str, optional
         Column whose equal values are held out together, such as customer or machine; never a
         feature unless `kinds` says so.
+    number_formats : mapping of str to str
+        How the numbers of single columns are written, such as "1.234,5"; they are numeric.
+    missing : mapping of str to sequence of str
+        Words that stand for a missing cell, by column; "" for any column.
     """
 
     schema: Schema | None = None
@@ -66,12 +70,15 @@ class TableColumns:
     label: str | None = None
     id_column: str | None = None
     groups: str | None = None
+    number_formats: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def as_text(self) -> tuple[str, ...]:
         """Columns that a CSV is read with as they are written, not as numbers."""
-        named = tuple(name for name in (self.id_column, self.groups) if name is not None)
-        return named if self.schema is None else (*self.schema.as_text, *named)
+        named = (self.id_column, self.groups, *self.number_formats)
+        known = () if self.schema is None else self.schema.as_text
+        return (*known, *(name for name in named if name is not None))
 
     def completed(self) -> TableColumns:
         """Return it with label and id column of the schema, where they were not given."""

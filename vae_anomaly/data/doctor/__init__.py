@@ -6,6 +6,7 @@ known to be. Nothing here changes a file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,8 @@ def check_path(
     label: str | None = None,
     kind: Literal["images", "table"] | None = None,
     progress: Progress | None = None,
+    number_formats: Mapping[str, str] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Check a folder of images, a manifest, or tables, whichever the path holds.
 
@@ -46,6 +49,8 @@ def check_path(
     kind : {"images", "table"}, optional
         What it is, where that should not be found out.
     progress : callable, optional
+    number_formats, missing : mapping, optional
+        How a table's cells are written, as `Schema.infer` takes it.
 
     Returns
     -------
@@ -59,7 +64,9 @@ def check_path(
     kind = kind or _kind_of(Path(path))
     if kind == "images":
         return check_images(path, progress=progress)
-    return check_table_files(path, label=label, progress=progress)
+    return check_table_files(
+        path, label=label, progress=progress, number_formats=number_formats, missing=missing
+    )
 
 
 def _kind_of(path: Path) -> Literal["images", "table"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +12,12 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from vae_anomaly.arrays import Bools, Floats, Ints
+from vae_anomaly.data.doctor.numbers import sentinels, unclear_numbers
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.times import time_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import doubtful_header, list_partitions
-from vae_anomaly.data.tables.kinds import ID_NAME, ColumnKind
+from vae_anomaly.data.tables.kinds import ID_NAME, Column, ColumnKind
 from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
@@ -35,7 +36,12 @@ _LABEL_NAME = re.compile(
 
 
 def check_table_files(
-    source: object, *, label: str | None = None, progress: Progress | None = None
+    source: object,
+    *,
+    label: str | None = None,
+    progress: Progress | None = None,
+    number_formats: Mapping[str, str] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Read table files one by one, report those that cannot be read, and check the rest.
 
@@ -45,6 +51,8 @@ def check_table_files(
     label : str, optional
         The column that says which rows are anomalous.
     progress : callable, optional
+    number_formats, missing : mapping, optional
+        How cells are written, as `Schema.infer` takes it.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def check_table_files(
     faults: list[str] = []
     for done, file in enumerate(files, start=1):
         try:
-            frames.append(read_table(file))
+            frames.append(read_table(file, as_text=number_formats or ()))
             read.append(file)
         except DataError as err:
             faults.append(str(err))
@@ -73,12 +81,19 @@ def check_table_files(
         raise DataError(f"{several if len(files) > 1 else ''}{faults[0]}")
     findings = [*_unreadable_files(faults, len(files)), *_differing_columns(read, frames)]
     findings += _doubtful_headers(read)
-    report = check_table(pd.concat(frames, ignore_index=True), label=label)
+    table = pd.concat(frames, ignore_index=True)
+    report = check_table(table, label=label, number_formats=number_formats, missing=missing)
     summary = {"files": len(files), **report.summary}
     return Report(str(source), "table", summary, sorted_findings([*findings, *report.findings]))
 
 
-def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
+def check_table(
+    frame: pd.DataFrame,
+    *,
+    label: str | None = None,
+    number_formats: Mapping[str, str] | None = None,
+    missing: Mapping[str, Sequence[str]] | None = None,
+) -> Report:
     """Report what in a table would spoil a detector.
 
     Parameters
@@ -86,12 +101,14 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
     frame : DataFrame of shape (N, D)
     label : str, optional
         The column that says which rows are anomalous.
+    number_formats, missing : mapping, optional
+        How cells are written, as `Schema.infer` takes it.
 
     Returns
     -------
     Report
-        Codes: few_rows, unreadable_cells, mixed_types, constant, all_missing, many_missing,
-        identifiers, elapsed_time, possible_clock, ambiguous_dates,
+        Codes: few_rows, unreadable_cells, mixed_types, unclear_numbers, sentinels, constant,
+        all_missing, many_missing, identifiers, elapsed_time, possible_clock, ambiguous_dates,
         placeholder_dates, repeated_ids, duplicate_rows, many_categories,
         label_like, label_leak, label_values.
 
@@ -102,11 +119,12 @@ def check_table(frame: pd.DataFrame, *, label: str | None = None) -> Report:
     DataError
         If two columns have one name.
     """
-    schema = Schema.infer(frame, label=label)
+    schema = Schema.infer(frame, label=label, number_formats=number_formats, missing=missing)
     findings = [
         *_few_rows(frame),
         *_unreadable_cells(schema, frame),
-        *_mixed_types(schema, frame),
+        *unclear_numbers(schema, frame),
+        *sentinels(schema, frame),
         *_constant(schema, frame),
         *_missing(schema, frame),
         *_identifiers(schema),
@@ -194,27 +212,6 @@ def _unreadable_cells(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
             f"Rows with cells that cannot be read: {len(bad)} of {len(frame)} ({shown}).",
             "Correct them at the source. Empty cells are fine; infinite numbers are not.",
             [f"row {row}: {fault[1]}" for row, fault in bad.items()],
-        )
-
-
-def _mixed_types(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
-    """Report text columns of which many cells, but not nearly all, are numbers."""
-    mixed = []
-    for column in schema.features:
-        if column.kind is not ColumnKind.CATEGORICAL:
-            continue
-        counts = cells.text_counts(frame[column.name])
-        numbers = sum(n for text, n in counts.items() if cells.is_number_text(text))
-        share = numbers / max(1, sum(counts.values()))
-        if 0.5 < share < 1 and len(counts) > 20:
-            mixed.append(f"{column.name}: {share:.1%} numbers")
-    if mixed:
-        yield finding(
-            Severity.WARNING,
-            "mixed_types",
-            f"Columns that hold numbers and text, read as categories: {len(mixed)}.",
-            "If they are amounts, declare them numeric: the text cells are then named one by one.",
-            mixed,
         )
 
 
@@ -371,7 +368,7 @@ def _label_leaks(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         return
     leaks = []
     for column in schema.features:
-        auroc = _separation(column.kind, frame[column.name][known], labels[known])
+        auroc = _separation(column, frame[column.name][known], labels[known])
         if auroc > LEAK_AUROC:
             leaks.append(f"{column.name}: AUROC {auroc:.4f}")
     if leaks:
@@ -384,23 +381,23 @@ def _label_leaks(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _separation(kind: ColumnKind, series: pd.Series, labels: Floats) -> float:
+def _separation(column: Column, series: pd.Series, labels: Floats) -> float:
     """Return how well one column alone separates, by half of the rows judged on the other half."""
-    values = _ranked(kind, series, labels == 1)
+    values = _ranked(column, series, labels == 1)
     fit = np.arange(len(labels)) % 2 == 0
     return max(_held_out_auroc(values, labels, half) for half in (fit, ~fit))
 
 
-def _ranked(kind: ColumnKind, series: pd.Series, anomalous: Bools) -> Ints:
+def _ranked(column: Column, series: pd.Series, anomalous: Bools) -> Ints:
     """Return the number of each cell's category or, for numbers, of its interval."""
-    if kind is ColumnKind.CATEGORICAL:
+    if column.kind is ColumnKind.CATEGORICAL:
         return pd.factorize(pd.Series(cells.read_text(series), dtype=object))[0].astype(np.int64)
-    if kind is ColumnKind.TIMESTAMP:
+    if column.kind is ColumnKind.TIMESTAMP:
         times = cells.read_times(series)[0]
         numbers = np.where(np.isnat(times), np.nan, times.astype(np.int64).astype(np.float64))
     else:
-        numbers = cells.read_numbers(series)[0]
-        if kind is ColumnKind.BOOLEAN:
+        numbers = column.numbers_in(series)
+        if column.kind is ColumnKind.BOOLEAN:
             numbers = cells.read_booleans(series)[0]
     if np.isnan(numbers).all():
         return np.full(len(numbers), -1, dtype=np.int64)

@@ -71,6 +71,9 @@ def read_table(
         return _select(as_frame(source), columns)
     files = list_partitions(source)
     frames = [_read_file(file, columns, as_text) for file in files]
+    unlike = _numbers_here_text_there(frames)
+    if unlike:
+        frames = [_read_file(file, columns, {*as_text, *unlike}) for file in files]
     for file, frame in zip(files, frames, strict=True):
         require_same_columns(file, frame.columns, files[0], frames[0].columns)
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -123,13 +126,37 @@ def assemble(
     ``kept`` has, by the number of the file, what `iter_pieces` gave, or that with typed columns
     beside; ``as_text`` is as in `read_table`.
     """
-    frames = [
-        to_frame(table if is_parquet(files[place]) else typed_table(table, as_text))
-        for place, table in sorted(kept.items())
-    ]
+    frames = _typed_frames(files, kept, as_text)
+    unlike = _numbers_here_text_there(frames)
+    if unlike:
+        frames = _typed_frames(files, kept, {*as_text, *unlike})
     if not frames:
         return next(iter_batches(files[0], 1)).iloc[:0]
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _typed_frames(
+    files: Sequence[Path], kept: Mapping[int, pa.Table], as_text: Collection[str]
+) -> list[pd.DataFrame]:
+    return [
+        to_frame(table if is_parquet(files[place]) else typed_table(table, as_text))
+        for place, table in sorted(kept.items())
+    ]
+
+
+def _numbers_here_text_there(frames: Sequence[pd.DataFrame]) -> set[str]:
+    """Name the columns that are numbers in one file and text in another.
+
+    They are text in all: of a day that has only 1.234 in its cells the others say what that is.
+    """
+    is_number = pd.api.types.is_numeric_dtype
+    numbers = {str(n) for frame in frames for n, column in frame.items() if is_number(column.dtype)}
+    return {
+        name
+        for frame in frames
+        for name in numbers.intersection(frame.columns)
+        if not is_number(frame[name].dtype) and cells.written_counts(frame[name])
+    }
 
 
 def count_rows(files: Sequence[Path], at_most: int) -> int:

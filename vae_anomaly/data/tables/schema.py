@@ -83,23 +83,29 @@ class Schema(BaseModel):
         said: Sequence[Column] = (),
         label: str | None = None,
         id_column: str | None = None,
+        number_formats: Mapping[str, str] | None = None,
+        missing: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
         """Decide the kind of every column from its type and values.
 
         ``overrides`` are kinds by column name that stand whatever the values say. ``said`` are
-        columns as a person has edited them: kind, note, and how times are written stand; an
-        override goes before them. The label and the id column are no features.
+        columns as a person has edited them: kind, note, and how times and numbers are written
+        stand; an override goes before them. The label and the id column are no features.
+        ``number_formats`` say by column name how its numbers are written, and so that they are
+        numbers; ``missing`` by column name which words stand for a missing cell, "" for any column.
 
         Raises
         ------
         ConfigError
-            If an override, the label or the id column names no column, or a kind does not exist.
+            If an override, format, missing word, the label or the id column names no column, or a
+            kind or format does not exist.
         DataError
             If two columns have one name.
         """
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
-        declared = _declared(overrides or {}, said, names)
+        declared = _declared(overrides or {}, said, names, number_formats or {})
+        words = _missing_words(missing or {}, names)
         for role, name in (("label", label), ("id_column", id_column)):
             _refuse_unknown(role, name, names)
         if id_column is not None:
@@ -107,7 +113,9 @@ class Schema(BaseModel):
                 declared.get(id_column), id_column, ColumnKind.IDENTIFIER
             )
         cells = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
-        columns = {name: infer_column(name, cells[name], declared.get(name)) for name in cells}
+        columns = {
+            name: infer_column(name, cells[name], declared.get(name), words[name]) for name in cells
+        }
         columns |= find_clocks(columns, cells, declared)
         return cls(columns=tuple(columns.values()), label=label, id_column=id_column)
 
@@ -124,7 +132,8 @@ class Schema(BaseModel):
     @property
     def as_text(self) -> tuple[str, ...]:
         """The columns that a CSV is to be read with as they are written, not as numbers."""
-        return () if self.id_column is None else (self.id_column,)
+        written = tuple(column.name for column in self.features if column.number_format)
+        return written if self.id_column is None else (self.id_column, *written)
 
     def _is_time(self, name: str) -> bool:
         return self[name].kind is ColumnKind.TIMESTAMP
@@ -263,8 +272,9 @@ class Schema(BaseModel):
 
 def _read_column(column: Column, series: pd.Series) -> tuple[AnyArray, cells.Codes]:
     """Read one column as its kind asks."""
+    series = cells.without_words(series, column.missing)
     if column.kind is ColumnKind.NUMERIC:
-        return cells.read_numbers(series)
+        return cells.read_numbers(series, column.numbers)
     if column.kind is ColumnKind.BOOLEAN:
         return _read_boolean(column, series)
     if column.kind is ColumnKind.TIMESTAMP:
@@ -286,13 +296,23 @@ def _join_faults(
     earlier: tuple[str, str] | None, column: Column, value: object, code: str
 ) -> tuple[str, str]:
     """Add one bad cell to what is known of a row; the first code stands."""
-    message = f"column {column.name!r}: {str(value)[:60]!r} {_trouble(column, code)}"
+    shown = repr(str(value)[:60])
+    message = f"column {column.name!r}: {shown} {_trouble(column, value, code)}"
     return (code, message) if earlier is None else (earlier[0], f"{earlier[1]}; {message}")
 
 
-def _trouble(column: Column, code: str) -> str:
-    """Say what is wrong with a cell that cannot be read."""
+def _trouble(column: Column, value: object, code: str) -> str:
+    """Say what is wrong with a cell."""
+    if code == "not_a_number" and _is_of_another_format(column, value):
+        return f"is not written like the column's numbers ({column.number_format or '1234.5'})"
     return _TROUBLE[code].format(how=cells.words_for(column.time_format))
+
+
+def _is_of_another_format(column: Column, value: object) -> bool:
+    """Tell whether a bad cell of a numeric column is text that may be a number elsewhere."""
+    if not isinstance(value, str):
+        return False
+    return column.number_format is not None or cells.take_apart(value) is not None
 
 
 def _refuse_bad(bad: pd.Series) -> None:
@@ -329,10 +349,13 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
     present = int((~series.isna()).sum())
     if len(bad) * 2 <= present or (present < 3 and storage == "text"):
         return None
-    example = str(series.iloc[bad[0]])[:40]
+    example = series.iloc[bad[0]]
     if codes[bad[0]] in {"other_time_format", "time_zone_name", "time_out_of_range"}:
-        return f"{column.name!r}: {example!r} {_trouble(column, codes[bad[0]])}"
-    return f"{column.name!r} is {column.kind} but holds {storage}, e.g. {example!r}"
+        return f"{column.name!r}: {str(example)[:40]!r} {_trouble(column, example, codes[bad[0]])}"
+    shown = f", e.g. {str(example)[:40]!r}"
+    if column.kind is ColumnKind.NUMERIC and _is_of_another_format(column, example):
+        shown = f": {str(example)[:40]!r} {_trouble(column, example, codes[bad[0]])}"
+    return f"{column.name!r} is {column.kind} but holds {storage}{shown}"
 
 
 def _missing_column(name: str, candidates: Sequence[str]) -> str:
@@ -340,11 +363,17 @@ def _missing_column(name: str, candidates: Sequence[str]) -> str:
 
 
 def _declared(
-    overrides: Mapping[str, str], said: Sequence[Column], names: Sequence[str]
+    overrides: Mapping[str, str],
+    said: Sequence[Column],
+    names: Sequence[str],
+    number_formats: Mapping[str, str],
 ) -> dict[str, Column]:
     """Check overrides: every column exists, every kind exists; put them over what was said."""
     kinds = [kind.value for kind in ColumnKind]
     declared = {column.name: column for column in said}
+    for name, form in number_formats.items():
+        _refuse_unknown("number_formats", name, names)
+        declared[name] = _with_format(declared.get(name), name, form)
     for name, kind in overrides.items():
         _refuse_unknown("overrides", name, names)
         if kind not in kinds:
@@ -357,9 +386,36 @@ def _declared(
 
 
 def _as_kind(said: Column | None, name: str, kind: ColumnKind) -> Column:
-    """Give a column another kind; how its times are written stands."""
-    form = None if said is None else said.time_format
-    return Column(name=name, kind=kind, time_format=form)
+    """Give a column another kind; how its times and numbers are written stands."""
+    if said is None:
+        return Column(name=name, kind=kind)
+    return Column(
+        name=name,
+        kind=kind,
+        time_format=said.time_format,
+        number_format=said.number_format,
+        missing=said.missing,
+    )
+
+
+def _with_format(said: Column | None, name: str, form: str) -> Column:
+    """Say how a column writes its numbers, which makes it numeric."""
+    try:
+        known = str(cells.NumberFormat.parse(form))
+    except ValueError as err:
+        raise ConfigError(f"The number format of column {name!r}: {err}.") from None
+    words = () if said is None else said.missing
+    return Column(name=name, kind=ColumnKind.NUMERIC, number_format=known, missing=words)
+
+
+def _missing_words(
+    missing: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the words of every column, those of all columns included."""
+    for name in missing:
+        _refuse_unknown("missing", name or None, names)
+    everywhere = missing.get("", ())
+    return {name: (*everywhere, *missing.get(name, ())) for name in names}
 
 
 def _refuse_unknown(role: str, name: str | None, names: Sequence[str]) -> None:

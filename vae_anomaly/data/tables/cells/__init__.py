@@ -9,15 +9,22 @@ timestamp columns the words of `MISSING_WORDS` are missing too; in categorical c
 because "NA" is Namibia and "none" is an answer.
 """
 
-from vae_anomaly.data.tables.cells.numbers import (
+from vae_anomaly.data.tables.cells.booleans import (
     FALSE_WORDS,
     TRUE_WORDS,
-    is_number_text,
+    are_truth_words,
     read_booleans,
-    read_numbers,
 )
-from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, Codes, Storage, storage_of
-from vae_anomaly.data.tables.cells.text import read_text, text_counts
+from vae_anomaly.data.tables.cells.number_formats import NumberFormat, take_apart
+from vae_anomaly.data.tables.cells.numbers import is_number_text, read_numbers
+from vae_anomaly.data.tables.cells.storage import (
+    MISSING_WORDS,
+    Codes,
+    Storage,
+    storage_of,
+    without_words,
+)
+from vae_anomaly.data.tables.cells.text import read_text, text_counts, written_counts
 from vae_anomaly.data.tables.cells.time_formats import (
     OF_NUMBERS,
     TimeFormat,
@@ -41,9 +48,11 @@ __all__ = [
     "OF_NUMBERS",
     "TRUE_WORDS",
     "Codes",
+    "NumberFormat",
     "Storage",
     "TimeFormat",
     "Writing",
+    "are_truth_words",
     "check_time_format",
     "closed",
     "epoch_unit_of",
@@ -55,8 +64,11 @@ __all__ = [
     "read_text",
     "read_times",
     "storage_of",
+    "take_apart",
     "text_counts",
     "times_of_numbers",
+    "without_words",
     "words_for",
     "writing_of",
+    "written_counts",
 ]

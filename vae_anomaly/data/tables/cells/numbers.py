@@ -1,4 +1,4 @@
-"""Read cells as numbers or as truth values."""
+"""Read cells as numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Floats
+from vae_anomaly.data.tables.cells.number_formats import NumberFormat
 from vae_anomaly.data.tables.cells.storage import (
     MISSING_WORDS,
     Codes,
@@ -21,18 +23,20 @@ from vae_anomaly.data.tables.cells.storage import (
     storage_of_type,
 )
 
-TRUE_WORDS: Final = frozenset({"true", "yes", "t", "y", "1", "1.0"})
-FALSE_WORDS: Final = frozenset({"false", "no", "f", "n", "0", "0.0"})
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_NUMBER = re.compile(rf"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|{_INFINITE.pattern}", re.IGNORECASE)
 
 
-def read_numbers(series: pd.Series) -> tuple[Floats, Codes]:
+def read_numbers(series: pd.Series, form: NumberFormat | None = None) -> tuple[Floats, Codes]:
     """Read a column as float64.
 
     Parameters
     ----------
     series : pandas.Series of length N
         Durations are read as seconds, truth values as 0 and 1.
+    form : NumberFormat, optional
+        How text writes numbers; None for plain ones, such as -1234.5 and 1e3. What is stored as a
+        number is read whatever the format.
 
     Returns
     -------
@@ -42,35 +46,11 @@ def read_numbers(series: pd.Series) -> tuple[Floats, Codes]:
         None for a cell that is fine, else "infinite" or "not_a_number".
     """
     series = dense(series)
-    values = _numbers_by_type(series)
-    if values is not None:
-        return _without_infinite(values, np.full(len(series), None, dtype=object))
-    return _by_cell(series, _number)
-
-
-def read_booleans(series: pd.Series) -> tuple[Floats, Codes]:
-    """Read a column as 0.0 and 1.0.
-
-    Parameters
-    ----------
-    series : pandas.Series of length N
-        Truth values, the numbers 0 and 1, or the words true/false, yes/no, t/f, y/n in any case.
-
-    Returns
-    -------
-    values : ndarray of shape (N,), float64
-        0, 1, or NaN where a cell is missing or bad.
-    codes : ndarray of shape (N,), object
-        None for a cell that is fine, else "not_a_boolean".
-    """
-    series = dense(series)
-    values = _numbers_by_type(series)
-    if values is None:
-        return _by_cell(series, _boolean)
+    values = numbers_by_type(series)
     codes = np.full(len(series), None, dtype=object)
-    bad = ~np.isnan(values) & (values != 0.0) & (values != 1.0)
-    codes[bad] = "not_a_boolean"
-    return np.where(bad, np.nan, values), codes
+    if values is None:
+        values, codes = read_by_cell(series, partial(_number, form=form), "not_a_number")
+    return _without_infinite(values, codes)
 
 
 def is_number_text(text: str) -> bool:
@@ -79,7 +59,7 @@ def is_number_text(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None and not leading_zero
 
 
-def _numbers_by_type(series: pd.Series) -> Floats | None:
+def numbers_by_type(series: pd.Series) -> Floats | None:
     """Return the values at once where the type is a number's; None where cells must be read."""
     storage = storage_of_type(series.dtype)
     if storage not in {"number", "boolean"}:
@@ -95,25 +75,23 @@ def _without_infinite(values: Floats, codes: Codes) -> tuple[Floats, Codes]:
     return np.where(infinite, np.nan, values), codes
 
 
-def _by_cell(series: pd.Series, read: Callable[[object], float | None]) -> tuple[Floats, Codes]:
-    """Read every distinct cell alone; `read` gives None for a cell that it cannot read."""
+def read_by_cell(
+    series: pd.Series, read: Callable[[object], float | None], code: str
+) -> tuple[Floats, Codes]:
+    """Read every distinct cell alone; one of which `read` makes None is bad and gets the code."""
     places, distinct = distinct_cells(series)
     read_cells = [*(read(cell) for cell in distinct), math.nan]  # the last is for missing cells
     bad = np.array([value is None for value in read_cells], dtype=bool)
     values = np.array([math.nan if v is None else v for v in read_cells], dtype=np.float64)
-    codes = np.full(len(read_cells), None, dtype=object)
-    codes[bad] = "not_a_number" if read is _number else "not_a_boolean"
-    values, codes = _without_infinite(values, codes)
+    codes = np.full(len(bad), None, dtype=object)
+    codes[bad] = code
     return values[places], codes[places]
 
 
-def _number(cell: Any) -> float | None:
+def _number(cell: Any, form: NumberFormat | None) -> float | None:
     """Read one cell as a number; None if it is none. Text "1_000" and "0x1f" are none."""
     if isinstance(cell, str):
-        text = cell.strip()
-        if text.lower() in MISSING_WORDS:
-            return math.nan
-        return float(text) if _NUMBER.fullmatch(text) else None
+        return _number_of_text(cell.strip(), form)
     if isinstance(cell, timedelta):
         return cell.total_seconds()
     try:
@@ -124,9 +102,9 @@ def _number(cell: Any) -> float | None:
         return None
 
 
-def _boolean(cell: object) -> float | None:
-    """Read one cell as 0.0 or 1.0; None if it is neither."""
-    word = str(cell).strip().lower()
-    if word in MISSING_WORDS:
+def _number_of_text(text: str, form: NumberFormat | None) -> float | None:
+    if text.lower() in MISSING_WORDS:
         return math.nan
-    return 1.0 if word in TRUE_WORDS else 0.0 if word in FALSE_WORDS else None
+    if form is None or _INFINITE.fullmatch(text):
+        return float(text) if _NUMBER.fullmatch(text) else None
+    return form.read(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 import numpy as np
@@ -14,7 +15,13 @@ from vae_anomaly.arrays import Indices, Objects
 Storage = Literal["number", "boolean", "time", "text", "nested", "empty"]
 Codes = Objects
 MISSING_WORDS: Final = frozenset(
-    {"", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "<na>", "?", "-"}
+    {
+        *("", "na", "n/a", "n.a.", "n.a", "nan", "nat", "nd", "n/d", "k.a.", "nil", "none", "null"),
+        *("\\n", "<na>", "(null)", "[null]", "<null>", "?", ".", "..", "*", "-", "--", "---"),
+        *("\N{EN DASH}", "\N{EM DASH}", "unknown", "missing", "not available", "not applicable"),
+        *("#n/a", "#nv", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!"),
+        *("1.#qnan", "1.#ind", "-1.#ind", "unbekannt", "keine angabe", "inconnu", "desconocido"),
+    }
 )
 _INFERRED: Final[dict[str, Storage]] = {
     "integer": "number",
@@ -70,6 +77,34 @@ def distinct_cells(series: pd.Series) -> tuple[Indices, pd.Index]:
         return pd.factorize(series, use_na_sentinel=True)
     except TypeError:  # cells that cannot be hashed, such as lists
         return pd.factorize(series.map(str, na_action="ignore"), use_na_sentinel=True)
+
+
+def without_words(series: pd.Series, words: Collection[str]) -> pd.Series:
+    """Return a column in which the cells that hold one of some words are missing.
+
+    Words are compared in any case, and by their value where they are numbers: "-999" is -999.0.
+    """
+    if not words:
+        return series
+    known = {word.strip().casefold() for word in words}
+    numbers = {value for word in known if (value := _number_of(word)) is not None}
+    series = dense(series)
+    places, distinct = distinct_cells(series)
+    is_word = [_is_one_of(cell, known, numbers) for cell in distinct]
+    return series.mask(np.array([*is_word, False], dtype=bool)[places])
+
+
+def _is_one_of(cell: object, words: Collection[str], numbers: Collection[float]) -> bool:
+    """Tell whether a cell is one of the words, or a number of that value."""
+    text = str(cell).strip().casefold()
+    return text in words or (bool(numbers) and _number_of(text) in numbers)
+
+
+def _number_of(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _arrow_is_plain(kind: pa.DataType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -40,6 +41,17 @@ def text_counts(series: pd.Series) -> dict[str, int]:
     """Count the distinct texts of a column, words for missing left out."""
     counts = pd.Series(read_text(series), dtype=object).value_counts()
     return {str(t): int(n) for t, n in counts.items() if str(t).lower() not in MISSING_WORDS}
+
+
+def written_counts(series: pd.Series) -> dict[str, int]:
+    """Count the distinct texts as they are written, words for missing and numbers left out."""
+    places, distinct = distinct_cells(dense(series))
+    numbers = np.bincount(places[places >= 0], minlength=len(distinct))
+    counts: Counter[str] = Counter()
+    for cell, n in zip(distinct, numbers, strict=True):
+        if isinstance(cell, str) and cell.strip().lower() not in MISSING_WORDS:
+            counts[cell.strip()] += int(n)
+    return dict(counts)
 
 
 def _text(cell: object) -> str | None:

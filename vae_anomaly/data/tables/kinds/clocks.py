@@ -47,7 +47,7 @@ def find_clocks(
     those that are clocks show which others are.
     """
     numbers = {
-        name: cells.read_numbers(series[name])[0]
+        name: column.numbers_in(series[name])
         for name, column in columns.items()
         if column.kind is ColumnKind.NUMERIC and name not in said
     }
@@ -78,7 +78,7 @@ def _clocks(
         if natural.kind is ColumnKind.TIMESTAMP:
             clocks[name] = cells.closed(cells.read_times(series[name], natural.time_format)[0])
         elif natural is not column and says_time(name):
-            clocks[name] = cells.read_numbers(series[name])[0]
+            clocks[name] = natural.numbers_in(series[name])
     return clocks
 
 
