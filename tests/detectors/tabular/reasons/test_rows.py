@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 from vae_anomaly.detectors.tabular.explain import contributions
 from vae_anomaly.detectors.tabular.reasons import reasons
+from vae_anomaly.detectors.tabular.reasons.remembered import RememberedCells
 
 EURO = {"bakery": 8.0, "grocer": 30.0, "jeweller": 90.0}
 
@@ -29,6 +30,7 @@ def payments(n: int, seed: int = 0) -> pd.DataFrame:
             "euro": np.round(usual * np.exp(0.2 * rng.normal(size=n)), 2),
             "shop": shop,
             "town": town,
+            "items": rng.integers(1, 5, n).astype(float),
             "at": at.round("s"),
             "born": born.normalize(),
         }
@@ -47,6 +49,7 @@ def all_reasons(detector: TabularVAEDetector, **cells: object) -> list[str]:
         "euro": 8.0,
         "shop": "bakery",
         "town": "Bonn",
+        "items": 2.0,
         "at": pd.Timestamp("2026-01-21 12:30"),
         "born": pd.Timestamp("1980-05-17"),
     }
@@ -67,6 +70,15 @@ def test_two_categories_that_never_come_together_are_a_reason_once(detector):
         "shop 'jeweller', hardly ever seen with town 'Bonn'",
         "town 'Bonn', hardly ever seen with shop 'jeweller'",
     )
+
+
+@pytest.mark.parametrize("column", ["at", "items", "euro"])
+def test_an_empty_number_or_time_is_in_a_group_of_its_own(detector, column):
+    rows = payments(1).drop(columns=column).assign(**{column: None})
+    cells = RememberedCells(detector.examine(rows.astype({"at": "datetime64[ns]"})))
+    groups = cells.groups(detector.model_.encoder.names.index(column))
+    assert groups.asked[0] not in groups.remembered
+    assert groups.asked[0] < groups.n
 
 
 def test_an_age_is_told_in_years(detector):
@@ -122,7 +134,8 @@ CELLS = {
     "euro": st.floats(-1e12, 1e12) | st.just(np.nan) | st.integers(0, 2_000).map(float),
     "shop": st.sampled_from([*EURO, "casino", None]),
     "town": st.sampled_from(["Ulm", "Bonn", None]),
-    "at": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")),
+    "at": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")) | st.none(),
+    "items": st.integers(0, 9).map(float) | st.just(np.nan),
     "born": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")) | st.none(),
 }
 

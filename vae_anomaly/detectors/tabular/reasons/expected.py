@@ -65,9 +65,7 @@ def strange_beside_all(cells: RememberedCells, column: int, rows: Ints) -> list[
         texts = [_beside_range(examination, described, one) for one in ranges if one is not None]
     elif described.n_codes:
         chances = (expected_codes(examination, column), codes_alike(examination, cells, column))
-        texts = [
-            _beside_chances(examination, cells, column, one) for one in chances if one is not None
-        ]
+        texts = [_beside_chances(cells, column, one, rows) for one in chances if one is not None]
     else:
         texts = []
     if not texts:
@@ -102,12 +100,12 @@ def _readable(usual: UsualRange, described: NumericColumn) -> tuple[Floats, Floa
 
 
 def _beside_chances(
-    examination: TableExamination, cells: RememberedCells, column: int, usual: UsualCodes
+    cells: RememberedCells, column: int, usual: UsualCodes, rows: Ints
 ) -> list[str | None]:
-    described, groups = examination.model.encoder.columns[column], cells.groups(column)
+    described, groups = cells.model.encoder.columns[column], cells.groups(column)
     assert isinstance(described, CategoricalColumn | NumericColumn)  # noqa: S101 - it has codes
     assert groups is not None  # noqa: S101 - likewise
-    codes = examination.table.codes[:, examination.model.encoder.discrete.index(column)]
+    codes = groups.asked[rows]
     is_common = np.bincount(groups.remembered, minlength=groups.n) >= usual.common * len(
         groups.remembered
     )
@@ -115,13 +113,12 @@ def _beside_chances(
     each = np.arange(len(codes))
     odd = is_common[codes] & (usual.chance[each, codes] < _UNLIKELY)
     odd &= usual.chance[each, best] >= _LIKELY
+    asked = cells.examination.frame[described.name].iloc[rows]
     return [
         f"{name_cell(described, cell)}, {usual.words} {name_level(described, code)}"
         if is_odd
         else None
-        for cell, code, is_odd in zip(
-            examination.frame[described.name], best.tolist(), odd.tolist(), strict=True
-        )
+        for cell, code, is_odd in zip(asked, best.tolist(), odd.tolist(), strict=True)
     ]
 
 

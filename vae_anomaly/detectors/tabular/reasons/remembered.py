@@ -1,7 +1,7 @@
 """The cells of normal rows that a model remembers, column by column, and the groups they fall into.
 
 The groups of a column are its values where they are few; twentieths of the rows where it holds
-numbers; and eighths of a day where it holds times.
+numbers; and eighths of a day where it holds times. An empty number or time has a group of its own.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class RememberedCells:
         if described.n_codes:
             return self._codes(described, column)
         if isinstance(described, NumericColumn):
-            return self._twentieths(described, column)
+            return self._twentieths(column)
         if isinstance(described, TimestampColumn) and described.clock:
             return self._parts_of_day(described, column)
         return None
@@ -112,23 +112,26 @@ class RememberedCells:
         else:
             apart = np.abs(self.numbers(column)[:, None] - described.code_values()[:-1, 0])
             remembered = apart.argmin(axis=1)
+            is_empty = np.isnan(self.asked_numbers(column))
+            asked = np.where(is_empty, described.n_codes - 1, asked)  # like one never seen
         return Groups(remembered.astype(np.int64), asked, described.n_codes)
 
-    def _twentieths(self, described: NumericColumn, column: int) -> Groups:
+    def _twentieths(self, column: int) -> Groups:
         numbers = self.numbers(column)
         edges = np.unique(np.quantile(numbers, _TWENTIETHS))
         asked = self.asked_numbers(column)
-        asked = np.where(np.isnan(asked), described.fill, asked)
-        return Groups(
-            np.searchsorted(edges, numbers), np.searchsorted(edges, asked), len(edges) + 1
-        )
+        empty = len(edges) + 1
+        groups = np.where(np.isnan(asked), empty, np.searchsorted(edges, asked))
+        return Groups(np.searchsorted(edges, numbers), groups, empty + 1)
 
     def _parts_of_day(self, described: TimestampColumn, column: int) -> Groups:
         start = self._starts[column]
         turn = np.arctan2(self.feature(start), self.feature(start + 1)) / (2.0 * np.pi)
         remembered = (turn % 1.0 * PARTS_OF_DAY).astype(np.int64) % PARTS_OF_DAY
-        hours = self.examination.frame[described.name].dt.hour.fillna(0).to_numpy(np.int64)
-        return Groups(remembered, hours // HOURS_OF_PART, PARTS_OF_DAY)
+        empty = PARTS_OF_DAY
+        hours = self.examination.frame[described.name].dt.hour
+        asked = (hours // HOURS_OF_PART).fillna(empty).to_numpy(np.int64)
+        return Groups(remembered, asked, empty + 1)
 
     def asked_numbers(self, column: int) -> Floats:
         """Return the numbers of a numeric column of the rows that are asked about, NaN if empty."""
