@@ -108,6 +108,20 @@ def test_schema_goes_to_a_file_with_the_next_command(call, rows, tmp_path):
     assert Schema.from_json((tmp_path / "s.json").read_text())["merchant"].kind == "categorical"
 
 
+def test_schema_is_proposed_as_one_table_for_people(call, rows):
+    frame = pd.read_parquet(rows).assign(zip=lambda f: f.index % 90 + 10_115, isFraud=0)
+    frame.to_parquet(rows)
+    _, out, err = call("data", "schema", rows)
+    table = {line.split()[0]: line for line in err.splitlines() if line.strip()}
+    assert "ignored" in table["zip"]
+    assert "postal codes" in table["zip"].partition("place")[2]
+    assert "label" in table["isFraud"]
+    assert "3 of 7 columns are left out. To keep one: --kind zip=categorical" in err
+    assert list(table).index("when") < list(table).index("zip")
+    assert {c.name: c.role for c in Schema.from_json(out).columns}["zip"] == "place"
+    assert call("data", "schema", rows, "--json")[2] == ""
+
+
 def test_schema_of_a_label_that_is_not_there_names_the_nearest(call, rows):
     code, _, err = call("data", "schema", rows, "--labels", "onlin")
     assert (code, "did you mean 'online'" in err) == (3, True)

@@ -128,13 +128,16 @@ def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
     return [max(len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
 
 
-def print_words(text: str) -> None:
+def print_words(text: str, *, err: bool = False) -> None:
     """Print a paragraph, broken between words where the screen ends; a pipe gets one line."""
     width = screen_width()
-    click.echo(text if width is None else textwrap.fill(text, width, break_on_hyphens=False))
+    lines = text if width is None else textwrap.fill(text, width, break_on_hyphens=False)
+    click.echo(lines, err=err)
 
 
-def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "") -> None:
+def print_table(
+    rows: Sequence[Sequence[str]], header: Sequence[str], title: str = "", *, err: bool = False
+) -> None:
     """Print aligned columns; text stays what it is, numbers stand to the right.
 
     Where the screen is too narrow even with the last column wrapped, each row becomes a block
@@ -150,7 +153,7 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     width, widths = screen_width() or PIPE_WIDTH, _widths(rows, header)
     least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (_GAP - 1) * len(widths)
     if least > width and len(widths) > 2:
-        _print_blocks(rows, header, title)
+        _print_blocks(rows, header, title, err=err)
         return
     tight = not fits_the_screen(rows, header)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=tight)
@@ -168,21 +171,23 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str], title: str
     with console.capture() as drawn:
         console.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]
-    click.echo("\n".join(["", title, *lines[1:]] if title else lines))
+    click.echo("\n".join(["", title, *lines[1:]] if title else lines), err=err)
 
 
-def _print_blocks(rows: Sequence[Sequence[str]], header: Sequence[str], title: str) -> None:
+def _print_blocks(
+    rows: Sequence[Sequence[str]], header: Sequence[str], title: str, *, err: bool
+) -> None:
     """Print each row as lines ``column  value``; text wraps under its own beginning."""
     indent = max(map(len, header)) + 4
     width = max(screen_width() or PIPE_WIDTH, indent + LEAST_WIDTH)
     if title:
-        click.echo(f"\n{title}")
+        click.echo(f"\n{title}", err=err)
     for row in rows:
-        click.echo()
+        click.echo(err=err)
         for name, cell in zip(header, row, strict=True):
             lines = textwrap.wrap(cell.strip(), width - indent, break_on_hyphens=False) or [""]
-            click.echo(f"  {name:<{indent - 2}}" + f"\n{'':{indent}}".join(lines))
-    click.echo()
+            click.echo(f"  {name:<{indent - 2}}" + f"\n{'':{indent}}".join(lines), err=err)
+    click.echo(err=err)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
     CellsSaid,
     TableOptions,
@@ -21,6 +21,7 @@ from vae_anomaly.cli.options import (
     labels_option,
     table_options,
 )
+from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.errors import DataError
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ def schema(
     out: str | None,
     as_json: bool,
 ) -> None:
-    """Print how the columns of the tables at PATH are understood, as JSON to be edited.
+    """Propose what the columns of the tables at PATH are to a model, as JSON to be edited.
 
+    Left out is what a person would leave out: who, where someone lives, counters, the answer.
     Change a column's kind (numeric, categorical, boolean, timestamp, identifier, ignored) and give
     the file to `vae-anomaly train table --schema`. It takes the options by which `train table`
-    reads tables, and says what that would. It is JSON with and without --json.
+    reads tables, and says what that would. The same as a table goes to stderr, unless --json is
+    given.
 
     \b
     Examples:
@@ -110,15 +113,15 @@ def schema(
     if out is not None:
         with replace_file(Path(out)) as temporary:
             temporary.write_text(schema.to_json(), encoding="utf-8")
-        rows = [[column.name, column.kind.value, column.note] for column in schema.columns]
         if not emit({"schema": out, **schema.to_dict()}, as_json=as_json):
-            print_table(rows, ["column", "kind", "why"], f"Wrote {out}")
+            print_proposal(schema.columns, schema.label, title=f"Wrote {out}")
             words = [*paths, *replace(reading, schema_file=out, kind=(), ignore=()).words()]
             if entities is not None:
                 words += entity_words(entities)
             click.echo(f"Edit it, then: vae-anomaly train table {shlex.join(words)} --name NAME")
     elif not emit(schema.to_dict(), as_json=as_json):
         click.echo(schema.to_json(), nl=False)
+        print_proposal(schema.columns, schema.label, err=True)
 
 
 def _write_groups(report: Report, file: Path) -> None:

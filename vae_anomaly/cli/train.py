@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
     TableOptions,
     at_store,
@@ -19,6 +19,7 @@ from vae_anomaly.cli.options import (
     look_at,
     table_options,
 )
+from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ def _print(report: TrainingReport, destination: Destination, as_json: bool) -> N
     left = f"; {reading.n_left_out:,} labelled as anomalies, left out" * bool(reading.n_left_out)
     click.echo(f"Read {reading.source}{left}.")
     if report.columns:
-        rows = [[c.name, c.kind.value, c.note] for c in report.columns]
-        print_table(rows, ["column", "kind", "why"])
+        print_proposal(report.columns)
+    for warning in reading.warnings:
+        click.echo(f"Warning: {warning}.")
     for note in reading.notes:
         click.echo(f"Note: {note}.")
     _print_what_was_learned(report)

@@ -90,7 +90,7 @@ def sweep_table_job(
     drawn, notes = _kept(len(real), MAX_ROWS, settings.random_state, "normal rows")
     normal = real.iloc[drawn].reset_index(drop=True)
     _check_count(len(normal), "normal rows")
-    schema = schema_of_training(normal, columns)
+    schema = schema_of_training(normal, columns, anomalous=rows.anomalous)
     held_out = _held_out(_row_groups(normal, columns.groups), settings.random_state)
     train, test, fields = _encode(schema.cast(normal), schema, held_out)
     if latent_dims is None:

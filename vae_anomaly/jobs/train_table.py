@@ -19,6 +19,7 @@ from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
+from vae_anomaly.jobs.label_warnings import label_warnings
 from vae_anomaly.jobs.said_once import collapse_said_once
 from vae_anomaly.jobs.training_report import (
     Destination,
@@ -96,7 +97,8 @@ def train_table_job(
         histories=histories, progress=progress,
     )  # fmt: skip
     normal, notes = _normal_rows(rows, columns)
-    schema = schema_of_training(normal, columns, entities.entities if entities else ())
+    named = entities.entities if entities else ()
+    schema = schema_of_training(normal, columns, named, rows.anomalous)
     _require_features(schema)
     destination.check_store()
     with collapse_said_once():
@@ -107,12 +109,14 @@ def train_table_job(
     doubt = doubtful_header(files[0])
     notes += () if doubt is None else (doubt,)
     notes += (histories.notes if histories else ()) + _notes(normal, schema)
+    warnings = label_warnings(schema, normal, columns)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
         n_read=n_read,
         n_left_out=rows.n_anomalous,
         notes=notes + _sample_notes(detector, rows),
+        warnings=warnings,
     )
     return finish(detector, reading, destination, started, detector.schema_.columns, figures)
 
@@ -134,7 +138,8 @@ def schema_of_tables(
     normal, _ = _normal_rows(rows, columns)
     if doubt := doubtful_header(files[0]):
         logger.warning(doubt)
-    return schema_of_training(normal, columns, entities.entities if entities else ())
+    named = entities.entities if entities else ()
+    return schema_of_training(normal, columns, named, rows.anomalous)
 
 
 def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
@@ -198,12 +203,24 @@ def real_rows(frame: pd.DataFrame, columns: TableColumns) -> tuple[pd.DataFrame,
 
 
 def schema_of_training(
-    normal: pd.DataFrame, columns: TableColumns, entities: Sequence[str] = ()
+    normal: pd.DataFrame,
+    columns: TableColumns,
+    entities: Sequence[str] = (),
+    anomalous: pd.DataFrame | None = None,
 ) -> Schema:
-    """Infer a schema in which groups and entities are no features, unless they were declared."""
+    """Infer a schema in which groups and entities are no features, unless they were declared.
+
+    Labelled anomalies, where there are, tell which columns repeat the label: these are left out.
+    """
     label = columns.label if columns.label in normal.columns else None  # or in a file of its own
     named = dict.fromkeys([*filter(None, [columns.groups]), *entities], "identifier")
-    return infer_schema_of(normal, replace(columns, label=label, kinds={**named, **columns.kinds}))
+    columns = replace(columns, label=label, kinds={**named, **columns.kinds})
+    schema = infer_schema_of(normal, columns)
+    if anomalous is None or anomalous.empty:
+        return schema
+    known = pd.concat([normal, anomalous], ignore_index=True)
+    is_anomaly = np.arange(len(known)) >= len(normal)
+    return schema.without_copies(known, is_anomaly, columns.declared)
 
 
 def _normal_rows(rows: TrainingRows, columns: TableColumns) -> tuple[pd.DataFrame, tuple[str, ...]]:

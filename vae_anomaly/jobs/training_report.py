@@ -88,6 +88,7 @@ class Reading:
     n_read: int  # rows or images in the input
     n_left_out: int = 0  # those labelled as anomalies, which no training sees
     notes: tuple[str, ...] = ()  # what its owner should know
+    warnings: tuple[str, ...] = ()  # what its owner should look at before the model is used
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,12 @@ class TableColumns:
         known = () if self.schema is None else self.schema.as_text
         return (*known, *(name for name in named if name is not None))
 
+    @property
+    def declared(self) -> frozenset[str]:
+        """Columns of which a person has said what they are."""
+        known = () if self.schema is None else self.schema.names
+        return frozenset({*self.kinds, *known})
+
     def completed(self) -> TableColumns:
         """Return it with label and id column of the schema, where they were not given."""
         if self.schema is None:

@@ -223,6 +223,27 @@ def test_a_column_of_many_rare_values_is_no_leak(payments: pd.DataFrame) -> None
     assert "label_leak" not in report.codes()
 
 
+def test_a_label_left_in_is_named_with_its_share_and_the_remedy(payments: pd.DataFrame) -> None:
+    renamed = payments.rename(columns={"is_fraud": "isFraud"})
+    found = only(check_table(renamed), "label_like")
+    assert "--labels isFraud" in found.remedy
+    assert [item.split(":")[0] for item in found.items] == ["isFraud"]
+    assert "anomalous in " in found.items[0]
+
+
+def test_a_column_only_called_like_a_label_is_named_and_stays(payments: pd.DataFrame) -> None:
+    report = check_table(payments.assign(sensor_error=payments["card_present"]), label="is_fraud")
+    assert "--ignore" in only(report, "label_named").remedy
+    assert report.summary["columns"]["sensor_error"] == "boolean"
+
+
+def test_who_and_where_is_told_with_the_way_to_keep_it(payments: pd.DataFrame) -> None:
+    zips = np.arange(len(payments)) * 37 % 900 + 10_115
+    found = only(check_table(payments.assign(zip=zips), label="is_fraud"), "persons")
+    assert "zip: postal codes, 900 different" in found.items
+    assert "--kind NAME=categorical" in found.remedy
+
+
 def test_a_label_of_one_value_is_told(payments: pd.DataFrame) -> None:
     report = check_table(payments.assign(is_fraud=0), label="is_fraud")
     assert "does not have both 0 and 1" in only(report, "label_values").message

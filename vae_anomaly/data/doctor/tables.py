@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, s
 from vae_anomaly.data.doctor.times import time_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import doubtful_header, list_partitions
-from vae_anomaly.data.tables.kinds import ID_NAME, Column, ColumnKind
+from vae_anomaly.data.tables.kinds import FEATURE_KINDS, ID_NAME, Column, ColumnKind, told_by
 from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
@@ -28,11 +28,6 @@ FEW_ROWS, TOO_FEW_ROWS = 1000, 50
 MANY_MISSING: Final = 0.5
 MANY_CATEGORIES: Final = 1000
 LEAK_AUROC: Final = 0.99
-_LABEL_NAME = re.compile(
-    r"(^|_)(label|target|class|fraud|frauds|is_fraud|fraud_\w+|anomaly|is_anomaly|outlier|attack|"
-    r"failure|defect|is_defective)$",
-    re.IGNORECASE,
-)
 
 
 def check_table_files(
@@ -108,9 +103,9 @@ def check_table(
     -------
     Report
         Codes: few_rows, unreadable_cells, mixed_types, unclear_numbers, sentinels, constant,
-        all_missing, many_missing, identifiers, elapsed_time, possible_clock, ambiguous_dates,
-        placeholder_dates, repeated_ids, duplicate_rows, many_categories,
-        label_like, label_leak, label_values.
+        all_missing, many_missing, identifiers, persons, elapsed_time, possible_clock,
+        ambiguous_dates, placeholder_dates, repeated_ids, duplicate_rows, many_categories,
+        label_like, label_named, label_leak, label_values.
 
     Raises
     ------
@@ -128,11 +123,12 @@ def check_table(
         *_constant(schema, frame),
         *_missing(schema, frame),
         *_identifiers(schema),
+        *_persons(schema),
         *time_findings(schema, frame),
         *_repeated_ids(schema, frame),
         *_duplicate_rows(schema, frame),
         *_many_categories(schema, frame),
-        *_label_like(schema),
+        *_label_like(schema, frame),
         *_label_leaks(schema, frame),
     ]
     summary = {
@@ -262,7 +258,11 @@ def _missing_share(series: pd.Series) -> float:
 
 
 def _identifiers(schema: Schema) -> Iterator[Finding]:
-    names = [f"{c.name}: {c.note}" for c in schema.columns if c.kind is ColumnKind.IDENTIFIER]
+    names = [
+        f"{c.name}: {c.note}"
+        for c in schema.columns
+        if c.kind is ColumnKind.IDENTIFIER and c.role not in {"person", "place"}
+    ]
     if names:
         yield finding(
             Severity.INFO,
@@ -334,15 +334,57 @@ def _many_categories(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _label_like(schema: Schema) -> Iterator[Finding]:
-    """Report features whose name says that they are the answer."""
-    names = [column.name for column in schema.features if _LABEL_NAME.search(column.name)]
-    if names:
+def _label_like(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
+    """Report columns that hold the answer, by their values or at least by their name."""
+    suspects = [column for column in schema.columns if column.role == "label"]
+    left_out = [c for c in suspects if c.kind is ColumnKind.IGNORED]
+    doubtful = [c.name for c in suspects if c.kind is not ColumnKind.IGNORED]
+    if left_out:
+        likely = max(left_out, key=lambda column: _tells_some(column.name, frame))
         yield finding(
             Severity.WARNING,
             "label_like",
-            f"Columns called like a label that would be features: {len(names)}.",
-            "Name the label with label=, and declare the others ignored.",
+            f"Columns that look like the label, which training leaves out: {len(left_out)}.",
+            (
+                f"Name the label with --labels {shlex.quote(likely.name)}: else anomalies count as "
+                "normal in training. "
+                if schema.label is None
+                else ""
+            )
+            + "Keep one that is no label with --kind NAME=boolean.",
+            [f"{column.name}: {column.note}" for column in left_out],
+        )
+    if doubtful:
+        yield finding(
+            Severity.WARNING,
+            "label_named",
+            f"Columns that may be a label, and would be features: {len(doubtful)}.",
+            "Name the label with --labels, and leave the others out with --ignore, or state what "
+            "they are with --kind.",
+            doubtful,
+        )
+
+
+def _tells_some(name: str, frame: pd.DataFrame) -> bool:
+    """Tell whether a column calls some rows anomalous, and not all."""
+    return told_by(name, frame[name]) is not None
+
+
+def _persons(schema: Schema) -> Iterator[Finding]:
+    """Report columns that say who or where, which a model learns by heart and cannot use."""
+    names = [
+        f"{column.name}: {column.note}"
+        for column in schema.columns
+        if column.role in {"person", "place"} and column.kind not in FEATURE_KINDS
+    ]
+    if names:
+        yield finding(
+            Severity.INFO,
+            "persons",
+            f"Columns that say who it was or where someone lives, which are no features: "
+            f"{len(names)}.",
+            "Nothing. Keep one with --kind NAME=categorical if its values come back; compare a "
+            "customer or card with its own past with --entity.",
             names,
         )
 
@@ -367,10 +409,13 @@ def _label_leaks(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         )
         return
     leaks = []
-    for column in schema.features:
+    for column in schema.columns:
+        is_left_out = column.kind not in FEATURE_KINDS
+        if is_left_out and column.role != "label":
+            continue
         auroc = _separation(column, frame[column.name][known], labels[known])
         if auroc > LEAK_AUROC:
-            leaks.append(f"{column.name}: AUROC {auroc:.4f}")
+            leaks.append(f"{column.name}: AUROC {auroc:.4f}" + ", left out" * is_left_out)
     if leaks:
         yield finding(
             Severity.WARNING,
@@ -390,7 +435,7 @@ def _separation(column: Column, series: pd.Series, labels: Floats) -> float:
 
 def _ranked(column: Column, series: pd.Series, anomalous: Bools) -> Ints:
     """Return the number of each cell's category or, for numbers, of its interval."""
-    if column.kind is ColumnKind.CATEGORICAL:
+    if column.kind in {ColumnKind.CATEGORICAL, ColumnKind.IGNORED}:
         return pd.factorize(pd.Series(cells.read_text(series), dtype=object))[0].astype(np.int64)
     if column.kind is ColumnKind.TIMESTAMP:
         times = cells.read_times(series)[0]

@@ -6,21 +6,24 @@ How `Schema.infer` decides is written in `vae_anomaly.data.tables.kinds`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from vae_anomaly.arrays import AnyArray, Floats
+from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import (
     FEATURE_KINDS,
     Column,
     ColumnKind,
+    copies_of_label,
     find_clocks,
     infer_column,
+    known_answer,
+    proposed_roles,
 )
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
 
@@ -116,8 +119,29 @@ class Schema(BaseModel):
         columns = {
             name: infer_column(name, cells[name], declared.get(name), words[name]) for name in cells
         }
+        columns |= proposed_roles(columns, cells, declared)
+        answer = known_answer(columns, cells, None if label is None else frame[label])
+        if answer is not None:
+            columns |= copies_of_label(columns, cells, declared, answer)
         columns |= find_clocks(columns, cells, declared)
         return cls(columns=tuple(columns.values()), label=label, id_column=id_column)
+
+    def without_copies(
+        self, frame: pd.DataFrame, is_anomaly: Bools, said: Collection[str] = ()
+    ) -> Self:
+        """Leave out the features that repeat the label of the rows; those of ``said`` stay.
+
+        Parameters
+        ----------
+        frame : DataFrame of N rows, normal ones and anomalies
+        is_anomaly : ndarray of shape (N,), bool
+        said : collection of str
+            Columns of which a person has said what they are.
+        """
+        columns = {column.name: column for column in self.columns}
+        series = {name: frame[name] for name in columns if name in frame}
+        columns |= copies_of_label(columns, series, said, is_anomaly)
+        return self.model_copy(update={"columns": tuple(columns.values())})
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ The first rule that fits decides; `Column.note` says which and why:
    one. How a format is found, and when a person is asked: `vae_anomaly.data.tables.kinds.writing`.
 7. *categorical*: all other text, and what pandas holds as a category.
 
+After that a column may get a role beside its kind, and be left out for it: see `roles`.
+
 Whole numbers with few values stay numeric: declare them categorical where they are codes.
 """
 
@@ -25,6 +27,12 @@ from vae_anomaly.data.tables.kinds.column import FEATURE_KINDS, Column, ColumnKi
 from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE
 from vae_anomaly.data.tables.kinds.identifiers import ID_NAME
 from vae_anomaly.data.tables.kinds.infer import infer_column
+from vae_anomaly.data.tables.kinds.roles import (
+    copies_of_label,
+    known_answer,
+    proposed_roles,
+    told_by,
+)
 from vae_anomaly.data.tables.kinds.timestamps import AMBIGUOUS_NOTE
 from vae_anomaly.data.tables.kinds.writing import option
 
@@ -37,7 +45,11 @@ __all__ = [
     "Column",
     "ColumnKind",
     "Role",
+    "copies_of_label",
     "find_clocks",
     "infer_column",
+    "known_answer",
     "option",
+    "proposed_roles",
+    "told_by",
 ]

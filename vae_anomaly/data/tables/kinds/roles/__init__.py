@@ -1,0 +1,10 @@
+"""What a column tells beside the event: the answer, who, where someone lives, which one."""
+
+from vae_anomaly.data.tables.kinds.roles.propose import (
+    copies_of_label,
+    known_answer,
+    proposed_roles,
+    told_by,
+)
+
+__all__ = ["copies_of_label", "known_answer", "proposed_roles", "told_by"]
