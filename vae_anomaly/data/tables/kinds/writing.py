@@ -249,7 +249,7 @@ def _mixed(name: str, counts: Mapping[str, int], numbers: Sequence[_Number]) -> 
     words = Counter({text: n for text, n in counts.items() if text not in read})
     share = sum(number.n for number in numbers) / sum(counts.values())
     is_mixed = share > MANY_NUMBERS or (share > SOME_NUMBERS and len(words) <= FEW_WORDS)
-    if len(read) <= MIN_NUMBERS_IN_DOUBT or not is_mixed:
+    if len(read) <= MIN_NUMBERS_IN_DOUBT or not is_mixed or not words:
         return ""
     word = words.most_common(1)[0][0]
     return (
