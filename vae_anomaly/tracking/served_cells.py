@@ -49,6 +49,16 @@ _LEAST: Final = {"epoch_ms": 1e11, "epoch_us": 1e14, "epoch_ns": 1e17}
 _SESSION_ZONE: Final = "spark.sql.session.timeZone"
 _UTC_NAMES: Final = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Z", "+00:00", "Zulu", "UCT"})
 
+_NO_UNIT: Final = (
+    "is a number, and its unit is not known. Write 2026-01-31T12:00:00Z, "
+    'in pandas to_json(date_format="iso")'
+)
+_OTHER_UNIT: Final = "would be in 1970 in the model's unit. Send that unit, or 2026-01-31T12:00:00Z"
+_NO_ZONE: Final = (
+    "is a time of Spark, which has lost its zone. Set spark.sql.session.timeZone to UTC, or write "
+    "it as text with date_format(..., \"yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX\")"
+)
+
 
 def served_rows(
     frame: pd.DataFrame, schema: Schema, known: Mapping[str, Collection[str]]
@@ -93,25 +103,14 @@ def _wrong_cells(
 
 
 def _wrong_times(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
-    if column.time_format in cells.OF_NUMBERS:
-        for row in np.flatnonzero(_of_a_longer_unit(series, str(column.time_format))).tolist():
-            unit = str(column.time_format).removeprefix("epoch_")
-            trouble = f"would be in 1970: the model counts in {unit}. Send that, or ISO 8601"
-            yield row, _fault("another_unit", column, series.iloc[row], trouble)
-    else:
-        remedy = (
-            "is a number, and its unit is not known. Write 2026-01-31T12:00:00Z, "
-            'in pandas to_json(date_format="iso")'
-        )
-        for row in np.flatnonzero(_numbers(series)).tolist():
-            yield row, _fault("not_a_time", column, series.iloc[row], remedy)
-    if _spark_hides_the_zone() and series.dtype.kind == "M" and series.dt.tz is None:
-        remedy = (
-            "is a time of Spark, which has lost its zone. Set spark.sql.session.timeZone to UTC, "
-            "or write it as text with date_format(..., \"yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX\")"
-        )
-        for row in np.flatnonzero(series.notna()).tolist():
-            yield row, _fault("unknown_zone", column, series.iloc[row], remedy)
+    form = column.time_format or "iso"
+    wrong, code, trouble = _of_a_longer_unit(series, form), "another_unit", _OTHER_UNIT
+    if form not in cells.OF_NUMBERS:
+        wrong, code, trouble = _numbers(series), "not_a_time", _NO_UNIT
+    for row in np.flatnonzero(wrong).tolist():
+        yield row, _fault(code, column, series.iloc[row], trouble)
+    for row in np.flatnonzero(_without_zone(series)).tolist() if _spark_hides_the_zone() else []:
+        yield row, _fault("unknown_zone", column, series.iloc[row], _NO_ZONE)
 
 
 def _wrong_categories(
@@ -210,6 +209,12 @@ def _numbers(series: pd.Series) -> Bools:
         return np.array([_is_number(cell) for cell in series], dtype=np.bool_)
     plain = types.is_numeric_dtype(series.dtype) and not types.is_bool_dtype(series.dtype)
     return np.asarray(series.notna()) & plain
+
+
+def _without_zone(series: pd.Series) -> Bools:
+    """Which cells are typed times without a zone, (N,)."""
+    naive = series.dtype.kind == "M" and series.dt.tz is None
+    return np.asarray(series.notna()) & naive
 
 
 def _times(series: pd.Series) -> Bools:
