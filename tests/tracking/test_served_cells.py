@@ -116,6 +116,32 @@ def test_number_that_training_had_for_a_time_may_stand_beside_text(form, day):
     assert schema.cast(rows)["day"].tolist() == [pd.Timestamp("2026-01-05")] * 5
 
 
+@pytest.mark.parametrize("cell", ["1.234", "12.5"])
+def test_number_that_became_text_is_not_read_as_training_wrote_numbers(cell):
+    schema = Schema(columns=(Column(name="euro", kind="numeric", number_format="1.234,5"),))
+    for text, refused in ((TextOrNumber(cell), True), (TextOrNumber("12"), False)):
+        rows = pd.DataFrame({"euro": pd.Series(["1.234,50", text, None], dtype=object)})
+        served, faults = served_rows(rows, schema, {})
+        assert [fault is not None for fault in faults] == [False, refused, False]
+        assert schema.cast(served)["euro"][0] == 1234.5
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ({"kind": "timestamp", "time_format": "epoch_ms"}, -999),
+        ({"kind": "timestamp", "time_format": "iso"}, -999),
+        ({"kind": "categorical", "stored": "text"}, -999.0),
+        ({"kind": "boolean", "stored": "number"}, "-999"),
+    ],
+)
+def test_cell_that_the_schema_calls_missing_is_missing(column, cell):
+    schema = Schema(columns=(Column(name="a", missing=("-999",), **column),))
+    rows, faults = served_rows(pd.DataFrame({"a": pd.Series([cell], dtype=object)}), schema, {})
+    assert faults == [None]
+    assert schema.cast(rows)["a"].isna().all()
+
+
 def test_typed_columns_stay_as_they_are():
     rows = mixed_rows(5, seed=1)
     served, faults = served_rows(rows, SCHEMA, KNOWN)

@@ -7,6 +7,8 @@ the other cells of the request. What follows from that for one cell must not dep
 column        refused is
 ============  ====================================================================================
 any           a list, a mapping, bytes
+numeric       text that may be a number of JSON, where training wrote its numbers otherwise: in
+              "1.234,5" the text 1.234 is 1234
 timestamp     a number, unless training had numbers: `pandas.to_json` writes milliseconds, others
               seconds; a number that is seconds where training had milliseconds; a time of
               Spark without its zone
@@ -83,10 +85,13 @@ def served_rows(
     columns = {}
     for column in schema.features:
         series = _undo_categories(frame[column.name])
+        told = cells.without_words(series, column.missing)
+        empty = np.asarray(told.isna() & series.notna())
         wrong = dict(_wrong_cells(column, series, known.get(column.name, ())))
+        wrong = {row: fault for row, fault in wrong.items() if not empty[row]}
         for row, fault in wrong.items():
             faults[row] = faults[row] or fault
-        columns[column.name] = _alike(column, _without(series, list(wrong)))
+        columns[column.name] = _alike(column, _without(told, list(wrong)))
     return pd.DataFrame(columns, index=frame.index), faults
 
 
@@ -96,10 +101,21 @@ def _wrong_cells(
     """Name the cells of one column that are refused, by their row."""
     for row in np.flatnonzero(_nested(series)).tolist():
         yield row, _fault("nested_value", column, series.iloc[row], "is not one value")
+    if column.kind is ColumnKind.NUMERIC and column.number_format is not None:
+        yield from _wrong_numbers(column, series)
     if column.kind is ColumnKind.TIMESTAMP:
         yield from _wrong_times(column, series)
     if column.kind is ColumnKind.CATEGORICAL:
         yield from _wrong_categories(column, series, known)
+
+
+def _wrong_numbers(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
+    where = np.flatnonzero(_marked(series))
+    texts = series.iloc[where]
+    differ = cells.read_numbers(texts)[0] != column.numbers_in(texts)
+    for row in where[differ & (texts != "nan").to_numpy()].tolist():
+        trouble = f"may be a number or text ({column.number_format}). Send dataframe_records"
+        yield row, _fault("number_or_text", column, series.iloc[row], trouble)
 
 
 def _wrong_times(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
