@@ -74,3 +74,8 @@ def test_the_order_of_rows_does_not_decide(random, name):
 def test_only_four_kinds_are_read_by_a_model():
     schema = Schema(columns=tuple(Column(name=kind, kind=kind) for kind in ColumnKind))
     assert {c.name for c in schema.features} == {"numeric", "categorical", "boolean", "timestamp"}
+
+
+def test_an_index_that_pandas_wrote_is_no_feature_though_nights_repeat_it():
+    frame = pd.DataFrame({"Unnamed: 0": [*range(500)] * 3, "x": np.arange(1500) % 7 + 0.5})
+    assert Schema.infer(frame)["Unnamed: 0"].kind is ColumnKind.IDENTIFIER

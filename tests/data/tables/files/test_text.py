@@ -181,3 +181,17 @@ def test_files_joined_with_their_headers_are_refused(tmp_path):
         with pytest.raises(DataError, match="line 4: the header stands here again"):
             rows(path, block_bytes)
     assert len(rows(put(tmp_path / "one.csv", "kind\na\nkind\n"))) == 2
+
+
+def test_stray_quotes_are_noticed_in_a_table_of_text_too(tmp_path):
+    lines = ["who,what", *(f"person {i},thing {i}" for i in range(20))]
+    lines[3], lines[12] = 'person 2,"thing 2', 'person 11,thing 11"'
+    with pytest.raises(DataError, match="line 4: a quote opens a cell of 'what'"):
+        read_table(put(tmp_path / "t.csv", "\n".join(lines) + "\n"))
+
+
+def test_a_cell_longer_than_others_can_read_is_read(tmp_path):
+    text = "a,b\n" + "x" * 200_000 + ",1\n"
+    assert len(read_table(put(tmp_path / "t.csv", text))["a"][0]) == 200_000
+    with pytest.raises(DataError, match="line 2: a row there or below it cannot be read"):
+        read_table(put(tmp_path / "bad.csv", text + "y,2,3\n"))

@@ -174,10 +174,14 @@ def _dialect(head: _Head, encoding: str, mark_bytes: int) -> Dialect | None:
         return None
     header, body = _decoded(head, start, end), _decoded(head, end, len(head.text))
     delimiter = separator or _delimiter(header, body, head.is_all)
-    names = next(rows_of(header, delimiter))
+    line = 1 + n_lines(head.text[:end])
+    try:
+        names = next(rows_of(header, delimiter))
+    except csv.Error as err:
+        raise at_line(head.path, line - 1, f"the header cannot be read: {err}.") from None
     names[0] = names[0].lstrip("\ufeff")
     _refuse_repeated(head.path, names)
-    line = 1 + n_lines(head.text[:end])
+    _refuse_quoted_lines(head.path, names, body, delimiter)
     return Dialect(encoding, mark_bytes, delimiter, tuple(names), end, line)
 
 
@@ -240,6 +244,19 @@ def _fits(header: str, body: str, delimiter: str, is_all: bool) -> bool:
         return False
     whole = rows if is_all or len(rows) == _ROWS_LOOKED_AT else rows[:-1]
     return all(len(row) == width for row in whole)
+
+
+def _refuse_quoted_lines(path: Path, names: list[str], body: str, delimiter: str) -> None:
+    """Refuse a file whose lines stand in quotes as a whole, which is one column of all cells."""
+    if len(names) > 1:
+        return
+    cells = [row[0] for row in islice(rows_of(body, delimiter), 1) if row]
+    inside = [d for d in DELIMITERS if d in names[0]]
+    if inside and cells and all(cells[0].count(d) == names[0].count(d) for d in inside):
+        raise DataError(
+            f"{path} has one column, called {names[0]!r}: its lines stand in quotes as a whole. "
+            "Export it again with quotes around single cells, or without."
+        )
 
 
 def _refuse_repeated(path: Path, names: list[str]) -> None:

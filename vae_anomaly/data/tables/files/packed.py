@@ -30,6 +30,11 @@ _MAGIC: Final = {
     b"PK\x03\x04": "a zip archive or an Excel sheet (.zip, .xlsx)",
     b"PAR1": "parquet (.parquet)",
     b"\xd0\xcf\x11\xe0": "an old Excel sheet (.xls)",
+    b'{"': "JSON (.json)",
+    b'[{"': "JSON (.json)",
+    b"<!DOCTYPE": "a web page (.html)",
+    b"<html": "a web page (.html)",
+    b"<?xml": "XML (.xml)",
 }
 
 
@@ -52,7 +57,7 @@ def refuse_disguised(path: Path, head: bytes) -> None:
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     if kind is not None:
         raise DataError(
-            f"{path} holds no text: its content is {kind}. Rename it so that its name says so, or "
+            f"{path} is no CSV: its content is {kind}. Rename it so that its name says so, or "
             "export it as CSV."
         )
 

@@ -24,7 +24,7 @@ _PLAIN: Final = re.compile(
 )
 _ROWS_LOOKED_AT: Final = 1000
 _MIN_SHARE: Final = 0.9
-_CLEAR: Final = 4  # lines that look like rows without any number in them
+_CLEAR: Final = 5  # lines that look like rows without any number in them
 
 
 def swallowing_row(table: pa.Table, delimiter: str) -> tuple[int, str, int] | None:
@@ -82,4 +82,4 @@ def _look_like_rows(rows: Sequence[Sequence[str]], plain: Sequence[int] | None) 
     places = range(len(rows[0])) if plain is None else plain
     if any(all(is_plain(row[place]) for row in rows) for place in places):
         return True
-    return not plain and len(rows) >= _CLEAR and len(rows[0]) > 2 and all(map(all, rows))
+    return not plain and len(rows) >= _CLEAR and len(rows[0]) > 1 and all(map(all, rows))

@@ -6,6 +6,7 @@ bytes that are no text are refused with the number of their line.
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Iterator
 from functools import lru_cache
@@ -119,9 +120,12 @@ def _fault(path: Path, dialect: Dialect, block: Block, err: Exception) -> DataEr
     except UnicodeDecodeError as bad:
         return not_utf8(path, block.line + n_lines(block.data[: bad.start]))
     width = len(dialect.names)
-    for line, cells in _numbered(block, dialect.delimiter):
-        if len(cells) != width:
-            return at_line(path, line, _other_width(cells, width, dialect.delimiter))
+    try:
+        for line, cells in _numbered(block, dialect.delimiter):
+            if len(cells) != width:
+                return at_line(path, line, _other_width(cells, width, dialect.delimiter))
+    except csv.Error:  # a cell of more than 2^17 characters
+        return at_line(path, block.line, f"a row there or below it cannot be read: {err}.")
     return unreadable(path, err)
 
 
@@ -149,7 +153,10 @@ def _numbered(block: Block, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _line_of(block: Block, delimiter: str, row: int) -> int:
-    return next(islice(_numbered(block, delimiter), row, None))[0]
+    try:
+        return next(islice(_numbered(block, delimiter), row, None))[0]
+    except csv.Error:  # a cell of more than 2^17 characters
+        return block.line
 
 
 def _refuse_swallowed(path: Path, dialect: Dialect, block: Block, table: pa.Table) -> None:
