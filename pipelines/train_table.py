@@ -35,6 +35,7 @@ class TrainTable(Training):
     schema_file: Place | None = None
     column_kinds: dict[str, str] = Field(default_factory=dict)
     number_formats: dict[str, str] = Field(default_factory=dict)
+    time_formats: dict[str, str] = Field(default_factory=dict)
     missing: dict[str, list[str]] = Field(default_factory=dict)
     id_column: str | None = None
     labels: Labels | None = Field(None, validation_alias=AliasChoices("labels", "label"))
@@ -58,6 +59,7 @@ def train(job: TrainTable) -> dict[str, Any]:
             job.id_column,
             job.groups,
             job.number_formats,
+            job.time_formats,
             job.missing,
         ),
         sample_rows=job.sample_rows,

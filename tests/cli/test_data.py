@@ -175,3 +175,16 @@ def test_a_table_without_a_header_is_noticed(call, tmp_path):
     code, out, _ = call("data", "check", path)
     assert "first line looks like a row" in out
     assert call("data", "schema", path)[0] == code == 0
+
+
+def test_how_times_are_written_can_be_said(call, tmp_path):
+    days = tmp_path / "days.csv"
+    days.write_text("at,x\n" + "".join(f"0{k % 9 + 1}/04/2024,{k % 7}.5\n" for k in range(60)))
+    _, out, _ = call("data", "schema", days, "--time-format", "at=month_first", "--json")
+    assert json.loads(out)["columns"][0]["time_format"] == "month_first"
+    assert "ambiguous_dates" in call("data", "check", days, "--json")[1]
+    settled = call("data", "check", days, "--time-format", "at=day_first", "--json")
+    assert "ambiguous_dates" not in settled[1]
+    for wrong in ("at", "at=dmy", "when=iso"):
+        code, _, err = call("data", "schema", days, "--time-format", wrong)
+        assert (code, repr(wrong.partition("=")[0])[1:-1] in err) == (2, True)

@@ -25,6 +25,7 @@ class CellsSaid(TypedDict):
     """What a person has said of how cells are written, by column."""
 
     number_formats: dict[str, str]
+    time_formats: dict[str, str]
     missing: dict[str, tuple[str, ...]]
 
 
@@ -224,6 +225,7 @@ class TableOptions:
     kind: tuple[str, ...]
     ignore: tuple[str, ...]
     number_formats: tuple[str, ...]
+    time_formats: tuple[str, ...]
     missing: tuple[str, ...]
     id_column: str | None
     groups: str | None
@@ -241,7 +243,7 @@ class TableOptions:
             self.labels,
             self.id_column,
             self.groups,
-            **_cells_said(self.number_formats, self.missing),
+            **_cells_said(self.number_formats, self.time_formats, self.missing),
         )
 
     def words(self) -> list[str]:
@@ -254,6 +256,7 @@ class TableOptions:
             *(("--kind", pair) for pair in self.kind),
             *(("--ignore", column) for column in self.ignore),
             *(("--number-format", pair) for pair in self.number_formats),
+            *(("--time-format", pair) for pair in self.time_formats),
             *(("--missing", pair) for pair in self.missing),
         ]
         return [word for option, value in given if value for word in (option, value)]
@@ -283,6 +286,20 @@ def _formats(pairs: Sequence[str]) -> dict[str, str]:
     return formats
 
 
+def _time_formats(pairs: Sequence[str]) -> dict[str, str]:
+    """Read each ``--time-format``."""
+    formats = {}
+    for pair in pairs:
+        column, _, form = pair.partition("=")
+        if not column or not form:
+            raise click.BadParameter(
+                f"{pair!r} is not COLUMN=FORMAT. Write for example at=day_first.",
+                param_hint="--time-format",
+            )
+        formats[column] = form
+    return formats
+
+
 def _words(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Read each ``--missing``: the words of a column, those for all of them under ""."""
     words: dict[str, tuple[str, ...]] = {}
@@ -296,13 +313,21 @@ def _words(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
 _CELL_OPTIONS = (
     click.option("--number-format", "number_formats", multiple=True, metavar="COLUMN=FORMAT",
                  help="How numbers are written: 1,234.5 or 1.234,5 or, with a unit, '1.234,5 €'."),
+    click.option("--time-format", "time_formats", multiple=True, metavar="COLUMN=FORMAT",
+                 help="How times are written: iso, day_first, month_first, ..., or %d.%m.%Y."),
     click.option("--missing", multiple=True, metavar="[COLUMN=]WORD",
                  help="A word or number that stands for a missing cell, such as amount=-999."),
 )  # fmt: skip
 
 
-def _cells_said(number_formats: tuple[str, ...], missing: tuple[str, ...]) -> CellsSaid:
-    return {"number_formats": _formats(number_formats), "missing": _words(missing)}
+def _cells_said(
+    number_formats: tuple[str, ...], time_formats: tuple[str, ...], missing: tuple[str, ...]
+) -> CellsSaid:
+    return {
+        "number_formats": _formats(number_formats),
+        "time_formats": _time_formats(time_formats),
+        "missing": _words(missing),
+    }
 
 
 cell_options = bundle("cells", _cells_said, *_CELL_OPTIONS)

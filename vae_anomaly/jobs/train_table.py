@@ -91,6 +91,7 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files, columns = list_partitions(source), columns.completed()
+    entities = columns.with_times(entities)
     histories = TrainingHistories(files, entities) if entities else None
     rows = read_training_rows(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
@@ -133,6 +134,7 @@ def schema_of_tables(
     Parameters and errors are those of the job; of a long table a uniform sample is looked at.
     """
     files, columns = list_partitions(source), columns.completed()
+    entities = columns.with_times(entities)
     histories = TrainingHistories(files, entities) if entities else None
     rows = read_training_rows(files, columns, seed=0, histories=histories, progress=progress)
     normal, _ = _normal_rows(rows, columns)
@@ -167,6 +169,7 @@ def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
         frame.iloc[::every],
         overrides=columns.kinds,
         said=declared,
+        time_formats=columns.time_formats,
         label=columns.label,
         id_column=columns.id_column,
         number_formats=columns.number_formats,

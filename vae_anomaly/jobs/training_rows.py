@@ -61,6 +61,8 @@ class TableColumns:
         feature unless `kinds` says so.
     number_formats : mapping of str to str
         How the numbers of single columns are written, such as "1.234,5"; they are numeric.
+    time_formats : mapping of str to str
+        How the times of single columns are written; they are timestamps.
     missing : mapping of str to sequence of str
         Words that stand for a missing cell, by column; "" for any column.
     """
@@ -71,12 +73,21 @@ class TableColumns:
     id_column: str | None = None
     groups: str | None = None
     number_formats: Mapping[str, str] = field(default_factory=dict)
+    time_formats: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def with_times(self, entities: EntityColumns | None) -> EntityColumns | None:
+        """Return the columns of entities with how their times are written, if that was said."""
+        if entities is None:
+            return None
+        said = {} if self.schema is None else {c.name: c.time_format for c in self.schema.columns}
+        form = self.time_formats.get(entities.time, said.get(entities.time))
+        return entities if form is None else replace(entities, time_format=form)
 
     @property
     def as_text(self) -> tuple[str, ...]:
         """Columns that a CSV is read with as they are written, not as numbers."""
-        named = (self.id_column, self.groups, *self.number_formats)
+        named = (self.id_column, self.groups, *self.number_formats, *self.time_formats)
         known = () if self.schema is None else self.schema.as_text
         return (*known, *(name for name in named if name is not None))
 

@@ -37,6 +37,7 @@ def check_path(
     kind: Literal["images", "table"] | None = None,
     progress: Progress | None = None,
     number_formats: Mapping[str, str] | None = None,
+    time_formats: Mapping[str, str] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Check a folder of images, a manifest, or tables, whichever the path holds.
@@ -49,7 +50,7 @@ def check_path(
     kind : {"images", "table"}, optional
         What it is, where that should not be found out.
     progress : callable, optional
-    number_formats, missing : mapping, optional
+    number_formats, time_formats, missing : mapping, optional
         How a table's cells are written, as `Schema.infer` takes it.
 
     Returns
@@ -65,8 +66,9 @@ def check_path(
     if kind == "images":
         return check_images(path, progress=progress)
     return check_table_files(
-        path, label=label, progress=progress, number_formats=number_formats, missing=missing
-    )
+        path, label=label, progress=progress, number_formats=number_formats,
+        time_formats=time_formats, missing=missing,
+    )  # fmt: skip
 
 
 def _kind_of(path: Path) -> Literal["images", "table"]:

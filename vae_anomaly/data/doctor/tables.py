@@ -36,6 +36,7 @@ def check_table_files(
     label: str | None = None,
     progress: Progress | None = None,
     number_formats: Mapping[str, str] | None = None,
+    time_formats: Mapping[str, str] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Read table files one by one, report those that cannot be read, and check the rest.
@@ -46,7 +47,7 @@ def check_table_files(
     label : str, optional
         The column that says which rows are anomalous.
     progress : callable, optional
-    number_formats, missing : mapping, optional
+    number_formats, time_formats, missing : mapping, optional
         How cells are written, as `Schema.infer` takes it.
 
     Returns
@@ -77,7 +78,10 @@ def check_table_files(
     findings = [*_unreadable_files(faults, len(files)), *_differing_columns(read, frames)]
     findings += _doubtful_headers(read)
     table = pd.concat(frames, ignore_index=True)
-    report = check_table(table, label=label, number_formats=number_formats, missing=missing)
+    report = check_table(
+        table, label=label, number_formats=number_formats, time_formats=time_formats,
+        missing=missing,
+    )  # fmt: skip
     summary = {"files": len(files), **report.summary}
     return Report(str(source), "table", summary, sorted_findings([*findings, *report.findings]))
 
@@ -87,6 +91,7 @@ def check_table(
     *,
     label: str | None = None,
     number_formats: Mapping[str, str] | None = None,
+    time_formats: Mapping[str, str] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Report what in a table would spoil a detector.
@@ -96,7 +101,7 @@ def check_table(
     frame : DataFrame of shape (N, D)
     label : str, optional
         The column that says which rows are anomalous.
-    number_formats, missing : mapping, optional
+    number_formats, time_formats, missing : mapping, optional
         How cells are written, as `Schema.infer` takes it.
 
     Returns
@@ -114,7 +119,10 @@ def check_table(
     DataError
         If two columns have one name.
     """
-    schema = Schema.infer(frame, label=label, number_formats=number_formats, missing=missing)
+    schema = Schema.infer(
+        frame, label=label, number_formats=number_formats, time_formats=time_formats,
+        missing=missing,
+    )  # fmt: skip
     findings = [
         *_few_rows(frame),
         *_unreadable_cells(schema, frame),

@@ -87,6 +87,7 @@ class Schema(BaseModel):
         label: str | None = None,
         id_column: str | None = None,
         number_formats: Mapping[str, str] | None = None,
+        time_formats: Mapping[str, str] | None = None,
         missing: Mapping[str, Sequence[str]] | None = None,
     ) -> Self:
         """Decide the kind of every column from its type and values.
@@ -94,8 +95,9 @@ class Schema(BaseModel):
         ``overrides`` are kinds by column name that stand whatever the values say. ``said`` are
         columns as a person has edited them: kind, note, and how times and numbers are written
         stand; an override goes before them. The label and the id column are no features.
-        ``number_formats`` say by column name how its numbers are written, and so that they are
-        numbers; ``missing`` by column name which words stand for a missing cell, "" for any column.
+        ``number_formats`` and ``time_formats`` say by column name how its numbers or times are
+        written, and so that they are such; ``missing`` by column name which words stand for a
+        missing cell, "" for any column.
 
         Raises
         ------
@@ -107,6 +109,7 @@ class Schema(BaseModel):
         """
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
+        said = _with_times(said, time_formats or {}, names)
         declared = _declared(overrides or {}, said, names, number_formats or {})
         words = _missing_words(missing or {}, names)
         for role, name in (("label", label), ("id_column", id_column)):
@@ -407,6 +410,23 @@ def _declared(
             )
         declared[name] = _as_kind(declared.get(name), name, ColumnKind(kind))
     return declared
+
+
+def _with_times(
+    said: Sequence[Column], time_formats: Mapping[str, str], names: Sequence[str]
+) -> list[Column]:
+    """Return what was said of columns, with how times are written, which makes them timestamps."""
+    columns = {column.name: column for column in said}
+    for name, form in time_formats.items():
+        _refuse_unknown("time_formats", name, names)
+        try:
+            known = cells.check_time_format(form)
+        except ValueError as err:
+            raise ConfigError(f"Column {name!r}: {err}.") from None
+        column = columns.get(name, Column(name=name, kind=ColumnKind.TIMESTAMP))
+        told = {"kind": ColumnKind.TIMESTAMP, "time_format": known}
+        columns[name] = column.model_copy(update=told)
+    return [*columns.values()]
 
 
 def _as_kind(said: Column | None, name: str, kind: ColumnKind) -> Column:
