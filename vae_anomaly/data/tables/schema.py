@@ -25,7 +25,14 @@ from vae_anomaly.data.tables.kinds import (
     known_answer,
     proposed_roles,
 )
-from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
+from vae_anomaly.data.tables.said import (
+    as_kind,
+    declared_columns,
+    missing_words,
+    refuse_unknown,
+    with_times,
+)
+from vae_anomaly.errors import DataError, SchemaError, did_you_mean
 
 _TROUBLE: Final = {
     "infinite": "is infinite",
@@ -109,15 +116,13 @@ class Schema(BaseModel):
         """
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
-        said = _with_times(said, time_formats or {}, names)
-        declared = _declared(overrides or {}, said, names, number_formats or {})
-        words = _missing_words(missing or {}, names)
+        said = with_times(said, time_formats or {}, names)
+        declared = declared_columns(overrides or {}, said, names, number_formats or {})
+        words = missing_words(missing or {}, names)
         for role, name in (("label", label), ("id_column", id_column)):
-            _refuse_unknown(role, name, names)
+            refuse_unknown(role, name, names)
         if id_column is not None:
-            declared[id_column] = _as_kind(
-                declared.get(id_column), id_column, ColumnKind.IDENTIFIER
-            )
+            declared[id_column] = as_kind(declared.get(id_column), id_column, ColumnKind.IDENTIFIER)
         cells = {n: frame.iloc[:, i] for i, n in enumerate(names) if n != label}
         columns = {
             name: infer_column(name, cells[name], declared.get(name), words[name]) for name in cells
@@ -387,88 +392,6 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
 
 def _missing_column(name: str, candidates: Sequence[str]) -> str:
     return f"{name!r} is missing{did_you_mean(name, candidates)}"
-
-
-def _declared(
-    overrides: Mapping[str, str],
-    said: Sequence[Column],
-    names: Sequence[str],
-    number_formats: Mapping[str, str],
-) -> dict[str, Column]:
-    """Check overrides: every column exists, every kind exists; put them over what was said."""
-    kinds = [kind.value for kind in ColumnKind]
-    declared = {column.name: column for column in said}
-    for name, form in number_formats.items():
-        _refuse_unknown("number_formats", name, names)
-        declared[name] = _with_format(declared.get(name), name, form)
-    for name, kind in overrides.items():
-        _refuse_unknown("overrides", name, names)
-        if kind not in kinds:
-            raise ConfigError(
-                f"Kind {kind!r} of column {name!r} does not exist{did_you_mean(str(kind), kinds)}. "
-                f"Kinds: {', '.join(kinds)}."
-            )
-        declared[name] = _as_kind(declared.get(name), name, ColumnKind(kind))
-    return declared
-
-
-def _with_times(
-    said: Sequence[Column], time_formats: Mapping[str, str], names: Sequence[str]
-) -> list[Column]:
-    """Return what was said of columns, with how times are written, which makes them timestamps."""
-    columns = {column.name: column for column in said}
-    for name, form in time_formats.items():
-        _refuse_unknown("time_formats", name, names)
-        try:
-            known = cells.check_time_format(form)
-        except ValueError as err:
-            raise ConfigError(f"Column {name!r}: {err}.") from None
-        column = columns.get(name, Column(name=name, kind=ColumnKind.TIMESTAMP))
-        told = {"kind": ColumnKind.TIMESTAMP, "time_format": known}
-        columns[name] = column.model_copy(update=told)
-    return [*columns.values()]
-
-
-def _as_kind(said: Column | None, name: str, kind: ColumnKind) -> Column:
-    """Give a column another kind; how its times and numbers are written stands."""
-    if said is None:
-        return Column(name=name, kind=kind)
-    return Column(
-        name=name,
-        kind=kind,
-        time_format=said.time_format,
-        number_format=said.number_format,
-        missing=said.missing,
-    )
-
-
-def _with_format(said: Column | None, name: str, form: str) -> Column:
-    """Say how a column writes its numbers, which makes it numeric."""
-    try:
-        known = str(cells.NumberFormat.parse(form))
-    except ValueError as err:
-        raise ConfigError(f"The number format of column {name!r}: {err}.") from None
-    words = () if said is None else said.missing
-    return Column(name=name, kind=ColumnKind.NUMERIC, number_format=known, missing=words)
-
-
-def _missing_words(
-    missing: Mapping[str, Sequence[str]], names: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return the words of every column, those of all columns included."""
-    for name in missing:
-        _refuse_unknown("missing", name or None, names)
-    everywhere = missing.get("", ())
-    return {name: (*everywhere, *missing.get(name, ())) for name in names}
-
-
-def _refuse_unknown(role: str, name: str | None, names: Sequence[str]) -> None:
-    if name is not None and name not in names:
-        raise ConfigError(
-            f"{role} names column {name!r}, which the table does not have"
-            f"{did_you_mean(name, names)}. Columns: {', '.join(names[:20])}"
-            f"{' ...' if len(names) > 20 else ''}."
-        )
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
