@@ -24,6 +24,7 @@ def days(tmp_path: Path) -> Path:
     return put(
         tmp_path, "b/2.csv", "b/1.parquet", "a/3.TSV", "day[1].csv", "_temporary/0.csv", "b/.1.csv",
         ".git/9.csv", "notes.txt", "README.txt", "_SUCCESS", "b/.1.parquet.crc", "t.schema.json",
+        "Thumbs.db", "~$1.xlsx", "b/2.csv.sha256", "b/2.csv.done",
     )  # fmt: skip
 
 
@@ -134,3 +135,21 @@ def test_paths_are_told_from_data():
     assert is_path_like([Path("a.csv"), "b.csv"])
     assert is_path_like([])
     assert not any(map(is_path_like, ([1, 2], [{"a": 1}], {"a": 1}, None)))
+
+
+def test_empty_text_is_not_the_folder_here(days, monkeypatch):
+    monkeypatch.chdir(days)
+    for source in ("", [""]):
+        with pytest.raises(DataError, match="A path is empty"):
+            list_partitions(source)
+
+
+def test_an_address_is_told_from_a_path():
+    with pytest.raises(DataError, match=r"s3://days/1\.csv is an address, not a path. Download it"):
+        list_partitions("s3://days/1.csv")
+
+
+def test_a_table_beside_itself_packed_does_not_count_twice(tmp_path):
+    put(tmp_path, "1.csv", "1.csv.gz")
+    with pytest.raises(DataError, match=r"1\.csv and .*1\.csv\.gz are one table"):
+        list_partitions(tmp_path)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vae_anomaly.data.tables.files.suffixes import READABLE, is_table, role_of
+from vae_anomaly.data.tables.files.suffixes import READABLE, is_table, packing_of, role_of
 from vae_anomaly.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -88,12 +88,21 @@ def existing(path: Path) -> Path:
 
 def _files_of(source: Any) -> list[TableFile]:
     """Expand one path, folder or glob."""
+    _refuse_no_path(source)
     path = Path(source)
     if path.is_dir():
         return _files_below(path)
     if not os.path.lexists(path) and glob.has_magic(str(source)):
         return _matches_of(str(source))
     return [TableFile(existing(path), Path(path.name))]
+
+
+def _refuse_no_path(source: Any) -> None:
+    """Refuse empty text, which would be the folder that one is in, and what is not on this disk."""
+    if source == "":
+        raise DataError("A path is empty. Name a file, folder or glob; . is the folder here.")
+    if "://" in str(source):
+        raise DataError(f"{source} is an address, not a path. Download it, or mount it, first.")
 
 
 def _files_below(folder: Path) -> list[TableFile]:
@@ -153,11 +162,24 @@ def _once_each(tables: list[Path]) -> list[Path]:
             raise _dangling(path)
         if not path.is_file():
             raise DataError(f"{path} is neither a file nor a folder. Remove it, or move it.")
+    _refuse_packed_twice(tables)
     themselves = {os.path.realpath(path) for path in tables if not path.is_symlink()}
     copies = [p for p in tables if p.is_symlink() and os.path.realpath(p) in themselves]
     if copies:
         logger.warning("left out, as links to files that are read: %s", _shown(copies))
     return [path for path in tables if path not in copies]
+
+
+def _refuse_packed_twice(tables: list[Path]) -> None:
+    """Refuse a table that lies beside itself packed: its rows would count twice."""
+    bare: dict[Path, Path] = {}
+    for path in tables:
+        text = path.with_suffix("") if packing_of(path) else path
+        other = bare.setdefault(text, path)
+        if other is not path:
+            raise DataError(
+                f"{other} and {path} are one table, packed and not. Remove or move one of them."
+            )
 
 
 def _refuse_twice(files: list[TableFile]) -> None:

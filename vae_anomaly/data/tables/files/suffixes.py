@@ -10,7 +10,10 @@ PARQUET: Final = (".parquet", ".pq")
 TEXT: Final = (".csv", ".tsv", ".txt")
 TABLE_SUFFIXES: Final = (*PARQUET, *TEXT)
 PACKED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip")
-READABLE: Final = "Tables are .parquet, or .csv, .tsv and .txt, also as .gz, .bz2, .xz, .zst, .zip"
+READABLE: Final = (
+    "Tables are .parquet, .pq, .csv, .tsv and .txt; text also packed, as .csv.gz (.bz2, .xz, "
+    ".zst, .zip)"
+)
 
 _SHEETS: Final = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".tab", ".psv", ".dat", ".data")
 _DOCUMENTS: Final = (".json", ".jsonl", ".ndjson", ".xml")
@@ -26,8 +29,8 @@ _UNFINISHED: Final = (
     ".bak", ".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", ".lock", ".old",
 )  # fmt: skip
 _COMPANION: Final = re.compile(
-    r"[._].*|readme.*|licen[cs]e.*|changelog.*|requirements.*\.txt|"
-    r".*\.(crc|md|rst|md5|sha1|sha256|sha512|schema\.json)",
+    r"[._].*|~\$.*|readme.*|licen[cs]e.*|changelog.*|requirements.*\.txt|thumbs\.db|desktop\.ini|"
+    r".*\.(crc|crc32|md|rst|md5|sha1|sha256|sha512|asc|sig|done|ok|ready|schema\.json)",
     re.IGNORECASE | re.DOTALL,
 )
 
