@@ -200,5 +200,19 @@ def test_gist_is_one_line_the_title_of_a_page_and_short():
     assert len(gist("x" * 9_999)) < 200
 
 
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("NewConnectionError('<x at 0x7f>: Failed: [Errno 111] Connection refused')", "refused"),
+        ("SSLError(1, '[SSL: X] certificate verify failed: self-signed certificate')", "self-"),
+        ("NameResolutionError(\"H(host='h'): Failed to resolve 'h' (not known)\")", "resolve 'h'"),
+    ],
+)
+def test_of_nested_causes_the_innermost_is_told(cause, told):
+    text = f"HTTPConnectionPool(host='h', port=1): Max retries exceeded (Caused by {cause})"
+    assert told in gist(text)
+    assert len(gist(text)) < 45
+
+
 def test_masked_leaves_other_text_alone():
     assert masked("see https://me:pw@host/x and a@b.c") == "see https://host/x and a@b.c"

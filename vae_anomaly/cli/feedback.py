@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -80,7 +81,8 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
             click.echo(f"{count:,} rows {why} were left out.")
     if not scores:
         click.echo("Whether these items were ever scored is not known; --scores flags/ checks it.")
-    click.echo(f"\nNext: vae-anomaly threshold tune {_full(model)} --scores flags/ --feedback "
+    name = quote(_full(model))
+    click.echo(f"\nNext: vae-anomaly threshold tune {name} --scores flags/ --feedback "
                "--min-precision 0.5")  # fmt: skip
 
 
@@ -164,7 +166,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         click.echo(f"wrote {out}: {n_flagged:,} flagged items and {drawn:,} of the "
                    f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
         click.echo("Fill in the column verdict (confirmed or false alarm), then:")
-        click.echo(f"  vae-anomaly feedback import {model} {out}")
+        click.echo(f"  vae-anomaly feedback import {quote(model)} {quote(out)}")
 
 
 def _full(model: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -146,7 +147,7 @@ def _print_moved(name: str, done: Promotion, more: Mapping[str, object], as_json
         f"by {done.who}."
     )
     if done.old_version and done.old_version != done.new_version:
-        click.echo(f"  go back:   vae-anomaly models promote {name} {done.old_version}")
+        click.echo(f"  go back:   vae-anomaly models promote {quote(name)} {done.old_version}")
 
 
 def _print_gate(gate: GateResult, model: str) -> None:

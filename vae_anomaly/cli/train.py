@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -198,7 +199,7 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
 
 
 def _print_place(report: TrainingReport, destination: Destination) -> None:
-    at = "".join(f" {word}" for word in at_store(destination.uri))
+    at = "".join(f" {quote(word)}" for word in at_store(destination.uri))
     if report.registered is not None:
         model = report.registered
         click.echo(f"\nRegistered {model.name} version {model.version} in {model.store}")
@@ -206,4 +207,6 @@ def _print_place(report: TrainingReport, destination: Destination) -> None:
     if report.folder is not None:
         click.echo(f"{'' if report.registered else chr(10)}Saved in {report.folder}")
     kind, what = ("images", "NEW_IMAGES/") if report.kind == "image" else ("table", "NEW_ROWS")
-    click.echo(f"  score with:   vae-anomaly score {kind} {report.model} {what} --out flags/{at}")
+    click.echo(
+        f"  score with:   vae-anomaly score {kind} {quote(report.model)} {what} --out flags/{at}"
+    )

@@ -230,6 +230,8 @@ def gist(text: str) -> str:
     except (ValueError, TypeError):
         pass
     text = _PREAMBLE.sub("", text)
+    if "Max retries exceeded" in text:  # of the nested causes the innermost says what happened
+        text = text.rpartition("Caused by ")[2].rpartition(": ")[2].strip("\"'()<>")
     line = masked(" ".join(re.sub(r"<[^>]*>", " ", text).split()))
     return (line if len(line) <= MAX_GIST else f"{line[:MAX_GIST]}...").rstrip(".")
 

@@ -18,6 +18,7 @@ from vae_anomaly.tracking.store import (
     displayed,
     is_server,
     session,
+    store_folder,
     tracking_uri,
 )
 from vae_anomaly.version import __version__
@@ -77,6 +78,8 @@ def check_writable(
         If it does not let us in, or not write there.
     """
     store = tracking_uri(uri)
+    if store_folder(store) is not None:  # a folder is made when there is something to keep
+        return
     with session(store) as client:
         if not is_server(store):
             return
