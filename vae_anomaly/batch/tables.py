@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
+from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.tables.keys import read_keys
@@ -28,6 +30,8 @@ from vae_anomaly.scoring.judging import Fault
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
+
+logger = logging.getLogger(__name__)
 
 TABLE_SCHEMA = output_schema(
     *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1))
@@ -75,17 +79,19 @@ def score_table_file(
         open_quarantine(root, partition.key) as keep,
     ):
         counts = Counts(keep)
-        night = None
+        night, moved = None, MovedColumns()
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
         with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
             as_text = columns_as_text(detector, id_column)
             for frame in iter_batches(path, batch_rows, as_text=as_text):
                 rows = frame if night is None else night.extend(frame)
-                writer.write_table(_score_rows(rows, ids, model, detector, counts))
+                writer.write_table(_score_rows(rows, ids, model, detector, counts, moved))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         states = [] if night is None else night.write(root)
+    for note in moved.notes():
+        logger.warning("%s: %s.", partition.files[0].id, note)
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *states]
 
@@ -127,7 +133,12 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
 
 
 def _score_rows(
-    frame: pd.DataFrame, ids: _Ids, model: ScoringModel, detector: TableDetector, counts: Counts
+    frame: pd.DataFrame,
+    ids: _Ids,
+    model: ScoringModel,
+    detector: TableDetector,
+    counts: Counts,
+    moved: MovedColumns,
 ) -> pa.Table:
     """Score the good rows of one piece; note the bad ones."""
     names = ids.of(frame)
@@ -137,6 +148,8 @@ def _score_rows(
     ]
     judged = judge_rows(detector, frame, faults)
     verdicts = judged.verdicts
+    if judged.examination is not None:
+        moved.add(judged.examination.model.encoder.columns, judged.examination.frame)
     for name, row, fault in zip(names, frame.index, verdicts.faults, strict=True):
         if fault is not None:
             source = f"{ids.name}, row {row + 1}"
