@@ -89,3 +89,13 @@ def test_a_table_without_scores_says_what_it_has(scores):
     pd.read_csv(scores).rename(columns={"score": "points"}).to_csv(scores, index=False)
     with pytest.raises(DataError, match="no column score or anomaly_score; it has id, points"):
         read_scores(scores)
+
+
+def test_stakes_are_read_as_their_column_writes_them(scores):
+    frame = pd.read_csv(scores).assign(euro=["1,50 €", "1.200,00 €", "3 €", "n.a.", "(2,00 €)"])
+    frame.to_csv(scores, index=False)
+    items, _ = read_scores(scores, amounts="euro")
+    np.testing.assert_array_equal(items.amounts, [1.5, 1200, 3, np.nan, -2])
+    frame.assign(euro=["1,500", "1,200", "3", "4", "5"]).to_csv(scores, index=False)
+    with pytest.raises(DataError, match="stake '1,500' in column 'euro' can be read in more than"):
+        read_scores(scores, amounts="euro")

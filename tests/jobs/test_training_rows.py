@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from vae_anomaly import TabularVAEDetector, load_detector
-from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError
@@ -217,3 +217,33 @@ def test_a_column_of_a_features_name_is_refused_in_a_long_table(tmp_path):
     files = written(frame, tmp_path, "parquet")
     with pytest.raises(DataError, match="'customer: pace'"):
         read_training_rows(files, sample_rows=500, histories=TrainingHistories(files, OF_CUSTOMERS))
+
+
+def test_amounts_of_entities_are_read_as_their_column_writes_them(tmp_path):
+    plain, german = tmp_path / "plain", tmp_path / "german"
+    for folder, amounts in ((plain, ["12.50", "1234"]), (german, ["12,50", "1.234"])):
+        folder.mkdir()
+        for day, amount in enumerate(amounts, start=1):
+            cells = [f"{i % 3};2026-01-{day:02d} {i:02d}:00;{amount}" for i in range(24)]
+            text = "\n".join(["card;at;euro", *cells]) + "\n"
+            (folder / f"{day}.csv").write_text(text, encoding="utf-8")
+    columns = EntityColumns(("card",), time="at", amount="euro")
+    first, second = (TrainingHistories(list_partitions(f), columns) for f in (plain, german))
+    features = [h.frame()[list(h.histories.names)] for h in (first, second)]
+    pd.testing.assert_frame_equal(*features)
+    assert features[0]["card: amount / usual"].notna().any()
+    assert second.histories.columns.amount_format == "1.234,5"
+    file = second.histories.save(tmp_path / "state.npz")
+    assert EntityHistories.load(file).columns == second.histories.columns
+
+
+def test_amounts_of_entities_that_could_be_read_in_two_ways_are_asked_about(tmp_path):
+    cells = [f"a;2026-01-01 {i:02d}:00;{i + 1},{i + 100}" for i in range(24)]
+    text = "\n".join(["card;at;euro", *cells]) + "\n"
+    (tmp_path / "day.csv").write_text(text, encoding="utf-8")
+    columns = EntityColumns(("card",), time="at", amount="euro")
+    with pytest.raises(DataError, match=r"amounts cannot be read.*--number-format euro=1,234.5"):
+        TrainingHistories([tmp_path / "day.csv"], columns)
+    said = TableColumns(number_formats={"euro": "1,234.5"}, missing={"": ["leer"]})
+    histories = TrainingHistories([tmp_path / "day.csv"], said.of_entities(columns))
+    assert histories.histories.columns.amounts(histories.frame()).max() == 24123

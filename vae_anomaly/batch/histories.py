@@ -146,7 +146,7 @@ class HistoryNight:
         self._after = self._before.copy()
         columns = self._after.columns
         path = partition.files[0].path
-        frame = read_table(path, columns=list(columns.inputs), as_text=columns.entities)
+        frame = read_table(path, columns=list(columns.inputs), as_text=columns.as_text)
         if start is not None:
             self._warn_of_odd_times(frame, partition, start)
             once = frame if repeated is None else frame[~repeated]

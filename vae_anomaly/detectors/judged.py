@@ -54,7 +54,7 @@ def columns_as_text(detector: TableDetector, *further: str | None) -> tuple[str,
 
     What the schema says, the entities, and ``further`` names where there are any.
     """
-    entities = () if detector.entities_ is None else detector.entities_.columns.entities
+    entities = () if detector.entities_ is None else detector.entities_.columns.as_text
     return (*detector.schema_.as_text, *entities, *(name for name in further if name is not None))
 
 

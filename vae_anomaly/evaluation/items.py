@@ -14,9 +14,10 @@ from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
 from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, list_images
-from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text
+from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
+from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
 from vae_anomaly.data.tables.labels import MatchedLabels, column_of, match_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import columns_as_text, judge_images, judge_rows, row_faults
@@ -154,6 +155,23 @@ def _score_rows(
     return replace(items, scores=scores, left_out=left_out).take(np.isfinite(scores))
 
 
+def _stakes(column: pd.Series) -> Floats:
+    """Read amounts as the column writes them, NaN where there is none.
+
+    A `DataError` names a number that can be read in two ways.
+    """
+    said = Column(name=str(column.name), kind=ColumnKind.NUMERIC)
+    amounts, codes = read_numbers(column, infer_column(said.name, column, said).numbers)
+    unread = column[codes == "not_a_number"]
+    unclear = next((str(cell) for cell in unread if take_apart(str(cell)) is not None), None)
+    if unclear is not None:
+        raise DataError(
+            f"The stake {unclear!r} in column {column.name!r} can be read in more than one way. "
+            "Write stakes as plain numbers, such as 1234.5."
+        )
+    return amounts
+
+
 def _described(
     frame: pd.DataFrame, ids: Objects, keys: Objects | None, columns: _Columns, source: str
 ) -> tuple[ScoredItems, Floats]:
@@ -173,7 +191,7 @@ def _described(
         kinds=found.kinds,
         unused_labels=found.unused,
         groups=None if groups is None else read_text(column_of(frame, groups, "--groups")),
-        amounts=None if amounts is None else read_numbers(column_of(frame, amounts, "--stake"))[0],
+        amounts=None if amounts is None else _stakes(column_of(frame, amounts, "--stake")),
         by={name: read_text(column_of(frame, name, "--by")) for name in columns.by},
         source=source,
     )

@@ -92,7 +92,7 @@ def train_table_job(
     destination.check()
     files, columns = list_partitions(source), columns.completed()
     entities = columns.with_times(entities)
-    histories = TrainingHistories(files, entities) if entities else None
+    histories = TrainingHistories(files, columns.of_entities(entities)) if entities else None
     rows = read_training_rows(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
         histories=histories, progress=progress,
@@ -135,7 +135,7 @@ def schema_of_tables(
     """
     files, columns = list_partitions(source), columns.completed()
     entities = columns.with_times(entities)
-    histories = TrainingHistories(files, entities) if entities else None
+    histories = TrainingHistories(files, columns.of_entities(entities)) if entities else None
     rows = read_training_rows(files, columns, seed=0, histories=histories, progress=progress)
     normal, _ = _normal_rows(rows, columns)
     if doubt := doubtful_header(files[0]):

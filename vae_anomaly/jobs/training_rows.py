@@ -95,7 +95,19 @@ class TableColumns:
     def declared(self) -> frozenset[str]:
         """Columns of which a person has said what they are."""
         known = () if self.schema is None else self.schema.names
-        return frozenset({*self.kinds, *known})
+        return frozenset({*self.kinds, *self.number_formats, *known})
+
+    def of_entities(self, entities: EntityColumns) -> EntityColumns:
+        """Return the declaration with what is known of how the amounts are written."""
+        amount = entities.amount
+        known = {} if self.schema is None else {c.name: c for c in self.schema.columns}
+        form = known[amount].number_format if amount in known else None
+        words = known[amount].missing if amount in known else ()
+        return replace(
+            entities,
+            amount_format=self.number_formats.get(amount, form),
+            amount_missing=(*words, *self.missing.get("", ()), *self.missing.get(amount, ())),
+        )
 
     def completed(self) -> TableColumns:
         """Return it with label and id column of the schema, where they were not given."""
@@ -158,8 +170,8 @@ class TrainingHistories:
 
     @property
     def as_text(self) -> tuple[str, ...]:
-        """Columns that name entities, to be read as they are written."""
-        return self.histories.columns.entities
+        """Columns of the entities that are to be read as they are written."""
+        return self.histories.columns.as_text
 
     def frame(self, as_text: Collection[str] = ()) -> pd.DataFrame:
         """Return all rows after the warm-up, with the features; ``as_text`` as in `read_table`."""

@@ -17,14 +17,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.arrays import AnyArray, Arrays, Times
+from vae_anomaly.arrays import AnyArray, Arrays, Floats, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.entity_features import EntityHistory
 from vae_anomaly.data.tables.keys import read_keys
@@ -34,6 +34,7 @@ from vae_anomaly.files import replace_file
 from vae_anomaly.state import named, under
 
 _FORMAT = 1
+_MANY_UNREAD = 0.5  # of the amounts, where it is not clear how they are written
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class EntityColumns:
         Column of numbers; below 0 counts as 0 where ratios are formed.
     time_format : str, optional
         How text or numbers in the time column are written, as `Column.time_format`.
+    amount_format : str, optional
+        How amounts are written, as `Column.number_format`.
+    amount_missing : tuple of str
+        What stands for a missing amount, as `Column.missing`.
 
     Raises
     ------
@@ -61,6 +66,8 @@ class EntityColumns:
     time: str
     amount: str
     time_format: cells.TimeFormat | None = None
+    amount_format: str | None = None
+    amount_missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         roles = [*self.entities, self.time, self.amount]
@@ -77,6 +84,24 @@ class EntityColumns:
         """Every column that is read."""
         return (*self.entities, self.time, self.amount)
 
+    @property
+    def as_text(self) -> tuple[str, ...]:
+        """The columns that a CSV is read with as they are written, not as numbers."""
+        return self.entities if self.amount_format is None else (*self.entities, self.amount)
+
+    def amounts(self, frame: pd.DataFrame) -> Floats:
+        """Read the amounts of rows, shape (N,); NaN where there is none."""
+        return self._amount_column.numbers_in(frame[self.amount])
+
+    @property
+    def _amount_column(self) -> Column:
+        return Column(
+            name=self.amount,
+            kind=ColumnKind.NUMERIC,
+            number_format=self.amount_format,
+            missing=self.amount_missing,
+        )
+
     def check(self, frame: pd.DataFrame) -> None:
         """Refuse a table without these columns; the SchemaError names what is missing."""
         lacking = [name for name in self.inputs if name not in frame.columns]
@@ -87,11 +112,19 @@ class EntityColumns:
             )
 
     def for_table(self, frame: pd.DataFrame) -> EntityColumns:
-        """Return the declaration with the time's format, as this table writes it."""
+        """Return the declaration with the formats of time and amount, as this table writes them.
+
+        Raises `DataError` if its cells do not say how amounts are written.
+        """
         self.check(frame)
         said = Column(name=self.time, kind=ColumnKind.TIMESTAMP, time_format=self.time_format)
-        column = infer_column(self.time, frame[self.time], said)
-        return EntityColumns(self.entities, self.time, self.amount, column.time_format)
+        time = infer_column(self.time, frame[self.time], said)
+        amount = infer_column(self.amount, frame[self.amount], self._amount_column)
+        columns = replace(self, time_format=time.time_format, amount_format=amount.number_format)
+        doubt = infer_column(self.amount, frame[self.amount], missing=self.amount_missing).doubt
+        if doubt and np.isnan(columns.amounts(frame)).mean() > _MANY_UNREAD:
+            raise DataError(f"The entities' amounts cannot be read: {doubt}.")
+        return columns
 
 
 class EntityHistories:
@@ -201,6 +234,9 @@ class EntityHistories:
         """
         declared = np.array(list(map(str, [*self.columns.inputs, self.columns.time_format or ""])))
         arrays: dict[str, Any] = {"format": np.array([_FORMAT]), "columns": declared}
+        written = [self.columns.amount_format or "", *self.columns.amount_missing]
+        if any(written):
+            arrays["amount"] = np.array(written)
         with replace_file(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **(arrays | self.arrays()))
         return Path(path)
@@ -214,7 +250,10 @@ class EntityHistories:
             if int(arrays.pop("format")[0]) != _FORMAT:
                 raise ValueError("another format")
             *entities, time, amount, form = map(str, arrays.pop("columns"))
-            columns = EntityColumns(tuple(entities), time, amount, form or None)
+            written, *missing = map(str, arrays.pop("amount", np.array([""])))
+            columns = EntityColumns(
+                tuple(entities), time, amount, form or None, written or None, tuple(missing)
+            )
             return cls.from_arrays(columns, arrays)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
             raise ModelRefusedError(
@@ -228,7 +267,7 @@ class EntityHistories:
         columns = self.columns
         read: Arrays = {e: read_keys(frame[e]) for e in columns.entities}
         read[columns.time] = self.times(frame)
-        read[columns.amount] = cells.read_numbers(frame[columns.amount])[0]
+        read[columns.amount] = columns.amounts(frame)
         return pd.DataFrame(read, index=frame.index)
 
 
