@@ -113,6 +113,12 @@ def test_a_setting_that_was_changed_twice_is_no_clock():
     assert kinds_of(frame)["pressure"] == "numeric"
 
 
+def test_a_year_that_turns_once_is_a_clock():
+    at = pd.date_range("2024-10-01", periods=300, freq="12h")
+    frame = pd.DataFrame({"at": at, "year": at.year, "month": at.month})
+    assert kinds_of(frame) == {"at": "timestamp", "year": "ignored", "month": "numeric"}
+
+
 def test_leaving_a_timestamp_out_does_not_bring_its_twins_back():
     at = pd.Timestamp("2024-03-01") + pd.to_timedelta(seconds(), unit="s")
     unix = at.astype("datetime64[s]").astype("int64")
@@ -183,7 +189,7 @@ def test_large_amounts_are_no_counts():
                           "volume": rng.normal(1.5e9, 4e8, N),
                           "phone": rng.integers(10**9, 10**10, N),
                           "postcode": rng.integers(10_000, 99_999, N)})  # fmt: skip
-    assert "ignored" not in {c.kind.value for c in Schema.infer(frame).columns}
+    assert "clock" not in {c.role for c in Schema.infer(frame).columns}
     assert {Schema.infer(frame)[name].kind for name in ("cents", "volume")} <= {
         "numeric", "identifier",
     }  # fmt: skip

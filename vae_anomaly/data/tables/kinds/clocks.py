@@ -28,6 +28,7 @@ from vae_anomaly.data.tables.kinds.names import says_time
 from vae_anomaly.data.tables.kinds.order import MIN_ROWS_IN_ORDER, blocks, follows, linearity
 
 SUSPECT_NOTE: Final = "may tell the time"
+_LEVELS_IF_NAMED: Final = 2  # a year that turns
 _LEVELS_IF_UNNAMED: Final = 8  # a setting that was changed twice is no clock
 _MIN_BLOCKS: Final = 3
 _EVEN: Final = 0.98  # linearity of a clock; values of a normal distribution, sorted, reach .955
@@ -88,9 +89,8 @@ def _is_left_out(column: Column, said: Collection[str]) -> bool:
 
 def _twin(name: str, values: Floats, clocks: Mapping[str, AnyArray]) -> str | None:
     """Say which clock a column follows; None if it follows none."""
-    if not says_time(name) and len(np.unique(values[~np.isnan(values)])) < _LEVELS_IF_UNNAMED:
-        return None
-    other = next((c for c, clock in clocks.items() if follows(values, clock)), None)
+    levels = _LEVELS_IF_NAMED if says_time(name) else _LEVELS_IF_UNNAMED
+    other = next((c for c, clock in clocks.items() if follows(values, clock, levels)), None)
     return None if other is None else f"only rises or falls with {other!r}"
 
 

@@ -11,14 +11,14 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
 
 MIN_ROWS_IN_ORDER: Final = 20
-_MIN_LEVELS: Final = 3
+MIN_LEVELS: Final = 3
 _LATE_SHARE: Final = 1e-3  # rows that may be out of order: one that came late, one written wrongly
 _MAX_CHANCE: Final = 1e-4  # that values without any order are found in this one
 _QUICK_ROWS: Final = 1000
 _QUICK_SHARE: Final = 0.02
 
 
-def follows(values: Floats, clock: AnyArray) -> bool:
+def follows(values: Floats, clock: AnyArray, min_levels: int = MIN_LEVELS) -> bool:
     """Tell whether values only rise, or only fall, with a clock, but for one row in a thousand.
 
     The values at one time of the clock stand in no order, so they count for nothing: one constant
@@ -30,10 +30,12 @@ def follows(values: Floats, clock: AnyArray) -> bool:
         NaN where missing.
     clock : ndarray of shape (N,)
         Numbers or times; NaN or NaT where missing. Equal ones are one moment.
+    min_levels : int
+        Of fewer different values nothing is told.
     """
     present = ~np.isnan(values) & ~np.isnan(clock)
     values, moments = values[present], _ranks(clock[present])
-    if len(values) < MIN_ROWS_IN_ORDER or len(np.unique(values)) < _MIN_LEVELS:
+    if len(values) < MIN_ROWS_IN_ORDER or len(np.unique(values)) < min_levels:
         return False
     return any(_rises(sign * values, moments) for sign in (1.0, -1.0))
 

@@ -65,6 +65,8 @@ def parts_of(times: Times) -> tuple[tuple[Part, ...] | None, str]:
         days = np.unique(ns).astype("datetime64[ns]").astype("datetime64[D]")
         if len(days) > 1 and (days == days.astype("datetime64[M]")).all():
             return ("days",), "months: weekday not read"
+    if span == 0:
+        return ("days",), "the same in all rows: neither hour nor weekday is read"
     if span < _DAYS_OF_A_CLOCK:
         return ("days",), f"spans {_span(span)}: neither hour nor weekday is read"
     if span < DAYS_OF_TWO_WEEKS:
