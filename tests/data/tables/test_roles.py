@@ -328,6 +328,14 @@ def test_what_repeats_and_tells_of_the_event_stays_a_feature(name: str, cells: o
     assert (found.role, found.kind in {ColumnKind.IGNORED, ColumnKind.IDENTIFIER}) == (None, False)
 
 
+def test_columns_that_are_numbered_are_compared_with_the_label_as_well() -> None:
+    frame = pd.DataFrame({0: np.arange(N) % 37 + 0.5, 1: RARE, 2: RARE})
+    found = Schema.infer(frame, label="1")
+    assert (found["2"].role, found["0"].role) == ("label", None)
+    without = Schema.infer(frame[[0, 2]]).without_copies(frame, RARE == 1)
+    assert [column.name for column in without.features] == ["0"]
+
+
 @given(
     st.lists(
         st.sampled_from(["is", "fraud", "zip", "code", "first", "name"]), min_size=1, max_size=4

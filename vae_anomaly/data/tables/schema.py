@@ -128,7 +128,9 @@ class Schema(BaseModel):
             name: infer_column(name, cells[name], declared.get(name), words[name]) for name in cells
         }
         columns |= proposed_roles(columns, cells, declared)
-        answer = known_answer(columns, cells, None if label is None else frame[label])
+        answer = known_answer(
+            columns, cells, None if label is None else frame.iloc[:, names.index(label)]
+        )
         if answer is not None:
             columns |= copies_of_label(columns, cells, declared, answer)
         columns |= find_clocks(columns, cells, declared)
@@ -147,7 +149,7 @@ class Schema(BaseModel):
             Columns of which a person has said what they are.
         """
         columns = {column.name: column for column in self.columns}
-        series = {name: frame[name] for name in columns if name in frame}
+        series = {str(name): frame[name] for name in frame.columns}
         columns |= copies_of_label(columns, series, said, is_anomaly)
         return self.model_copy(update={"columns": tuple(columns.values())})
 
