@@ -48,6 +48,8 @@ ASKED = [
     ("two units", ["12 kg", "13 g"] * 30, "in one unit"),
     ("two currencies", ["12 €", "13 $"] * 30, "'12 €', '13 $'"),
     ("words among numbers", [*CENTS, *["broken"] * 9], "95.7% of its cells are, others such as"),
+    ("millions in words", [f"{text} Mio. €" for text in COMMAS], "Write plain numbers"),
+    ("text of a spreadsheet", [f"'{text}" for text in CENTS], "Write plain numbers"),
     ("words to be missing", [*COMMAS, *["n.d."] * 9], "--missing x=n.d."),
 ]  # fmt: skip
 
@@ -72,6 +74,8 @@ def test_what_the_cells_leave_open_is_asked_with_the_options(texts, words):
         ["10:30", "11:45"],
         ["12345-6789", "12345-1111"],
         ["1-5", "6-10", "<1"],
+        [f"10.0.{i}.7" for i in range(99)],
+        [f"v1.{i}" for i in range(9)],
     ],
     ids=lambda texts: texts[0],
 )

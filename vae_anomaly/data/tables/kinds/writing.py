@@ -33,6 +33,7 @@ MANY_NUMBERS: Final = 0.5
 SOME_NUMBERS: Final = 0.1  # beside few words
 FEW_WORDS: Final = 3
 MAX_UNITS: Final = 5
+_DECIMAL = re.compile(r"(?<![\d.,])\d{1,3}(?:[,.' ]?\d{3})*[.,]\d{1,2}(?!\d|[.,]\d)")
 _LEADING_ZERO = re.compile(r"0\d")
 _CODE = re.compile(r"[^\W\d_]+\.?\d+")
 _UNITS: Final = frozenset(
@@ -244,17 +245,33 @@ def _several_units(name: str, numbers: Sequence[_Number]) -> str:
 
 
 def _mixed(name: str, counts: Mapping[str, int], numbers: Sequence[_Number]) -> str:
-    """Ask about a column of many numbers and some words; "" where it is no such column."""
+    """Ask about a column of many numbers and some words, or of numbers in words; "" of others."""
     read = {number.text for number in numbers}
     words = Counter({text: n for text, n in counts.items() if text not in read})
     share = sum(number.n for number in numbers) / sum(counts.values())
     is_mixed = share > MANY_NUMBERS or (share > SOME_NUMBERS and len(words) <= FEW_WORDS)
     if len(read) <= MIN_NUMBERS_IN_DOUBT or not is_mixed or not words:
-        return ""
+        return _surrounded(name, counts)
     word = words.most_common(1)[0][0]
     return (
         f"column {name!r} is not read as numbers: {share:.1%} of its cells are, others such as "
         f"{word!r} are not. If that means missing, say {option('--missing', name, word)}; to have "
         f"such cells refused, {option('--kind', name, 'numeric')}; to keep all as words, "
         f"{option('--kind', name, 'categorical')}"
+    )
+
+
+def _surrounded(name: str, counts: Mapping[str, int]) -> str:
+    """Ask about decimal numbers that all have the same unknown text around them; "" without."""
+    around: Counter[str] = Counter()
+    for text, n in counts.items():
+        around[_DECIMAL.sub("#", text)] += n
+    shapes = [shape for shape, _ in around.most_common(FEW_WORDS)]
+    alike = sum(around[s] for s in shapes if s.count("#") == 1 and not re.search(r"\d", s))
+    is_alike = alike >= MIN_SHARE_READABLE * sum(counts.values())
+    if len(counts) <= MIN_NUMBERS_IN_DOUBT or not is_alike:
+        return ""
+    return (
+        f"column {name!r} is not read as numbers: its cells look like {max(counts)!r}. Write plain "
+        f"numbers, such as 1234.5, or keep the words with {option('--kind', name, 'categorical')}"
     )
