@@ -282,7 +282,7 @@ def test_infinite_cells_are_refused_with_column_and_row(detector, value):
     rows = payments(5)
     rows.loc[3, "amount"] = value
     for call in (detector.anomaly_score, TabularVAEDetector(**QUICK).fit):
-        with pytest.raises(DataError, match=r"row 3: column 'amount'") as caught:
+        with pytest.raises(DataError, match=r"row 4: column 'amount'") as caught:
             call(pd.concat([rows, payments(20)]) if call != detector.anomaly_score else rows)
         assert caught.value.exit_code == 3
 

@@ -185,7 +185,7 @@ def as_frame(X: object) -> pd.DataFrame:
         frame = to_frame(pa.table(X))
     elif hasattr(X, "to_arrow"):
         frame = to_frame(X.to_arrow())
-    elif isinstance(X, dict) or _is_records(X):
+    elif isinstance(X, dict) or is_records(X):
         frame = _from_columns(X)
     else:
         frame = _from_array(X)
@@ -251,7 +251,8 @@ def _loses_digits(column: pa.ChunkedArray) -> bool:
     return bool(max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > 2**53)
 
 
-def _is_records(X: object) -> TypeGuard[Sequence[dict[str, object]]]:
+def is_records(X: object) -> TypeGuard[Sequence[dict[str, object]]]:
+    """Tell a list of rows, each a mapping by column name, from a list of numbers."""
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(r, dict) for r in X)
 
 

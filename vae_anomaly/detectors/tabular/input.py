@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Objects
-from vae_anomaly.data.tables.read import as_frame
+from vae_anomaly.data.tables.read import as_frame, is_records
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError, SchemaError
 
@@ -45,7 +45,9 @@ def single_row(item: object) -> object:
 
 def has_names(X: object) -> bool:
     """Tell whether a table brings names of its own: arrays and lists of numbers do not."""
-    return not isinstance(X, np.ndarray | list | tuple) and not hasattr(X, "__array_interface__")
+    if isinstance(X, list | tuple):
+        return is_records(X)
+    return not isinstance(X, np.ndarray) and not hasattr(X, "__array_interface__")
 
 
 def named_rows(X: object, names: Objects | None, n_features: int, owner: str) -> pd.DataFrame:
