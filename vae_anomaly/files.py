@@ -49,6 +49,17 @@ FAILPOINTS: Final = (
 _reached: Counter[str] = Counter()
 
 
+def in_home(path: str | Path) -> Path:
+    """Return a path with its ``~`` filled in; of a user that is not there it stays, as in shells.
+
+    Examples
+    --------
+    >>> in_home("~nobody-of-that-name/model").as_posix()
+    '~nobody-of-that-name/model'
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises RuntimeError there
+
+
 @contextmanager
 def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; when the block ends well it takes its place.

@@ -61,7 +61,7 @@ def test_a_version_that_fails_is_refused_with_the_figures_and_nothing_moves(
 
 
 def test_a_refusal_as_json_says_what_was_measured(gate):
-    code, out, _ = gate("--require", "fpr<=0.0001", "--require", "auroc<=1", "--json")
+    code, out, _ = gate("--require", "fpr.high<=0.0001", "--require", "auroc<=1", "--json")
     assert code == 6
     said = json.loads(out)["gate"]
     assert said["passed"] is False

@@ -188,3 +188,8 @@ def test_verify_looks_past_the_cache(registered, store, tmp_path):
     resolve("models:/cards@champion", store)  # the good copy
     with pytest.raises(ModelRefusedError, match="changed"):
         verify("models:/cards@champion", store)
+
+
+def test_the_home_of_a_user_who_is_not_there_is_a_folder_without_a_model():
+    with pytest.raises(ModelRefusedError, match=r"no model folder at .*~nobody-of-that-name/x"):
+        resolve("~nobody-of-that-name/x")

@@ -18,6 +18,7 @@ from typing import TextIO
 
 import click
 
+from vae_anomaly.cli.streams import leads_to, open_text
 from vae_anomaly.progress import Progress
 
 LINE_EVERY_S = 5.0
@@ -50,7 +51,7 @@ def results_only(wanted: bool) -> Iterator[None]:
         return
     with ExitStack() as after:
         out: TextIO = sys.stdout
-        if sys.stdout is sys.__stdout__ and sys.stdout is not None and out.fileno() == 1:
+        if leads_to(out, 1):
             out = after.enter_context(_own_descriptor(out))
         after.enter_context(redirect_stdout(sys.stderr))
         after.callback(_documents.reset, _documents.set(Documents(out)))
@@ -64,7 +65,7 @@ def _own_descriptor(out: TextIO) -> Iterator[TextIO]:
     kept = os.dup(1)
     os.dup2(2, 1)
     try:
-        with os.fdopen(os.dup(kept), "w", encoding=out.encoding, errors=out.errors) as stream:
+        with open_text(os.dup(kept), out, closes=True) as stream:
             yield stream
     finally:
         os.dup2(kept, 1)

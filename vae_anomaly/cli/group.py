@@ -9,6 +9,7 @@ from itertools import pairwise
 import click
 
 from vae_anomaly.cli.console import emit_error, results_only
+from vae_anomaly.cli.streams import standard_streams
 from vae_anomaly.errors import StorageError, VaeAnomalyError
 from vae_anomaly.version import __version__
 
@@ -75,7 +76,8 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of docs/operations.md."""
     words = sys.argv[1:] if args is None else args
-    with results_only("--json" in words and not HELP.intersection(words)):
+    wants_json = "--json" in words and not HELP.intersection(words)
+    with standard_streams(), results_only(wants_json):
         code = _run(words)
     sys.exit(code)
 

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from filelock import FileLock, Timeout
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError, VaeAnomalyError
+from vae_anomaly.files import in_home
 from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def init_store(uri: str | Path | None = None) -> str:
 
 
 def _sqlite_uri(database: Path) -> str:
-    return f"sqlite:///{os.path.abspath(database.expanduser())}"  # noqa: PTH100 - links stay links
+    return f"sqlite:///{os.path.abspath(in_home(database))}"  # noqa: PTH100 - links stay links
 
 
 def _apply_environment() -> None:

@@ -25,7 +25,7 @@ from vae_anomaly.errors import (
     RegistryUnavailableError,
     StorageError,
 )
-from vae_anomaly.files import write_json
+from vae_anomaly.files import in_home, write_json
 from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
@@ -173,7 +173,7 @@ def _resolve_folder(text: str) -> ResolvedModel:
             f"{text!r} is no reference to a model of ours. "
             "Write models:/NAME@ALIAS, models:/NAME/VERSION or a folder."
         )
-    path = Path(text).expanduser().absolute()
+    path = in_home(text).absolute()
     state = read_model(path)
     return ResolvedModel(ref=text, path=path, digest=model_digest(path), kind=state.kind)
 
@@ -274,9 +274,9 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
 def _cache() -> Path:
     given = os.environ.get("VAE_ANOMALY_CACHE")
     if given:
-        return Path(given).expanduser().absolute()
+        return in_home(given).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vae-anomaly"
+    return in_home(base) / "vae-anomaly"
 
 
 def _memory(ref: str, store: str) -> Path:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import log
+from math import log, nan
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -115,19 +115,23 @@ def collapse_warning(metrics: Mapping[str, float]) -> str:
     """Say what to do where fewer than a tenth of a trained detector's latents are active.
 
     The metrics are a detector's ``metrics_``: ``latents``, ``active_units`` and
-    ``expected_active_units``. Empty where enough of them are active, or the figures are missing.
+    ``expected_active_units``. Empty where enough of them are active, where no more were expected
+    (columns without correlation leave nothing for latents to say), or the figures are missing.
 
     Examples
     --------
     >>> collapse_warning({"latents": 8.0, "active_units": 5.0, "expected_active_units": 6.0})
     ''
+    >>> collapse_warning({"latents": 32.0, "active_units": 0.0, "expected_active_units": 0.0})
+    ''
     """
-    latents, active = metrics.get("latents"), metrics.get("active_units")
-    if latents is None or active is None or active >= max(1.0, ACTIVE_SHARE * latents):
+    names = ("latents", "active_units", "expected_active_units")
+    latents, active, expected = (metrics.get(name, nan) for name in names)
+    if not active < min(expected, max(1.0, ACTIVE_SHARE * latents)):
         return ""
     return (
         f"posterior collapse: {active:.0f} of {latents:.0f} latents are active "
-        f"({metrics['expected_active_units']:.0f} expected), so the latents say little about a "
+        f"({expected:.0f} expected), so the latents say little about a "
         "row. Lower beta, train longer (max_steps), or ask for fewer latents (latent_dim)"
     )
 
