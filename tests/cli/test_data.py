@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables.schema import Schema
@@ -120,6 +121,18 @@ def test_schema_is_proposed_as_one_table_for_people(call, rows):
     assert list(table).index("when") < list(table).index("zip")
     assert {c.name: c.role for c in Schema.from_json(out).columns}["zip"] == "place"
     assert call("data", "schema", rows, "--json")[2] == ""
+
+
+def test_numbered_columns_share_a_row_and_nothing_left_out_has_no_advice(call, tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 60)).round(3)
+    frame = pd.DataFrame(values, columns=[f"V{i}" for i in range(1, 61)])
+    frame.assign(flow=1.5 * values[:, 0]).to_csv(tmp_path / "wide.csv", index=False)
+    _, _, err = call("data", "schema", "wide.csv")
+    assert "V1 to V60" in err
+    assert "V17" not in err
+    assert "All columns are read. To leave out another: --ignore NAME." in " ".join(err.split())
+    _, out, _ = call("data", "check", "wide.csv")
+    assert "columns: V1 to V60 numeric, flow numeric" in out
 
 
 def test_schema_of_a_label_that_is_not_there_names_the_nearest(call, rows):

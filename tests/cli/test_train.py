@@ -160,6 +160,14 @@ def test_constant_column_and_missing_cells_train_with_a_note(call, tmp_path):
     assert "column 'plant' holds one value only" in out
 
 
+def test_many_constant_columns_are_one_note(call_json, tmp_path):
+    constant = {f"s{i}": 5.0 for i in range(30)}
+    transactions(300, seed=9).assign(**constant).to_parquet(tmp_path / "rows.parquet")
+    said = call_json("train", "table", "rows.parquet", "--out", "m", "--no-register", *QUICK)
+    (told,) = [note for note in said["reading"]["notes"] if "one value only" in note]
+    assert told.endswith("where another value is strange: s0 to s29")
+
+
 def test_times_of_less_than_two_weeks_are_told_and_of_more_are_not(call_json, tmp_path):
     frame = transactions(300, seed=9)
     for name, spread in (("short", 3), ("long", 20)):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.tables.entity_histories import EntityColumns
 
 ITEMS_SHOWN = 5
+ENTRIES_SHOWN = 40
 
 
 @click.group()
@@ -162,15 +163,24 @@ def _print_finding(finding: Finding) -> None:
 
 
 def _summary(summary: Mapping[str, object]) -> str:
-    """Say the numbers in one line: counts as they are, dictionaries as their entries."""
+    """Say the numbers in one line each: counts as they are, dictionaries as their first entries."""
     lines = [""]
     for key, value in summary.items():
         words = value
         if isinstance(value, Mapping):
-            words = ", ".join(f"{name} {_number(count)}" for name, count in value.items())
+            words = _entries(value)
         if words != "":
             lines.append(f"{key.replace('_', ' ')}: {_number(words)}")
     return "\n  ".join(lines)
+
+
+def _entries(entries: Mapping[str, object]) -> str:
+    """List the first entries of a dictionary, numbered names of one kind together."""
+    from vae_anomaly.data.tables.families import told_together
+
+    said = told_together((name, _number(value)) for name, value in entries.items())
+    shown = ", ".join(f"{name} {value}" for name, value in said[:ENTRIES_SHOWN])
+    return shown + f" and {len(said) - ENTRIES_SHOWN:,} more" * (len(said) > ENTRIES_SHOWN)
 
 
 def _number(value: object) -> str:

@@ -15,20 +15,33 @@ if TYPE_CHECKING:
 def print_proposal(
     columns: Sequence[Column], label: str | None = None, *, title: str = "", err: bool = False
 ) -> None:
-    """Print the columns that a model reads, then those it does not, and how to change that."""
+    """Print the columns that a model reads, then those it does not, and how to change that.
+
+    Numbered columns, such as V1 to V28, share a row where the same is said of them.
+    """
+    from vae_anomaly.data.tables.families import told_together
     from vae_anomaly.data.tables.kinds import FEATURE_KINDS
 
     left_out = [column for column in columns if column.kind not in FEATURE_KINDS]
     read = [column for column in columns if column.kind in FEATURE_KINDS]
-    rows = [[c.name, c.kind.value, c.role or "", _why(c)] for c in (*read, *left_out)]
+    told = ((c.name, (c.kind.value, c.role or "", _why(c))) for c in (*read, *left_out))
+    rows = [[names, *said] for names, said in told_together(told)]
     if label is not None:
         rows.append([label, "", "label", "named: it says what is anomalous"])
     print_table(rows, ["column", "kind", "role", "why"], title, err=err)
     print_words(
-        f"{len(left_out)} of {len(columns)} columns are left out. To keep one: --kind "
-        f"{shlex.quote(f'{_example(left_out)}=categorical')} (or numeric). To leave out another: "
-        "--ignore NAME.",
-        err=err,
+        f"{_how_to_keep(left_out, len(columns))} To leave out another: --ignore NAME.", err=err
+    )
+
+
+def _how_to_keep(left_out: Sequence[Column], n: int) -> str:
+    if not left_out:
+        return "All columns are read."
+    kept = shlex.quote(f"{_example(left_out)}=categorical")
+    are = "is" if len(left_out) == 1 else "are"
+    return (
+        f"{len(left_out):,} of {n:,} columns {are} left out. To keep one: --kind {kept} "
+        "(or numeric)."
     )
 
 

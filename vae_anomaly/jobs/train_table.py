@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables.entity_histories import EntityColumns
+from vae_anomaly.data.tables.families import listed_columns
 from vae_anomaly.data.tables.files import doubtful_header, list_partitions
 from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
 from vae_anomaly.data.tables.kinds import Column
@@ -303,14 +304,20 @@ def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:
     """Name what carries nothing, or nothing certain."""
     constant = [column.name for column in schema.features if _is_constant(frame, column)]
     notes = [column.doubt for column in schema.columns if column.doubt]
-    notes += [
-        f"column {name!r} holds one value only: another value is strange" for name in constant
-    ]
+    notes += _of_constants(constant)
     notes += _unread_parts(schema)
     ignored = [c.name for c in schema.columns if c not in schema.features]
     if ignored:
-        notes.append(f"not read by the model: {', '.join(ignored)}")
+        notes.append(f"not read by the model: {listed_columns(ignored)}")
     return tuple(notes)
+
+
+def _of_constants(names: Sequence[str]) -> list[str]:
+    if len(names) < 2:
+        return [f"column {name!r} holds one value only: another value is strange" for name in names]
+    return [
+        f"columns that hold one value only, where another value is strange: {listed_columns(names)}"
+    ]
 
 
 def _unread_parts(schema: Schema) -> list[str]:
