@@ -126,3 +126,18 @@ def test_words_of_one_language_for_both_truth_values_are_a_boolean(words, is_boo
     assert (schema["x"].kind == "boolean") == is_boolean
     if is_boolean:
         assert set(schema.cast(frame)["x"].dropna()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_read", "asks"),
+    [
+        ([f"T{i:06d}" for i in range(50_000)], False, False),
+        ([f"{i},50" for i in range(50_000)], True, False),
+        ([f"{i},50" if i % 4 else f"p{i}" for i in range(50_000)], False, True),
+    ],
+    ids=["names", "numbers", "both"],
+)
+def test_many_different_texts_are_told_as_few_are(texts, is_read, asks):
+    for some in (texts, texts[:400]):
+        writing = number_writing("x", Counter(some))
+        assert (writing.is_read, bool(writing.doubt)) == (is_read, asks)

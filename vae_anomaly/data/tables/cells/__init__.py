@@ -24,7 +24,7 @@ from vae_anomaly.data.tables.cells.storage import (
     storage_of,
     without_words,
 )
-from vae_anomaly.data.tables.cells.text import read_text, text_counts, written_counts
+from vae_anomaly.data.tables.cells.text import read_text, some_of, text_counts, written_counts
 from vae_anomaly.data.tables.cells.time_formats import (
     OF_NUMBERS,
     TimeFormat,
@@ -63,6 +63,7 @@ __all__ = [
     "read_numbers",
     "read_text",
     "read_times",
+    "some_of",
     "storage_of",
     "take_apart",
     "text_counts",

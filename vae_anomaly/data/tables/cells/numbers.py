@@ -24,6 +24,7 @@ from vae_anomaly.data.tables.cells.storage import (
 )
 
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
 _NUMBER = re.compile(rf"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|{_INFINITE.pattern}", re.IGNORECASE)
 
 
@@ -55,8 +56,7 @@ def read_numbers(series: pd.Series, form: NumberFormat | None = None) -> tuple[F
 
 def is_number_text(text: str) -> bool:
     """Tell whether text is a number, and not a code such as "007" that a number would destroy."""
-    leading_zero = re.match(r"[+-]?0\d", text) is not None
-    return _NUMBER.fullmatch(text) is not None and not leading_zero
+    return _NUMBER.fullmatch(text) is not None and _LEADING_ZERO.match(text) is None
 
 
 def numbers_by_type(series: pd.Series) -> Floats | None:

@@ -74,9 +74,11 @@ def dense(series: pd.Series) -> pd.Series:
 def distinct_cells(series: pd.Series) -> tuple[Indices, pd.Index]:
     """Return the place of each cell among the distinct values (-1: missing), and these values."""
     try:
-        return pd.factorize(series, use_na_sentinel=True)
+        places, distinct = pd.factorize(series, use_na_sentinel=True)
     except TypeError:  # cells that cannot be hashed, such as lists
-        return pd.factorize(series.map(str, na_action="ignore"), use_na_sentinel=True)
+        places, distinct = pd.factorize(series.map(str, na_action="ignore"), use_na_sentinel=True)
+    is_text = isinstance(distinct.dtype, pd.StringDtype)
+    return places, distinct.astype(object) if is_text else distinct  # quick to go through
 
 
 def without_words(series: pd.Series, words: Collection[str]) -> pd.Series:

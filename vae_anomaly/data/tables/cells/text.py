@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -14,6 +16,7 @@ from vae_anomaly.data.tables.cells.numbers import is_number_text
 from vae_anomaly.data.tables.cells.storage import MISSING_WORDS, dense, distinct_cells
 
 _WHOLE = re.compile(r"([+-]?[1-9]\d*)\.0*")
+_SOME: Final = 20_000
 DIGITS_OF_A_FLOAT: Final = 15  # longer numbers are names, and stay as they are written
 
 
@@ -52,6 +55,12 @@ def written_counts(series: pd.Series) -> dict[str, int]:
         if isinstance(cell, str) and cell.strip().lower() not in MISSING_WORDS:
             counts[cell.strip()] += int(n)
     return dict(counts)
+
+
+def some_of(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Return texts at equal distances, at most 20,000, to see at a glance what all may be."""
+    every = -(-len(counts) // _SOME)
+    return counts if every <= 1 else dict(islice(counts.items(), 0, None, every))
 
 
 def _text(cell: object) -> str | None:

@@ -143,8 +143,9 @@ def is_calendar_number(values: Floats) -> Bools:
     """Tell which numbers are days or months written as digits, such as 20240301, shape (N,)."""
     distinct, place = np.unique(values, return_inverse=True)
     whole = (distinct >= 1e5) & (distinct < 1e14) & (distinct == np.round(distinct))
-    words = [str(int(v)) if is_whole else "" for v, is_whole in zip(distinct, whole, strict=True)]
-    return _is_read(parse_times(words, "iso"))[place]
+    is_day = np.zeros(len(distinct), dtype=np.bool_)
+    is_day[whole] = _is_read(parse_times([str(int(value)) for value in distinct[whole]], "iso"))
+    return is_day[place]
 
 
 def _order_of_parts(readings: TwoReadings, counts: Ints) -> tuple[str, str | None]:
@@ -269,6 +270,8 @@ def _time_word(cell: object) -> str:
     if isinstance(cell, pd.Period):
         return cell.start_time.isoformat()
     text = str(cell).strip()
+    if "0" <= text[:1] <= "9" and text[:2] != "00" and "#" not in text:
+        return text  # most cells: no word
     word = text.lower()
     if word in MISSING_WORDS or (word.startswith("00") and _NO_DATE.fullmatch(word)):
         return ""

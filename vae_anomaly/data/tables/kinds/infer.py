@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Role, Stored
+from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Part, Role, Stored
 from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE, count_note
 from vae_anomaly.data.tables.kinds.identifiers import (
     AMOUNTS_NOTE,
@@ -23,7 +23,7 @@ from vae_anomaly.data.tables.kinds.identifiers import (
 from vae_anomaly.data.tables.kinds.timestamps import (
     number_times_note,
     parts_of,
-    text_times_note,
+    text_times,
     time_format_of,
 )
 from vae_anomaly.data.tables.kinds.writing import number_writing
@@ -37,6 +37,7 @@ class _Decision:
     note: str
     form: cells.NumberFormat | None = None
     doubt: str = ""
+    time_format: str | None = None
 
 
 def infer_column(
@@ -55,7 +56,7 @@ def infer_column(
     if decided.kind is ColumnKind.CATEGORICAL and said is None:
         decided = replace(decided, note=f"{decided.note} with {series.nunique()} values")
     stored = None if storage in {"nested", "empty"} else storage
-    if storage == "text" and any(cells.is_number_text(text) for text in texts):
+    if storage == "text" and any(map(cells.is_number_text, texts)):
         stored = None  # "1" and "2" of another day may arrive as numbers
     column = Column(
         name=name,
@@ -68,7 +69,11 @@ def infer_column(
         role=said.role if said is not None else _role(decided.note),
     )
     is_time = column.kind is ColumnKind.TIMESTAMP
-    return _as_timestamp(column, series, texts, said) if is_time else column
+    if not is_time:
+        return column
+    form = said.time_format if said is not None else decided.time_format
+    form = form or time_format_of(series, storage, texts)
+    return _as_timestamp(column, series, form, said.parts if said is not None else None)
 
 
 def _role(note: str) -> Role | None:
@@ -76,12 +81,10 @@ def _role(note: str) -> Role | None:
 
 
 def _as_timestamp(
-    column: Column, series: pd.Series, texts: Mapping[str, int], said: Column | None
+    column: Column, series: pd.Series, form: str | None, parts: tuple[Part, ...] | None
 ) -> Column:
     """Say of a timestamp how it is read, and which of its parts are."""
-    form = said.time_format if said is not None else None
-    form = form or time_format_of(series, cells.storage_of(series), texts)
-    parts, why = (said.parts, "") if said is not None else (None, "")
+    why = ""
     if parts is None:
         parts, why = parts_of(cells.read_times(series, form)[0])
     return column.model_copy(
@@ -115,8 +118,8 @@ def _decide(
         return _Decision(ColumnKind.BOOLEAN, "truth values")
     if storage == "time":
         return _Decision(ColumnKind.TIMESTAMP, "a date or time type")
-    if texts and (times := text_times_note(name, texts)):
-        return _Decision(ColumnKind.TIMESTAMP, times)
+    if texts and (times := text_times(name, texts)):
+        return _Decision(ColumnKind.TIMESTAMP, times[0], time_format=times[1])
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _Decision(ColumnKind.CATEGORICAL, "a pandas category")
     if storage == "number":

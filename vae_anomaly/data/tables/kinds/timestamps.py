@@ -15,6 +15,7 @@ from vae_anomaly.data.tables.kinds.names import says_time
 
 AMBIGUOUS_NOTE: Final = "nothing tells day from month"
 MIN_SHARE_OF_TIMES: Final = 0.99
+_MIN_SHARE_OF_SOME: Final = 0.9  # of the cells at a first glance
 _MIN_DATES_OF_DIGITS: Final = 5  # eight digits are a date by chance in one of 27 cases
 DAYS_OF_TWO_WEEKS: Final = 13.0  # less, and a weekday may be missing or stand for one date only
 _DAYS_OF_A_CLOCK: Final = 0.8  # less, and most hours are missing
@@ -22,13 +23,17 @@ _DAYS_OF_A_LIFE: Final = 15 * 365.25
 _DAY_NS: Final = 86_400_000_000_000
 
 
-def text_times_note(name: str, texts: Mapping[str, int]) -> str | None:
-    """Say how text is written as times; None where it is something else."""
-    writing = cells.writing_of(texts)
+def text_times(name: str, texts: Mapping[str, int]) -> tuple[str, str] | None:
+    """Return how text is written as times, in words and as a format; None where it is none."""
+    some = cells.some_of(texts)
+    writing = cells.writing_of(some)
+    if some is not texts and writing.share > _MIN_SHARE_OF_SOME:
+        writing = cells.writing_of(texts)
     if writing.share <= MIN_SHARE_OF_TIMES:
         return None
-    few = writing.form == "compact" and len(texts) < _MIN_DATES_OF_DIGITS
-    return None if few and not says_time(name) else f"text dates, {_how(name, writing)}"
+    if writing.form == "compact" and len(texts) < _MIN_DATES_OF_DIGITS and not says_time(name):
+        return None
+    return f"text dates, {_how(name, writing)}", writing.form
 
 
 def number_times_note(name: str, values: Floats) -> str | None:

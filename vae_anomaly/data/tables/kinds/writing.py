@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from vae_anomaly.data.tables.cells import NumberFormat, is_number_text
+from vae_anomaly.data.tables.cells import NumberFormat, is_number_text, some_of
 from vae_anomaly.data.tables.cells.number_formats import (
     Decimal,
     WrittenNumber,
@@ -76,6 +76,13 @@ def number_writing(name: str, counts: Mapping[str, int]) -> NumberWriting:
         Its distinct texts as they are written, without words for missing, and how often each is
         there.
     """
+    some = some_of(counts)
+    writing = _writing(name, some)
+    is_all = some is counts or writing == NumberWriting()
+    return writing if is_all else _writing(name, counts)
+
+
+def _writing(name: str, counts: Mapping[str, int]) -> NumberWriting:
     n = sum(counts.values())
     plain = sum(count for text, count in counts.items() if is_number_text(text))
     if plain == n:
