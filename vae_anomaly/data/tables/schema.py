@@ -19,6 +19,7 @@ from vae_anomaly.data.tables.kinds import (
     FEATURE_KINDS,
     Column,
     ColumnKind,
+    attributes_of_keys,
     copies_of_label,
     find_clocks,
     infer_column,
@@ -128,6 +129,7 @@ class Schema(BaseModel):
             name: infer_column(name, cells[name], declared.get(name), words[name]) for name in cells
         }
         columns |= proposed_roles(columns, cells, declared)
+        columns |= attributes_of_keys(columns, cells, declared)
         answer = known_answer(
             columns, cells, None if label is None else frame.iloc[:, names.index(label)]
         )

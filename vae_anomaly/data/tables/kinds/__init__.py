@@ -28,6 +28,7 @@ from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE
 from vae_anomaly.data.tables.kinds.identifiers import ID_NAME
 from vae_anomaly.data.tables.kinds.infer import infer_column
 from vae_anomaly.data.tables.kinds.roles import (
+    attributes_of_keys,
     copies_of_label,
     known_answer,
     proposed_roles,
@@ -45,6 +46,7 @@ __all__ = [
     "Column",
     "ColumnKind",
     "Role",
+    "attributes_of_keys",
     "copies_of_label",
     "find_clocks",
     "infer_column",

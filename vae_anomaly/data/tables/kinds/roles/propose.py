@@ -9,7 +9,8 @@ A role follows from the cells, or from the words of the name where the cells bea
 3. *place*: postal codes, streets and houses. City, state, country and coordinates are features.
 4. *identifier*: links, hashes, network addresses, counters of rows, sentences that hardly repeat.
 
-A column of few different values stays: it tells groups. What a person has declared stands.
+A column of few different values stays: it tells groups. What a person has declared stands. Texts
+that a key of persons tells go with it: see `attributes`.
 """
 
 from __future__ import annotations
