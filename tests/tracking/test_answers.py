@@ -153,8 +153,23 @@ def test_who_may_not_write_is_refused_before_a_training(told, ending):
         check_writable(told(only_denies(ending)), ["vae-anomaly"], "cards")
 
 
-def test_who_may_write_passes(told):
-    check_writable(told(only_denies("nothing")), ["vae-anomaly"], "cards")
+@pytest.mark.parametrize("denied", ["nothing", "registered-models/delete"])
+def test_who_may_write_passes(told, denied):
+    check_writable(told(only_denies(denied)), ["vae-anomaly"], "cards")
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_the_check_leaves_no_new_name_and_takes_none_that_was_there(told, was_there):
+    asked = []
+
+    def answers(path: str) -> Told:
+        asked.append(path.rpartition("/mlflow/")[2])
+        if was_there and path.endswith("registered-models/create"):
+            return mlflow_error(400, "RESOURCE_ALREADY_EXISTS", "cards")
+        return only_denies("nothing")(path)
+
+    check_writable(told(answers), ["vae-anomaly"], "cards")
+    assert ("registered-models/delete" in asked) == (not was_there)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -68,7 +68,8 @@ def check_writable(
     """Refuse, before long work, a store that will not take its result.
 
     Of a server, experiments and registered name are made where they are new, and get a tag: who
-    may not do that may not log runs or versions there either.
+    may not do that may not log runs or versions there either. A name that is new goes again, lest
+    a training that fails leaves one without a version.
 
     Raises
     ------
@@ -87,12 +88,21 @@ def check_writable(
             made = experiment_id(client, store, experiment)
             client.set_experiment_tag(made, f"{TAG}package_version", __version__)
         if name is not None:
-            ensure_name(client, name)
-            client.set_registered_model_tag(name, f"{TAG}package_version", __version__)
+            _check_name_writable(client, name)
 
 
-def ensure_name(client: MlflowClient, name: str) -> None:
-    """Make a registered name if it is new."""
+def _check_name_writable(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    is_new = ensure_name(client, name)
+    client.set_registered_model_tag(name, f"{TAG}package_version", __version__)
+    if is_new:
+        with suppress(MlflowException):  # who may make it and not remove it keeps it
+            client.delete_registered_model(name)
+
+
+def ensure_name(client: MlflowClient, name: str) -> bool:
+    """Make a registered name if it is new, and tell whether it was."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -100,6 +110,8 @@ def ensure_name(client: MlflowClient, name: str) -> None:
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        return False
+    return True
 
 
 def check_alias(alias: str) -> None:
