@@ -37,6 +37,7 @@ from vae_anomaly.batch.plan import (
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.tables import check_columns
 from vae_anomaly.data.tables.entity_histories import EntityHistories
+from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
     ConfigError,
@@ -205,7 +206,8 @@ def score_images(
     DataError, ModelRefusedError, TooManyBadItemsError, LockedError, StorageError
         As for `score_tables`.
     ConfigError
-        If there is no such device here, or too many workers would share a GPU.
+        If there is no such device here, too many workers would share a GPU, or a conditional
+        model does not know where files tell their condition.
     """
     options = Options(heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition)
     place = device_name(device)
@@ -215,6 +217,7 @@ def score_images(
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
     plan = plan_images(input, per_partition=images_per_partition, condition=detector.condition)
+    require_told_conditions(detector, [file.condition for part in plan for file in part.files])
     return _run(plan, model, out, options, max_bad_fraction, workers, progress)
 
 

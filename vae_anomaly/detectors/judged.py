@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.scoring.judging import Fault, Verdicts, all_at_once, faults_in, judge_sound
 
 if TYPE_CHECKING:
@@ -93,6 +94,40 @@ class JudgedImages:
 
     verdicts: Verdicts
     heatmaps: tuple[Floats32 | None, ...]
+
+
+def require_told_conditions(detector: ImageDetector, told: Iterable[str | None]) -> None:
+    """Refuse files of which none tells what it shows, where the model judges them by that.
+
+    Each would be judged as what fits it best.
+
+    Parameters
+    ----------
+    detector : ImageDetector
+    told : iterable of str or None
+        The conditions of the files.
+
+    Raises
+    ------
+    ConfigError
+        If the model was fitted with ``conditions=`` and does not know where files tell theirs.
+    DataError
+        If no file tells one.
+    """
+    if not detector.conditions_ or any(condition is not None for condition in told):
+        return
+    known = ", ".join(detector.conditions_[:5])
+    if detector.condition is None:
+        raise ConfigError(
+            f"The model knows the conditions {known}, but not where files tell theirs: it was "
+            "fitted with conditions=. Tell it once, by the folder or a column of the manifest: "
+            "from vae_anomaly import load_detector; "
+            "load_detector(DIR).set_params(condition='folder').save(NEW_DIR)"
+        )
+    raise DataError(
+        f"No image tells its {detector.condition!r}, by which the model judges it ({known}). Give "
+        f"a manifest with the columns path and {detector.condition}."
+    )
 
 
 def judge_images(

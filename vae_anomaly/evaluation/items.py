@@ -13,14 +13,20 @@ import numpy as np
 from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
 from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import decode_image
-from vae_anomaly.data.images.folders import ImageItem, list_images
+from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
 from vae_anomaly.data.tables.labels import MatchedLabels, column_of, match_labels
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.detectors.judged import columns_as_text, judge_images, judge_rows, row_faults
+from vae_anomaly.detectors.judged import (
+    columns_as_text,
+    judge_images,
+    judge_rows,
+    require_told_conditions,
+    row_faults,
+)
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
@@ -201,6 +207,8 @@ def _described(
 def _score_images(
     detector: ImageDetector, listed: list[ImageItem], by: Sequence[str], source: str, tell: Progress
 ) -> ScoredItems:
+    where = detector.condition
+    require_told_conditions(detector, [where and condition_of(item, where) for item in listed])
     known = [item for item in listed if item.is_anomaly is not None]
     n_unlabelled = len(listed) - len(known) if known else 0
     listed = known or listed  # where some are labelled the others are left out

@@ -17,6 +17,7 @@ from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.networks.pixels import ALIASES, MODELS, PIXEL_MEMBERS
 from vae_anomaly.errors import ConfigError, DataError, NotEnoughDataError
+from vae_anomaly.evaluation import score_items
 from vae_anomaly.metrics import auroc
 from vae_anomaly.persistence import read_model, write_model
 
@@ -326,3 +327,24 @@ def test_conditions_that_cannot_be_learned_are_refused(conditions, message):
 def test_the_command_line_offers_what_the_detector_takes():
     (model,) = (option for option in train_images.params if option.name == "model")
     assert set(model.type.choices) == {*MODELS, *ALIASES}
+
+
+def test_files_that_tell_no_condition_are_refused_with_the_remedy(products_on_disk, tmp_path):
+    _, night = products_on_disk
+    detector = fitted("conditional")
+    model = detector.save(tmp_path / "model")
+    column = load_detector(model).set_params(condition="sku").save(tmp_path / "by-column")
+
+    def score(m):
+        score_images(m, night, tmp_path / "out")
+
+    def evaluate(m):
+        score_items(load_detector(m), night)
+
+    for judge in (score, evaluate):
+        with pytest.raises(ConfigError, match=r"set_params\(condition='folder'\)"):
+            judge(model)
+        with pytest.raises(DataError, match="columns path and sku"):
+            judge(column)
+    told = load_detector(model).set_params(condition="folder").save(tmp_path / "told")
+    assert score_images(told, night, tmp_path / "out").rows_out == 10
