@@ -23,7 +23,7 @@ def payments(n: int, seed: int = 0) -> pd.DataFrame:
     shop = rng.choice(list(EURO), n, p=[0.4, 0.4, 0.2])
     town = np.where(shop == "jeweller", "Ulm", rng.choice(["Ulm", "Bonn"], n))
     at = pd.Timestamp("2026-01-05") + pd.to_timedelta(rng.uniform(0.0, 28.0, n), unit="D")
-    born = at - pd.to_timedelta(rng.uniform(20 * 365.25, 70 * 365.25, n), unit="D")
+    opened = at - pd.to_timedelta(rng.uniform(20 * 365.25, 70 * 365.25, n), unit="D")
     usual = pd.Series(shop).map(EURO).to_numpy()
     return pd.DataFrame(
         {
@@ -32,7 +32,7 @@ def payments(n: int, seed: int = 0) -> pd.DataFrame:
             "town": town,
             "items": rng.integers(1, 5, n).astype(float),
             "at": at.round("s"),
-            "born": born.normalize(),
+            "opened": opened.normalize(),
         }
     )
 
@@ -51,7 +51,7 @@ def all_reasons(detector: TabularVAEDetector, **cells: object) -> list[str]:
         "town": "Bonn",
         "items": 2.0,
         "at": pd.Timestamp("2026-01-21 12:30"),
-        "born": pd.Timestamp("1980-05-17"),
+        "opened": pd.Timestamp("1980-05-17"),
     }
     examination = detector.examine(pd.DataFrame([usual | cells]))
     (texts,) = reasons(examination, np.array([True]), top=6)
@@ -81,10 +81,10 @@ def test_an_empty_number_or_time_is_in_a_group_of_its_own(detector, column):
     assert groups.asked[0] < groups.n
 
 
-def test_an_age_is_told_in_years(detector):
-    texts = all_reasons(detector, born=pd.Timestamp("1900-01-01"))
+def test_an_age_of_decades_is_told_in_years(detector):
+    texts = all_reasons(detector, opened=pd.Timestamp("1900-01-01"))
     years = [text for text in texts if text.startswith("at lies")]
-    assert years == ["at lies 126 years after born, usual is 23 to 68 years"]
+    assert years == ["at lies 126 years after opened, usual is 23 to 68 years"]
 
 
 def test_a_flagged_row_of_usual_cells_is_a_combination_of_the_columns_that_add_most(detector):
@@ -136,7 +136,7 @@ CELLS = {
     "town": st.sampled_from(["Ulm", "Bonn", None]),
     "at": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")) | st.none(),
     "items": st.integers(0, 9).map(float) | st.just(np.nan),
-    "born": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")) | st.none(),
+    "opened": st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("2200-01-01")) | st.none(),
 }
 
 
@@ -144,7 +144,7 @@ CELLS = {
 @given(rows=st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=12))
 def test_whatever_a_row_holds_its_reasons_can_be_read_aloud(detector, rows):
     frame = pd.DataFrame(rows)
-    for column in ("at", "born"):
+    for column in ("at", "opened"):
         frame[column] = pd.to_datetime(frame[column]).astype("datetime64[ns]")
     flagged = detector.assess(frame)["is_anomaly"].to_numpy()
     told = detector.reasons(frame)
