@@ -418,3 +418,11 @@ def test_numbers_of_an_office_are_trained_on_and_its_format_is_law(call, tmp_pat
     code, _, err = call("score", "table", "m", "other.csv", "--out", "other")
     assert code != 0
     assert "'12.50' is not written like the column's numbers (1.234,5)" in err
+
+
+def test_where_most_rows_are_labelled_as_anomalies_that_is_said(call_json, tmp_path):
+    frame = transactions(400, seed=9).assign(is_fraud=lambda f: (f.index % 4 > 0).astype(int))
+    frame.to_parquet(tmp_path / "rows.parquet")
+    said = call_json("train", "table", "rows.parquet", "--labels", "is_fraud", "--out", "m",
+                     "--no-register", *QUICK)  # fmt: skip
+    assert any(told.startswith("75% of the rows") for told in said["reading"]["warnings"])

@@ -50,3 +50,19 @@ def test_a_copy_of_the_named_label_is_left_out_though_normal_rows_do_not_show_it
     assert "repeats the label in 100.0% of rows: the model does not read it" in said
     kept = TableColumns(label="Machine failure", kinds={"mode": "categorical"})
     assert schema_of_training(normal, kept, anomalous=failed)["mode"].kind == "categorical"
+
+
+def test_many_columns_with_the_answer_are_one_warning_and_the_surest_is_named():
+    words = FRAME["Machine failure"].map({0: None, 1: "wear"})
+    frame = FRAME.assign(failure_type=words, heat_failure=0)
+    (said,) = warnings_of(frame, TableColumns())
+    assert "failure_type" in said
+    assert "heat_failure" in said
+    assert "The 10 rows that 'Machine failure' calls anomalous (2.50%)" in said
+    assert "--labels 'Machine failure'" in said
+
+
+def test_a_likely_label_beside_the_named_one_is_to_be_left_out_not_named():
+    frame = NORMAL.assign(difficulty=np.arange(len(NORMAL)) % 21)
+    (said,) = warnings_of(frame, TableColumns(label="Machine failure"))
+    assert said.endswith("If it is one, give --ignore difficulty")

@@ -111,7 +111,7 @@ def train_table_job(
     doubt = doubtful_header(files[0])
     notes += () if doubt is None else (doubt,)
     notes += (histories.notes if histories else ()) + _notes(normal, schema)
-    warnings = label_warnings(schema, normal, columns)
+    warnings = label_warnings(schema, normal, columns) + _of_many_anomalies(rows, columns)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
@@ -298,6 +298,18 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
         "labelled_anomalies": float(round(stands_for * len(usable))),
     }
     return evaluation_figures(scores, labels, bound)
+
+
+def _of_many_anomalies(rows: TrainingRows, columns: TableColumns) -> tuple[str, ...]:
+    """Say where most rows are labelled as anomalies, as they are if a label says what is fine."""
+    if rows.n_anomalous <= rows.n_normal:
+        return ()
+    share = rows.n_anomalous / (rows.n_anomalous + rows.n_normal)
+    return (
+        f"{share:.0%} of the rows are labelled as anomalies by {columns.label!r} and left out; 1 "
+        "is an anomaly, 0 is normal. If it is the other way round, the model has learned the wrong "
+        "side",
+    )
 
 
 def _notes(frame: pd.DataFrame, schema: Schema) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
-from vae_anomaly.data.tables.kinds.roles.name_words import words, words_of
+from vae_anomaly.data.tables.name_words import words, words_of
 from vae_anomaly.data.tables.schema import Schema
 
 N = 600
@@ -133,6 +133,8 @@ NO_LABELS = [
     ("result_code", np.arange(N) % 4),
     ("priority", of_words("normal", "high", "low")),
     ("road", of_words("good", "bad")),
+    ("Risk", of_words("low", "high")),
+    ("status", of_words("approved", "waiting")),
     ("restecg", of_words("normal", "ST-T abnormality", "hypertrophy")),
     ("previous_campaign", of_words("unknown", "failure", "success")),
     ("y", np.random.default_rng(3).normal(size=N)),
@@ -168,6 +170,8 @@ def test_what_only_resembles_a_label_is_read_without_a_word(name: str, cells: ob
         ("default", RARE),
         ("FLAG", RARE),
         ("difficulty", np.arange(N) % 22),
+        ("Risk", of_words("good", "bad")),
+        ("part_status", of_words("OK", "not ok")),
         ("transaction_status", in_turn("settled", "pending", "chargeback")),
     ],
 )
@@ -175,6 +179,11 @@ def test_where_only_the_name_speaks_the_column_stays_and_is_named(name: str, cel
     found = column(name, cells)
     assert (found.role, found.kind is ColumnKind.IGNORED) == ("label", False)
     assert "may be a label" in found.note
+
+
+def test_of_a_label_that_is_mostly_empty_every_word_is_an_anomaly() -> None:
+    cells = [word if RARE[i] else None for i, word in enumerate(in_turn("Exploits", "DoS"))]
+    assert "anomalous in 2.00% of rows" in column("attack_cat", cells).note
 
 
 def test_a_declared_kind_stands_and_has_no_role() -> None:

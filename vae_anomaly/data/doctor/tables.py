@@ -17,7 +17,13 @@ from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, s
 from vae_anomaly.data.doctor.times import time_findings
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import doubtful_header, list_partitions
-from vae_anomaly.data.tables.kinds import FEATURE_KINDS, ID_NAME, Column, ColumnKind, told_by
+from vae_anomaly.data.tables.kinds import (
+    FEATURE_KINDS,
+    ID_NAME,
+    Column,
+    ColumnKind,
+    likeliest_label,
+)
 from vae_anomaly.data.tables.labels import read_labels
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
@@ -348,7 +354,7 @@ def _label_like(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
     left_out = [c for c in suspects if c.kind is ColumnKind.IGNORED]
     doubtful = [c.name for c in suspects if c.kind is not ColumnKind.IGNORED]
     if left_out:
-        likely = max(left_out, key=lambda column: _tells_some(column.name, frame))
+        likely = likeliest_label(left_out, {c.name: frame[c.name] for c in left_out})
         yield finding(
             Severity.WARNING,
             "label_like",
@@ -371,11 +377,6 @@ def _label_like(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
             "they are with --kind.",
             doubtful,
         )
-
-
-def _tells_some(name: str, frame: pd.DataFrame) -> bool:
-    """Tell whether a column calls some rows anomalous, and not all."""
-    return told_by(name, frame[name]) is not None
 
 
 def _persons(schema: Schema) -> Iterator[Finding]:

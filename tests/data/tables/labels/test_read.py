@@ -97,6 +97,16 @@ def test_minus_one_and_one_are_what_scikit_learn_writes_and_that_is_said(caplog)
     assert labels_of(1, 0, 1) == [1, 0, 1]
 
 
+def test_a_test_that_writes_minus_one_for_passed_is_refused_not_turned_round():
+    with pytest.raises(DataError, match=r"-1 in 90% of the rows.* Write 0 for normal") as caught:
+        read_labels(pd.Series([-1] * 9 + [1], name="Pass/Fail"))
+    assert "'Pass/Fail'" in str(caught.value)
+
+
+def test_accents_do_not_matter():
+    assert labels_of("défaut", "sans défaut", "Störung", "keine Störung") == [1, 0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("cells", "wanted"),
     [

@@ -31,6 +31,7 @@ from vae_anomaly.data.tables.kinds.roles import (
     attributes_of_keys,
     copies_of_label,
     known_answer,
+    likeliest_label,
     proposed_roles,
     told_by,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "find_clocks",
     "infer_column",
     "known_answer",
+    "likeliest_label",
     "option",
     "proposed_roles",
     "told_by",

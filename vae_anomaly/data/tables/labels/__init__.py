@@ -2,12 +2,12 @@
 
 ::
 
-    words        the vocabulary: what a word says of an item
     read         a column of words as labels
     match        the label of each item, from a column or from a file of labels
     strangers    names that no item has, with the nearest that one has
 """
 
+from vae_anomaly.data.tables.label_words import GOOD_NAMES
 from vae_anomaly.data.tables.labels.match import (
     MatchedLabels,
     PieceLabels,
@@ -17,7 +17,6 @@ from vae_anomaly.data.tables.labels.match import (
 )
 from vae_anomaly.data.tables.labels.read import read_answers, read_labels
 from vae_anomaly.data.tables.labels.strangers import listed_strangers
-from vae_anomaly.data.tables.labels.words import GOOD_NAMES
 
 __all__ = [
     "GOOD_NAMES",

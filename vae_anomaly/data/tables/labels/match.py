@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Floats, Objects
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.keys import read_keys
-from vae_anomaly.data.tables.labels.read import MAX_KINDS, read_labels
+from vae_anomaly.data.tables.labels.read import MAX_KINDS, read_labels, require_rare_anomalies
 from vae_anomaly.data.tables.labels.strangers import listed_strangers
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
@@ -95,8 +96,10 @@ class PieceLabels:
         self._read = read_text if apart is None else read_keys
         if apart is None:
             column_of(first, labels_at, "--labels")
-            values = pd.Series(_distinct(files, labels_at), name=labels_at, dtype=object)
+            counts = _counts(files, labels_at)
+            values = pd.Series([*counts], name=labels_at, dtype=object)
             labels = read_labels(values)[0]
+            require_rare_anomalies(counts, labels_at)
             self._known = pd.Series(labels, index=values.to_numpy(), dtype=np.float64)
         elif id_column is None:
             raise _unnamed(apart[0])
@@ -126,15 +129,15 @@ class PieceLabels:
             _tell_matches(self._source, int(labelled.sum()), unused, (), self._bare, self._seen)
 
 
-def _distinct(files: Sequence[Path], column: str) -> list[str]:
-    """Return the texts of a column, in the order they appear; no more than say it is no label."""
-    texts: dict[str, None] = {}
+def _counts(files: Sequence[Path], column: str) -> Counter[str]:
+    """Count the texts of a column, in the order they appear; no more than say it is no label."""
+    texts: Counter[str] = Counter()
     for file in files:
         for frame in iter_batches(file, columns=[column]):
-            texts |= dict.fromkeys(text for text in read_text(frame[column]) if text is not None)
+            texts.update(text for text in read_text(frame[column]) if text is not None)
             if len(texts) > 10 * MAX_KINDS:
-                return list(texts)
-    return list(texts)
+                return texts
+    return texts
 
 
 def _apart(labels_at: str, columns: Sequence[str]) -> tuple[str, str] | None:

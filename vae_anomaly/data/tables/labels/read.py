@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
@@ -11,8 +12,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import Floats, Objects
 from vae_anomaly.data.tables.cells import Codes, read_text
-from vae_anomaly.data.tables.labels.strangers import MAX_NAMED
-from vae_anomaly.data.tables.labels.words import (
+from vae_anomaly.data.tables.label_words import (
     NAMES_OF_NORMAL,
     NO,
     UNDECIDED,
@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.labels.words import (
     says_anomaly,
     tidy,
 )
+from vae_anomaly.data.tables.labels.strangers import MAX_NAMED
 from vae_anomaly.errors import DataError
 
 MAX_KINDS = 100
@@ -73,9 +74,32 @@ def read_labels(column: pd.Series) -> tuple[Floats, Objects | None]:
     words = {text: tidy(text) for text in dict.fromkeys(texts) if text is not None}
     decided = {word: text for text, word in words.items() if word not in UNDECIDED}
     meant = _meanings(decided, str(column.name))
+    if meant is SCIKIT_LEARN:
+        counts = Counter(text for text in texts if text is not None)
+        require_rare_anomalies(counts, str(column.name))
     found = [np.nan if text is None else meant.get(words[text], np.nan) for text in texts]
     only_answers = decided.keys() <= YES | NO | SCIKIT_LEARN.keys()
     return np.array(found, dtype=np.float64), None if only_answers else texts
+
+
+def require_rare_anomalies(counts: Mapping[str, int], name: str) -> None:
+    """Refuse a column of -1 and 1 in which -1 is the common one: tests write it for "passed".
+
+    Raises
+    ------
+    DataError
+        If -1 stands in more than half of the cells.
+    """
+    said: Counter[str] = Counter()
+    for text, n in counts.items():
+        said[tidy(text)] += n
+    if said.keys() - UNDECIDED == SCIKIT_LEARN.keys() and said["-1"] > said["1"]:
+        share = said["-1"] / (said["-1"] + said["1"])
+        raise DataError(
+            f"The column {name!r} holds -1 and 1, and -1 in {share:.0%} of the rows. As "
+            "scikit-learn writes them, -1 is an anomaly, which is rare. Write 0 for normal rows "
+            "and 1 for anomalies."
+        )
 
 
 def _meanings(shown: Mapping[str, str], name: str) -> dict[str, float]:

@@ -4,8 +4,16 @@ from vae_anomaly.data.tables.kinds.roles.attributes import attributes_of_keys
 from vae_anomaly.data.tables.kinds.roles.propose import (
     copies_of_label,
     known_answer,
+    likeliest_label,
     proposed_roles,
     told_by,
 )
 
-__all__ = ["attributes_of_keys", "copies_of_label", "known_answer", "proposed_roles", "told_by"]
+__all__ = [
+    "attributes_of_keys",
+    "copies_of_label",
+    "known_answer",
+    "likeliest_label",
+    "proposed_roles",
+    "told_by",
+]

@@ -7,7 +7,6 @@ code that is mostly 0. Where the name speaks and the cells do not, the column st
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,23 @@ from typing import Final, Literal, Self
 import pandas as pd
 
 from vae_anomaly.data.tables import cells
-from vae_anomaly.data.tables.kinds.roles import label_words as w
-from vae_anomaly.data.tables.kinds.roles.name_words import words, words_of
+from vae_anomaly.data.tables.kinds.roles import answer_names as w
+from vae_anomaly.data.tables.label_words import (
+    BENIGN,
+    EVENTS,
+    HARM,
+    PLAIN_ANOMALY,
+    PLAIN_NORMAL,
+    SLIPS,
+    TELLTALE,
+    UNDECIDED,
+    denies,
+    has,
+    is_plainly_normal,
+    says_anomaly,
+    tidy,
+)
+from vae_anomaly.data.tables.name_words import words, words_of
 
 _Verdict = Literal["answer", "doubtful"]
 _MAX_ANSWERS: Final = 100  # different cells of a column that holds kinds of anomalies
@@ -68,7 +82,7 @@ class AnswerCells:
     @property
     def are_kinds(self) -> bool:
         """Whether one of them is a word for normal or for an anomaly."""
-        return any(_is_normal(text) or _has(text, w.BAD) for text in self.counts)
+        return any(is_plainly_normal(text) or has(text, PLAIN_ANOMALY) for text in self.counts)
 
     @property
     def are_words(self) -> bool:
@@ -78,23 +92,32 @@ class AnswerCells:
     @property
     def name_an_event(self) -> bool:
         """Whether one of a few words is that of an anomaly and nothing else."""
-        return len(self.counts) <= _MAX_CODES and any(text in w.EVENTS for text in self.counts)
+        return len(self.counts) <= _MAX_CODES and any(text in EVENTS for text in self.counts)
 
     @property
     def are_opposed(self) -> bool:
         """Whether they are words of an answer only: benign and others, normal and an attack."""
-        normal = {text for text in self.counts if _is_normal(text)}
+        normal = {text for text in self.counts if is_plainly_normal(text)}
         others = self.counts.keys() - normal
         return bool(normal and others) and (
-            any(_has(text, w.BENIGN) or _is_denied(text) for text in normal)
-            or any(_has(text, w.TELLTALE) for text in others)
+            any(has(text, BENIGN) or denies(text) for text in normal)
+            or any(has(text, TELLTALE) for text in others)
         )
 
     @property
+    def take_sides(self) -> bool:
+        """Whether they are words for both sides of an answer and no others, as good and bad."""
+        said = {tidy(text) for text in self.counts} - UNDECIDED
+        return self.are_words and {says_anomaly(word) for word in said} == {True, False}
+
+    @property
     def anomalous(self) -> frozenset[str]:
-        """Those that tell of an anomaly; without any word for normal, all but the commonest."""
-        normal = {text for text in self.counts if text in _UNTRUE or _is_normal(text)}
-        if not normal and not self.are_truths:
+        """Those that tell of an anomaly; without any word for normal, all but the commonest.
+
+        Where most cells are empty, these are the normal ones.
+        """
+        normal = {text for text in self.counts if text in _UNTRUE or is_plainly_normal(text)}
+        if not normal and not self.are_truths and self.missing_share <= _MOSTLY:
             normal = {max(self.counts, key=lambda text: self.counts[text])}
         return frozenset(self.counts.keys() - normal)
 
@@ -106,8 +129,8 @@ def verdict_on(name: str, answers: AnswerCells | None) -> _Verdict | None:
     """
     said = _words_said(name)
     if said & w.OTHERWISE and not said & w.FUTURE:
-        return None
-    if said & (w.EVENTS | w.HARM) or (said & w.LATER and said & w.FUTURE):
+        return _of_rating(said, answers)
+    if said & (EVENTS | HARM) or (said & w.LATER and said & w.FUTURE):
         return _of_event(said, answers)
     if said & w.ANSWERS and said <= w.ANSWERS | w.PARTICLES:
         return _of_label(said, answers)
@@ -117,12 +140,12 @@ def verdict_on(name: str, answers: AnswerCells | None) -> _Verdict | None:
 def says_normal(name: str) -> bool:
     """Tell whether a column is called by what is normal, so that "yes" is no anomaly."""
     said = _words_said(name)
-    return bool(said & w.NORMAL_ONES) and not said & w.BAD
+    return bool(said & PLAIN_NORMAL) and not said & PLAIN_ANOMALY
 
 
 def _words_said(name: str) -> frozenset[str]:
     """Return the words of a name without its numbers: ``label2`` is a label."""
-    found = words_of(name, w.ALL_OF_LABELS)
+    found = words_of(name, w.ALL_OF_NAMES)
     return frozenset(word for word in found if not word.isdecimal())
 
 
@@ -152,13 +175,19 @@ def _of_few(said: frozenset[str], answers: AnswerCells) -> _Verdict | None:
     """Judge a column of few values whose name is no proof: a fault, a class, anything."""
     if answers.are_opposed:
         return "answer"
-    if said & w.SLIPS and answers.are_truths:
-        return "answer" if said <= w.SLIPS | w.PARTICLES | w.THINGS else "doubtful"
+    if said & SLIPS and answers.are_truths:
+        return "answer" if said <= SLIPS | w.PARTICLES | w.THINGS else "doubtful"
     if said & w.OUTCOMES and said <= w.OUTCOMES | w.PARTICLES:
         return _of_outcome(answers)
     if said & w.HINTS and said <= w.HINTS | w.PARTICLES | w.THINGS and not answers.are_words:
         return "doubtful"
-    return "doubtful" if answers.name_an_event else None
+    return "doubtful" if answers.name_an_event else _of_rating(said, answers)
+
+
+def _of_rating(said: frozenset[str], answers: AnswerCells | None) -> _Verdict | None:
+    """Judge a column called risk or status, which may say good and bad of each row."""
+    is_called_so = said <= w.RATINGS | w.PARTICLES | w.THINGS
+    return "doubtful" if is_called_so and answers is not None and answers.take_sides else None
 
 
 def _of_outcome(answers: AnswerCells) -> _Verdict | None:
@@ -166,17 +195,3 @@ def _of_outcome(answers: AnswerCells) -> _Verdict | None:
     if answers.are_truths or answers.are_kinds:
         return "answer"
     return "doubtful" if len(answers.counts) == 2 else None
-
-
-def _is_normal(text: str) -> bool:
-    return _is_denied(text) or (_has(text, w.NORMAL_ONES) and not _has(text, w.NOT | w.BAD))
-
-
-def _is_denied(text: str) -> bool:
-    """Tell whether a text denies an anomaly, as "no failure" does."""
-    return _has(text, w.NOT) and _has(text, w.EVENTS | w.HARM | w.SLIPS)
-
-
-def _has(text: str, meant: frozenset[str]) -> bool:
-    """Tell whether a text has one of some words, or is one written as "n.i.O."."""
-    return not meant.isdisjoint(words_of(text)) or re.sub(r"[. /]", "", text) in meant

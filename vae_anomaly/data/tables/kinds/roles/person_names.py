@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vae_anomaly.data.tables.kinds.roles.name_words import words
+from vae_anomaly.data.tables.name_words import words
 
 PAYMENT_CARDS: Final = words(
     "card cards cc pan creditcard karte karten kreditkarte kreditkarten kartennummer tarjeta carte"

@@ -16,7 +16,7 @@ that a key of persons tells go with it: see `attributes`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +31,7 @@ from vae_anomaly.data.tables.kinds.roles import label_copies
 from vae_anomaly.data.tables.kinds.roles import person_names as called
 from vae_anomaly.data.tables.kinds.roles.cell_looks import CellsLook
 from vae_anomaly.data.tables.kinds.roles.label_names import AnswerCells, says_normal, verdict_on
-from vae_anomaly.data.tables.kinds.roles.name_words import words_of
+from vae_anomaly.data.tables.name_words import words_of
 
 _MORE_THAN_GROUPS: Final = 20  # different values
 _MANY: Final = 50  # different values, where name and cells could be those of a thing
@@ -195,6 +195,17 @@ def copies_of_label(
         if reason is not None:
             out[name] = _left_out(column, "label", ColumnKind.IGNORED, reason)
     return out
+
+
+def likeliest_label(columns: Sequence[Column], series: Mapping[str, pd.Series]) -> Column:
+    """Return the column that says of most rows what they are: yes and no, rather than kinds."""
+
+    def certainty(column: Column) -> tuple[bool, bool]:
+        answers = AnswerCells.of(series[column.name])
+        told = told_by(column.name, series[column.name]) is not None
+        return told, answers is not None and answers.are_truths
+
+    return max(columns, key=certainty)
 
 
 def told_by(name: str, series: pd.Series) -> Bools | None:

@@ -28,7 +28,7 @@ def words_of(name: str, vocabulary: frozenset[str] = frozenset()) -> tuple[str, 
     >>> words_of("zipcode"), words_of("zipcode", words("zip code"))
     (('zipcode',), ('zip', 'code'))
     """
-    found = (word.lower() for word in _WORD.findall(_plain(name)))
+    found = (word.lower() for word in _WORD.findall(plain(name)))
     return tuple(part for word in found for part in _parts(word, vocabulary))
 
 
@@ -50,7 +50,7 @@ def _fewest(ways: Iterable[tuple[str, ...]]) -> tuple[str, ...] | None:
     return min(ways, key=len, default=None)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Write letters without their accents, and full-width letters as usual ones."""
     taken_apart = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
     return "".join(sign for sign in taken_apart if not unicodedata.combining(sign))
