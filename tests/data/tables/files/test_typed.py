@@ -48,3 +48,22 @@ def test_a_column_has_the_type_that_all_its_cells_have(tmp_path, cells, wanted):
     column = read_table(tmp_path / "t.csv")["x"]
     assert column.tolist() == wanted
     assert [type(cell) for cell in column.tolist()] == [type(cell) for cell in wanted]
+
+
+@pytest.mark.parametrize(
+    ("cells", "beside", "is_text"),
+    [
+        (["1.234", "987", "12.500"], ["a", "b", "c"], True),
+        (["1.234", "2.987", "12.500"], ["1,5", "2,25", "3,125"], False),
+        (["1.234", "2.987", "12.500"], ["1,5", "2,25", "3,1"], True),
+        (["1.234", "2.987", "12.500"], ["a", "b", "c"], False),
+        (["1.234", "987", "12.5"], ["a", "b", "c"], False),
+        (["1.234", "987", "0.125"], ["a", "b", "c"], False),
+        (["1.234", "1987", "12.500"], ["a", "b", "c"], False),
+    ],
+)
+def test_points_that_may_part_thousands_stay_as_they_are_written(tmp_path, cells, beside, is_text):
+    rows = [f"{one};{other}" for one, other in zip(cells, beside, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["amount;other", *rows]))
+    frame = read_table(tmp_path / "t.csv")
+    assert pd.api.types.is_numeric_dtype(frame["amount"]) is not is_text

@@ -42,6 +42,8 @@ def test_cells_that_prove_a_format_decide_for_the_column(texts, form):
 
 ASKED = [
     ("only cells that prove nothing", THOUSANDS, "--number-format x=1,234.5 (1101)"),
+    ("points that may part thousands", [*(t.replace(",", ".") for t in THOUSANDS), "987"],
+     "--number-format x=1.234,5 (1101)"),
     ("few proofs", [*THOUSANDS * 20, "12.5"], "--number-format x=1.234,5 (1.101)"),
     ("both proven", [*CENTS, *COMMAS, *THOUSANDS], "has a decimal point, "),
     ("percent here, none there", ["12 %", "13 %", "12"] * 30, "--number-format 'x=1,234.5 [%]'"),
@@ -112,10 +114,10 @@ def test_numeric_by_declaration_is_read_in_the_format_of_its_cells():
 
 TRUTH = [
     ("ja nein Ja", True), ("oui non", True), ("sí no", True), ("si NO", True), ("on off", True),
-    ("J N", True), ("O N", True), ("T F", True), ("wahr falsch", True), ("vrai faux", True),
+    ("J N", True), ("O N", False), ("T F", True), ("wahr falsch", True), ("vrai faux", True),
     ("Yes YES TRUE 1 no 0 FALSE", True), ("1.0 0 1", True), ("yes no unknown n/a", True),
     ("ja no", False), ("yes", False), ("yes unknown", False), ("yes no perhaps", False),
-    ("oui nein", False), ("n o t", False), ("on aus", False),
+    ("oui nein", False), ("n o t", False), ("n o non", True), ("on aus", False),
 ]  # fmt: skip
 
 
@@ -141,3 +143,16 @@ def test_many_different_texts_are_told_as_few_are(texts, is_read, asks):
     for some in (texts, texts[:400]):
         writing = number_writing("x", Counter(some))
         assert (writing.is_read, bool(writing.doubt)) == (is_read, asks)
+
+
+def test_three_decimals_everywhere_are_read_and_said_to_be_so():
+    writing = number_writing("x", Counter(text.replace(",", ".") for text in THOUSANDS))
+    assert writing.is_read
+    assert "is read with a decimal point" in writing.doubt
+
+
+@pytest.mark.parametrize("proof", ["0.125", "1.5", "1234", "1e3"])
+def test_one_cell_proves_that_points_are_decimal_ones(proof):
+    texts = [*(text.replace(",", ".") for text in THOUSANDS), "987", proof]
+    writing = number_writing("x", Counter(texts))
+    assert (writing.is_read, writing.doubt) == (True, "")

@@ -36,9 +36,12 @@ FALSE_WORDS: Final = frozenset().union(*(false for _, false in _LANGUAGES))
 def are_truth_words(words: Collection[str]) -> bool:
     """Tell whether words, in lower case, say both true and false, in one language.
 
-    More than two words are not all single letters: n, o and t may be none, one and two.
+    More than two words are not all single letters: n, o and t may be none, one and two. N and O
+    alone are north and east as well as French, and stay categories.
     """
     said = set(words)
+    if said == {"n", "o"}:
+        return False
     if len(said) > 2 and all(len(word) == 1 and word.isalpha() for word in said):
         return False
     return any(said & true and said & false and said <= true | false for true, false in _LANGUAGES)

@@ -159,7 +159,7 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> _De
         return _Decision(ColumnKind.BOOLEAN, f"only {' and '.join(sorted(distinct)[:2])}")
     writing = number_writing(name, cells.written_counts(series))
     if writing.is_read:
-        return _kind_of_number(name, series, writing.form)
+        return replace(_kind_of_number(name, series, writing.form), doubt=writing.doubt)
     return _Decision(*_kind_of_words(name, texts), doubt=writing.doubt)
 
 

@@ -4,6 +4,8 @@ A cell proves a decimal sign when only one can stand in it: 12,50 and 0,125 and 
 12.50 and 1,234,567 a point, 1,234 and 999 none. A column has the format that reads at least 99 of
 100 cells and that some cells prove. Where cells prove both, each is read by itself, if it says
 which. Where none proves any, or cells have several units, nothing is read: the person is asked.
+Points that stand before three digits in all cells are decimal ones, unless smaller numbers have
+none: 1.234 beside 987 is asked about.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ SOME_NUMBERS: Final = 0.1  # beside few words
 FEW_WORDS: Final = 3
 MAX_UNITS: Final = 5
 _DECIMAL = re.compile(r"(?<![\d.,])\d{1,3}(?:[,.' ]?\d{3})*[.,]\d{1,2}(?!\d|[.,]\d)")
+_POINT_IN_THOUSANDS = re.compile(r"[+-]?(0|[1-9]\d{0,2}(\.\d{3})?)")
 _LEADING_ZERO = re.compile(r"0\d")
 _CODE = re.compile(r"[^\W\d_]+\.?\d+")
 _UNITS: Final = frozenset(
@@ -86,7 +89,7 @@ def _writing(name: str, counts: Mapping[str, int]) -> NumberWriting:
     n = sum(counts.values())
     plain = sum(count for text, count in counts.items() if is_number_text(text))
     if plain == n:
-        return NumberWriting(is_read=True)
+        return _plain(name, counts)
     numbers = _numbers(counts)
     unit, of_unit = _common_unit(numbers, n)
     if unit is None:
@@ -104,6 +107,18 @@ def _writing(name: str, counts: Mapping[str, int]) -> NumberWriting:
     if tally.readable(decimal) < MIN_SHARE_READABLE * n:
         return NumberWriting(form, doubt=_mixed(name, counts, of_unit))
     return NumberWriting(form, is_read=True)
+
+
+def _plain(name: str, counts: Mapping[str, int]) -> NumberWriting:
+    """Read plain numbers, but for those whose points all may part thousands: 1.234 and 987."""
+    points = sum("." in text for text in counts)
+    if not points or not all(map(_POINT_IN_THOUSANDS.fullmatch, counts)):
+        return NumberWriting(is_read=True)
+    tally = _Tally.of(_numbers(counts))
+    if points < len(counts):
+        few = len(counts) < MIN_NUMBERS_IN_DOUBT
+        return NumberWriting(is_read=few, doubt="" if few else tally.doubt(name, ""))
+    return NumberWriting(is_read=True, doubt=tally.doubt(name, "", "is read with a decimal point"))
 
 
 def option(flag: str, name: str, value: str) -> str:
@@ -205,7 +220,7 @@ class _Tally:
             return None
         return "," if self.comma > self.point else "."
 
-    def doubt(self, name: str, unit: str) -> str:
+    def doubt(self, name: str, unit: str, what: str = "is not read as numbers") -> str:
         """Say what is not decided."""
         point, comma = (NumberFormat(sign, unit) for sign in (".", ","))
         text = self.examples["unlike"]
@@ -218,8 +233,7 @@ class _Tally:
             signs = self.examples["."], self.examples[","]
             both = f"{signs[0]!r} has a decimal point, {signs[1]!r} a decimal comma, and "
         return (
-            f"column {name!r} is not read as numbers: {both}cells such as {text!r} could be "
-            f"either. Say {options}"
+            f"column {name!r} {what}: {both}cells such as {text!r} could be either. Say {options}"
         )
 
 
