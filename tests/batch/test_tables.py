@@ -255,7 +255,7 @@ def test_file_damaged_in_its_middle_does_not_stop_the_others(days, table_model, 
 
 def test_two_files_for_one_output_are_refused(days, table_model, tmp_path):
     transactions(5, seed=9).to_csv(days / "2026-01-01.csv", index=False)
-    with pytest.raises(ConfigError, match=r"both become\s+part-2026-01-01\.parquet"):
+    with pytest.raises(ConfigError, match=r"both become\s+part-days__2026-01-01\.parquet"):
         score_tables(table_model, days, tmp_path / "out")
 
 
@@ -340,8 +340,13 @@ def test_nights_of_equal_file_names_are_told_apart_by_their_folders(tmp_path):
     assert keys_of(days) == keys_of(days / "1", days / "2") == ["1__a", "2__a"]
     assert keys_of(str(days / "*")) == ["1__a", "2__a"]
     assert keys_of(days / "1") == keys_of(days / "1" / "a.csv") == ["a"]
-    with pytest.raises(ConfigError, match=r"would both become part-a\.parquet"):
-        keys_of(days / "1" / "a.csv", days / "2" / "a.csv")
+    assert keys_of(days / "1" / "a.csv", days / "2" / "a.csv") == ["1__a", "2__a"]
+    assert keys_of(str(days / "*" / "a.csv")) == ["1__a", "2__a"]
+    for name in ("x/1/a.csv", "y/1/a.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x\n1\n")
+    with pytest.raises(ConfigError, match="into a folder of its own"):
+        keys_of(tmp_path / "x/1/a.csv", tmp_path / "y/1/a.csv")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.tsv.zip"])

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
 from vae_anomaly.data.tables.files import (
-    TableFile,
     list_files,
     partition_folders,
     without_suffixes,
@@ -213,7 +212,7 @@ def plan_tables(source: Source) -> list[Partition]:
     files = list_files(source if isinstance(source, str | Path) else list(source))
     names = [_with_hive(file.path, file.name if is_one else Path(file.name.name)) for file in files]
     if len({without_suffixes(name) for name in names}) < len(names):
-        names = [_with_hive(file.path, _below_folder(file, is_one=is_one)) for file in files]
+        names = [_with_hive(file.path, file.folder / file.name) for file in files]
     partitions = []
     for file, name in zip(files, names, strict=True):
         key = _key(without_suffixes(name).as_posix())
@@ -296,11 +295,6 @@ def _stat(path: str) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _below_folder(file: TableFile, *, is_one: bool) -> Path:
-    """Return a file's name with the folder of a list that it was found in."""
-    return file.name if is_one else file.folder / file.name
-
-
 def _with_hive(path: Path, name: Path) -> Path:
     """Return a file's name with all the folders that tell columns of it."""
     folders = partition_folders(path)
@@ -329,6 +323,7 @@ def _distinct(partitions: list[Partition]) -> list[Partition]:
         if other is not partition:
             raise ConfigError(
                 f"{partition.files[0].path} and {other.files[0].path} would both become "
-                f"part-{partition.key}.parquet. Rename one of them, or score them apart."
+                f"part-{partition.key}.parquet. Rename one of them, or score each into a "
+                "folder of its own with --out."
             )
     return partitions

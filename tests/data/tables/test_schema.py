@@ -447,3 +447,15 @@ def test_no_cell_is_ever_a_crash_and_every_value_is_finite(values: list[object])
         plain = schema.cast(good)["x"]
         if kind == "numeric":
             assert not np.isinf(plain.to_numpy()).any()
+
+
+def test_cells_that_are_written_otherwise_are_not_told_as_missing_columns():
+    schema = Schema.infer(pd.DataFrame({"amount": [1.5, 2.5, 7.25] * 9, "shop": list("abc") * 9}))
+    commas = pd.DataFrame({"amount": ["1,5", "2,5", "7,25"] * 9, "shop": list("abc") * 9})
+    with pytest.raises(SchemaError) as caught:
+        schema.check(commas)
+    assert "'1,5' is not written like the column's numbers (1234.5)" in str(caught.value)
+    assert "Write them as the rows of training are" in str(caught.value)
+    assert "does not have" not in str(caught.value)
+    with pytest.raises(SchemaError, match=r"'shop' is missing.*Add or rename.*do not hold"):
+        schema.check(commas.drop(columns="shop"))

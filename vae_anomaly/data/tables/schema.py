@@ -6,7 +6,7 @@ How `Schema.infer` decides is written in `vae_anomaly.data.tables.kinds`.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -44,7 +44,11 @@ _TROUBLE: Final = {
     "time_zone_name": "names its zone in letters, which is not read: write +01:00, or UTC",
     "time_out_of_range": "is outside the years 1 to 9999: it may count in another unit",
 }
-_REMEDY_OF_COLUMNS: Final = "Rename or convert them, or train a new model on this table."
+_REMEDY_OF_COLUMNS: Final = "Add or rename them; if they are gone for good, train a new model."
+_REMEDY_OF_CELLS: Final = (
+    "Write them as the rows of training are; if the column means something else now, leave it out "
+    "of a new training."
+)
 _REMEDY_OF_TIMES: Final = (
     "Write times as 2024-03-31 17:30; before a training, say how they are written with "
     "--time-format COLUMN=FORMAT, or leave the column out with --ignore."
@@ -190,20 +194,24 @@ class Schema(BaseModel):
         _refuse_repeated(present)
         unknown = [n for n in present if n not in self.names and n not in {self.label}]
         wanted = [column.name for column in self.features]
-        faults = {name: _missing_column(name, unknown) for name in wanted if name not in present}
-        faults |= {
+        lacking = {name: _missing_column(name, unknown) for name in wanted if name not in present}
+        retyped = {
             column.name: fault
             for column in self.features
             if column.name in present
             and (fault := _retyped(column, frame.iloc[:, present.index(column.name)]))
         }
-        if faults:
-            only_times = all(name in present and self._is_time(name) for name in faults)
-            raise SchemaError(
-                f"The table does not have the model's columns: {'; '.join(faults.values())}. "
-                f"{_REMEDY_OF_TIMES if only_times else _REMEDY_OF_COLUMNS}"
-            )
+        if lacking or retyped:
+            raise SchemaError(" ".join([*_lacks(lacking), *self._differs(retyped)]))
         return tuple(unknown)
+
+    def _differs(self, retyped: Mapping[str, str]) -> Iterator[str]:
+        """Say which columns are there but hold other cells, and what to do."""
+        if retyped:
+            told = "; ".join(retyped.values())
+            remedy = _REMEDY_OF_TIMES if all(map(self._is_time, retyped)) else _REMEDY_OF_CELLS
+            yield f"Columns of the table do not hold what the model was trained on: {told}."
+            yield remedy
 
     def cast(
         self, frame: pd.DataFrame, *, on_bad: Literal["raise", "missing"] = "raise"
@@ -283,12 +291,13 @@ class Schema(BaseModel):
     def _read(self, frame: pd.DataFrame) -> dict[str, tuple[AnyArray, cells.Codes]]:
         """Read every feature column once: values and codes of bad cells."""
         present = [str(name) for name in frame.columns]
-        lacking = [column.name for column in self.features if column.name not in present]
+        lacking = {
+            column.name: _missing_column(column.name, present)
+            for column in self.features
+            if column.name not in present
+        }
         if lacking:
-            faults = "; ".join(_missing_column(name, present) for name in lacking)
-            raise SchemaError(
-                f"The table does not have the model's columns: {faults}. Add or rename them."
-            )
+            raise SchemaError("".join(_lacks(lacking)))
         return {
             column.name: _read_column(column, frame.iloc[:, present.index(column.name)])
             for column in self.features
@@ -392,6 +401,13 @@ def _retyped(column: Column, series: pd.Series) -> str | None:
     if column.kind is ColumnKind.NUMERIC and _is_of_another_format(column, example):
         shown = f": {str(example)[:40]!r} {_trouble(column, example, codes[bad[0]])}"
     return f"{column.name!r} is {column.kind} but holds {storage}{shown}"
+
+
+def _lacks(lacking: Mapping[str, str]) -> Iterator[str]:
+    """Say which columns are missing, and what to do."""
+    if lacking:
+        told = "; ".join(lacking.values())
+        yield f"The table does not have the model's columns: {told}. {_REMEDY_OF_COLUMNS}"
 
 
 def _missing_column(name: str, candidates: Sequence[str]) -> str:

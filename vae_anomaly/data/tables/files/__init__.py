@@ -8,7 +8,6 @@ from vae_anomaly.data.tables.files.hive import (
     with_partitions,
 )
 from vae_anomaly.data.tables.files.listing import (
-    TableFile,
     existing,
     is_path_like,
     list_files,
@@ -30,7 +29,6 @@ from vae_anomaly.data.tables.files.typed import typed_table
 
 __all__ = [
     "TABLE_SUFFIXES",
-    "TableFile",
     "csv_names",
     "doubtful_header",
     "existing",

@@ -31,12 +31,13 @@ class TableFile:
     name : Path
         Below the folder that it was found in; of a folder that a pattern matched, with that folder.
     folder : str
-        Name of the folder that it was found in; "" for a file that was named itself.
+        Name of the folder that it was found in; of a file that was named itself, of the one
+        that it lies in.
     """
 
     path: Path
     name: Path
-    folder: str = ""
+    folder: str
 
 
 def list_partitions(source: Any) -> list[Path]:
@@ -94,7 +95,11 @@ def _files_of(source: Any) -> list[TableFile]:
         return _files_below(path)
     if not os.path.lexists(path) and glob.has_magic(str(source)):
         return _matches_of(str(source))
-    return [TableFile(existing(path), Path(path.name))]
+    return [_alone(existing(path))]
+
+
+def _alone(path: Path) -> TableFile:
+    return TableFile(path, Path(path.name), path.absolute().parent.name)
 
 
 def _refuse_no_path(source: Any) -> None:
@@ -120,7 +125,7 @@ def _matches_of(pattern: str) -> list[TableFile]:
     folders = [path for path in found if path.is_dir()]
     inside = {path for path in found if any(folder in path.parents for folder in folders)}
     alone = [path for path in found if path not in inside and path not in folders]
-    files = [TableFile(path, Path(path.name)) for path in _tables_among(Path(pattern), alone)]
+    files = [_alone(path) for path in _tables_among(Path(pattern), alone)]
     for folder in folders:
         if folder not in inside:
             files += [replace(f, name=folder.name / f.name) for f in _files_below(folder)]
