@@ -338,6 +338,7 @@ def _unread_parts(schema: Schema) -> list[str]:
         f"column {column.name!r} is read without its {' and '.join(unread)} ({column.note})"
         for column in schema.features
         if column.parts is not None
+        and column.time_format != "time_of_day"
         and (unread := [part for part in ("hour", "weekday") if part not in column.parts])
     ]
 

@@ -281,6 +281,7 @@ def test_who_and_where_is_left_out_with_the_reason(name: str, role: str, cells: 
 
 
 FEATURES = [
+    ("Kunden", np.random.default_rng(5).integers(1, 300, N)),
     ("merchant", several(90, "fraud_Kub and Sons {i}")),
     ("merchant_name", several(90, "Shop {i}")),
     ("product", several(90, "P{long}")),

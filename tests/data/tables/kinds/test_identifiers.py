@@ -60,3 +60,9 @@ def test_numbers_that_are_given_out_are_identifiers(what, stored):
 @pytest.mark.parametrize("name", ["policy_number", "KundenNr", "hash", "orderId"])
 def test_a_name_that_says_number_makes_amounts_identifiers(name):
     assert infer_column(name, pd.Series(AMOUNTS["cents"])).kind == "identifier"
+
+
+@pytest.mark.parametrize("name", ["Belegnr", "Beleg-Nr.", "order_id", "orderNo", "document_number"])
+def test_numbers_of_documents_are_no_seconds_since_1970(name):
+    column = infer_column(name, pd.Series(1_900_000_000 + np.arange(N)))
+    assert (column.kind, "1970" in column.note) == ("identifier", False)

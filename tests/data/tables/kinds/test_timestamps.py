@@ -89,3 +89,21 @@ def test_parts_that_a_person_wrote_stand():
     drawn_up["columns"][0]["parts"] = ["days"]
     said = Schema.from_dict(drawn_up).columns
     assert Schema.infer(frame, said=said)["at"].parts == ("days",)
+
+
+@pytest.mark.parametrize("pattern", ["%H:%M", "%H:%M:%S", "%I:%M %p", "%H:%M Uhr"])
+def test_times_of_day_are_read_for_their_hour_however_they_are_stored(pattern):
+    times = pd.Series(pd.Timestamp(0) + pd.to_timedelta(RNG.integers(0, 1440, N), unit="min"))
+    column = only(times.dt.strftime(pattern), "Uhrzeit")
+    assert (column.kind, column.time_format, column.parts) == (
+        "timestamp", "time_of_day", ("hour",),
+    )  # fmt: skip
+    for stored in (times.dt.strftime(pattern), times.dt.time):
+        read = Schema(columns=(column,)).cast(pd.DataFrame({"Uhrzeit": stored}))
+        assert read["Uhrzeit"].tolist() == times.tolist()
+
+
+def test_typed_times_of_day_are_no_numbers_and_lengths_are_no_times_of_day():
+    times = pd.Series(pd.Timestamp(0) + pd.to_timedelta(RNG.integers(0, 1440, N), unit="min"))
+    assert only(times.dt.time, "Uhrzeit").time_format == "time_of_day"
+    assert only(times.dt.strftime("%H:%M"), "duration").kind != "timestamp"

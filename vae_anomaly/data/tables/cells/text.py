@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
+from numbers import Number
 from typing import Final
 
 import numpy as np
@@ -47,13 +48,17 @@ def text_counts(series: pd.Series) -> dict[str, int]:
 
 
 def written_counts(series: pd.Series) -> dict[str, int]:
-    """Count the distinct texts as they are written, words for missing and numbers left out."""
+    """Count the distinct texts as they are written, words for missing and numbers left out.
+
+    What is neither text nor number, such as a typed time of day, counts as it is shown.
+    """
     places, distinct = distinct_cells(dense(series))
     numbers = np.bincount(places[places >= 0], minlength=len(distinct))
     counts: Counter[str] = Counter()
     for cell, n in zip(distinct, numbers, strict=True):
-        if isinstance(cell, str) and cell.strip().lower() not in MISSING_WORDS:
-            counts[cell.strip()] += int(n)
+        text = "" if isinstance(cell, Number) else str(cell).strip()
+        if text.lower() not in MISSING_WORDS:
+            counts[text] += int(n)
     return dict(counts)
 
 

@@ -16,6 +16,7 @@ FORMAT_WORDS: Final = {
     "year_first": "two digits of the year first",
     "month_name": "with the month's name",
     "compact": "digits only, year first",
+    "time_of_day": "the time of day, without a date",
     "epoch_s": "seconds since 1970",
     "epoch_ms": "milliseconds since 1970",
     "epoch_us": "microseconds since 1970",

@@ -52,6 +52,10 @@ _TWO_READINGS: Final = (
     r"(?P<first>\d{1,2})(?P<mark>[-/.])\s?(?P<second_part>\d{1,2})[-/.]\s?(?P<third>\d{4}|\d{2})"
     + _TIME
 )
+_OF_DAY: Final = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?(?:\s*Uhr)?" + _ZONE
+)
 _MONTHS: Final = (
     "jan january januar januari jänner janv janvier ene enero gen gennaio janeiro",
     "feb february februar februari févr fév février fevereiro febrero febbraio",
@@ -140,6 +144,8 @@ def _possible(texts: Sequence[str], form: str) -> Ints:
     """Return the places of the texts that have the digits of a day and a year; fast."""
     if "%" in form:
         return np.arange(len(texts))
+    if form == "time_of_day":
+        return np.flatnonzero([":" in text for text in texts])
     return np.flatnonzero([_THREE_DIGITS.search(text) is not None for text in texts])
 
 
@@ -147,6 +153,8 @@ def _patterns(form: str) -> list[str]:
     """Return the patterns to try, the likeliest first."""
     if "%" in form:
         return [pattern_of(form), *_ONE_READING, _TWO_READINGS]
+    if form == "time_of_day":
+        return [_OF_DAY, *_ONE_READING]
     if form in {"day_first", "month_first", "year_first"}:
         return [_TWO_READINGS, *_ONE_READING]
     named = form == "month_name"
@@ -195,6 +203,8 @@ def _two_readings(fields: dict[str, pa.Array], places: Ints) -> TwoReadings:
 def _date_of(fields: dict[str, pa.Array], pattern: str, form: str) -> _Dates:
     if pattern == _TWO_READINGS:
         return _date_of_two(_two_readings(fields, np.zeros(0, dtype=np.int64)), form)
+    if pattern == _OF_DAY:
+        return _first_day(len(fields["hour"]))
     year = _whole(fields, "year")
     short = np.asarray(pc.equal(pc.utf8_length(fields["year"]), 2), dtype=np.bool_)
     year = np.where(short, _full_year(year), year)
@@ -205,6 +215,11 @@ def _date_of(fields: dict[str, pa.Array], pattern: str, form: str) -> _Dates:
         low, high = _YEARS_OF_DIGITS
         is_date &= ((year >= low) & (year <= high)) | (year == 9999) | (year == 1)
     return _Dates(_days(year, month, day), is_date, np.zeros_like(is_date))
+
+
+def _first_day(n: int) -> _Dates:
+    """Return 1 January 1970 n times, the day of a time without one."""
+    return _Dates(np.zeros(n, np.int64), np.ones(n, np.bool_), np.zeros(n, np.bool_))
 
 
 def _date_of_two(dates: TwoReadings, form: str) -> _Dates:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Final
 
 import numpy as np
@@ -118,7 +118,9 @@ def writing_of(texts: Mapping[str, int]) -> Writing:
         form, otherwise = _order_of_parts(readings, counts[readings.places])
     else:
         form, otherwise = _unambiguous(words), None
-    share = float(counts[_is_time_like(parse_times(words, form))].sum() / counts.sum())
+    share = _share_of_times(words, counts, form)
+    if not share and (of_day := _share_of_times(words, counts, "time_of_day")):
+        return Writing("time_of_day", of_day)
     return Writing(form, share, otherwise)
 
 
@@ -169,6 +171,11 @@ def _unambiguous(words: list[str]) -> str:
         return "compact"
     named = sum(not word[:4].isdecimal() and _MONTH.search(word) is not None for word in words)
     return "month_name" if 2 * named > len(words) else "iso"
+
+
+def _share_of_times(words: list[str], counts: Ints, form: str) -> float:
+    """Return the share of the cells that are times in this or another format of dates."""
+    return float(counts[_is_time_like(parse_times(words, form))].sum() / counts.sum())
 
 
 def _is_read(moments: Moments) -> Bools:
@@ -265,7 +272,7 @@ def _times_from_words(words: list[str], form: str) -> tuple[Times, Codes]:
 
 def _time_word(cell: object) -> str:
     """Write a cell as the text to parse; "" where it is missing."""
-    if isinstance(cell, (datetime, date)):
+    if isinstance(cell, (datetime, date, time)):
         return cell.isoformat()
     if isinstance(cell, pd.Period):
         return cell.start_time.isoformat()

@@ -8,6 +8,7 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables import cells
+from vae_anomaly.data.tables.kinds.identifiers import says_number
 from vae_anomaly.data.tables.kinds.names import says_time
 
 ELAPSED_NOTE: Final = "tells the time again"
@@ -27,6 +28,8 @@ def count_note(name: str, values: Floats) -> str | None:
     """
     distinct = np.unique(values)
     named = says_time(name)
+    if says_number(name) and not named:
+        return None
     if len(distinct) < (2 if named else _MIN_DISTINCT):
         return None
     low, high = _DAYS_OF_A_SHEET

@@ -21,13 +21,18 @@ MANY_ROWS: Final = 1000
 ID_NAME = re.compile(r"(?i:(^|[^a-z])(u|uu|gu)?id$)|[a-z]I[dD]$")
 AMOUNTS_NOTE: Final = "numbers that never repeat, taken for amounts"
 _NUMBER_NAME = re.compile(
-    r"(?i:(number|nummer|_no|_nr|key|code|index|idx|hash|serial)$)|[a-z]N[or]$"
+    r"(?i:(number|nummer|_no|nr\.?|key|code|index|idx|hash|serial)$)|[a-z]No$"
 )
 _LEAST_DIGITS, _ACCOUNT_DIGITS = 6, 9
 _SKEWED: Final = 2.2  # 95 % quantile by median; 1.9 of even numbers from 0
 _WIDE_GAP: Final = 0.2  # of the middle 90 %: numbers that are given out in blocks
 _ROUND_SHARE: Final = 0.3  # multiples of 10; a tenth of numbers that are given out
 _KS_CRITICAL: Final = 1.63  # of the Kolmogorov-Smirnov statistic times sqrt(n), at 1 %
+
+
+def says_number(name: str) -> bool:
+    """Tell whether a column's name says that its numbers are given out, as of documents."""
+    return bool(_NUMBER_NAME.search(name) or ID_NAME.search(name))
 
 
 def identifier_reason(name: str, values: Floats) -> str | None:
@@ -39,7 +44,7 @@ def identifier_reason(name: str, values: Floats) -> str | None:
         return f"the name says identifier, {distinct} distinct values"
     if distinct < n or values.min() < 0:
         return None
-    named = _NUMBER_NAME.search(name) or ID_NAME.search(name)
+    named = says_number(name)
     dense = np.ptp(values) < 2 * n
     if named or dense or _is_counted_up(values) or (n >= MANY_ROWS and _is_drawn(values)):
         return "whole numbers that never repeat"

@@ -54,7 +54,8 @@ def infer_column(
     texts = cells.text_counts(series) if storage == "text" else {}
     decided = _said(said, name, series) if said else _decide(name, series, storage, texts)
     if decided.kind is ColumnKind.CATEGORICAL and said is None:
-        decided = replace(decided, note=f"{decided.note} with {series.nunique()} values")
+        n = series.nunique()
+        decided = replace(decided, note=f"{decided.note} with {n} value{'s' * (n != 1)}")
     stored = None if storage in {"nested", "empty"} else storage
     if storage == "text" and any(map(cells.is_number_text, texts)):
         stored = None  # "1" and "2" of another day may arrive as numbers
@@ -86,7 +87,7 @@ def _as_timestamp(
     """Say of a timestamp how it is read, and which of its parts are."""
     why = ""
     if parts is None:
-        parts, why = parts_of(cells.read_times(series, form)[0])
+        parts, why = parts_of(cells.read_times(series, form)[0], form)
     return column.model_copy(
         update={
             "time_format": form,

@@ -33,6 +33,8 @@ def text_times(name: str, texts: Mapping[str, int]) -> tuple[str, str] | None:
         return None
     if writing.form == "compact" and len(texts) < _MIN_DATES_OF_DIGITS and not says_time(name):
         return None
+    if writing.form == "time_of_day":
+        return ("times of day", writing.form) if says_time(name) else None
     return f"text dates, {_how(name, writing)}", writing.form
 
 
@@ -56,12 +58,14 @@ def time_format_of(
     return cells.epoch_unit_of(cells.read_numbers(series)[0]) if storage == "number" else None
 
 
-def parts_of(times: Times) -> tuple[tuple[Part, ...] | None, str]:
+def parts_of(times: Times, form: str | None = None) -> tuple[tuple[Part, ...] | None, str]:
     """Tell which parts of times will come again, and why not all; None stands for all of them."""
     known = cells.closed(times)
     ns = known[~np.isnat(known)].astype(np.int64)
     if not len(ns):
         return None, ""
+    if form == "time_of_day":
+        return ("hour",), ""
     span = float(np.ptp(ns)) / _DAY_NS
     if not (ns % _DAY_NS).any():
         low, high = np.quantile(ns, [0.01, 0.99])

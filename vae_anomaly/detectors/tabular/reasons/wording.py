@@ -195,7 +195,12 @@ def seen_words(share: float, n: int) -> str:
 
 
 def moment(time: pd.Timestamp, *, clock: bool) -> str:
-    """Say a point in time: ``Sunday, 03:12``; or a day: ``1 March 2026``."""
+    """Say a point in time: ``Sunday, 03:12``; or a day: ``1 March 2026``.
+
+    On 1 January 1970, which stands for no date, the clock alone is said.
+    """
+    if time.normalize() == pd.Timestamp(0):
+        return f"{time:%H:%M}"
     return f"{DAYS[time.weekday()]}, {time:%H:%M}" if clock else f"{time.day} {time:%B %Y}"
 
 

@@ -15,6 +15,7 @@ PAYMENT_CARDS: Final = words(
 ACCOUNTS: Final = words(
     "account acct acc konto kontonummer iban bban compte cuenta conto rekening wallet"
 )
+SEVERAL: Final = words("kunden cards karten kreditkarten")  # alone, a count of them
 PHONES: Final = words(
     "phone telephone tel telefon telefonnummer telefono mobile cell cellphone handy fax msisdn"
 )

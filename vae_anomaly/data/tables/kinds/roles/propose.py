@@ -86,11 +86,13 @@ def _is_account(said: _Words) -> bool:
 
 
 def _is_person(said: _Words) -> bool:
-    return bool(said & called.PERSONS) and said <= _WHO | called.NUMBERS | called.SIDES
+    named = said & called.PERSONS and not said <= called.SEVERAL
+    return bool(named) and said <= _WHO | called.NUMBERS | called.SIDES
 
 
 def _is_card_or_account(said: _Words) -> bool:
-    return bool(said & _WHO) and said <= _WHO | called.NUMBERS | called.SIDES
+    named = said & _WHO and not said <= called.SEVERAL
+    return bool(named) and said <= _WHO | called.NUMBERS | called.SIDES
 
 
 def _is_official(said: _Words) -> bool:
