@@ -147,7 +147,7 @@ def _write(value, decimal, thousands, places, unit, minus):
     return {"behind": f"{text}-", "brackets": f"({text})"}.get(minus, f"{minus}{text}")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40)
 @given(written_columns())
 def test_numbers_in_any_writing_are_read_back_or_asked_about_never_read_wrong(written):
     texts, values, _ = written
@@ -160,7 +160,7 @@ def test_numbers_in_any_writing_are_read_back_or_asked_about_never_read_wrong(wr
         assert "--number-format x=" in column.doubt or "never repeat" in column.note
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40)
 @given(written_columns())
 def test_the_right_format_given_by_a_person_reads_every_cell(written):
     texts, values, form = written
