@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,19 @@ def test_far_more_flags_than_normals_give_raise_a_doubt(call, rows, table_model,
     doubt = "normal has moved"
     assert doubt in call("score", "table", table_model, "loud.parquet", "--out", "a")[1]
     assert doubt not in call("score", "table", table_model, rows, "--out", "b")[1]
+
+
+def test_a_column_that_moved_is_told_where_the_result_is_and_again_later(call, rows, table_model):
+    frame = pd.read_parquet(rows)
+    frame.assign(amount=frame["amount"] + 1e6).to_parquet(rows)
+    command = ("score", "table", table_model, rows, "--out", "f", "--max-bad-fraction", 1)
+    for _ in range(2):  # the second run does nothing, and says so all the same
+        code, out, err = call(*command)
+        assert (code, "lies outside" in err) == (0, False)
+        assert "rows.parquet: column 'amount' lies outside its training range" in out
+    said = json.loads(call(*command, "--json")[1])
+    (part,) = json.loads(Path("f/manifest.json").read_text())["partitions"]
+    assert said["notes"] == part["notes"]
 
 
 def test_infinite_goes_to_quarantine_and_missing_is_data(call_json, rows, table_model):

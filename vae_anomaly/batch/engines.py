@@ -79,6 +79,7 @@ def score_partition(
         codes=dict(counts.codes.most_common()),
         seconds=time.perf_counter() - began,
         history=counts.history,
+        notes=counts.notes,
     )
     partition.check_unchanged()
     reach("partition-finished")

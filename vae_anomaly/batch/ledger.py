@@ -40,11 +40,15 @@ CREATE TABLE IF NOT EXISTS partitions (
     code_version TEXT NOT NULL,
     committed REAL NOT NULL,
     seconds REAL NOT NULL,
-    history TEXT NOT NULL DEFAULT '{}'
+    history TEXT NOT NULL DEFAULT '{}',
+    notes TEXT NOT NULL DEFAULT '[]'
 ) STRICT
 """
-_ADD_HISTORY = "ALTER TABLE partitions ADD COLUMN history TEXT NOT NULL DEFAULT '{}'"
-_JSON = ("files", "codes", "history")
+_ADDED = {  # since the first version, in this order
+    name: f"ALTER TABLE partitions ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'"
+    for name, empty in (("history", "{}"), ("notes", "[]"))
+}
+_JSON = ("files", "codes", "history", "notes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,8 @@ class PartitionResult:
         Quarantined items by reason.
     history : dict
         Of a model with entities: the states before and after, see `vae_anomaly.batch.histories`.
+    notes : list of str
+        What its owner should look at, such as a column that has moved as a whole.
     """
 
     key: str
@@ -76,6 +82,7 @@ class PartitionResult:
     codes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     history: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +123,8 @@ class Ledger:
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(_CREATE)
             names = {row[1] for row in self._database.execute("PRAGMA table_info(partitions)")}
-            if "history" not in names:  # a ledger of an earlier version
-                self._database.execute(_ADD_HISTORY)
+            for name in _ADDED.keys() - names:  # a ledger of an earlier version
+                self._database.execute(_ADDED[name])
         except sqlite3.Error as err:
             raise StorageError(
                 f"{path} is not a ledger that can be used: {err}. "

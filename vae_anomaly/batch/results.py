@@ -26,6 +26,7 @@ from vae_anomaly.files import reach, replace_file, sha256_of
 
 MANIFEST = "manifest.json"
 _FORMAT_VERSION = 1
+_WHERE_ANY = frozenset({"history", "notes"})
 _NOT_SHOWN = {"input_path", "code_version", "committed", "seconds"}
 
 
@@ -50,7 +51,7 @@ def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict
         {
             name: value
             for name, value in asdict(row).items()
-            if name not in _NOT_SHOWN and (name != "history" or value)
+            if name not in _NOT_SHOWN and (name not in _WHERE_ANY or value)
         }
         for row in rows
     ]
@@ -192,6 +193,7 @@ class Counts:
     rows_flagged: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     history: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def set_aside(self, item: BadItem) -> None:
         """Count an item that was not scored, and hand it on."""

@@ -71,6 +71,8 @@ class RunSummary:
         Wall time of this run.
     codes : dict of str to int
         Quarantined items by reason.
+    notes : tuple of str
+        What its owner should look at, file by file: columns that have moved as a whole.
     """
 
     partitions: int
@@ -85,6 +87,7 @@ class RunSummary:
     threshold: float
     seconds: float
     codes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def bad_fraction(self) -> float:
@@ -454,6 +457,7 @@ def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> 
         threshold=job.model.threshold,
         seconds=seconds,
         codes=dict(codes.most_common()),
+        notes=tuple(note for row in done for note in row.notes),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from vae_anomaly.scoring.judging import Fault
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
 
-logger = logging.getLogger(__name__)
 
 TABLE_SCHEMA = output_schema(
     *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1))
@@ -90,8 +88,7 @@ def score_table_file(
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         states = [] if night is None else night.write(root)
-    for note in moved.notes():
-        logger.warning("%s: %s.", partition.files[0].id, note)
+    counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *states]
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vae_anomaly.progress import Progress
 
 TOP = 5
+MAX_NOTES = 5
 MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
 
 
@@ -187,6 +188,10 @@ def _print(summary: RunSummary, things: str) -> None:
     share = summary.flagged / max(summary.rows_out, 1)
     click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
     expected = 10.0**-summary.threshold
+    for note in summary.notes[:MAX_NOTES]:
+        click.echo(f"Note: {note}.")
+    if len(summary.notes) > MAX_NOTES:
+        click.echo(f"Note: {len(summary.notes) - MAX_NOTES:,} more notes are in the manifest.")
     if summary.flagged >= MANY_FLAGS and share > MANY_TIMES * expected:
         click.echo(
             f"Note: normal items alone would give about {expected:.1%}. When most of these are no "
