@@ -84,6 +84,9 @@ REFUSED = {
     "json": (b'{"a": 1, "b": 2}\n', r"its content is JSON"),
     "a web page": (b"<!DOCTYPE html>\n<p>404</p>\n", "its content is a web page"),
     "quoted lines": (b'"id,x"\n"1,2"\n', "its lines stand in quotes as a whole"),
+    "carets": (b"id^x\n1^2\n2^3\n", r"parted by '\^', which is read where .* sep=\^"),
+    "hive": (b"id\x01x\n1\x012\n", "parted by the byte 01"),
+    "spaces": (b"id   x\n 1   2\n12   3\n", "parted by spaces"),
     "parquet": (b"PAR1abc", "its content is parquet"),
     "open header": (b'id,"x\n1,2\n', "line 1: a quote opens a cell there that is never closed"),
     "two of a name": (b"id,id\n1,2\n", "more than one column 'id'.*no header line"),
@@ -107,3 +110,10 @@ def test_a_process_that_meets_a_bad_header_ends_in_order(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "line 4: 1 cell," in done.stderr
+
+
+@pytest.mark.parametrize("text", ["at\n10:30\n11:30\n", "a^b\n1\n2\n", "x\na  b\nc\n",
+                                  "sep=^\na^b\n1^2\n"])  # fmt: skip
+def test_one_column_is_no_row_of_several(tmp_path, text):
+    path = put(tmp_path / "t.csv", text)
+    assert len(read_table(path)) == (1 if text.startswith("sep") else 2)

@@ -24,6 +24,13 @@ from vae_anomaly.data.tables.files.records import LINE_END, MOST_BYTES, n_lines,
 from vae_anomaly.errors import DataError
 
 DELIMITERS: Final = (",", ";", "\t", "|")
+_OTHER_DELIMITERS: Final = {
+    r"\^": "'^', which is read where the first line says sep=^",
+    "~": "'~', which is read where the first line says sep=~",
+    ":": "':', which is read where the first line says sep=:",
+    "\x01": "the byte 01, as Hive writes it",
+    r"\s{2,}": "spaces",
+}
 _HEAD_BYTES: Final = 1 << 16
 _ROWS_LOOKED_AT: Final = 50
 _SEPARATOR: Final = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE | re.DOTALL)
@@ -182,6 +189,7 @@ def _dialect(head: _Head, encoding: str, mark_bytes: int) -> Dialect | None:
     names[0] = names[0].lstrip("\ufeff")
     _refuse_repeated(head.path, names)
     _refuse_quoted_lines(head.path, names, body, delimiter)
+    _refuse_other_delimiter(head.path, names, body, separator)
     return Dialect(encoding, mark_bytes, delimiter, tuple(names), end, line)
 
 
@@ -257,6 +265,21 @@ def _refuse_quoted_lines(path: Path, names: list[str], body: str, delimiter: str
             f"{path} has one column, called {names[0]!r}: its lines stand in quotes as a whole. "
             "Export it again with quotes around single cells, or without."
         )
+
+
+def _refuse_other_delimiter(path: Path, names: list[str], body: str, separator: str | None) -> None:
+    """Refuse one column whose header and rows are cut alike by what is no delimiter by itself."""
+    if len(names) > 1 or separator is not None:
+        return
+    lines = [line.strip() for line in islice(body.splitlines(), _ROWS_LOOKED_AT) if line.strip()]
+    whole = lines[:-1] or lines
+    for mark, said in _OTHER_DELIMITERS.items():
+        width = len(re.split(mark, names[0].strip()))
+        if width > 1 and whole and all(len(re.split(mark, line)) == width for line in whole):
+            raise DataError(
+                f"{path} has one column, called {names[0]!r}: its cells seem to be parted by "
+                f"{said}. Export it again with commas."
+            )
 
 
 def _refuse_repeated(path: Path, names: list[str]) -> None:

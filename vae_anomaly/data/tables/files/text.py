@@ -135,7 +135,7 @@ def _other_width(cells: list[str], width: int, delimiter: str) -> str:
     if len(cells) == width + 1 and not cells[-1].strip():
         return f"{several}: the lines end with {delimiter!r}. End the header with it as well."
     shown = f"{several}: {delimiter.join(cells)[:_SHOWN]!r}."
-    quoted = f"a cell that holds {delimiter!r} must stand in quotes."
+    quoted = f"a cell that holds {delimiter!r} must stand in double quotes."
     if width == 1:
         return f"{shown} Remove what stands above the header; {quoted}"
     if len(cells) == width + 1:
