@@ -121,7 +121,7 @@ def _wrong_numbers(column: Column, series: pd.Series) -> Iterator[tuple[int, Fau
 def _wrong_times(column: Column, series: pd.Series) -> Iterator[tuple[int, Fault]]:
     form = column.time_format or "iso"
     wrong, code, trouble = _of_a_longer_unit(series, form), "another_unit", _OTHER_UNIT
-    if form not in cells.OF_NUMBERS:
+    if not cells.is_of_numbers(form):
         wrong, code, trouble = _numbers(series), "not_a_time", _NO_UNIT
     for row in np.flatnonzero(wrong).tolist():
         yield row, _fault(code, column, series.iloc[row], trouble)
@@ -165,7 +165,7 @@ def _alike(column: Column, series: pd.Series) -> pd.Series:
     """Give cells of several types the one by which each reads as it would alone."""
     if series.dtype != object and not isinstance(series.dtype, pd.StringDtype):
         return series
-    if column.kind is ColumnKind.TIMESTAMP and column.time_format in cells.OF_NUMBERS:
+    if column.kind is ColumnKind.TIMESTAMP and cells.is_of_numbers(column.time_format):
         return _as_times(series, column)
     if column.kind is ColumnKind.BOOLEAN and column.stored == "number":
         return _as_numbers(series)

@@ -46,7 +46,7 @@ def unclear_numbers(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING,
             "unclear_numbers",
-            f"Columns of numbers that can be read in several ways: {len(unclear)}.",
+            f"Columns that can be read in several ways, or are not read yet: {len(unclear)}.",
             "Give `train table` the option that is right for each, and check again with it.",
             unclear,
         )

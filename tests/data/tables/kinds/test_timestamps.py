@@ -107,3 +107,40 @@ def test_typed_times_of_day_are_no_numbers_and_lengths_are_no_times_of_day():
     times = pd.Series(pd.Timestamp(0) + pd.to_timedelta(RNG.integers(0, 1440, N), unit="min"))
     assert only(times.dt.time, "Uhrzeit").time_format == "time_of_day"
     assert only(times.dt.strftime("%H:%M"), "duration").kind != "timestamp"
+
+
+@pytest.mark.parametrize("form", ["%y%m%d", "%d%m%y", "%d%m%Y", "%m%d%Y"])
+@pytest.mark.parametrize("name", ["x", "booking_date"])
+def test_dates_as_digits_of_another_order_are_left_out_until_a_person_says(form, name):
+    digits = DAYS.dt.strftime(form)
+    for stored in (digits, digits.astype(int), digits.astype(float)):
+        column = only(stored, name)
+        assert (column.kind, column.role) == ("ignored", "clock")
+        assert f"--time-format {name}={form}" in column.note
+        schema = Schema.infer(pd.DataFrame({name: stored}), time_formats={name: form})
+        assert schema.cast(pd.DataFrame({name: stored}))[name].tolist() == DAYS.tolist()
+
+
+def test_six_digits_are_no_dates_by_chance():
+    for values in (RNG.integers(100_000, 999_999, N), RNG.integers(10_000, 99_999, N) * 10):
+        assert only(values).kind == "numeric"
+
+
+SPANS = {
+    "hours": [f"{i % 24:02d}:{i % 60:02d}" for i in range(N)],
+    "half days": [f"{i % 12 + 1}:{i % 60:02d} PM" for i in range(N)],
+    "pandas": pd.Series(pd.to_timedelta(range(N), unit="s")).astype(str),
+    "iso": [f"PT{i // 60}M{i % 60}S" for i in range(N)],
+    "words": [f"{i // 60}h {i % 60}min" for i in range(N)],
+}
+
+
+@pytest.mark.parametrize("texts", SPANS.values(), ids=SPANS)
+def test_times_of_day_and_durations_are_told_with_what_to_do(texts):
+    column = only(texts)
+    assert "times of day or durations" in column.doubt
+    assert "--kind at=categorical" in column.doubt
+
+
+def test_few_times_of_day_are_groups():
+    assert only(["06:00", "14:00", "22:00"] * 20).doubt == ""

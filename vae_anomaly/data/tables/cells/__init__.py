@@ -26,14 +26,15 @@ from vae_anomaly.data.tables.cells.storage import (
 )
 from vae_anomaly.data.tables.cells.text import read_text, some_of, text_counts, written_counts
 from vae_anomaly.data.tables.cells.time_formats import (
-    OF_NUMBERS,
     TimeFormat,
     check_time_format,
+    is_of_numbers,
     words_for,
 )
 from vae_anomaly.data.tables.cells.times import (
     Writing,
     closed,
+    digit_formats,
     epoch_unit_of,
     is_calendar_number,
     is_open,
@@ -45,7 +46,6 @@ from vae_anomaly.data.tables.cells.times import (
 __all__ = [
     "FALSE_WORDS",
     "MISSING_WORDS",
-    "OF_NUMBERS",
     "TRUE_WORDS",
     "Codes",
     "NumberFormat",
@@ -55,9 +55,11 @@ __all__ = [
     "are_truth_words",
     "check_time_format",
     "closed",
+    "digit_formats",
     "epoch_unit_of",
     "is_calendar_number",
     "is_number_text",
+    "is_of_numbers",
     "is_open",
     "read_booleans",
     "read_numbers",

@@ -24,8 +24,7 @@ FORMAT_WORDS: Final = {
     "excel": "days of a spreadsheet",
 }
 PER_SECOND: Final = {"epoch_s": 1e0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
-OF_NUMBERS: Final = frozenset({"compact", "excel", *PER_SECOND})
-"""Formats in which a number is a time."""
+_OF_NUMBERS: Final = frozenset({"compact", "excel", *PER_SECOND})
 
 _DIRECTIVES: Final = {
     "d": r"(?P<day>\d{1,2})",
@@ -59,6 +58,19 @@ def check_time_format(form: str) -> str:
 
 TimeFormat = Annotated[str, AfterValidator(check_time_format)]
 """One of `FORMAT_WORDS`, or a pattern of ``strptime``."""
+
+
+def is_of_numbers(form: str | None) -> bool:
+    """Tell whether a number is a time in a format."""
+    return form in _OF_NUMBERS or n_digits(form) > 0
+
+
+def n_digits(form: str | None) -> int:
+    """Return the digits of a time in a pattern of nothing but digits, %y%m%d; 0 of any other."""
+    directives = re.findall(r"%([dmyYHMS])", form or "")
+    if "".join(f"%{one}" for one in directives) != form:
+        return 0
+    return sum(4 if one == "Y" else 2 for one in directives)
 
 
 def words_for(form: str | None) -> str:

@@ -7,7 +7,7 @@ and is read as `OPEN_START` or `OPEN_END`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
@@ -26,7 +26,7 @@ from vae_anomaly.data.tables.cells.storage import (
     storage_of,
     storage_of_type,
 )
-from vae_anomaly.data.tables.cells.time_formats import PER_SECOND
+from vae_anomaly.data.tables.cells.time_formats import PER_SECOND, n_digits
 from vae_anomaly.data.tables.cells.time_text import (
     Moments,
     TwoReadings,
@@ -46,6 +46,7 @@ _NO_DATE = re.compile(
     r"0{8}|0000[-/.]00[-/.]00([T ][0:.]+Z?)?|00[-/.]00[-/.](00|0000)([T ][0:.]+)?"
 )
 _INFINITE: Final = {"infinity": "9999-12-31", "-infinity": "0001-01-01"}  # as PostgreSQL writes
+_DIGIT_FORMS: Final = {6: ("%y%m%d", "%d%m%y", "%m%d%y"), 8: ("%d%m%Y", "%m%d%Y")}
 _MONTH = re.compile(r"[^\W\d_]{3}")
 _MUCH_LONGER: Final = 4.0
 _EXCEL_EPOCH: Final = 25_569.0  # 1 January 1970 in a spreadsheet
@@ -150,6 +151,15 @@ def is_calendar_number(values: Floats) -> Bools:
     return is_day[place]
 
 
+def digit_formats(words: Sequence[str]) -> list[str]:
+    """Return the formats in which words of six or eight digits are dates, nearly all of them."""
+    width = max(map(len, words), default=0)
+    forms = _DIGIT_FORMS.get(width + width % 2, ())
+    if not all(word.isdecimal() and len(word) >= width - 1 for word in words):
+        return []
+    return [form for form in forms if _is_read(_parsed_digits([*words], form)).mean() > 0.99]
+
+
 def _order_of_parts(readings: TwoReadings, counts: Ints) -> tuple[str, str | None]:
     """Tell which part of 03/04/24 is the day: by what cannot be otherwise, else the shorter span.
 
@@ -231,9 +241,9 @@ def _times_from_numbers(series: pd.Series, form: str | None) -> tuple[Times, Cod
 
 def _moments_of_numbers(values: Floats, form: str | None) -> Moments:
     zeros = np.zeros(len(values), dtype=np.int64)
-    if form == "compact":
+    if form == "compact" or n_digits(form):
         distinct, place = np.unique(values, return_inverse=True)
-        parsed = parse_times([f"{value:.0f}" for value in distinct], "iso")
+        parsed = _parsed_digits([_digits(value) for value in distinct], form or "")
         return Moments(parsed.seconds[place], parsed.nanos[place], parsed.codes[place])
     if form == "excel":
         seconds = np.round((values - _EXCEL_EPOCH) * 86_400.0, 3)
@@ -246,6 +256,17 @@ def _moments_of_numbers(values: Floats, form: str | None) -> Moments:
     codes[far] = "time_out_of_range"
     micros = np.round(np.where(far, 0.0, seconds) * 1e6).astype(np.int64)
     return Moments(micros // 1_000_000, micros % 1_000_000 * 1000, codes)
+
+
+def _parsed_digits(words: list[str], form: str) -> Moments:
+    """Parse words; the noughts that digits have lost in front, 10324 for 010324, are put back."""
+    width = n_digits(form)
+    words = [word.zfill(width) if word.isdecimal() else word for word in words] if width else words
+    return parse_times(words, "iso" if form == "compact" else form)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 0 and value.is_integer() else ""
 
 
 def _times_from_objects(series: pd.Series, form: str) -> tuple[Times, Codes]:
@@ -262,7 +283,7 @@ def _times_from_objects(series: pd.Series, form: str) -> tuple[Times, Codes]:
 
 def _times_from_words(words: list[str], form: str) -> tuple[Times, Codes]:
     """Parse words; where the format is a number's, those that are numbers are read as such."""
-    values, codes = _from_moments(parse_times(words, form))
+    values, codes = _from_moments(_parsed_digits(words, form))
     if form in PER_SECOND or form == "excel":
         numbers, bad = read_numbers(pd.Series(words, dtype=object))
         counted = (bad == None) & ~np.isnan(numbers)  # noqa: E711 - an array of codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ _FIRST, _LAST = np.datetime64("2001-09-09", "ns"), np.datetime64("2040-01-01", "
 _DAYS_OF_A_SHEET: Final = (36_526.0, 51_136.0)  # 2000 to 2040
 _SHARE: Final = 0.99
 _MIN_DISTINCT: Final = 20
+_MIN_DISTINCT_NAMED: Final = 5
 _YEARS_IF_UNNAMED: Final = 5.0
 
 
@@ -37,6 +39,23 @@ def count_note(name: str, values: Floats) -> str | None:
         return clock_note(name, _between("excel", values))
     form = next((unit for unit in _UNITS if _is_count(values, unit, named=named)), None)
     return None if form is None else clock_note(name, _between(form, values))
+
+
+def digits_note(name: str, words: Sequence[str]) -> str | None:
+    """Say that digits are dates without the year's first two, or with the year behind.
+
+    ``words`` are different ones. Such dates are not read by themselves: 010203 is several.
+    """
+    if len(words) < (_MIN_DISTINCT_NAMED if says_time(name) else _MIN_DISTINCT):
+        return None
+    forms = cells.digit_formats(words)
+    options = " or ".join(f"--time-format {name}={form}" for form in forms)
+    return (
+        f"{ELAPSED_NOTE}: dates as digits, such as {words[0]}. To read them: {options}; if they "
+        f"are a quantity: --kind {name}=numeric"
+        if forms
+        else None
+    )
 
 
 def clock_note(name: str, reason: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Column, ColumnKind, Part, Role, Stored
-from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE, count_note
+from vae_anomaly.data.tables.kinds.counts import ELAPSED_NOTE, count_note, digits_note
 from vae_anomaly.data.tables.kinds.identifiers import (
     AMOUNTS_NOTE,
     ID_NAME,
@@ -20,6 +20,7 @@ from vae_anomaly.data.tables.kinds.identifiers import (
     MIN_VALUES_OF_ID,
     identifier_reason,
 )
+from vae_anomaly.data.tables.kinds.spans import span_doubt
 from vae_anomaly.data.tables.kinds.timestamps import (
     number_times_note,
     parts_of,
@@ -27,6 +28,8 @@ from vae_anomaly.data.tables.kinds.timestamps import (
     time_format_of,
 )
 from vae_anomaly.data.tables.kinds.writing import number_writing
+
+_DAYS_LOOKED_AT: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,10 @@ def _kind_of_number(
     if count := count_note(name, values):
         return _Decision(ColumnKind.IGNORED, count)
     whole = bool(np.all(distinct == np.round(distinct)))
+    if whole and (
+        days := digits_note(name, [f"{value:.0f}" for value in distinct[:_DAYS_LOOKED_AT]])
+    ):
+        return _Decision(ColumnKind.IGNORED, days)
     reason = identifier_reason(name, values) if whole else None
     if reason is not None:
         return _Decision(ColumnKind.IDENTIFIER, reason, form)
@@ -159,9 +166,12 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> _De
     if cells.are_truth_words({text.lower() for text in distinct}):
         return _Decision(ColumnKind.BOOLEAN, f"only {' and '.join(sorted(distinct)[:2])}")
     writing = number_writing(name, cells.written_counts(series))
+    if not writing.is_read and (days := digits_note(name, [*cells.some_of(texts)])):
+        return _Decision(ColumnKind.IGNORED, days)
     if writing.is_read:
         return replace(_kind_of_number(name, series, writing.form), doubt=writing.doubt)
-    return _Decision(*_kind_of_words(name, texts), doubt=writing.doubt)
+    doubt = writing.doubt or span_doubt(name, cells.some_of(texts))
+    return _Decision(*_kind_of_words(name, texts), doubt=doubt)
 
 
 def _kind_of_words(name: str, texts: Mapping[str, int]) -> tuple[ColumnKind, str]:

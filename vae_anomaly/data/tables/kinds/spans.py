@@ -1,0 +1,32 @@
+"""Notice times of day and durations, which are neither numbers nor dates: 10:30, PT5M, 1 day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from vae_anomaly.data.tables.kinds.writing import option
+
+_MIN_SHARE: Final = 0.99
+_MIN_DISTINCT: Final = 20  # fewer are groups, such as shifts
+_OF_DAY: Final = "time_of_day"
+_CLOCK = r"\d{1,4}:\d{2}(:\d{2}([.,]\d+)?)?"
+_SPAN: Final = re.compile(
+    rf"[+-]?({_CLOCK}\s*([ap]\.?m\.?|h|uhr)?|\d+\s*(days?|d|tage?)\s*[,+]?\s*{_CLOCK}"
+    r"|p(\d+d)?t?(\d+h)?(\d+m)?(\d+([.,]\d+)?s)?|(\d+\s*(h|hrs?|min|m|sec|s)\b\s*){2,3})",
+    re.IGNORECASE,
+)
+
+
+def span_doubt(name: str, texts: Mapping[str, int]) -> str:
+    """Say that a text column holds times of day or durations, and what to do; "" of others."""
+    spans = sum(n for text, n in texts.items() if _SPAN.fullmatch(text))
+    if len(texts) < _MIN_DISTINCT or spans < _MIN_SHARE * sum(texts.values()):
+        return ""
+    return (
+        f"column {name!r} is not read as times: its cells are times of day or durations, "
+        f"such as {max(texts)!r}. Of times of day say {option('--time-format', name, _OF_DAY)}; "
+        "write durations as a number of hours or seconds, such as 10.5; to keep them as words, "
+        f"{option('--kind', name, 'categorical')}"
+    )
