@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,3 +60,23 @@ def test_groups_and_entities_are_no_features_unless_declared():
     taken = {"zip": "identifier", "amount": "numeric", "shop": "identifier"}
     assert kinds(by_shop) == taken
     assert kinds(replace(by_shop, kinds={"zip": "categorical"})) == taken | {"zip": "categorical"}
+
+
+def test_what_a_row_is_to_its_past_is_a_number_and_no_clock():
+    even = np.linspace(0.0, 1.0, 400)
+    frame = pd.DataFrame({"card": [f"k{i % 40}" for i in range(400)], "card: day / usual": even})
+    alone = schema_of_training(frame, TableColumns(), ["card"])
+    known = schema_of_training(frame, TableColumns(), ["card"], None, ["card: day / usual"])
+    assert alone["card: day / usual"].note != known["card: day / usual"].note
+    assert (known["card: day / usual"].kind, known["card: day / usual"].role) == ("numeric", None)
+    assert "past" in known["card: day / usual"].note
+
+
+def test_what_tells_the_person_is_left_out_whether_the_key_is_an_entity_or_not():
+    n = np.arange(1200)
+    frame = pd.DataFrame(
+        {"card_no": [f"k-{i % 60:05d}" for i in n], "town": [f"t{i % 60}" for i in n], "x": n % 7}
+    )
+    for entities in ([], ["card_no"]):
+        schema = schema_of_training(frame, TableColumns(), entities)
+        assert (schema["card_no"].kind, schema["town"].kind) == ("identifier", "ignored")

@@ -16,7 +16,7 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.data.tables.families import listed_columns
 from vae_anomaly.data.tables.files import doubtful_header, list_partitions
 from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_rows, synthetic_words
-from vae_anomaly.data.tables.kinds import Column
+from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
@@ -100,7 +100,8 @@ def train_table_job(
     )  # fmt: skip
     normal, notes = _normal_rows(rows, columns)
     named = entities.entities if entities else ()
-    schema = schema_of_training(normal, columns, named, rows.anomalous)
+    relative = histories.histories.names if histories else ()
+    schema = schema_of_training(normal, columns, named, rows.anomalous, relative)
     _require_features(schema)
     destination.check_store()
     with collapse_said_once():
@@ -142,11 +143,16 @@ def schema_of_tables(
     if doubt := doubtful_header(files[0]):
         logger.warning(doubt)
     named = entities.entities if entities else ()
-    return schema_of_training(normal, columns, named, rows.anomalous)
+    relative = histories.histories.names if histories else ()
+    return schema_of_training(normal, columns, named, rows.anomalous, relative)
 
 
-def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
+def infer_schema_of(
+    frame: pd.DataFrame, columns: TableColumns, known: Sequence[Column] = ()
+) -> Schema:
     """Infer the schema of a table, or fit a given one to what was declared beside it.
+
+    ``known`` are columns of which it is certain what they are, unless the given schema says else.
 
     Of a long table, rows at equal distances are looked at. Kinds and notes of a given schema
     stand, unless `TableColumns.kinds` says otherwise.
@@ -169,7 +175,7 @@ def infer_schema_of(frame: pd.DataFrame, columns: TableColumns) -> Schema:
     return Schema.infer(
         frame.iloc[::every],
         overrides=columns.kinds,
-        said=declared,
+        said=[*known, *declared],
         time_formats=columns.time_formats,
         label=columns.label,
         id_column=columns.id_column,
@@ -211,20 +217,28 @@ def schema_of_training(
     columns: TableColumns,
     entities: Sequence[str] = (),
     anomalous: pd.DataFrame | None = None,
+    relative: Sequence[str] = (),
 ) -> Schema:
     """Infer a schema in which groups and entities are no features, unless they were declared.
 
+    ``relative`` features, of rows beside their entity's past, are numbers whatever they look like.
     Labelled anomalies, where there are, tell which columns repeat the label: these are left out.
     """
     label = columns.label if columns.label in normal.columns else None  # or in a file of its own
     named = dict.fromkeys([*filter(None, [columns.groups]), *entities], "identifier")
     columns = replace(columns, label=label, kinds={**named, **columns.kinds})
-    schema = infer_schema_of(normal, columns)
+    schema = infer_schema_of(normal, columns, [_relative(name) for name in relative])
     if anomalous is None or anomalous.empty:
         return schema
     known = pd.concat([normal, anomalous], ignore_index=True)
     is_anomaly = np.arange(len(known)) >= len(normal)
     return schema.without_copies(known, is_anomaly, columns.declared)
+
+
+def _relative(name: str) -> Column:
+    return Column(
+        name=name, kind=ColumnKind.NUMERIC, note="a row beside its entity's past", stored="number"
+    )
 
 
 def _normal_rows(rows: TrainingRows, columns: TableColumns) -> tuple[pd.DataFrame, tuple[str, ...]]:

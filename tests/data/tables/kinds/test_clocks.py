@@ -8,6 +8,7 @@ import pytest
 
 from vae_anomaly.data.doctor import check_table
 from vae_anomaly.data.tables.kinds.clocks import says_time
+from vae_anomaly.data.tables.kinds.names import says_code
 from vae_anomaly.data.tables.kinds.order import follows
 from vae_anomaly.data.tables.schema import Schema
 
@@ -200,3 +201,9 @@ def test_months_as_digits_are_months():
     for stored in (months, months.astype(str)):
         column = Schema.infer(pd.DataFrame({"booking_month": stored}))["booking_month"]
         assert (column.kind, column.parts) == ("timestamp", ("days",))
+
+
+@pytest.mark.parametrize("name", ["zip", "merchant_zip", "Zip Code", "dsport", "PLZ", "order_id"])
+def test_codes_are_known_by_name_and_amounts_are_none(name):
+    assert says_code(name)
+    assert not any(map(says_code, ["amount", "import_duty", "report_count", "zipper_length", "V4"]))

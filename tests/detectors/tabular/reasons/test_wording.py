@@ -64,7 +64,8 @@ def test_nobody_counts_the_zeros_of_small_numbers():
 
 
 def test_a_year_has_no_comma():
-    assert Scale(20.0, 0, is_year=True).number(1995.0) == "1995"
+    assert Scale(20.0, 0, is_code=True).number(1995.0) == "1995"
+    assert Scale(20.0, 0, is_code=True).number(48201.0) == "48201"
 
 
 @pytest.mark.parametrize(
@@ -177,3 +178,7 @@ def test_names_are_one_line_of_a_bearable_length():
 @given(st.text(min_size=1))
 def test_a_text_is_cut_at_a_word(text):
     assert len(fitted(f"a {text}")) <= 140
+
+
+def test_both_ends_of_a_range_have_one_unit():
+    assert Scale(4e9, 0).between(2e8, 4.1e9, 4.3e9) == "0.2 billion to 4.1 billion"

@@ -13,6 +13,10 @@ _CLOCK_WORDS: Final = frozenset({
     "steps", "tick", "ticks", "epoch", "unix", "period", "clock", "elapsed", "dt", "cycle",
     "cycles", "seq", "sequence",
 })  # fmt: skip
+_CODE_WORDS: Final = frozenset({
+    "zip", "zipcode", "plz", "postal", "postcode", "postleitzahl", "pin", "code", "id", "nr", "no",
+    "port", "ports", "sport", "dport", "dsport", "sic", "mcc", "bin",
+})  # fmt: skip
 _CLOCK_ENDS: Final = ("time", "timestamp", "datetime", "datum", "zeit", "stempel")
 _SPAN_WORDS: Final = frozenset({
     "age", "alter", "duration", "dauer", "latency", "since", "until", "seit", "bis",
@@ -28,3 +32,9 @@ def says_time(name: str) -> bool:
     if not _SPAN_WORDS.isdisjoint(words):
         return False
     return any(word in _CLOCK_WORDS or word.endswith(_CLOCK_ENDS) for word in words)
+
+
+def says_code(name: str) -> bool:
+    """Tell whether the numbers of a column are codes by its name: places, ports, keys."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    return not _CODE_WORDS.isdisjoint(words)

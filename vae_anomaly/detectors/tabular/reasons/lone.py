@@ -14,6 +14,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables.cells import is_open
+from vae_anomaly.data.tables.kinds.names import says_code
 from vae_anomaly.detectors.tabular.encode.columns import (
     MISSING,
     CategoricalColumn,
@@ -85,7 +86,8 @@ def is_open_ended(cell: object) -> bool:
 def scale_of(column: NumericColumn) -> Scale:
     """Return how the numbers of a column are said."""
     least, low, *_, high, most = column.quantiles
-    return Scale(high - low, column.decimals, column.integer and least >= 1900.0 and most <= 2100.0)
+    is_code = (least >= 1900.0 and most <= 2100.0) or says_code(column.name)
+    return Scale(high - low, column.decimals, column.integer and is_code)
 
 
 def excess_over(low: Floats, high: Floats, values: Floats, narrowest: float) -> Floats:

@@ -37,13 +37,13 @@ class Scale:
         Of the range where most of its numbers lie; what is said is rounded to a fraction of it.
     decimals : int or None
         That its cells are written with; None where they have many.
-    is_year : bool
-        Whether they are years, which have no comma.
+    is_code : bool
+        Whether they are years, postal codes, ports, ..., which have no comma.
     """
 
     width: float = 0.0
     decimals: int | None = None
-    is_year: bool = False
+    is_code: bool = False
 
     def number(self, value: float, *others: float) -> str:
         """Say a number; with more decimals where it would read like one of the others."""
@@ -62,7 +62,9 @@ class Scale:
             texts = [self.number(end, value) for end in (low, high)]
         if texts[0] == texts[1]:
             return texts[0]
-        return f"up to {texts[1]}" if near == 0.0 < low else f"{texts[0]} to {texts[1]}"
+        if near == 0.0 < low:
+            return f"up to {texts[1]}"
+        return f"{_in_unit_of(texts[1], near, texts[0])} to {texts[1]}"
 
     def _step_of(self, end: float, value: float) -> float:
         """Round one end of the range, unless the value would then lie within it."""
@@ -72,7 +74,7 @@ class Scale:
 
     def _rounded(self, value: float, steps: float) -> str:
         if value == round(value):
-            return f"{value:.0f}" if self.is_year and abs(value) < 1e4 else _whole(value)
+            return f"{value:.0f}" if self.is_code and abs(value) < _LARGE[-1][0] else _whole(value)
         if self.decimals == _CENTS and 0.01 <= abs(value) < 1000.0:
             return f"{value:,.{_CENTS}f}".removesuffix(".00")
         if abs(value) < _SMALL_FROM and self.width < 1.0 / _FINE:
@@ -104,6 +106,14 @@ def _whole(value: float) -> str:
         if size >= unit:
             return f"{_decimal(value / unit, 1)} {name}"
     return f"{value:,.0f}" if round(value) else "0"
+
+
+def _in_unit_of(other: str, value: float, text: str) -> str:
+    """Write a number in the unit of another, ``0.2 billion`` beside ``4.1 billion``."""
+    for unit, name in _LARGE:
+        if other.endswith(name) and unit > abs(value) >= unit / 100.0:
+            return f"{_decimal(value / unit, _CENTS)} {name}"
+    return text
 
 
 def _small(value: float, decimals: int = 1) -> str:

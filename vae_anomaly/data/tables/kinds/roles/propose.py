@@ -152,9 +152,12 @@ def proposed_roles(
     columns: Mapping[str, Column], series: Mapping[str, pd.Series], said: Collection[str]
 ) -> dict[str, Column]:
     """Return the columns that get a role, with the kind that leaves them out."""
-    out = {}
+    out: dict[str, Column] = {}
     for name, column in columns.items():
-        if name in said or column.role is not None or column.kind is ColumnKind.IGNORED:
+        if column.role is not None or column.kind is ColumnKind.IGNORED:
+            continue
+        if name in said:
+            out |= _declared_person(column, series[name])
             continue
         found = _as_label(column, series[name]) or _as_person(column, series[name])
         if found is None and column.kind is ColumnKind.IDENTIFIER:
@@ -162,6 +165,15 @@ def proposed_roles(
         if found is not None:
             out[name] = found
     return out
+
+
+def _declared_person(column: Column, series: pd.Series) -> dict[str, Column]:
+    """Return an identifier that somebody has declared, as the key of persons where it is one."""
+    if column.kind is not ColumnKind.IDENTIFIER:
+        return {}
+    found = _as_person(column, series)
+    is_key = found is not None and found.role == "person"
+    return {column.name: column.model_copy(update={"role": "person"})} if is_key else {}
 
 
 def known_answer(
