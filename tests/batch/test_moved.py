@@ -49,3 +49,37 @@ def test_few_rows_and_an_ordinary_day_say_nothing():
     few = MovedColumns()
     few.add(COLUMNS, SCHEMA.cast(TRAINED.head(5).assign(clock=9e9)))
     assert list(few.notes()) == []
+
+
+SHOPS = TRAINED.assign(shop=RNG.choice(["north", "south"], N))
+SHOP_SCHEMA = Schema.infer(SHOPS)
+SHOP_COLUMNS = TableEncoder.fit(SHOP_SCHEMA.cast(SHOPS), SHOP_SCHEMA.features).columns
+
+
+@pytest.mark.parametrize("rows", [7, 1000])
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"shop": SHOPS["shop"].str.upper()}, "'shop' has values that training never had in 200"),
+        ({"amount": np.nan}, "'amount' is empty in all 200 rows, and was in 0.0% of training"),
+        ({"until": None}, "'until' is empty in all 200 rows"),
+        ({"shop": None}, "'shop' is empty in all 200 rows"),
+    ],
+    ids=["capitals", "number", "time", "category"],
+)
+def test_a_column_that_ran_dry_or_is_written_otherwise_is_named_and_no_other(rows, changed, told):
+    tomorrow = SHOP_SCHEMA.cast(SHOPS.assign(**changed))
+    moved = MovedColumns()
+    for start in range(0, N, rows):
+        moved.add(SHOP_COLUMNS, tomorrow.iloc[start : start + rows])
+    (note,) = moved.notes()
+    assert told in note
+
+
+def test_values_that_hardly_come_again_are_new_every_day():
+    names = SHOPS.assign(note=[f"n{i}" for i in range(N)])
+    schema = Schema.infer(names, overrides={"note": "categorical"})
+    moved = MovedColumns()
+    moved.add(TableEncoder.fit(schema.cast(names), schema.features).columns,
+              schema.cast(names.assign(note=[f"new {i}" for i in range(N)])))  # fmt: skip
+    assert list(moved.notes()) == []

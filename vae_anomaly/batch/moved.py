@@ -1,4 +1,8 @@
-"""Notice when a whole input lies where training never was: a clock, other units, new open ends."""
+"""Notice when a whole input lies where training never was.
+
+A clock, other units, categories that are written otherwise, a column that has run dry, new open
+ends.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,17 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.data.tables.cells import is_open
-from vae_anomaly.detectors.tabular.encode.columns import ColumnEncoder, NumericColumn
+from vae_anomaly.detectors.tabular.encode.columns import (
+    MISSING,
+    CategoricalColumn,
+    ColumnEncoder,
+    NumericColumn,
+)
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
 
 MIN_CELLS = 20
 MOVED_SHARE = 0.95
+FEW_EMPTY = 0.05  # of the cells of training
 
 
 class MovedColumns:
@@ -21,12 +31,14 @@ class MovedColumns:
 
     def __init__(self) -> None:
         self._columns: Sequence[ColumnEncoder] = ()
+        self._rows = 0
         self._known: Counter[str] = Counter()
         self._outside: Counter[str] = Counter()
 
     def add(self, columns: Sequence[ColumnEncoder], frame: pd.DataFrame) -> None:
         """Take the next rows, typed as the schema casts them."""
         self._columns = columns
+        self._rows += len(frame)
         for column in columns:
             cells = frame[column.name]
             self._known[column.name] += int(cells.notna().sum())
@@ -43,6 +55,17 @@ class MovedColumns:
                 )
             elif isinstance(column, NumericColumn) and _has_moved(outside, known):
                 yield _moved_words(column, outside, known)
+            elif isinstance(column, CategoricalColumn) and _has_moved(outside, known):
+                yield (
+                    f"column {column.name!r} has values that training never had in {outside:,} of "
+                    f"{known:,} rows; training had {', '.join(map(repr, column.levels[:3]))}. "
+                    "Write them as there"
+                )
+            elif not known and self._rows >= MIN_CELLS and _share_empty(column) < FEW_EMPTY:
+                yield (
+                    f"column {column.name!r} is empty in all {self._rows:,} rows, and was in "
+                    f"{_share_empty(column):.1%} of training: look at its source"
+                )
 
 
 def _has_moved(outside: int, known: int) -> bool:
@@ -52,10 +75,22 @@ def _has_moved(outside: int, known: int) -> bool:
 def _n_outside(column: ColumnEncoder, cells: pd.Series) -> int:
     if isinstance(column, TimestampColumn):
         return 0 if column.open_share else int(is_open(cells).sum())
+    if isinstance(column, CategoricalColumn):
+        comes_back = column.share_as_rare("") < 1 - MOVED_SHARE
+        return int((~cells.dropna().isin(column.counts)).sum()) if comes_back else 0
     if not isinstance(column, NumericColumn) or column.lowest is None or column.highest is None:
         return 0
     numbers = np.asarray(cells, dtype=np.float64)
     return int(np.sum((numbers < column.lowest) | (numbers > column.highest)))
+
+
+def _share_empty(column: ColumnEncoder) -> float:
+    """Return the share of training cells that were empty."""
+    if isinstance(column, CategoricalColumn):
+        return column.counts.get(MISSING, 0) / max(1, column.n)
+    if isinstance(column, NumericColumn | TimestampColumn):
+        return column.gap_share
+    return 1.0
 
 
 def _moved_words(column: NumericColumn, outside: int, known: int) -> str:
