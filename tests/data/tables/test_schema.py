@@ -459,3 +459,13 @@ def test_cells_that_are_written_otherwise_are_not_told_as_missing_columns():
     assert "does not have" not in str(caught.value)
     with pytest.raises(SchemaError, match=r"'shop' is missing.*Add or rename.*do not hold"):
         schema.check(commas.drop(columns="shop"))
+
+
+def test_infinite_cells_are_missing_where_a_person_says_so():
+    for cells in (["1.5", "Infinity", "2.5", "-inf"], [1.5, np.inf, 2.5, -np.inf]):
+        frame = pd.DataFrame({"rate": pd.Series(cells * 10)})
+        with pytest.raises(DataError, match="--missing Infinity"):
+            Schema.infer(frame).cast(frame)
+        schema = Schema.infer(frame, missing={"": ["Infinity", "-inf"]})
+        assert schema.cast(frame)["rate"].tolist()[:3:2] == [1.5, 2.5]
+        assert schema.cast(frame)["rate"].isna().sum() == 20

@@ -220,7 +220,8 @@ def _unreadable_cells(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
             Severity.ERROR,
             "unreadable_cells",
             f"Rows with cells that cannot be read: {len(bad)} of {len(frame)} ({shown}).",
-            "Correct them at the source. Empty cells are fine; infinite numbers are not.",
+            "Correct them at the source, or give `train table` what stands for an empty cell: "
+            "--missing Infinity, or COLUMN=WORD. Empty cells are fine.",
             [f"row {row}: {fault[1]}" for row, fault in bad.items()],
         )
 

@@ -25,7 +25,7 @@ def time_findings(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
 def _elapsed(schema: Schema) -> Iterator[Finding]:
     """Report what is left out as a clock, and what may be one."""
     names = [
-        f"{c.name}: {c.note}"
+        f"{c.name}: {c.note.partition('. ')[0]}"  # what to do about it stands in the remedy, once
         for c in schema.columns
         if c.kind is ColumnKind.IGNORED and c.role == "clock"
     ]
@@ -34,7 +34,8 @@ def _elapsed(schema: Schema) -> Iterator[Finding]:
             Severity.INFO,
             "elapsed_time",
             f"Columns that only tell the time again, which are ignored: {len(names)}.",
-            "Declare them numeric if the level itself matters, as wear does.",
+            "Nothing. If the level itself matters, as wear does: --kind NAME=numeric; if it is a "
+            "date: --kind NAME=timestamp.",
             names,
         )
     suspects = [c.name for c in schema.features if SUSPECT_NOTE in c.note]

@@ -372,8 +372,9 @@ def _refuse_bad(bad: pd.Series) -> None:
     shown = "; ".join(f"row {row}: {message}" for row, message in faults[:3])
     raise DataError(
         f"{len(faults)} of {len(bad)} rows hold values that cannot be read: {shown}"
-        f"{' ...' if len(faults) > 3 else ''}. Correct or drop them, or score them as a batch, "
-        "which puts them in quarantine."
+        f"{' ...' if len(faults) > 3 else ''}. Correct or drop them; before a training, say with "
+        "--missing what stands for an empty cell, as --missing Infinity. A batch puts such rows "
+        "in quarantine."
     )
 
 
