@@ -144,3 +144,9 @@ def test_times_of_day_and_durations_are_told_with_what_to_do(texts):
 
 def test_few_times_of_day_are_groups():
     assert only(["06:00", "14:00", "22:00"] * 20).doubt == ""
+
+
+@pytest.mark.parametrize("low", [10_115, 100_500, 110_100, 1_012_000, 20_112_000])
+def test_quantities_that_happen_to_be_days_of_the_calendar_stay_quantities(low):
+    values = low + RNG.permutation(750)[:N]
+    assert only(np.r_[values, values], "pressure").role != "clock"

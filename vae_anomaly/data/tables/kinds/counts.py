@@ -20,6 +20,8 @@ _SHARE: Final = 0.99
 _MIN_DISTINCT: Final = 20
 _MIN_DISTINCT_NAMED: Final = 5
 _YEARS_IF_UNNAMED: Final = 5.0
+_LOOKED_AT: Final = 1000
+_MOSTLY: Final = 0.5
 
 
 def count_note(name: str, values: Floats) -> str | None:
@@ -48,7 +50,8 @@ def digits_note(name: str, words: Sequence[str]) -> str | None:
     """
     if len(words) < (_MIN_DISTINCT_NAMED if says_time(name) else _MIN_DISTINCT):
         return None
-    forms = cells.digit_formats(words)
+    named = says_time(name)
+    forms = [f for f in cells.digit_formats(words) if named or _leaves_the_calendar(words, f)]
     options = " or ".join(f"--time-format {name}={form}" for form in forms)
     return (
         f"{ELAPSED_NOTE}: dates as digits, such as {words[0]}. To read them: {options}; if they "
@@ -56,6 +59,16 @@ def digits_note(name: str, words: Sequence[str]) -> str | None:
         if forms
         else None
     )
+
+
+def _leaves_the_calendar(words: Sequence[str], form: str) -> bool:
+    """Tell whether most whole numbers of the same range are no dates, so chance makes none.
+
+    From 100,500 to 101,250 all are: the tenth of a month, and any year.
+    """
+    numbers = [int(word) for word in words]
+    others = np.unique(np.linspace(min(numbers), max(numbers), _LOOKED_AT).round())
+    return bool(np.isnat(cells.times_of_numbers(others, form)).mean() > _MOSTLY)
 
 
 def clock_note(name: str, reason: str) -> str:
