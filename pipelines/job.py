@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 
 from vae_anomaly.batch import log_to_stderr
 from vae_anomaly.errors import ConfigError, VaeAnomalyError, did_you_mean
+from vae_anomaly.files import in_home
 
 
 def placed(value: str, info: ValidationInfo) -> str:
@@ -22,7 +23,7 @@ def placed(value: str, info: ValidationInfo) -> str:
     text = value.replace("{date}", day)
     if "://" in text or text.startswith(("models:/", "databricks")):
         return text
-    return str(Path(folder, Path(text).expanduser()).resolve())
+    return str(Path(folder, in_home(text)).resolve())
 
 
 Place = Annotated[str, AfterValidator(placed)]
@@ -76,8 +77,7 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
 
 def _arguments(argv: list[str]) -> tuple[Path, str]:
     try:
-        _, file, *rest = argv
-        (day,) = rest or [date.today().isoformat()]
+        _, file, day = argv if len(argv) > 2 else [*argv, date.today().isoformat()]
         return Path(file), date.fromisoformat(day).isoformat()
     except ValueError:
         raise ConfigError("Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD].") from None

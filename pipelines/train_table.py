@@ -5,15 +5,24 @@ python -m pipelines.train_table pipelines/train_table.toml
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from pipelines.job import Place, run_job
 from pipelines.training import Labels, TableParameters, Training, outcome
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
 from vae_anomaly.jobs import SAMPLE_ROWS, TableColumns, read_schema, train_table_job
+
+
+def _words(value: object) -> list[object]:
+    """Take one word or number for a list of one, and numbers for what their cells say."""
+    words = value if isinstance(value, list) else [value]
+    return [f"{word:.17g}" if isinstance(word, int | float) else word for word in words]
+
+
+Words = Annotated[list[str], BeforeValidator(_words)]
 
 
 class Entities(BaseModel, extra="forbid"):
@@ -34,9 +43,10 @@ class TrainTable(Training):
     tables: list[Place]
     schema_file: Place | None = None
     column_kinds: dict[str, str] = Field(default_factory=dict)
+    ignore: list[str] = Field(default_factory=list)
     number_formats: dict[str, str] = Field(default_factory=dict)
     time_formats: dict[str, str] = Field(default_factory=dict)
-    missing: dict[str, list[str]] = Field(default_factory=dict)
+    missing: dict[str, Words] = Field(default_factory=dict)
     id_column: str | None = None
     labels: Labels | None = Field(None, validation_alias=AliasChoices("labels", "label"))
     groups: str | None = None
@@ -54,7 +64,7 @@ def train(job: TrainTable) -> dict[str, Any]:
         job.destination("pipelines.train_table"),
         TableColumns(
             schema,
-            job.column_kinds,
+            dict.fromkeys(job.ignore, "ignored") | job.column_kinds,
             job.labels,
             job.id_column,
             job.groups,

@@ -81,7 +81,7 @@ def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeyp
 
 KEY_OF = {  # where a key of the TOML file is not called as the option
     "uri": "tracking_uri", "cached": "use_cached_model", "kind": "column_kinds",
-    "ignore": "column_kinds", "entity": "entities", "time": "entities", "amount": "entities",
+    "entity": "entities", "time": "entities", "amount": "entities",
 }  # fmt: skip
 
 
@@ -121,6 +121,17 @@ def test_a_training_can_set_what_the_command_can(site, tmp_path):
     chosen = {"model": "beta", "score": "elbo", "contamination": 0.02, "beta": 3, "memory": 200}
     assert chosen.items() <= detector.get_params(deep=False).items()
     assert (result["model"], "version" in result) == (str(tmp_path / "model"), False)
+
+
+def test_columns_are_described_as_a_person_writes_them(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text(
+        "name = 'n'\ntables = ['t.csv']\nignore = ['note']\nout = '~nobody-of-that-name/m'\n"
+        "[missing]\namount = [-999, 0.5, 'pending']\nshop = 'none'\n"
+    )
+    job = read_job(TrainTable, toml, DAY)
+    assert job.missing == {"amount": ["-999", "0.5", "pending"], "shop": ["none"]}
+    assert (job.ignore, job.out) == (["note"], str(tmp_path / "~nobody-of-that-name" / "m"))
 
 
 def test_a_file_of_weights_begins_at_the_toml_file(tmp_path):

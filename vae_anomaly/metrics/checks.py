@@ -98,6 +98,7 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
         raise CalibrationError(
             f"Labels without {missing} cannot support this figure; got {int(is_one.sum())} "
             f"anomalies and {int(is_zero.sum())} normals. "
-            "Use a policy that needs no labels, or add labelled items."
+            "Add labelled items (an empty cell is no label: write 0, normal or legit), or use a "
+            "policy that needs no labels."
         )
     return np.asarray(is_one, dtype=np.bool_)

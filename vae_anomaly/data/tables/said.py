@@ -22,7 +22,7 @@ def declared_columns(
         refuse_unknown("number_formats", name, names)
         declared[name] = _with_format(declared.get(name), name, form)
     for name, kind in overrides.items():
-        refuse_unknown("overrides", name, names)
+        refuse_unknown("a kind (--kind, --ignore, --groups)", name, names)
         if kind not in kinds:
             raise ConfigError(
                 f"Kind {kind!r} of column {name!r} does not exist{did_you_mean(str(kind), kinds)}. "

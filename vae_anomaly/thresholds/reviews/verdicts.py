@@ -256,10 +256,11 @@ def _optional_text(frame: pd.DataFrame, names: Sequence[str]) -> AnyArray:
 def _times(frame: pd.DataFrame, source: str) -> pd.Series[Any]:
     if "when" not in frame.columns:
         return pd.Series(pd.NaT, index=frame.index, dtype="datetime64[ns, UTC]")
-    try:
-        return pd.to_datetime(frame["when"], utc=True, format="ISO8601")
-    except (ValueError, TypeError) as err:
+    times = pd.to_datetime(frame["when"], utc=True, format="ISO8601", errors="coerce")
+    bad = np.flatnonzero(times.isna() & frame["when"].notna())
+    if bad.size:
         raise DataError(
-            f"{source} has a time that cannot be read in the column when: {err}. Write it like "
-            "2026-05-01T22:10."
-        ) from None
+            f"{source} says {frame['when'].iloc[bad[0]]!r} in row {bad[0] + 1} of when, which is "
+            "no time that can be read. Write it like 2026-05-01T22:10."
+        )
+    return times
