@@ -122,7 +122,12 @@ def test_dates_as_digits_of_another_order_are_left_out_until_a_person_says(form,
 
 
 def test_six_digits_are_no_dates_by_chance():
-    for values in (RNG.integers(100_000, 999_999, N), RNG.integers(10_000, 99_999, N) * 10):
+    counted = np.tile(np.arange(10_115, 11_015), 2)
+    for values in (
+        RNG.integers(100_000, 999_999, N),
+        RNG.integers(10_000, 99_999, N) * 10,
+        counted,
+    ):
         assert only(values).kind == "numeric"
 
 
@@ -150,3 +155,37 @@ def test_few_times_of_day_are_groups():
 def test_quantities_that_happen_to_be_days_of_the_calendar_stay_quantities(low):
     values = low + RNG.permutation(750)[:N]
     assert only(np.r_[values, values], "pressure").role != "clock"
+
+
+@pytest.mark.parametrize("bad", ["2024-02-30", "1900-01-00", "soon"])
+def test_dates_among_which_some_are_none_are_asked_about(bad):
+    texts = [bad if i % 30 == 0 else text for i, text in enumerate(DAYS.dt.strftime("%Y-%m-%d"))]
+    doubt = only(texts).doubt
+    assert "of its cells are, others such as" in doubt
+    assert f"--missing at={bad}" in doubt
+    said = Schema.infer(pd.DataFrame({"at": texts}), missing={"at": [bad]})["at"]
+    assert (said.kind, said.doubt) == ("timestamp", "")
+
+
+def test_zero_dates_of_a_database_are_missing_however_many():
+    texts = ["0000-00-00" if i % 3 == 0 else d for i, d in enumerate(DAYS.dt.strftime("%Y-%m-%d"))]
+    column = only(texts)
+    assert (column.kind, column.doubt) == ("timestamp", "")
+    assert only(["0000-00-00", "00.00.0000"] * 20).kind == "categorical"
+
+
+@pytest.mark.parametrize("year", [1445, 2567])
+def test_dates_of_another_calendar_are_told(year):
+    doubt = only(DAYS.dt.strftime(f"{year}-%m-%d").str.replace("29", "28")).doubt
+    assert "outside the years 1678 to 2261" in doubt
+    assert only(["9999-12-31", "2024-01-01", "2024-02-01"] * 20).doubt == ""
+
+
+@pytest.mark.parametrize("texts", ["2023-Q4 2024-Q1 2024-Q2", "Q1/2024 Q2/2024 Q3/2024",
+                                   "2024-W01 2024-W02 2024-W10", "01/2024 02/2024 12/2023",
+                                   "Jan-24 Feb-24 Mär-24"])  # fmt: skip
+def test_periods_of_a_year_are_said_to_be_new_next_time(texts):
+    column = only(texts.split() * 20, "period")
+    assert column.kind == "categorical"
+    assert "--ignore period" in column.doubt
+    assert only([f"shop-{i % 30:02d}" for i in range(90)]).doubt == ""

@@ -113,7 +113,10 @@ def closed(times: AnyArray | pd.Series) -> Times:
 
 def writing_of(texts: Mapping[str, int]) -> Writing:
     """Tell how dates are written, from all distinct texts and how often each occurs."""
-    words, counts = [*map(_time_word, texts)], np.array([*texts.values()], dtype=np.int64)
+    present = {word: n for text, n in texts.items() if (word := _time_word(text))}
+    if not present:
+        return Writing("iso", 0.0)
+    words, counts = [*present], np.array([*present.values()], dtype=np.int64)
     readings = two_readings(words)
     if 2 * counts[readings.places].sum() > counts.sum():
         form, otherwise = _order_of_parts(readings, counts[readings.places])

@@ -20,16 +20,19 @@ from vae_anomaly.data.tables.kinds.identifiers import (
     MIN_VALUES_OF_ID,
     identifier_reason,
 )
-from vae_anomaly.data.tables.kinds.spans import span_doubt
+from vae_anomaly.data.tables.kinds.spans import period_doubt, span_doubt
 from vae_anomaly.data.tables.kinds.timestamps import (
+    calendar_doubt,
     number_times_note,
     parts_of,
     text_times,
     time_format_of,
+    times_doubt,
 )
 from vae_anomaly.data.tables.kinds.writing import number_writing
 
 _DAYS_LOOKED_AT: Final = 20_000
+_QUESTIONS: Final = (span_doubt, period_doubt, times_doubt)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def _decide(
     if storage == "time":
         return _Decision(ColumnKind.TIMESTAMP, "a date or time type")
     if texts and (times := text_times(name, texts)):
-        return _Decision(ColumnKind.TIMESTAMP, times[0], time_format=times[1])
+        doubt = calendar_doubt(name, cells.some_of(texts), times[1])
+        return _Decision(ColumnKind.TIMESTAMP, times[0], doubt=doubt, time_format=times[1])
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _Decision(ColumnKind.CATEGORICAL, "a pandas category")
     if storage == "number":
@@ -170,7 +174,8 @@ def _kind_of_text(name: str, series: pd.Series, texts: Mapping[str, int]) -> _De
         return _Decision(ColumnKind.IGNORED, days)
     if writing.is_read:
         return replace(_kind_of_number(name, series, writing.form), doubt=writing.doubt)
-    doubt = writing.doubt or span_doubt(name, cells.some_of(texts))
+    some = cells.some_of(texts)
+    doubt = next(filter(None, [writing.doubt, *(ask(name, some) for ask in _QUESTIONS)]), "")
     return _Decision(*_kind_of_words(name, texts), doubt=doubt)
 
 

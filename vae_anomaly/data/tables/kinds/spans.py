@@ -1,4 +1,4 @@
-"""Notice times of day and durations, which are neither numbers nor dates: 10:30, PT5M, 1 day."""
+"""Notice what tells time but is no date: times of day, durations, quarters and weeks of a year."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vae_anomaly.data.tables.kinds.writing import option
 
 _MIN_SHARE: Final = 0.99
 _MIN_DISTINCT: Final = 20  # fewer are groups, such as shifts
+_MIN_PERIODS: Final = 3
 _OF_DAY: Final = "time_of_day"
 _CLOCK = r"\d{1,4}:\d{2}(:\d{2}([.,]\d+)?)?"
 _SPAN: Final = re.compile(
@@ -17,6 +18,24 @@ _SPAN: Final = re.compile(
     r"|p(\d+d)?t?(\d+h)?(\d+m)?(\d+([.,]\d+)?s)?|(\d+\s*(h|hrs?|min|m|sec|s)\b\s*){2,3})",
     re.IGNORECASE,
 )
+
+
+_PERIOD: Final = re.compile(
+    r"(19|20)\d\d[-/ ]?(q[1-4]|w\d\d?|kw ?\d\d?)|(q[1-4]|k?w ?\d\d?)[-/ .]{0,2}(19|20)\d\d"
+    r"|\d{1,2}/(19|20)\d\d|(jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|o[ck]t|nov|de[cz])"
+    r"[^\W\d_]*\.?[-/ ']{1,2}((19|20)\d\d|[0-3]\d)",
+    re.IGNORECASE,
+)
+
+
+def period_doubt(name: str, texts: Mapping[str, int]) -> str:
+    """Say that a text column names quarters, weeks or months of years; "" of others."""
+    if len(texts) < _MIN_PERIODS or not all(map(_PERIOD.fullmatch, texts)):
+        return ""
+    return (
+        f"column {name!r} names periods, such as {max(texts)!r}, and the next one is new to the "
+        f"model: leave it out with --ignore {name}, or write what comes again, as the quarter alone"
+    )
 
 
 def span_doubt(name: str, texts: Mapping[str, int]) -> str:

@@ -12,12 +12,15 @@ from vae_anomaly.arrays import Floats, Times
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Part
 from vae_anomaly.data.tables.kinds.names import says_time
+from vae_anomaly.data.tables.kinds.writing import option
 
 AMBIGUOUS_NOTE: Final = "nothing tells day from month"
 MIN_SHARE_OF_TIMES: Final = 0.99
 _MIN_SHARE_OF_SOME: Final = 0.9  # of the cells at a first glance
 _MIN_DATES_OF_DIGITS: Final = 5  # eight digits are a date by chance in one of 27 cases
 DAYS_OF_TWO_WEEKS: Final = 13.0  # less, and a weekday may be missing or stand for one date only
+_MIN_SHARE_IN_DOUBT: Final = 0.5
+_FEW_DATES: Final = 20
 _DAYS_OF_A_CLOCK: Final = 0.8  # less, and most hours are missing
 _DAYS_OF_A_LIFE: Final = 15 * 365.25
 _DAY_NS: Final = 86_400_000_000_000
@@ -36,6 +39,35 @@ def text_times(name: str, texts: Mapping[str, int]) -> tuple[str, str] | None:
     if writing.form == "time_of_day":
         return ("times of day", writing.form) if says_time(name) else None
     return f"text dates, {_how(name, writing)}", writing.form
+
+
+def times_doubt(name: str, texts: Mapping[str, int]) -> str:
+    """Ask about a text column of which many cells are dates and some are none; "" of others."""
+    writing = cells.writing_of(texts)
+    if not _MIN_SHARE_IN_DOUBT < writing.share <= MIN_SHARE_OF_TIMES or len(texts) <= _FEW_DATES:
+        return ""
+    codes = cells.read_times(pd.Series([*texts], dtype=object), writing.form)[1]
+    bad = next(text for text, code in zip(texts, codes, strict=True) if code == "not_a_time")
+    return (
+        f"column {name!r} is not read as dates: {writing.share:.1%} of its cells are, others such "
+        f"as {bad!r} are not. If that means missing, say {option('--missing', name, bad)}; to have "
+        f"such cells refused, {option('--kind', name, 'timestamp')}; to keep all as words, "
+        f"{option('--kind', name, 'categorical')}"
+    )
+
+
+def calendar_doubt(name: str, texts: Mapping[str, int], form: str | None) -> str:
+    """Ask about many different dates that all lie far from today; "" of others."""
+    if len(texts) <= _FEW_DATES:
+        return ""
+    times = cells.read_times(pd.Series([*texts], dtype=object), form)[0]
+    if cells.is_open(times).mean() < MIN_SHARE_OF_TIMES:
+        return ""
+    return (
+        f"the dates of column {name!r}, such as {next(iter(texts))!r}, lie outside the years 1678 "
+        "to 2261 and are read as 'no end' or 'no beginning'. If they are of another calendar, "
+        "write them in the Gregorian one"
+    )
 
 
 def number_times_note(name: str, values: Floats) -> str | None:

@@ -274,6 +274,8 @@ def _mixed(name: str, counts: Mapping[str, int], numbers: Sequence[_Number]) -> 
     if len(read) <= MIN_NUMBERS_IN_DOUBT or not is_mixed or not words:
         return _surrounded(name, counts)
     word = words.most_common(1)[0][0]
+    if _LEADING_ZERO.match(word):
+        return ""  # codes, such as postal ones
     return (
         f"column {name!r} is not read as numbers: {share:.1%} of its cells are, others such as "
         f"{word!r} are not. If that means missing, say {option('--missing', name, word)}; to have "
