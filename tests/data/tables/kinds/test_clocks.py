@@ -207,3 +207,13 @@ def test_months_as_digits_are_months():
 def test_codes_are_known_by_name_and_amounts_are_none(name):
     assert says_code(name)
     assert not any(map(says_code, ["amount", "import_duty", "report_count", "zipper_length", "V4"]))
+
+
+@pytest.mark.parametrize("days", [60, 500])
+def test_a_year_beside_its_dates_is_a_clock_before_it_turns(days):
+    at = pd.Timestamp("2024-01-05") + pd.to_timedelta(np.arange(600) % days, unit="D")
+    frame = pd.DataFrame({"booked": at, "Jahr": at.year, "plant": 2024, "x": np.arange(600) % 7})
+    schema = Schema.infer(frame)
+    assert (schema["Jahr"].kind, schema["Jahr"].role) == ("ignored", "clock")
+    assert "is the year of 'booked'" in schema["Jahr"].note
+    assert schema["plant"].kind == "numeric"

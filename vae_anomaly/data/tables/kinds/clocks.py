@@ -29,6 +29,7 @@ from vae_anomaly.data.tables.kinds.order import MIN_ROWS_IN_ORDER, blocks, follo
 
 SUSPECT_NOTE: Final = "may tell the time"
 _LEVELS_IF_NAMED: Final = 2  # a year that turns
+_SAME_YEARS: Final = 0.99
 _LEVELS_IF_UNNAMED: Final = 8  # a setting that was changed twice is no clock
 _MIN_BLOCKS: Final = 3
 _EVEN: Final = 0.98  # linearity of a clock; values of a normal distribution, sorted, reach .955
@@ -89,9 +90,21 @@ def _is_left_out(column: Column, said: Collection[str]) -> bool:
 
 def _twin(name: str, values: Floats, clocks: Mapping[str, AnyArray]) -> str | None:
     """Say which clock a column follows; None if it follows none."""
+    year_of = next((c for c, clock in clocks.items() if _are_years(values, clock)), None)
+    if year_of is not None and says_time(name):
+        return f"is the year of {year_of!r}"
     levels = _LEVELS_IF_NAMED if says_time(name) else _LEVELS_IF_UNNAMED
     other = next((c for c, clock in clocks.items() if follows(values, clock, levels)), None)
     return None if other is None else f"only rises or falls with {other!r}"
+
+
+def _are_years(values: Floats, clock: AnyArray) -> bool:
+    """Tell whether values are the years of times, also where all rows are of one year."""
+    if clock.dtype.kind != "M":
+        return False
+    known = ~np.isnat(clock) & ~np.isnan(values)
+    years = clock[known].astype("datetime64[Y]").astype(np.int64) + 1970
+    return bool(known.any() and np.mean(values[known] == years) >= _SAME_YEARS)
 
 
 def _seen(name: str, values: Floats) -> str | None:
