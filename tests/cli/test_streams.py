@@ -51,6 +51,13 @@ def test_a_reader_that_leaves_early_fails_no_job(tmp_path, args, both):
     assert run_job(tmp_path, *args, stdout=subprocess.PIPE, stderr=stderr) == 0
 
 
+def test_a_sign_that_the_terminal_does_not_have_is_no_error(tmp_path):
+    line = [sys.executable, "-c", JOB.replace("row {number}", "{number} €"), "job"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert done.stdout.startswith(b"0 \\u20ac")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="descriptors are closed by the shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_job_without_stdout_or_stderr_is_done_all_the_same(tmp_path, closed):

@@ -43,12 +43,15 @@ class _Descriptor(io.FileIO):
 
 
 def open_text(number: int, like: TextIO, *, closes: bool = False) -> TextIO:
-    """Open a descriptor for text in the encoding of another stream; its reader may leave."""
+    """Open a descriptor for text in the encoding of another stream; its reader may leave.
+
+    A sign that this encoding does not have (a euro in latin-1) is written as JSON and Python do.
+    """
     raw = _Descriptor(number, "w", closefd=closes)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=like.encoding,
-        errors=like.errors,
+        errors="backslashreplace" if like.errors == "strict" else like.errors,
         line_buffering=bool(like.line_buffering),
     )
 
