@@ -96,3 +96,20 @@ def test_export_writes_a_file_that_scores_and_says_what_it_takes(call_json, imag
 def test_a_model_of_tables_is_not_exported(call, table_model):
     code, out, err = call("models", "export", table_model, "cards.onnx")
     assert (code, out, "model of tables" in err) == (5, "", True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("models", "list"),
+        ("models", "show", "cards"),
+        ("threshold", "history", "cards"),
+        ("score", "table", "models:/cards@champion", "rows.csv", "--out", "flags"),
+    ],
+    ids=" ".join,
+)
+def test_reading_makes_no_store(call, tmp_path, line):
+    code, out, err = call(*line, "--tracking-uri", tmp_path / "typo")
+    assert code == (0 if line[1] == "list" else 5)
+    assert "holds no models yet" in out or "no MLflow store in" in err
+    assert not (tmp_path / "typo").exists()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import TAG, all_pages, all_versions, as_time, model_aliases
 from vae_anomaly.tracking.events import Promotion, promotions
-from vae_anomaly.tracking.store import session, tracking_uri
+from vae_anomaly.tracking.store import require_store, session, store_exists, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,7 +104,10 @@ class ThresholdHistory:
 
 def list_models(uri: str | Path | None = None) -> list[ModelSummary]:
     """Return the models of this package that the registry holds, by name."""
-    with session(uri) as client:
+    store = tracking_uri(uri)
+    if not store_exists(store):
+        return []
+    with session(store) as client:
         models: list[RegisteredModel] = all_pages(
             lambda token: client.search_registered_models(page_token=token)
         )
@@ -120,6 +123,7 @@ def show_model(name: str, uri: str | Path | None = None) -> ModelCard:
         If the registry holds no model of that name.
     """
     store = tracking_uri(uri)
+    require_store(store)
     with session(store) as client:
         aliases = model_aliases(client, name, store)
         versions = all_versions(client, name)
@@ -137,6 +141,7 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
         If the registry holds no model of that name.
     """
     store = tracking_uri(uri)
+    require_store(store)
     with session(store) as client:
         aliases = model_aliases(client, name, store)
         versions = sorted(all_versions(client, name), key=lambda v: -int(v.version))

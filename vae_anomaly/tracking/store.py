@@ -20,7 +20,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 
-from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError, VaeAnomalyError
+from vae_anomaly.errors import (
+    ConfigError,
+    ModelRefusedError,
+    RegistryUnavailableError,
+    StorageError,
+    VaeAnomalyError,
+)
 from vae_anomaly.files import in_home
 from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
 
@@ -122,6 +128,27 @@ def artifact_root(uri: str, experiment: str) -> str | None:
         return None
     safe = re.sub(r"[^\w.-]", "_", experiment)
     return (folder / "artifacts" / safe).as_uri()
+
+
+def require_store(uri: str) -> None:
+    """Refuse to read a SQLite store that is not there, rather than make an empty one.
+
+    Raises
+    ------
+    ModelRefusedError
+        If there is no such file.
+    """
+    if not store_exists(uri):
+        raise ModelRefusedError(
+            f"There is no MLflow store in {store_folder(uri)}, and so no model. Go to the folder "
+            "that has one, name it with --tracking-uri or MLFLOW_TRACKING_URI, or train a model "
+            "with `vae-anomaly train`."
+        )
+
+
+def store_exists(uri: str) -> bool:
+    """Tell whether a SQLite store is there; of any other only asking tells."""
+    return store_folder(uri) is None or Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def is_server(uri: str) -> bool:

@@ -30,7 +30,7 @@ from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
-from vae_anomaly.tracking.store import displayed, session, tracking_uri
+from vae_anomaly.tracking.store import displayed, require_store, session, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,6 +106,7 @@ def resolve(
             f"{text!r} names no model. Write models:/NAME@ALIAS, models:/NAME/VERSION or a folder."
         )
     store = tracking_uri(uri)
+    require_store(store)
     try:
         with session(store) as client:
             version = _find_version(client, match, store)
