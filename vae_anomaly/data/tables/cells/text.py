@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from numbers import Number
 from typing import Final
 
 import numpy as np
@@ -42,24 +40,29 @@ def read_text(series: pd.Series) -> Objects:
 
 
 def text_counts(series: pd.Series) -> dict[str, int]:
-    """Count the distinct texts of a column, words for missing left out."""
-    counts = pd.Series(read_text(series), dtype=object).value_counts()
-    return {str(t): int(n) for t, n in counts.items() if str(t).lower() not in MISSING_WORDS}
+    """Count the distinct texts of a column, most frequent first, words for missing left out."""
+    counts: dict[str, int] = {}
+    for cell, n in _counted_cells(series):
+        text = _text(cell)
+        if text is not None and text.lower() not in MISSING_WORDS:
+            counts[text] = counts.get(text, 0) + n
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def written_counts(series: pd.Series) -> dict[str, int]:
-    """Count the distinct texts as they are written, words for missing and numbers left out.
+    """Count the distinct texts as they are written, words for missing and numbers left out."""
+    counts: dict[str, int] = {}
+    for cell, n in _counted_cells(series):
+        if isinstance(cell, str) and (text := cell.strip()).lower() not in MISSING_WORDS:
+            counts[text] = counts.get(text, 0) + n
+    return counts
 
-    What is neither text nor number, such as a typed time of day, counts as it is shown.
-    """
+
+def _counted_cells(series: pd.Series) -> Iterator[tuple[object, int]]:
+    """Yield the distinct cells of a column, missing ones left out, and how often each is there."""
     places, distinct = distinct_cells(dense(series))
     numbers = np.bincount(places[places >= 0], minlength=len(distinct))
-    counts: Counter[str] = Counter()
-    for cell, n in zip(distinct, numbers, strict=True):
-        text = "" if isinstance(cell, Number) else str(cell).strip()
-        if text.lower() not in MISSING_WORDS:
-            counts[text] += int(n)
-    return dict(counts)
+    return zip(distinct, numbers.tolist(), strict=True)
 
 
 def some_of(counts: Mapping[str, int]) -> Mapping[str, int]:
