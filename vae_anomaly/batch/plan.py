@@ -36,7 +36,7 @@ DrawnFor = Literal["flagged", "all", "none"]
 """Which images something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Goes up when the same model and input would give other output files."""
 
 
