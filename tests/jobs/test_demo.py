@@ -1,10 +1,12 @@
-"""The demo replaces its own folder and nobody else's."""
+"""The demo replaces its own folder and nobody else's, and says what it found."""
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.jobs import demo
 from vae_anomaly.jobs.demo import run_demo
 
 
@@ -20,3 +22,11 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="is a file"):
         run_demo(tmp_path / "demo")
     assert (tmp_path / "demo").read_text() == "mine"
+
+
+def test_the_strangest_transaction_gives_the_reasons_it_has():
+    flags = pd.DataFrame(
+        {"id": ["a", "b"], "score": [2.1, 3.8], "reason_1": ["odd hour", "amount 7,892"],
+         "reason_2": [None, "seen once"], "reason_3": [None, None]}
+    )  # fmt: skip
+    assert demo._top_flag(flags) == {"id": "b", "score": 3.8, "reasons": "amount 7,892; seen once"}

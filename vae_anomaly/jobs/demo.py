@@ -206,5 +206,5 @@ def _compare(what: str, summary: RunSummary, planted: set[str]) -> NightResult:
 
 def _top_flag(flags: pd.DataFrame) -> dict[str, str | float]:
     top = flags.sort_values("score", ascending=False).iloc[0]
-    reasons = [str(top[name]) for name in ("reason_1", "reason_2", "reason_3") if top[name]]
+    reasons = top[["reason_1", "reason_2", "reason_3"]].dropna()
     return {"id": str(top["id"]), "score": float(top["score"]), "reasons": "; ".join(reasons)}
