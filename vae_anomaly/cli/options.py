@@ -272,29 +272,14 @@ def _kind_of_column(pair: str) -> tuple[str, str]:
     return column, kind
 
 
-def _formats(pairs: Sequence[str]) -> dict[str, str]:
-    """Read each ``--number-format``."""
+def _formats(pairs: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """Read each COLUMN=FORMAT of an option."""
     formats = {}
     for pair in pairs:
         column, _, form = pair.partition("=")
         if not column or not form:
             raise click.BadParameter(
-                f"{pair!r} is not COLUMN=FORMAT. Write for example amount=1.234,5 where the comma "
-                "is the decimal sign.", param_hint="--number-format",
-            )  # fmt: skip
-        formats[column] = form
-    return formats
-
-
-def _time_formats(pairs: Sequence[str]) -> dict[str, str]:
-    """Read each ``--time-format``."""
-    formats = {}
-    for pair in pairs:
-        column, _, form = pair.partition("=")
-        if not column or not form:
-            raise click.BadParameter(
-                f"{pair!r} is not COLUMN=FORMAT. Write for example at=day_first.",
-                param_hint="--time-format",
+                f"{pair!r} is not COLUMN=FORMAT. Write for example {example}.", param_hint=option
             )
         formats[column] = form
     return formats
@@ -324,8 +309,12 @@ def _cells_said(
     number_formats: tuple[str, ...], time_formats: tuple[str, ...], missing: tuple[str, ...]
 ) -> CellsSaid:
     return {
-        "number_formats": _formats(number_formats),
-        "time_formats": _time_formats(time_formats),
+        "number_formats": _formats(
+            number_formats,
+            "--number-format",
+            "amount=1.234,5 where the comma is the decimal sign",
+        ),
+        "time_formats": _formats(time_formats, "--time-format", "at=day_first"),
         "missing": _words(missing),
     }
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vae_anomaly.errors import StorageError
@@ -84,7 +85,7 @@ def _occupy(number: int) -> None:
 
 def _outliving(stream: TextIO | None, number: int, after: ExitStack) -> TextIO:
     if stream is None:
-        return after.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123
+        return after.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
     if not leads_to(stream, number):
         return stream
     stream.flush()

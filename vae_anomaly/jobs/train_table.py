@@ -92,16 +92,13 @@ def train_table_job(
     started = time.perf_counter()
     destination.check()
     files, columns = list_partitions(source), columns.completed()
-    entities = columns.with_times(entities)
-    histories = TrainingHistories(files, columns.of_entities(entities)) if entities else None
+    histories = _histories(files, columns, entities)
     rows = read_training_rows(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
         histories=histories, progress=progress,
     )  # fmt: skip
     normal, notes = _normal_rows(rows, columns)
-    named = entities.entities if entities else ()
-    relative = histories.histories.names if histories else ()
-    schema = schema_of_training(normal, columns, named, rows.anomalous, relative)
+    schema = _schema_of_rows(normal, rows, columns, histories)
     _require_features(schema)
     destination.check_store()
     with collapse_said_once():
@@ -136,15 +133,33 @@ def schema_of_tables(
     Parameters and errors are those of the job; of a long table a uniform sample is looked at.
     """
     files, columns = list_partitions(source), columns.completed()
-    entities = columns.with_times(entities)
-    histories = TrainingHistories(files, columns.of_entities(entities)) if entities else None
+    histories = _histories(files, columns, entities)
     rows = read_training_rows(files, columns, seed=0, histories=histories, progress=progress)
     normal, _ = _normal_rows(rows, columns)
     if doubt := doubtful_header(files[0]):
         logger.warning(doubt)
-    named = entities.entities if entities else ()
-    relative = histories.histories.names if histories else ()
-    return schema_of_training(normal, columns, named, rows.anomalous, relative)
+    return _schema_of_rows(normal, rows, columns, histories)
+
+
+def _histories(
+    files: Sequence[Path], columns: TableColumns, entities: EntityColumns | None
+) -> TrainingHistories | None:
+    """Return histories to fill, where entities are named; times are read as the columns say."""
+    entities = columns.with_times(entities)
+    return TrainingHistories(files, columns.of_entities(entities)) if entities else None
+
+
+def _schema_of_rows(
+    normal: pd.DataFrame,
+    rows: TrainingRows,
+    columns: TableColumns,
+    histories: TrainingHistories | None,
+) -> Schema:
+    """Infer the schema of rows as they were read, with the entities' features where there are."""
+    if histories is None:
+        return schema_of_training(normal, columns, anomalous=rows.anomalous)
+    own = histories.histories
+    return schema_of_training(normal, columns, own.columns.entities, rows.anomalous, own.names)
 
 
 def infer_schema_of(

@@ -175,9 +175,9 @@ def _alike(column: Column, series: pd.Series) -> pd.Series:
 def _as_times(series: pd.Series, column: Column) -> pd.Series:
     """Turn numbers, and text that is one, to times, so that dates may stand beside them."""
     numbers, unread = cells.read_numbers(series)
-    where = np.array([code is None for code in unread], dtype=np.bool_) & ~np.isnan(numbers)
+    where = cells.are_fine(unread) & ~np.isnan(numbers)
     times, codes = cells.read_times(pd.Series(numbers), column.time_format)
-    read = where & np.array([code is None for code in codes], dtype=np.bool_)
+    read = where & cells.are_fine(codes)
     out = series.astype(object)
     out[read] = pd.Series(times[read], dtype="datetime64[ns]").astype(object).tolist()
     return out
@@ -186,7 +186,7 @@ def _as_times(series: pd.Series, column: Column) -> pd.Series:
 def _as_numbers(series: pd.Series) -> pd.Series:
     """Turn truth values and their words to numbers, so that other numbers may stand beside them."""
     values, codes = cells.read_booleans(series)
-    fine = np.array([code is None for code in codes], dtype=np.bool_) & ~np.isnan(values)
+    fine = cells.are_fine(codes) & ~np.isnan(values)
     out = series.astype(object)
     out[fine] = values[fine]
     return out.infer_objects()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
-from vae_anomaly.data.tables.cells import read_booleans, read_text
+from vae_anomaly.data.tables.cells import are_fine, read_booleans, read_text
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import listed_strangers, read_answers
 from vae_anomaly.data.tables.read import read_table
@@ -223,7 +223,7 @@ def _column(
 
 def _labels(column: pd.Series[Any], source: str) -> Floats:
     labels, codes = read_answers(column)
-    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
+    bad = np.flatnonzero(~are_fine(codes))
     if bad.size:
         raise DataError(
             f"{source} says {column.iloc[bad[0]]!r} in row {bad[0] + 1}, which is no verdict. "
@@ -237,7 +237,7 @@ def _audit(frame: pd.DataFrame, source: str) -> Bools:
     if "audit" not in frame.columns:
         return np.zeros(len(frame), dtype=np.bool_)
     values, codes = read_booleans(frame["audit"])
-    bad = np.flatnonzero(codes != None)  # noqa: E711 - elementwise
+    bad = np.flatnonzero(~are_fine(codes))
     if bad.size:
         raise DataError(
             f"{source} says {frame['audit'].iloc[bad[0]]!r} in row {bad[0] + 1} of audit. Write "

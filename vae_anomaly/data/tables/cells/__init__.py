@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.cells.storage import (
     MISSING_WORDS,
     Codes,
     Storage,
+    are_fine,
     storage_of,
     without_words,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Storage",
     "TimeFormat",
     "Writing",
+    "are_fine",
     "are_truth_words",
     "check_time_format",
     "closed",

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api.extensions import ExtensionDtype
 
-from vae_anomaly.arrays import Indices, Objects
+from vae_anomaly.arrays import Bools, Indices, Objects
 
 Storage = Literal["number", "boolean", "time", "text", "nested", "empty"]
 Codes = Objects
@@ -37,6 +37,11 @@ _INFERRED: Final[dict[str, Storage]] = {
     "string": "text",
     "empty": "empty",
 }
+
+
+def are_fine(codes: Codes) -> Bools:
+    """Tell which cells a reader could read, shape (N,), from its codes; missing ones are fine."""
+    return np.asarray(codes == None, dtype=np.bool_)  # noqa: E711 - an array of codes
 
 
 def storage_of(series: pd.Series) -> Storage:

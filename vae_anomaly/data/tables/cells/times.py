@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.cells.numbers import read_numbers
 from vae_anomaly.data.tables.cells.storage import (
     MISSING_WORDS,
     Codes,
+    are_fine,
     dense,
     distinct_cells,
     storage_of,
@@ -192,7 +193,7 @@ def _share_of_times(words: list[str], counts: Ints, form: str) -> float:
 
 
 def _is_read(moments: Moments) -> Bools:
-    return np.asarray(moments.codes == None, dtype=np.bool_)  # noqa: E711 - an array of codes
+    return are_fine(moments.codes)
 
 
 def _is_time_like(moments: Moments) -> Bools:
@@ -222,7 +223,7 @@ def _from_moments(moments: Moments) -> tuple[Times, Codes]:
     seconds, codes = moments.seconds, moments.codes.copy()
     usable = _is_read(moments)
     codes[usable & ((seconds < _YEAR_1_S) | (seconds > _YEAR_9999_S))] = "time_out_of_range"
-    usable &= codes == None  # noqa: E711 - an array of codes
+    usable &= are_fine(codes)
     inside = usable & (seconds >= _FIRST_S) & (seconds <= _LAST_S)
     values = np.full(len(seconds), "NaT", dtype="datetime64[ns]")
     total = seconds[inside] * 1_000_000_000 + moments.nanos[inside]
@@ -289,7 +290,7 @@ def _times_from_words(words: list[str], form: str) -> tuple[Times, Codes]:
     values, codes = _from_moments(_parsed_digits(words, form))
     if form in PER_SECOND or form == "excel":
         numbers, bad = read_numbers(pd.Series(words, dtype=object))
-        counted = (bad == None) & ~np.isnan(numbers)  # noqa: E711 - an array of codes
+        counted = are_fine(bad) & ~np.isnan(numbers)
         values[counted], codes[counted] = _from_moments(_moments_of_numbers(numbers[counted], form))
     return values, codes
 
