@@ -68,9 +68,9 @@ class Served:
     """A model as MLflow loads it, and the scores that it should give."""
 
     def __init__(self, folder: Path) -> None:
-        import mlflow.pyfunc
-
         with quiet():
+            import mlflow.pyfunc
+
             self.model = mlflow.pyfunc.load_model(str(folder / "package"))
         self.detector = load_detector(folder / "model")
 
