@@ -1,0 +1,53 @@
+"""Options that several commands share."""
+
+from vae_anomaly.cli.options.common import (
+    at_store,
+    groups_option,
+    json_option,
+    labels_option,
+    look_at,
+    seed_option,
+    state_option,
+    tracking_option,
+)
+from vae_anomaly.cli.options.declare import Body, Decorator, add_options, bundle, renamed
+from vae_anomaly.cli.options.detectors import (
+    destination_options,
+    detector_options,
+    device_option,
+    parameter_option,
+)
+from vae_anomaly.cli.options.tables import (
+    CellsSaid,
+    TableOptions,
+    cell_options,
+    entity_options,
+    entity_words,
+    table_options,
+)
+
+__all__ = [
+    "Body",
+    "CellsSaid",
+    "Decorator",
+    "TableOptions",
+    "add_options",
+    "at_store",
+    "bundle",
+    "cell_options",
+    "destination_options",
+    "detector_options",
+    "device_option",
+    "entity_options",
+    "entity_words",
+    "groups_option",
+    "json_option",
+    "labels_option",
+    "look_at",
+    "parameter_option",
+    "renamed",
+    "seed_option",
+    "state_option",
+    "table_options",
+    "tracking_option",
+]
