@@ -23,7 +23,6 @@ from vae_anomaly.batch import (
     read_results,
     score_images,
 )
-from vae_anomaly.batch.images import render_overlay
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
 from vae_anomaly.files import VARIABLE
 
@@ -159,18 +158,6 @@ def test_heatmap_is_hot_where_the_spot_is(image_model, tmp_path):
     assert rows.size
     assert rows.min() < 48 < rows.max()
     assert columns.min() < 48 < columns.max()
-
-
-def test_overlay_uses_one_scale_and_outlines_regions():
-    part = np.full((40, 60), 100, dtype=np.uint8)
-    heat = np.zeros((8, 12), dtype=np.float32)
-    heat[2:6, 2:6] = 6.0
-    image = np.asarray(render_overlay(part, heat, level=3.0))
-    outline = (image == [0, 255, 255]).all(axis=2)
-    assert image.shape == (40, 60, 3)
-    assert outline.any()
-    assert not outline[:, 45:].any()
-    assert (image[:5, 50:] == 100).all()
 
 
 def test_night_is_cut_into_pieces_of_one_folder(image_model, tmp_path):

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
-from vae_anomaly.arrays import Bools, Bytes, Floats32
+from vae_anomaly.arrays import Floats32
+from vae_anomaly.batch.drawings import render_mask, render_overlay
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.images.decode import Pixels, decode_image
 from vae_anomaly.data.images.resize import stretch
-from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
 from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 
 DRAWN = ("heatmaps", "masks")  # folders of images that are written
 AT_ONCE = 32  # decoded images in memory
-LONG_SIDE = 512  # pixels of the longer side of what is drawn
-OPACITY = 0.65
-_OUTLINE = np.array([0, 255, 255], dtype=np.uint8)  # a colour that the scale does not contain
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
 Row = dict[str, str | float | bool | None]
 
@@ -132,46 +127,3 @@ def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key
         "model_version": model.version,
         "threshold": model.threshold,
     }
-
-
-# ------------------------------------------------------------------ drawings
-
-
-def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw a heatmap (h, w), in sd of held-out normals, over its image, at most 512 pixels long.
-
-    The colour scale, from 0 (transparent) to 10, is the same for all images; regions above the
-    level are outlined.
-    """
-    base = _shown(image)
-    large = enlarge(heat[None], (base.shape[0], base.shape[1]))[0]  # (H, W)
-    low, high = HEAT_RANGE
-    weight = OPACITY * np.clip((large - low) / (high - low), 0.0, 1.0)[..., None]
-    blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
-    blended[_edges(large > level)] = _OUTLINE
-    return Image.fromarray(blended)
-
-
-def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
-    """Draw where a heatmap is too hot, for other programs: 255 there, 0 elsewhere.
-
-    Of one channel and the image's own size.
-    """
-    large = enlarge(heat[None], (image.shape[0], image.shape[1]))[0]
-    return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
-
-
-def _shown(image: Pixels) -> Bytes:
-    """Return the image as RGB of 8 bits, small enough to look at."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    small = Image.fromarray(image).convert("RGB")
-    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
-    return np.asarray(small)
-
-
-def _edges(inside: Bools) -> Bools:
-    """Return the inner border of regions, one pixel wide; the image's border is none."""
-    padded = np.pad(inside, 1, mode="edge")
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return inside & ~core
