@@ -21,7 +21,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.data.images.decode import decode_image, load_image
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.images.resize import resize_image
-from vae_anomaly.detectors.images.heatmaps import enlarge
+from vae_anomaly.detectors.images.heatmaps import resize_heat
 from vae_anomaly.metrics import aupro, auroc
 
 GRID = 128  # side on which pixel figures are measured
@@ -181,7 +181,7 @@ def figures(split: Split, verdict: Verdict, grid: int = GRID) -> dict[str, float
 def pixel_figures(split: Split, heat: Floats32, grid: int) -> dict[str, float]:
     """Return pixel AUROC and AUPRO over good images and defective ones whose mask is known."""
     known = [i for i, y in enumerate(split.labels) if y == 0 or split.masks[i] is not None]
-    large = enlarge(heat[known], (grid, grid))
+    large = resize_heat(heat[known], (grid, grid))
     masks = np.stack([grid_mask(split.masks[i], grid) for i in known])
     return {"pixel": 100 * auroc(masks.ravel(), large.ravel()), "aupro": 100 * aupro(masks, large)}
 

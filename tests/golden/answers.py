@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from golden.backbone import Filters
 
 from vae_anomaly import load_detector
@@ -69,7 +70,7 @@ def answers(detector: Any, given: Any, case: dict[str, Any]) -> dict[str, Any]:
         found |= {"heat": thinned(seen.heatmap), "scored": thinned(seen.score_map)}
         found["judged_as"] = seen.judged_as
         found["trained_latents"] = None if detector.latents_ is None else detector.latents_[:2]
-        found["heatmap"] = detector.heatmap(given, size=SMALL)
+        found["heatmap"] = sampled(seen.heatmap)
         found["regions"] = [[vars(r) for r in regions] for regions in detector.regions(given)]
     return plain(found)
 
@@ -78,6 +79,12 @@ def thinned(maps: np.ndarray) -> np.ndarray:
     """Return at most `CELLS` by `CELLS` cells of each map, at equal distances."""
     down, across = (-(-side // CELLS) for side in maps.shape[1:])
     return maps[:, ::down, ::across]
+
+
+def sampled(maps: np.ndarray) -> np.ndarray:
+    """Return maps at the `SMALL` size, bilinearly, as `heatmap` did when answers were kept."""
+    cells = torch.from_numpy(maps)[:, None]
+    return torch.nn.functional.interpolate(cells, SMALL, mode="bilinear")[:, 0].numpy()
 
 
 def plain(value: Any) -> Any:

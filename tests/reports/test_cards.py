@@ -25,3 +25,17 @@ def test_a_card_boxes_regions_on_the_fixed_scale(shape, tmp_path):
 
 def test_sixteen_bits_are_shown_by_their_upper_eight():
     assert shown(np.array([[0, 65535]], dtype=np.uint16)).tolist() == [[[0] * 3, [255] * 3]]
+
+
+def test_a_card_of_a_large_image_keeps_every_hot_spot():
+    image = np.full((4000, 1000), 100, dtype=np.uint8)
+    for place in (0, 1001, 2503, 3999):
+        heat = np.zeros((4000, 1000), dtype=np.float32)
+        heat[place, place % 1000] = 12.0
+        _, right, _ = inspection_card(image, heat, level=5.0).axes
+        drawn = right.images[0]
+        assert max(drawn.get_size()) <= 400
+        assert drawn.get_extent() == [-0.5, 999.5, 3999.5, -0.5]
+        row = np.unravel_index(drawn.get_array().sum(2).argmax(), drawn.get_size())[0]
+        assert abs(10 * row - place) <= 10
+        assert drawn.get_array().max() == 255

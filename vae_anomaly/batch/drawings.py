@@ -9,7 +9,7 @@ from PIL import Image
 
 from vae_anomaly.arrays import Bools, Bytes, Floats32
 from vae_anomaly.data.images.decode import Pixels
-from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, enlarge, render
+from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, render, resize_heat
 
 LONG_SIDE: Final = 512  # pixels of the longer side of an overlay
 OPACITY: Final = 0.65
@@ -20,10 +20,11 @@ def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Imag
     """Draw a heatmap (h, w), in sd of held-out normals, over its image, at most 512 pixels long.
 
     The colour scale, from 0 (transparent) to 10, is the same for all images; regions above the
-    level are outlined.
+    level are outlined: those of `render_mask`, each of them however small.
     """
     base = _shown(image)
-    large = enlarge(heat[None], (base.shape[0], base.shape[1]))[0]  # (H, W)
+    full = resize_heat(heat[None], (image.shape[0], image.shape[1]))
+    large = resize_heat(full, (base.shape[0], base.shape[1]))[0]  # (H, W)
     low, high = HEAT_RANGE
     weight = OPACITY * np.clip((large - low) / (high - low), 0.0, 1.0)[..., None]
     blended = np.rint(base * (1.0 - weight) + render(large) * weight).astype(np.uint8)
@@ -36,7 +37,7 @@ def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
 
     Of one channel and the image's own size.
     """
-    large = enlarge(heat[None], (image.shape[0], image.shape[1]))[0]
+    large = resize_heat(heat[None], (image.shape[0], image.shape[1]))[0]
     return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
 
 

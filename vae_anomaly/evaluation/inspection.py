@@ -255,11 +255,11 @@ def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
 def _inspect_image(
     detector: ImageDetector, name: str, path: Path, out: str | Path | None, top: int
 ) -> Inspection:
-    from vae_anomaly.detectors.images.heatmaps import enlarge, find_regions
+    from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 
     pixels = stretch(decode_image(path), detector.white_)
     examination = detector.examine([path])
-    heat = enlarge(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
+    heat = resize_heat(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
     verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)
     inspection = replace(

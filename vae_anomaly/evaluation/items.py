@@ -237,7 +237,7 @@ def _examined(
     detector: ImageDetector, listed: list[ImageItem], tell: Progress
 ) -> tuple[Floats, list[Floats32], list[Fault | None]]:
     """Return scores and maps of the images that can be scored, and the faults of all."""
-    from vae_anomaly.detectors.images.heatmaps import enlarge
+    from vae_anomaly.detectors.images.heatmaps import resize_heat
 
     scores: list[float] = []
     maps: list[Floats32] = []
@@ -249,7 +249,7 @@ def _examined(
         scores += judged.verdicts.score[judged.verdicts.is_scored].tolist()
         for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):
             if fault is None and heat is not None:
-                maps.append(enlarge(heat[None], (PIXEL_SIDE, PIXEL_SIDE))[0])
+                maps.append(resize_heat(heat[None], (PIXEL_SIDE, PIXEL_SIDE))[0])
         tell("score images", start + len(block), len(listed))
     return np.array(scores), maps, faults
 

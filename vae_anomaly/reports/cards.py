@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bytes, Floats32
-from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, Region, contours, render
+from vae_anomaly.detectors.images.heatmaps import (
+    HEAT_RANGE,
+    Region,
+    contours,
+    render,
+    resize_heat,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
 
 _OUTLINE = "#00e5ff"  # a colour that the scale does not contain
 MAX_BOXES = 5
+_LONG_SIDE = 400  # pixels of a map at most: fewer than its panel has, which drops none of them
 
 
 def inspection_card(
@@ -37,9 +45,10 @@ def inspection_card(
     panel = 5.0 * min(1.4, max(0.6, height / width))
     figure = Figure(figsize=(10.6, panel + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.imshow(shown(image), interpolation="nearest")
+    place = (-0.5, width - 0.5, height - 0.5, -0.5)  # in pixels of the image, however it is drawn
+    left.imshow(shown(image), interpolation="auto", extent=place)
     _boxes(left, regions)
-    right.imshow(render(heat), interpolation="nearest")
+    right.imshow(render(_small(heat)), interpolation="nearest", extent=place)
     for line in contours(heat, level):
         right.plot(line[:, 0], line[:, 1], color=_OUTLINE, linewidth=1.2)
     left.set_title("image, hottest regions boxed", fontsize=9)
@@ -50,6 +59,13 @@ def inspection_card(
     _scale(figure, right)
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _small(heat: Floats32) -> Floats32:
+    """Return a map that is small enough for its panel, with all that is hot."""
+    factor = max(1.0, max(heat.shape) / _LONG_SIDE)
+    size = ceil(heat.shape[0] / factor), ceil(heat.shape[1] / factor)
+    return np.asarray(resize_heat(heat[None], size)[0], np.float32)
 
 
 def shown(image: AnyArray) -> Bytes:

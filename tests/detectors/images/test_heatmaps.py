@@ -8,10 +8,10 @@ import pytest
 from vae_anomaly.detectors.images.heatmaps import (
     HEAT_RANGE,
     contours,
-    enlarge,
     find_regions,
     region_level,
     render,
+    resize_heat,
 )
 
 
@@ -37,13 +37,31 @@ def test_no_heat_no_region(heat):
     assert find_regions(heat, 10.0) == []
 
 
-def test_enlarging_keeps_place_and_range(heat):
-    large = enlarge(heat[None], (200, 300))
+def test_growing_keeps_place_and_range(heat):
+    large = resize_heat(heat[None], (200, 300))
     assert large.shape == (1, 200, 300)
     assert large.dtype == np.float32
     assert large.max() <= heat.max()
     y, x = np.unravel_index(large[0].argmax(), large[0].shape)
     assert (y // 10, x // 10) == (15, 20)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (19, 29), (20, 9), (7, 30), (1, 1)])
+def test_shrinking_loses_no_hot_cell_at_any_place(size):
+    maps = np.eye(600, dtype=np.float32).reshape(600, 20, 30) * 8.0
+    drawn = resize_heat(maps, size)
+    assert drawn.shape == (600, *size)
+    np.testing.assert_array_equal(drawn.max(axis=(1, 2)), 8.0)
+    rows, columns = np.unravel_index(drawn.reshape(600, -1).argmax(1), size)
+    np.testing.assert_allclose(rows, np.arange(600) // 30 * size[0] / 20, atol=1.0)
+    np.testing.assert_allclose(columns, np.arange(600) % 30 * size[1] / 30, atol=2.0)
+
+
+def test_one_axis_may_grow_while_the_other_shrinks(heat):
+    drawn = resize_heat(heat[None], (10, 300))[0]
+    y, x = np.unravel_index(drawn.argmax(), drawn.shape)
+    assert (y, x // 10) == (7, 20)
+    assert drawn.max() > 8.0
 
 
 def test_level_is_exceeded_by_the_share_asked():

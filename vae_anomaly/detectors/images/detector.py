@@ -16,7 +16,7 @@ from vae_anomaly.arrays import Bools, Floats, Floats32
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.images import latents
 from vae_anomaly.detectors.images.examination import ImageExamination, examine
-from vae_anomaly.detectors.images.heatmaps import Region, contours, enlarge
+from vae_anomaly.detectors.images.heatmaps import Region, contours, resize_heat
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
 from vae_anomaly.detectors.images.reasons import (
@@ -324,7 +324,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         """
         maps, side = self.examine(X).heatmap, self.image_size
         own = (side, side) if self.tile_size is None else (maps.shape[1], maps.shape[2])
-        return enlarge(maps, size or own)
+        return resize_heat(maps, size or own)
 
     def regions(self, X: object, *, level: float | None = None) -> list[list[Region]]:
         """Return boxes of what is too hot, in pixels of each image itself, hottest first.

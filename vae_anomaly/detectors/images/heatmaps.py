@@ -1,4 +1,4 @@
-"""Heatmaps for people: enlarged, outlined and cut into regions, always on one scale.
+"""Heatmaps for people: resized, outlined and cut into regions, always on one scale.
 
 The unit is the sd of held-out normals over all their cells: 0 is the middle of what is normal, and
 a map is never stretched to its own maximum. An image without defects looks cold.
@@ -45,11 +45,18 @@ class Region:
     mean: float
 
 
-def enlarge(heat: Floats32, size: tuple[int, int]) -> Floats32:
-    """Bring maps (N, h, w) to the size (height, width) of an image, bilinearly, float32."""
+def resize_heat(heat: Floats32, size: tuple[int, int]) -> Floats32:
+    """Bring maps (N, h, w) to (height, width), float32: what is hot stays as hot when they shrink.
+
+    An axis that grows is interpolated linearly. One that shrinks takes the maximum of all cells
+    that a new one touches: a hot cell is never sampled away, at any place.
+    """
     maps = torch.from_numpy(np.ascontiguousarray(heat, np.float32))[:, None]
-    large = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-    return np.asarray(large[:, 0].numpy(), np.float32)
+    kept = min(maps.shape[2], size[0]), min(maps.shape[3], size[1])
+    if kept != maps.shape[2:]:
+        maps = functional.adaptive_max_pool2d(maps, kept)
+    resized = functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+    return np.asarray(resized[:, 0].numpy(), np.float32)
 
 
 def region_level(held_out_heat: Floats32, fpr: float) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.conditions import unseen_reason
 from vae_anomaly.detectors.images.examination import ImageExamination
-from vae_anomaly.detectors.images.heatmaps import Region, enlarge, find_regions
+from vae_anomaly.detectors.images.heatmaps import Region, find_regions, resize_heat
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.score import GLOBAL_FROM
@@ -111,7 +111,7 @@ def regions_of(examination: ImageExamination, level: float) -> list[list[Region]
     """Return boxes of what is hotter than ``level``, in pixels of each image, hottest first."""
     images, heatmaps = examination.images, examination.heatmap
     return [
-        find_regions(enlarge(heatmaps[i : i + 1], images.shape(i))[0], level)
+        find_regions(resize_heat(heatmaps[i : i + 1], images.shape(i))[0], level)
         for i in range(len(images))
     ]
 
@@ -124,4 +124,4 @@ def maps_at_own_size(
         rows = np.arange(start, min(start + _AT_ONCE, len(images)))
         heatmaps = examine(images.take(rows)).heatmap
         for i, heatmap in zip(rows.tolist(), heatmaps, strict=True):
-            yield enlarge(heatmap[None], images.shape(i))[0]
+            yield resize_heat(heatmap[None], images.shape(i))[0]

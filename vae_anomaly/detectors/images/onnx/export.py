@@ -23,7 +23,7 @@ import torch
 from vae_anomaly.arrays import AnyFloats, Bytes
 from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.detectors.images.examination import examine
-from vae_anomaly.detectors.images.heatmaps import enlarge
+from vae_anomaly.detectors.images.heatmaps import resize_heat
 from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
@@ -174,7 +174,7 @@ def _answer(
 ) -> tuple[AnyFloats, ...]:
     """Return what the file is to say of images (n, H, W, C), as `OUTPUTS` names it."""
     examination = examine(model, calibration, replace(open_images(pixels), placing=model.placing))
-    heatmaps = enlarge(examination.heatmap, (side, side))
+    heatmaps = resize_heat(examination.heatmap, (side, side))
     return examination.raw_score, examination.anomaly_score, examination.p_value, heatmaps
 
 
