@@ -12,8 +12,8 @@ import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
 from vae_anomaly.batch.histories import with_past
-from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.images.masks import read_mask
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
@@ -260,9 +260,8 @@ def _mask(item: ImageItem) -> Bools:
 
     if item.mask is None:
         return np.zeros((PIXEL_SIDE, PIXEL_SIDE), dtype=np.bool_)
-    outline = decode_image(Path(item.mask))
-    flat = outline if outline.ndim == 2 else outline.max(axis=2)
-    shares = resize_image((flat > 0).astype(np.uint8) * np.uint8(255), (PIXEL_SIDE, PIXEL_SIDE))
+    outline = read_mask(item.mask, item.path).astype(np.uint8) * np.uint8(255)
+    shares = resize_image(outline, (PIXEL_SIDE, PIXEL_SIDE))
     covered = np.asarray(shares).reshape(PIXEL_SIDE, PIXEL_SIDE)
     return np.asarray(covered >= min(0.5, float(covered.max()) or 0.5), dtype=np.bool_)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from vae_anomaly.data.images.folders.mask_owners import MaskFiles
 from vae_anomaly.errors import DataError
 
 IMAGE_SUFFIXES: Final = frozenset(
@@ -32,7 +33,9 @@ class ImageItem:
     kind : str, optional
         "good" or the kind of defect.
     mask : Path, optional
-        An image of the same size, not zero where the defect is.
+        Tells where the defect is: a file, or a folder of several that belong together.
+    mask_fault : str, optional
+        Why it cannot be told which file is its mask.
     group : str, optional
         What must not be split between training and calibration: part, lot, camera.
     split : str, optional
@@ -46,6 +49,7 @@ class ImageItem:
     kind: str | None = None
     is_anomaly: bool | None = None
     mask: Path | None = None
+    mask_fault: str | None = None
     group: str | None = None
     split: str | None = None
     columns: Mapping[str, str | None] = field(default_factory=dict, hash=False)
@@ -62,11 +66,14 @@ class ImageListing:
     skipped : tuple of Path
         Files that are no images by their name. Hidden files are not even skipped.
     layout : {"flat", "classes", "mvtec", "manifest", "list"}
+    masks : MaskFiles
+        What is no image but the mask of one, by its name or folder.
     """
 
     items: tuple[ImageItem, ...]
     skipped: tuple[Path, ...]
     layout: Layout
+    masks: MaskFiles = field(default_factory=MaskFiles)
 
 
 def condition_of(item: ImageItem, where: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Recognise the layout of a folder by its folders, and read kind, split and mask from it."""
+"""Recognise the layout of a folder by its folders, and read kind and split from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from vae_anomaly.data.images.folders.items import ImageItem, Layout
-from vae_anomaly.data.images.folders.masks import find_mask, masks_beside
 from vae_anomaly.data.images.folders.walk import subfolders
 from vae_anomaly.data.tables.labels import GOOD_NAMES
 
@@ -28,8 +27,7 @@ def plain_item(root: Path, file: Path, layout: Layout) -> ImageItem:
     identifier = PurePosixPath(*parts).as_posix()
     if layout != "classes" or len(parts) < 2:
         return ImageItem(identifier, file)
-    masks = masks_beside(root)
-    return replace(_of_kind(ImageItem(identifier, file), parts[0]), mask=find_mask(masks, parts))
+    return _of_kind(ImageItem(identifier, file), parts[0])
 
 
 def _of_kind(item: ImageItem, kind: str) -> ImageItem:
@@ -37,15 +35,12 @@ def _of_kind(item: ImageItem, kind: str) -> ImageItem:
 
 
 def mvtec_items(root: Path, images: Sequence[Path]) -> list[ImageItem]:
-    """Describe the images under train and test; masks are no images of their own."""
-    masks = root / "ground_truth"
+    """Describe the images under train and test."""
     items = []
     for file in images:
         split, *parts = file.relative_to(root).parts
         if split not in {"train", "test"} or len(parts) < 2:
             continue
         identifier = PurePosixPath(split, *parts).as_posix()
-        item = _of_kind(ImageItem(identifier, file, split=split), parts[0])
-        mask = find_mask(masks if masks.is_dir() else None, parts) if split == "test" else None
-        items.append(replace(item, mask=mask))
+        items.append(_of_kind(ImageItem(identifier, file, split=split), parts[0]))
     return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vae_anomaly.data.images.folders.items import (
@@ -15,6 +16,8 @@ from vae_anomaly.data.images.folders.items import (
 )
 from vae_anomaly.data.images.folders.layouts import layout_of, mvtec_items, plain_item
 from vae_anomaly.data.images.folders.manifest import MANIFEST_SUFFIXES, list_manifest
+from vae_anomaly.data.images.folders.mask_owners import MaskFiles
+from vae_anomaly.data.images.folders.masks import masks_among
 from vae_anomaly.data.images.folders.walk import walk
 from vae_anomaly.errors import DataError
 
@@ -46,6 +49,10 @@ def list_images(
     if listing.skipped:
         names = ", ".join(path.name for path in listing.skipped[:5])
         logger.warning("%d files are no images by name: %s", len(listing.skipped), names)
+    said = sorted(path.name for path in listing.masks.files if "ground_truth" not in path.parts)
+    if said:
+        names = ", ".join(said[:5])
+        logger.warning("%d files are masks of images, no images: %s", len(said), names)
     items = [item for item in listing.items if split is None or item.split in {None, split}]
     if not items:
         raise DataError(f"{source} has no images in {split!r}. Check its folders or manifest.")
@@ -70,6 +77,8 @@ def _scan_folder(root: Path) -> ImageListing:
     """List a folder by its layout."""
     files = list(walk(root))
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    masks = masks_among(root, images)
+    images = [file for file in images if file not in masks.files]
     skipped = tuple(file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES)
     layout = layout_of(root)
     if layout == "mvtec":
@@ -81,7 +90,13 @@ def _scan_folder(root: Path) -> ImageListing:
             f"{root} holds no images{_other_files(skipped)}. "
             f"Put {', '.join(sorted(IMAGE_SUFFIXES))} files there, or name another folder."
         )
-    return ImageListing(tuple(sorted(items, key=lambda item: item.id)), skipped, layout)
+    marked = [_marked(item, masks) for item in sorted(items, key=lambda item: item.id)]
+    return ImageListing(tuple(marked), skipped, layout, masks)
+
+
+def _marked(item: ImageItem, masks: MaskFiles) -> ImageItem:
+    """Give an image its mask, or the reason why it has none."""
+    return replace(item, mask=masks.of.get(item.path), mask_fault=masks.unclear.get(item.path))
 
 
 def _other_files(skipped: Sequence[Path]) -> str:
@@ -102,12 +117,14 @@ def _list_paths(paths: Sequence[Path]) -> ImageListing:
         )
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links stay links
     common = Path(os.path.commonpath([path.parent for path in absolute]))
+    masks = masks_among(common, absolute)
     items = tuple(
         ImageItem(path.relative_to(common).as_posix(), given)
         for path, given in zip(absolute, paths, strict=True)
+        if path not in masks.files
     )
     refuse_repeated_ids(items, "The list")
-    return ImageListing(items, (), "list")
+    return ImageListing(items, (), "list", masks)
 
 
 def _checked_path(source: str | Path) -> Path:
