@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     import torch
@@ -154,8 +155,8 @@ def _check_gpu(name: str, count: int) -> None:
     number = int(name.partition(":")[2] or 0)
     if number >= count:
         raise ConfigError(
-            f"device={name!r} was asked for, but there are {count} GPUs, numbered from 0. Take one "
-            f"of cuda:0 to cuda:{count - 1}."
+            f"device={name!r} was asked for, but there {verb_for(count)} "
+            f"{number_of(count, 'GPU')}, numbered from 0. Take one of cuda:0 to cuda:{count - 1}."
         )
 
 

@@ -30,6 +30,7 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import json_text, replace_folder, sha256_of
 from vae_anomaly.state import Json
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 FORMAT_VERSION = "1.0"
 SUMS = "SHA256SUMS"
@@ -136,7 +137,7 @@ def _parse_json(folder: Path, name: str, content: bytes) -> Json:
     try:
         values: Json = json.loads(content)
     except ValueError as err:
-        raise ModelRefusedError(f"{folder / name} is not valid JSON: {err}.") from err
+        raise ModelRefusedError(f"{folder / name} is not valid JSON: {reason_of(err)}.") from err
     return values
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import write_json
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -101,7 +102,9 @@ class JsonRecord(BaseModel):
         try:
             fields = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
-            raise DataError(f"Cannot read {cls.noun} from {path}: {err}. {cls.remedy}") from None
+            raise DataError(
+                f"Cannot read {cls.noun} from {path}: {reason_of(err)}. {cls.remedy}"
+            ) from None
         return cls.from_dict(fields)
 
 

@@ -183,7 +183,7 @@ def test_late_rows_see_only_their_past_and_are_told(card_model, nights, tmp_path
     night = pd.concat([late, payments(13)], ignore_index=True)
     night.to_parquet(nights / "night13.parquet")
     score_tables(card_model, nights, tmp_path / "out")
-    assert "1 rows are older than the histories" in caplog.text
+    assert "1 row is older than the histories" in caplog.text
     found = scores(tmp_path / "out")
     assert found["late"] == pytest.approx(found["p12-0"])
 

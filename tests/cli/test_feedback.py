@@ -80,7 +80,7 @@ def test_the_last_verdict_on_an_item_wins(at, store, tmp_path):
     code, out, _ = at("feedback", "import", "cards", "two.csv", "--who", "Eve")
     assert code == 0
     assert "0 items are new, 0 changed" in out
-    assert "1 rows without a verdict" in out
+    assert "1 row without a verdict" in out
     (tmp_path / "three.csv").write_text("id,label\na,0\n")
     assert "1 changed their verdict" in at("feedback", "import", "cards", "three.csv")[1]
     kept = load_feedback("cards", store).set_index("item")

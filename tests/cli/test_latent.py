@@ -44,7 +44,7 @@ def test_items_that_cannot_be_read_are_left_out_of_the_embedding_and_counted(
     frame.loc[2, "amount"] = np.inf
     frame.to_csv("day.csv", index=False)
     code, _, err = call("latent", "embed", table_model, "day.csv", "--out", "z.csv")
-    assert (code, "1 items left out (unreadable)" in err) == (0, True)
+    assert (code, "1 item left out (unreadable)" in err) == (0, True)
     assert pd.read_csv("z.csv")["id"].tolist() == [f"day.csv#{i}" for i in (1, 2, 4, 5)]
 
 

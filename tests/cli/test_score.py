@@ -39,7 +39,7 @@ def test_a_second_run_does_nothing_and_says_so(call, images, image_model, tmp_pa
     call("score", "images", image_model, images, "--out", "flags")
     before = {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")}
     code, out, _ = call("score", "images", image_model, images, "--out", "flags")
-    assert (code, "1 of 1 parts were done before" in out) == (0, True)
+    assert (code, "1 of 1 part was done before" in out) == (0, True)
     assert {path: path.read_bytes() for path in (tmp_path / "flags").rglob("*.p*")} == before
 
 

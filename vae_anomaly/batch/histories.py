@@ -31,6 +31,7 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistor
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.words import number_of, verb_for
 
 logger = logging.getLogger(__name__)
 _FOLDER = "state"
@@ -191,9 +192,9 @@ class HistoryNight:
         late = int(np.sum(times < until))
         if late:
             logger.warning(
-                "%s: %d rows are older than the histories that they go on from (until %s); rows "
+                "%s: %s %s older than the histories that they go on from (until %s); rows "
                 "that are in these already count twice",
-                partition.key, late, time_text(start.until),
+                partition.key, number_of(late, "row"), verb_for(late), time_text(start.until),
             )  # fmt: skip
         elif times.size and times.min() - until > _GAP:
             logger.warning(

@@ -16,6 +16,7 @@ from typing import Any, Self
 from vae_anomaly.errors import StorageError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS partitions (
@@ -127,8 +128,8 @@ class Ledger:
                 self._database.execute(_ADDED[name])
         except sqlite3.Error as err:
             raise StorageError(
-                f"{path} is not a ledger that can be used: {err}. "
-                "Move it away; everything is then scored again."
+                f"{path} is not a ledger that can be used: {reason_of(err)}. Move it away; "
+                "everything is then scored again."
             ) from err
         reach("ledger-open")
 
@@ -167,6 +168,6 @@ class Ledger:
             return self._database.execute(statement, values or {}).fetchall()
         except sqlite3.Error as err:
             raise StorageError(
-                f"The ledger {self.path} cannot be used: {err}. Free some space, or move the file "
-                "away; everything is then scored again."
+                f"The ledger {self.path} cannot be used: {reason_of(err)}. Free some space, or "
+                "move the file away; everything is then scored again."
             ) from err

@@ -23,6 +23,7 @@ from vae_anomaly.batch.plan import Partition
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, replace_file, sha256_of
+from vae_anomaly.words import reason_of
 
 MANIFEST = "manifest.json"
 _FORMAT_VERSION = 1
@@ -244,7 +245,9 @@ def read_quarantine(path: Path) -> list[BadItem]:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [BadItem(**json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError) as err:
-        raise DataError(f"{path} is no quarantine file: {err}. Score the input again.") from err
+        raise DataError(
+            f"{path} is no quarantine file: {reason_of(err)}. Score the input again."
+        ) from err
 
 
 # ------------------------------------------------------------------ what was flagged

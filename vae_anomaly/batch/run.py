@@ -51,6 +51,7 @@ from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve
+from vae_anomaly.words import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -472,7 +473,7 @@ def _judge(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: flo
     if summary.bad_fraction > max_bad_fraction:
         codes = ", ".join(f"{count} {code}" for code, count in summary.codes.items())
         raise TooManyBadItemsError(
-            f"{summary.quarantined} of {summary.rows_in} items went to quarantine ({codes}), more "
-            f"than the {max_bad_fraction:.1%} allowed. Everything else is scored; look into "
-            f"{summary.out / 'quarantine'}, or raise --max-bad-fraction."
+            f"{summary.quarantined} of {number_of(summary.rows_in, 'item')} went to quarantine "
+            f"({codes}), more than the {max_bad_fraction:.1%} allowed. Everything else is scored; "
+            f"look into {summary.out / 'quarantine'}, or raise --max-bad-fraction."
         )

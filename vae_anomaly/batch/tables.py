@@ -26,6 +26,7 @@ from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.judging import Fault
+from vae_anomaly.words import names_of
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import TableDetector
@@ -50,8 +51,8 @@ def check_columns(partition: Partition, detector: TableDetector, id_column: str 
     naming = id_column or detector.schema_.id_column
     if naming is not None and naming not in frame.columns:
         raise SchemaError(
-            f"{file.path} has no column {naming!r} to name its rows. "
-            f"Columns: {', '.join(map(str, frame.columns[:20]))}. Choose another --id-column."
+            f"{file.path} has no column {naming!r} to name its rows. Columns: "
+            f"{names_of(frame.columns, 20)}. Choose another --id-column."
         )
 
 

@@ -23,6 +23,7 @@ from vae_anomaly.cli.options import (
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.doctor import Finding, Report
@@ -137,8 +138,8 @@ def _write_groups(report: Report, file: Path) -> None:
     with replace_file(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
         csv.writer(out).writerows([("path", "group"), *report.groups.items()])
     click.echo(
-        f"Wrote {file}: {len(set(report.groups.values()))} groups of {len(report.groups)} "
-        "images. Look whether they are right.",
+        f"Wrote {file}: {number_of(len(set(report.groups.values())), 'group')} of "
+        f"{number_of(len(report.groups), 'image')}. Look whether they are right.",
         err=True,
     )
 

@@ -16,6 +16,7 @@ from vae_anomaly.cli.options import (
     state_option,
     tracking_option,
 )
+from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,10 +143,13 @@ def _plain_key(kind: str) -> str:
 def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
     left = "".join(f", {n:,} left out ({why})" for why, n in report.left_out.items())
     click.echo(
-        f"{model}: {report.n_normals:,} normal and {report.n_anomalies:,} anomalous items{left}"
+        f"{model}: {report.n_normals:,} normal and "
+        f"{number_of(report.n_anomalies, 'anomalous item')}{left}"
     )
     if report.unused_labels:
-        click.echo(f"{report.unused_labels:,} labels belong to none of the items of the input.")
+        n = report.unused_labels
+        belong = verb_for(n, "belongs", "belong")
+        click.echo(f"{number_of(n, 'label')} {belong} to none of the items of the input.")
     _print_figures(report.ranking, "Ranking, whatever the threshold")
     bound = f"score above {report.threshold.value:.3f} (policy {report.threshold.policy})"
     _print_figures(report.at_threshold, f"Flags at the model's threshold: {bound}")
@@ -178,7 +182,9 @@ def _print_by(column: str, table: pd.DataFrame) -> None:
     header = [column, "normal", "anomalous", "false-positive rate", "recall", "AUROC"]
     print_table(rows, header, f"By {column} (95 % intervals)")
     if len(table) > MAX_VALUES_SHOWN:
-        click.echo(f"and {len(table) - MAX_VALUES_SHOWN:,} more values: --json or --out has all")
+        click.echo(
+            f"and {number_of(len(table) - MAX_VALUES_SHOWN, 'more value')}: --json or --out has all"
+        )
 
 
 def _with_interval(estimate: float, low: float, high: float, form: str) -> str:

@@ -12,6 +12,7 @@ import click
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, seed_option, state_option, tracking_option
 from vae_anomaly.cli.threshold.items import ItemOptions, find_items
+from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,17 +69,21 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     if emit(document, as_json=as_json):
         return
     click.echo(
-        f"{done.imported:,} verdicts of {file} are stored with {name}: {confirmed:,} confirmed, "
-        f"{done.imported - confirmed:,} false alarms; {audited:,} on items drawn at random."
+        f"{number_of(done.imported, 'verdict')} of {file} {verb_for(done.imported)} stored with "
+        f"{name}: {confirmed:,} confirmed, {number_of(done.imported - confirmed, 'false alarm')}; "
+        f"{audited:,} on items drawn at random."
     )
-    click.echo(f"{done.new:,} items are new, {done.changed:,} changed their verdict; "
+    click.echo(f"{number_of(done.new, 'item')} {verb_for(done.new)} new, "
+               f"{done.changed:,} changed their verdict; "
                f"{done.total:,} have one now.")  # fmt: skip
     for count, why in (
         (read.undecided, "without a verdict"),
         (read.repeated, "judged again below"),
     ):
         if count:
-            click.echo(f"{count:,} rows {why} were left out.")
+            click.echo(
+                f"{number_of(count, 'row')} {why} {verb_for(count, 'was', 'were')} left out."
+            )
     if not scores:
         click.echo("Whether these items were ever scored is not known; --scores flags/ checks it.")
     name = quote(_full(model))
@@ -163,7 +168,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
     drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
     document = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
     if not emit(document, as_json=as_json):
-        click.echo(f"wrote {out}: {n_flagged:,} flagged items and {drawn:,} of the "
+        click.echo(f"wrote {out}: {number_of(n_flagged, 'flagged item')} and {drawn:,} of the "
                    f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
         click.echo("Fill in the column verdict (confirmed or false alarm), then:")
         click.echo(f"  vae-anomaly feedback import {quote(model)} {quote(out)}")
@@ -177,6 +182,7 @@ def _counts(verdicts: pd.DataFrame) -> str:
     confirmed, audited = int(verdicts["is_anomaly"].sum()), int(verdicts["audit"].sum())
     by = ", ".join(f"{who} {n:,}" for who, n in verdicts["who"].value_counts().items())
     return (
-        f"{len(verdicts):,} items have a verdict: {confirmed:,} confirmed, "
-        f"{len(verdicts) - confirmed:,} false alarms; {audited:,} were drawn at random. By {by}."
+        f"{number_of(len(verdicts), 'item')} {verb_for(len(verdicts), 'has', 'have')} a verdict: "
+        f"{confirmed:,} confirmed, {number_of(len(verdicts) - confirmed, 'false alarm')}; "
+        f"{audited:,} {verb_for(audited, 'was', 'were')} drawn at random. By {by}."
     )

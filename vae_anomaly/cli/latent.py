@@ -11,6 +11,7 @@ import click
 
 from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import Body, add_options, json_option, seed_option, tracking_option
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.latent_space import SamplerName
@@ -160,7 +161,11 @@ def _print(written: Written, model: str, as_json: bool) -> None:
         return
     across, down = written.shape
     image = written.path.suffix.lower() == ".png"
-    size = f"{across} x {down} pixels" if image else f"{across:,} rows, {down} columns"
+    size = (
+        f"{across} x {down} pixels"
+        if image
+        else f"{number_of(across, 'row')}, {number_of(down, 'column')}"
+    )
     for reason, n in written.left_out.items():
-        click.echo(f"{n:,} items left out ({reason})", err=True)
-    click.echo(f"wrote {written.path} ({written.items:,} items, {size})")
+        click.echo(f"{number_of(n, 'item')} left out ({reason})", err=True)
+    click.echo(f"wrote {written.path} ({number_of(written.items, 'item')}, {size})")

@@ -14,6 +14,7 @@ from vae_anomaly.cli.options import (
     state_option,
     tracking_option,
 )
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.scoring.probability import ScoreProbability
@@ -134,8 +135,8 @@ def apply(model: str, file: str, alias: str | None, dry_run: bool, uri: str | No
 
 def _print(fitted: ScoreProbability, model: str) -> None:
     click.echo(
-        f"{model}: {fitted.n_normals:,} normal and {fitted.n_anomalies:,} anomalous items, "
-        f"{fitted.method}"
+        f"{model}: {fitted.n_normals:,} normal and "
+        f"{number_of(fitted.n_anomalies, 'anomalous item')}, {fitted.method}"
     )
     rows = [
         [f"{b.predicted:.2%}", f"{b.observed.estimate:.2%}",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vae_anomaly.cli.console import print_table, print_words
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.tables.kinds import Column
@@ -40,7 +41,7 @@ def _how_to_keep(left_out: Sequence[Column], n: int) -> str:
     kept = shlex.quote(f"{_example(left_out)}=categorical")
     are = "is" if len(left_out) == 1 else "are"
     return (
-        f"{len(left_out):,} of {n:,} columns {are} left out. To keep one: --kind {kept} "
+        f"{len(left_out):,} of {number_of(n, 'column')} {are} left out. To keep one: --kind {kept} "
         "(or numeric)."
     )
 

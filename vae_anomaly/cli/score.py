@@ -22,6 +22,7 @@ from vae_anomaly.cli.options import (
     tracking_option,
 )
 from vae_anomaly.errors import GateFailedError
+from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
     from vae_anomaly.batch import Partition, RunSummary
@@ -174,24 +175,27 @@ def _finish(summary: RunSummary, plan: list[Partition], model: str, things: str,
             _print_next(model, top[0], things, run.uri, summary)
     if run.fail_on_anomaly and summary.flagged:
         raise GateFailedError(
-            f"{summary.flagged:,} of {summary.rows_out:,} {things} are flagged and "
-            "--fail-on-anomaly was given. Look at them, or leave that option out."
+            f"{summary.flagged:,} of {number_of(summary.rows_out, things[:-1])} "
+            f"{verb_for(summary.flagged)} flagged and --fail-on-anomaly was given. Look at them, "
+            "or leave that option out."
         )
 
 
 def _print(summary: RunSummary, things: str) -> None:
-    done = f" ({summary.skipped} of {summary.partitions} parts were done before)"
+    was = verb_for(summary.skipped, "was", "were")
+    done = f" ({summary.skipped} of {number_of(summary.partitions, 'part')} {was} done before)"
     click.echo(
-        f"{summary.model_version} scored {summary.rows_out:,} of {summary.rows_in:,} {things} "
-        f"in {summary.seconds:.1f} s{done * bool(summary.skipped)}."
+        f"{summary.model_version} scored {summary.rows_out:,} of "
+        f"{number_of(summary.rows_in, things[:-1])} in {summary.seconds:.1f} "
+        f"s{done * bool(summary.skipped)}."
     )
     share = summary.flagged / max(summary.rows_out, 1)
     click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
     expected = 10.0**-summary.threshold
     for note in summary.notes[:MAX_NOTES]:
-        click.echo(f"Note: {note}.")
-    if len(summary.notes) > MAX_NOTES:
-        click.echo(f"Note: {len(summary.notes) - MAX_NOTES:,} more notes are in the manifest.")
+        click.echo(f"Note: {reason_of(note)}.")
+    if (more := len(summary.notes) - MAX_NOTES) > 0:
+        click.echo(f"Note: {number_of(more, 'more note')} {verb_for(more)} in the manifest.")
     if summary.flagged >= MANY_FLAGS and share > MANY_TIMES * expected:
         click.echo(
             f"Note: normal items alone would give about {expected:.1%}. When most of these are no "

@@ -21,6 +21,7 @@ from vae_anomaly.cli.options import (
     table_options,
     tracking_option,
 )
+from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.errors import VaeAnomalyError
@@ -209,7 +210,8 @@ def _finish(report: SweepReport, run: Run, again: list[str], train: click.Comman
         _print(report)
         if logged is not None:
             click.echo(
-                f"\nLogged {len(logged.child_run_ids)} models below run {logged.run_id}, "
+                f"\nLogged {number_of(len(logged.child_run_ids), 'model')} below run "
+                f"{logged.run_id}, "
                 f"experiment {logged.experiment}, in {logged.store}"
             )
             click.echo(f"  look at it:   {look_at(logged.store)}")
@@ -238,7 +240,7 @@ def _print(report: SweepReport) -> None:
     sigma = "learned" if settings.sigma is None else f"fixed at {settings.sigma:g}"
     click.echo(f"Read {report.source}.")
     for note in report.notes:
-        click.echo(f"Note: {note}.")
+        click.echo(f"Note: {reason_of(note)}.")
     click.echo(
         f"Trained on {report.n_train:,}, measured on {report.n_held_out:,} held out; "
         f"{settings.max_steps:,} steps each, sigma {sigma}."

@@ -22,6 +22,7 @@ from vae_anomaly.cli.options import (
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
+from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.tables.entity_histories import EntityColumns
@@ -133,7 +134,7 @@ def _print(report: TrainingReport, destination: Destination, as_json: bool) -> N
     for warning in reading.warnings:
         click.echo(f"Warning: {warning}.")
     for note in reading.notes:
-        click.echo(f"Note: {note}.")
+        click.echo(f"Note: {reason_of(note)}.")
     _print_what_was_learned(report)
     _print_place(report, destination)
 
@@ -141,12 +142,16 @@ def _print(report: TrainingReport, destination: Destination, as_json: bool) -> N
 def _print_what_was_learned(report: TrainingReport) -> None:
     bound, measured = report.threshold, report.metrics
     steps = (
-        f"{report.steps:,} steps (best: {report.best_step:,})" if report.steps else "closed form"
+        f"{number_of(report.steps, 'step')} (best: {report.best_step:,})"
+        if report.steps
+        else "closed form"
     )
     click.echo(f"Trained in {report.seconds:.0f} s, {steps}.")
     for line in (*_of_rows(measured), *_of_images(measured)):
         click.echo(line)
-    click.echo(f"Held out {report.n_held_out:,} normal items that nothing was fitted on.")
+    click.echo(
+        f"Held out {number_of(report.n_held_out, 'normal item')} that nothing was fitted on."
+    )
     rate, expect = bound.expected_fpr, ""
     if rate is not None:
         expect = (
@@ -155,8 +160,9 @@ def _print_what_was_learned(report: TrainingReport) -> None:
         )
     click.echo(f"Flags a score above {bound.value:.2f} (p below {bound.p_value:.2g}).{expect}")
     if "labelled_anomalies" in measured:
+        labelled = measured["labelled_anomalies"]
         click.echo(
-            f"Of {measured['labelled_anomalies']:,.0f} labelled anomalies "
+            f"Of {number_of(labelled, 'labelled anomaly', 'labelled anomalies')} "
             f"{measured['recall_at_threshold']:.1%} are flagged; AUROC {measured['auroc']:.3f}, "
             f"average precision {measured['average_precision']:.3f}."
         )
@@ -172,8 +178,9 @@ def _of_rows(measured: dict[str, float]) -> Iterator[str]:
         )
     if "trimmed_rows" in measured:
         yield (
-            f"Left out as possible anomalies: {measured['trimmed_rows']:,.0f} training rows, "
-            f"{measured['dropped_held_out']:,.0f} held-out rows."
+            "Left out as possible anomalies: "
+            f"{number_of(measured['trimmed_rows'], 'training row')}, "
+            f"{number_of(measured['dropped_held_out'], 'held-out row')}."
         )
 
 

@@ -40,6 +40,7 @@ from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.vae.training import History
+from vae_anomaly.words import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -265,14 +266,14 @@ def default_threshold(
         smallest = smallest_fpr(count)
     if groups is None:
         note = (
-            f"{count} held-out normals support no false-positive rate below {smallest:.3g}; "
-            f"{target_fpr:g} was asked for. Train on more normals for a lower one."
+            f"{number_of(count, 'held-out normal')} support no false-positive rate below "
+            f"{smallest:.3g}; {target_fpr:g} was asked for. Train on more normals for a lower one."
         )
         logger.warning(note)
         return Threshold.from_fpr(scores, smallest).changed(note=note)
     single = default_threshold(calibration, target_fpr)
     note = (
-        f"{target_fpr:g} is counted over items: {count} groups of held-out normals "
+        f"{target_fpr:g} is counted over items: {number_of(count, 'group')} of held-out normals "
         f"promise {smallest:.2g} at best for an item of a new group. Train on more groups."
     )
     logger.warning(note)

@@ -21,6 +21,7 @@ from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import Verdicts, judge
 from vae_anomaly.thresholds.record import one_in
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,9 @@ def find_rows(
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:
         if not 1 <= row <= len(frame):
-            raise DataError(f"{item} has {len(frame):,} rows; got row {row}. Rows count from 1.")
+            raise DataError(
+                f"{item} has {number_of(len(frame), 'row')}; got row {row}. Rows count from 1."
+            )
         chosen = np.array([row - 1])
     else:
         chosen = _highest_scored(detector, frame, top)

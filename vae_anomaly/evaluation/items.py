@@ -31,6 +31,7 @@ from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.words import names_of, number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,8 +64,8 @@ def held_out_normals(detector: Detector) -> ScoredItems:
     groups = detector.calibration_groups_
     ids = np.array([f"held-out {i + 1}" for i in range(len(scores))], dtype=object)
     members = None if groups is None else groups.astype(object)
-    counted = "" if groups is None else f" in {len(np.unique(groups)):,} groups"
-    source = f"{len(scores):,} normals{counted} held out of training"
+    counted = "" if groups is None else f" in {number_of(len(np.unique(groups)), 'group')}"
+    source = f"{number_of(len(scores), 'normal')}{counted} held out of training"
     return with_held_out(ScoredItems(ids, scores, groups=members, source=source), detector)
 
 
@@ -287,8 +288,8 @@ def _image_column(items: list[ImageItem], name: str) -> Objects:
 def _require_some(usable: Sized, n_items: int, source: str) -> None:
     if not len(usable):
         raise DataError(
-            f"Of {n_items} items of {source} none can be used: each is unreadable, synthetic or "
-            "without a label. Check the input with: vae-anomaly data check"
+            f"Of {number_of(n_items, 'item')} of {source} none can be used: each is unreadable, "
+            "synthetic or without a label. Check the input with: vae-anomaly data check"
         )
 
 
@@ -349,8 +350,8 @@ def read_scores(
     if name is None:
         raise DataError(
             f"{source} has no column {' or '.join(SCORE_NAMES)}; it has "
-            f"{', '.join(map(str, frame.columns[:20]))}. Give the --out folder of "
-            "`vae-anomaly score`, or the table itself with --input."
+            f"{names_of(frame.columns, 20)}. Give the --out folder of `vae-anomaly score`, or the "
+            "table itself with --input."
         )
     frame, generated = _real(frame)
     keys = read_keys(frame["id"]) if "id" in frame.columns else None
@@ -396,7 +397,8 @@ def _finite(column: pd.Series, source: str) -> Floats:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise DataError(
-            f"{bad.size} of {values.size} scores in {source} are missing or no finite numbers; "
-            f"the first is {column.iloc[bad[0]]!r} in row {bad[0] + 1}. Score these items again."
+            f"{bad.size} of {number_of(values.size, 'score')} in {source} {verb_for(bad.size)} "
+            f"missing or no finite numbers; the first is {column.iloc[bad[0]]!r} in row "
+            f"{bad[0] + 1}. Score these items again."
         )
     return values

@@ -17,6 +17,7 @@ from vae_anomaly.data.tables.kinds import (
 )
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.jobs.training_rows import TableColumns
+from vae_anomaly.words import number_of, verb_for
 
 
 def label_warnings(schema: Schema, frame: pd.DataFrame, columns: TableColumns) -> tuple[str, ...]:
@@ -87,6 +88,7 @@ def _trained_on(suspects: Sequence[Column], frame: pd.DataFrame) -> Iterator[str
     if told is not None:
         who = "it" if len(suspects) == 1 else repr(likely.name)
         yield (
-            f"The {told.sum():,} rows that {who} calls anomalous ({told.mean():.2%}) were trained "
-            f"on as normal. Train again with --labels {shlex.quote(likely.name)}. "
+            f"The {number_of(told.sum(), 'row')} that {who} calls anomalous ({told.mean():.2%}) "
+            f"{verb_for(told.sum(), 'was', 'were')} trained on as normal. Train again with "
+            f"--labels {shlex.quote(likely.name)}. "
         )

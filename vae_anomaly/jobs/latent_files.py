@@ -26,6 +26,7 @@ from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.reports.grids import image_grid, write_grid
 from vae_anomaly.scoring.judging import Fault, all_at_once
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.batch.plan import Source
@@ -61,7 +62,9 @@ def write_embedding(
     else:
         ids, latents, total = _embed_images(detector, source, tell)
     if not ids:
-        raise DataError(f"None of {total} items of {source} can be read. Check the input.")
+        raise DataError(
+            f"None of {number_of(total, 'item')} of {source} can be read. Check the input."
+        )
     names = [f"z{i}" for i in range(latents.shape[1])]
     frame = pd.DataFrame(latents, columns=names)
     frame.insert(0, "id", ids)
@@ -173,7 +176,8 @@ def _row(detector: TableDetector, name: str) -> pd.DataFrame:
         )
     if len(rows) > 1:
         raise DataError(
-            f"{len(rows)} rows of {file} have the id {wanted!r}. Name one by its number."
+            f"{number_of(len(rows), 'row')} of {file} have the id {wanted!r}. Name one by its "
+            "number."
         )
     return rows
 

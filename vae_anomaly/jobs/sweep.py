@@ -28,7 +28,7 @@ from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.jobs.train_images import groups_of
 from vae_anomaly.jobs.train_table import real_rows, schema_of_training
-from vae_anomaly.jobs.training_report import shown_files, shown_source
+from vae_anomaly.jobs.training_report import shown_source, shown_table
 from vae_anomaly.jobs.training_rows import (
     AS_INFERRED,
     TableColumns,
@@ -37,6 +37,7 @@ from vae_anomaly.jobs.training_rows import (
 )
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
+from vae_anomaly.words import number_of
 
 BETAS = (0.5, 1.0, 4.0)
 TABLE_LATENTS, IMAGE_LATENTS = (2, 8), (8, 32)
@@ -103,10 +104,11 @@ def sweep_table_job(
         grid,
         settings,
         progress=progress,
-        source=f"{rows.n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}{left}",
+        source=f"{shown_table(rows.n_read, normal.shape[1], files)}{left}",
         unit="standard deviations of a column over the training rows",
         notes=(
-            f"{train.shape[1]} features from {len(fields)} columns: {', '.join(fields)}",
+            f"{number_of(train.shape[1], 'feature')} from {number_of(len(fields), 'column')}: "
+            f"{', '.join(fields)}",
             *marked,
             *notes,
         ),
@@ -172,7 +174,7 @@ def sweep_images_job(
         grid,
         settings,
         progress=progress,
-        source=f"{len(listed):,} images from {shown_source(source)}"
+        source=f"{number_of(len(listed), 'image')} from {shown_source(source)}"
         + left * (len(good) < len(listed)),
         unit="standard deviations of a channel over the training images",
         notes=(f"{size} x {size} pixels, {train.shape[1]} channel(s)", *notes),

@@ -23,6 +23,7 @@ from vae_anomaly.jobs.training_report import (
     shown_source,
 )
 from vae_anomaly.progress import Progress
+from vae_anomaly.words import names_of, number_of
 
 FEW_IMAGES = 100
 
@@ -67,7 +68,7 @@ def train_images_job(
     with collapse_said_once():
         detector.fit(good or listed, groups=members, progress=progress)
     reading = Reading(
-        source=f"{len(listed):,} images from {shown_source(source)}",
+        source=f"{number_of(len(listed), 'image')} from {shown_source(source)}",
         n_read=len(listed),
         n_left_out=len(listed) - len(good),
         notes=(*_notes(good, members), *_products(detector.conditions_), *_tiles(detector)),
@@ -90,8 +91,8 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     lost = [item.id for item, group in zip(items, groups, strict=True) if group is None]
     if lost:
         raise DataError(
-            f"{file} names no group for {len(lost)} of {len(items)} images, the first is "
-            f"{lost[0]!r}. Add a line for each image, its path written like that."
+            f"{file} names no group for {len(lost)} of {number_of(len(items), 'image')}, the first "
+            f"is {lost[0]!r}. Add a line for each image, its path written like that."
         )
     return np.array(groups, dtype=object)
 
@@ -114,11 +115,11 @@ def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ..
     notes = []
     if len(items) < FEW_IMAGES:
         notes.append(
-            f"{len(items)} images are few: the threshold rests on them. "
-            f"{FEW_IMAGES} and more give useful thresholds."
+            f"{number_of(len(items), 'image')} are few: the threshold rests on them. {FEW_IMAGES} "
+            "and more give useful thresholds"
         )
     if members is not None:
-        notes.append(f"{len(set(members))} groups, each held out as a whole")
+        notes.append(f"{number_of(len(set(members)), 'group')}, each held out as a whole")
     elif not any(item.group for item in items):
         notes.append(
             "no groups: when several images show one part, name the parts with --groups, "
@@ -130,8 +131,7 @@ def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ..
 def _products(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return (f"{len(names)} conditions: {', '.join(names[:5])}{more}",)
+    return (f"{number_of(len(names), 'condition')}: {names_of(names)}",)
 
 
 def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:
@@ -146,6 +146,6 @@ def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:
         else "places are not told apart"
     )
     return (
-        f"{measured['tiles_per_image']:,.0f} tiles of {detector.tile_size} pixels an image, "
-        f"{measured['tiles_trained_on']:,.0f} trained on; {compared}",
+        f"{number_of(measured['tiles_per_image'], 'tile')} of {detector.tile_size} pixels an "
+        f"image, {measured['tiles_trained_on']:,.0f} trained on; {compared}",
     )

@@ -27,7 +27,7 @@ from vae_anomaly.jobs.training_report import (
     Reading,
     TrainingReport,
     finish,
-    shown_files,
+    shown_table,
 )
 from vae_anomaly.jobs.training_rows import (
     AS_INFERRED,
@@ -41,6 +41,7 @@ from vae_anomaly.jobs.training_rows import (
 from vae_anomaly.metrics import RankingCurve, is_flagged
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
+from vae_anomaly.words import names_of, number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +113,7 @@ def train_table_job(
     warnings = label_warnings(schema, normal, columns) + _of_many_anomalies(rows, columns)
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
-        source=f"{n_read:,} rows of {normal.shape[1]} columns from {shown_files(files)}",
+        source=shown_table(n_read, normal.shape[1], files),
         n_read=n_read,
         n_left_out=rows.n_anomalous,
         notes=notes + _sample_notes(detector, rows),
@@ -183,7 +184,7 @@ def infer_schema_of(
     lost = [column.name for column in declared if column.name not in frame.columns]
     if lost:
         raise SchemaError(
-            f"The schema lists {', '.join(map(repr, lost))}, which the table does not have. "
+            f"The schema lists {names_of(map(repr, lost), 10)}, which the table does not have. "
             "Correct the schema, or make one from this table with `vae-anomaly data schema`."
         )
     every = -(-len(frame) // ROWS_TO_INFER) or 1
@@ -261,8 +262,8 @@ def _normal_rows(rows: TrainingRows, columns: TableColumns) -> tuple[pd.DataFram
     normal, notes = real_rows(rows.normal, columns)
     if normal.empty and rows.n_anomalous:
         raise NotEnoughDataError(
-            f"No normal row is left: {columns.label} labels all {rows.n_read:,} rows as anomalies. "
-            "Check the labels; 1 is an anomaly."
+            f"No normal row is left: {columns.label} labels all of {number_of(rows.n_read, 'row')} "
+            "as anomalies. Check the labels; 1 is an anomaly."
         )
     if normal.empty:
         why = "; ".join(["the tables hold no row" if not rows.n_read else "", *notes]).strip("; ")
@@ -298,9 +299,10 @@ def _sample_notes(detector: TabularVAEDetector, rows: TrainingRows) -> tuple[str
     names = ("fit_rows", "memory_rows", "remembered_rows", "held_out_rows")
     fit, in_memory, behind, held_out = (int(detector.metrics_[name]) for name in names)
     return (
-        f"a uniform sample of {len(rows.normal):,} of {rows.n_normal:,} normal rows was kept in "
-        f"memory (--sample-rows); of these {fit:,} trained the networks, the model compares with "
-        f"{in_memory:,} that stand for {behind:,}, and {held_out:,} others calibrated it",
+        f"a uniform sample of {len(rows.normal):,} of {number_of(rows.n_normal, 'normal row')} was "
+        f"kept in memory (--sample-rows); of these {fit:,} trained the networks, the model "
+        f"compares with {in_memory:,} that stand for {behind:,}, and {held_out:,} others "
+        "calibrated it",
     )
 
 

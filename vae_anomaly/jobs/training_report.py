@@ -17,6 +17,7 @@ from vae_anomaly.tracking import RegisteredModel, log_training
 from vae_anomaly.tracking.client import check_alias, check_writable
 from vae_anomaly.tracking.events import PROMOTIONS
 from vae_anomaly.tracking.runs import check_name
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,11 +178,12 @@ def _called(registered: RegisteredModel | None, to: Destination, folder: Path | 
     return f"models:/{registered.name}@{to.alias}" if to.alias else registered.uri
 
 
-def shown_files(files: Sequence[Path]) -> str:
-    """Say which files were read."""
-    if len(files) == 1:
-        return str(files[0])
-    return f"{len(files)} files, {files[0]} to {files[-1].name}"
+def shown_table(n_rows: int, n_columns: int, files: Sequence[Path]) -> str:
+    """Say how much was read, and from which files."""
+    names = str(files[0])
+    if len(files) > 1:
+        names = f"{len(files)} files, {files[0]} to {files[-1].name}"
+    return f"{number_of(n_rows, 'row')} of {number_of(n_columns, 'column')} from {names}"
 
 
 def shown_source(source: str | Path | Sequence[str | Path]) -> str:

@@ -34,6 +34,7 @@ from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.words import names_of, number_of
 
 SAMPLE_ROWS = 200_000
 WARM_UP_DAYS = 7.0
@@ -165,7 +166,7 @@ class TrainingHistories:
         return (
             f"histories of {', '.join(self.histories.columns.entities)} reach until "
             f"{time_text(self._newest)}; the first {self._days:.1f} days "
-            f"({self._n_warm_up:,} rows) only fill them and are not trained on",
+            f"({number_of(self._n_warm_up, 'row')}) only fill them and are not trained on",
         )
 
     @property
@@ -340,8 +341,7 @@ def check_column(names: Iterable[Hashable], name: str, what: str) -> None:
     names = list(names)
     if name not in names:
         raise ConfigError(
-            f"The {what} column {name!r} is not in the table. Columns: "
-            f"{', '.join(map(str, names[:20]))}."
+            f"The {what} column {name!r} is not in the table. Columns: {names_of(names, 20)}."
         )
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import CalibrationError
+from vae_anomaly.words import number_of
 
 
 def is_flagged(scores: ArrayLike, threshold: float) -> Bools:
@@ -97,8 +98,8 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
         missing = "anomalies" if is_zero.any() else "normal items"
         raise CalibrationError(
             f"Labels without {missing} cannot support this figure; got {int(is_one.sum())} "
-            f"anomalies and {int(is_zero.sum())} normals. "
-            "Add labelled items (an empty cell is no label: write 0, normal or legit), or use a "
-            "policy that needs no labels."
+            f"anomalies and {number_of(int(is_zero.sum()), 'normal')}. Add labelled items (an "
+            "empty cell is no label: write 0, normal or legit), or use a policy that needs no "
+            "labels."
         )
     return np.asarray(is_one, dtype=np.bool_)

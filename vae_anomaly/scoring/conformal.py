@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError
+from vae_anomaly.words import number_of, verb_for
 
 TAIL_FRACTION = 0.1
 MIN_TAIL_SCORES = 10
@@ -247,7 +248,8 @@ def _finite(scores: ArrayLike, what: str) -> Floats:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise CalibrationError(
-            f"{bad.size} of {values.size} raw scores of {what} are not finite; the first is "
-            f"{values[bad[0]]} at position {bad[0]}. Remove or repair those items."
+            f"{bad.size} of {number_of(values.size, 'raw score')} of {what} {verb_for(bad.size)} "
+            f"not finite; the first is {values[bad[0]]} at position {bad[0]}. Remove or repair "
+            "those items."
         )
     return values

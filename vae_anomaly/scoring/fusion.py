@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import AnyArray, Arrays, Floats
 from vae_anomaly.errors import CalibrationError
+from vae_anomaly.words import number_of
 
 TAIL_SHARE = 0.1
 MIN_TAIL = 3
@@ -63,7 +64,7 @@ class TermSurprise:
         n = ordered.size
         if n == 0 or not np.isfinite(ordered).all():
             raise CalibrationError(
-                f"A term needs at least 1 finite training value; got {n} values, "
+                f"A term needs at least 1 finite training value; got {number_of(n, 'value')}, "
                 f"{int(np.sum(~np.isfinite(ordered)))} of them not finite. Check the training rows."
             )
         k = int(min(max(MIN_TAIL, TAIL_SHARE * n), n - 1))

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
 from vae_anomaly.thresholds.conformal import calibration_units, smallest_fpr, varied_scores
+from vae_anomaly.words import number_of, verb_for
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ def p_values(
         return PValues(10.0**-scores)
     held_out = varied_scores(normals)
     units = calibration_units(held_out.size, groups)
-    floor, basis = smallest_fpr(units.count), f"{held_out.size:,} held-out normals"
+    floor, basis = smallest_fpr(units.count), f"{number_of(held_out.size, 'held-out normal')}"
     if groups is None:
         return PValues(10.0**-scores, floor, basis)
     order = np.argsort(held_out, kind="stable")
     from_top = np.append(np.cumsum(units.share[order][::-1])[::-1], 0.0)
     counted = floor + from_top[np.searchsorted(held_out[order], scores, side="left")]
     beyond = np.maximum(scores - held_out.max(), 0.0)
-    return PValues(counted * 10.0**-beyond, floor, f"{units.count:,} groups of {basis}")
+    return PValues(counted * 10.0**-beyond, floor, f"{number_of(units.count, 'group')} of {basis}")
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,13 @@ def describe_discoveries(
 ) -> str:
     """Say what was flagged of a batch, in how many of its groups, and on what that rests."""
     flagged = f"{cut.flagged:,} flagged" if cut.flagged else "none stands out enough to be flagged"
-    sentences = [f"Made for one batch of {p.values.size:,} items: {flagged}."]
+    sentences = [f"Made for one batch of {number_of(p.values.size, 'item')}: {flagged}."]
     if cut.flagged and groups is not None:
         names = np.asarray(groups).reshape(-1)
         held = np.unique(names[np.argsort(p.values, kind="stable")[: cut.flagged]]).size
         sentences.append(
-            f"They come from {held:,} of {np.unique(names).size:,} groups; items of one group are "
-            "right or wrong together, so single batches stray further from the share."
+            f"They come from {held:,} of {number_of(np.unique(names).size, 'group')}; items of one "
+            "group are right or wrong together, so single batches stray further from the share."
         )
     if p.basis and cut.flagged:
         sentences.append(_on_what_it_rests(cut, p, fdr))
@@ -107,7 +108,7 @@ def _on_what_it_rests(cut: DiscoveryCut, p: PValues, fdr: float) -> str:
     return (
         f"EXTRAPOLATED: {cut.beyond:,} of them have a p-value below {least}; the fitted tail says "
         f"it, not a count. With counted p-values {cut.counted or 'none'} would be flagged: they "
-        f"can flag no fewer than {fewest:,} items of such a batch."
+        f"can flag no fewer than {number_of(fewest, 'item')} of such a batch."
     )
 
 
@@ -125,10 +126,12 @@ def describe_share(share: Interval, volume: float | None, n_groups: int | None) 
     if volume is not None:
         day = share.scaled(volume)
         text += f", on average {day.estimate:.3g} a day ({day.low:.3g} to {day.high:.3g})"
-    return text + ("." if n_groups is None else f", as {n_groups:,} groups tell it.")
+    return text + ("." if n_groups is None else f", as {number_of(n_groups, 'group')} tell it.")
 
 
 def left_unflagged(scores: Floats, value: float) -> str:
     """Say that a tie at the bound was not split."""
     tied = int(np.sum(scores == value))
-    return f"{tied} items share the score at the bound and stay unflagged: fewer than asked."
+    share, stay = verb_for(tied, "shares", "share"), verb_for(tied, "stays", "stay")
+    items = number_of(tied, "item")
+    return f"{items} {share} the score at the bound and {stay} unflagged: fewer than asked."

@@ -16,6 +16,7 @@ from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import checked_scores, is_flagged
 from vae_anomaly.thresholds.batches import flagged_share
 from vae_anomaly.thresholds.threshold import Threshold
+from vae_anomaly.words import number_of
 
 COARSE = 1.25  # an arrow up or down changes the number of flags by this factor
 _NUMBER = re.compile(r"(?P<number>-?\d*\.?\d+)(?P<unit>[%d]?)")
@@ -36,8 +37,8 @@ class ThresholdContext:
         levels = np.unique(checked_scores(self.scores))
         if levels.size < 2:
             raise CalibrationError(
-                f"All {np.size(self.scores)} scores are equal ({levels[0]:g}): there is nothing to "
-                "move between. Check the model and its input."
+                f"All {number_of(np.size(self.scores), 'score')} are equal ({levels[0]:g}): there "
+                "is nothing to move between. Check the model and its input."
             )
         object.__setattr__(self, "levels", levels)
 

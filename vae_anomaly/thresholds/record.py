@@ -15,6 +15,7 @@ from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
 from vae_anomaly.state import JsonRecord
 from vae_anomaly.thresholds.rules import flag_quality
+from vae_anomaly.words import number_of
 
 PER_THOUSAND = 1000.0
 
@@ -165,8 +166,8 @@ class ThresholdRecord(JsonRecord):
         if self.expected_fpr is not None:
             rate = self.expected_fpr
             text += (
-                f"; expected false alarms {rate.estimate:.3%} of normals "
-                f"[{rate.low:.3%}, {rate.high:.3%}], from {self.n_normals:,} normals"
+                f"; expected false alarms {rate.estimate:.3%} of normals [{rate.low:.3%}, "
+                f"{rate.high:.3%}], from {number_of(self.n_normals, 'normal')}"
             )
         return text + (" (extrapolated)" if self.extrapolated else "")
 

@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import Interval, RankingCurve, grouped_interval, proportion_interval
+from vae_anomaly.words import number_of
 
 Rule = Callable[[RankingCurve], int]
 
@@ -176,7 +177,7 @@ def _checked_amounts(amounts: ArrayLike, n: int) -> Floats:
     stake = np.asarray(amounts, dtype=np.float64).reshape(-1)
     if stake.size != n or not np.isfinite(stake).all() or stake.min() < 0:
         raise ConfigError(
-            f"Each of {n} items needs an amount of 0 or more; got {stake.size} amounts, "
-            f"{int(np.sum(~(stake >= 0)))} of them negative or missing. Clean the column."
+            f"Each of {number_of(n, 'item')} needs an amount of 0 or more; got {stake.size} "
+            f"amounts, {int(np.sum(~(stake >= 0)))} of them negative or missing. Clean the column."
         )
     return stake

@@ -21,6 +21,7 @@ from vae_anomaly.arrays import Floats, Indices
 from vae_anomaly.errors import CalibrationError
 from vae_anomaly.scoring.conformal import moments_fit
 from vae_anomaly.thresholds.conformal import CalibrationUnits, calibration_units
+from vae_anomaly.words import number_of
 
 _MIN_EXCESSES = 25
 _N_RESAMPLES = 400
@@ -204,12 +205,13 @@ def _fit_p(observed: Floats, n: int, shape: Floats, scale: Floats) -> float:
 def _require_tail(n: int, n_scores: int, groups: TailGroups | None) -> None:
     if n < _MIN_EXCESSES:
         raise CalibrationError(
-            f"A tail needs at least {_MIN_EXCESSES} scores above its start; got {n} of "
-            f"{n_scores}. Score more normal items or widen the tail."
+            f"A tail needs at least {number_of(_MIN_EXCESSES, 'score')} above its start; got {n} "
+            f"of {n_scores}. Score more normal items or widen the tail."
         )
     if groups is not None and groups.count < _MIN_EXCESSES:
         raise CalibrationError(
-            f"A tail needs scores of at least {_MIN_EXCESSES} groups above its start; got {n} "
-            f"scores of {np.unique(groups.unit).size} groups (of {groups.n_groups}), worth "
-            f"{groups.count:.0f}. Score normal items of more groups, or widen the tail."
+            f"A tail needs scores of at least {number_of(_MIN_EXCESSES, 'group')} above its start; "
+            f"got {n} scores of {number_of(np.unique(groups.unit).size, 'group')} (of "
+            f"{groups.n_groups}), worth {groups.count:.0f}. Score normal items of more groups, or "
+            "widen the tail."
         )

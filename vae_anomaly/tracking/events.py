@@ -31,6 +31,7 @@ from vae_anomaly.tracking.client import (
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel, resolve
 from vae_anomaly.version import __version__
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -364,7 +365,7 @@ def _log(
     client: MlflowClient, store: str, name: str, verdicts: pd.DataFrame, who: str, source: str
 ) -> str:
     facts = {"model": name, "who": who, "verdicts": len(verdicts), "source": source}
-    title = f"{name}: {len(verdicts)} verdicts"
+    title = f"{name}: {number_of(len(verdicts), 'verdict')}"
     with (
         own_run(client, store, FEEDBACK, title, _tags("feedback", facts)) as run,
         tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch,

@@ -34,6 +34,7 @@ from vae_anomaly.scoring.judging import Verdicts, one_by_one
 from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, image_columns
 from vae_anomaly.tracking.requests import RequestError, request_table
 from vae_anomaly.tracking.served_cells import served_rows
+from vae_anomaly.words import names_of, reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
@@ -122,8 +123,8 @@ class ImagePredictor:
         for name, meaning in wanted.items():
             if name not in frame.columns:
                 raise RequestError(
-                    f"The request has no column {name!r}: {meaning}. "
-                    f"Columns: {', '.join(map(str, frame.columns[:20]))}."
+                    f"The request has no column {name!r}: {meaning}. Columns: "
+                    f"{names_of(frame.columns, 20)}."
                 )
         images = one_by_one(frame[IMAGE_COLUMN].tolist(), lambda cell: decode_image(_file(cell)))
         told = read_text(frame[CONDITION_COLUMN]).tolist() if CONDITION_COLUMN in wanted else None
@@ -164,7 +165,7 @@ def _file(cell: object) -> bytes:
         text = cell.rpartition("base64,")[2]  # of a data URL
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as err:
-        raise ImageError(f"The text is no base64: {err}.", code="not_base64") from None
+        raise ImageError(f"The text is no base64: {reason_of(err)}.", code="not_base64") from None
 
 
 def _answers(verdicts: Verdicts, index: pd.Index) -> Answers:

@@ -41,6 +41,7 @@ from vae_anomaly.tracking.package import (
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, quiet, tracking_uri
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -378,8 +379,8 @@ def _read_run(record: Path) -> _Run:
         return from_json(_Run, fields)
     except (AttributeError, TypeError, ValueError) as err:
         raise ModelRefusedError(
-            f"{record / RUN} is not the record of a training: {err}. "
-            f"Register the model alone: {record / 'package' / INNER}."
+            f"{record / RUN} is not the record of a training: {reason_of(err)}. Register the model "
+            f"alone: {record / 'package' / INNER}."
         ) from err
 
 

@@ -29,6 +29,7 @@ from vae_anomaly.errors import (
 )
 from vae_anomaly.files import in_home
 from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -217,8 +218,8 @@ def init_store(uri: str | Path | None = None) -> str:
         raise
     except OSError as err:
         raise StorageError(
-            f"Cannot keep runs and models in {folder}: {err}. "
-            "Choose another folder with --tracking-uri or MLFLOW_TRACKING_URI."
+            f"Cannot keep runs and models in {folder}: {reason_of(err)}. Choose another folder "
+            "with --tracking-uri or MLFLOW_TRACKING_URI."
         ) from err
     _ready.add(resolved)
     logger.info("the MLflow store is %s", displayed(resolved))

@@ -18,6 +18,7 @@ from vae_anomaly.tracking.client import TAG, experiment_id, log_metrics, log_num
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, tracking_uri
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.vae.sweep import SweepCell, SweepReport
@@ -97,8 +98,8 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
         report, name = SweepReport.from_dict(document), str(document["experiment"])
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise DataError(
-            f"{folder} is not the record of a sweep: {err}. Give the folder below spool/ that the "
-            "error named."
+            f"{folder} is not the record of a sweep: {reason_of(err)}. Give the folder below "
+            "spool/ that the error named."
         ) from err
     return _send(folder, report, name, tracking_uri(uri))
 

@@ -31,6 +31,7 @@ from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
 from vae_anomaly.tracking.store import displayed, require_store, session, tracking_uri
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -255,20 +256,21 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
         if is_outage(err) or is_denial(err):
             raise
         raise ModelRefusedError(
-            f"The files of {what} cannot be fetched: {err}. "
-            "Restore them in the artifact store, or register the model again."
+            f"The files of {what} cannot be fetched: {reason_of(err)}. Restore them in the "
+            "artifact store, or register the model again."
         ) from err
     except FileNotFoundError as err:
         raise ModelRefusedError(
-            f"The files of {what} are gone: {err}. Restore them, or register the model again."
+            f"The files of {what} are gone: {reason_of(err)}. Restore them, or register the "
+            "model again."
         ) from err
     except OSError as err:
         away = isinstance(err, RegistryUnavailableError | ConnectionError | TimeoutError)
         if away or is_outage(err) or is_denial(err):
             raise
         raise StorageError(
-            f"The model cannot be kept in {target.parent}: {err}. "
-            "Free some space or set VAE_ANOMALY_CACHE to another folder."
+            f"The model cannot be kept in {target.parent}: {reason_of(err)}. Free some space or "
+            "set VAE_ANOMALY_CACHE to another folder."
         ) from err
 
 

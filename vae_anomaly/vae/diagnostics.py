@@ -20,6 +20,7 @@ import torch
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
 from vae_anomaly.vae.model import VAEOutput, draw_gaussian
 from vae_anomaly.vae.objectives import LOGVAR_HIGH, LOGVAR_LOW, gaussian_log_prob
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -100,11 +101,10 @@ def predict_collapse(
     if active < max(1.0, ACTIVE_SHARE * n_latents):
         largest = float(values[0]) if n_latents else 0.0
         warning = (
-            f"Posterior collapse expected: {active} of {n_latents} latents can stay active, "
-            f"because sigma^2 * beta = {threshold:.3g} and the data's greatest eigenvalue is "
-            f"{largest:.3g}. "
-            "Learn sigma (GaussianLikelihood does) or start it smaller, lower beta, or anneal the "
-            "KL (kl_schedule='linear')."
+            f"Posterior collapse expected: {active} of {number_of(n_latents, 'latent')} can stay "
+            f"active, because sigma^2 * beta = {threshold:.3g} and the data's greatest eigenvalue "
+            f"is {largest:.3g}. Learn sigma (GaussianLikelihood does) or start it smaller, lower "
+            "beta, or anneal the KL (kl_schedule='linear')."
         )
         if warn:
             logger.warning(warning)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vae_anomaly.arrays import AnyFloats, AnyInts
 from vae_anomaly.errors import ConfigError, NotEnoughDataError
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -452,5 +453,5 @@ def _device(model: VAE) -> torch.device:
 def _need(latents: Tensor, n: int) -> None:
     if len(latents) < n:
         raise NotEnoughDataError(
-            f"At least {n} latents are needed; got {len(latents)}. Give more samples."
+            f"At least {number_of(n, 'latent')} are needed; got {len(latents)}. Give more samples."
         )

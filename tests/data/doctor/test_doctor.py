@@ -184,7 +184,7 @@ TABLE_FAULTS = [
     (
         "many_categories",
         lambda f: f.assign(code=[f"k{i % 1200}" for i in range(len(f))]),
-        "code: 1200 values",
+        "code: 1,200 values",
     ),
 ]
 

@@ -18,6 +18,7 @@ from vae_anomaly.cli.threshold.items import (
     volume_option,
 )
 from vae_anomaly.cli.threshold.tables import figure_text, titles_of
+from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     from vae_anomaly.arrays import Floats
@@ -120,9 +121,12 @@ def _costs(items: ScoredItems, cost_fp: float | None, cost_fn: float | None) -> 
 
 
 def _print(comparison: Comparison, items: ScoredItems, a: str, b: str) -> None:
-    counts = f"{comparison.n:,} items, taken as normal"
+    counts = f"{number_of(comparison.n, 'item')}, taken as normal"
     if items.labels is not None:
-        counts = f"{comparison.n_normals:,} normal and {comparison.n_anomalies:,} anomalous items"
+        counts = (
+            f"{comparison.n_normals:,} normal and "
+            f"{number_of(comparison.n_anomalies, 'anomalous item')}"
+        )
     click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {counts}")
     rows = [["score above", f"{comparison.a.value:.3f}", f"{comparison.b.value:.3f}",
              f"{comparison.b.value - comparison.a.value:+.3f}"]]  # fmt: skip
@@ -135,11 +139,18 @@ def _print(comparison: Comparison, items: ScoredItems, a: str, b: str) -> None:
     if not n:
         click.echo(f"No item changes side; both flag {comparison.both:,}.")
         return
-    way = f"{comparison.only_b:,} are flagged by B only, {comparison.only_a:,} by A only"
+    way = f"{_flagged(comparison.only_b)} by B only, {comparison.only_a:,} by A only"
+    both = f"{_flagged(comparison.both)} by both"
     what = ""
     if items.labels is not None:
         what = (
             f" ({comparison.moved['normal']:,} normal, {comparison.moved['anomaly']:,} anomalous)"
         )
-    print_words(f"{n:,} items change side{what}: {way}; {comparison.both:,} are flagged by both.")
+    print_words(
+        f"{number_of(n, 'item')} {verb_for(n, 'changes', 'change')} side{what}: {way}; {both}."
+    )
     print_words(f"For example {', '.join(comparison.examples)}.")
+
+
+def _flagged(n: int) -> str:
+    return f"{n:,} {verb_for(n)} flagged"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vae_anomaly.cli.console import fits_the_screen, print_table, print_words
+from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import ScoredItems, Tuned
@@ -33,7 +34,7 @@ def records(tuned: Tuned) -> list[dict[str, object]]:
 def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     """Print the table of operating points and what the chosen one means."""
     left = "".join(f"; {n:,} left out ({why})" for why, n in items.left_out.items())
-    click.echo(f"From {items.source}: {len(items):,} scores{left}")
+    click.echo(f"From {items.source}: {number_of(len(items), 'score')}{left}")
     titles = titles_of(daily=daily)
     shown = [name for name in titles if tuned.table[name].notna().any()]
     points = tuned.table.to_dict("records")

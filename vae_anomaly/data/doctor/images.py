@@ -29,6 +29,7 @@ from vae_anomaly.data.images.resize import FULL_SCALE, white_level
 from vae_anomaly.data.tables.labels import GOOD_NAMES
 from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.words import number_of
 
 FEW_GOOD, TOO_FEW_GOOD = 50, 10
 
@@ -74,7 +75,7 @@ def check_images(
         *shortcuts(good),
         *_masks(good),
     ]
-    name = str(source) if isinstance(source, (str, Path)) else f"{len(source)} images"
+    name = str(source) if isinstance(source, (str, Path)) else number_of(len(source), "image")
     groups = _groups(good, {one.code for one in findings})
     return Report(name, "images", _summary(listing, good), sorted_findings(findings), groups)
 

@@ -90,7 +90,8 @@ def _local(train: Sequence[Look]) -> tuple[Floats, list[str]]:
     images /= np.maximum(images.std(axis=(1, 2), keepdims=True), 1e-3)
     rest = _unexplained(images.reshape(len(train), -1)).reshape(images.shape)
     energy = ndimage.gaussian_filter(rest**2, (0, _SMOOTH, _SMOOTH))
-    energy /= np.median(energy, axis=0) + np.median(energy)
+    usual = np.median(energy, axis=0) + np.median(energy)
+    energy /= np.maximum(usual, 1e-9)  # of images that are all alike
     peaks = energy.reshape(len(train), -1)
     places = [divmod(int(k), _SIDE) for k in peaks.argmax(axis=1)]
     words = [

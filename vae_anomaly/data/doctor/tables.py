@@ -29,6 +29,7 @@ from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import DataError
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.words import number_of
 
 FEW_ROWS, TOO_FEW_ROWS = 1000, 50
 MANY_MISSING: Final = 0.5
@@ -334,7 +335,7 @@ def _copies(frame: pd.DataFrame) -> int:
 
 def _many_categories(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]:
     names = [
-        f"{column.name}: {count} values"
+        f"{column.name}: {number_of(count, 'value')}"
         for column in schema.features
         if column.kind is ColumnKind.CATEGORICAL
         and (count := frame[column.name].nunique()) > MANY_CATEGORIES

@@ -11,6 +11,7 @@ from vae_anomaly.data.doctor.report import Finding, Severity, finding
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import AMBIGUOUS_NOTE, SUSPECT_NOTE, ColumnKind
 from vae_anomaly.data.tables.schema import Schema
+from vae_anomaly.words import number_of
 
 FAR_DATE_SHARE, FAR_DATE_DAYS = 0.005, 5 * 365
 
@@ -71,7 +72,9 @@ def _placeholder_dates(schema: Schema, frame: pd.DataFrame) -> Iterator[Finding]
             continue
         times = cells.closed(cells.read_times(frame[column.name], column.time_format)[0])
         days = pd.Series(times[~np.isnat(times)]).dt.floor("D").value_counts().sort_index()
-        found += [f"{column.name}: {day:%Y-%m-%d} in {n} cells" for day, n in _apart(days)]
+        found += [
+            f"{column.name}: {day:%Y-%m-%d} in {number_of(n, 'cell')}" for day, n in _apart(days)
+        ]
     if found:
         yield finding(
             Severity.WARNING,

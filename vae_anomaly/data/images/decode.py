@@ -33,6 +33,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from vae_anomaly.arrays import AnyArray, Bytes, Floats32
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ConfigError, ImageError
+from vae_anomaly.words import reason_of
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _DEEP_MODES: Final = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
@@ -162,7 +163,7 @@ def _read_bytes(source: str | Path | bytes, limits: ImageLimits) -> tuple[str, b
             size_bytes = Path(source).stat().st_size
         except (OSError, ValueError) as err:  # ValueError: a NUL in the name
             raise ImageError(
-                f"{name!r} cannot be opened: {err}. Check the path.", code="missing"
+                f"{name!r} cannot be opened: {reason_of(err)}. Check the path.", code="missing"
             ) from None
     if size_bytes > limits.max_bytes:
         raise ImageError(

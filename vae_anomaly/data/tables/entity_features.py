@@ -34,6 +34,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import AnyArray, Arrays, Bools, Floats, Ints
 from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.words import names_of, reason_of
 
 FEATURES = ("amount / usual", "amount z", "day / usual", "week / usual", "pace", "hours since last")
 DAY_NS = 86_400_000_000_000
@@ -174,8 +175,8 @@ class EntityHistory:
             amounts = np.asarray(pd.to_numeric(frame[self.amount]), dtype=np.float64)
         except (TypeError, ValueError) as err:
             raise DataError(
-                f"Column {self.time!r} must hold timestamps and {self.amount!r} numbers: {err}. "
-                "Convert them first."
+                f"Column {self.time!r} must hold timestamps and {self.amount!r} numbers: "
+                f"{reason_of(err)}. Convert them first."
             ) from err
         known = ~np.isnat(times) & np.isfinite(amounts) & frame[self.entity].notna().to_numpy()
         keys = frame[self.entity].to_numpy()[known].astype(str)
@@ -315,6 +316,6 @@ def _refuse_missing(frame: pd.DataFrame, names: Sequence[str]) -> None:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise SchemaError(
-            f"The entity history needs the columns {', '.join(map(repr, missing))}, which the "
+            f"The entity history needs the columns {names_of(map(repr, missing), 10)}, which the "
             "table does not have. Name the entity, time and amount columns of this table."
         )

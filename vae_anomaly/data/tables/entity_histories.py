@@ -32,6 +32,7 @@ from vae_anomaly.data.tables.kinds import Column, ColumnKind, infer_column
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import named, under
+from vae_anomaly.words import names_of, reason_of
 
 _FORMAT = 1
 _MANY_UNREAD = 0.5  # of the amounts, where it is not clear how they are written
@@ -107,8 +108,8 @@ class EntityColumns:
         lacking = [name for name in self.inputs if name not in frame.columns]
         if lacking:
             raise SchemaError(
-                f"The table lacks {', '.join(map(repr, lacking))}, of which the entities' history "
-                f"is made. Columns: {', '.join(map(str, frame.columns[:20]))}."
+                f"The table lacks {names_of(map(repr, lacking), 10)}, of which the entities' "
+                f"history is made. Columns: {names_of(frame.columns, 20)}."
             )
 
     def for_table(self, frame: pd.DataFrame) -> EntityColumns:
@@ -257,7 +258,7 @@ class EntityHistories:
             return cls.from_arrays(columns, arrays)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
             raise ModelRefusedError(
-                f"{path} holds no state of entities that can be read: {err}. "
+                f"{path} holds no state of entities that can be read: {reason_of(err)}. "
                 "Restore the file, or start from the model's own state again."
             ) from err
 

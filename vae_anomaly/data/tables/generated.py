@@ -16,6 +16,7 @@ import pandas as pd
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.tables.cells import read_booleans
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.words import number_of, verb_for
 
 SYNTHETIC: Final = "synthetic"
 
@@ -64,7 +65,7 @@ def refuse_taken_name(features: Collection[str]) -> None:
 def synthetic_words(n: int, total: int) -> str:
     """Say that n generated rows are left out of a training, and what to do if they are not."""
     return (
-        f"{n:,} of {total:,} rows are marked as generated (column {SYNTHETIC!r}) and left out: "
-        "they neither train nor calibrate. If the column is data of yours, declare its kind "
-        f"(--kind {SYNTHETIC}=boolean)"
+        f"{n:,} of {number_of(total, 'row')} {verb_for(n)} marked as generated (column "
+        f"{SYNTHETIC!r}) and left out: they neither train nor calibrate. If the column is data of "
+        f"yours, declare its kind (--kind {SYNTHETIC}=boolean)"
     )

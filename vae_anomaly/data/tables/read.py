@@ -35,6 +35,7 @@ from vae_anomaly.data.tables.files import (
 )
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.words import names_of, reason_of
 
 _CSV_ROWS: Final = 1 << 16
 
@@ -261,7 +262,8 @@ def _from_columns(X: dict[str, object] | Sequence[dict[str, object]]) -> pd.Data
         return pd.DataFrame(X)
     except ValueError as err:
         raise DataError(
-            f"{type(X).__name__} is no table: {err}. Give columns of one length, or a list of rows."
+            f"{type(X).__name__} is no table: {reason_of(err)}. Give columns of one length, or a "
+            "list of rows."
         ) from None
 
 
@@ -272,7 +274,9 @@ def _from_array(X: object) -> pd.DataFrame:
     try:
         array = np.asarray(X)
     except (ValueError, TypeError) as err:
-        raise DataError(f"{type(X).__name__} is no table: {err}. Give a DataFrame.") from None
+        raise DataError(
+            f"{type(X).__name__} is no table: {reason_of(err)}. Give a DataFrame."
+        ) from None
     if array.ndim != 2:
         raise DataError(
             f"A table has two dimensions (rows, columns). Got {array.ndim}, shape {array.shape}. "
@@ -314,8 +318,8 @@ def _select(
     lacking = [name for name in columns if name not in frame.columns]
     if lacking:
         raise DataError(
-            f"{path or 'The table'} has no column {', '.join(map(repr, lacking))}. "
-            f"Columns: {', '.join(map(str, frame.columns[:20]))}."
+            f"{path or 'The table'} has no column {names_of(map(repr, lacking), 10)}. Columns: "
+            f"{names_of(frame.columns, 20)}."
         )
     return frame[list(columns)]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.errors import ConfigError, did_you_mean
+from vae_anomaly.words import names_of, reason_of
 
 
 def declared_columns(
@@ -42,7 +43,7 @@ def with_times(
         try:
             known = cells.check_time_format(form)
         except ValueError as err:
-            raise ConfigError(f"Column {name!r}: {err}.") from None
+            raise ConfigError(f"Column {name!r}: {reason_of(err)}.") from None
         column = columns.get(name, Column(name=name, kind=ColumnKind.TIMESTAMP))
         told = {"kind": ColumnKind.TIMESTAMP, "time_format": known}
         columns[name] = column.model_copy(update=told)
@@ -68,7 +69,7 @@ def _with_format(said: Column | None, name: str, form: str) -> Column:
     try:
         known = str(cells.NumberFormat.parse(form))
     except ValueError as err:
-        raise ConfigError(f"The number format of column {name!r}: {err}.") from None
+        raise ConfigError(f"The number format of column {name!r}: {reason_of(err)}.") from None
     words = () if said is None else said.missing
     return Column(name=name, kind=ColumnKind.NUMERIC, number_format=known, missing=words)
 
@@ -87,7 +88,6 @@ def refuse_unknown(role: str, name: str | None, names: Sequence[str]) -> None:
     """Refuse a column that the table does not have; the ConfigError names who asked for it."""
     if name is not None and name not in names:
         raise ConfigError(
-            f"{role} names column {name!r}, which the table does not have"
-            f"{did_you_mean(name, names)}. Columns: {', '.join(names[:20])}"
-            f"{' ...' if len(names) > 20 else ''}."
+            f"{role} names column {name!r}, which the table does not "
+            f"have{did_you_mean(name, names)}. Columns: {names_of(names, 20)}."
         )

@@ -34,6 +34,7 @@ from vae_anomaly.data.tables.said import (
     with_times,
 )
 from vae_anomaly.errors import DataError, SchemaError, did_you_mean
+from vae_anomaly.words import names_of, number_of, verb_for
 
 _TROUBLE: Final = {
     "infinite": "is infinite",
@@ -371,10 +372,10 @@ def _refuse_bad(bad: pd.Series) -> None:
         return
     shown = "; ".join(f"row {row}: {message}" for row, message in faults[:3])
     raise DataError(
-        f"{len(faults)} of {len(bad)} rows hold values that cannot be read: {shown}"
-        f"{' ...' if len(faults) > 3 else ''}. Correct or drop them; before a training, say with "
-        "--missing what stands for an empty cell, as --missing Infinity. A batch puts such rows "
-        "in quarantine."
+        f"{len(faults)} of {number_of(len(bad), 'row')} {verb_for(len(faults), 'holds', 'hold')} "
+        f"values that cannot be read: {shown}{' ...' if len(faults) > 3 else ''}. Correct or drop "
+        "them; before a training, say with --missing what stands for an empty cell, as --missing "
+        "Infinity. A batch puts such rows in quarantine."
     )
 
 
@@ -423,7 +424,7 @@ def _refuse_repeated(names: Sequence[str]) -> None:
     twice = _repeated(names)
     if twice:
         raise DataError(
-            f"The table has more than one column named {', '.join(map(repr, twice))}. "
+            f"The table has more than one column named {names_of(map(repr, twice), 10)}. "
             "Rename or drop the copies."
         )
 

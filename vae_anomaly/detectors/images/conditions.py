@@ -14,6 +14,7 @@ import pandas as pd
 from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import number_of, verb_for
 
 UNKNOWN: Final = -1
 """Code of a condition that training has not seen, or that nobody told."""
@@ -28,8 +29,8 @@ def read_conditions(values: object, n_images: int) -> tuple[str | None, ...]:
     if len(cells) != n_images:
         raise DataError(
             f"conditions must name one condition for each image: got {len(cells)} for "
-            f"{n_images} images. Give them in the order of the images (a folder is sorted "
-            "by name)."
+            f"{number_of(n_images, 'image')}. Give them in the order of the images (a folder is "
+            "sorted by name)."
         )
     return tuple(read_text(cells))
 
@@ -42,9 +43,9 @@ def learn_conditions(conditions: Sequence[str | None], ids: Sequence[str]) -> tu
     lost = [name for name, condition in zip(ids, conditions, strict=True) if condition is None]
     if lost:
         raise DataError(
-            f"{len(lost)} of {len(ids)} training images have no condition, the first is "
-            f"{lost[0]!r}. Fill in the manifest's column that condition= names, or give "
-            "condition='folder'."
+            f"{len(lost)} of {number_of(len(ids), 'training image')} "
+            f"{verb_for(len(lost), 'has', 'have')} no condition, the first is {lost[0]!r}. Fill in "
+            "the manifest's column that condition= names, or give condition='folder'."
         )
     names = sorted({condition for condition in conditions if condition is not None})
     if len(names) < 2:

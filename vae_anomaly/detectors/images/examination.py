@@ -28,6 +28,7 @@ from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import exact_float32, to_device
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
 
@@ -216,8 +217,9 @@ def _codes(names: tuple[str, ...], images: ImageList) -> Ints | None:
     if len(unseen):
         names_unseen = sorted({str(images.conditions[i] or "not told") for i in unseen})
         logger.warning(
-            "%d of %d images have a condition that was never seen in training (%s): each is "
-            "judged as the one that fits it best. Train with such images.",
-            len(unseen), len(codes), ", ".join(names_unseen[:5]),
+            "%d of %s %s a condition that was never seen in training (%s): each is judged as the "
+            "one that fits it best. Train with such images.",
+            len(unseen), number_of(len(codes), "image"), verb_for(len(unseen), "has", "have"),
+            names_of(names_unseen),
         )  # fmt: skip
     return codes

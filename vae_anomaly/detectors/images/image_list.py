@@ -19,6 +19,7 @@ from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import read_conditions
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.errors import DataError, ImageError
+from vae_anomaly.words import number_of, verb_for
 
 CHUNK: Final = 8
 """Images that go through the network at once, always: the last chunk is filled up."""
@@ -248,7 +249,8 @@ def _from_items(items: Sequence[ImageItem], training: bool, condition: str | Non
     chosen = [item for item in items if not (training and item.is_anomaly)]
     if not chosen:
         raise DataError(
-            f"All {len(items)} images are labelled as defective. Train on images of good parts."
+            f"All of {number_of(len(items), 'image')} {verb_for(len(items))} labelled as "
+            "defective. Train on images of good parts."
         )
     return ImageList(
         tuple(item.id for item in chosen),
@@ -265,10 +267,10 @@ def refuse_faults(faults: Sequence[ImageError], total: int) -> None:
     if len(faults) == 1:
         raise faults[0]
     named = " ".join(str(fault) for fault in faults[:_NAMED])
-    more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    more = f" And {len(faults) - _NAMED:,} more." if len(faults) > _NAMED else ""
     raise ImageError(
-        f"{len(faults)} of {total} images cannot be read{more}: {named} "
-        "Repair them or take them out.",
+        f"{len(faults)} of {total} images cannot be read. {named}{more} Repair them or take them "
+        "out.",
         code=faults[0].code,
     )
 

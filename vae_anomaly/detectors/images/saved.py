@@ -31,6 +31,7 @@ from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.state import Json
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.words import reason_of
 
 BANK_REVISION: Final = 3
 """Raised when maps, votes or nets of ``model="bank"`` change such that older code would mislead."""
@@ -183,7 +184,7 @@ def _empty_network(
 
 def _refused(err: Exception) -> ModelRefusedError:
     return ModelRefusedError(
-        f"The image model does not hold what its kind needs: {err}. Train it again."
+        f"The image model does not hold what its kind needs: {reason_of(err)}. Train it again."
     )
 
 

@@ -23,6 +23,7 @@ from vae_anomaly.thresholds.policy import LabelPolicy, Request
 from vae_anomaly.thresholds.reviews.quality import counted, reviewed_quality
 from vae_anomaly.thresholds.rules import FlagQuality, checked_costs, pick
 from vae_anomaly.thresholds.threshold import Threshold
+from vae_anomaly.words import number_of
 
 _MAX_STRATA = 5
 _MIN_REVIEWED = 10  # reviewed items of a stratum
@@ -283,8 +284,9 @@ def choose_from_reviews(
 def _require_flagged_reviews(known: Bools, flagged: Bools) -> None:
     if flagged.any() and not (known & flagged).any():
         raise CalibrationError(
-            f"None of the {int(flagged.sum())} flagged items has a verdict ({int(known.sum())} "
-            "others do). Check that the ids of the verdicts are those of the scores."
+            f"None of the {number_of(int(flagged.sum()), 'flagged item')} has a verdict "
+            f"({int(known.sum())} others do). Check that the ids of the verdicts are those of the "
+            "scores."
         )
 
 

@@ -18,6 +18,7 @@ from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.reviews.sample import ReviewedSample
+from vae_anomaly.words import names_of, number_of, verb_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,9 @@ def read_verdicts(
             f"{source} judges an item without a name in row {nameless[0] + 1}. Name it."
         )
     if not decided.any():
-        raise DataError(f"{source} holds no verdict: {len(frame)} rows, all undecided.")
+        raise DataError(
+            f"{source} holds no verdict: {number_of(len(frame), 'row')}, all undecided."
+        )
     rows = pd.DataFrame(
         {
             "item": np.asarray(items, dtype=object),
@@ -122,9 +125,10 @@ def require_scored(verdicts: pd.DataFrame, scored: Sequence[ScoredItems], source
     strangers = verdicts["item"][~verdicts["item"].isin(ids)].tolist()
     if strangers:
         raise DataError(
-            f"{source} judges {len(strangers):,} items that are not among the {len(ids):,} of "
-            f"{', '.join(items.source for items in scored)}: {listed_strangers(strangers, ids)}. "
-            "Correct their names, or give the scores of their night as well. Nothing was stored."
+            f"{source} judges {number_of(len(strangers), 'item')} that {verb_for(len(strangers))} "
+            f"not among the {len(ids):,} of {', '.join(items.source for items in scored)}: "
+            f"{listed_strangers(strangers, ids)}. Correct their names, or give the scores of their "
+            "night as well. Nothing was stored."
         )
 
 
@@ -155,9 +159,9 @@ def reviewed_items(items: ScoredItems, verdicts: pd.DataFrame, flagged: Bools) -
         )
     if not np.isfinite(labels).any():
         raise DataError(
-            f"None of the {len(items):,} items of {items.source} has a verdict; verdicts are on "
-            f"items like {verdicts['item'].iloc[0]!r}, the scores on items like {ids[0]!r}. "
-            "Import the verdicts on these items: vae-anomaly feedback import."
+            f"None of the {number_of(len(items), 'item')} of {items.source} has a verdict; "
+            f"verdicts are on items like {verdicts['item'].iloc[0]!r}, the scores on items like "
+            f"{ids[0]!r}. Import the verdicts on these items: vae-anomaly feedback import."
         )
     strangers = verdicts["item"][~verdicts["item"].isin(ids)].tolist()
     if strangers:
@@ -215,7 +219,7 @@ def _column(
     if name is None:
         raise SchemaError(
             f"{source} has no column {given or ' or '.join(names[:3])!r} of {what}; it has "
-            f"{', '.join(map(str, frame.columns[:20]))}. Name it with {option}."
+            f"{names_of(frame.columns, 20)}. Name it with {option}."
         )
     column: pd.Series[Any] = frame[name]
     return column

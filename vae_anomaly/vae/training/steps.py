@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vae_anomaly.errors import DataError, ModelRefusedError, NotEnoughDataError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import under
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.vae.training.config import TrainingConfig
@@ -174,7 +175,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping: it has no iterator
     except (SafetensorError, OSError) as err:
         raise ModelRefusedError(
-            f"The checkpoint {path} cannot be read: {err}. Delete it to start training anew."
+            f"The checkpoint {path} cannot be read: {reason_of(err)}. Delete it to start "
+            "training anew."
         ) from err
     if header.get("format") != _FORMAT:
         raise ModelRefusedError(

@@ -191,7 +191,7 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt", "a.png", "m/other.csv")
     with pytest.raises(DataError, match="does not exist"):
         list_images(tmp_path / "absent")
-    with pytest.raises(DataError, match=r"1 of 2 images do not exist.*absent\.png"):
+    with pytest.raises(DataError, match=r"1 of 2 images does not exist.*absent\.png"):
         list_images([tmp_path / "a.png", tmp_path / "absent.png"])
     with pytest.raises(DataError, match=r"names 'a\.png' twice"):
         list_images([tmp_path / "a.png", tmp_path / "a.png"])

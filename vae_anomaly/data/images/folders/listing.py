@@ -20,6 +20,7 @@ from vae_anomaly.data.images.folders.mask_owners import MaskFiles
 from vae_anomaly.data.images.folders.masks import masks_among
 from vae_anomaly.data.images.folders.walk import walk
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,14 @@ def list_images(
     """
     listing = scan_images(source)
     if listing.skipped:
-        names = ", ".join(path.name for path in listing.skipped[:5])
-        logger.warning("%d files are no images by name: %s", len(listing.skipped), names)
+        n, names = len(listing.skipped), names_of(path.name for path in listing.skipped)
+        no_images = f"{verb_for(n)} no {verb_for(n, 'image', 'images')}"
+        logger.warning("%s %s by name: %s", number_of(n, "file"), no_images, names)
     said = sorted(path.name for path in listing.masks.files if "ground_truth" not in path.parts)
     if said:
-        names = ", ".join(said[:5])
-        logger.warning("%d files are masks of images, no images: %s", len(said), names)
+        n = len(said)
+        masks = verb_for(n, "is a mask, no image", "are masks of images, no images")
+        logger.warning("%s %s: %s", number_of(n, "file"), masks, names_of(said))
     items = [item for item in listing.items if split is None or item.split in {None, split}]
     if not items:
         raise DataError(f"{source} has no images in {split!r}. Check its folders or manifest.")
@@ -102,7 +105,7 @@ def _marked(item: ImageItem, masks: MaskFiles) -> ImageItem:
 def _other_files(skipped: Sequence[Path]) -> str:
     if not skipped:
         return ""
-    return f", only {len(skipped)} other files such as {skipped[0].name!r}"
+    return f", only {number_of(len(skipped), 'other file')} such as {skipped[0].name!r}"
 
 
 def _list_paths(paths: Sequence[Path]) -> ImageListing:
@@ -112,8 +115,9 @@ def _list_paths(paths: Sequence[Path]) -> ImageListing:
     absent = [path for path in paths if not _checked_path(path).is_file()]
     if absent:
         raise DataError(
-            f"{len(absent)} of {len(paths)} images do not exist, the first is {absent[0]}. "
-            "Check the paths."
+            f"{len(absent)} of {number_of(len(paths), 'image')} "
+            f"{verb_for(len(absent), 'does', 'do')} not exist, the first is {absent[0]}. Check the "
+            "paths."
         )
     absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - links stay links
     common = Path(os.path.commonpath([path.parent for path in absolute]))

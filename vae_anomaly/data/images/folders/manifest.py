@@ -14,6 +14,7 @@ from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import GOOD_NAMES, read_answers
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ def list_manifest(path: Path) -> ImageListing:
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
         raise DataError(
-            f"{path} has no column 'path'. Columns: {', '.join(unknown[:10])}. "
-            f"A manifest has path and, if known, {', '.join(_MANIFEST_COLUMNS[1:])}."
+            f"{path} has no column 'path'. Columns: {names_of(unknown, 10)}. A manifest has path "
+            f"and, if known, {', '.join(_MANIFEST_COLUMNS[1:])}."
         )
     if unknown:
         logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))

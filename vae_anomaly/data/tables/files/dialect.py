@@ -22,6 +22,7 @@ from vae_anomaly.data.tables.files.faults import at_line, empty_text, not_utf8
 from vae_anomaly.data.tables.files.packed import open_text, refuse_disguised
 from vae_anomaly.data.tables.files.records import LINE_END, MOST_BYTES, n_lines, quoted_spans
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import reason_of
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _OTHER_DELIMITERS: Final = {
@@ -169,7 +170,9 @@ def _head(path: Path, encoding: str, mark_bytes: int, n_bytes: int) -> _Head:
                 if len(text) >= n_bytes:
                     return _Head(path, text, is_all=False)
         except UnicodeError as err:
-            raise at_line(path, n_lines(text) + 1, f"the text is not {encoding}: {err}.") from None
+            raise at_line(
+                path, n_lines(text) + 1, f"the text is not {encoding}: {reason_of(err)}."
+            ) from None
     return _Head(path, text, is_all=True)
 
 
@@ -185,7 +188,9 @@ def _dialect(head: _Head, encoding: str, mark_bytes: int) -> Dialect | None:
     try:
         names = next(rows_of(header, delimiter))
     except csv.Error as err:
-        raise at_line(head.path, line - 1, f"the header cannot be read: {err}.") from None
+        raise at_line(
+            head.path, line - 1, f"the header cannot be read: {reason_of(err)}."
+        ) from None
     names[0] = names[0].lstrip("\ufeff")
     _refuse_repeated(head.path, names)
     _refuse_quoted_lines(head.path, names, body, delimiter)

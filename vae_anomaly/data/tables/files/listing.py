@@ -16,6 +16,7 @@ from typing import Any
 
 from vae_anomaly.data.tables.files.suffixes import READABLE, is_table, packing_of, role_of
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
 _SHOWN = 5
@@ -211,5 +212,4 @@ def _dangling(path: Path) -> DataError:
 
 
 def _shown(files: list[Path]) -> str:
-    more = f" and {len(files) - _SHOWN} more" * (len(files) > _SHOWN)
-    return f"{', '.join(map(str, files[:_SHOWN]))}{more}"
+    return names_of(files, _SHOWN)

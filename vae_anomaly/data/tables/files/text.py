@@ -33,6 +33,7 @@ from vae_anomaly.data.tables.files.packed import open_text
 from vae_anomaly.data.tables.files.records import Block, UnclosedCellError, n_lines, whole_records
 from vae_anomaly.data.tables.files.swallowed import swallowing_row
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import reason_of
 
 logger = logging.getLogger(__name__)
 _BLOCK_BYTES: Final = 1 << 22
@@ -82,7 +83,10 @@ def _blocks(path: Path, dialect: Dialect, block_bytes: int) -> Iterator[Block]:
         except UnclosedCellError as err:
             raise at_line(path, err.line, UNCLOSED) from None
         except UnicodeError as err:
-            told = f"the text after it is not {dialect.encoding}: {err}. Save the file as UTF-8."
+            told = (
+                f"the text after it is not {dialect.encoding}: {reason_of(err)}. Save the file "
+                "as UTF-8."
+            )
             raise at_line(path, line, told) from None
 
 
@@ -126,7 +130,9 @@ def _fault(path: Path, dialect: Dialect, block: Block, err: Exception) -> DataEr
             if len(cells) != width:
                 return at_line(path, line, _other_width(cells, width, dialect.delimiter))
     except csv.Error:  # a cell of more than 2^17 characters
-        return at_line(path, block.line, f"a row there or below it cannot be read: {err}.")
+        return at_line(
+            path, block.line, f"a row there or below it cannot be read: {reason_of(err)}."
+        )
     return unreadable(path, err)
 
 

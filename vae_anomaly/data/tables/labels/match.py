@@ -18,6 +18,7 @@ from vae_anomaly.data.tables.labels.read import MAX_KINDS, read_labels, require_
 from vae_anomaly.data.tables.labels.strangers import listed_strangers
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
+from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
 
@@ -162,8 +163,8 @@ def _label_file(
     key = next((name for name in names if name in table.columns), None)
     if key is None:
         raise SchemaError(
-            f"{file} has no column {id_column or 'id'!r} to join by. "
-            f"It has {', '.join(map(str, table.columns[:20]))}. Rename the one that holds the ids."
+            f"{file} has no column {id_column or 'id'!r} to join by. It has "
+            f"{names_of(table.columns, 20)}. Rename the one that holds the ids."
         )
     return read_keys(table[key]), *read_labels(column_of(table, column, "--labels"))
 
@@ -173,8 +174,8 @@ def column_of(frame: pd.DataFrame, name: str, option: str) -> pd.Series:
     if name not in frame.columns:
         names = [str(column) for column in frame.columns]
         raise SchemaError(
-            f"The table has no column {name!r}{did_you_mean(name, names)}. "
-            f"It has {', '.join(names[:20])}. Give one of them, or FILE:COLUMN, to {option}."
+            f"The table has no column {name!r}{did_you_mean(name, names)}. It has "
+            f"{names_of(names, 20)}. Give one of them, or FILE:COLUMN, to {option}."
         )
     column: pd.Series = frame[name]
     return column

@@ -23,6 +23,7 @@ from vae_anomaly.data.tables.label_words import (
 )
 from vae_anomaly.data.tables.labels.strangers import MAX_NAMED
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import number_of
 
 MAX_KINDS = 100
 SCIKIT_LEARN = {"-1": 1.0, "1": 0.0}  # where a column holds exactly these two
@@ -142,7 +143,10 @@ def _misspelt(strangers: Iterable[str], normal: set[str]) -> bool:
 
 def _why(strangers: list[str], said: Mapping[str, bool | None], shown: Mapping[str, str]) -> str:
     if len(said) > MAX_KINDS:
-        return f"it has {len(said):,} values, and kinds of anomalies are {MAX_KINDS} at most"
+        return (
+            f"it has {number_of(len(said), 'value')}, and kinds of anomalies are {MAX_KINDS} at "
+            "most"
+        )
     sides = {True: "an anomaly", False: "normal"}
     known = [f"{shown[word]!r} means {sides[m]}" for word, m in said.items() if m is not None]
     contrast = f", while {' and '.join(known[:2])}" if known else ""

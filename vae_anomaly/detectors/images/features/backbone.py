@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, FilterBank
 from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.words import reason_of
 
 MAX_MAPS: Final = 32
 """Channels that the VAEs see at most, shared evenly by the module's maps."""
@@ -240,9 +241,9 @@ def _tried(module: nn.Module, images: Tensor) -> list[Tensor]:
         maps = _listed(module(images))
     except Exception as err:
         raise ConfigError(
-            f"The module for features= failed on images {tuple(images.shape)}, float32 in "
-            f"[0, 1]: {type(err).__name__}: {err}. It must take (N, C, H, W); channels=3 gives it "
-            "colour, image_size= another size."
+            f"The module for features= failed on images {tuple(images.shape)}, float32 in [0, 1]: "
+            f"{type(err).__name__}: {reason_of(err)}. It must take (N, C, H, W); channels=3 gives "
+            "it colour, image_size= another size."
         ) from err
     n = len(images)
     shapes = [tuple(m.shape) if isinstance(m, Tensor) else type(m).__name__ for m in maps]

@@ -25,6 +25,7 @@ from vae_anomaly.detectors.images.features.backbone import (
     weights_digest,
 )
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
+from vae_anomaly.words import reason_of
 
 _MODULE: Final = ".bank.backbone."
 _TWICE: Final = ("halves.0.bank.", "halves.1.bank.")  # both halves of `TiledNetwork` share one
@@ -237,8 +238,8 @@ def build_timm(features: str, image_size: int) -> TimmFeatures:
         return TimmFeatures(timm.create_model(name, pretrained=False, num_classes=0), image_size)
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError, ValueError) as err:
         raise ConfigError(
-            f"{features} gives no maps of images of {image_size} pixels: {err}. Take its native "
-            "image_size=, or a convolutional model such as timm:resnet18."
+            f"{features} gives no maps of images of {image_size} pixels: {reason_of(err)}. Take "
+            "its native image_size=, or a convolutional model such as timm:resnet18."
         ) from err
 
 
@@ -276,8 +277,8 @@ def _timm() -> Any:
         ) from None
     except RuntimeError as err:
         raise MissingExtraError(
-            f"timm is installed and cannot be imported: {err}. Its torchvision must be the build "
-            "that belongs to this torch, CPU or GPU: install both from the same index."
+            f"timm is installed and cannot be imported: {reason_of(err)}. Its torchvision must be "
+            "the build that belongs to this torch, CPU or GPU: install both from the same index."
         ) from err
 
 
@@ -287,7 +288,9 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load(path.read_bytes())  # type: ignore[no-any-return]  # safetensors is untyped
     except OSError as err:
-        raise ConfigError(f"features_weights={str(path)!r} cannot be read: {err}.") from err
+        raise ConfigError(
+            f"features_weights={str(path)!r} cannot be read: {reason_of(err)}."
+        ) from err
     except SafetensorError as err:
         raise ConfigError(
             f"{path} is no safetensors file ({err}); pickles (.pt, .pth, .bin) are never loaded. "

@@ -33,6 +33,7 @@ from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 from vae_anomaly.files import replace_file
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.version import __version__
+from vae_anomaly.words import names_of
 
 INPUT: Final = "images"
 """Name of the file's input: uint8 of shape (N, H, W, C)."""
@@ -124,10 +125,9 @@ def export_onnx(
 def _network_with_a_graph(model: ImageModel) -> BankNetwork | PixelNetwork:
     if model.conditions:
         raise ModelRefusedError(
-            "A conditional model cannot be exported: an image whose condition is unknown is "
-            "judged by another number of passes, which a graph cannot decide. Train model='bank' "
-            "for each of "
-            f"{', '.join(model.conditions[:5])}, or score it here."
+            "A conditional model cannot be exported: an image whose condition is unknown is judged "
+            "by another number of passes, which a graph cannot decide. Train model='bank' for each "
+            f"of {names_of(model.conditions, 5)}, or score it here."
         )
     if model.placing.registration is not None or model.placing.foreground is not None:
         raise ModelRefusedError(

@@ -22,6 +22,7 @@ from vae_anomaly.detectors.tabular.encode.columns import MATCH, CategoricalColum
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.words import names_of
 
 SHRINKAGE = 10.0  # rows that the whole table counts for, in the moments of a condition
 APART = 2.0  # between two conditions, standard deviations: with 1, others vouch for broken rows
@@ -37,8 +38,8 @@ def find_condition(encoder: TableEncoder, name: str) -> int:
     if name not in encoder.names:
         why = encoder.dropped.get(name)
         raise ConfigError(
-            f"condition={name!r} names no column that the model reads"
-            f"{f' ({why})' if why else ''}. Columns: {', '.join(encoder.names[:20])}."
+            f"condition={name!r} names no column that the model reads{f' ({why})' if why else ''}. "
+            f"Columns: {names_of(encoder.names, 20)}."
         )
     column = encoder.names.index(name)
     named = encoder.columns[column]

@@ -46,6 +46,7 @@ from vae_anomaly.detectors.tabular.encode.timestamps import (
 )
 from vae_anomaly.errors import DataError, NotEnoughDataError
 from vae_anomaly.state import Json
+from vae_anomaly.words import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class TableEncoder:
             )
         if all(_is_constant(frame[encoder.name]) for encoder in fitted):
             raise DataError(
-                f"Every column is constant in all {len(frame)} training rows "
+                f"Every column is constant in all {number_of(len(frame), 'training row')} "
                 f"({', '.join(repr(encoder.name) for encoder in fitted[:5])}): there is nothing to "
                 "learn. Pass rows that vary, or more of them."
             )
@@ -270,7 +271,8 @@ def _fit_column(column: Column, series: pd.Series) -> tuple[ColumnEncoder | None
         distinct = series.nunique()
         if distinct > max(len(series) / 2, 32):
             return None, (
-                f"{distinct} distinct values in {len(series)} rows: it looks like an identifier"
+                f"{number_of(distinct, 'distinct value')} in {number_of(len(series), 'row')}: it "
+                "looks like an identifier"
             )
         return CategoricalColumn.fit(column.name, series), ""
     if kind == "timestamp":

@@ -14,6 +14,7 @@ from vae_anomaly.data.tables.generated import SYNTHETIC, is_marked, synthetic_ro
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.tabular.input import has_names, read_frame
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.words import names_of, number_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ def group_column(frame: pd.DataFrame, groups: object) -> object:
         return groups
     if groups not in frame.columns:
         raise ConfigError(
-            f"groups names column {groups!r}, which the table does not have. "
-            f"Columns: {', '.join(map(str, frame.columns[:20]))}."
+            f"groups names column {groups!r}, which the table does not have. Columns: "
+            f"{names_of(frame.columns, 20)}."
         )
     return frame[groups].to_numpy()
 
@@ -113,13 +114,13 @@ def group_codes(groups: object, n_rows: int) -> Ints | None:
     names = np.asarray(groups, dtype=object).ravel()
     if len(names) != n_rows:
         raise ConfigError(
-            f"groups must name one group per row; got {len(names)} for {n_rows} rows. "
+            f"groups must name one group per row; got {len(names)} for {number_of(n_rows, 'row')}. "
             "Pass the group column of the same table."
         )
     codes = np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
     if codes.max() == 0:
         raise ConfigError(
-            f"All {n_rows} rows belong to one group, so none can be held out. "
+            f"All {number_of(n_rows, 'row')} belong to one group, so none can be held out. "
             "Pass at least two groups, or none."
         )
     return codes
