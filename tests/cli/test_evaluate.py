@@ -7,6 +7,7 @@ import json
 import pytest
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import labelled_transactions, write_labelled_surfaces
+from PIL import Image, ImageOps
 from sklearn.metrics import roc_auc_score
 
 from vae_anomaly import load_detector
@@ -75,11 +76,54 @@ def test_without_labels_the_remedy_is_said(call, table_model, tmp_path):
     assert "--labels COLUMN" in err
 
 
-def test_labels_of_one_class_are_refused(call, table_model, tmp_path):
-    labelled_transactions(n_odd=0).to_parquet(tmp_path / "rows.parquet")
-    code, _, err = call("evaluate", table_model, "rows.parquet", "--labels", "is_fraud")
-    assert code == 3
-    assert "without anomalies" in err
+@pytest.mark.parametrize("odd", [False, True], ids=["normals", "anomalies"])
+def test_items_of_one_class_show_what_they_can_and_what_is_missing_is_said(
+    call, table_model, tmp_path, odd
+):
+    rows = labelled_transactions()
+    rows[rows["is_fraud"] == int(odd)].to_parquet(tmp_path / "rows.parquet")
+    code, out, err = call(
+        "evaluate", table_model, "rows.parquet", "--labels", "is_fraud", "--out", "ev"
+    )
+    assert code == 0, err
+    assert ("recall  " in out, "false-positive rate  " in out) == (odd, not odd)
+    assert f"There are no {'normal' if odd else 'anomalous'} items" in out
+    assert "Quantiles of the score" in out
+    assert [path.name for path in (tmp_path / "ev").glob("*.png")] == ["score_histogram.png"]
+
+
+def test_the_masks_behind_pixel_figures_are_counted_and_others_named(
+    call, call_json, image_model, tmp_path
+):
+    write_labelled_surfaces(tmp_path / "tiles", n_holes=5)
+    drawn = tmp_path / "tiles" / "ground_truth" / "hole"
+    (drawn / "000_mask.png").unlink()
+    (drawn / "001_mask.png").write_bytes(b"no image")
+    with Image.open(drawn / "002_mask.png") as mask:
+        whole = mask.convert("RGBA")
+        whole.putalpha(mask.convert("L"))
+    whole.save(drawn / "002_mask.png")
+    out = call("evaluate", image_model, "tiles")[1]
+    assert "Heatmaps against the outlines: 3 masks of 5 defective images" in out
+    assert "without a mask, not in these figures: 1 defective image\n" in out
+    assert "cannot be used: 1 mask\n" in out
+    said = call_json("evaluate", image_model, "tiles")["masks"]
+    assert list(said.pop("unused")) == ["test/hole/001.png"]
+    assert said == {"defective_images": 5, "used": 3, "missing": 1, "inverted": 0}
+
+
+def test_inverted_masks_give_no_pixel_figures_but_the_remedy(
+    call, call_json, image_model, tmp_path
+):
+    write_labelled_surfaces(tmp_path / "tiles")
+    for path in (tmp_path / "tiles" / "ground_truth" / "hole").iterdir():
+        with Image.open(path) as mask:
+            turned = ImageOps.invert(mask.convert("L"))
+        turned.save(path)
+    out = call("evaluate", image_model, "tiles")[1]
+    assert "taken to be inverted" in out
+    assert "AUROC" in out
+    assert "pixel_auroc" not in call_json("evaluate", image_model, "tiles")["figures"]
 
 
 def test_figures_by_machine_count_every_item_once(call, call_json, table_model, tmp_path):

@@ -106,13 +106,14 @@ def test_images_are_labelled_by_their_folders_and_outlined_by_their_masks(image_
     assert items.labels.tolist() == ["hole" in name for name in items.ids]
     assert items.kinds[items.labels].tolist() == ["hole", "hole"]
     np.testing.assert_allclose(items.scores, image_detector.anomaly_score(paths), rtol=1e-6)
-    covered = [mask.mean() for mask in items.masks]
+    masks, heat = items.outlines.masks, items.outlines.heat
+    covered = [mask.mean() for mask in masks]
     circle = np.pi * 11.5**2 / 64**2  # the hole's share of the image
     assert sorted(covered)[:3] == [0, 0, 0]
     assert sorted(covered)[3:] == pytest.approx([circle] * 2, rel=0.05)
-    hole = items.masks[int(np.argmax(covered))]
-    heat = items.heat[int(np.argmax(covered))]
-    assert heat[hole].mean() > heat[~hole].mean()
+    hole, hot = masks[int(np.argmax(covered))], heat[int(np.argmax(covered))]
+    assert hot[hole].mean() > hot[~hole].mean()
+    assert (items.outlines.n_defective, items.outlines.n_masks) == (2, 2)
 
 
 def test_an_image_that_cannot_be_read_is_named_and_counted(image_detector, tiles, caplog):

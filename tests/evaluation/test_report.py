@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from vae_anomaly.errors import CalibrationError, DataError
+from vae_anomaly.errors import DataError
 from vae_anomaly.evaluation import ScoredItems, evaluate
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.items import Outlines
 
 N_NORMAL, N_ODD = 300, 40
 AT = Threshold.from_fpr(np.linspace(0.0, 1.6, 400), 0.05)
@@ -80,7 +81,8 @@ def test_heat_maps_are_measured_where_defects_are_outlined(items, rng):
     masks = rng.random((2, 16, 16)) < 0.1
     heat = rng.normal(size=masks.shape).astype(np.float32) + 2 * masks
     few = items.take(np.isin(np.arange(len(items)), [0, 339]))
-    found = evaluate(ScoredItems(**{**vars(few), "masks": (*masks,), "heat": (*heat,)}), AT).pixels
+    outlines = Outlines(1, 1, masks=(*masks,), heat=(*heat,))
+    found = evaluate(ScoredItems(**{**vars(few), "outlines": outlines}), AT).pixels
     assert found["pixel_auroc"].estimate == pytest.approx(
         sk.roc_auc_score(masks.ravel(), heat.ravel())
     )
@@ -98,8 +100,26 @@ def test_a_figure_that_cannot_be_said_is_null_in_json(items):
     assert document["left_out"] == {"unreadable": 2}
 
 
-def test_without_labels_or_with_one_class_nothing_is_measured(items):
+def test_without_labels_nothing_is_measured(items):
     with pytest.raises(DataError, match="days has no labels"):
         evaluate(ScoredItems(items.ids, items.scores, source="days"), AT)
-    with pytest.raises(CalibrationError, match="without anomalies"):
-        evaluate(items.take(~items.labels), AT)
+
+
+@pytest.mark.parametrize(
+    ("odd", "told", "missing"),
+    [(False, "fpr", "no anomalous items: recall"), (True, "recall", "no normal items: the false")],
+    ids=["normals", "anomalies"],
+)
+def test_items_of_one_class_tell_what_they_can(items, odd, told, missing):
+    whole, part = evaluate(items, AT), items.take(items.labels == odd)
+    report = evaluate(part, AT)
+    assert report.figures == {told: whole.figures[told]}
+    assert report.kinds["n"].sum() == len(part)
+    assert missing in report.not_measured
+    name = "anomalous" if odd else "normal"
+    assert list(report.quantiles) == [name]
+    assert report.quantiles[name]["0.5"] == np.median(part.scores)
+    assert report.quantiles[name] == whole.quantiles[name]
+    document = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert document["not_measured"] == report.not_measured
+    assert whole.to_dict()["not_measured"] is None

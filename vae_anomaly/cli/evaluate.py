@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.evaluation import EvaluationReport, ScoredItems
     from vae_anomaly.metrics import Interval
+    from vae_anomaly.thresholds.items import Outlines
     from vae_anomaly.tracking import LoggedEvaluation, ResolvedModel
 
 NAMES = {
@@ -39,6 +40,7 @@ NAMES = {
     "aupro": "AUPRO",
 }
 MAX_VALUES_SHOWN = 20
+MAX_MASKS_SHOWN = 5
 
 
 @click.command()
@@ -150,7 +152,8 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
         n = report.unused_labels
         belong = verb_for(n, "belongs", "belong")
         click.echo(f"{number_of(n, 'label')} {belong} to none of the items of the input.")
-    _print_figures(report.ranking, "Ranking, whatever the threshold")
+    if report.ranking:
+        _print_figures(report.ranking, "Ranking, whatever the threshold")
     bound = f"score above {report.threshold.value:.3f} (policy {report.threshold.policy})"
     _print_figures(report.at_threshold, f"Flags at the model's threshold: {bound}")
     rows = [
@@ -164,12 +167,50 @@ def _print(report: EvaluationReport, model: str, files: list[str]) -> None:
         for r in report.kinds.to_dict("records")
     ]
     print_table(rows, ["kind", "items", "flagged", "share", "95 % interval"], "By kind")
-    if report.pixels:
-        _print_figures(report.pixels, "Heatmaps against the outlines")
+    if report.not_measured:
+        _print_quantiles(report)
+    if report.outlines is not None:
+        _print_pixels(report.pixels, report.outlines)
     for column, table in report.by.items():
         _print_by(column, table)
+    if report.not_measured:
+        click.echo(report.not_measured)
     for file in files:
         click.echo(f"wrote {file}")
+
+
+def _print_quantiles(report: EvaluationReport) -> None:
+    rows = [
+        [name, *(f"{value:.2f}" for value in quantiles.values())]
+        for name, quantiles in report.quantiles.items()
+    ]
+    header = ["items", *(f"{float(q):.0%}" for q in next(iter(report.quantiles.values())))]
+    print_table(rows, header, "Quantiles of the score (-log10 p; 100 % is the highest)")
+
+
+def _print_pixels(figures: Mapping[str, Interval], outlines: Outlines) -> None:
+    """Print figures of heatmaps, how many masks they stand on, and why others are not used."""
+    defective = number_of(outlines.n_defective, "defective image")
+    on = f"{number_of(outlines.n_masks, 'mask')} of {defective}"
+    if figures:
+        _print_figures(figures, f"Heatmaps against the outlines: {on}")
+    else:
+        click.echo(f"Heatmaps against the outlines cannot be measured: {on} can be used.")
+    if outlines.n_missing:
+        missing = number_of(outlines.n_missing, "defective image")
+        click.echo(f"  without a mask, not in these figures: {missing}")
+    if outlines.inverted:
+        click.echo(
+            "  taken to be inverted, as most cover more than half of the image: "
+            f"{number_of(outlines.inverted, 'mask')}. "
+            "Save them with 0 where it is good and 255 where it is defective."
+        )
+    if outlines.unused:
+        click.echo(f"  cannot be used: {number_of(len(outlines.unused), 'mask')}")
+    for name, why in list(outlines.unused.items())[:MAX_MASKS_SHOWN]:
+        click.echo(f"    {name}: {why}")
+    if len(outlines.unused) > MAX_MASKS_SHOWN:
+        click.echo(f"    and {len(outlines.unused) - MAX_MASKS_SHOWN:,} more: --json has all")
 
 
 def _print_by(column: str, table: pd.DataFrame) -> None:
@@ -191,7 +232,7 @@ def _with_interval(estimate: float, low: float, high: float, form: str) -> str:
     return "-" if estimate != estimate else f"{estimate:{form}} ({low:{form}}-{high:{form}})"
 
 
-def _print_figures(figures: dict[str, Interval], title: str) -> None:
+def _print_figures(figures: Mapping[str, Interval], title: str) -> None:
     rows = [
         [NAMES[name], _number(f.estimate), f"{_number(f.low)} - {_number(f.high)}"]
         for name, f in figures.items()

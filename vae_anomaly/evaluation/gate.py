@@ -19,7 +19,7 @@ import numpy as np
 from vae_anomaly.errors import ConfigError, did_you_mean
 from vae_anomaly.evaluation.items import score_items
 from vae_anomaly.evaluation.report import evaluate, plain_interval
-from vae_anomaly.metrics import Interval, grouped_interval, proportion_interval
+from vae_anomaly.metrics import Interval
 from vae_anomaly.progress import Progress
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
@@ -156,13 +156,9 @@ def gate_figures(items: ScoredItems, threshold: Threshold) -> dict[str, Interval
 
     Without labels all count as normal, and only ``fpr`` can be measured.
     """
-    if items.labels is not None and items.labels.any() and not items.labels.all():
-        return evaluate(items, threshold).figures
-    flags = threshold.flag(items.scores)
-    only = "recall" if items.labels is not None and items.labels.all() else "fpr"
-    if items.groups is None:
-        return {only: proportion_interval(float(flags.sum()), float(flags.size))}
-    return {only: grouped_interval(flags, np.ones(flags.size), items.groups.astype(str))}
+    if items.labels is None:
+        items = replace(items, labels=np.zeros(len(items), np.bool_))
+    return evaluate(items, threshold).figures
 
 
 def run_gate(

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vae_anomaly.arrays import Bools, Floats, Floats32, Objects
+from vae_anomaly.arrays import Bools, Floats, Objects
 from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
-from vae_anomaly.data.images.masks import read_mask
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
@@ -28,6 +27,7 @@ from vae_anomaly.detectors.judged import (
     row_faults,
 )
 from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.evaluation.outlines import HeatOnGrid, outlines_of
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.thresholds.items import ScoredItems
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 8192
 BLOCK_IMAGES = 32
-PIXEL_SIDE = 128  # pixel figures are measured on maps and masks of this side
 _MOST_NAMED = 10  # items whose faults are logged
 SCORE_NAMES = ("score", "anomaly_score")
 logger = logging.getLogger(__name__)
@@ -216,32 +215,28 @@ def _score_images(
     scores, maps, faults = _examined(detector, listed, tell)
     good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
     _require_some(good, len(listed), source)
-    outlined = [i for i, item in enumerate(good) if item.is_anomaly is False or item.mask]
-    marked = any(item.mask for item in good)
+    groups = _groups(good)
     kinds = [item.kind or ("anomaly" if item.is_anomaly else "good") for item in good]
     return ScoredItems(
         ids=np.array([item.id for item in good], dtype=object),
         scores=scores,
         labels=np.array([bool(item.is_anomaly) for item in good]) if known else None,
         kinds=np.array(kinds, dtype=object) if known else None,
-        groups=_groups(good),
+        groups=groups,
         by={name: _image_column(good, name) for name in by},
         left_out=_left_out([item.id for item in listed], faults)
         | _counts(**{"without a label": n_unlabelled}),
-        masks=tuple(_mask(good[i]) for i in outlined) if marked else (),
-        heat=tuple(maps[i] for i in outlined) if marked else (),
+        outlines=outlines_of(good, maps, groups) if known else None,
         source=source,
     )
 
 
 def _examined(
     detector: ImageDetector, listed: list[ImageItem], tell: Progress
-) -> tuple[Floats, list[Floats32], list[Fault | None]]:
+) -> tuple[Floats, list[HeatOnGrid], list[Fault | None]]:
     """Return scores and maps of the images that can be scored, and the faults of all."""
-    from vae_anomaly.detectors.images.heatmaps import resize_heat
-
     scores: list[float] = []
-    maps: list[Floats32] = []
+    maps: list[HeatOnGrid] = []
     faults: list[Fault | None] = []
     for start in range(0, len(listed), BLOCK_IMAGES):
         block = listed[start : start + BLOCK_IMAGES]
@@ -250,21 +245,9 @@ def _examined(
         scores += judged.verdicts.score[judged.verdicts.is_scored].tolist()
         for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):
             if fault is None and heat is not None:
-                maps.append(resize_heat(heat[None], (PIXEL_SIDE, PIXEL_SIDE))[0])
+                maps.append(HeatOnGrid.of(heat))
         tell("score images", start + len(block), len(listed))
     return np.array(scores), maps, faults
-
-
-def _mask(item: ImageItem) -> Bools:
-    """Return the outline of an image's defects on the grid of pixel figures."""
-    from vae_anomaly.data.images.resize import resize_image
-
-    if item.mask is None:
-        return np.zeros((PIXEL_SIDE, PIXEL_SIDE), dtype=np.bool_)
-    outline = read_mask(item.mask, item.path).astype(np.uint8) * np.uint8(255)
-    shares = resize_image(outline, (PIXEL_SIDE, PIXEL_SIDE))
-    covered = np.asarray(shares).reshape(PIXEL_SIDE, PIXEL_SIDE)
-    return np.asarray(covered >= min(0.5, float(covered.max()) or 0.5), dtype=np.bool_)
 
 
 def _groups(items: list[ImageItem]) -> Objects | None:

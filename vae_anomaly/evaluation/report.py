@@ -1,4 +1,8 @@
-"""How well a detector tells labelled anomalies from normals, at every threshold and at its own."""
+"""How well a detector tells labelled anomalies from normals, at every threshold and at its own.
+
+Of items of one class it is told what that class can show: false alarms of normal ones, finds of
+anomalous ones, and how their scores lie.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,16 @@ from vae_anomaly.metrics import (
     RankingCurve,
     bootstrap_interval,
     checked_labels,
+    checked_scores,
     pixel_figures,
     proportion_interval,
     recall_by_kind,
 )
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.thresholds.items import Outlines, ScoredItems
 
 N_RESAMPLES = 400
+SCORE_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 MANY = 100_000  # items from which the bootstrap draws fewer samples
 
 
@@ -36,13 +42,17 @@ class EvaluationReport:
         The operating point of the figures at the threshold.
     ranking : dict of str to Interval
         ``auroc, average_precision, fpr_at_95_tpr, partial_auroc`` (left of a false-positive rate of
-        10 %, scaled to 0.5 for chance): no threshold is involved.
+        10 %, scaled to 0.5 for chance): no threshold is involved. Empty with one class only.
     at_threshold : dict of str to Interval
-        ``recall, fpr, precision, f1``.
+        ``recall, fpr, precision, f1``; with one class only ``fpr`` or ``recall``.
     kinds : DataFrame
         One row a kind: ``kind, n, flagged, share, low, high``.
+    quantiles : dict of str to dict of str to float
+        Quantiles of the anomaly scores of each class, "normal" and "anomalous".
     pixels : dict of str to Interval
         ``pixel_auroc, aupro`` where defects are outlined.
+    outlines : Outlines, optional
+        How many masks these figures stand on, and which are not used.
     by : dict of str to DataFrame
         For each column asked for, one row a value, as `figures_by`.
     left_out : dict of str to int
@@ -57,7 +67,9 @@ class EvaluationReport:
     ranking: dict[str, Interval]
     at_threshold: dict[str, Interval]
     kinds: pd.DataFrame
+    quantiles: dict[str, dict[str, float]] = field(default_factory=dict)
     pixels: dict[str, Interval] = field(default_factory=dict)
+    outlines: Outlines | None = None
     by: dict[str, pd.DataFrame] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     unused_labels: int = 0
@@ -67,12 +79,27 @@ class EvaluationReport:
         """All single figures by name."""
         return self.ranking | self.at_threshold | self.pixels
 
+    @property
+    def not_measured(self) -> str:
+        """Say what items of one class cannot tell; empty where both are there."""
+        if self.n_normals and self.n_anomalies:
+            return ""
+        missing = "anomalous" if self.n_normals else "normal"
+        rate = "recall" if self.n_normals else "the false-positive rate"
+        return (
+            f"There are no {missing} items: {rate}, precision, F1 and rankings (AUROC and others) "
+            f"cannot be measured. Add labelled {missing} items to measure them."
+        )
+
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON values; a figure that cannot be said is null."""
         return {
             "n_normals": self.n_normals,
             "n_anomalies": self.n_anomalies,
             "figures": {name: plain_interval(interval) for name, interval in self.figures.items()},
+            "not_measured": self.not_measured or None,
+            "score_quantiles": self.quantiles,
+            "masks": None if self.outlines is None else self.outlines.to_dict(),
             "kinds": self.kinds.to_dict("records"),
             "by": {column: _records(table) for column, table in self.by.items()},
             "left_out": self.left_out,
@@ -89,7 +116,7 @@ def evaluate(
     Parameters
     ----------
     items : ScoredItems
-        With labels; neither class may be absent. With groups, intervals resample whole groups.
+        With labels. With groups, intervals resample whole groups.
     threshold : Threshold
     random_state : int
         Of the bootstrap.
@@ -99,24 +126,28 @@ def evaluate(
     DataError
         If the items have no labels.
     CalibrationError
-        If one class is absent, or a score is not finite.
+        If there are no items, or a score is not finite.
     """
     if items.labels is None:
         raise DataError(
             f"{items.source or 'The input'} has no labels to measure against. Give --labels COLUMN "
             "for a table; sort images into folders good, scratch, ... or list them in a manifest."
         )
-    y = checked_labels(items.labels, len(items))
+    scores = checked_scores(items.scores)
+    y = checked_labels(items.labels, len(items), one_class=True)
+    both = bool(y.any() and not y.all())
     kinds = items.kinds if items.kinds is not None else np.where(y, "anomaly", "normal")
     named = [_kind(kind, bad) for kind, bad in zip(kinds, y, strict=True)]
     return EvaluationReport(
         n_normals=int(np.sum(~y)),
         n_anomalies=int(np.sum(y)),
         threshold=threshold,
-        ranking=_ranking(items, y, random_state),
+        ranking=_ranking(items, y, random_state) if both else {},
         at_threshold=_at_threshold(items, y, threshold.flag(items.scores), random_state),
         kinds=recall_by_kind(items.scores, named, threshold.value),
-        pixels=_pixels(items, random_state),
+        quantiles=_quantiles(scores, y),
+        pixels=_pixels(items.outlines, random_state),
+        outlines=items.outlines,
         by={name: figures_by(items, y, values, threshold) for name, values in items.by.items()},
         left_out=items.left_out,
         unused_labels=items.unused_labels,
@@ -146,19 +177,36 @@ def _ranking(items: ScoredItems, y: Bools, random_state: int) -> dict[str, Inter
 def _at_threshold(
     items: ScoredItems, y: Bools, flags: Bools, random_state: int
 ) -> dict[str, Interval]:
-    """Return recall, false-positive rate, precision and F1 of flags."""
+    """Return recall, false-positive rate, precision and F1 of flags, as far as there are items."""
     from vae_anomaly.thresholds.rules import share_of
 
-    tp, fp = float(np.sum(flags & y)), float(np.sum(flags & ~y))
-    n_anomalies, n_normals = float(np.sum(y)), float(np.sum(~y))
+    if not y.any():
+        return {"fpr": share_of(~y, flags, items.groups)}
+    if y.all():
+        return {"recall": share_of(y, flags, items.groups)}
     sides = {"recall": (y, flags), "fpr": (~y, flags), "precision": (flags, y)}
     shares = {name: share_of(*side, items.groups) for name, side in sides.items()}
+    return {**shares, "f1": _f1(y, flags, random_state)}
+
+
+def _f1(y: Bools, flags: Bools, random_state: int) -> Interval:
+    """Return F1 with an interval from binomial draws of finds and false alarms."""
+    tp, fp = float(np.sum(flags & y)), float(np.sum(flags & ~y))
+    n_anomalies, n_normals = float(np.sum(y)), float(np.sum(~y))
     rng = np.random.default_rng(random_state)
     drawn_tp = rng.binomial(int(n_anomalies), tp / n_anomalies, 4000)
     drawn_fp = rng.binomial(int(n_normals), fp / n_normals, 4000)
     low, high = np.quantile(2 * drawn_tp / (drawn_tp + drawn_fp + n_anomalies), [0.025, 0.975])
-    f1 = Interval(2 * tp / (tp + fp + n_anomalies), float(low), float(high))
-    return {**shares, "f1": f1}
+    return Interval(2 * tp / (tp + fp + n_anomalies), float(low), float(high))
+
+
+def _quantiles(scores: Floats, y: Bools) -> dict[str, dict[str, float]]:
+    parts = {"normal": scores[~y], "anomalous": scores[y]}
+    return {
+        name: {f"{q:g}": float(np.quantile(part, q)) for q in SCORE_QUANTILES}
+        for name, part in parts.items()
+        if part.size
+    }
 
 
 def figures_by(items: ScoredItems, y: Bools, values: Objects, threshold: Threshold) -> pd.DataFrame:
@@ -200,12 +248,13 @@ def _flat(figures: dict[str, Interval]) -> dict[str, float]:
     return flat
 
 
-def _pixels(items: ScoredItems, random_state: int) -> dict[str, Interval]:
+def _pixels(outlines: Outlines | None, random_state: int) -> dict[str, Interval]:
     """Return the figures of heatmaps against outlines, on maps of 128 pixels."""
-    if not any(mask.any() for mask in items.masks):
+    if outlines is None or not outlines.n_masks:
         return {}
-    groups = items.groups if len(items.masks) == len(items) else None  # else some have no outline
-    return pixel_figures(items.masks, items.heat, groups=groups, random_state=random_state)
+    return pixel_figures(
+        outlines.masks, outlines.heat, groups=outlines.groups, random_state=random_state
+    )
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, object]]:

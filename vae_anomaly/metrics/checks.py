@@ -65,7 +65,7 @@ def checked_scores(scores: ArrayLike, what: str = "scores") -> Floats:
     return values
 
 
-def checked_labels(labels: ArrayLike, n: int) -> Bools:
+def checked_labels(labels: ArrayLike, n: int, *, one_class: bool = False) -> Bools:
     """Return labels as booleans (True = anomaly), or say why they cannot be used.
 
     Parameters
@@ -74,6 +74,8 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
         0/1, booleans, or numbers that are only 0 and 1.
     n : int
         How many there must be.
+    one_class : bool
+        Whether one of the two classes may be absent.
 
     Returns
     -------
@@ -82,7 +84,8 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
     Raises
     ------
     CalibrationError
-        If the length differs, a label is neither 0 nor 1, or one of the two classes is absent.
+        If the length differs, a label is neither 0 nor 1, or one of the two classes is absent
+        and must not be.
     """
     values = np.asarray(labels).reshape(-1)
     if values.size != n:
@@ -94,7 +97,7 @@ def checked_labels(labels: ArrayLike, n: int) -> Bools:
             f"A label must be 0 (normal) or 1 (anomaly); got {values[other[0]]!r} at position "
             f"{other[0]}. Map the labels to 0 and 1."
         )
-    if not is_one.any() or not is_zero.any():
+    if not one_class and not (is_one.any() and is_zero.any()):
         missing = "anomalies" if is_zero.any() else "normal items"
         raise CalibrationError(
             f"Labels without {missing} cannot support this figure; got {int(is_one.sum())} "

@@ -33,12 +33,12 @@ def evaluation_figures(
     ----------
     scores : array-like of shape (N,), higher = more anomalous
     labels : array-like of shape (N,), 1 = anomaly, or None
-        Without them only the histogram is drawn.
+        Without them, or with one class, only the histogram is drawn.
     threshold : float
         Flagged when ``score > threshold``.
     """
     figures = {"score_histogram": score_histogram_figure(scores, labels, threshold)}
-    if labels is not None:
+    if labels is not None and len(np.unique(np.asarray(labels))) > 1:
         figures["roc"] = roc_figure(scores, labels, threshold)
         figures["precision_recall"] = precision_recall_figure(scores, labels, threshold)
     return figures
@@ -98,7 +98,7 @@ def score_histogram_figure(
     if labels is None:
         axes.hist(s, bins=edges, log=True, color=NORMAL, label=f"{items} ({s.size:,})")
     else:
-        y = checked_labels(labels, s.size)
+        y = checked_labels(labels, s.size, one_class=True)
         for part, colour, name in ((s[~y], NORMAL, "normal"), (s[y], ANOMALY, "anomaly")):
             axes.hist(
                 part, bins=edges, log=True, color=colour, alpha=0.65,

@@ -13,6 +13,48 @@ _COLUMNS = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
 
 
 @dataclass(frozen=True)
+class Outlines:
+    """Where images are defective, beside their heatmaps, and how many masks tell it.
+
+    Parameters
+    ----------
+    n_defective : int
+        Defective images that were scored.
+    n_masks : int
+        Those whose mask is used.
+    n_missing : int
+        Those for which there is none.
+    unused : dict of str to str
+        For images by id whose mask cannot be used: why.
+    inverted : int
+        Masks of a set that is taken to be drawn black on white: none of them is used.
+    masks, heat : tuple of ndarray of shape (128, 128)
+        Of the defective images whose mask is used, and of good ones.
+    groups : ndarray of objects, optional
+        Of these images.
+    """
+
+    n_defective: int
+    n_masks: int
+    n_missing: int = 0
+    unused: dict[str, str] = field(default_factory=dict)
+    inverted: int = 0
+    masks: tuple[Bools, ...] = ()
+    heat: tuple[Floats32, ...] = ()
+    groups: Objects | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the counts and what is not used as plain JSON values."""
+        return {
+            "defective_images": self.n_defective,
+            "used": self.n_masks,
+            "missing": self.n_missing,
+            "inverted": self.inverted,
+            "unused": self.unused,
+        }
+
+
+@dataclass(frozen=True)
 class ScoredItems:
     """Items, their anomaly scores, and labels where there are any.
 
@@ -37,8 +79,8 @@ class ScoredItems:
         Items that could not be scored or judged, by reason.
     unused_labels : int
         Labels of a file that belong to none of the items.
-    masks, heat : tuple of ndarray of shape (128, 128)
-        Of images whose defects are outlined, and of good ones.
+    outlines : Outlines, optional
+        Of images, where any has a mask.
     source : str
         Where the scores are from, in words.
     held_out : ndarray of shape (M,), float64, optional
@@ -57,8 +99,7 @@ class ScoredItems:
     flagged: Bools | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     unused_labels: int = 0
-    masks: tuple[Bools, ...] = ()
-    heat: tuple[Floats32, ...] = ()
+    outlines: Outlines | None = None
     source: str = ""
     held_out: Floats | None = None
     held_out_groups: AnyArray | None = None
@@ -88,7 +129,7 @@ class ScoredItems:
         return is_flagged(self.scores, value) if self.flagged is None else self.flagged
 
     def take(self, keep: Bools) -> ScoredItems:
-        """Return some of the items; masks and heatmaps are not touched."""
+        """Return some of the items; outlines are not touched."""
         present = {name: getattr(self, name) for name in _COLUMNS}
         taken = {name: column[keep] for name, column in present.items() if column is not None}
         by = {name: column[keep] for name, column in self.by.items()}
