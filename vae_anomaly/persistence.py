@@ -57,6 +57,7 @@ class DetectorState:
     fingerprint: Json = field(default_factory=dict)  # size and SHA-256 of the training data
     metrics: Json = field(default_factory=dict)  # measured at the end of training
     probability: Json | None = None  # of scores, as `ScoreProbability.to_dict` gives it
+    left_out: list[Json] = field(default_factory=list)  # training items that were no normals
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
@@ -94,6 +95,7 @@ def read_model(path: str | Path) -> DetectorState:
         return DetectorState(
             **{name: header[name] for name in HEADER},
             probability=header.get("probability"),
+            left_out=header.get("left_out", []),
             weights=load_tensors(contents["weights.safetensors"]),
             calibration=load_tensors(contents["calibration.safetensors"]),
             threshold=_parse_json(folder, "threshold.json", contents["threshold.json"]),
@@ -121,6 +123,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
     header |= {"format_version": FORMAT_VERSION, "package_version": __version__}
     if state.probability is not None:
         header["probability"] = state.probability
+    if state.left_out:
+        header["left_out"] = state.left_out
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
         "detector.json": json_text(header).encode(),

@@ -90,6 +90,10 @@ def load_detector(
             from vae_anomaly.scoring.probability import ScoreProbability
 
             detector.set_probability(ScoreProbability.from_dict(state.probability))
+        if state.left_out:
+            from vae_anomaly.scoring.outliers import LeftOut
+
+            detector.left_out_ = tuple(LeftOut(**item) for item in state.left_out)
         return detector
     except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
         if isinstance(err, ModelRefusedError):

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +37,7 @@ from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.judging import judge
+from vae_anomaly.scoring.outliers import LeftOut, left_out_note, left_out_words
 from vae_anomaly.scoring.probability import ScoreProbability
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
@@ -79,6 +81,10 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         Size and SHA-256 of the training data.
     probability_ : ScoreProbability or None
         What `set_probability` was given.
+    left_out_ : tuple of LeftOut
+        Training items that were no normals by the rule of `vae_anomaly.scoring.outliers`, with
+        what is unusual about them; ``metrics_["left_out"]`` counts them, and
+        ``metrics_["dropped_held_out"]`` those that would have calibrated.
     """
 
     kind: str
@@ -90,6 +96,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
     probability_: ScoreProbability | None = None
+    left_out_: tuple[LeftOut, ...] = ()
 
     @abstractmethod
     def fit(
@@ -236,7 +243,11 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """
         check_is_fitted(self, "calibration_")
         fitted = self.probability_
-        state = replace(self._state(), probability=None if fitted is None else fitted.to_dict())
+        state = replace(
+            self._state(),
+            probability=None if fitted is None else fitted.to_dict(),
+            left_out=[asdict(item) for item in self.left_out_],
+        )
         return write_model(state, path)
 
     def _calibrate(self, held_out_scores: Floats, groups: Ints | None = None) -> None:
@@ -248,6 +259,17 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             self.calibration_, self.target_fpr, self.calibration_groups_
         )
         self.probability_ = None  # it was made for other scores
+        self.left_out_ = ()
+
+    def _note_left_out(self, items: Sequence[LeftOut]) -> None:
+        """Keep which training items were left out, and say so; `metrics_` counts them."""
+        self.left_out_ = tuple(items)
+        dropped = int(self.metrics_.get("dropped_held_out", 0))
+        if items and dropped:
+            note = left_out_note(dropped, self.calibration_.n + dropped)
+            self.threshold_ = self.threshold_.changed(note=f"{self.threshold_.note} {note}".strip())
+        if items:
+            logger.warning(left_out_words(self.left_out_))
 
 
 def default_threshold(

@@ -190,6 +190,9 @@ _SHARED: Final = (
               "False alarms per normal item that you accept."),
     Parameter("max_steps", Whole(1), None, "Upper bound on optimisation steps.",
               unless="the preset's"),
+    Parameter("outliers", OneOf(("drop", "keep")), "drop",
+              "Training items that stand far apart from all others: leave them out and name them, "
+              "or keep them."),
     Parameter("random_state", Whole(0), None,
               "The same seed and input give the same model on the same machine.",
               unless="a fresh seed", option="--seed", option_default=0),

@@ -111,3 +111,9 @@ def scale_rows(codes: Ints, held_out: Bools, code: int) -> Ints:
     """
     rows = np.flatnonzero((codes == code) & held_out)
     return rows if len(rows) >= _ENOUGH_HELD_OUT else np.flatnonzero(codes == code)
+
+
+def spared_conditions(odd: Ints, codes: Ints) -> Ints:
+    """Return which of the images ``odd`` may be left out without taking a condition away."""
+    left = np.delete(codes, odd)
+    return odd[np.isin(codes[odd], left)]

@@ -19,6 +19,7 @@ from vae_anomaly.detectors.images.examination import ImageExamination, examine
 from vae_anomaly.detectors.images.heatmaps import Region, contours, resize_heat
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
+from vae_anomaly.detectors.images.outliers import described
 from vae_anomaly.detectors.images.reasons import (
     maps_at_own_size,
     reasons_of,
@@ -107,6 +108,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     precision : {"float32", "bf16"}
         Arithmetic in which repair VAEs and members on pixels are *trained*; scores are always
         computed in float32.
+    outliers : {"drop", "keep"}
+        Leave out training images that stand far apart from all others, at most 2 in 100 (or 2),
+        and name them in ``left_out_``; or keep them.
     random_state : int, optional
         Same seed, same images and same machine: same model. None draws a seed, kept in
         ``random_state_``.
@@ -174,6 +178,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         tile_overlap: float = 0.25,
         device: str = "cpu",
         precision: Literal["float32", "bf16"] = "float32",
+        outliers: Literal["drop", "keep"] = "drop",
         random_state: int | None = None,
     ) -> None:
         self.image_size = image_size
@@ -194,9 +199,8 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         self.tile_overlap = tile_overlap
         self.device = device
         self.precision = precision
+        self.outliers = outliers
         self.random_state = random_state
-
-    # ------------------------------------------------------------------ training
 
     def fit(
         self,
@@ -247,9 +251,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         self.model_, self.history_ = fitted.model, fitted.history
         self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
         self._calibrate(fitted.raw_scores, fitted.groups)
+        seen_by = self.model_, self.calibration_, self.threshold_.value, self.device
+        self._note_left_out(described(fitted.left_out, *seen_by))
         return self
-
-    # ------------------------------------------------------------------ scoring
 
     def examine(
         self, X: object, *, conditions: object = None, progress: Progress | None = None
@@ -392,8 +396,6 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     def _level(self, level: float | None) -> float:
         return self.model_.heat_level if level is None else level
 
-    # ------------------------------------------------------------------ latents
-
     def reconstruct(self, X: object) -> Floats32:
         """Return what the VAE expects in place of each image.
 
@@ -428,8 +430,6 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
     def _one(self, item: object) -> object:
         return latents.single_image(item)
-
-    # ------------------------------------------------------------------ saving
 
     def export_onnx(self, path: str | Path, *, image_channels: int | None = None) -> OnnxExport:
         """Write all that follows decoding, from resizing to the p-value, as one ONNX file.

@@ -106,6 +106,7 @@ class ImageSettings:
     tile_overlap: float
     device: str
     precision: Literal["float32", "bf16"]
+    outliers: Literal["drop", "keep"]
     random_state: int | None
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.arrays import Floats, Ints
-from vae_anomaly.detectors.images.conditions import few_images
+from vae_anomaly.detectors.images.conditions import few_images, spared_conditions
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
@@ -21,6 +21,7 @@ from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
+from vae_anomaly.detectors.images.outliers import odd_images
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
@@ -28,12 +29,14 @@ from vae_anomaly.detectors.images.tiles.fit import fit_tiles
 from vae_anomaly.devices import exact_float32, torch_device
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.scoring.outliers import most_left_out
 from vae_anomaly.vae.training import History
 
 logger = logging.getLogger(__name__)
 
 MIN_IMAGES: Final = 8
 
+_REFITS: Final = 2  # fits without outliers, after the first with all images
 _LEAST_SHARE: Final = 0.05  # of held-out normals that may have a region
 _SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen
 
@@ -50,6 +53,8 @@ class FittedImages:
         Group of each of them; None where each is a group of its own.
     fingerprint : dict
         Number and SHA-256 of the images.
+    left_out : ImageList
+        Outliers that nothing was fitted to.
     """
 
     model: ImageModel
@@ -58,6 +63,7 @@ class FittedImages:
     history: History
     metrics: dict[str, float]
     fingerprint: dict[str, int | str]
+    left_out: ImageList
 
 
 def fit_images(
@@ -69,6 +75,7 @@ def fit_images(
 ) -> FittedImages:
     """Fit a model to images of good parts, and judge those that it has not seen.
 
+    Where a few of them stand out from the others, it is fitted again without them; at most twice.
     Settings are checked already. It raises what `ImageVAEDetector.fit` does.
     """
     if len(images) < MIN_IMAGES:
@@ -76,30 +83,85 @@ def fit_images(
             f"An image detector needs at least {MIN_IMAGES} images of good parts; got "
             f"{len(images)}. Take more images; 100 and more give useful thresholds."
         )
-    data = training_set(settings, images, groups, random_state)
+    known = _Judged.fit(settings, images, groups, random_state, progress)
+    names, kept, n_calibrating = known.data.groups, np.arange(len(images)), 0
+    for _ in range(_REFITS if settings.outliers == "drop" else 0):
+        odd = known.odd_ones(len(images) - len(kept), len(images))
+        if not len(odd):
+            break
+        n_calibrating += int(np.isin(odd, known.fitted.held_out).sum())
+        kept = np.delete(kept, odd)
+        rest = images.take(kept)
+        known = _Judged.fit(settings, rest, names[kept], random_state, progress)
+    left_out = images.take(np.setdiff1d(np.arange(len(images)), kept))
+    return known.result(settings, random_state, left_out, n_calibrating)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A network, and the scores of those normals that it has not seen."""
+
+    data: TrainingSet
     fitted: Fitted[ImageNetwork]
-    with exact_float32(torch_device(settings.device)):
-        if settings.tile_size is None:
-            fitted = fit_network(settings, data, random_state, progress)
-        else:
-            fitted = fit_tiles(settings, data, random_state, progress)
-    score, raw = ImageScore.fit(fitted.pooled, fitted.statistics, data.folds, fitted.held_out)
-    level = region_level(fitted.heatmap, max(settings.target_fpr, _LEAST_SHARE))
-    placing = data.images.placing
-    model = ImageModel(
-        fitted.network, score, placing, level, random_state, data.conditions, fitted.latents
-    )
-    metrics = {
-        **fitted.metrics,
-        "n_images": float(len(fitted.statistics)),
-        "n_held_out": float(len(raw)),
-        **_placing_metrics(settings, placing),
-        "held_out_raw_score_mean": float(raw.mean()),
-    }
-    _warn_of_blindness(fitted.metrics)
-    _warn_of_few(data, fitted.held_out)
-    shared = shared_groups(data.groups[fitted.held_out])
-    return FittedImages(model, raw, shared, fitted.history, metrics, fitted.fingerprint)
+    score: ImageScore
+    raw: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        settings: ImageSettings,
+        images: ImageList,
+        groups: object,
+        random_state: int,
+        progress: Progress,
+    ) -> _Judged:
+        data = training_set(settings, images, groups, random_state)
+        fitted: Fitted[ImageNetwork]
+        with exact_float32(torch_device(settings.device)):
+            if settings.tile_size is None:
+                fitted = fit_network(settings, data, random_state, progress)
+            else:
+                fitted = fit_tiles(settings, data, random_state, progress)
+        score, raw = ImageScore.fit(fitted.pooled, fitted.statistics, data.folds, fitted.held_out)
+        return cls(data, fitted, score, raw)
+
+    def odd_ones(self, n_left_out: int, n_images: int) -> Ints:
+        """Return which images stand out so far that a fit without them is called for."""
+        data, fitted = self.data, self.fitted
+        most = min(most_left_out(n_images) - n_left_out, len(data.images) - MIN_IMAGES)
+        if most <= 0:
+            return np.empty(0, np.int64)
+        odd = odd_images(
+            self.raw, fitted.held_out, fitted.statistics, data.folds, data.groups, most
+        )
+        return odd if data.codes is None else spared_conditions(odd, data.codes)
+
+    def result(
+        self, settings: ImageSettings, random_state: int, left_out: ImageList, n_calibrating: int
+    ) -> FittedImages:
+        """Return the model with what is known of it, and say what its owner should hear of."""
+        data, fitted, raw = self.data, self.fitted, self.raw
+        level = region_level(fitted.heatmap, max(settings.target_fpr, _LEAST_SHARE))
+        placing = data.images.placing
+        model = ImageModel(
+            fitted.network, self.score, placing, level, random_state, data.conditions,
+            fitted.latents,
+        )  # fmt: skip
+        metrics = {
+            **fitted.metrics,
+            "n_images": float(len(fitted.statistics)),
+            "n_held_out": float(len(raw)),
+            **_placing_metrics(settings, placing),
+            "held_out_raw_score_mean": float(raw.mean()),
+        }
+        if len(left_out):
+            metrics |= {"left_out": float(len(left_out)), "dropped_held_out": float(n_calibrating)}
+        _warn_of_blindness(fitted.metrics)
+        _warn_of_few(data, fitted.held_out)
+        shared = shared_groups(data.groups[fitted.held_out])
+        return FittedImages(
+            model, raw, shared, fitted.history, metrics, fitted.fingerprint, left_out
+        )
 
 
 def _placing_metrics(settings: ImageSettings, placing: Placing) -> dict[str, float]:

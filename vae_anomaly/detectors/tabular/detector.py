@@ -47,6 +47,7 @@ from vae_anomaly.detectors.tabular.latents import (
     training_latents,
 )
 from vae_anomaly.detectors.tabular.model import TabularModel
+from vae_anomaly.detectors.tabular.outliers import described_rows
 from vae_anomaly.detectors.tabular.reasons import reasons
 from vae_anomaly.detectors.tabular.saved import arrays_of, header_of, model_from, weights_of
 from vae_anomaly.detectors.tabular.settings import Score, TableSettings, check_parameters
@@ -115,6 +116,9 @@ class TabularVAEDetector(
         scikit-learn it does not set the threshold: ``target_fpr`` does.
     target_fpr : float
         False-positive rate of the default threshold.
+    outliers : {"drop", "keep"}
+        Leave out held-out rows that stand far apart from all others, at most 2 in 100 (or 2), and
+        name them in ``left_out_``; or keep them. With ``contamination`` that alone decides.
     random_state : int or None
         None draws a fresh seed.
 
@@ -186,6 +190,7 @@ class TabularVAEDetector(
         memory: int | None = None,
         contamination: float = 0.0,
         target_fpr: float = 0.01,
+        outliers: Literal["drop", "keep"] = "drop",
         random_state: int | None = None,
     ) -> None:
         self.score = score
@@ -201,6 +206,7 @@ class TabularVAEDetector(
         self.memory = memory
         self.contamination = contamination
         self.target_fpr = target_fpr
+        self.outliers = outliers
         self.random_state = random_state
 
     def fit(
@@ -259,6 +265,8 @@ class TabularVAEDetector(
         self.metrics_ = training_metrics(
             fitted, settings, len(rows.frame), float(self.threshold_.value)
         )
+        odd, known = fitted.left_out, (self.model_, self.calibration_, self.threshold_.value)
+        self._note_left_out(described_rows(rows.frame.iloc[odd], rows.labels[odd], *known))
         if warning := collapse_warning(self.metrics_):
             logger.warning("%s.", warning)
         return self

@@ -94,6 +94,7 @@ class TableSettings:
     memory: int | None
     contamination: float
     target_fpr: float
+    outliers: Literal["drop", "keep"]
     random_state: int | None
     seed: int = 0  # of the training; drawn from `random_state`
 

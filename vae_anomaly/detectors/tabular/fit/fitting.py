@@ -41,6 +41,7 @@ from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import TermSurprise
+from vae_anomaly.scoring.outliers import most_left_out, standing_out
 from vae_anomaly.vae.training import History
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 MAX_FIT_ROWS = 10_000
 WIDE_TABLE = 400  # columns from which scarce rows are cut into 3 folds
 MAX_TRUST_ROWS = 600
+REFITS = 2  # fits without outliers, after the first with all rows
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class FittedTable:
     held_out: Floats  # raw scores of normals that nothing of their model was fitted on
     groups: Ints | None  # of those, where the caller gave groups
     trimmed: dict[str, float]  # counts of rows left out where anomalies are expected
+    left_out: Ints  # rows that were outliers, by their place in the training table
 
 
 def plan_folds(rows: CountedRows, contamination: float, rng: np.random.Generator) -> list[Fold]:
@@ -79,26 +82,107 @@ def fit_table(
     settings: TableSettings,
     progress: Progress | None = None,
 ) -> FittedTable:
-    """Fit one model a fold, and score what each of them has not seen."""
+    """Fit one model a fold, and score what each of them has not seen.
+
+    Where a few held-out rows stand out from the others, all is fitted again without them, at most
+    twice; but not where anomalies are expected, and trimmed, in any case.
+    """
     schema.check(rows.frame)
+    judged = judge_folds(rows, folds, schema, settings, progress)
+    left_out = np.empty(0, np.int64)
+    tries = 0 if settings.contamination or settings.outliers == "keep" else REFITS
+    for _ in range(tries):
+        odd = judged.odd_rows(len(left_out))
+        if not len(odd):
+            break
+        left_out = np.append(left_out, odd)
+        folds = [fold.without(odd) for fold in folds]
+        judged = (
+            judge_folds(rows, folds, schema, settings, progress)
+            if judged.fitted_to(odd)
+            else judged.without(odd)
+        )
+    model, scores, calibrates = _calibrated(judged, settings.contamination)
+    groups = None if not rows.grouped else judged.groups
+    return FittedTable(
+        model=model,
+        history=judged.history,
+        rows=judged.used.iloc[judged.fitted[0].fit],
+        held_out=scores,
+        groups=None if groups is None else groups[calibrates],
+        trimmed=_trimmed_rows(judged.planned, judged.fitted[0], calibrates, settings.contamination),
+        left_out=np.sort(left_out),
+    )
+
+
+@dataclass(frozen=True)
+class JudgedFolds:
+    """A model a fold, and the raw scores of the rows that each of them has not seen."""
+
+    models: list[TabularModel]
+    planned: Fold  # of the model that stays
+    fitted: list[Fold]  # the folds without what was trimmed
+    history: History
+    used: pd.DataFrame  # rows of any fold, in their types
+    used_rows: Ints  # where they stand in the training table
+    rows: Ints  # where the held-out ones stand there
+    raw: Floats
+    codes: Ints | None  # conditions of those
+    groups: Ints | None  # and groups
+
+    def odd_rows(self, n_left_out: int) -> Ints:
+        """Return the held-out rows that stand out from the others, by their place in the table."""
+        most = most_left_out(len(self.raw) + n_left_out) - n_left_out
+        odd = standing_out(self.raw, self.groups, most) if most > 0 else np.zeros(1, bool)
+        return self.rows[odd] if odd.any() else np.empty(0, np.int64)
+
+    def fitted_to(self, rows: Ints) -> bool:
+        """Whether any model has seen any of these rows."""
+        seen = [np.concatenate([fold.fit, fold.more]) for fold in self.fitted]
+        return bool(np.isin(rows, self.used_rows[np.concatenate(seen)]).any())
+
+    def without(self, rows: Ints) -> JudgedFolds:
+        """Return the same models, these rows no longer among those that calibrate."""
+        keep = ~np.isin(self.rows, rows)
+        return replace(
+            self,
+            rows=self.rows[keep],
+            raw=self.raw[keep],
+            codes=None if self.codes is None else self.codes[keep],
+            groups=None if self.groups is None else self.groups[keep],
+        )
+
+
+def judge_folds(
+    rows: CountedRows,
+    folds: list[Fold],
+    schema: Schema,
+    settings: TableSettings,
+    progress: Progress | None = None,
+) -> JudgedFolds:
+    """Fit one model a fold, and let each judge the rows that it has not seen."""
     used_rows, folds = only_used(folds)
     used = schema.cast(rows.frame.iloc[used_rows]).reset_index(drop=True)
     groups = None if rows.groups is None else rows.groups[used_rows]
     models, fitted, history = _fit_models(used, schema, folds, groups, settings, progress)
-    held_out = [
+    examinations = [
         TableExamination(model, used.iloc[fold.held_out])
         for model, fold in zip(models, folds, strict=True)
         if len(fold.held_out)
     ]
-    model, scores, calibrates = _calibrated(models[0], held_out, settings.contamination)
-    known = np.concatenate([fold.held_out for fold in folds])[calibrates]
-    return FittedTable(
-        model=model,
+    held_out = np.concatenate([fold.held_out for fold in folds])
+    codes = [one.model.condition_codes(one.table) for one in examinations if one.model.condition]
+    return JudgedFolds(
+        models=models,
+        planned=folds[0],
+        fitted=fitted,
         history=history,
-        rows=used.iloc[fitted[0].fit],
-        held_out=scores,
-        groups=None if groups is None or not rows.grouped else groups[known],
-        trimmed=_trimmed_rows(folds[0], fitted[0], calibrates, settings.contamination),
+        used=used,
+        used_rows=used_rows,
+        rows=used_rows[held_out],
+        raw=np.concatenate([one.raw_score for one in examinations]),
+        codes=np.concatenate(codes) if codes else None,
+        groups=None if groups is None else groups[held_out],
     )
 
 
@@ -208,20 +292,12 @@ def _trust(
     return trust._replace(typed_elbo=1.0) if has_categories(one.encoder) else trust
 
 
-def _calibrated(
-    model: TabularModel, held_out: Sequence[TableExamination], contamination: float
-) -> tuple[TabularModel, Floats, Bools]:
-    """Return the model with the scale of its condition, the raw scores that calibrate, and which.
-
-    ``held_out`` are rows that nothing of their model was fitted on.
-    """
-    raw = np.concatenate([examination.raw_score for examination in held_out])
-    if model.condition is None:
+def _calibrated(judged: JudgedFolds, contamination: float) -> tuple[TabularModel, Floats, Bools]:
+    """Return the model with its condition's scale, the raw scores that calibrate, and which."""
+    model, raw, codes = judged.models[0], judged.raw, judged.codes
+    if codes is None:
         used_rows = usual_scores(raw, contamination)
         return model, raw[used_rows], used_rows
-    codes = np.concatenate(
-        [examination.model.condition_codes(examination.table) for examination in held_out]
-    )
     used_rows = usual_scores(ConditionalScale(raw, codes)(raw, codes), contamination)
     scale = ConditionalScale(raw[used_rows], codes[used_rows])
     return replace(model, scale=scale), scale(raw[used_rows], codes[used_rows]), used_rows
@@ -265,4 +341,12 @@ def training_metrics(
         "trust_in_vae": model.trust,
         "trust_in_elbo": model.trust_in_elbo,
         **fitted.trimmed,
+        **_counted(len(fitted.left_out)),
     }
+
+
+def _counted(n_left_out: int) -> dict[str, float]:
+    """Return how many rows were left out as outliers; all of them were held out."""
+    if not n_left_out:
+        return {}
+    return {"left_out": float(n_left_out), "dropped_held_out": float(n_left_out)}

@@ -41,6 +41,14 @@ class Fold:
         """Rows that the networks train on."""
         return self.fit[~np.isin(self.fit, self.validation)]
 
+    def without(self, rows: Ints) -> Fold:
+        """Return the fold without some rows; the others keep their order and their part."""
+        fit, validation, held_out, more = (
+            part[~np.isin(part, rows)]
+            for part in (self.fit, self.validation, self.held_out, self.more)
+        )
+        return Fold(fit, validation if len(validation) else fit[:1], held_out, more)
+
 
 def plan_rows(
     n_rows: int,

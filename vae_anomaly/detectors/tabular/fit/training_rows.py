@@ -30,6 +30,7 @@ class CountedRows:
     distinct: pd.DataFrame  # the same rows once each; the schema is inferred from these
     groups: Ints | None  # of each row; copies of a row are one group where there are no others
     grouped: bool  # whether the caller gave groups
+    labels: pd.Index  # of the caller's table
 
 
 def only_real(X: object, groups: object, declared: Collection[str]) -> tuple[object, object]:
@@ -71,13 +72,13 @@ def counted_rows(
     rows = weighted_rows(weights, len(frame), rng)
     grouped = groups is not None
     if rows is None:
-        return CountedRows(frame, frame, codes, grouped)
+        return CountedRows(frame, frame, codes, grouped, frame.index)
     once = np.unique(rows)
     if codes is None and len(once) < len(rows):
         codes = np.arange(len(frame))
     counted = frame.iloc[rows].reset_index(drop=True)
     codes = None if codes is None else group_codes(codes[rows], len(rows))
-    return CountedRows(counted, frame.iloc[once], codes, grouped)
+    return CountedRows(counted, frame.iloc[once], codes, grouped, frame.index[rows])
 
 
 def infer_schema(

@@ -1,0 +1,121 @@
+"""One or two bad frames among the good images own neither the threshold nor the fit."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from vae_anomaly import ImageVAEDetector, load_detector
+from vae_anomaly.detectors.images.outliers import squared_distances
+
+
+def good_images(n, seed=0):
+    """Return images (n, 64, 64) of a bright ring, each with its own noise and exposure."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:64, :64]
+    ring = np.abs(np.hypot(y - 32, x - 32) - 18) < 5
+    exposure = rng.normal(1.0, 0.03, (n, 1, 1))
+    image = exposure * (80 + 90 * ring) + rng.normal(0, 4, (n, 64, 64))
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def bad(image, kind):
+    if kind == "black":
+        return image * 0
+    if kind == "over-exposed":
+        return np.clip(image * 3.0, 0, 255).astype(np.uint8)
+    return np.concatenate([image[:28], image[28:] * 0])  # half-read
+
+
+def detector(**parameters):
+    return ImageVAEDetector(64, preset="fast", random_state=0, **parameters)
+
+
+def blotched(images):
+    images = images.copy()
+    images[:, 20:30, 30:40] = 20
+    return images
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return detector().fit(good_images(60))
+
+
+@pytest.mark.parametrize("kind", ["black", "over-exposed", "half-read"])
+@pytest.mark.parametrize("n_bad", [1, 2])
+def test_bad_frames_change_nothing_and_are_named(clean, kind, n_bad):
+    images = good_images(60)
+    frames = np.stack([bad(images[i], kind) for i in range(n_bad)])
+    fitted = detector().fit(np.concatenate([images, frames]))
+    assert [item.id for item in fitted.left_out_] == [str(60 + i) for i in range(n_bad)]
+    assert fitted.metrics_["left_out"] == n_bad
+    defects = blotched(good_images(20, seed=1))
+    assert np.array_equal(fitted.anomaly_score(defects), clean.anomaly_score(defects))
+    assert fitted.threshold_.value == clean.threshold_.value
+    assert f"{n_bad} of {60 + n_bad} held-out items" in fitted.threshold_.note
+
+
+def test_clean_images_are_all_kept(clean):
+    assert clean.left_out_ == ()
+    assert "left_out" not in clean.metrics_
+    assert clean.metrics_["n_images"] == 60
+
+
+def test_a_warning_names_the_frame_what_is_wrong_with_it_and_the_remedy(caplog):
+    images = good_images(40)
+    with caplog.at_level(logging.WARNING):
+        detector().fit(np.concatenate([images, images[:1] * 0]))
+    (said,) = [r.getMessage() for r in caplog.records if "outliers" in r.getMessage()]
+    assert "40: " in said
+    assert "outliers='keep'" in said
+
+
+def test_who_knows_better_keeps_them(clean):
+    images = good_images(60)
+    kept = detector(outliers="keep").fit(np.concatenate([images, images[:1] * 0]))
+    assert kept.left_out_ == ()
+    assert kept.metrics_["n_images"] == 61
+
+
+def test_what_was_left_out_is_saved_with_the_model(tmp_path):
+    images = good_images(40)
+    fitted = detector().fit(np.concatenate([images, images[:1] * 0]))
+    assert load_detector(fitted.save(tmp_path / "m")).left_out_ == fitted.left_out_
+
+
+def test_a_strange_lot_is_no_outlier():
+    images = good_images(60)
+    lot = np.clip(images[:10] * 1.5, 0, 255).astype(np.uint8)
+    groups = np.append(np.arange(60) // 6, np.full(10, 99))
+    assert detector().fit(np.concatenate([images, lot]), groups=groups).left_out_ == ()
+
+
+@pytest.mark.parametrize("n", [8, 9, 12])
+def test_few_images_are_enough_to_be_fitted_with_a_black_one_among_them(n):
+    images = good_images(n)
+    images[3] = 0
+    fitted = detector().fit(images)
+    assert fitted.metrics_["n_images"] >= 8
+
+
+def test_one_pixel_model_looks_at_images_that_are_not_held_out():
+    images = good_images(48)
+    frames = np.concatenate([images, images[:2] * 0])
+    fitted = detector(model="conv", max_steps=5).fit(frames)
+    assert [item.id for item in fitted.left_out_] == ["48", "49"]
+
+
+def test_a_tiled_model_leaves_them_out_as_well():
+    images = np.tile(good_images(30), (1, 2, 2))
+    fitted = detector(tile_size=64).fit(np.concatenate([images, images[:1] * 0]))
+    assert [item.id for item in fitted.left_out_] == ["30"]
+
+
+def test_two_images_far_away_do_not_vouch_for_each_other():
+    values = np.random.default_rng(0).normal(size=(60, 5))
+    values[[3, 40]] = 30.0
+    distances = squared_distances(values, np.arange(60) % 5)
+    assert min(distances[[3, 40]]) > 10 * np.delete(distances, [3, 40]).max()

@@ -1,0 +1,92 @@
+"""Training images that are no good parts: found among the held-out normals, left out, and named.
+
+Two looks, both at what was judged without the image itself:
+
+* the raw scores that calibrate: what stands out there would own the threshold;
+* how far brightness, contrast, texture and colour of the whole image lie from those of others:
+  every image has these, also one that no score was held out for. Covariances are estimated from
+  the other folds, twice without the tenth of the images that lies farthest, so that bad frames do
+  not vouch for each other.
+
+`vae_anomaly.scoring.outliers` says what standing out means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from vae_anomaly.arrays import AnyArray, AnyFloats, Bools, Floats, Ints
+from vae_anomaly.detectors.images.examination import examine
+from vae_anomaly.detectors.images.image_list import ImageList
+from vae_anomaly.detectors.images.model import ImageModel
+from vae_anomaly.detectors.images.reasons import reasons_of
+from vae_anomaly.detectors.images.score import GlobalDistance
+from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.scoring.outliers import LeftOut, standing_out
+
+_TRIMMED: Final = 0.1  # of the images that covariances do without
+_PASSES: Final = 3
+
+
+def odd_images(
+    raw: Floats, held_out: Ints, statistics: AnyFloats, folds: Ints, groups: AnyArray, most: int
+) -> Ints:
+    """Return which of n images stand out from the others, at most ``most``, ascending.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (m,), nats
+        Scores of the images ``held_out``, (m,).
+    statistics : ndarray of shape (n, S)
+        Of whole images.
+    folds, groups : ndarray of shape (n,)
+    """
+    found = np.zeros(len(statistics), bool)
+    found[held_out] = standing_out(raw, groups[held_out], most)
+    distances = squared_distances(statistics, folds)
+    found |= standing_out(distances, groups, most)
+    return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)
+
+
+def _farthest(found: Bools, distances: Floats, most: int) -> Ints:
+    """Return those of what was found that lie farthest."""
+    order = np.argsort(-np.where(found, distances, -1.0), kind="stable")
+    return np.sort(order[:most])
+
+
+def squared_distances(statistics: AnyFloats, folds: Ints) -> Floats:
+    """Return how far each image's statistics (n, S) lie from those of the other folds, (n,).
+
+    Squared Mahalanobis distances, twice the nats of a Gaussian; a few images that lie far away
+    have no part in mean and covariance.
+    """
+    values = np.asarray(statistics, np.float64)
+    usual, distances = np.ones(len(values), bool), np.zeros(len(values))
+    for _ in range(_PASSES):
+        for fold in np.unique(folds):
+            inside = folds == fold
+            distances[inside] = GlobalDistance.fit(values[~inside & usual])(values[inside]) ** 2
+        usual = distances <= np.quantile(distances, 1.0 - _TRIMMED)
+    return distances
+
+
+def described(
+    images: ImageList,
+    model: ImageModel,
+    calibration: ConformalCalibration,
+    threshold: float,
+    device: str,
+) -> tuple[LeftOut, ...]:
+    """Say of images that were left out how the model that was fitted without them sees them."""
+    if not len(images):
+        return ()
+    placed = replace(images, placing=model.placing, shifts={})
+    seen = examine(model, calibration, placed, device)
+    reasons = reasons_of(seen, model, threshold)
+    return tuple(
+        LeftOut(name, float(score), words[0] if words else "lies far from all others")
+        for name, score, words in zip(images.ids, seen.anomaly_score, reasons, strict=True)
+    )
