@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from vae_anomaly.arrays import Bools, Floats32
 from vae_anomaly.data.images.folders import ImageItem
-from vae_anomaly.data.images.masks import look_inverted, read_mask
+from vae_anomaly.data.images.masks import look_inverted
+from vae_anomaly.data.images.outlines import outline_of
 from vae_anomaly.data.images.resize import resize_image
 from vae_anomaly.errors import ImageError
 from vae_anomaly.thresholds.items import Outlines
@@ -52,7 +53,7 @@ def outlines_of(
     unused: dict[str, str] = {}
     for i, item in enumerate(items):
         try:
-            outline = _outline(item)
+            outline = outline_of(item)
         except ImageError as err:
             unused[item.id] = str(err)
         else:
@@ -73,23 +74,6 @@ def outlines_of(
         heat=tuple(maps[i].heat for i in used),
         groups=None if groups is None else groups[list(used)],
     )
-
-
-def _outline(item: ImageItem) -> Bools | None:
-    """Return where an image is defective; None where nobody has drawn it."""
-    if item.is_anomaly and item.mask_fault:
-        raise ImageError(item.mask_fault)
-    if item.mask is None:
-        return None if item.is_anomaly is not False else np.zeros((1, 1), np.bool_)
-    outline = read_mask(item.mask, item.path)
-    if item.is_anomaly and not outline.any():
-        raise ImageError(f"{item.mask} is blank, and its image is defective. Draw the defect.")
-    if item.is_anomaly is False and outline.any():
-        raise ImageError(
-            f"{item.mask} has a defect, and its image lies among good ones. Move the image, or "
-            "delete the mask."
-        )
-    return outline
 
 
 def on_grid(outline: Bools, cells: tuple[int, int] = (1, 1)) -> Bools:

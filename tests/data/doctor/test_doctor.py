@@ -126,20 +126,6 @@ def test_mixed_shapes_and_modes_are_told(tiles: Path) -> None:
     assert only(report, "mixed_modes").items == ("train/good/colour.png",)
 
 
-def test_masks_that_cannot_serve_are_told(tiles: Path) -> None:
-    masks = tiles / "ground_truth/crack"
-    (masks / "0_mask.png").unlink()
-    (masks / "1_mask.png").write_bytes(b"")
-    save(masks / "2_mask.png", noise(1, (32, 32)))
-    save(masks / "3_mask.png", np.zeros((64, 64), np.uint8))
-    assert only(check_images(tiles), "masks").items == (
-        "test/crack/0.png: no mask",
-        "test/crack/1.png: mask is empty",
-        "test/crack/2.png: mask is 32 x 32, not 64 x 64",
-        "test/crack/3.png: mask is blank",
-    )
-
-
 def test_defects_among_training_images_and_other_files_are_told(tiles: Path) -> None:
     save(tiles / "train/crack/0.png", noise(500))
     (tiles / "notes.txt").write_text("x")

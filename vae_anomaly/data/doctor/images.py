@@ -19,15 +19,14 @@ from vae_anomaly.data.doctor.copies import (
     repeated_pieces,
 )
 from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale
+from vae_anomaly.data.doctor.masks import mask_findings
 from vae_anomaly.data.doctor.names import groups_in_names, suggested_by_names
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.shortcuts import shortcuts
 from vae_anomaly.data.doctor.suspects import suspects
-from vae_anomaly.data.images.decode import decode_image
 from vae_anomaly.data.images.folders import ImageListing, scan_images
 from vae_anomaly.data.images.resize import FULL_SCALE, white_level
 from vae_anomaly.data.tables.labels import GOOD_NAMES
-from vae_anomaly.errors import ImageError
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.words import number_of
 
@@ -50,7 +49,7 @@ def check_images(
         Codes: damaged, not_images, few_images, defects_in_training, mixed_sizes, mixed_modes,
         transparency, unused_bits, lost_bits, exact_duplicates, contradicting_labels,
         near_duplicates, groups_in_names, groups_cross_split, repeated_pieces, suspects, shortcut,
-        taken_apart, masks.
+        taken_apart, masks, inverted_masks, stray_masks.
 
     Raises
     ------
@@ -73,7 +72,7 @@ def check_images(
         *repeated_pieces(good),
         *suspects(good),
         *shortcuts(good),
-        *_masks(good),
+        *mask_findings(listing, good),
     ]
     name = str(source) if isinstance(source, (str, Path)) else number_of(len(source), "image")
     groups = _groups(good, {one.code for one in findings})
@@ -285,32 +284,3 @@ def _is_deep_colour(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(b"\x89PNG") and head[24:26] in {b"\x10\x02", b"\x10\x06"}
-
-
-def _masks(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report masks that are missing, unreadable, empty or of another size."""
-    defective = [look for look in good if look.item.is_anomaly and look.item.split != "train"]
-    if not any(look.item.mask for look in defective):
-        return
-    faults = [f"{look.item.id}: {fault}" for look in defective if (fault := _mask_fault(look))]
-    if faults:
-        yield finding(
-            Severity.WARNING,
-            "masks",
-            f"Defective images without a usable mask: {len(faults)} of {len(defective)}.",
-            "Draw them, or leave these images out where localisation is measured.",
-            faults,
-        )
-
-
-def _mask_fault(look: Look) -> str | None:
-    """Say what is wrong with an image's mask; None if nothing."""
-    if look.item.mask is None:
-        return "no mask"
-    try:
-        mask = decode_image(look.item.mask)
-    except ImageError as err:
-        return f"mask is {err.code}"
-    if mask.shape[:2] != look.shape:
-        return f"mask is {mask.shape[1]} x {mask.shape[0]}, not {look.shape[1]} x {look.shape[0]}"
-    return None if mask.any() else "mask is blank"

@@ -54,9 +54,11 @@ class NamedFile:
     stem: str
 
     @property
-    def is_trained_on(self) -> bool:
-        """Whether it lies in a folder that should have no defects."""
-        return any(name in TRAIN_NAMES or name in GOOD_NAMES for name in self.folders)
+    def doubt(self) -> int:
+        """How little a mask is expected: 0 of a defect, 1 of a good image, 2 of one to train on."""
+        if not TRAIN_NAMES.isdisjoint(self.folders):
+            return 2
+        return int(not GOOD_NAMES.isdisjoint(self.folders))
 
 
 def find_owners(
@@ -98,8 +100,9 @@ def find_owners(
 def _settle(
     mask: Path, owners: Sequence[NamedFile], of: dict[Path, Path], unclear: dict[Path, str]
 ) -> None:
-    """Give a mask to the one image that it fits; defects are not in folders of good images."""
-    likely = [image for image in owners if not image.is_trained_on] or owners
+    """Give a mask to the one image that it fits, or the one that most likely has a defect."""
+    least = min(image.doubt for image in owners)
+    likely = [image for image in owners if image.doubt == least]
     if len(likely) == 1:
         of[likely[0].path] = mask
     for image in likely if len(likely) > 1 else ():
