@@ -16,6 +16,7 @@ from vae_anomaly.batch.drawings import render_mask, render_overlay
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.images.decode import Pixels, decode_image
+from vae_anomaly.data.images.marked import save_marked
 from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file
@@ -116,7 +117,7 @@ def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key
     for path, render_one in zip(names, (render_overlay, render_mask), strict=True):
         if path is not None:
             with replace_file(Path(output.root) / path) as temporary:
-                render_one(one.pixels, one.heat, level=level).save(temporary, format="PNG")
+                save_marked(render_one(one.pixels, one.heat, level=level), temporary)
     return {
         "id": one.file.id,
         "score": one.score,

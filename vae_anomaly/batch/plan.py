@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.images.folders import ImageItem, ImageListing, condition_of, scan_images
 from vae_anomaly.data.tables.files import (
     list_files,
     partition_folders,
@@ -36,7 +36,7 @@ DrawnFor = Literal["flagged", "all", "none"]
 """Which images something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Goes up when the same model and input would give other output files."""
 
 
@@ -222,18 +222,18 @@ def plan_tables(source: Source) -> list[Partition]:
 
 
 def plan_images(
-    source: Source,
+    source: Source | ImageListing,
     *,
     per_partition: int = IMAGES_PER_PARTITION,
     condition: str | None = None,
 ) -> list[Partition]:
     """Cut images into partitions of one folder and at most ``per_partition`` images.
 
-    Of a source that has parts, ``train`` and ``test``, only ``test`` is taken.
+    Every image of the source is taken, whatever its folders are called.
 
     Parameters
     ----------
-    source : folder, manifest, image, or list of images
+    source : folder, manifest, image, list of images, or a listing of one of these
     condition : str, optional
         Where each image's condition is told: "folder" or a column of the manifest.
 
@@ -243,9 +243,10 @@ def plan_images(
         If there is no image.
     """
     folders: dict[str, list[ImageItem]] = defaultdict(list)
-    for item in list_images(source, split="test"):
+    listing = source if isinstance(source, ImageListing) else scan_images(source)
+    for item in listing.items:
         folders[PurePosixPath(item.id).parent.as_posix()].append(item)
-    root = _root_name(source)
+    root = _root_name(listing.source)
     partitions = []
     for folder, items in sorted(folders.items()):
         items.sort(key=lambda item: item.id)

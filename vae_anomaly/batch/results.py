@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition
+from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, replace_file, sha256_of
@@ -46,8 +47,13 @@ def output_schema(*own_columns: pa.Field) -> pa.Schema:
     )
 
 
-def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict[str, Any]:
-    """Return the manifest of an output folder: what is done, and why the rest ``failed``."""
+def build_manifest(
+    rows: Iterable[LedgerRow], failed: Mapping[str, str], left_out: Sequence[LeftOutImages] = ()
+) -> dict[str, Any]:
+    """Return the manifest of an output folder: what is done, and why the rest ``failed``.
+
+    ``left_out`` are images below the last input that are no images of parts.
+    """
     partitions = [
         {
             name: value
@@ -65,6 +71,7 @@ def build_manifest(rows: Iterable[LedgerRow], failed: Mapping[str, str]) -> dict
         "partitions": partitions,
         "failed": dict(sorted(failed.items())),
         "totals": {"partitions": len(partitions), **totals},
+        **({"left_out": [asdict(one) for one in left_out]} if left_out else {}),
     }
 
 

@@ -36,6 +36,7 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.tables import check_columns
+from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
@@ -74,6 +75,8 @@ class RunSummary:
         Quarantined items by reason.
     notes : tuple of str
         What its owner should look at, file by file: columns that have moved as a whole.
+    left_out : tuple of LeftOutImages
+        Images below the input that are none of parts: masks, results of our own, what systems keep.
     """
 
     partitions: int
@@ -89,6 +92,7 @@ class RunSummary:
     seconds: float
     codes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOutImages, ...] = ()
 
     @property
     def bad_fraction(self) -> float:
@@ -187,6 +191,9 @@ def score_images(
 ) -> RunSummary:
     """Score images, one output file for each folder of up to a thousand.
 
+    All images of the input are scored, whatever its folders are called, except masks of a data set
+    and what this package or the system itself has put there: that is counted.
+
     Parameters
     ----------
     model_ref : str or Path
@@ -220,9 +227,13 @@ def score_images(
     model = replace(model, device=place)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
-    plan = plan_images(input, per_partition=images_per_partition, condition=detector.condition)
+    listing = scan_images(input, out=out)
+    tell_skipped(listing)
+    plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
-    return _run(plan, model, out, options, max_bad_fraction, workers, progress)
+    return _run(
+        plan, model, out, options, max_bad_fraction, workers, progress, left_out=listing.left_out
+    )
 
 
 def _chain(
@@ -264,6 +275,7 @@ def _run(
     workers: int,
     progress: Progress | None,
     chain: HistoryChain | None = None,
+    left_out: tuple[LeftOutImages, ...] = (),
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
@@ -278,9 +290,10 @@ def _run(
         failed = _work(todo, ledger, job)
         _drop_orphans(plan, ledger, root)
         rows = ledger.rows()
-        write_manifest(root, build_manifest(rows.values(), failed))
+        write_manifest(root, build_manifest(rows.values(), failed, left_out))
     done = [rows[partition.key] for partition in plan if partition.key in rows]
     summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
+    summary = replace(summary, left_out=left_out)
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
     _judge(summary, failed, max_bad_fraction)

@@ -15,6 +15,7 @@ from vae_anomaly.cli.options import (
     CellsSaid,
     TableOptions,
     cell_options,
+    class_options,
     entity_options,
     entity_words,
     json_option,
@@ -27,6 +28,7 @@ from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.doctor import Finding, Report
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
 
 ITEMS_SHOWN = 5
@@ -48,11 +50,17 @@ def data() -> None:
 @click.argument("path")
 @labels_option("Label column of a table.")
 @cell_options
+@class_options
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or images suggest, for training.")  # fmt: skip
 @json_option
 def check(
-    path: str, labels: str | None, cells: CellsSaid, groups_out: str | None, as_json: bool
+    path: str,
+    labels: str | None,
+    cells: CellsSaid,
+    classes: ClassNames,
+    groups_out: str | None,
+    as_json: bool,
 ) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
@@ -68,7 +76,7 @@ def check(
     from vae_anomaly.data.doctor import check_path
 
     with show_progress() as progress:
-        report = check_path(path, label=labels, progress=progress, **cells)
+        report = check_path(path, label=labels, classes=classes, progress=progress, **cells)
     if groups_out is not None:
         _write_groups(report, Path(groups_out))
     if not emit(report.to_dict(), as_json=as_json):

@@ -9,6 +9,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    class_options,
     device_option,
     groups_option,
     json_option,
@@ -21,6 +22,7 @@ from vae_anomaly.words import number_of, verb_for
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.evaluation import EvaluationReport, ScoredItems
     from vae_anomaly.metrics import Interval
@@ -47,6 +49,7 @@ MAX_MASKS_SHOWN = 5
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
 @labels_option()
+@class_options
 @groups_option("Customer, machine, ...: resampled together.")
 @click.option(
     "--by",
@@ -60,13 +63,14 @@ MAX_MASKS_SHOWN = 5
 @device_option
 @tracking_option
 @json_option
-def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by: tuple[str, ...],
-             out: str | None, log: bool, state: str | None, device: str, uri: str | None,
-             as_json: bool) -> None:  # fmt: skip
+def evaluate(model: str, input_: str, labels: str | None, classes: ClassNames, groups: str | None,
+             by: tuple[str, ...], out: str | None, log: bool, state: str | None, device: str,
+             uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
     Labels of a table are a column of 0/1, legit/fraud or kinds ("normal", "dos"); of images,
-    their folders (good, scratch, ...) or a manifest. Every figure comes with its 95 % interval.
+    their folders (good, scratch, ..., or as --good and --defect say) or a manifest. Of images in
+    parts only test is taken. Every figure comes with its 95 % interval.
 
     \b
     Examples:
@@ -86,7 +90,14 @@ def evaluate(model: str, input_: str, labels: str | None, groups: str | None, by
     detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         items = score_items(
-            detector, input_, labels=labels, groups=groups, by=by, state=state, progress=progress
+            detector,
+            input_,
+            labels=labels,
+            groups=groups,
+            by=by,
+            state=state,
+            classes=classes,
+            progress=progress,
         )
     report = measure(items, detector.threshold_)
     document = {"model": resolved.label, **report.to_dict()}

@@ -159,7 +159,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        where = ItemOptions(scores=scores, input_=input_, state=state)
+        where = ItemOptions(scores=scores, input_=input_, state=state, whole=True)
         items = find_items(detector, resolved, uri, progress, where)
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)

@@ -11,6 +11,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    class_options,
     groups_option,
     json_option,
     labels_option,
@@ -20,6 +21,7 @@ from vae_anomaly.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import GateFailedError
     from vae_anomaly.evaluation import GateResult
     from vae_anomaly.tracking import ModelCard, Promotion, VersionCard
@@ -96,12 +98,13 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
 @click.option("--input", "source", metavar="PATH", help="What the rules are measured on.")
 @labels_option()
 @groups_option()
+@class_options
 @state_option
 @tracking_option
 @json_option
 def promote(name: str, version: int, alias: str, evidence: str, require: tuple[str, ...],
-            source: str | None, labels: str | None, groups: str | None, state: str | None,
-            uri: str | None, as_json: bool) -> None:  # fmt: skip
+            source: str | None, labels: str | None, groups: str | None, classes: ClassNames,
+            state: str | None, uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Point an alias of model NAME at VERSION, on the record.
 
     The files of the version are verified first. Who did it, when, from where and why is kept as a
@@ -119,17 +122,18 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     from vae_anomaly.evaluation import run_gate
     from vae_anomaly.tracking import promote as move
 
-    if bool(require) != bool(source) or (not require and (labels or groups or state)):
+    if bool(require) != bool(source) or (not require and (labels or groups or state or classes)):
         raise click.UsageError(
             "--require and --input go together: rules, and the items to measure them on; "
-            "--labels, --groups and --state belong to that input."
+            "--labels, --groups, --good, --defect and --state belong to that input."
         )
     if source is None:
         _print_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
         return
     with show_progress() as progress:
         gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
-                        alias=alias, evidence=evidence, uri=uri, progress=progress)  # fmt: skip
+                        classes=classes, alias=alias, evidence=evidence, uri=uri,
+                        progress=progress)  # fmt: skip
     if not as_json:
         _print_gate(gate, f"{name}/{version}")
     if gate.promotion is None:

@@ -8,6 +8,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    class_options,
     groups_option,
     json_option,
     labels_option,
@@ -17,6 +18,7 @@ from vae_anomaly.cli.options import (
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.scoring.probability import ScoreProbability
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
@@ -38,6 +40,7 @@ def probability() -> None:
 @click.argument("input_", metavar="INPUT")
 @labels_option()
 @groups_option()
+@class_options
 @click.option(
     "--method",
     type=click.Choice(["isotonic", "sigmoid"]),
@@ -62,7 +65,8 @@ def probability() -> None:
 @state_option
 @tracking_option
 @json_option
-def fit(model: str, input_: str, labels: str | None, groups: str | None, method: str,
+def fit(model: str, input_: str, labels: str | None, groups: str | None, classes: ClassNames,
+        method: str,
         base_rate: float | None, out: str, figure: str | None, state: str | None,
         uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Learn from labelled INPUT how likely an item of each score is an anomaly.
@@ -83,7 +87,13 @@ def fit(model: str, input_: str, labels: str | None, groups: str | None, method:
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         items = score_items(
-            detector, input_, labels=labels, groups=groups, state=state, progress=progress
+            detector,
+            input_,
+            labels=labels,
+            groups=groups,
+            state=state,
+            classes=classes,
+            progress=progress,
         )
     fitted = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it
     files = [write_json(fitted.to_dict(), out)]

@@ -92,6 +92,8 @@ def images(
 ) -> None:
     """Score the images of INPUT (folder, manifest or image) with MODEL.
 
+    All of them, whatever its folders are called; masks beside a data set, earlier results and
+    recycle bins are no input, and are counted.
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
     quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
 
@@ -103,6 +105,7 @@ def images(
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
     """
     from vae_anomaly.batch import plan_images, score_images
+    from vae_anomaly.data.images.folders import scan_images
 
     with _progress(run) as progress:
         summary = score_images(
@@ -110,7 +113,7 @@ def images(
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_images(source), model, "images", run)
+    _finish(summary, plan_images(scan_images(source, out=run.out)), model, "images", run)
 
 
 @score.command()
@@ -182,6 +185,8 @@ def _finish(summary: RunSummary, plan: list[Partition], model: str, things: str,
 
 
 def _print(summary: RunSummary, things: str) -> None:
+    from vae_anomaly.data.images.folders import told
+
     was = verb_for(summary.skipped, "was", "were")
     done = f" ({summary.skipped} of {number_of(summary.partitions, 'part')} {was} done before)"
     click.echo(
@@ -192,6 +197,8 @@ def _print(summary: RunSummary, things: str) -> None:
     share = summary.flagged / max(summary.rows_out, 1)
     click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
     expected = 10.0**-summary.threshold
+    for line in told(summary.left_out):
+        click.echo(f"{line[0].upper()}{line[1:]}.")
     for note in summary.notes[:MAX_NOTES]:
         click.echo(f"Note: {reason_of(note)}.")
     if (more := len(summary.notes) - MAX_NOTES) > 0:

@@ -15,6 +15,7 @@ from vae_anomaly.cli.options import (
     TableOptions,
     at_store,
     bundle,
+    class_options,
     json_option,
     look_at,
     seed_option,
@@ -24,6 +25,7 @@ from vae_anomaly.cli.options import (
 from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.tracking import LoggedSweep
     from vae_anomaly.vae.sweep import SweepCell, SweepReport, SweepSettings
@@ -175,11 +177,12 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
 @click.option("--size", type=click.IntRange(min=8), default=32, show_default=True,
               help="Images are resized to this side, in pixels.")  # fmt: skip
+@class_options
 @sweep_options("8,32", 600)
-def images(source: str, groups: str | None, size: int, run: Run) -> None:
+def images(source: str, groups: str | None, size: int, classes: ClassNames, run: Run) -> None:
     """Sweep convolutional networks on the images of good parts in DIR.
 
-    Of a folder with train/good only that is used. A fifth of the images, whole groups, is held
+    Images are chosen as by `train images`. A fifth of the images, whole groups, is held
     out; no model sees it.
 
     \b
@@ -194,9 +197,11 @@ def images(source: str, groups: str | None, size: int, run: Run) -> None:
     with show_progress() as progress:
         report = sweep_images_job(
             source, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(64),
-            size=size, groups=groups, progress=progress,
+            size=size, groups=groups, classes=classes, progress=progress,
         )  # fmt: skip
     again = ["train", "images", source, *(["--groups", groups] if groups else [])]
+    again += [word for name in classes.good for word in ("--good", name)]
+    again += [word for name in classes.defect for word in ("--defect", name)]
     _finish(report, run, [*again, "--model", "conv"], train_images)
 
 

@@ -13,6 +13,7 @@ from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
     TableOptions,
     at_store,
+    class_options,
     destination_options,
     detector_options,
     entity_options,
@@ -25,6 +26,7 @@ from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
     from vae_anomaly.jobs import Destination, TrainingReport
 
@@ -43,26 +45,30 @@ def train() -> None:
 @train.command()
 @click.argument("source", metavar="DIR")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
+@class_options
 @detector_options(IMAGE)
 @destination_options
 @json_option
 def images(
     source: str,
     groups: str | None,
+    classes: ClassNames,
     parameters: dict[str, object],
     destination: Destination,
     as_json: bool,
 ) -> None:
     """Train on images of good parts in DIR.
 
-    Of a folder with train/good only that is used; a manifest (CSV or parquet with a column path)
-    works as well. Name images of the same part with --groups, so that p-values stay honest.
+    Folders called good, ok, gut, ... are used, defects and a test part are left out, and it is
+    said. Where names do not tell, --good and --defect do. A manifest (CSV or parquet with a column
+    path) works as well. Name images of the same part with --groups, so that p-values stay honest.
 
     \b
     Examples:
       vae-anomaly train images tiles/train/good --name tiles
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --target-fpr 0.005
       vae-anomaly train images products/ --name all --model conditional --condition folder
+      vae-anomaly train images caps/ --name caps --good 0 --defect 1
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images caps/ --name caps --register auto --foreground auto
@@ -76,7 +82,9 @@ def images(
 
     detector = ImageVAEDetector().set_params(**parameters)
     with show_progress() as progress:
-        report = train_images_job(detector, source, destination, groups=groups, progress=progress)
+        report = train_images_job(
+            detector, source, destination, groups=groups, classes=classes, progress=progress
+        )
     _print(report, destination, as_json)
 
 

@@ -25,6 +25,7 @@ from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.tracking import Promotion
 
 FIGURES = (
@@ -170,6 +171,7 @@ def run_gate(
     labels: str | None = None,
     groups: str | None = None,
     state: str | None = None,
+    classes: ClassNames | None = None,
     alias: str = "champion",
     evidence: str = "",
     uri: str | None = None,
@@ -183,7 +185,7 @@ def run_gate(
         As `Requirement.parse` reads them.
     source : path or pattern
         Images or tables to measure on; they should be new to the model.
-    labels, groups, state : str, optional
+    labels, groups, state, classes
         As for `score_items`. Without labels all items count as normal.
     alias, evidence, uri
         As for `vae_anomaly.tracking.promote`. Requirements and figures join the evidence.
@@ -205,7 +207,13 @@ def run_gate(
     wanted = [Requirement.parse(text) for text in require]
     detector, _ = load(f"models:/{name}/{version}", uri)
     items = score_items(
-        detector, source, labels=labels, groups=groups, state=state, progress=progress
+        detector,
+        source,
+        labels=labels,
+        groups=groups,
+        state=state,
+        classes=classes,
+        progress=progress,
     )
     figures = gate_figures(items, detector.threshold_)
     n_anomalies = 0 if items.labels is None else int(items.labels.sum())

@@ -12,7 +12,15 @@ import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Objects
 from vae_anomaly.batch.histories import with_past
-from vae_anomaly.data.images.folders import ImageItem, condition_of, list_images
+from vae_anomaly.data.images.folders import (
+    ClassNames,
+    ImageItem,
+    Selection,
+    condition_of,
+    scan_images,
+    select,
+    tell_skipped,
+)
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
@@ -86,6 +94,8 @@ def score_items(
     amounts: str | None = None,
     by: Sequence[str] = (),
     state: str | Path | None = None,
+    classes: ClassNames | None = None,
+    whole: bool = False,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -93,7 +103,7 @@ def score_items(
     Parameters
     ----------
     source : path, glob or list
-        A table, or images; of images in the MVTec layout only ``test`` is taken.
+        A table, or images; of a data set of images with parts only ``test`` is taken.
     labels : str, optional
         Of a table: ``COLUMN`` or ``FILE:COLUMN``. Images are labelled by their folders or
         manifest.
@@ -104,6 +114,10 @@ def score_items(
         "group" is what an image's folder or manifest says.
     state : path, optional
         Of a model with entities: the histories to go on from, as `with_past`.
+    classes : ClassNames, optional
+        Of images: which folders are good or defective, where their names do not tell it.
+    whole : bool
+        Of images: take every one of them, whatever its folders are called.
 
     Returns
     -------
@@ -120,6 +134,11 @@ def score_items(
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
+        if classes:
+            raise ConfigError(
+                "--good and --defect name folders of images; this is a model of tables. Name its "
+                "labels with --labels."
+            )
         rows = read_table(source, as_text=columns_as_text(detector))
         frame = with_past(detector.entities_, rows, state)
         columns = _Columns(labels, groups, amounts, by, detector.schema_.id_column)
@@ -129,7 +148,12 @@ def score_items(
             "Images are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
-    return _score_images(detector, list_images(source, split="test"), by, str(source), tell)
+    listing = scan_images(source, classes=classes)
+    tell_skipped(listing)
+    chosen = (
+        Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
+    )
+    return _score_images(detector, chosen, by, str(source), tell)
 
 
 def _score_rows(
@@ -205,9 +229,9 @@ def _described(
 
 
 def _score_images(
-    detector: ImageDetector, listed: list[ImageItem], by: Sequence[str], source: str, tell: Progress
+    detector: ImageDetector, chosen: Selection, by: Sequence[str], source: str, tell: Progress
 ) -> ScoredItems:
-    where = detector.condition
+    listed, where = list(chosen.items), detector.condition
     require_told_conditions(detector, [where and condition_of(item, where) for item in listed])
     known = [item for item in listed if item.is_anomaly is not None]
     n_unlabelled = len(listed) - len(known) if known else 0
@@ -225,7 +249,8 @@ def _score_images(
         groups=groups,
         by={name: _image_column(good, name) for name in by},
         left_out=_left_out([item.id for item in listed], faults)
-        | _counts(**{"without a label": n_unlabelled}),
+        | _counts(**{"without a label": n_unlabelled})
+        | chosen.reasons(),
         outlines=outlines_of(good, maps, groups) if known else None,
         source=source,
     )

@@ -126,10 +126,11 @@ def _images_night(root: Path, store: str, seed: int, progress: Progress) -> Nigh
     train_images_job(
         detector, images, Destination("surfaces", uri=store, evidence=WHY), progress=progress
     )
+    tonight = images / "test"
     summary = score_images(
-        SURFACES, images, root / "flags" / "images", uri=store, progress=progress
+        SURFACES, tonight, root / "flags" / "images", uri=store, progress=progress
     )
-    planted = {item.id for item in list_images(images, split="test") if item.is_anomaly}
+    planted = {item.id for item in list_images(tonight) if item.is_anomaly}
     return _compare("surface images", summary, planted)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
-from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.images.folders import ClassNames, scan_images, select
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.folds import assign_folds
@@ -26,7 +26,7 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.jobs.train_images import groups_of
+from vae_anomaly.jobs.train_images import groups_of, what_was_taken
 from vae_anomaly.jobs.train_table import real_rows, schema_of_training
 from vae_anomaly.jobs.training_report import shown_source, shown_table
 from vae_anomaly.jobs.training_rows import (
@@ -124,6 +124,7 @@ def sweep_images_job(
     settings: SweepSettings | None = None,
     size: int = 32,
     groups: str | Path | None = None,
+    classes: ClassNames | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Sweep convolutional networks on images of good parts.
@@ -141,7 +142,7 @@ def sweep_images_job(
     settings : SweepSettings, optional
         Without ``channels``, those of the default network are taken.
     size : int, pixels
-    groups : path, optional
+    groups, classes
         As `train_images_job`.
 
     Raises
@@ -157,8 +158,9 @@ def sweep_images_job(
     grid = SweepGrid(tuple(betas), wanted, autoencoder)
     settings = settings or SweepSettings(max_steps=600, batch_size=64)
     settings = settings if settings.channels else replace(settings, channels=CHANNELS)
-    listed = list_images(source, split="train")
-    good = [item for item in listed if not item.is_anomaly] or listed
+    listing = scan_images(source, classes=classes)
+    chosen = select(listing, "train", source)
+    good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
     images = open_images(good, training=True)
     images = replace(images, placing=Placing(white=decide_white(images)))
@@ -167,17 +169,22 @@ def sweep_images_job(
     pixels = _pixels(images.take(drawn), size, progress or null_progress)
     names = group_names(members, images)[drawn]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
-    left = f"; {len(listed) - len(good):,} labelled as defective, left out"
+    n_defective = sum(bool(item.is_anomaly) for item in listing.items)
+    left = f"; {n_defective:,} labelled as defective, left out"
     return sweep(
         torch.from_numpy(train),
         torch.from_numpy(test),
         grid,
         settings,
         progress=progress,
-        source=f"{number_of(len(listed), 'image')} from {shown_source(source)}"
-        + left * (len(good) < len(listed)),
+        source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}"
+        + left * bool(n_defective),
         unit="standard deviations of a channel over the training images",
-        notes=(f"{size} x {size} pixels, {train.shape[1]} channel(s)", *notes),
+        notes=(
+            *what_was_taken(chosen),
+            f"{size} x {size} pixels, {train.shape[1]} channel(s)",
+            *notes,
+        ),
     )
 
 

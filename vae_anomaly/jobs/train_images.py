@@ -9,7 +9,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from vae_anomaly.arrays import Objects
-from vae_anomaly.data.images.folders import ImageItem, list_images
+from vae_anomaly.data.images.folders import (
+    ClassNames,
+    ImageItem,
+    Selection,
+    scan_images,
+    select,
+    tell_skipped,
+    told,
+)
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
@@ -26,6 +34,7 @@ from vae_anomaly.progress import Progress
 from vae_anomaly.words import names_of, number_of
 
 FEW_IMAGES = 100
+MOST_FOLDERS = 6  # that a note names
 
 
 def train_images_job(
@@ -34,6 +43,7 @@ def train_images_job(
     destination: Destination,
     *,
     groups: str | Path | None = None,
+    classes: ClassNames | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on images of good parts, save and register it.
@@ -43,15 +53,19 @@ def train_images_job(
     detector : ImageVAEDetector
         With its parameters, not fitted; it is fitted here.
     source : folder, manifest, or list of images
-        Of a folder with ``train/good`` only that is used; what is labelled defective is left out.
+        Of a data set with parts only ``train`` is used; what is called defective is left out, and
+        what else is, is counted in the report.
     groups : path, optional
         Table with the columns ``path`` and ``group``: images of one group (part, lot, camera)
         are held out together. A path is written as the image's id, or from the table's folder.
+    classes : ClassNames, optional
+        Which folders are good or defective, where their names do not tell it.
 
     Raises
     ------
     DataError
-        If there is no image of a good part, one cannot be read, or one has no group.
+        If there is no image of a good part, one cannot be read, or one has no group; if folders
+        look like classes and nothing says which is good.
     NotEnoughDataError
         If there are fewer than 8 images.
     ConfigError
@@ -61,17 +75,25 @@ def train_images_job(
     """
     started = time.perf_counter()
     destination.check()
-    listed = list_images(source, split="train")
-    good = [item for item in listed if not item.is_anomaly]
+    listing = scan_images(source, classes=classes)
+    tell_skipped(listing)
+    chosen = select(listing, "train", source)
+    good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
     with collapse_said_once():
-        detector.fit(good or listed, groups=members, progress=progress)
+        detector.fit(good, groups=members, progress=progress)
     reading = Reading(
-        source=f"{number_of(len(listed), 'image')} from {shown_source(source)}",
-        n_read=len(listed),
-        n_left_out=len(listed) - len(good),
-        notes=(*_notes(good, members), *_products(detector.conditions_), *_tiles(detector)),
+        source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}",
+        n_read=len(listing.items),
+        n_left_out=sum(bool(item.is_anomaly) for item in listing.items),
+        left_out=chosen.left_out,
+        notes=(
+            *what_was_taken(chosen),
+            *_notes(good, members),
+            *_products(detector.conditions_),
+            *_tiles(detector),
+        ),
     )
     return finish(detector, reading, destination, started)
 
@@ -108,6 +130,16 @@ def _group_of(item: ImageItem, known: Mapping[str, str | None], folder: Path) ->
 
 def _plain(path: str) -> str:
     return PurePosixPath(path).as_posix()
+
+
+def what_was_taken(chosen: Selection) -> tuple[str, ...]:
+    """Say from which folders images were taken, and which were left out, where any were."""
+    folders = chosen.taken()
+    if not chosen.left_out and len(folders) < 2:
+        return ()
+    named = names_of((f"{name or '.'} {n:,}" for name, n in folders.items()), MOST_FOLDERS)
+    taken = f"taken as good: {number_of(len(chosen.items), 'image')} ({named})"
+    return (taken, *told(chosen.left_out))
 
 
 def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ...]:

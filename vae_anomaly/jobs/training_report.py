@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
@@ -88,6 +89,9 @@ class Reading:
     source: str  # in words: how much, from where
     n_read: int  # rows or images in the input
     n_left_out: int = 0  # those labelled as anomalies, which no training sees
+    left_out: tuple[
+        LeftOutImages, ...
+    ] = ()  # images that were not trained on, by reason and folder
     notes: tuple[str, ...] = ()  # what its owner should know
     warnings: tuple[str, ...] = ()  # what its owner should look at before the model is used
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.data.images.marked import SOFTWARE
 from vae_anomaly.files import replace_file, write_json
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
 
@@ -189,7 +190,7 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
     """
     target = Path(path)
     with replace_file(target) as temporary:
-        figure.savefig(temporary, dpi=DPI, format="png")
+        figure.savefig(temporary, dpi=DPI, format="png", metadata=SOFTWARE)
     return target
 
 

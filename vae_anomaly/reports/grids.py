@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vae_anomaly.arrays import AnyFloats, Bytes
+from vae_anomaly.data.images.marked import save_marked
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import replace_file
 
@@ -60,7 +61,7 @@ def write_grid(image: Image.Image, path: str | Path) -> Path:
     """Write a grid as PNG, whole or not at all, and return its path."""
     target = Path(path)
     with replace_file(target) as temporary:
-        image.save(temporary, format="PNG")
+        save_marked(image, temporary)
     return target
 
 

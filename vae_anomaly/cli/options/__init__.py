@@ -17,6 +17,12 @@ from vae_anomaly.cli.options.detectors import (
     device_option,
     parameter_option,
 )
+from vae_anomaly.cli.options.images import (
+    class_names,
+    class_options,
+    defect_option,
+    good_option,
+)
 from vae_anomaly.cli.options.tables import (
     CellsSaid,
     TableOptions,
@@ -35,11 +41,15 @@ __all__ = [
     "at_store",
     "bundle",
     "cell_options",
+    "class_names",
+    "class_options",
+    "defect_option",
     "destination_options",
     "detector_options",
     "device_option",
     "entity_options",
     "entity_words",
+    "good_option",
     "groups_option",
     "json_option",
     "labels_option",

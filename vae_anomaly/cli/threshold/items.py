@@ -10,6 +10,9 @@ import click
 from vae_anomaly.cli.options import (
     Decorator,
     bundle,
+    class_names,
+    defect_option,
+    good_option,
     groups_option,
     labels_option,
     renamed,
@@ -36,6 +39,9 @@ class ItemOptions:
     groups: str | None = None
     stake: str | None = None
     state: str | None = None
+    good: tuple[str, ...] = ()
+    defect: tuple[str, ...] = ()
+    whole: bool = False  # every image, whatever its folders are called
 
 
 items_options = bundle(
@@ -46,6 +52,8 @@ items_options = bundle(
     click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first."),
     labels_option(),
     groups_option(),
+    good_option,
+    defect_option,
     click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
     renamed("--amount", "--stake"),
 )
@@ -68,6 +76,8 @@ def find_items(
         with_held_out,
     )
 
+    if where.good + where.defect and not where.input_:
+        raise click.UsageError("--good and --defect name folders of images: they need --input.")
     if where.scores and where.input_:
         raise click.UsageError("--scores and --input exclude each other: keep one.")
     if where.scores:
@@ -81,7 +91,8 @@ def find_items(
     if where.input_:
         items = score_items(
             detector, where.input_, labels=where.labels, groups=where.groups,
-            amounts=where.stake, state=where.state, progress=progress,
+            amounts=where.stake, state=where.state,
+            classes=class_names(where.good, where.defect), whole=where.whole, progress=progress,
         )  # fmt: skip
         return with_held_out(items, detector)
     if where.labels or where.groups or where.stake:

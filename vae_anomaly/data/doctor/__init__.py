@@ -13,7 +13,7 @@ from typing import Literal
 from vae_anomaly.data.doctor.images import check_images
 from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, ClassNames
 from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
@@ -39,6 +39,7 @@ def check_path(
     number_formats: Mapping[str, str] | None = None,
     time_formats: Mapping[str, str] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
+    classes: ClassNames | None = None,
 ) -> Report:
     """Check a folder of images, a manifest, or tables, whichever the path holds.
 
@@ -52,6 +53,8 @@ def check_path(
     progress : callable, optional
     number_formats, time_formats, missing : mapping, optional
         How a table's cells are written, as `Schema.infer` takes it.
+    classes : ClassNames, optional
+        Which folders of images are good or defective, where their names do not tell it.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def check_path(
     """
     kind = kind or _kind_of(Path(path))
     if kind == "images":
-        return check_images(path, progress=progress)
+        return check_images(path, classes=classes, progress=progress)
     return check_table_files(
         path, label=label, progress=progress, number_formats=number_formats,
         time_formats=time_formats, missing=missing,

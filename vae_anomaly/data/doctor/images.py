@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
@@ -18,15 +18,21 @@ from vae_anomaly.data.doctor.copies import (
     piece_groups,
     repeated_pieces,
 )
+from vae_anomaly.data.doctor.layout import layout_findings
 from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale
 from vae_anomaly.data.doctor.masks import mask_findings
 from vae_anomaly.data.doctor.names import groups_in_names, suggested_by_names
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.shortcuts import shortcuts
 from vae_anomaly.data.doctor.suspects import suspects
-from vae_anomaly.data.images.folders import ImageListing, scan_images
+from vae_anomaly.data.images.folders import (
+    ClassNames,
+    ImageListing,
+    reasons_against,
+    scan_images,
+    why_not_trained_on,
+)
 from vae_anomaly.data.images.resize import FULL_SCALE, white_level
-from vae_anomaly.data.tables.labels import GOOD_NAMES
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.words import number_of
 
@@ -34,32 +40,39 @@ FEW_GOOD, TOO_FEW_GOOD = 50, 10
 
 
 def check_images(
-    source: str | Path | Sequence[str | Path], *, progress: Progress | None = None
+    source: str | Path | Sequence[str | Path],
+    *,
+    classes: ClassNames | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Decode every image of a source once and report what would spoil a detector.
 
     Parameters
     ----------
     source : folder, manifest, image or list of images
+    classes : ClassNames, optional
+        Which folders are good or defective, where their names do not tell it.
     progress : callable, optional
 
     Returns
     -------
     Report
-        Codes: damaged, not_images, few_images, defects_in_training, mixed_sizes, mixed_modes,
-        transparency, unused_bits, lost_bits, exact_duplicates, contradicting_labels,
-        near_duplicates, groups_in_names, groups_cross_split, repeated_pieces, suspects, shortcut,
-        taken_apart, masks, inverted_masks, stray_masks.
+        Codes: classes_unclear, several_data_sets, left_out, damaged, not_images, few_images,
+        defects_in_training, mixed_sizes, mixed_modes, transparency, unused_bits, lost_bits,
+        exact_duplicates, contradicting_labels, near_duplicates, groups_in_names,
+        groups_cross_split, repeated_pieces, suspects, shortcut, taken_apart, masks,
+        inverted_masks, stray_masks.
 
     Raises
     ------
     DataError
         If there are no images.
     """
-    listing = scan_images(source)
+    listing = scan_images(source, classes=classes)
     looks = list(look_at_all(listing.items, progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
+        *layout_findings(listing, source),
         *_damaged(looks),
         *_not_images(listing),
         *_few_images(good),
@@ -94,12 +107,26 @@ def _summary(listing: ImageListing, good: Sequence[Look]) -> dict[str, Any]:
         "layout": listing.layout,
         "images": len(listing.items),
         "readable": len(good),
+        "for_training": _counted(_folder(i.id) for i in listing.items if not why_not_trained_on(i)),
+        "left_out": _by_reason(listing),
         "by_kind": _counted(f"{i.split or 'all'}/{i.kind or 'unknown'}" for i in listing.items),
         "sizes": dict(sizes.most_common(5)),
         "formats": _counted(look.info.format for look in good if look.info),
         "modes": _counted(look.info.mode for look in good if look.info),
         "mean_brightness": _rounded_mean([look.brightness for look in good]),
     }
+
+
+def _by_reason(listing: ImageListing) -> dict[str, int]:
+    """Count what no training takes."""
+    counts: Counter[str] = Counter()
+    for one in reasons_against(listing):
+        counts[one.reason] += one.n_images
+    return dict(counts)
+
+
+def _folder(identifier: str) -> str:
+    return PurePosixPath(identifier).parent.as_posix()
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:
@@ -167,14 +194,11 @@ def _defects_in_training(looks: Sequence[Look]) -> Iterator[Finding]:
         yield finding(
             Severity.WARNING,
             "defects_in_training",
-            f"Images under train that are not {_or(sorted(GOOD_NAMES))}: {len(bad)}.",
-            "Move them to test: a detector learns normal from good images only.",
+            f"Images under train that are called defective: {len(bad)}. No training takes them.",
+            "Move them to test, where they measure a detector; if they are good, say so with "
+            "--good NAME.",
             bad,
         )
-
-
-def _or(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _mixed_sizes(good: Sequence[Look]) -> Iterator[Finding]:

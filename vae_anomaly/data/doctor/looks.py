@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vae_anomaly.arrays import AnyArray, Floats32
 from vae_anomaly.data.images.decode import ImageInfo, decode_image, probe_image
-from vae_anomaly.data.images.folders import ImageItem
+from vae_anomaly.data.images.folders import ImageItem, why_not_trained_on
 from vae_anomaly.data.images.resize import FULL_SCALE, prepare_image, white_level
 from vae_anomaly.errors import ImageError
 from vae_anomaly.files import sha256_of
@@ -66,7 +66,7 @@ class Look:
     @property
     def is_training(self) -> bool:
         """Whether a detector would be trained on it."""
-        return self.item.split != "test" and self.item.is_anomaly is not True
+        return why_not_trained_on(self.item) is None
 
     @property
     def brightness(self) -> float:

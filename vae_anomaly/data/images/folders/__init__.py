@@ -1,9 +1,10 @@
 """List images: a flat folder, a folder of classes, the MVTec layout, a manifest, or a list.
 
-Layouts, recognised by their folders:
+Layouts are recognised by the names of the folders, in any case and several languages:
 
-* ``train/good``, ``test/<kind>``, ``ground_truth/<kind>`` (MVTec): kind, split and mask are known.
-* a folder that has one named good, ok or normal in it: each folder in it is a kind.
+* a data set with parts, such as ``train/good``, ``test/<kind>``, ``ground_truth/<kind>`` (MVTec):
+  kind, split and mask are known.
+* folders of classes, such as ``good`` and ``scratch``, at any depth.
 * anything else: images, in folders or not, of which nothing more is known.
 
 A manifest is a CSV or parquet file with a column ``path`` (relative to the manifest) and, as far as
@@ -13,19 +14,40 @@ detector may be told to take one of them for the product that an image shows.
 
 from vae_anomaly.data.images.folders.items import (
     IMAGE_SUFFIXES,
+    ClassNames,
     ImageItem,
     ImageListing,
+    LeftOutImages,
     condition_of,
 )
-from vae_anomaly.data.images.folders.listing import list_images, scan_images
+from vae_anomaly.data.images.folders.listing import list_images, scan_images, tell_skipped
 from vae_anomaly.data.images.folders.manifest import MANIFEST_SUFFIXES
+from vae_anomaly.data.images.folders.selection import (
+    Selection,
+    how_to_say,
+    reasons_against,
+    select,
+    told,
+    what_is_open,
+    why_not_trained_on,
+)
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MANIFEST_SUFFIXES",
+    "ClassNames",
     "ImageItem",
     "ImageListing",
+    "LeftOutImages",
+    "Selection",
     "condition_of",
+    "how_to_say",
     "list_images",
+    "reasons_against",
     "scan_images",
+    "select",
+    "tell_skipped",
+    "told",
+    "what_is_open",
+    "why_not_trained_on",
 ]

@@ -1,21 +1,25 @@
-"""One image of a source and what is known of it, and the listing of them all."""
+"""One image of a source and what is known of it, the listing of all, and what is left out."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
+from vae_anomaly.data.images.folders.class_words import fold
 from vae_anomaly.data.images.folders.mask_owners import MaskFiles
-from vae_anomaly.errors import DataError
+from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.words import names_of
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 )
 _FOLDER: Final = "folder"
 """Where `condition_of` finds a condition, unless it names a column of the manifest."""
+
+_NAMED: Final = 10
 
 Layout = Literal["flat", "classes", "mvtec", "manifest", "list"]
 
@@ -39,7 +43,9 @@ class ImageItem:
     group : str, optional
         What must not be split between training and calibration: part, lot, camera.
     split : str, optional
-        "train" or "test".
+        "train", "test" or "val".
+    unsure : str, optional
+        Why its class is not known although that of its neighbours is: no training takes it.
     columns : mapping of str to str or None
         Every column of the manifest, as text; empty without a manifest.
     """
@@ -52,7 +58,104 @@ class ImageItem:
     mask_fault: str | None = None
     group: str | None = None
     split: str | None = None
+    unsure: str | None = None
     columns: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class LeftOutImages:
+    """Images below a source that are not used, and why.
+
+    Parameters
+    ----------
+    reason : str
+        In words that follow "left out": "masks", "results of vae-anomaly", "defects".
+    where : str
+        Their folder below the source, "" for the source itself.
+    n_images : int
+    """
+
+    reason: str
+    where: str
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a folder's names leave open, and only its owner can say.
+
+    Parameters
+    ----------
+    kind : {"classes", "several"}
+        Which folders are good; or which of several data sets is meant.
+    folder : str
+        Whose folders they are, below the source; "." for the source itself.
+    names : tuple of str
+        The folders that are asked about.
+    told : tuple of str
+        Those beside them whose names say a class.
+    """
+
+    kind: Literal["classes", "several"]
+    folder: str
+    names: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Folders, or kinds of a manifest, of which somebody said the class.
+
+    Parameters
+    ----------
+    good, defect : tuple of str
+        Names, in any case, or paths below the source. Where only one class is named, the folders
+        beside them are the other, except cameras, lots and dates beside a good one.
+
+    Examples
+    --------
+    >>> said = ClassNames(good=("0",))
+    >>> said.of(PurePosixPath("line/0")), said.of(PurePosixPath("line/1"))
+    ('good', None)
+    """
+
+    good: tuple[str, ...] = ()
+    defect: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        both = {*map(_as_path, self.good)} & {*map(_as_path, self.defect)}
+        if both:
+            raise ConfigError(
+                f"{min(both)!r} is said to be good and defective at once. Say one of the two."
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self.good or self.defect)
+
+    def of(self, path: PurePosixPath) -> Literal["good", "defect"] | None:
+        """Return what was said of a folder or kind."""
+        if not self:
+            return None
+        names = {_as_path(path.as_posix()), _as_path(path.name)}
+        if names & {*map(_as_path, self.good)}:
+            return "good"
+        return "defect" if names & {*map(_as_path, self.defect)} else None
+
+    def require_found(self, folders: Iterable[str], where: str) -> None:
+        """Raise a ConfigError for a name that no folder or kind has; ``where`` begins it."""
+        present = sorted(folders)
+        known = {_as_path(path) for path in present}
+        known |= {_as_path(PurePosixPath(path).name) for path in present}
+        for name in (*self.good, *self.defect):
+            if _as_path(name) not in known:
+                shown = names_of(present, _NAMED) or "none"
+                raise ConfigError(
+                    f"{where} {name!r}; there are: {shown}. Name one of these, or none."
+                )
+
+
+def _as_path(name: str) -> str:
+    return fold(PurePosixPath(name.strip() or ".").as_posix())
 
 
 @dataclass(frozen=True)
@@ -68,12 +171,21 @@ class ImageListing:
     layout : {"flat", "classes", "mvtec", "manifest", "list"}
     masks : MaskFiles
         What is no image but the mask of one, by its name or folder.
+    left_out : tuple of LeftOutImages
+        Images that are no input: masks, results of our own, what systems keep beside them.
+    questions : tuple of Question
+        What must be answered before it is trained on or measured; scoring asks nothing.
+    source : folder, manifest, image or list of images
+        What was listed.
     """
 
     items: tuple[ImageItem, ...]
     skipped: tuple[Path, ...]
     layout: Layout
     masks: MaskFiles = field(default_factory=MaskFiles)
+    left_out: tuple[LeftOutImages, ...] = ()
+    questions: tuple[Question, ...] = ()
+    source: str | Path | Sequence[str | Path] = ()
 
 
 def condition_of(item: ImageItem, where: str) -> str | None:

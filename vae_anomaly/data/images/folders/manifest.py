@@ -9,9 +9,15 @@ from typing import Final
 
 import pandas as pd
 
-from vae_anomaly.data.images.folders.items import ImageItem, ImageListing, refuse_repeated_ids
+from vae_anomaly.data.images.folders.class_names import says_good
+from vae_anomaly.data.images.folders.items import (
+    ClassNames,
+    ImageItem,
+    ImageListing,
+    refuse_repeated_ids,
+)
 from vae_anomaly.data.tables.cells import read_text
-from vae_anomaly.data.tables.labels import GOOD_NAMES, read_answers
+from vae_anomaly.data.tables.labels import read_answers
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
 from vae_anomaly.words import names_of
@@ -22,8 +28,12 @@ MANIFEST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _MANIFEST_COLUMNS: Final = ("path", "id", "kind", "is_anomaly", "mask", "group", "split")
 
 
-def list_manifest(path: Path) -> ImageListing:
-    """Read a manifest; every path in it must stay under the manifest's folder."""
+def list_manifest(path: Path, classes: ClassNames | None = None) -> ImageListing:
+    """Read a manifest; every path in it must stay under the manifest's folder.
+
+    ``classes`` says of which kinds the class is known.
+    """
+    said = classes or ClassNames()
     frame = read_table(path)
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
@@ -35,12 +45,13 @@ def list_manifest(path: Path) -> ImageListing:
         logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))
     if frame.empty:
         raise DataError(f"{path} lists no images. Add rows, or name another manifest.")
-    items = tuple(_manifest_items(path, frame))
+    items = tuple(_manifest_items(path, frame, said))
     refuse_repeated_ids(items, str(path))
+    said.require_found({item.kind for item in items if item.kind}, f"{path} has no kind")
     return ImageListing(items, (), "manifest")
 
 
-def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
+def _manifest_items(manifest: Path, frame: pd.DataFrame, said: ClassNames) -> Iterator[ImageItem]:
     """Describe each row of a manifest."""
     texts = {str(name): read_text(frame[name]) for name in frame.columns}
     labels = _labels(manifest, frame)
@@ -50,7 +61,7 @@ def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
         file = _inside(root, cell["path"], manifest, row)
         mask = cell.get("mask")
         kind = cell.get("kind")
-        known = kind.lower() not in GOOD_NAMES if kind else None
+        known = _is_defect(kind, said) if kind else None
         yield ImageItem(
             id=cell.get("id") or PurePosixPath(str(cell["path"])).as_posix(),
             path=file,
@@ -61,6 +72,11 @@ def _manifest_items(manifest: Path, frame: pd.DataFrame) -> Iterator[ImageItem]:
             split=cell.get("split"),
             columns=cell,
         )
+
+
+def _is_defect(kind: str, said: ClassNames) -> bool:
+    verdict = said.of(PurePosixPath(kind))
+    return verdict == "defect" if verdict else not says_good(kind)
 
 
 def _labels(manifest: Path, frame: pd.DataFrame) -> list[bool | None]:

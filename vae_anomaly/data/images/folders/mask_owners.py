@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from vae_anomaly.data.tables.labels import GOOD_NAMES
+from vae_anomaly.data.images.folders.class_names import read_name
 
 TRAIN_NAMES: Final = frozenset({"train", "training"})
 TEST_NAMES: Final = frozenset({"test", "testing", "val", "valid", "validation"})
@@ -56,9 +56,10 @@ class NamedFile:
     @property
     def doubt(self) -> int:
         """How little a mask is expected: 0 of a defect, 1 of a good image, 2 of one to train on."""
-        if not TRAIN_NAMES.isdisjoint(self.folders):
+        read = [read_name(name) for name in self.folders]
+        if any(name.part == "train" for name in read):
             return 2
-        return int(not GOOD_NAMES.isdisjoint(self.folders))
+        return int(any(name.says == "good" for name in read))
 
 
 def find_owners(

@@ -5,27 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from vae_anomaly.data.images.folders.not_input import is_system_file, is_system_folder
 from vae_anomaly.errors import DataError
 
-_SYSTEM_FOLDERS: Final = frozenset({"__macosx", "@eadir"})
 
+def walk(root: Path, passed: list[Path] | None = None) -> Iterator[Path]:
+    """Go through all files that are not hidden; refuse links that lead out of the root.
 
-def walk(root: Path) -> Iterator[Path]:
-    """Go through all files that are not hidden; refuse links that lead out of the root."""
+    System folders, and what is hidden, are not entered but added to ``passed``.
+    """
+    by = [] if passed is None else passed
     inside = root.resolve()
     for folder, subfolders, names in os.walk(root, onerror=_refuse_closed, followlinks=False):
         here = Path(folder)
+        by += [here / name for name in sorted(subfolders) if _is_passed(name)]
+        subfolders[:] = sorted(name for name in subfolders if not _is_passed(name))
         for name in subfolders:
             refuse_escape(here / name, inside)
-        subfolders[:] = sorted(
-            n for n in subfolders if not n.startswith(".") and n.lower() not in _SYSTEM_FOLDERS
-        )
         for name in sorted(names):
-            if not name.startswith("."):
+            if name.startswith("."):
+                by.append(here / name)
+            elif not is_system_file(name):
                 refuse_escape(here / name, inside)
                 yield here / name
+
+
+def _is_passed(folder: str) -> bool:
+    return folder.startswith(".") or is_system_folder(folder)
 
 
 def _refuse_closed(err: OSError) -> None:

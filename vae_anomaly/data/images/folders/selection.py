@@ -1,0 +1,226 @@
+"""Take from a listing what a training or a measurement uses, and say what it leaves, and why."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from shlex import quote
+from typing import Final, Literal
+
+from vae_anomaly.data.images.folders.class_names import read_name
+from vae_anomaly.data.images.folders.items import ImageItem, ImageListing, LeftOutImages, Question
+from vae_anomaly.data.images.folders.layouts import NO_PART
+from vae_anomaly.errors import DataError
+from vae_anomaly.words import names_of, number_of
+
+TEST_PART: Final = "test part"
+VALIDATION_PART: Final = "validation part"
+TRAINING_PART: Final = "training part"
+DEFECTS: Final = "defects"
+MASKS: Final = "masks"
+_NAMED: Final = 10
+Purpose = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is used of a source, and what is not.
+
+    Parameters
+    ----------
+    items : tuple of ImageItem
+    left_out : tuple of LeftOutImages
+        All other images below the source.
+    """
+
+    items: tuple[ImageItem, ...]
+    left_out: tuple[LeftOutImages, ...]
+
+    def reasons(self) -> dict[str, int]:
+        """Count the images that are not used, by the reason."""
+        counts: Counter[str] = Counter()
+        for one in self.left_out:
+            counts[one.reason] += one.n_images
+        return dict(counts)
+
+    def taken(self) -> dict[str, int]:
+        """Count the images that are used, by their folder below the source."""
+        folders = Counter(_class_folder(item) for item in self.items)
+        return dict(sorted(folders.items()))
+
+
+def part_in(item: ImageItem) -> str | None:
+    """Return "train", "test" or "val" of an image; `NO_PART` for any other word of a manifest."""
+    if item.split is None or item.split in {"train", "test", "val"}:
+        return item.split
+    return read_name(item.split).part or NO_PART
+
+
+def why_not_trained_on(item: ImageItem) -> str | None:
+    """Say why no training takes an image; None where one does."""
+    part = part_in(item)
+    if part in _REASONS:
+        return _REASONS[part]
+    return DEFECTS if item.is_anomaly else item.unsure
+
+
+_REASONS: Final = {"test": TEST_PART, "val": VALIDATION_PART, NO_PART: NO_PART}
+
+
+def select(listing: ImageListing, purpose: Purpose, source: object) -> Selection:
+    """Take the images of good parts for a training, or what a detector is measured on.
+
+    A training takes the part ``train``, or all where there are no parts, without what is called
+    defective, or lies beside folders of classes and has none. A measurement takes the part
+    ``test``, else ``val``, else all.
+
+    Parameters
+    ----------
+    source : object
+        Where the images are from, for messages.
+
+    Raises
+    ------
+    DataError
+        If names leave open which images are good, several data sets lie beside each other, or
+        nothing is left to use.
+    """
+    for question in listing.questions:
+        raise DataError(f"{what_is_open(question, source)} {how_to_say(question, source, purpose)}")
+    reasons = _reasons(listing.items, purpose)
+    items = tuple(item for item in listing.items if reasons[item.id] is None)
+    if not items:
+        raise DataError(_nothing_left(reasons, purpose, source))
+    return Selection(items, (*_counted(listing.items, reasons), *listing.left_out))
+
+
+def reasons_against(listing: ImageListing) -> tuple[LeftOutImages, ...]:
+    """Count what no training would take of a listing, whatever it leaves open."""
+    return (*_counted(listing.items, _reasons(listing.items, "train")), *listing.left_out)
+
+
+def _reasons(items: Sequence[ImageItem], purpose: Purpose) -> dict[str, str | None]:
+    """Say of each image, by its id, why it is not used; None where it is."""
+    if purpose == "train":
+        return {item.id: why_not_trained_on(item) for item in items}
+    return _not_measured(items)
+
+
+def _counted(
+    items: Sequence[ImageItem], reasons: Mapping[str, str | None]
+) -> Iterator[LeftOutImages]:
+    """Count by reason and folder what is not used, in the order of the images."""
+    places = ((reasons[item.id], _class_folder(item)) for item in items)
+    for (reason, folder), n in Counter(places).items():
+        if reason is not None:
+            yield LeftOutImages(reason, folder, n)
+
+
+def _not_measured(items: Sequence[ImageItem]) -> dict[str, str | None]:
+    """Say of each image why a detector is not measured on it."""
+    parts = {part_in(item) for item in items}
+    wanted = next((part for part in ("test", "val") if part in parts), None)
+    if "train" not in parts and (wanted is None or None in parts):
+        return dict.fromkeys(item.id for item in items)
+    reasons = {"train": TRAINING_PART, "val": VALIDATION_PART, None: None, wanted: None}
+    return {
+        item.id: item.unsure if part_in(item) is None else reasons.get(part_in(item), NO_PART)
+        for item in items
+    }
+
+
+def _class_folder(item: ImageItem) -> str:
+    """Return the folder that gave an image its part or kind, else the one that it lies in."""
+    parts = PurePosixPath(item.id).parent.parts
+    for depth in range(len(parts), 0, -1):
+        if parts[depth - 1] == item.kind:
+            return "/".join(parts[:depth])
+    return "/".join(parts)
+
+
+# ------------------------------------------------------------------ in words
+
+
+def told(left_out: Iterable[LeftOutImages]) -> tuple[str, ...]:
+    """Say what is left out, one line a reason: how many images, why, and where they lie.
+
+    Examples
+    --------
+    >>> told([LeftOutImages("defects", "train/bad", 6), LeftOutImages("masks", "ground_truth", 6)])
+    ('left out: 6 images, defects (train/bad)', 'left out: 6 images, masks (ground_truth)')
+    """
+    folders: dict[str, dict[str, int]] = defaultdict(dict)
+    for one in left_out:
+        folders[one.reason][one.where] = folders[one.reason].get(one.where, 0) + one.n_images
+    return tuple(
+        f"left out: {number_of(sum(where.values()), 'image')}, {reason}{_places(where)}"
+        for reason, where in folders.items()
+    )
+
+
+def _places(where: dict[str, int]) -> str:
+    names = names_of((name for name in where if name), _NAMED)
+    return f" ({names})" if names else ""
+
+
+def what_is_open(question: Question, source: object) -> str:
+    """Say what only the owner of a folder can tell."""
+    where, names = _inside(source, question), names_of(question.names, _NAMED)
+    if question.kind == "several":
+        return f"{where} holds {len(question.names)} data sets: {names}."
+    if question.told:
+        return (
+            f"{where}: {names_of(question.told, _NAMED)} names a class, and nothing says whether "
+            f"images in {names} are good."
+        )
+    return f"{where}: folders look like classes, and nothing says which of them is good: {names}."
+
+
+def how_to_say(question: Question, source: object, purpose: Purpose = "train") -> str:
+    """Return the command or options that settle it."""
+    begin = f"vae-anomaly train images {quote(str(source))} " if purpose == "train" else ""
+    first, *rest = question.names
+    if question.kind == "several":
+        return (
+            "A model learns one of them: give its folder, such as "
+            f"{quote(f'{_inside(source, question)}/{first}')}. To take all of them as one, name "
+            "their folders of good images, as in --good good."
+        )
+    good, defect = _options("--good", question.names), _options("--defect", question.names)
+    if question.told or not rest:
+        return f"Say it: {begin}{good}, or {defect}."
+    return (
+        f"Say it: {begin}--good {quote(first)} {_options('--defect', rest)}, or the other way "
+        f"round. Where all are good (cameras, lots): {good}."
+    )
+
+
+def _inside(source: object, question: Question) -> str:
+    return f"{source}" if question.folder == "." else f"{source}/{question.folder}"
+
+
+def _options(option: str, names: Sequence[str]) -> str:
+    return " ".join(f"{option} {quote(name)}" for name in names[:_NAMED]) + (
+        " ..." if len(names) > _NAMED else ""
+    )
+
+
+def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: object) -> str:
+    whole, counts = len(reasons), Counter(reasons.values())
+    why = "; ".join(f"{n:,} {reason}" for reason, n in counts.items())
+    if purpose == "test":
+        return (
+            f"{source} has no images in 'test': of {whole:,} images none is to be measured on "
+            f"({why}). Give the folder that is meant."
+        )
+    if set(counts) == {DEFECTS}:
+        return (
+            f"All {whole:,} images of {source} are labelled as defective. Train on images of good "
+            "parts, or name their folder with --good NAME."
+        )
+    return (
+        f"{source} has no images to train on: of {whole:,} images {why}. Give the folder of good "
+        "images itself, or name it with --good NAME."
+    )
