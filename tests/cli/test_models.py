@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -91,6 +94,39 @@ def test_export_writes_a_file_that_scores_and_says_what_it_takes(call_json, imag
     session = runtime.InferenceSession(said["path"], providers=["CPUExecutionProvider"])
     images = np.full((2, 90, 70, said["image_channels"]), 128, np.uint8)
     assert [len(found) for found in session.run(None, {"images": images})] == [2, 2, 2, 2]
+
+
+def test_export_makes_nothing_but_what_was_asked_for(image_model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    home, work = tmp_path / "home", tmp_path / "work"
+    for folder in (home, work):
+        folder.mkdir()
+    main = "from vae_anomaly.cli import main; import sys; main(sys.argv[1:])"
+    line = [sys.executable, "-c", main, "models", "export", image_model, "new/tiles.onnx"]
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    own = {name: str(home) for name in ("HOME", "XDG_CACHE_HOME", "USERPROFILE")}
+    subprocess.run(line, cwd=work, env=kept | own, check=True, capture_output=True)
+    assert [path.name for path in work.rglob("*")] == ["new", "tiles.onnx"]
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("new/", "new/ is a folder"),
+        (".", ". is a folder"),
+        ("model/tiles.onnx", "the folder of a model"),
+        ("model/more/tiles.onnx", "the folder of a model"),
+    ],
+)
+def test_export_refuses_a_place_for_no_file_and_leaves_nothing(
+    call, image_model, tmp_path, out, words
+):
+    shutil.copytree(image_model, tmp_path / "model")
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = call("models", "export", "model", out)
+    assert (code, words in err) == (74, True), err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_model_of_tables_is_not_exported(call, table_model):

@@ -462,7 +462,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             self.model_,
             self.calibration_,
             self.threshold_.value,
-            Path(path),
+            path,
             side=self.image_size,
             image_channels=image_channels,
         )

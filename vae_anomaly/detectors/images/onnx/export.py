@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,9 @@ from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.onnx.graph import OUTPUTS, ScoringGraph
-from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
-from vae_anomaly.files import replace_file
+from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
+from vae_anomaly.files import in_home, replace_file
+from vae_anomaly.persistence import SUMS
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.version import __version__
 from vae_anomaly.words import names_of
@@ -67,7 +69,7 @@ def export_onnx(
     model: ImageModel,
     calibration: ConformalCalibration,
     threshold: float,
-    path: Path,
+    path: str | Path,
     *,
     side: int,
     image_channels: int | None = None,
@@ -78,8 +80,8 @@ def export_onnx(
     ----------
     threshold : float
         Anomaly score above which an item is flagged.
-    path : Path
-        An existing file is replaced.
+    path : str or Path
+        An existing file is replaced; folders are made as named.
     side : int, pixels
         Of the heatmaps that the file gives.
     image_channels : {1, 3}, optional
@@ -94,8 +96,9 @@ def export_onnx(
     ConfigError
         If the channels are not 1 or 3.
     StorageError
-        If the file cannot be written.
+        If the file cannot be written, or would lie in the folder of a model.
     """
+    target = _file_place(path)
     channels = model.channels if image_channels is None else image_channels
     if channels not in (1, 3):
         raise ConfigError(f"Images have 1 or 3 channels; got image_channels={channels!r}.")
@@ -117,9 +120,23 @@ def export_onnx(
     data = _translated(graph, batches[0], metadata)
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
     difference = _compare(session, batches, wanted)
-    with replace_file(path, "Free some space or choose another file.") as temporary:
+    with replace_file(target, "Free some space or choose another file.") as temporary:
         temporary.write_bytes(data)
-    return OnnxExport(path, channels, len(data), difference, threshold)
+    return OnnxExport(target, channels, len(data), difference, threshold)
+
+
+def _file_place(path: str | Path) -> Path:
+    """Return where the file goes, before anything is computed."""
+    target = in_home(path)
+    if str(path).endswith(("/", os.sep)) or target.is_dir():
+        raise StorageError(f"{path} is a folder, where a file is to be written. Name the file.")
+    model = next((f for f in target.absolute().parents if (f / SUMS).is_file()), None)
+    if model is not None:
+        raise StorageError(
+            f"{path} would lie in {model}, the folder of a model, which can then no longer be "
+            "read: it is checked file by file. Choose another folder."
+        )
+    return target
 
 
 def _network_with_a_graph(model: ImageModel) -> BankNetwork | PixelNetwork:
@@ -144,7 +161,11 @@ def _network_with_a_graph(model: ImageModel) -> BankNetwork | PixelNetwork:
 
 
 def _required_extra() -> Any:
-    """Return onnxruntime, if all that is needed is installed."""
+    """Return onnxruntime, if all that is needed is installed.
+
+    It makes a folder in the user's home and reports to its maker, already when it is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         for name in ("onnx", "onnxscript"):
             import_module(name)
