@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 # Lowest layer first. A module belongs to the longest of these names that begins its own, and may
 # import from its own layer and from those above it in this list. docs/architecture.md draws them.
 LAYERS: list[tuple[str, ...]] = [
-    ("errors", "progress", "version", "arrays", "lazy", "words"),
+    ("errors", "names", "progress", "version", "arrays", "lazy", "words"),
     ("files", "devices"),
     ("state",),
     ("metrics", "vae.likelihoods", "data.tables"),

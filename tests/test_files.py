@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -82,3 +83,27 @@ def test_what_is_no_place_for_a_file_is_refused_and_left_alone(tmp_path, kind):
     with pytest.raises(StorageError, match=r"Name (the|a) file"), replace_file(target) as temporary:
         temporary.write_text("new")
     assert kind == "no name" or not target.is_file()
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "я" * 127, "中" * 85])
+def test_the_longest_name_that_a_disk_takes_is_written(tmp_path, name):
+    with replace_file(tmp_path / name) as temporary:
+        temporary.write_text("new")
+    with replace_folder(tmp_path / name[:60] / name) as folder:
+        (folder / "weights").touch()
+    assert (tmp_path / name).read_text() == "new"
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_name_that_is_too_long_is_a_storage_error_that_says_so(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot be written: File name too long"):
+        write_json({}, tmp_path / ("x" * 256))
+
+
+def test_the_clean_up_after_a_full_disk_does_not_hide_it(tmp_path, monkeypatch):
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(StorageError, match="No space left"), replace_file(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

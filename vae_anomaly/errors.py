@@ -29,11 +29,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from vae_anomaly.names import legible
+
 
 class VaeAnomalyError(Exception):
     """Base of every error that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """Return the message; names of files in it can be written in every encoding."""
+        return legible(super().__str__())
 
 
 class ConfigError(VaeAnomalyError, ValueError):

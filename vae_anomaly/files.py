@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.names import MAX_NAME_BYTES, bounded
 
 PARTIAL = ".partial"
 REMEDY: Final = "Free some space or choose another --out, then run again."
@@ -70,8 +71,10 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     The temporary file is removed if the block raises. Where the disk is full or not writable, the
     `StorageError` says to follow the remedy, and an earlier ``target`` is intact.
     """
-    _require_file_place(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
+    with _or_storage_error(target, "file", remedy):
+        _require_file_place(target)
+    ending = f".{os.getpid()}{PARTIAL}"
+    temporary = target.with_name(bounded(f".{target.name}", MAX_NAME_BYTES, ending))
     try:
         with _or_storage_error(target, "file", remedy):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +108,7 @@ def replace_folder(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     """
     with _or_storage_error(target, "folder", remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        staging = _hidden_beside(target, ".")
         try:
             yield staging
             for path in staging.iterdir():
@@ -198,7 +201,7 @@ def _swap(staging: Path, target: Path) -> None:
     if not target.exists():
         staging.rename(target)
         return
-    retired = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    retired = _hidden_beside(target, ".old.")
     target.rename(retired / "old")
     try:
         staging.rename(target)
@@ -207,6 +210,12 @@ def _swap(staging: Path, target: Path) -> None:
         raise
     finally:
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def _hidden_beside(target: Path, ending: str) -> Path:
+    """Make a folder for temporary use, called after the target as far as its name has room."""
+    prefix = bounded(f".{target.name}", MAX_NAME_BYTES - 16, ending)  # mkdtemp adds 8
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
 
 
 def _sync(path: Path) -> None:

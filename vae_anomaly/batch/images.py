@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from vae_anomaly.data.images.marked import save_marked
 from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file
+from vae_anomaly.names import spelled, unlike
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.judging import Fault, faults_in, one_by_one
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DRAWN = ("heatmaps", "masks")  # folders of images that are written
 AT_ONCE = 32  # decoded images in memory
+MAX_DRAWN_BYTES = 238  # of a name, so that its temporary file has one that disks take
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
 Row = dict[str, str | float | bool | None]
 
@@ -56,6 +58,7 @@ def score_image_files(
     for kind in DRAWN:  # of an earlier run over other images
         shutil.rmtree(root / kind / key, ignore_errors=True)
     rows: list[Row] = []
+    names = _drawn_names(partition)
     at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large images
     part = root / output.part(key)
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
@@ -63,7 +66,10 @@ def score_image_files(
         for start in range(0, len(partition.files), at_once):
             files = partition.files[start : start + at_once]
             scored = _score(files, detector, counts)
-            rows += [_answer(one, model, output, detector.heat_level_, key) for one in scored]
+            rows += [
+                _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
+                for one in scored
+            ]
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
         partition.check_unchanged()
@@ -105,13 +111,25 @@ def _score(files: Sequence[SourceFile], detector: ImageDetector, counts: Counts)
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:
     for file, fault in zip(files, faults, strict=True):
         if fault is not None:
-            counts.set_aside(BadItem(file.id, fault.code, fault.message, file.path))
+            counts.set_aside(BadItem(file.id, fault.code, fault.message, spelled(file.path)))
 
 
-def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, key: str) -> Row:
+def _drawn_names(partition: Partition) -> dict[str, str]:
+    """Return by its id what the drawings of each image are called: readable, short, no two alike.
+
+    Where a partition has several folders, they stand before the name.
+    """
+    ids = [file.id for file in partition.files]
+    inside = [identifier.rpartition("/")[2] for identifier in ids]
+    if len(partition.folders) > 1:
+        inside = [identifier.replace("/", "__") for identifier in ids]
+    plain = [name.replace("\\", "%") for name in inside]  # which divides folders in Windows
+    return dict(zip(ids, unlike(plain, ids, MAX_DRAWN_BYTES, ".png"), strict=True))
+
+
+def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, name: str) -> Row:
     """Return the row of an image, and draw what is wanted of it."""
     drawn = output.options.heatmaps, output.options.masks
-    name = f"{key}/{PurePosixPath(one.file.id).name}.png"
     wanted = [which == "all" or (which == "flagged" and one.is_anomaly) for which in drawn]
     names = [f"{kind}/{name}" if it else None for kind, it in zip(DRAWN, wanted, strict=True)]
     for path, render_one in zip(names, (render_overlay, render_mask), strict=True):

@@ -42,14 +42,15 @@ CREATE TABLE IF NOT EXISTS partitions (
     committed REAL NOT NULL,
     seconds REAL NOT NULL,
     history TEXT NOT NULL DEFAULT '{}',
-    notes TEXT NOT NULL DEFAULT '[]'
+    notes TEXT NOT NULL DEFAULT '[]',
+    folders TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
 _ADDED = {  # since the first version, in this order
     name: f"ALTER TABLE partitions ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'"
-    for name, empty in (("history", "{}"), ("notes", "[]"))
+    for name, empty in (("history", "{}"), ("notes", "[]"), ("folders", "{}"))
 }
-_JSON = ("files", "codes", "history", "notes")
+_JSON = ("files", "codes", "history", "notes", "folders")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,10 @@ class PartitionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow(PartitionResult):
-    """One partition that is done: what scoring it gave, of which input and by which model."""
+    """One partition that is done: what scoring it gave, of which input and by which model.
+
+    ``folders`` are name and path of each folder of images, where there are several.
+    """
 
     kind: str
     folder: str
@@ -101,6 +105,7 @@ class LedgerRow(PartitionResult):
     config_sha256: str
     code_version: str = __version__
     committed: float = field(default_factory=time.time)
+    folders: dict[str, str] = field(default_factory=dict)
 
     def is_intact(self, root: Path) -> bool:
         """Say whether every file it speaks of is there, unchanged."""

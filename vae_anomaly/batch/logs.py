@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TextIO
 
+from vae_anomaly.names import legible
+
 FIELDS = ("event", "run", "partition", "counts")
 
 
@@ -24,11 +26,11 @@ class JsonFormatter(logging.Formatter):
             "ts": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": legible(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = legible(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 

@@ -1,8 +1,9 @@
 """What is to be done, and with what: the partitions of the input, the model and the options.
 
 A partition is the unit of work, of commit and of the output. A table file is one. Images are cut
-by folder, and folders into pieces of at most a thousand, sorted. The key of a partition names its
-output, so it follows from names alone. All of it is small, frozen and picklable.
+by folder, folders into pieces of at most a thousand, sorted, and small folders are joined. The key
+of a partition names its output, so it follows from names alone: short enough for every disk, where
+a long name is cut and gets a digest. All of it is small, frozen and picklable.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import defaultdict
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from vae_anomaly.data.images.folders import ImageItem, ImageListing, condition_of, scan_images
+from vae_anomaly.batch.folders import Piece, pieces
+from vae_anomaly.data.images.folders import ImageListing, condition_of, scan_images
 from vae_anomaly.data.tables.files import (
     list_files,
     partition_folders,
@@ -25,6 +27,7 @@ from vae_anomaly.data.tables.files import (
 )
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.names import alike, bounded, marked, spelled
 from vae_anomaly.persistence import model_digest
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ DrawnFor = Literal["flagged", "all", "none"]
 """Which images something is drawn for."""
 
 IMAGES_PER_PARTITION = 1000
+MAX_KEY_BYTES = 225
+"""Of a key, so that ``.part-<key>.parquet.<process>.partial`` is a name that disks take."""
 LAYOUT_VERSION = 4
 """Goes up when the same model and input would give other output files."""
 
@@ -60,15 +65,18 @@ class Partition:
     key : str
         Names the output: ``part-<key>.parquet``.
     folder : str
-        What it is a piece of; pieces of one folder share it.
+        What it is a piece of; pieces of one folder share it. Of several small folders the first.
     files : tuple of SourceFile
         One for a table.
+    folders : tuple of (str, str)
+        Of images: name and absolute path of each folder.
     """
 
     key: str
     kind: Kind
     folder: str
     files: tuple[SourceFile, ...]
+    folders: tuple[tuple[str, str], ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -215,9 +223,10 @@ def plan_tables(source: Source) -> list[Partition]:
         names = [_with_hive(file.path, file.folder / file.name) for file in files]
     partitions = []
     for file, name in zip(files, names, strict=True):
-        key = _key(without_suffixes(name).as_posix())
-        source_file = _source_file(name.as_posix(), file.path)
-        partitions.append(Partition(key, "table", name.parent.as_posix(), (source_file,)))
+        key = bounded(_key(spelled(without_suffixes(name).as_posix())), MAX_KEY_BYTES)
+        source_file = _source_file(spelled(name.as_posix()), file.path)
+        folder = spelled(name.parent.as_posix())
+        partitions.append(Partition(key, "table", folder, (source_file,)))
     return _distinct(partitions)
 
 
@@ -227,13 +236,13 @@ def plan_images(
     per_partition: int = IMAGES_PER_PARTITION,
     condition: str | None = None,
 ) -> list[Partition]:
-    """Cut images into partitions of one folder and at most ``per_partition`` images.
+    """Cut images into partitions of at most ``per_partition`` images, of one or of small folders.
 
     Every image of the source is taken, whatever its folders are called.
 
     Parameters
     ----------
-    source : folder, manifest, image, list of images, or a listing of one of these
+    source : folder, manifest, image, pattern, list of these, or a listing of one of these
     condition : str, optional
         Where each image's condition is told: "folder" or a column of the manifest.
 
@@ -242,25 +251,28 @@ def plan_images(
     DataError
         If there is no image.
     """
-    folders: dict[str, list[ImageItem]] = defaultdict(list)
     listing = source if isinstance(source, ImageListing) else scan_images(source)
-    for item in listing.items:
-        folders[PurePosixPath(item.id).parent.as_posix()].append(item)
-    root = _root_name(listing.source)
+    taken: dict[str, str] = {}
     partitions = []
-    for folder, items in sorted(folders.items()):
-        items.sort(key=lambda item: item.id)
-        whole = PurePosixPath(root, folder).as_posix()
-        for number, start in enumerate(range(0, len(items), per_partition)):
-            piece = items[start : start + per_partition]
-            files = tuple(
-                _source_file(
-                    item.id, item.path, None if condition is None else condition_of(item, condition)
-                )
-                for item in piece
-            )
-            partitions.append(Partition(f"{_key(whole)}-{number:04d}", "images", whole, files))
-    return _distinct(partitions)
+    for piece in pieces(listing.items, per_partition):
+        key = bounded(_key(piece.folder), MAX_KEY_BYTES, f"-{piece.number:04d}")
+        if taken.setdefault(alike(key), piece.folder) != piece.folder:  # folders A and a
+            key = marked(_key(piece.folder), piece.folder, MAX_KEY_BYTES, f"-{piece.number:04d}")
+        partitions.append(_image_partition(key, piece, condition))
+    return partitions
+
+
+def _image_partition(key: str, piece: Piece, condition: str | None) -> Partition:
+    files = tuple(
+        _source_file(
+            item.id, item.path, None if condition is None else condition_of(item, condition)
+        )
+        for item in piece.items
+    )
+    folders: dict[str, str] = {}
+    for item, file in zip(piece.items, files, strict=True):
+        folders.setdefault(item.place, spelled(os.path.dirname(file.path)))  # noqa: PTH120 - many
+    return Partition(key, "images", piece.folder, files, tuple(folders.items()))
 
 
 def input_digest(partition: Partition) -> str:
@@ -279,6 +291,8 @@ def input_digest(partition: Partition) -> str:
 
 def _digest_of(file: SourceFile) -> str:
     try:
+        if not stat.S_ISREG(Path(file.path).stat().st_mode):
+            return "unreadable: no regular file"  # a pipe would keep its reader waiting
         return sha256_of(Path(file.path))
     except OSError as err:
         return f"unreadable: {err.strerror}"  # an image that is quarantined; a table is refused
@@ -290,23 +304,16 @@ def _source_file(name: str, path: Path, condition: str | None = None) -> SourceF
 
 def _stat(path: str) -> tuple[int, int]:
     try:
-        stat = Path(path).stat()
+        found = Path(path).stat()
     except OSError:
         return (-1, -1)
-    return (stat.st_size, stat.st_mtime_ns)
+    return (found.st_size, found.st_mtime_ns)
 
 
 def _with_hive(path: Path, name: Path) -> Path:
     """Return a file's name with all the folders that tell columns of it."""
     folders = partition_folders(path)
     return name if len(name.parts) > len(folders) else Path(*folders, path.name)
-
-
-def _root_name(source: Source) -> str:
-    if not isinstance(source, str | Path):
-        return "list"
-    path = Path(source).absolute()
-    return path.name or "root" if path.is_dir() else path.stem
 
 
 def _key(name: str) -> str:

@@ -29,7 +29,7 @@ from vae_anomaly.words import reason_of
 MANIFEST = "manifest.json"
 _FORMAT_VERSION = 1
 _WHERE_ANY = frozenset({"history", "notes"})
-_NOT_SHOWN = {"input_path", "code_version", "committed", "seconds"}
+_NOT_SHOWN = {"input_path", "code_version", "committed", "seconds", "folders"}
 
 
 def output_schema(*own_columns: pa.Field) -> pa.Schema:
@@ -60,6 +60,7 @@ def build_manifest(
             for name, value in asdict(row).items()
             if name not in _NOT_SHOWN and (name not in _WHERE_ANY or value)
         }
+        | ({"folders": sorted(row.folders)} if row.folders else {})
         for row in rows
     ]
     totals = {
@@ -249,7 +250,7 @@ def read_quarantine(path: Path) -> list[BadItem]:
         If a line is no item of a quarantine.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
         return [BadItem(**json.loads(line)) for line in lines]
     except (OSError, ValueError, TypeError) as err:
         raise DataError(

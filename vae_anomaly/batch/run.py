@@ -7,7 +7,6 @@ judges the whole last.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from vae_anomaly.batch.done import drop_orphans, input_path_of, is_done_already, orphans
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
@@ -29,7 +29,6 @@ from vae_anomaly.batch.plan import (
     Partition,
     ScoringModel,
     Source,
-    input_digest,
     loaded_detector,
     plan_images,
     plan_tables,
@@ -187,9 +186,10 @@ def score_images(
     device: str = "cpu",
     uri: str | Path | None = None,
     use_cached: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> RunSummary:
-    """Score images, one output file for each folder of up to a thousand.
+    """Score images, one output file for each folder of up to a thousand, or for small folders.
 
     All images of the input are scored, whatever its folders are called, except masks of a data set
     and what this package or the system itself has put there: that is counted.
@@ -198,7 +198,7 @@ def score_images(
     ----------
     model_ref : str or Path
         A model folder, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``; resolved once.
-    input : folder, manifest, image, or list of images
+    input : folder, manifest, image, pattern, or list of these
     out : str or Path
         Output folder, as for `score_tables`, with ``heatmaps/<key>/<name>.png`` and
         ``masks/<key>/<name>.png``: 255 where the image is too hot, 0 elsewhere, at its own size.
@@ -209,6 +209,8 @@ def score_images(
     device : {"cpu", "cuda", "cuda:N", "auto"}
         Where networks compute. Up to 8 workers may share a GPU: they prepare images for it. With
         "cuda" they take turns at all the GPUs there are.
+    follow_links : bool
+        Follow links that lead out of a folder.
     max_bad_fraction, workers, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
 
@@ -227,7 +229,7 @@ def score_images(
     model = replace(model, device=place)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
-    listing = scan_images(input, out=out)
+    listing = scan_images(input, out=out, follow_links=follow_links)
     tell_skipped(listing)
     plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
@@ -288,7 +290,7 @@ def _run(
         todo = _prepare(plan, ledger, job)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
-        _drop_orphans(plan, ledger, root)
+        drop_orphans(plan, ledger, root)
         rows = ledger.rows()
         write_manifest(root, build_manifest(rows.values(), failed, left_out))
     done = [rows[partition.key] for partition in plan if partition.key in rows]
@@ -360,9 +362,10 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         job.log("removed", temporary_files=stale)
     reach("stale-removed")
     rows = ledger.rows()
+    orphans(plan, rows, job.output.root)  # refuses another input before anything is changed
 
     def is_done(partition: Partition) -> bool:
-        return _is_done(partition, rows, job)
+        return is_done_already(partition, rows, job.model, job.output)
 
     todo = job.chain.todo(plan, rows, is_done) if job.chain else list(filterfalse(is_done, plan))
     changed = [partition.key for partition in todo if partition.key in rows]
@@ -372,31 +375,6 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     for key in changed:
         ledger.forget(key)
     return todo
-
-
-def _is_done(partition: Partition, rows: Mapping[str, LedgerRow], job: _Job) -> bool:
-    """Say whether a partition's output stands: same input, model, threshold, options, and intact.
-
-    Output of another input, which would be lost, is a ConfigError.
-    """
-    row = rows.get(partition.key)
-    if row is None:
-        return False
-    same_input = row.input_sha256 == input_digest(partition)
-    if not same_input and row.input_path != _input_path(partition):
-        raise ConfigError(
-            f"{job.output.root} holds part-{row.key}.parquet of {row.input_path}; the results of "
-            f"{_input_path(partition)} would replace it. Choose another --out."
-        )
-    model = job.model
-    wanted = (model.version, model.digest, model.threshold, job.output.options.digest())
-    present = (row.model_version, row.model_digest, row.threshold, row.config_sha256)
-    return same_input and wanted == present and row.is_intact(Path(job.output.root))
-
-
-def _input_path(partition: Partition) -> str:
-    first = Path(partition.files[0].path)
-    return str(first if partition.kind == "table" else first.parent)
 
 
 def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:
@@ -431,29 +409,15 @@ def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> Led
         **vars(result),
         kind=partition.kind,
         folder=partition.folder,
-        input_path=_input_path(partition),
+        input_path=input_path_of(partition),
         input_bytes=partition.size_bytes,
         output_sha256=result.files[result.output],
         model_version=job.model.version,
         model_digest=job.model.digest,
         threshold=job.model.threshold,
         config_sha256=job.output.options.digest(),
+        folders=dict(partition.folders) if len(partition.folders) > 1 else {},
     )
-
-
-def _drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
-    """Remove pieces of a folder of images that no longer has as many."""
-    keys = {partition.key for partition in plan}
-    folders = {partition.folder for partition in plan if partition.kind == "images"}
-    for key, row in ledger.rows().items():
-        if row.kind != "images" or row.folder not in folders or key in keys:
-            continue
-        (root / MANIFEST).unlink(missing_ok=True)
-        ledger.forget(key)
-        for name in row.files:
-            (root / name).unlink(missing_ok=True)
-        for drawn in ("heatmaps", "masks"):
-            shutil.rmtree(root / drawn / key, ignore_errors=True)
 
 
 def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> RunSummary:

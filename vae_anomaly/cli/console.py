@@ -19,6 +19,7 @@ from typing import TextIO
 import click
 
 from vae_anomaly.cli.streams import leads_to, open_text
+from vae_anomaly.names import legible
 from vae_anomaly.progress import Progress
 
 LINE_EVERY_S = 5.0
@@ -96,19 +97,21 @@ def emit_error(error: BaseException, message: str, exit_code: int) -> None:
 
 def _plain(value: object) -> object:
     """Return a value as JSON has it, with all that it holds."""
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, str):
+        return legible(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {legible(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     for convert in ("tolist", "model_dump", "to_dict", "isoformat"):
         if hasattr(value, convert):
             plain = getattr(value, convert)()
             return None if plain == "NaT" else _plain(plain)
-    return str(value)
+    return legible(str(value))
 
 
 def screen_width() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,10 @@ from vae_anomaly.cli.options import (
     class_options,
     entity_options,
     entity_words,
+    follow_links_option,
     json_option,
     labels_option,
+    one_or_all,
     table_options,
 )
 from vae_anomaly.cli.proposal import print_proposal
@@ -47,25 +49,27 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("path")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @labels_option("Label column of a table.")
 @cell_options
 @class_options
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or images suggest, for training.")  # fmt: skip
+@follow_links_option
 @json_option
 def check(
-    path: str,
+    paths: tuple[str, ...],
     labels: str | None,
     cells: CellsSaid,
     classes: ClassNames,
     groups_out: str | None,
+    follow_links: bool,
     as_json: bool,
 ) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
 
-    PATH is a folder of images, a manifest, or tables. Exit code 3 when something would be
-    refused; warnings and notes end with 0.
+    PATH is a folder of images, a manifest, or tables; several are looked at together. Exit code 3
+    when something would be refused; warnings and notes end with 0.
 
     \b
     Examples:
@@ -76,15 +80,18 @@ def check(
     from vae_anomaly.data.doctor import check_path
 
     with show_progress() as progress:
-        report = check_path(path, label=labels, classes=classes, progress=progress, **cells)
+        report = check_path(
+            one_or_all(paths), label=labels, classes=classes, follow_links=follow_links,
+            progress=progress, **cells,
+        )  # fmt: skip
     if groups_out is not None:
         _write_groups(report, Path(groups_out))
     if not emit(report.to_dict(), as_json=as_json):
-        _print_report(report)
+        _print_report(report, paths)
     if report.has_errors:
         raise DataError(
-            f"{path} holds what training or scoring would refuse. Repair what is marked ERROR, "
-            "then check again."
+            f"{report.source} holds what training or scoring would refuse. Repair what is marked "
+            "ERROR, then check again."
         )
 
 
@@ -152,7 +159,7 @@ def _write_groups(report: Report, file: Path) -> None:
     )
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: Report, paths: Sequence[str]) -> None:
     click.echo(f"{report.source}{_summary(report.summary)}")
     for finding in report.findings:
         _print_finding(finding)
@@ -160,7 +167,7 @@ def _print_report(report: Report) -> None:
         click.echo("Nothing to complain about.")
     noun = "images" if report.kind == "images" else "table"
     if not report.has_errors:
-        click.echo(f"\nTrain on it: vae-anomaly train {noun} {report.source} --name NAME")
+        click.echo(f"\nTrain on it: vae-anomaly train {noun} {shlex.join(paths)} --name NAME")
 
 
 def _print_finding(finding: Finding) -> None:

@@ -11,9 +11,11 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     class_options,
     device_option,
+    follow_links_option,
     groups_option,
     json_option,
     labels_option,
+    one_or_all,
     state_option,
     tracking_option,
 )
@@ -47,7 +49,7 @@ MAX_MASKS_SHOWN = 5
 
 @click.command()
 @click.argument("model")
-@click.argument("input_", metavar="INPUT")
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @labels_option()
 @class_options
 @groups_option("Customer, machine, ...: resampled together.")
@@ -60,12 +62,13 @@ MAX_MASKS_SHOWN = 5
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
 @click.option("--log", is_flag=True, help="Log figures and images as a run in MLflow.")
 @state_option
+@follow_links_option
 @device_option
 @tracking_option
 @json_option
-def evaluate(model: str, input_: str, labels: str | None, classes: ClassNames, groups: str | None,
-             by: tuple[str, ...], out: str | None, log: bool, state: str | None, device: str,
-             uri: str | None, as_json: bool) -> None:  # fmt: skip
+def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: ClassNames,
+             groups: str | None, by: tuple[str, ...], out: str | None, log: bool, state: str | None,
+             follow_links: bool, device: str, uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
     Labels of a table are a column of 0/1, legit/fraud or kinds ("normal", "dos"); of images,
@@ -91,12 +94,13 @@ def evaluate(model: str, input_: str, labels: str | None, classes: ClassNames, g
     with show_progress() as progress:
         items = score_items(
             detector,
-            input_,
+            one_or_all(paths),
             labels=labels,
             groups=groups,
             by=by,
             state=state,
             classes=classes,
+            follow_links=follow_links,
             progress=progress,
         )
     report = measure(items, detector.threshold_)

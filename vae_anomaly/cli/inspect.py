@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import device_option, json_option, state_option, tracking_option
+from vae_anomaly.cli.options import (
+    device_option,
+    follow_links_option,
+    json_option,
+    state_option,
+    tracking_option,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.evaluation import Inspection
@@ -36,11 +42,12 @@ EVIDENCE = {  # the rest is in --json
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
               help="Folder for the cards of images.")  # fmt: skip
 @state_option
+@follow_links_option
 @device_option
 @tracking_option
 @json_option
 def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,
-             out: str, state: str | None, device: str, uri: str | None,
+             out: str, state: str | None, follow_links: bool, device: str, uri: str | None,
              as_json: bool) -> None:  # fmt: skip
     """Say why an image or a row was flagged, or why not.
 
@@ -61,7 +68,9 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
     with show_progress() as progress:
         if detector.kind == "image":
             _refuse_rows(row, identifier)
-            inspections = inspect_images(detector, items, out, top=top, progress=progress)
+            inspections = inspect_images(
+                detector, items, out, top=top, follow_links=follow_links, progress=progress
+            )
         else:
             inspections = []
             for done, item in enumerate(items, start=1):

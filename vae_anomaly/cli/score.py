@@ -17,11 +17,14 @@ from vae_anomaly.cli.options import (
     at_store,
     bundle,
     device_option,
+    follow_links_option,
     json_option,
+    one_or_all,
     state_option,
     tracking_option,
 )
 from vae_anomaly.errors import GateFailedError
+from vae_anomaly.names import spelled
 from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
@@ -80,17 +83,19 @@ scoring_options = bundle(
 
 @score.command()
 @click.argument("model")
-@click.argument("source", metavar="INPUT")
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--heatmaps", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which images get a heatmap.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which images get a mask (255 = too hot).")  # fmt: skip
+@follow_links_option
 @device_option
 @scoring_options
 def images(
-    model: str, source: str, heatmaps: DrawnFor, masks: DrawnFor, device: str, run: Run
-) -> None:
-    """Score the images of INPUT (folder, manifest or image) with MODEL.
+    model: str, paths: tuple[str, ...], heatmaps: DrawnFor, masks: DrawnFor, follow_links: bool,
+    device: str, run: Run,
+) -> None:  # fmt: skip
+    """Score the images of INPUT (folders, manifests, images, 'patterns*') with MODEL.
 
     All of them, whatever its folders are called; masks beside a data set, earlier results and
     recycle bins are no input, and are counted.
@@ -101,19 +106,23 @@ def images(
     Examples:
       vae-anomaly score images models:/tiles@champion tonight/ --out flags/
       vae-anomaly score images model/ tonight/ --out flags/ --heatmaps all --fail-on-anomaly
+      vae-anomaly score images model/ cam1/ cam2/ 'night/*.png' --out flags/
       vae-anomaly score images model/ tonight/ --out flags/ --masks all --heatmaps none
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
     """
     from vae_anomaly.batch import plan_images, score_images
     from vae_anomaly.data.images.folders import scan_images
 
+    source = one_or_all(paths)
     with _progress(run) as progress:
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
+            follow_links=follow_links,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_images(scan_images(source, out=run.out)), model, "images", run)
+    listing = scan_images(source, out=run.out, follow_links=follow_links)
+    _finish(summary, plan_images(listing), model, "images", run)
 
 
 @score.command()
@@ -138,7 +147,7 @@ def table(
     """
     from vae_anomaly.batch import plan_tables, score_tables
 
-    source = paths[0] if len(paths) == 1 else list(paths)
+    source = one_or_all(paths)
     with _progress(run) as progress:
         summary = score_tables(
             model, source, run.out, id_column=id_column, state=state,
@@ -226,7 +235,7 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
-    item = str(source.relative_to(here) if source.is_relative_to(here) else source)
+    item = spelled(str(source.relative_to(here) if source.is_relative_to(here) else source))
     name = [] if things == "images" else ["--id", flag.id]
     numbered = flag.id.rpartition("#")
     if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vae_anomaly.errors import StorageError
+from vae_anomaly.names import LEGIBLE_ERRORS
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDERR = 2
+_STRICT = {"strict", "backslashreplace", "surrogateescape"}  # what Python gives its own streams
 
 
 class _Descriptor(io.FileIO):
@@ -46,13 +48,14 @@ class _Descriptor(io.FileIO):
 def open_text(number: int, like: TextIO, *, closes: bool = False) -> TextIO:
     """Open a descriptor for text in the encoding of another stream; its reader may leave.
 
-    A sign that this encoding does not have (a euro in latin-1) is written as JSON and Python do.
+    A sign that this encoding does not have (a euro in latin-1) is written as JSON and Python do,
+    and a name of a file as `vae_anomaly.names` spells it.
     """
     raw = _Descriptor(number, "w", closefd=closes)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=like.encoding,
-        errors="backslashreplace" if like.errors == "strict" else like.errors,
+        errors=LEGIBLE_ERRORS if like.errors in _STRICT else like.errors,
         line_buffering=bool(like.line_buffering),
     )
 

@@ -17,8 +17,10 @@ from vae_anomaly.cli.options import (
     destination_options,
     detector_options,
     entity_options,
+    follow_links_option,
     json_option,
     look_at,
+    one_or_all,
     table_options,
 )
 from vae_anomaly.cli.proposal import print_proposal
@@ -43,21 +45,23 @@ def train() -> None:
 
 
 @train.command()
-@click.argument("source", metavar="DIR")
+@click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
 @class_options
+@follow_links_option
 @detector_options(IMAGE)
 @destination_options
 @json_option
 def images(
-    source: str,
+    paths: tuple[str, ...],
     groups: str | None,
+    follow_links: bool,
     classes: ClassNames,
     parameters: dict[str, object],
     destination: Destination,
     as_json: bool,
 ) -> None:
-    """Train on images of good parts in DIR.
+    """Train on images of good parts: INPUT is folders, manifests, images or 'patterns*'.
 
     Folders called good, ok, gut, ... are used, defects and a test part are left out, and it is
     said. Where names do not tell, --good and --defect do. A manifest (CSV or parquet with a column
@@ -69,6 +73,7 @@ def images(
       vae-anomaly train images tiles/ --name tiles --groups parts.csv --target-fpr 0.005
       vae-anomaly train images products/ --name all --model conditional --condition folder
       vae-anomaly train images caps/ --name caps --good 0 --defect 1
+      vae-anomaly train images monday/ tuesday/ 'more/*.png' --name tiles
       vae-anomaly train images screws/ --name screws --pose any
       vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images caps/ --name caps --register auto --foreground auto
@@ -83,8 +88,9 @@ def images(
     detector = ImageVAEDetector().set_params(**parameters)
     with show_progress() as progress:
         report = train_images_job(
-            detector, source, destination, groups=groups, classes=classes, progress=progress
-        )
+            detector, one_or_all(paths), destination, groups=groups, classes=classes,
+            follow_links=follow_links, progress=progress,
+        )  # fmt: skip
     _print(report, destination, as_json)
 
 

@@ -18,6 +18,7 @@ from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors.judged import columns_as_text, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.names import unlike
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import Verdicts, judge
 from vae_anomaly.thresholds.record import one_in
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from vae_anomaly.arrays import Floats32, Indices
     from vae_anomaly.detectors.images.heatmaps import Region
     from vae_anomaly.detectors.protocol import Detector, ImageDetector, TableDetector
+
+MAX_TITLE = 60
+MAX_CARD_BYTES = 238  # of a name, so that its temporary file has one that disks take
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,7 @@ def inspect_images(
     out: str | Path | None = None,
     *,
     top: int = 3,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> list[Inspection]:
     """Explain images, and draw a card of each.
@@ -223,11 +228,13 @@ def inspect_images(
     Parameters
     ----------
     items : sequence of path
-        Images, or folders of them.
+        Images, folders of them, manifests or patterns.
     out : path, optional
         Folder of the cards; none are drawn without it.
     top : int
         Most reasons an image.
+    follow_links : bool
+        Follow links that lead out of a folder.
 
     Raises
     ------
@@ -235,28 +242,25 @@ def inspect_images(
         If an image cannot be read; it is named.
     """
     tell = progress or null_progress
-    paths = _paths(items)
+    listed = list_images(items[0] if len(items) == 1 else items, follow_links=follow_links)
+    cards = _card_names([item.id for item in listed])
     done = []
-    for i, (name, path) in enumerate(paths, start=1):
-        done.append(_inspect_image(detector, name, path, out, top))
-        tell("inspect", i, len(paths))
+    for i, item in enumerate(listed, start=1):
+        card = None if out is None else Path(out) / cards[item.id]
+        done.append(_inspect_image(detector, item.id, item.path, card, top))
+        tell("inspect", i, len(listed))
     return done
 
 
-def _paths(items: Sequence[str | Path]) -> list[tuple[str, Path]]:
-    """Return a name that is unique and the path of each image."""
-    folders = [Path(item) for item in items if Path(item).is_dir()]
-    files = [Path(item) for item in items if not Path(item).is_dir()]
-    named = [(item.id, item.path) for folder in folders for item in list_images(folder)]
-    named += [(item.id, item.path) for item in list_images(files)] if files else []
-    names = [name for name, _ in named]
-    if len(set(names)) < len(names):
-        return [(path.as_posix(), path) for _, path in named]
-    return named
+def _card_names(ids: Sequence[str]) -> dict[str, str]:
+    """Return what the card of each image is called: readable, short, no two alike."""
+    plain = [name.strip("/").replace("/", "__").replace("\\", "%") for name in ids]
+    flat = [name.removesuffix(".png") for name in plain]
+    return dict(zip(ids, unlike(flat, ids, MAX_CARD_BYTES, ".png"), strict=True))
 
 
 def _inspect_image(
-    detector: ImageDetector, name: str, path: Path, out: str | Path | None, top: int
+    detector: ImageDetector, name: str, path: Path, card: Path | None, top: int
 ) -> Inspection:
     from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 
@@ -271,9 +275,9 @@ def _inspect_image(
         reasons=tuple(detector.reasons_of(examination, top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )
-    if out is None:
+    if card is None:
         return inspection
-    return _with_card(inspection, pixels, heat, regions, detector.heat_level_, Path(out))
+    return _with_card(inspection, pixels, heat, regions, detector.heat_level_, card)
 
 
 def _with_card(
@@ -282,16 +286,20 @@ def _with_card(
     heat: Floats32,
     regions: Sequence[Region],
     level: float,
-    out: Path,
+    card: Path,
 ) -> Inspection:
     from vae_anomaly.reports.cards import inspection_card
     from vae_anomaly.reports.figures import write_figure
 
     verdict = "ANOMALY" if inspection.is_anomaly else "normal"
     title = (
-        f"{inspection.id}   {verdict}   score {inspection.anomaly_score:.2f} "
+        f"{_end_of(inspection.id)}   {verdict}   score {inspection.anomaly_score:.2f} "
         f"(threshold {inspection.threshold:.2f})\n{inspection.words}"
     )
     figure = inspection_card(pixels, heat, regions, level=level, title=title)
-    flat = inspection.id.strip("/").replace("/", "__").removesuffix(".png")
-    return replace(inspection, image=str(write_figure(figure, out / f"{flat}.png")))
+    return replace(inspection, image=str(write_figure(figure, card)))
+
+
+def _end_of(name: str) -> str:
+    """Return a name, of a long one its end, as a title has room for."""
+    return name if len(name) <= MAX_TITLE else f"...{name[-MAX_TITLE:]}"

@@ -36,6 +36,7 @@ from vae_anomaly.detectors.judged import (
 )
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.outlines import HeatOnGrid, outlines_of
+from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.thresholds.items import ScoredItems
@@ -96,6 +97,7 @@ def score_items(
     state: str | Path | None = None,
     classes: ClassNames | None = None,
     whole: bool = False,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -118,6 +120,8 @@ def score_items(
         Of images: which folders are good or defective, where their names do not tell it.
     whole : bool
         Of images: take every one of them, whatever its folders are called.
+    follow_links : bool
+        Of images: follow links that lead out of a folder.
 
     Returns
     -------
@@ -142,18 +146,18 @@ def score_items(
         rows = read_table(source, as_text=columns_as_text(detector))
         frame = with_past(detector.entities_, rows, state)
         columns = _Columns(labels, groups, amounts, by, detector.schema_.id_column)
-        return _score_rows(detector, frame, columns, str(source), tell)
+        return _score_rows(detector, frame, columns, shown_source(source), tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Images are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
-    listing = scan_images(source, classes=classes)
+    listing = scan_images(source, classes=classes, follow_links=follow_links)
     tell_skipped(listing)
     chosen = (
         Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
     )
-    return _score_images(detector, chosen, by, str(source), tell)
+    return _score_images(detector, chosen, by, shown_source(source), tell)
 
 
 def _score_rows(

@@ -28,13 +28,14 @@ from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.jobs.train_images import groups_of, what_was_taken
 from vae_anomaly.jobs.train_table import real_rows, schema_of_training
-from vae_anomaly.jobs.training_report import shown_source, shown_table
+from vae_anomaly.jobs.training_report import shown_table
 from vae_anomaly.jobs.training_rows import (
     AS_INFERRED,
     TableColumns,
     check_column,
     read_training_rows,
 )
+from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.vae.sweep import SweepGrid, SweepReport, SweepSettings, sweep
 from vae_anomaly.words import number_of

@@ -28,8 +28,8 @@ from vae_anomaly.jobs.training_report import (
     Reading,
     TrainingReport,
     finish,
-    shown_source,
 )
+from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress
 from vae_anomaly.words import names_of, number_of
 
@@ -44,6 +44,7 @@ def train_images_job(
     *,
     groups: str | Path | None = None,
     classes: ClassNames | None = None,
+    follow_links: bool = False,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on images of good parts, save and register it.
@@ -52,7 +53,7 @@ def train_images_job(
     ----------
     detector : ImageVAEDetector
         With its parameters, not fitted; it is fitted here.
-    source : folder, manifest, or list of images
+    source : folder, manifest, image, pattern, or list of these
         Of a data set with parts only ``train`` is used; what is called defective is left out, and
         what else is, is counted in the report.
     groups : path, optional
@@ -60,6 +61,8 @@ def train_images_job(
         are held out together. A path is written as the image's id, or from the table's folder.
     classes : ClassNames, optional
         Which folders are good or defective, where their names do not tell it.
+    follow_links : bool
+        Follow links that lead out of a folder.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def train_images_job(
     """
     started = time.perf_counter()
     destination.check()
-    listing = scan_images(source, classes=classes)
+    listing = scan_images(source, classes=classes, follow_links=follow_links)
     tell_skipped(listing)
     chosen = select(listing, "train", source)
     good = list(chosen.items)

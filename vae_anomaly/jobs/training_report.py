@@ -188,10 +188,3 @@ def shown_table(n_rows: int, n_columns: int, files: Sequence[Path]) -> str:
     if len(files) > 1:
         names = f"{len(files)} files, {files[0]} to {files[-1].name}"
     return f"{number_of(n_rows, 'row')} of {number_of(n_columns, 'column')} from {names}"
-
-
-def shown_source(source: str | Path | Sequence[str | Path]) -> str:
-    """Say where images were read from."""
-    if isinstance(source, str | Path):
-        return str(source)
-    return str(source[0]) if len(source) == 1 else f"{len(source)} paths"

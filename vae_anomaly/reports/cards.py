@@ -57,7 +57,7 @@ def inspection_card(
         axes.set_axis_off()
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     _scale(figure, right)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)  # a name may hold dollar signs
     return figure
 
 

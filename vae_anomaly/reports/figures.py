@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,7 +190,8 @@ def write_figure(figure: Figure, path: str | Path) -> Path:
         If it cannot be written.
     """
     target = Path(path)
-    with replace_file(target) as temporary:
+    with replace_file(target) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # of a name in the title: a box
         figure.savefig(temporary, dpi=DPI, format="png", metadata=SOFTWARE)
     return target
 

@@ -29,6 +29,11 @@ def look_at(store: str) -> str:
     return store if store.startswith("http") else f"mlflow ui --backend-store-uri {store}"
 
 
+def one_or_all(paths: tuple[str, ...]) -> str | list[str]:
+    """Return what was named as an input: one path or pattern as it is, several as a list."""
+    return paths[0] if len(paths) == 1 else list(paths)
+
+
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )

@@ -27,4 +27,8 @@ def class_names(good: tuple[str, ...], defect: tuple[str, ...]) -> ClassNames:
     return ClassNames(good, defect)
 
 
+follow_links_option: Decorator = click.option(
+    "--follow-links", is_flag=True,
+    help="Follow links that lead out of a folder of images; else they are refused.",
+)  # fmt: skip
 class_options = bundle("classes", class_names, good_option, defect_option)

@@ -6,6 +6,8 @@ known to be. Nothing here changes a file.
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,8 @@ from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, C
 from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import in_home
+from vae_anomaly.names import unspelled
 from vae_anomaly.progress import Progress
 
 __all__ = [
@@ -31,7 +35,7 @@ __all__ = [
 
 
 def check_path(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     label: str | None = None,
     kind: Literal["images", "table"] | None = None,
@@ -40,12 +44,13 @@ def check_path(
     time_formats: Mapping[str, str] | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
     classes: ClassNames | None = None,
+    follow_links: bool = False,
 ) -> Report:
     """Check a folder of images, a manifest, or tables, whichever the path holds.
 
     Parameters
     ----------
-    path : path or glob
+    path : path, glob, or list of these
     label : str, optional
         The label column of a table.
     kind : {"images", "table"}, optional
@@ -55,6 +60,8 @@ def check_path(
         How a table's cells are written, as `Schema.infer` takes it.
     classes : ClassNames, optional
         Which folders of images are good or defective, where their names do not tell it.
+    follow_links : bool
+        Follow links that lead out of a folder of images.
 
     Returns
     -------
@@ -65,13 +72,25 @@ def check_path(
     DataError
         If the path does not exist or holds neither images nor tables.
     """
-    kind = kind or _kind_of(Path(path))
+    kind = kind or _kind_of_all(path)
     if kind == "images":
-        return check_images(path, classes=classes, progress=progress)
+        return check_images(path, classes=classes, progress=progress, follow_links=follow_links)
     return check_table_files(
         path, label=label, progress=progress, number_formats=number_formats,
         time_formats=time_formats, missing=missing,
     )  # fmt: skip
+
+
+def _kind_of_all(source: str | Path | Sequence[str | Path]) -> Literal["images", "table"]:
+    """Tell by the first of what was named, of a pattern by the first thing that it matches."""
+    first = source if isinstance(source, str | Path) else next(iter(source), Path())
+    path = in_home(first)
+    if not os.path.lexists(path):
+        path = in_home(unspelled(str(first)))
+    if not os.path.lexists(path) and glob.has_magic(str(first)):
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns
+        path = Path(matches[0]) if matches else path
+    return _kind_of(path)
 
 
 def _kind_of(path: Path) -> Literal["images", "table"]:

@@ -33,8 +33,8 @@ from vae_anomaly.data.images.folders import (
     why_not_trained_on,
 )
 from vae_anomaly.data.images.resize import FULL_SCALE, white_level
+from vae_anomaly.names import shown_source, spelled
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.words import number_of
 
 FEW_GOOD, TOO_FEW_GOOD = 50, 10
 
@@ -44,15 +44,18 @@ def check_images(
     *,
     classes: ClassNames | None = None,
     progress: Progress | None = None,
+    follow_links: bool = False,
 ) -> Report:
     """Decode every image of a source once and report what would spoil a detector.
 
     Parameters
     ----------
-    source : folder, manifest, image or list of images
+    source : folder, manifest, image, pattern, or list of these
     classes : ClassNames, optional
         Which folders are good or defective, where their names do not tell it.
     progress : callable, optional
+    follow_links : bool
+        Follow links that lead out of a folder.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def check_images(
     DataError
         If there are no images.
     """
-    listing = scan_images(source, classes=classes)
+    listing = scan_images(source, classes=classes, follow_links=follow_links)
     looks = list(look_at_all(listing.items, progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
@@ -87,7 +90,7 @@ def check_images(
         *shortcuts(good),
         *mask_findings(listing, good),
     ]
-    name = str(source) if isinstance(source, (str, Path)) else number_of(len(source), "image")
+    name = shown_source(source)
     groups = _groups(good, {one.code for one in findings})
     return Report(name, "images", _summary(listing, good), sorted_findings(findings), groups)
 
@@ -171,7 +174,7 @@ def _not_images(listing: ImageListing) -> Iterator[Finding]:
             "not_images",
             f"Files that are no images by their name and are not read: {len(listing.skipped)}.",
             "Convert them to PNG if they are meant; else there is nothing to do.",
-            [path.name for path in listing.skipped],
+            [spelled(path.name) for path in listing.skipped],
         )
 
 

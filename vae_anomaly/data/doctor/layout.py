@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
 from vae_anomaly.data.images.folders import (
@@ -17,7 +18,9 @@ from vae_anomaly.data.images.folders.not_input import HIDDEN, SYSTEM
 from vae_anomaly.data.images.folders.selection import DEFECTS, MASKS, TEST_PART, VALIDATION_PART
 
 
-def layout_findings(listing: ImageListing, source: object) -> Iterator[Finding]:
+def layout_findings(
+    listing: ImageListing, source: str | Path | Sequence[str | Path]
+) -> Iterator[Finding]:
     """Report folders that look like classes, several data sets, and what training leaves out."""
     codes = {"classes": "classes_unclear", "several": "several_data_sets"}
     for question in listing.questions:

@@ -140,11 +140,11 @@ def test_a_manifest_cannot_name_what_is_outside(tmp_path: Path, path: str) -> No
         list_images(root / "m.parquet")
 
 
-@pytest.mark.parametrize("target", ["secret.png", "other", "absent.png"])
+@pytest.mark.parametrize("target", ["secret.png", "other"])
 def test_a_folder_cannot_link_to_what_is_outside(tmp_path: Path, target: str) -> None:
     touch(tmp_path, "secret.png", "other/1.png", "root/1.png")
     (tmp_path / "root" / "link.png").symlink_to(tmp_path / target)
-    with pytest.raises(DataError, match="outside"):
+    with pytest.raises(DataError, match=r"outside.*--follow-links"):
         list_images(tmp_path / "root")
 
 
@@ -162,12 +162,6 @@ def test_a_folder_that_may_not_be_listed_is_named_and_not_passed_over(
 
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(DataError, match="closed cannot be listed: Permission denied"):
-        list_images(tmp_path)
-
-
-def test_a_link_that_leads_back_to_itself_is_named(tmp_path: Path) -> None:
-    (tmp_path / "loop.png").symlink_to("loop.png")
-    with pytest.raises(DataError, match=r"loop\.png is a link that leads back to itself"):
         list_images(tmp_path)
 
 
@@ -191,10 +185,9 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt", "a.png", "m/other.csv")
     with pytest.raises(DataError, match="does not exist"):
         list_images(tmp_path / "absent")
-    with pytest.raises(DataError, match=r"1 of 2 images does not exist.*absent\.png"):
+    with pytest.raises(DataError, match=r"1 of 2 inputs does not exist.*absent\.png"):
         list_images([tmp_path / "a.png", tmp_path / "absent.png"])
-    with pytest.raises(DataError, match=r"names 'a\.png' twice"):
-        list_images([tmp_path / "a.png", tmp_path / "a.png"])
+    assert len(list_images([tmp_path / "a.png", tmp_path / "a.png"])) == 1
     with pytest.raises(DataError, match="NUL"):
         list_images("a\0b")
     with pytest.raises(DataError, match="list is empty"):

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from vae_anomaly.data.images.folders.class_words import fold
 from vae_anomaly.data.images.folders.mask_owners import MaskFiles
 from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.names import spelled
 from vae_anomaly.words import names_of
 
 IMAGE_SUFFIXES: Final = frozenset(
@@ -31,7 +32,8 @@ class ImageItem:
     Parameters
     ----------
     id : str
-        Path relative to the source, with forward slashes: the same on every machine.
+        Path relative to the source, with forward slashes and as `vae_anomaly.names.spelled`
+        writes it: the same on every machine.
     path : Path
         Where the file is.
     kind : str, optional
@@ -48,6 +50,8 @@ class ImageItem:
         Why its class is not known although that of its neighbours is: no training takes it.
     columns : mapping of str to str or None
         Every column of the manifest, as text; empty without a manifest.
+    place : str
+        The folder that it lies in, beginning with the name of the source.
     """
 
     id: str
@@ -60,6 +64,7 @@ class ImageItem:
     split: str | None = None
     unsure: str | None = None
     columns: Mapping[str, str | None] = field(default_factory=dict, hash=False)
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class ImageListing:
         Images that are no input: masks, results of our own, what systems keep beside them.
     questions : tuple of Question
         What must be answered before it is trained on or measured; scoring asks nothing.
-    source : folder, manifest, image or list of images
+    source : folder, manifest, image, pattern, or list of these
         What was listed.
     """
 
@@ -199,7 +204,8 @@ def condition_of(item: ImageItem, where: str) -> str | None:
     'a'
     """
     if where == _FOLDER and _FOLDER not in item.columns:
-        return Path(os.path.abspath(item.path)).parent.name or None  # noqa: PTH100 - links stay
+        folder = Path(os.path.abspath(item.path)).parent  # noqa: PTH100 - links stay
+        return spelled(folder.name) or None
     return item.columns.get(where)
 
 

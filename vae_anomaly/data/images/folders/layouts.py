@@ -64,11 +64,14 @@ class LaidOut:
     ----------
     questions : tuple of Question
         What must be said before any of it is trained on or measured.
+    folders : frozenset of str
+        All folders with images in or below them, below the root.
     """
 
     items: tuple[ImageItem, ...]
     layout: Layout
     questions: tuple[Question, ...] = ()
+    folders: frozenset[str] = frozenset()
 
 
 def lay_out(root: Path, images: Sequence[Path], classes: ClassNames | None = None) -> LaidOut:
@@ -81,16 +84,11 @@ def lay_out(root: Path, images: Sequence[Path], classes: ClassNames | None = Non
     classes : ClassNames, optional
         Folders of which the class was said, by name or by path below the root.
 
-    Raises
-    ------
-    ConfigError
-        If a folder is named that is not there.
     """
     reader = _Reader(root, classes or ClassNames())
     reader.read(_tree(root, images), _Known())
-    reader.said.require_found(reader.folders, f"{root} has no folder called")
     layout: Layout = "mvtec" if reader.has_parts else "classes" if reader.has_classes else "flat"
-    return LaidOut(tuple(reader.items), layout, tuple(reader.questions))
+    return LaidOut(tuple(reader.items), layout, tuple(reader.questions), frozenset(reader.folders))
 
 
 def _tree(root: Path, images: Sequence[Path]) -> _Folder:

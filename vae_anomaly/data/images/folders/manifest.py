@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pandas as pd
 
 from vae_anomaly.data.images.folders.class_names import says_good
+from vae_anomaly.data.images.folders.found import FoundFile, Names
 from vae_anomaly.data.images.folders.items import (
     ClassNames,
     ImageItem,
@@ -26,15 +30,23 @@ logger = logging.getLogger(__name__)
 
 MANIFEST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _MANIFEST_COLUMNS: Final = ("path", "id", "kind", "is_anomaly", "mask", "group", "split")
+_MOST_MISSING: Final = 0.5
+"""Share of rows without a file from which on the manifest does not fit its folder."""
+
+_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def list_manifest(path: Path, classes: ClassNames | None = None) -> ImageListing:
+def list_manifest(
+    path: Path, classes: ClassNames | None = None, *, follow_links: bool = False
+) -> ImageListing:
     """Read a manifest; every path in it must stay under the manifest's folder.
 
-    ``classes`` says of which kinds the class is known.
+    Paths may be written as on Windows, in other upper and lower case, or with accents apart, as
+    long as one file fits. A row whose file is not there is an item that cannot be read; where most
+    rows are such, the manifest is refused. ``classes`` says of which kinds the class is known.
     """
     said = classes or ClassNames()
-    frame = read_table(path)
+    frame = _with_known_names(_read(path))
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
         raise DataError(
@@ -45,33 +57,62 @@ def list_manifest(path: Path, classes: ClassNames | None = None) -> ImageListing
         logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))
     if frame.empty:
         raise DataError(f"{path} lists no images. Add rows, or name another manifest.")
-    items = tuple(_manifest_items(path, frame, said))
+    rows = _rows(path, frame, Names(path.parent, follow_links=follow_links), said)
+    _refuse_repeated_files(path, rows)
+    items = tuple(row.item for row in rows)
     refuse_repeated_ids(items, str(path))
-    said.require_found({item.kind for item in items if item.kind}, f"{path} has no kind")
+    _refuse_mostly_missing(path, rows)
+    n_other = sum(row.otherwise for row in rows)
+    if n_other:
+        first = next(row for row in rows if row.otherwise)
+        logger.info(
+            "%s: %d of %d rows write the path otherwise than the disk has it, as %r for %s",
+            path, n_other, len(rows), first.written, first.item.id,
+        )  # fmt: skip
     return ImageListing(items, (), "manifest")
 
 
-def _manifest_items(manifest: Path, frame: pd.DataFrame, said: ClassNames) -> Iterator[ImageItem]:
+@dataclass(frozen=True)
+class _Row:
+    """One row: the image, the path as it is written, and whether the disk has it."""
+
+    item: ImageItem
+    written: str
+    is_there: bool
+    otherwise: bool  # whether the disk has the path in other letters
+
+
+def _rows(manifest: Path, frame: pd.DataFrame, names: Names, said: ClassNames) -> list[_Row]:
     """Describe each row of a manifest."""
     texts = {str(name): read_text(frame[name]) for name in frame.columns}
     labels = _labels(manifest, frame)
-    root = manifest.parent
-    for row in range(len(frame)):
-        cell: dict[str, str | None] = {name: values[row] for name, values in texts.items()}
-        file = _inside(root, cell["path"], manifest, row)
+    rows = []
+    for place in range(len(frame)):
+        cell: dict[str, str | None] = {name: values[place] for name, values in texts.items()}
+        file = _file(names, cell["path"], manifest, place)
         mask = cell.get("mask")
         kind = cell.get("kind")
         known = _is_defect(kind, said) if kind else None
-        yield ImageItem(
-            id=cell.get("id") or PurePosixPath(str(cell["path"])).as_posix(),
-            path=file,
+        below = PurePosixPath(file.path.relative_to(names.root)).as_posix()
+        item = ImageItem(
+            id=cell.get("id") or below,
+            path=file.path,
             kind=kind,
-            is_anomaly=known if labels[row] is None else labels[row],
-            mask=_inside(root, mask, manifest, row) if mask else None,
+            is_anomaly=known if labels[place] is None else labels[place],
+            mask=_file(names, mask, manifest, place).path if mask else None,
             group=cell.get("group"),
             split=cell.get("split"),
             columns=cell,
         )
+        rows.append(_Row(item, str(cell["path"]), file.is_there, file.otherwise))
+    return rows
+
+
+def _file(names: Names, written: str | None, manifest: Path, place: int) -> FoundFile:
+    where = f"{manifest}, row {place + 1}"
+    if written is None or not written.strip():
+        raise DataError(f"{where}: the path is empty. Fill it in or delete the row.")
+    return names.find(written, where)
 
 
 def _is_defect(kind: str, said: ClassNames) -> bool:
@@ -93,21 +134,72 @@ def _labels(manifest: Path, frame: pd.DataFrame) -> list[bool | None]:
     return [None if value != value else bool(value) for value in values]
 
 
-def _inside(root: Path, relative: str | None, manifest: Path, row: int) -> Path:
-    """Return the file that a manifest names; refuse every way out of its folder."""
-    where = f"{manifest}, row {row + 1}"
-    if relative is None:
-        raise DataError(f"{where}: the path is empty. Fill it in or delete the row.")
-    pure = PurePosixPath(relative)
-    leaves = pure.is_absolute() or PureWindowsPath(relative).is_absolute() or ".." in pure.parts
-    if leaves or "\0" in relative or ".." in PureWindowsPath(relative).parts:
-        raise DataError(
-            f"{where}: {relative!r} is absolute or leads out of the manifest's folder. "
-            "Write paths relative to the manifest, below its folder."
-        )
-    file = root / pure
-    if not file.resolve().is_relative_to(root.resolve()):
-        raise DataError(
-            f"{where}: {relative!r} is a link out of {root}. Copy the file below that folder."
-        )
-    return file
+def _refuse_repeated_files(manifest: Path, rows: Sequence[_Row]) -> None:
+    """Refuse one file in two rows, and a mask that is listed as an image."""
+    first: dict[Path, int] = {}
+    for place, row in enumerate(rows):
+        other = first.setdefault(row.item.path, place)
+        if other != place:
+            raise DataError(
+                f"{manifest}, rows {other + 1} and {place + 1} name the same image twice: "
+                f"{row.written!r}. Delete one of them."
+            )
+    for place, row in enumerate(rows):
+        as_image = first.get(row.item.mask) if row.item.mask else None
+        if as_image is not None and as_image != place:
+            raise DataError(
+                f"{manifest}, row {as_image + 1}: {rows[as_image].written!r} is the mask of row "
+                f"{place + 1}. Delete the row, or correct the mask."
+            )
+
+
+def _refuse_mostly_missing(manifest: Path, rows: Sequence[_Row]) -> None:
+    missing = [row.written for row in rows if not row.is_there]
+    if len(missing) <= _MOST_MISSING * len(rows):
+        return
+    raise DataError(
+        f"{manifest}: {len(missing)} of {len(rows)} rows name files that are not in "
+        f"{manifest.parent}, such as {', '.join(map(repr, missing[:3]))}. Write paths from the "
+        "manifest's folder, or put the manifest beside the images."
+    )
+
+
+def _with_known_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take ``Path`` or `` mask `` for the column that it means, unless there are both."""
+    present = set(map(str, frame.columns))
+    plain = {name: str(name).strip().lower() for name in frame.columns}
+    meant = {
+        name: to
+        for name, to in plain.items()
+        if to in _MANIFEST_COLUMNS and to not in present and list(plain.values()).count(to) == 1
+    }
+    return frame.rename(columns=meant)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read the table; of a CSV that Excel saved in the code page of Windows as well."""
+    if path.suffix.lower() not in {".csv", ".tsv"} or _is_unicode(path):
+        return read_table(path, as_text=("path", "mask"))
+    try:
+        text = path.read_bytes().decode("cp1252")
+    except UnicodeDecodeError:
+        return read_table(path)  # which says where it is no text
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as folder:
+        copy = Path(folder) / f"manifest{path.suffix}"
+        copy.write_bytes(text.encode("utf-8"))
+        logger.info("%s is no UTF-8; it is read as Windows-1252", path)
+        try:
+            return read_table(copy, as_text=("path", "mask"))
+        except DataError as err:
+            raise DataError(str(err).replace(str(copy), str(path))) from None
+
+
+def _is_unicode(path: Path) -> bool:
+    content = path.read_bytes()
+    if content.startswith(_MARKS) or b"\0" in content[:4096]:
+        return True
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

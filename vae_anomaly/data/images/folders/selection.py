@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Final, Literal
 
@@ -13,6 +13,7 @@ from vae_anomaly.data.images.folders.class_names import read_name
 from vae_anomaly.data.images.folders.items import ImageItem, ImageListing, LeftOutImages, Question
 from vae_anomaly.data.images.folders.layouts import NO_PART
 from vae_anomaly.errors import DataError
+from vae_anomaly.names import shown_source, spelled
 from vae_anomaly.words import names_of, number_of
 
 TEST_PART: Final = "test part"
@@ -22,6 +23,7 @@ DEFECTS: Final = "defects"
 MASKS: Final = "masks"
 _NAMED: Final = 10
 Purpose = Literal["train", "test"]
+Sources = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def why_not_trained_on(item: ImageItem) -> str | None:
 _REASONS: Final = {"test": TEST_PART, "val": VALIDATION_PART, NO_PART: NO_PART}
 
 
-def select(listing: ImageListing, purpose: Purpose, source: object) -> Selection:
+def select(listing: ImageListing, purpose: Purpose, source: Sources) -> Selection:
     """Take the images of good parts for a training, or what a detector is measured on.
 
     A training takes the part ``train``, or all where there are no parts, without what is called
@@ -165,7 +167,7 @@ def _places(where: dict[str, int]) -> str:
     return f" ({names})" if names else ""
 
 
-def what_is_open(question: Question, source: object) -> str:
+def what_is_open(question: Question, source: Sources) -> str:
     """Say what only the owner of a folder can tell."""
     where, names = _inside(source, question), names_of(question.names, _NAMED)
     if question.kind == "several":
@@ -178,9 +180,11 @@ def what_is_open(question: Question, source: object) -> str:
     return f"{where}: folders look like classes, and nothing says which of them is good: {names}."
 
 
-def how_to_say(question: Question, source: object, purpose: Purpose = "train") -> str:
+def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") -> str:
     """Return the command or options that settle it."""
-    begin = f"vae-anomaly train images {quote(str(source))} " if purpose == "train" else ""
+    named = [source] if isinstance(source, str | Path) else list(source)
+    words = " ".join(quote(spelled(str(one))) for one in named)
+    begin = f"vae-anomaly train images {words} " if purpose == "train" else ""
     first, *rest = question.names
     if question.kind == "several":
         return (
@@ -197,8 +201,12 @@ def how_to_say(question: Question, source: object, purpose: Purpose = "train") -
     )
 
 
-def _inside(source: object, question: Question) -> str:
-    return f"{source}" if question.folder == "." else f"{source}/{question.folder}"
+def _inside(source: Sources, question: Question) -> str:
+    """Return the folder that is asked about; of several inputs it begins with the name of one."""
+    several = not isinstance(source, str | Path) and len(source) > 1
+    if several or question.folder == ".":
+        return question.folder if several else shown_source(source)
+    return f"{shown_source(source)}/{question.folder}"
 
 
 def _options(option: str, names: Sequence[str]) -> str:
@@ -207,20 +215,21 @@ def _options(option: str, names: Sequence[str]) -> str:
     )
 
 
-def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: object) -> str:
+def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: Sources) -> str:
+    where = shown_source(source)
     whole, counts = len(reasons), Counter(reasons.values())
     why = "; ".join(f"{n:,} {reason}" for reason, n in counts.items())
     if purpose == "test":
         return (
-            f"{source} has no images in 'test': of {whole:,} images none is to be measured on "
+            f"{where} has no images in 'test': of {whole:,} images none is to be measured on "
             f"({why}). Give the folder that is meant."
         )
     if set(counts) == {DEFECTS}:
         return (
-            f"All {whole:,} images of {source} are labelled as defective. Train on images of good "
+            f"All {whole:,} images of {where} are labelled as defective. Train on images of good "
             "parts, or name their folder with --good NAME."
         )
     return (
-        f"{source} has no images to train on: of {whole:,} images {why}. Give the folder of good "
+        f"{where} has no images to train on: of {whole:,} images {why}. Give the folder of good "
         "images itself, or name it with --good NAME."
     )

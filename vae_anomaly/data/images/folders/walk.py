@@ -1,4 +1,4 @@
-"""Go through the files of a folder; links may not lead out of it."""
+"""Go through the files of a folder; links may lead out of it only where that was asked for."""
 
 from __future__ import annotations
 
@@ -10,25 +10,47 @@ from vae_anomaly.data.images.folders.not_input import is_system_file, is_system_
 from vae_anomaly.errors import DataError
 
 
-def walk(root: Path, passed: list[Path] | None = None) -> Iterator[Path]:
-    """Go through all files that are not hidden; refuse links that lead out of the root.
+def walk(
+    root: Path, passed: list[Path] | None = None, *, follow_links: bool = False
+) -> Iterator[Path]:
+    """Go through all files that are not hidden, sorted within each folder.
 
     System folders, and what is hidden, are not entered but added to ``passed``.
+
+    A link to something inside the root is taken where it is a file, and not entered where it is a
+    folder: what lies there is listed anyway. One that leads nowhere, or back to itself, is yielded
+    as a file that cannot be read. One that leads out of the root is a `DataError`, unless
+    ``follow_links``: then every folder is entered once.
     """
     by = [] if passed is None else passed
-    inside = root.resolve()
-    for folder, subfolders, names in os.walk(root, onerror=_refuse_closed, followlinks=False):
+    inside = os.path.realpath(root)
+    entered: set[str] = set()
+    for folder, subfolders, names in os.walk(
+        root, onerror=_refuse_closed, followlinks=follow_links
+    ):
         here = Path(folder)
+        if follow_links and _is_known(folder, entered):
+            subfolders.clear()
+            continue
         by += [here / name for name in sorted(subfolders) if _is_passed(name)]
+        by += [here / name for name in sorted(names) if name.startswith(".")]
         subfolders[:] = sorted(name for name in subfolders if not _is_passed(name))
-        for name in subfolders:
-            refuse_escape(here / name, inside)
-        for name in sorted(names):
-            if name.startswith("."):
-                by.append(here / name)
-            elif not is_system_file(name):
-                refuse_escape(here / name, inside)
-                yield here / name
+        files = [
+            here / name
+            for name in sorted(names)
+            if not name.startswith(".") and not is_system_file(name)
+        ]
+        for path in () if follow_links else (*(here / name for name in subfolders), *files):
+            refuse_escape(path, inside)
+        yield from files
+
+
+def _is_known(folder: str, entered: set[str]) -> bool:
+    """Tell whether a folder was entered by another way, and note it."""
+    real = os.path.realpath(folder)
+    known = real in entered
+    entered.add(real)
+    return known
 
 
 def _is_passed(folder: str) -> bool:
@@ -41,21 +63,18 @@ def _refuse_closed(err: OSError) -> None:
     ) from None
 
 
-def refuse_escape(path: Path, root: Path) -> None:
-    """Raise if a link leads out of the root or nowhere."""
-    if not path.is_symlink():
+def refuse_escape(path: Path, root: str | Path) -> None:
+    """Raise if a link leads out of the root, which is a real path, to something that is there."""
+    if not path.is_symlink() or not os.path.exists(path):  # noqa: PTH110 - it never raises
         return
-    try:
-        path.resolve()
-    except (OSError, RuntimeError):  # the latter up to Python 3.12
-        raise DataError(f"{path} is a link that leads back to itself. Remove it.") from None
-    if not path.resolve().is_relative_to(root):
+    if leads_out(path, root):
         raise DataError(
-            f"{path} is a link to {path.resolve()}, outside {root}. "
-            "Copy the file there, or give a list of paths."
+            f"{path} is a link to {os.path.realpath(path)}, outside {root}. Give --follow-links "
+            "(in Python follow_links=True) to follow such links, or copy there what it leads to."
         )
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder."""
-    return [entry.name for entry in folder.iterdir() if entry.is_dir()]
+def leads_out(path: Path, root: str | Path) -> bool:
+    """Tell whether a path really lies outside the root, which is a real path."""
+    real, top = os.path.realpath(path), os.fspath(root)
+    return real != top and not real.startswith(os.path.join(top, ""))  # noqa: PTH118 - "/" stays "/"

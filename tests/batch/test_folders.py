@@ -1,0 +1,115 @@
+"""Small folders share a partition; a second run does only what is new."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tracking.real_models import surface
+
+from vae_anomaly.batch import plan_images, read_manifest, read_results, score_images
+from vae_anomaly.batch.folders import SMALL, pieces
+from vae_anomaly.data.images.folders import ImageItem
+from vae_anomaly.errors import ConfigError
+
+
+def items_of(sizes: dict[str, int]) -> list[ImageItem]:
+    return [
+        ImageItem(f"{name}/{number:04d}.png", Path(name), place=f"night/{name}")
+        for name, size in sizes.items()
+        for number in range(size)
+    ]
+
+
+def groups_of(sizes: dict[str, int], most: int) -> list[frozenset[str]]:
+    return [
+        frozenset(item.place for item in piece.items) for piece in pieces(items_of(sizes), most)
+    ]
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 30), max_size=40))
+def test_every_image_is_in_one_piece_of_bounded_size(sizes):
+    listed = items_of(sizes)
+    cut = list(pieces(listed, 40))
+    assert sorted(item.id for piece in cut for item in piece.items) == sorted(i.id for i in listed)
+    assert all(0 < len(piece.items) <= 40 for piece in cut)
+    assert len({(piece.folder, piece.number) for piece in cut}) == len(cut)
+
+
+def test_a_large_folder_stays_alone_and_small_ones_are_joined():
+    sizes = {f"part{n:03d}": 4 for n in range(250)} | {"large": 101}
+    groups = groups_of(sizes, 1000)
+    assert frozenset({"night/large"}) in groups
+    assert len(groups) <= 2 * SMALL
+
+
+@pytest.mark.parametrize("new", ["part0", "part500x", "part999x"])
+def test_one_more_folder_moves_the_borders_of_its_own_group_only(new):
+    sizes = {f"part{n:03d}": 3 for n in range(1000)}
+    before, after = set(groups_of(sizes, 1000)), groups_of({**sizes, new: 3}, 1000)
+    assert len(before) > 5
+    assert len([group for group in after if group not in before]) <= 2
+
+
+def write_parts(night: Path, n_parts: int, first: int = 0) -> Path:
+    for number in range(first, first + n_parts):
+        folder = night / f"part{number:02d}"
+        folder.mkdir(parents=True)
+        for view in range(2):
+            surface(100 * number + view).save(folder / f"{view}.png")
+    return night
+
+
+def test_small_folders_are_scored_once_and_one_more_leaves_the_rest_alone(image_model, tmp_path):
+    options = {"images_per_partition": 96, "heatmaps": "all"}
+    night = write_parts(tmp_path / "night", 20)
+    first = score_images(image_model, night, tmp_path / "out", **options)
+    assert 1 < first.partitions < 12
+    before = read_results(tmp_path / "out")
+    assert before["id"].is_unique
+    assert before["heatmap"].is_unique
+    assert all((tmp_path / "out" / name).is_file() for name in before["heatmap"])
+    write_parts(night, 1, first=20)
+    again = score_images(image_model, night, tmp_path / "out", **options)
+    assert again.partitions - again.skipped <= 2
+    after = read_results(tmp_path / "out")
+    assert len(after) == 42
+    assert after["id"].is_unique
+    shown = [set(part.get("folders", ())) for part in read_manifest(tmp_path / "out")["partitions"]]
+    assert "night/part00" in set().union(*shown)
+
+
+@pytest.mark.parametrize("gone", [0, 7])
+def test_a_folder_that_is_taken_away_leaves_no_row_twice(image_model, tmp_path, gone):
+    night = write_parts(tmp_path / "night", 16)
+    score_images(image_model, night, tmp_path / "out", images_per_partition=96)
+    shutil.rmtree(night / f"part{gone:02d}")
+    score_images(image_model, night, tmp_path / "out", images_per_partition=96)
+    left = read_results(tmp_path / "out")
+    assert sorted(left["id"]) == sorted(
+        str(path.relative_to(night)) for path in night.rglob("*.png")
+    )
+    listed = {entry["output"] for entry in read_manifest(tmp_path / "out")["partitions"]}
+    assert listed == {path.name for path in (tmp_path / "out").glob("part-*")}
+
+
+def test_folders_of_another_night_that_are_called_alike_are_not_replaced(image_model, tmp_path):
+    monday = write_parts(tmp_path / "monday" / "night", 4)
+    score_images(image_model, monday, tmp_path / "out")
+    tuesday = write_parts(tmp_path / "tuesday" / "night", 3, first=1)
+    before = read_results(tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"monday.*would replace it\. Choose another --out"):
+        score_images(image_model, tuesday, tmp_path / "out")
+    assert read_results(tmp_path / "out").equals(before)
+
+
+def test_folders_that_differ_in_case_or_in_marks_have_keys_of_their_own(tmp_path):
+    for name in ("Cam", "cam", "a__b", "a/b"):
+        (tmp_path / "night" / name).mkdir(parents=True)
+        for number in range(2):
+            surface(number).save(tmp_path / "night" / name / f"{number}.png")
+    keys = [part.key for part in plan_images(tmp_path / "night", per_partition=2)]
+    assert len({key.lower() for key in keys}) == 4
