@@ -213,10 +213,9 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
             else "Foreground: all of the image, as its background is not clearly uniform."
         )
     if "self_test_auroc" in measured:
-        yield (
-            "Self-test: synthetic defects rank above good images "
-            f"{measured['self_test_auroc']:.0%} of the time (50% is chance)."
-        )
+        from vae_anomaly.detectors.images.fit.self_test import self_test_words
+
+        yield self_test_words(measured["self_test_auroc"])
 
 
 def _print_place(report: TrainingReport, destination: Destination) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ from vae_anomaly.detectors.images.conditions import few_images, spared_condition
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
+from vae_anomaly.detectors.images.fit.self_test import warn_if_blind
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, shared_groups, training_set
 from vae_anomaly.detectors.images.heatmaps import region_level
 from vae_anomaly.detectors.images.image_list import ImageList
@@ -38,7 +38,6 @@ MIN_IMAGES: Final = 8
 
 _REFITS: Final = 2  # fits without outliers, after the first with all images
 _LEAST_SHARE: Final = 0.05  # of held-out normals that may have a region
-_SELF_TEST_WARNING: Final = 0.60  # below, real defects are hardly seen
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ class _Judged:
         }
         if len(left_out):
             metrics |= {"left_out": float(len(left_out)), "dropped_held_out": float(n_calibrating)}
-        _warn_of_blindness(fitted.metrics)
+        warn_if_blind(fitted.metrics)
         _warn_of_few(data, fitted.held_out)
         shared = shared_groups(data.groups[fitted.held_out])
         return FittedImages(
@@ -187,18 +186,6 @@ def _warn_of_few(data: TrainingSet, held_out: Ints) -> None:
             "alarms there. Give 25 and more of every product.",
             ", ".join(few),
         )
-
-
-def _warn_of_blindness(metrics: Mapping[str, float]) -> None:
-    """Warn where held-out normals are hardly told from their copies with synthetic defects."""
-    visible = metrics.get("self_test_auroc", 1.0)
-    if visible < _SELF_TEST_WARNING:
-        logger.warning(
-            "Self-test: this model cannot see defects on your parts: synthetic ones rank above "
-            "good images only %.0f %% of the time (%.0f %% needed, 50 %% is chance). Try a "
-            "larger image_size, steadier images, or more of them.",
-            100.0 * visible, 100.0 * _SELF_TEST_WARNING,
-        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -33,6 +33,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.fit.linear import OutOfFold, fit_linear_level
 from vae_anomaly.detectors.images.fit.maps import Bank, TrainingMaps
+from vae_anomaly.detectors.images.fit.self_test import SELF_TEST, self_test
 from vae_anomaly.detectors.images.fit.training_set import network_parts, validation_split
 from vae_anomaly.detectors.images.networks.bank import (
     RESIDUAL_BOUND,
@@ -45,11 +46,10 @@ from vae_anomaly.detectors.images.networks.bank import (
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
 from vae_anomaly.detectors.images.place.placing import Placing
-from vae_anomaly.detectors.images.score import pool_maps, pool_maps_of_images
+from vae_anomaly.detectors.images.score import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import TrainingWork
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import device_of
-from vae_anomaly.metrics import auroc
 from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE
 from vae_anomaly.vae.networks import seeded
@@ -156,7 +156,7 @@ def fit_bank_network(
         **validation_terms(history),
         "latent_dim": float(spec.latent_dim),
         "poses": float(len(fitted.poses)),
-        "self_test_auroc": self_test(score_map, spoiled_map),
+        SELF_TEST: self_test(score_map, spoiled_map),
         **_linear_units(fitted.level),
     }
     shown, scored = (task.placing.masked(maps.numpy()) for maps in (heatmap, score_map))
@@ -208,15 +208,6 @@ def _linear_units(level: LinearLevel) -> dict[str, float]:
     explained = 1.0 - level.vae.noise_variance / level.vae.variance  # variance of the mean, (Z,)
     active = int((explained > ACTIVE_VARIANCE).sum())
     return {"active_units": float(active), "latents": float(len(explained))}
-
-
-def self_test(score_map: Tensor, spoiled: Tensor) -> float:
-    """Return how well held-out normals are told from their copies with synthetic defects.
-
-    AUROC of the mean of the hottest 1 % of the map; 0.5 = this model cannot see defects.
-    """
-    scores = np.concatenate([pool_maps(h.numpy(), (0.01,))[:, 0] for h in (score_map, spoiled)])
-    return auroc(np.repeat([0, 1], len(score_map)), scores)
 
 
 @dataclass(frozen=True)
