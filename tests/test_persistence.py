@@ -115,3 +115,27 @@ def test_a_state_that_json_cannot_hold_is_refused_before_writing(state, tmp_path
 def test_the_header_is_readable_by_a_person(state, tmp_path):
     header = json.loads((write_model(state, tmp_path / "model") / "detector.json").read_text())
     assert header["format_version"] == "1.0"
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._weights.safetensors"])
+def test_what_file_managers_leave_in_a_model_is_passed_over(state, tmp_path, name):
+    model = write_model(state, tmp_path / "model")
+    before = model_digest(model)
+    (model / name).write_bytes(b"left by a file manager")
+    assert read_model(model).kind == "tabular"
+    assert model_digest(model) == before
+    write_model(state, model)
+
+
+def test_a_model_is_written_into_a_folder_that_was_looked_at(state, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ".DS_Store").write_bytes(b"")
+    assert read_model(write_model(state, tmp_path / "model")).kind == "tabular"
+
+
+@pytest.mark.parametrize("name", ["extra.json", "weights.safetensors.bak", ".hidden"])
+def test_any_other_file_in_a_model_is_refused_with_the_remedy(state, tmp_path, name):
+    model = write_model(state, tmp_path / "model")
+    (model / name).write_bytes(b"")
+    with pytest.raises(ModelRefusedError, match=f"{name}.*Take away what is unknown"):
+        read_model(model)

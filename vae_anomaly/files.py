@@ -27,6 +27,9 @@ from vae_anomaly.names import MAX_NAME_BYTES, bounded
 PARTIAL = ".partial"
 REMEDY: Final = "Free some space or choose another --out, then run again."
 _BLOCK_BYTES = 1 << 20
+_SYSTEM_FILES: Final = frozenset(
+    {".directory", ".ds_store", ".localized", "desktop.ini", "ehthumbs.db", "thumbs.db"}
+)
 
 VARIABLE: Final = "VAE_ANOMALY_FAILPOINT"
 
@@ -59,6 +62,17 @@ def in_home(path: str | Path) -> Path:
     '~nobody-of-that-name/model'
     """
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises RuntimeError there
+
+
+def is_system_file(name: str) -> bool:
+    """Tell whether a file is one that file managers leave in every folder that they show.
+
+    Examples
+    --------
+    >>> is_system_file(".DS_Store"), is_system_file("._weights.safetensors"), is_system_file("a")
+    (True, True, False)
+    """
+    return name.lower() in _SYSTEM_FILES or name.startswith("._")
 
 
 @contextmanager

@@ -11,7 +11,8 @@
       SHA256SUMS                one line a file; its own SHA-256 is the digest of the model
 
 A directory is written beside its final place and renamed, so a reader never sees half of one.
-It is read back only when the list of files, every digest and the format version are right.
+It is read back only when the list of files, every digest and the format version are right; what
+file managers leave in folders (``.DS_Store``, ``Thumbs.db``) is passed over.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from safetensors.numpy import save as save_tensors
 
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-from vae_anomaly.files import json_text, replace_folder, sha256_of
+from vae_anomaly.files import is_system_file, json_text, replace_folder, sha256_of
 from vae_anomaly.state import Json
 from vae_anomaly.version import __version__
 from vae_anomaly.words import reason_of
@@ -110,7 +111,12 @@ def holds_something_else(target: Path) -> bool:
     """Say whether there is anything but an empty folder or a model, which may be written over."""
     if not target.is_dir():
         return target.exists()
-    return any(target.iterdir()) and not (target / SUMS).is_file()
+    return bool(_own_names(target)) and not (target / SUMS).is_file()
+
+
+def _own_names(folder: Path) -> set[str]:
+    """Return what a folder holds, but for what file managers leave there."""
+    return {item.name for item in folder.iterdir() if not is_system_file(item.name)}
 
 
 def model_digest(path: str | Path) -> str:
@@ -152,7 +158,7 @@ def _verified_contents(folder: Path) -> dict[str, bytes]:
             "Give the folder that `train` printed, or models:/NAME@ALIAS."
         )
     expected = _read_sums(folder)
-    present = {item.name for item in folder.iterdir()}
+    present = _own_names(folder)
     _check_file_list(folder, present - {SUMS}, expected)
     contents = {name: _read_file(folder, name) for name in MODEL_FILES}
     for name, data in contents.items():
@@ -178,7 +184,7 @@ def _check_file_list(folder: Path, present: set[str], expected: dict[str, str]) 
     if missing or extra or set(expected) != wanted:
         raise ModelRefusedError(
             f"{folder} is not a complete model: missing {missing or 'nothing'}, "
-            f"unknown {extra or 'nothing'}. Restore the folder as it was saved."
+            f"unknown {extra or 'nothing'}. Take away what is unknown, restore what is missing."
         )
 
 

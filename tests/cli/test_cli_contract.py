@@ -236,3 +236,12 @@ def test_wrong_usage_is_exit_2_on_stderr(capsys, line):
     said = capsys.readouterr()
     assert (stop.value.code, said.out) == (2, "")
     assert "Usage:" in said.err
+
+
+def test_the_package_can_be_run_as_a_module():
+    command = [sys.executable, "-m", "vae_anomaly", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("vae-anomaly")
+    wrong = subprocess.run([*command[:-1], "scoer"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "vae-anomaly" in wrong.stderr

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,7 @@ from vae_anomaly.batch.plan import (
     loaded_detector,
 )
 from vae_anomaly.batch.results import Counts
-from vae_anomaly.errors import DataError
+from vae_anomaly.errors import DataError, VaeAnomalyError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
 
@@ -137,6 +138,11 @@ def many_processes(
         try:
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
+        except BrokenProcessPool:
+            raise VaeAnomalyError(
+                f"One of {workers} workers ended without a word: out of memory, or ended from "
+                "outside. What was finished is kept. Run again to go on, with fewer --workers."
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

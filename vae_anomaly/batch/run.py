@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from vae_anomaly.batch.done import drop_orphans, input_path_of, is_done_already, orphans
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
+from vae_anomaly.batch.guard import require_guard
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.plan import (
@@ -284,6 +285,8 @@ def _run(
     With a chain each partition goes on from the one before, so one process does them all.
     """
     _check_limits(max_bad_fraction, workers)
+    if workers > 1 and len(plan) > 1:
+        require_guard(workers)
     start, root = time.perf_counter(), Path(out)
     job = _Job(model, Output(str(root), options), workers, progress or null_progress, chain)
     with graceful_termination(), _locked(root), Ledger(root / "ledger.sqlite") as ledger:

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.files import sha256_of
+from vae_anomaly.files import is_system_file, sha256_of
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.version import __version__
 
@@ -113,14 +113,15 @@ def environment() -> dict[str, str]:
 def file_digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file below ``folder``, by its path in it.
 
-    A symbolic link, which could point anywhere, is refused.
+    What file managers leave in folders is passed over. A symbolic link, which could point anywhere,
+    is refused.
     """
     digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise ModelRefusedError(f"{folder} holds a symbolic link, {name}. A model has none.")
-        if path.is_file():
+        if path.is_file() and not is_system_file(path.name):
             digests[name] = sha256_of(path)
     return digests
 
