@@ -52,7 +52,7 @@ def test_a_worker_that_is_importing_the_script_starts_no_others(monkeypatch):
 
 def test_a_worker_that_is_killed_is_told_with_the_remedy(tmp_path, days, table_model, monkeypatch):
     monkeypatch.setenv("VAE_ANOMALY_FAILPOINT", "partition-started")
-    with pytest.raises(VaeAnomalyError, match="out of memory.*Run again to go on"):
+    with pytest.raises(VaeAnomalyError, match=r"out of memory.*Run again to go on"):
         score_tables(table_model, days, tmp_path / "out", workers=2)
     monkeypatch.delenv("VAE_ANOMALY_FAILPOINT")
     assert score_tables(table_model, days, tmp_path / "out").partitions == 3
