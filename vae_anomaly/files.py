@@ -28,8 +28,11 @@ PARTIAL = ".partial"
 REMEDY: Final = "Free some space or choose another --out, then run again."
 _BLOCK_BYTES = 1 << 20
 _SYSTEM_FILES: Final = frozenset(
-    {".directory", ".ds_store", ".localized", "desktop.ini", "ehthumbs.db", "thumbs.db"}
-)
+    {
+        ".directory", ".ds_store", ".localized", "desktop.ini", "ehthumbs.db", "ehthumbs_vista.db",
+        "icon\r", "synoindex.db", "thumbs.db",
+    }
+)  # fmt: skip
 
 VARIABLE: Final = "VAE_ANOMALY_FAILPOINT"
 
@@ -72,7 +75,7 @@ def is_system_file(name: str) -> bool:
     >>> is_system_file(".DS_Store"), is_system_file("._weights.safetensors"), is_system_file("a")
     (True, True, False)
     """
-    return name.lower() in _SYSTEM_FILES or name.startswith("._")
+    return name.casefold() in _SYSTEM_FILES or name.startswith("._")
 
 
 @contextmanager

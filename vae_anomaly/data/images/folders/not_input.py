@@ -27,9 +27,6 @@ _SYSTEM_FOLDERS: Final = frozenset(
         "found.000", "network trash folder", "temporary items",
     }
 )  # fmt: skip
-_SYSTEM_FILES: Final = frozenset(
-    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "synoindex.db"}
-)
 _DRAWN: Final = (
     "heatmaps",
     "masks",
@@ -42,11 +39,6 @@ _LEDGER_BYTES: Final = 1 << 16
 def is_system_folder(name: str) -> bool:
     """Tell a recycle bin, a cache of thumbnails or a snapshot of a system by its name."""
     return name.casefold() in _SYSTEM_FOLDERS
-
-
-def is_system_file(name: str) -> bool:
-    """Tell what a system keeps in a folder of its own accord."""
-    return name.casefold() in _SYSTEM_FILES
 
 
 def without_results(

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from vae_anomaly.data.images.folders.not_input import is_system_file, is_system_folder
+from vae_anomaly.data.images.folders.not_input import is_system_folder
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import is_system_file
 
 
 def walk(
