@@ -30,9 +30,8 @@ class Nightly(Job):
                 "fail_on_anomaly is true. Look at them, or leave that key out."
             )
 
-    def done_by(self, score: Callable[..., RunSummary]) -> dict[str, Any]:
-        """Score what is new with the keys of this night; return the counts."""
-        own = self.model_dump(exclude=set(Nightly.model_fields))  # what a kind of night adds
+    def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
+        """Score what is new with the keys of every night and those of this one; return counts."""
         summary = score(
             self.model,
             self.input,

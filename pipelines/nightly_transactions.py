@@ -21,7 +21,7 @@ class NightlyTransactions(Nightly):
 
 def score(job: NightlyTransactions) -> dict[str, Any]:
     """Score what is new; return the counts."""
-    return job.done_by(score_tables)
+    return job.done_by(score_tables, id_column=job.id_column, state=job.state)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic import Field
 
+from pipelines.image_keys import ImageKeys
 from pipelines.job import Place, run_job
 from pipelines.training import ImageParameters, Training, outcome
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.jobs import train_images_job
 
 
-class TrainImages(Training):
+class TrainImages(Training, ImageKeys):
     """Where the good images are, and what is asked of the detector."""
 
     images: Place
@@ -27,7 +28,8 @@ def train(job: TrainImages) -> dict[str, Any]:
     """Train, save and register; return where it went."""
     detector = ImageVAEDetector(**job.detector)
     place = job.destination("pipelines.train_images")
-    return outcome(train_images_job(detector, job.images, place, groups=job.groups))
+    report = train_images_job(detector, job.images, place, groups=job.groups, reading=job.reading())
+    return outcome(report)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from vae_anomaly.arrays import Bools, Bytes, Floats32
+from vae_anomaly.arrays import AnyArray, Bools, Bytes, Floats32
 from vae_anomaly.data.images.decode import Pixels
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, render, resize_heat
 
@@ -43,11 +43,15 @@ def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
 
 def _shown(image: Pixels) -> Bytes:
     """Return the image as RGB of 8 bits, small enough to look at."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
-    small = Image.fromarray(image).convert("RGB")
+    small = Image.fromarray(_in_8_bits(image)).convert("RGB")
     small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
     return np.asarray(small)
+
+
+def _in_8_bits(image: AnyArray) -> AnyArray:
+    if image.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    return image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
 
 
 def _edges(inside: Bools) -> Bools:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,8 @@ from vae_anomaly.arrays import Floats32
 from vae_anomaly.batch.drawings import render_mask, render_overlay
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
-from vae_anomaly.data.images.decode import Pixels, decode_image
+from vae_anomaly.data.images.decode import ImageReading, Pixels, decode_image
 from vae_anomaly.data.images.marked import save_marked
-from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.detectors.judged import judge_images
 from vae_anomaly.files import replace_file
 from vae_anomaly.names import spelled, unlike
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 DRAWN = ("heatmaps", "masks")  # folders of images that are written
 AT_ONCE = 32  # decoded images in memory
 MAX_DRAWN_BYTES = 238  # of a name, so that its temporary file has one that disks take
+HELD_BYTES = 2**28  # or fewer: those that together are larger are scored at once
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
 Row = dict[str, str | float | bool | None]
 
@@ -59,13 +59,12 @@ def score_image_files(
         shutil.rmtree(root / kind / key, ignore_errors=True)
     rows: list[Row] = []
     names = _drawn_names(partition)
-    at_once = AT_ONCE if detector.tile_size is None else 1  # tiles are for large images
     part = root / output.part(key)
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
         counts = Counts(keep)
-        for start in range(0, len(partition.files), at_once):
-            files = partition.files[start : start + at_once]
-            scored = _score(files, detector, counts)
+        reading = output.options.reading
+        for files, decoded in _blocks(partition.files, detector, reading):
+            scored = _score(files, decoded, detector, reading, counts)
             rows += [
                 _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
                 for one in scored
@@ -81,9 +80,41 @@ def score_image_files(
     return counts, [part.name, *counts.quarantine(key), *drawn]
 
 
-def _score(files: Sequence[SourceFile], detector: ImageDetector, counts: Counts) -> list[_Scored]:
+def _blocks(
+    files: Sequence[SourceFile], detector: ImageDetector, reading: ImageReading
+) -> Iterator[tuple[list[SourceFile], list[Pixels | Fault]]]:
+    """Yield files with their decoded pixels, as many at once as memory is meant to hold.
+
+    Those that cannot be decoded, or have another depth than the model's, are faults.
+    """
+    limits = reading.limits(tiled=detector.tile_size is not None)
+
+    def decoded(file: SourceFile) -> Pixels:
+        pixels = decode_image(file.path, limits=limits)
+        detector.on_scale(pixels, file.path, reading.white)  # refused by its name
+        return pixels
+
+    block: list[SourceFile] = []
+    images: list[Pixels | Fault] = []
+    for file in files:
+        block.append(file)
+        images += one_by_one([file], decoded)
+        held = sum(image.nbytes for image in images if not isinstance(image, Fault))
+        if len(block) == AT_ONCE or held > HELD_BYTES:
+            yield block, images
+            block, images = [], []
+    if block:
+        yield block, images
+
+
+def _score(
+    files: Sequence[SourceFile],
+    decoded: Sequence[Pixels | Fault],
+    detector: ImageDetector,
+    reading: ImageReading,
+    counts: Counts,
+) -> list[_Scored]:
     """Score a few images; note those that cannot be decoded, then those that have no score."""
-    decoded = one_by_one(files, lambda file: decode_image(file.path))
     _set_aside(files, faults_in(decoded), counts)
     sound = [
         (file, pixels)
@@ -91,13 +122,13 @@ def _score(files: Sequence[SourceFile], detector: ImageDetector, counts: Counts)
         if not isinstance(pixels, Fault)
     ]
     conditions = [file.condition for file, _ in sound] if detector.condition else None
-    judged = judge_images(detector, [pixels for _, pixels in sound], conditions)
+    judged = judge_images(detector, [pixels for _, pixels in sound], conditions, reading)
     verdicts = judged.verdicts
     _set_aside([file for file, _ in sound], verdicts.faults, counts)
     return [
         _Scored(
             file,
-            stretch(pixels, detector.white_),
+            detector.on_scale(pixels, file.path, reading.white),
             heat,
             float(verdicts.score[i]),
             float(verdicts.p_value[i]),

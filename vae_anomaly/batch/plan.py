@@ -13,12 +13,13 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.batch.folders import Piece, pieces
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ImageListing, condition_of, scan_images
 from vae_anomaly.data.tables.files import (
     list_files,
@@ -140,6 +141,8 @@ class Options:
     batch_rows : int
         Rows read and scored at a time; it bounds the memory.
     images_per_partition : int
+    reading : ImageReading
+        Limits of images, and what is white in them.
     """
 
     id_column: str | None = None
@@ -147,6 +150,7 @@ class Options:
     masks: DrawnFor = "flagged"
     batch_rows: int = 8192
     images_per_partition: int = IMAGES_PER_PARTITION
+    reading: ImageReading = field(default_factory=ImageReading)
 
     def __post_init__(self) -> None:
         for name in ("heatmaps", "masks"):

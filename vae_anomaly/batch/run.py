@@ -36,6 +36,7 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.tables import check_columns
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
@@ -185,6 +186,7 @@ def score_images(
     max_bad_fraction: float = 0.05,
     workers: int = 1,
     device: str = "cpu",
+    reading: ImageReading | None = None,
     uri: str | Path | None = None,
     use_cached: bool = False,
     follow_links: bool = False,
@@ -210,6 +212,8 @@ def score_images(
     device : {"cpu", "cuda", "cuda:N", "auto"}
         Where networks compute. Up to 8 workers may share a GPU: they prepare images for it. With
         "cuda" they take turns at all the GPUs there are.
+    reading : ImageReading, optional
+        How large files may be, and what is white in these images.
     follow_links : bool
         Follow links that lead out of a folder.
     max_bad_fraction, workers, uri, use_cached, progress
@@ -223,7 +227,10 @@ def score_images(
         If there is no such device here, too many workers would share a GPU, or a conditional
         model does not know where files tell their condition.
     """
-    options = Options(heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition)
+    options = Options(
+        heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition,
+        reading=reading or ImageReading(),
+    )  # fmt: skip
     place = device_name(device)
     check_workers(place, workers)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")

@@ -21,6 +21,7 @@ from vae_anomaly.cli.options import (
     follow_links_option,
     json_option,
     labels_option,
+    limits_options,
     one_or_all,
     table_options,
 )
@@ -30,6 +31,7 @@ from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.doctor import Finding, Report
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
 
@@ -56,6 +58,7 @@ def data() -> None:
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or images suggest, for training.")  # fmt: skip
 @follow_links_option
+@limits_options
 @json_option
 def check(
     paths: tuple[str, ...],
@@ -64,6 +67,7 @@ def check(
     classes: ClassNames,
     groups_out: str | None,
     follow_links: bool,
+    reading: ImageReading,
     as_json: bool,
 ) -> None:
     """Look for what would spoil a training: damage, duplicates, shortcuts, too little.
@@ -82,7 +86,7 @@ def check(
     with show_progress() as progress:
         report = check_path(
             one_or_all(paths), label=labels, classes=classes, follow_links=follow_links,
-            progress=progress, **cells,
+            reading=reading, progress=progress, **cells,
         )  # fmt: skip
     if groups_out is not None:
         _write_groups(report, Path(groups_out))

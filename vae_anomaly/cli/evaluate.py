@@ -16,6 +16,7 @@ from vae_anomaly.cli.options import (
     json_option,
     labels_option,
     one_or_all,
+    reading_options,
     state_option,
     tracking_option,
 )
@@ -24,6 +25,7 @@ from vae_anomaly.words import number_of, verb_for
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.evaluation import EvaluationReport, ScoredItems
@@ -63,12 +65,14 @@ MAX_MASKS_SHOWN = 5
 @click.option("--log", is_flag=True, help="Log figures and images as a run in MLflow.")
 @state_option
 @follow_links_option
+@reading_options
 @device_option
 @tracking_option
 @json_option
 def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: ClassNames,
              groups: str | None, by: tuple[str, ...], out: str | None, log: bool, state: str | None,
-             follow_links: bool, device: str, uri: str | None, as_json: bool) -> None:  # fmt: skip
+             follow_links: bool, reading: ImageReading, device: str, uri: str | None,
+             as_json: bool) -> None:  # fmt: skip
     """Measure how well MODEL tells anomalies from normals in a labelled INPUT.
 
     Labels of a table are a column of 0/1, legit/fraud or kinds ("normal", "dos"); of images,
@@ -101,6 +105,7 @@ def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: Cl
             state=state,
             classes=classes,
             follow_links=follow_links,
+            reading=reading,
             progress=progress,
         )
     report = measure(items, detector.threshold_)

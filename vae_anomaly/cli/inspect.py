@@ -12,11 +12,13 @@ from vae_anomaly.cli.options import (
     device_option,
     follow_links_option,
     json_option,
+    reading_options,
     state_option,
     tracking_option,
 )
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.evaluation import Inspection
 
 MAX_REGIONS = 5
@@ -43,11 +45,13 @@ EVIDENCE = {  # the rest is in --json
               help="Folder for the cards of images.")  # fmt: skip
 @state_option
 @follow_links_option
+@reading_options
 @device_option
 @tracking_option
 @json_option
 def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,
-             out: str, state: str | None, follow_links: bool, device: str, uri: str | None,
+             out: str, state: str | None, follow_links: bool, reading: ImageReading, device: str,
+             uri: str | None,
              as_json: bool) -> None:  # fmt: skip
     """Say why an image or a row was flagged, or why not.
 
@@ -69,7 +73,13 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
         if detector.kind == "image":
             _refuse_rows(row, identifier)
             inspections = inspect_images(
-                detector, items, out, top=top, follow_links=follow_links, progress=progress
+                detector,
+                items,
+                out,
+                top=top,
+                reading=reading,
+                follow_links=follow_links,
+                progress=progress,
             )
         else:
             inspections = []

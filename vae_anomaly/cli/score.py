@@ -20,6 +20,7 @@ from vae_anomaly.cli.options import (
     follow_links_option,
     json_option,
     one_or_all,
+    reading_options,
     state_option,
     tracking_option,
 )
@@ -30,6 +31,7 @@ from vae_anomaly.words import number_of, reason_of, verb_for
 if TYPE_CHECKING:
     from vae_anomaly.batch import Partition, RunSummary
     from vae_anomaly.batch.plan import DrawnFor
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
     from vae_anomaly.progress import Progress
 
@@ -90,10 +92,11 @@ scoring_options = bundle(
               show_default=True, help="Which images get a mask (255 = too hot).")  # fmt: skip
 @follow_links_option
 @device_option
+@reading_options
 @scoring_options
 def images(
     model: str, paths: tuple[str, ...], heatmaps: DrawnFor, masks: DrawnFor, follow_links: bool,
-    device: str, run: Run,
+    reading: ImageReading, device: str, run: Run,
 ) -> None:  # fmt: skip
     """Score the images of INPUT (folders, manifests, images, 'patterns*') with MODEL.
 
@@ -109,6 +112,7 @@ def images(
       vae-anomaly score images model/ cam1/ cam2/ 'night/*.png' --out flags/
       vae-anomaly score images model/ tonight/ --out flags/ --masks all --heatmaps none
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
+      vae-anomaly score images model/ tonight/ --out flags/ --white 4095 --max-pixels 400000000
     """
     from vae_anomaly.batch import plan_images, score_images
     from vae_anomaly.data.images.folders import scan_images
@@ -117,7 +121,7 @@ def images(
     with _progress(run) as progress:
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
-            follow_links=follow_links,
+            follow_links=follow_links, reading=reading,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from vae_anomaly.cli.options import (
     entity_options,
     follow_links_option,
     json_option,
+    limits_options,
     look_at,
     one_or_all,
     table_options,
@@ -28,6 +29,7 @@ from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
     from vae_anomaly.jobs import Destination, TrainingReport
@@ -50,6 +52,7 @@ def train() -> None:
 @class_options
 @follow_links_option
 @detector_options(IMAGE)
+@limits_options
 @destination_options
 @json_option
 def images(
@@ -58,6 +61,7 @@ def images(
     follow_links: bool,
     classes: ClassNames,
     parameters: dict[str, object],
+    reading: ImageReading,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -78,6 +82,7 @@ def images(
       vae-anomaly train images boards/ --name boards --tile-size 256
       vae-anomaly train images caps/ --name caps --register auto --foreground auto
       vae-anomaly train images tiles/ --name tiles --device auto
+      vae-anomaly train images scans/ --name scans --white 4095 --channels 1
       vae-anomaly train images tiles/ --out model/ --no-register
       vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
           --features-weights resnet18.safetensors
@@ -89,7 +94,7 @@ def images(
     with show_progress() as progress:
         report = train_images_job(
             detector, one_or_all(paths), destination, groups=groups, classes=classes,
-            follow_links=follow_links, progress=progress,
+            follow_links=follow_links, reading=reading, progress=progress,
         )  # fmt: skip
     _print(report, destination, as_json)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vae_anomaly.arrays import Floats32, Indices
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
     from vae_anomaly.detectors.tabular.examination import TableExamination
 
@@ -134,6 +135,7 @@ def judge_images(
     detector: ImageDetector,
     images: Sequence[object],
     conditions: Sequence[str | None] | None = None,
+    reading: ImageReading | None = None,
 ) -> JudgedImages:
     """Score images together; where one of them is refused, one by one to find it.
 
@@ -144,7 +146,11 @@ def judge_images(
         Decoded images, paths or items of a listing; a fault stays one.
     conditions : sequence of N str or None, optional
         What each shows, for a conditional model.
+    reading : ImageReading, optional
+        Limits and the white of these images.
     """
+    from vae_anomaly.detectors.images.image_list import open_images
+
     known = [None] * len(images) if conditions is None else conditions
     pairs = [
         image if isinstance(image, Fault) else (image, condition)
@@ -153,7 +159,9 @@ def judge_images(
 
     def look(some: Sequence[tuple[object, str | None]]) -> list[tuple[float, Floats32]]:
         given = None if conditions is None else [condition for _, condition in some]
-        examination = detector.examine([image for image, _ in some], conditions=given)
+        listed = open_images([image for image, _ in some], condition=detector.condition,
+                             reading=reading)  # fmt: skip
+        examination = detector.examine(listed, conditions=given)
         return list(zip(examination.raw_score.tolist(), examination.heatmap, strict=True))
 
     looks = all_at_once(pairs, look)

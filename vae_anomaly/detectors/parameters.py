@@ -48,22 +48,26 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number of at least ``least``, and a multiple of ``multiple``."""
+    """A whole number from ``least`` to ``most``, and a multiple of ``multiple``."""
 
     least: int
     multiple: int = 1
+    most: int | None = None
 
     @property
     def words(self) -> str:
         """What is allowed, to follow "must be"."""
         if self.multiple > 1:
             return f"a multiple of {self.multiple} of at least {self.least}"
+        if self.most is not None:
+            return f"an int from {self.least} to {self.most}"
         return f"an int >= {self.least}"
 
     def allows(self, value: object) -> bool:
         """Say whether a value is such a number; 64.0 is one, too."""
         number = _number(value)
-        return number >= self.least and number % self.multiple == 0
+        above = self.most is not None and number > self.most
+        return number >= self.least and number % self.multiple == 0 and not above
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,9 @@ IMAGE: Final = (
               "For `conditional`: what it is told, `folder` or a column of the manifest.",
               metavar="WHERE"),
     Parameter("channels", OneOf((1, 3)), None, "Grey or colour.", unless="as the images are"),
+    Parameter("white", Whole(1, most=65535), None,
+              "The value that is white in images of 16 bits: 4095 of a camera of 12.",
+              unless="by the brightest pixels"),
     Parameter("beta", Number(0), None, "Weight of the KL.", unless="the model's"),
     Parameter("latent_dim", Whole(1), None, "Number of latents.", unless="the model's"),
     Parameter("features", Text("a torch.nn.Module or 'timm:NAME'"), None,

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from vae_anomaly.arrays import Floats, Floats32, Ints
+    from vae_anomaly.arrays import AnyArray, Floats, Floats32, Ints
     from vae_anomaly.data.tables.entity_histories import EntityHistories
     from vae_anomaly.data.tables.schema import Schema
     from vae_anomaly.detectors.images.examination import ImageExamination
+    from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
     from vae_anomaly.detectors.tabular.examination import TableExamination
     from vae_anomaly.progress import Progress
@@ -137,6 +138,12 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     tile_size: int | None
     white_: int
     heat_level_: float
+
+    def opened(self, X: object, conditions: object = None) -> ImageList:
+        """List images as the model reads and places them."""
+
+    def on_scale(self, pixels: AnyArray, name: str, white: int | None = None) -> AnyArray:
+        """Return decoded pixels as the model sees them, uint16 spread to all 16 bits."""
 
     @property
     def conditions_(self) -> tuple[str, ...]:

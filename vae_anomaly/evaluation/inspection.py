@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_anomaly.batch.histories import with_past
-from vae_anomaly.data.images.decode import Pixels, decode_image
+from vae_anomaly.data.images.decode import ImageReading, Pixels
 from vae_anomaly.data.images.folders import list_images
-from vae_anomaly.data.images.resize import stretch
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from vae_anomaly.arrays import Floats32, Indices
     from vae_anomaly.detectors.images.heatmaps import Region
+    from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.protocol import Detector, ImageDetector, TableDetector
 
 MAX_TITLE = 60
@@ -221,6 +221,7 @@ def inspect_images(
     *,
     top: int = 3,
     follow_links: bool = False,
+    reading: ImageReading | None = None,
     progress: Progress | None = None,
 ) -> list[Inspection]:
     """Explain images, and draw a card of each.
@@ -235,19 +236,24 @@ def inspect_images(
         Most reasons an image.
     follow_links : bool
         Follow links that lead out of a folder.
+    reading : ImageReading, optional
+        How large files may be, and what is white in these images.
 
     Raises
     ------
     ImageError
         If an image cannot be read; it is named.
     """
+    from vae_anomaly.detectors.images.image_list import open_images
+
     tell = progress or null_progress
     listed = list_images(items[0] if len(items) == 1 else items, follow_links=follow_links)
     cards = _card_names([item.id for item in listed])
     done = []
     for i, item in enumerate(listed, start=1):
         card = None if out is None else Path(out) / cards[item.id]
-        done.append(_inspect_image(detector, item.id, item.path, card, top))
+        image = open_images([item.path], condition=detector.condition, reading=reading)
+        done.append(_inspect_image(detector, item.id, image, card, top))
         tell("inspect", i, len(listed))
     return done
 
@@ -260,12 +266,12 @@ def _card_names(ids: Sequence[str]) -> dict[str, str]:
 
 
 def _inspect_image(
-    detector: ImageDetector, name: str, path: Path, card: Path | None, top: int
+    detector: ImageDetector, name: str, listed: ImageList, card: Path | None, top: int
 ) -> Inspection:
     from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 
-    pixels = stretch(decode_image(path), detector.white_)
-    examination = detector.examine([path])
+    pixels = detector.opened(listed).pixels(0)
+    examination = detector.examine(listed)
     heat = resize_heat(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
     verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)

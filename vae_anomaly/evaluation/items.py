@@ -12,6 +12,7 @@ import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats, Objects
 from vae_anomaly.batch.histories import with_past
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageItem,
@@ -98,6 +99,7 @@ def score_items(
     classes: ClassNames | None = None,
     whole: bool = False,
     follow_links: bool = False,
+    reading: ImageReading | None = None,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -122,6 +124,8 @@ def score_items(
         Of images: take every one of them, whatever its folders are called.
     follow_links : bool
         Of images: follow links that lead out of a folder.
+    reading : ImageReading, optional
+        How large files of images may be, and what is white in them.
 
     Returns
     -------
@@ -157,7 +161,7 @@ def score_items(
     chosen = (
         Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
     )
-    return _score_images(detector, chosen, by, shown_source(source), tell)
+    return _score_images(detector, chosen, by, shown_source(source), reading, tell)
 
 
 def _score_rows(
@@ -233,14 +237,19 @@ def _described(
 
 
 def _score_images(
-    detector: ImageDetector, chosen: Selection, by: Sequence[str], source: str, tell: Progress
+    detector: ImageDetector,
+    chosen: Selection,
+    by: Sequence[str],
+    source: str,
+    reading: ImageReading | None,
+    tell: Progress,
 ) -> ScoredItems:
     listed, where = list(chosen.items), detector.condition
     require_told_conditions(detector, [where and condition_of(item, where) for item in listed])
     known = [item for item in listed if item.is_anomaly is not None]
     n_unlabelled = len(listed) - len(known) if known else 0
     listed = known or listed  # where some are labelled the others are left out
-    scores, maps, faults = _examined(detector, listed, tell)
+    scores, maps, faults = _examined(detector, listed, reading, tell)
     good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
     _require_some(good, len(listed), source)
     groups = _groups(good)
@@ -261,7 +270,10 @@ def _score_images(
 
 
 def _examined(
-    detector: ImageDetector, listed: list[ImageItem], tell: Progress
+    detector: ImageDetector,
+    listed: list[ImageItem],
+    reading: ImageReading | None,
+    tell: Progress,
 ) -> tuple[Floats, list[HeatOnGrid], list[Fault | None]]:
     """Return scores and maps of the images that can be scored, and the faults of all."""
     scores: list[float] = []
@@ -269,7 +281,7 @@ def _examined(
     faults: list[Fault | None] = []
     for start in range(0, len(listed), BLOCK_IMAGES):
         block = listed[start : start + BLOCK_IMAGES]
-        judged = judge_images(detector, block)
+        judged = judge_images(detector, block, reading=reading)
         faults += judged.verdicts.faults
         scores += judged.verdicts.score[judged.verdicts.is_scored].tolist()
         for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):

@@ -18,8 +18,7 @@ from vae_anomaly.detectors.folds import assign_folds
 from vae_anomaly.detectors.images.fit.training_set import group_names
 from vae_anomaly.detectors.images.image_list import (
     ImageList,
-    decide_channels,
-    decide_white,
+    look_at_storage,
     open_images,
 )
 from vae_anomaly.detectors.images.place.placing import Placing
@@ -164,10 +163,11 @@ def sweep_images_job(
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
     images = open_images(good, training=True)
-    images = replace(images, placing=Placing(white=decide_white(images)))
+    stored = look_at_storage(images)
+    images = replace(images, placing=Placing(stored.depth))
     _check_count(len(images), "images of good parts")
     drawn, notes = _kept(len(images), MAX_IMAGES, settings.random_state, "images")
-    pixels = _pixels(images.take(drawn), size, progress or null_progress)
+    pixels = _pixels(images.take(drawn), size, stored.channels, progress or null_progress)
     names = group_names(members, images)[drawn]
     train, test = _standardised(pixels, _held_out(names, settings.random_state))
     n_defective = sum(bool(item.is_anomaly) for item in listing.items)
@@ -228,9 +228,9 @@ def _encode(
     return viewed[~held_out], viewed[held_out], encoder.names
 
 
-def _pixels(images: ImageList, size: int, progress: Progress) -> Floats32:
+def _pixels(images: ImageList, size: int, channels: int, progress: Progress) -> Floats32:
     """Return the images as (N, C, size, size), in [0, 1]."""
-    channels, parts = decide_channels(images), []
+    parts = []
     for where, pixels in images.chunks(size, channels):
         parts.append(pixels.transpose(0, 3, 1, 2))
         progress("read", where.stop, len(images))

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from vae_anomaly.arrays import Objects
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageItem,
@@ -21,6 +22,7 @@ from vae_anomaly.data.images.folders import (
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
+from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.said_once import collapse_said_once
 from vae_anomaly.jobs.training_report import (
@@ -45,6 +47,7 @@ def train_images_job(
     groups: str | Path | None = None,
     classes: ClassNames | None = None,
     follow_links: bool = False,
+    reading: ImageReading | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on images of good parts, save and register it.
@@ -63,6 +66,8 @@ def train_images_job(
         Which folders are good or defective, where their names do not tell it.
     follow_links : bool
         Follow links that lead out of a folder.
+    reading : ImageReading, optional
+        How large files may be.
 
     Raises
     ------
@@ -84,9 +89,10 @@ def train_images_job(
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
+    images = open_images(good, training=True, condition=detector.condition, reading=reading)
     with collapse_said_once():
-        detector.fit(good, groups=members, progress=progress)
-    reading = Reading(
+        detector.fit(images, groups=members, progress=progress)
+    report = Reading(
         source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}",
         n_read=len(listing.items),
         n_left_out=sum(bool(item.is_anomaly) for item in listing.items),
@@ -94,11 +100,12 @@ def train_images_job(
         notes=(
             *what_was_taken(chosen),
             *_notes(good, members),
+            *_stored(detector),
             *_products(detector.conditions_),
             *_tiles(detector),
         ),
     )
-    return finish(detector, reading, destination, started)
+    return finish(detector, report, destination, started)
 
 
 def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
@@ -167,6 +174,29 @@ def _products(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
     return (f"{number_of(len(names), 'condition')}: {names_of(names)}",)
+
+
+def _stored(detector: ImageVAEDetector) -> tuple[str, ...]:
+    """Say which channels and which white were taken, and why."""
+    measured, notes = detector.metrics_, []
+    share, told = measured["colour_share"], detector.channels is not None
+    if detector.channels_ == 3:
+        why = "as told" if told else f"{share:.0%} of the images looked at show some"
+        notes.append(f"colour is seen (3 channels): {why}")
+    elif measured["colour_files"]:
+        why = "as told" if told else "red, green and blue are the same in these files"
+        notes.append(f"colour is not seen (1 channel): {why}; --channels 3 sees it")
+    else:
+        notes.append("the files are grey (1 channel)")
+    if "white" in measured:
+        how = "as told" if detector.white is not None else "by their brightest pixels"
+        n = measured["images_above_white"]
+        above = f"; {n:,.0f} images have brighter pixels, which count as white" if n else ""
+        notes.append(
+            f"white is {detector.white_} in images of 16 bits, {how} (--white says otherwise)"
+            f"{above}"
+        )
+    return tuple(notes)
 
 
 def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:

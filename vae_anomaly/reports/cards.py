@@ -72,6 +72,8 @@ def shown(image: AnyArray) -> Bytes:
     """Return a decoded image as RGB of 8 bits."""
     if image.dtype == np.uint16:
         image = image >> 8
+    elif image.dtype.kind == "f":
+        image = np.rint(255 * image)
     eight = np.asarray(image, dtype=np.uint8)
     return np.repeat(eight[..., None], 3, axis=2) if eight.ndim == 2 else eight
 

@@ -141,7 +141,9 @@ def test_transparency_and_bits_are_told(parts: Path) -> None:
     report = check_images(parts)
     assert only(report, "transparency").items == ("train/good/alpha.png",)
     assert "white is taken to be 4095 (12 bits)" in only(report, "unused_bits").message
-    assert only(report, "mixed_modes").severity == "warning"
+    mixed = only(report, "mixed_depths")
+    assert (mixed.severity, mixed.items) == ("error", ("train/good/deep.png",))
+    assert "--white 4095" in mixed.remedy
     assert "1 16-bit grey" in only(report, "mixed_modes").message
 
 

@@ -25,7 +25,7 @@ def test_the_fitted_attributes_are_those_of_the_model(detector):
     model = detector.model_
     assert detector.network_ is model.network
     assert detector.registration_ is model.placing.registration
-    assert (detector.white_, detector.heat_level_) == (model.placing.white, model.heat_level)
+    assert (detector.white_, detector.heat_level_) == (model.placing.depth.white, model.heat_level)
     assert (detector.channels_, detector.random_state_) == (1, 3)
 
 

@@ -24,6 +24,8 @@ from vae_anomaly.cli.options.images import (
     defect_option,
     follow_links_option,
     good_option,
+    limits_options,
+    reading_options,
 )
 from vae_anomaly.cli.options.tables import (
     CellsSaid,
@@ -56,9 +58,11 @@ __all__ = [
     "groups_option",
     "json_option",
     "labels_option",
+    "limits_options",
     "look_at",
     "one_or_all",
     "parameter_option",
+    "reading_options",
     "renamed",
     "seed_option",
     "state_option",

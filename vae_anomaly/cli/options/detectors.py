@@ -41,7 +41,7 @@ def _kind_of(
     if isinstance(allowed, OneOf):
         return click.Choice([str(value) for value in allowed.values])
     if isinstance(allowed, Whole):
-        return click.IntRange(min=allowed.least)
+        return click.IntRange(min=allowed.least, max=allowed.most)
     if isinstance(allowed, Number):
         return click.FloatRange(
             allowed.low, allowed.high, min_open=allowed.above, max_open=allowed.below

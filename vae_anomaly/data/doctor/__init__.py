@@ -15,6 +15,7 @@ from typing import Literal
 from vae_anomaly.data.doctor.images import check_images
 from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, ClassNames
 from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
@@ -45,6 +46,7 @@ def check_path(
     missing: Mapping[str, Sequence[str]] | None = None,
     classes: ClassNames | None = None,
     follow_links: bool = False,
+    reading: ImageReading | None = None,
 ) -> Report:
     """Check a folder of images, a manifest, or tables, whichever the path holds.
 
@@ -62,6 +64,8 @@ def check_path(
         Which folders of images are good or defective, where their names do not tell it.
     follow_links : bool
         Follow links that lead out of a folder of images.
+    reading : ImageReading, optional
+        How large files of images may be.
 
     Returns
     -------
@@ -74,7 +78,9 @@ def check_path(
     """
     kind = kind or _kind_of_all(path)
     if kind == "images":
-        return check_images(path, classes=classes, progress=progress, follow_links=follow_links)
+        return check_images(
+            path, classes=classes, reading=reading, progress=progress, follow_links=follow_links
+        )
     return check_table_files(
         path, label=label, progress=progress, number_formats=number_formats,
         time_formats=time_formats, missing=missing,

@@ -19,12 +19,13 @@ from vae_anomaly.data.doctor.copies import (
     repeated_pieces,
 )
 from vae_anomaly.data.doctor.layout import layout_findings
-from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale
+from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale, white_of_looks
 from vae_anomaly.data.doctor.masks import mask_findings
 from vae_anomaly.data.doctor.names import groups_in_names, suggested_by_names
 from vae_anomaly.data.doctor.report import Finding, Report, Severity, finding, sorted_findings
 from vae_anomaly.data.doctor.shortcuts import shortcuts
 from vae_anomaly.data.doctor.suspects import suspects
+from vae_anomaly.data.images.decode import ImageLimits, ImageReading
 from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageListing,
@@ -32,7 +33,7 @@ from vae_anomaly.data.images.folders import (
     scan_images,
     why_not_trained_on,
 )
-from vae_anomaly.data.images.resize import FULL_SCALE, white_level
+from vae_anomaly.data.images.white import FULL_SCALE
 from vae_anomaly.names import shown_source, spelled
 from vae_anomaly.progress import Progress, null_progress
 
@@ -43,6 +44,7 @@ def check_images(
     source: str | Path | Sequence[str | Path],
     *,
     classes: ClassNames | None = None,
+    reading: ImageReading | None = None,
     progress: Progress | None = None,
     follow_links: bool = False,
 ) -> Report:
@@ -53,6 +55,8 @@ def check_images(
     source : folder, manifest, image, pattern, or list of these
     classes : ClassNames, optional
         Which folders are good or defective, where their names do not tell it.
+    reading : ImageReading, optional
+        How large files may be; by default as where images are cut into tiles.
     progress : callable, optional
     follow_links : bool
         Follow links that lead out of a folder.
@@ -61,7 +65,8 @@ def check_images(
     -------
     Report
         Codes: classes_unclear, several_data_sets, left_out, damaged, not_images, few_images,
-        defects_in_training, mixed_sizes, mixed_modes, transparency, unused_bits, lost_bits,
+        defects_in_training, mixed_sizes, large_images, mixed_depths, mixed_modes, channels,
+        transparency, unused_bits, lost_bits,
         exact_duplicates, contradicting_labels, near_duplicates, groups_in_names,
         groups_cross_split, repeated_pieces, suspects, shortcut, taken_apart, masks,
         inverted_masks, stray_masks.
@@ -72,7 +77,7 @@ def check_images(
         If there are no images.
     """
     listing = scan_images(source, classes=classes, follow_links=follow_links)
-    looks = list(look_at_all(listing.items, progress or null_progress))
+    looks = list(look_at_all(listing.items, reading or ImageReading(), progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
         *layout_findings(listing, source),
@@ -81,6 +86,7 @@ def check_images(
         *_few_images(good),
         *_defects_in_training(looks),
         *_mixed_sizes(good),
+        *_large(good),
         *_modes(good),
         *exact_duplicates(good),
         *near_duplicates(good),
@@ -144,10 +150,11 @@ _REMEDIES: Final = {
     "empty": "Copy empty files again from where they came.",
     "truncated": "Copy truncated files again from where they came.",
     "unreadable": "Write unreadable files again, as PNG, or leave them out.",
+    "unsupported": "Save what is not supported as grey of 8 or 16 bits, or RGB of 8.",
     "not_an_image": "Leave out what is no image, whatever its name says.",
-    "frames": "Save the page or frame that is meant as a file of its own.",
-    "too_large": "Cut what is too large into tiles, or make it smaller.",
-    "values": "Rescale pixel values to 0 ... 65535.",
+    "frames": "Save the page or frame that is meant as a file of its own, or give --max-frames.",
+    "too_large": "Raise --max-pixels or --max-bytes for what is too large.",
+    "values": "Rescale pixel values to [0, 1] or unsigned 16 bits, all with one scale.",
 }
 
 
@@ -225,9 +232,25 @@ def _mixed_sizes(good: Sequence[Look]) -> Iterator[Finding]:
     )
 
 
+def _large(good: Sequence[Look]) -> Iterator[Finding]:
+    """Report images that are only read where they are cut into tiles."""
+    most = ImageLimits().max_pixels
+    names = [look.item.id for look in good if look.shape[0] * look.shape[1] > most]
+    if names:
+        yield finding(
+            Severity.INFO,
+            "large_images",
+            f"Images of more than {most:,} pixels: {len(names)} of {len(good)}.",
+            "Train with --tile-size, which reads them and keeps fine defects, or --max-pixels.",
+            names,
+        )
+
+
 def _modes(good: Sequence[Look]) -> Iterator[Finding]:
     """Report everything about the way of storing that changes what a model sees."""
+    yield from _mixed_depths(good)
     yield from _mixed(good)
+    yield from _channels(good)
     yield from _transparent(good)
     yield from _unused_bits(good)
     yield from _lost_bits(good)
@@ -239,17 +262,55 @@ def _mixed(good: Sequence[Look]) -> Iterator[Finding]:
         return
     usual = kinds.most_common(1)[0][0]
     shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    depths = {look.deep for look in good}
     yield finding(
-        Severity.WARNING if len(depths) > 1 else Severity.INFO,
+        Severity.INFO,
         "mixed_modes",
         f"Images are stored in several ways: {shown}.",
-        "Check that all come from one kind of camera; if not, train one model for each. "
-        + ("Save all with the same number of bits: white is 255 in some and more in others. "
-           if len(depths) > 1 else "")
-        + "A model sees colour where a fifth of its images show some, else grey.",
+        "Check that all come from one kind of camera; if not, train one model for each.",
         [look.item.id for look in good if _kind(look) != usual],
-    )  # fmt: skip
+    )
+
+
+def _mixed_depths(good: Sequence[Look]) -> Iterator[Finding]:
+    """Report images of 8 bits beside those of 16: what is white in both is not known."""
+    deep = [look.item.id for look in good if look.deep]
+    shallow = [look.item.id for look in good if not look.deep]
+    if deep and shallow and white_of_looks(good) > 255:
+        yield finding(
+            Severity.ERROR,
+            "mixed_depths",
+            f"Images of 8 bits ({len(shallow)}) and of 16 ({len(deep)}) are mixed: white is 255 "
+            "in the ones and not known in the others.",
+            "Save all with the same number of bits, or tell the white of those of 16 when "
+            "training: --white 4095 for a camera of 12 bits.",
+            deep if len(deep) <= len(shallow) else shallow,
+        )
+
+
+def _channels(good: Sequence[Look]) -> Iterator[Finding]:
+    """Say whether a model sees colour in files that have three channels."""
+    shown = [look for look in good if look.is_training and look.colourful]
+    stored = [look for look in good if look.is_training and look.info and _is_rgb(look.info.mode)]
+    n_training = sum(look.is_training for look in good)
+    if not stored:
+        return
+    if shown:
+        text = f"Images that show colour, however faint: {len(shown)} of {n_training}."
+        remedy = (
+            "Nothing: a model sees colour (3 channels) if one of the 32 images that it looks at "
+            "first shows some; --channels 3 or 1 decides."
+        )
+    else:
+        text = (
+            f"Images stored with three channels: {len(stored)} of {n_training}; in all of them the "
+            "three are the same, so a model sees brightness only (1 channel)."
+        )
+        remedy = "Nothing, if the camera is grey; else train with --channels 3."
+    yield finding(Severity.INFO, "channels", text, remedy)
+
+
+def _is_rgb(mode: str) -> bool:
+    return mode not in {"1", "L", "LA", "La", "F"} and not mode.startswith("I")
 
 
 def _kind(look: Look) -> str:
@@ -278,17 +339,22 @@ def _transparent(good: Sequence[Look]) -> Iterator[Finding]:
 def _unused_bits(good: Sequence[Look]) -> Iterator[Finding]:
     """Report images of 16 bits that come from a camera of fewer."""
     deep = [look for look in good if look.deep]
-    peak = max((look.peak for look in deep), default=0)
-    white = white_level(peak)
-    if deep and white < FULL_SCALE:
-        yield finding(
-            Severity.INFO,
-            "unused_bits",
-            f"Images of 16 bits: {len(deep)}; the brightest pixel of all is {peak}, so that "
-            f"white is taken to be {white} ({white.bit_length()} bits).",
-            "Nothing, if that is the camera. A model keeps the white of its training images, and "
-            "brighter pixels in later images count as white: train on some of each exposure.",
-        )
+    white = white_of_looks(deep)
+    if not deep or white == FULL_SCALE:
+        return
+    above = [look.item.id for look in deep if look.bright and look.bright.peak > white]
+    peaks = [look.bright.peak for look in deep if look.bright and look.bright.peak <= white]
+    hot = f"; {len(above)} have brighter pixels, too few to go by" if above else ""
+    yield finding(
+        Severity.INFO,
+        "unused_bits",
+        f"Images of 16 bits: {len(deep)}; the brightest pixel is {max(peaks, default=white)}{hot}, "
+        f"so that white is taken to be {white} ({white.bit_length()} bits).",
+        "Nothing, if that is the camera; else train with --white. A model keeps the white of its "
+        "training images, and brighter pixels in later images count as white: train on some of "
+        "each exposure.",
+        above,
+    )
 
 
 def _lost_bits(good: Sequence[Look]) -> Iterator[Finding]:

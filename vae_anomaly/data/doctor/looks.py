@@ -6,15 +6,23 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vae_anomaly.arrays import AnyArray, Floats32
-from vae_anomaly.data.images.decode import ImageInfo, decode_image, probe_image
+from vae_anomaly.data.images.decode import (
+    ImageInfo,
+    ImageLimits,
+    ImageReading,
+    decode_image,
+    probe_image,
+)
 from vae_anomaly.data.images.folders import ImageItem, why_not_trained_on
-from vae_anomaly.data.images.resize import FULL_SCALE, prepare_image, white_level
+from vae_anomaly.data.images.resize import prepare_image
+from vae_anomaly.data.images.white import FULL_SCALE, BrightPixels, shows_colour, white_of
 from vae_anomaly.errors import ImageError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress
@@ -23,7 +31,6 @@ THUMBNAIL: Final = 96
 """Side of the grey copy that is kept of each image, in pixels."""
 
 _WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole image
-_COLOURFUL: Final = 2.0 / 255.0
 
 Thumbnail = npt.NDArray[np.float16]
 
@@ -39,10 +46,8 @@ class Look:
         SHA-256 of the pixels.
     thumbnail : ndarray of shape (96, 96), float16 in [0, 1], grey
     shape : (height, width), pixels
-    peak : int
-        Largest pixel value, in the image's own unit.
-    deep : bool
-        Whether it has more than 8 bits a pixel.
+    bright : BrightPixels, optional
+        The brightest pixels, of an image of more than 8 bits.
     colourful : bool
         Whether the channels differ, and not only in name.
     sharpness : float
@@ -57,11 +62,15 @@ class Look:
     digest: str = ""
     thumbnail: Thumbnail | None = None
     shape: tuple[int, int] = (0, 0)
-    peak: int = 0
-    deep: bool = False
+    bright: BrightPixels | None = None
     colourful: bool = False
     sharpness: float = 0.0
     modified_s: float = 0.0
+
+    @property
+    def deep(self) -> bool:
+        """Whether it has more than 8 bits a pixel, and does not tell its white."""
+        return self.bright is not None
 
     @property
     def is_training(self) -> bool:
@@ -79,17 +88,25 @@ class Look:
         return 0.0 if self.thumbnail is None else float(self.thumbnail.std(dtype=np.float64))
 
 
-def look_at_all(items: Sequence[ImageItem], tell: Progress) -> Iterator[Look]:
+def look_at_all(
+    items: Sequence[ImageItem], reading: ImageReading, tell: Progress
+) -> Iterator[Look]:
     """Decode images, several at once, and yield a look at each in their order."""
+    look_at = partial(_look_at, limits=reading.limits(tiled=True))
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
-        for done, look in enumerate(pool.map(_look_at, items), start=1):
+        for done, look in enumerate(pool.map(look_at, items), start=1):
             yield look
             tell("check images", done, len(items))
 
 
+def white_of_looks(looks: Sequence[Look]) -> int:
+    """Return the white that a model trained on these images takes for those of 16 bits."""
+    return white_of([look.bright for look in looks if look.bright is not None])
+
+
 def on_one_scale(looks: Sequence[Look]) -> list[Look]:
     """Return looks at images of 16 bits as a model sees them, by the white of all of them."""
-    white = white_level(max((look.peak for look in looks if look.deep), default=0))
+    white = white_of_looks(looks)
     gain = np.float16(FULL_SCALE / white)
     return [
         replace(look, thumbnail=look.thumbnail * gain)
@@ -110,11 +127,11 @@ def thumbnails(looks: Sequence[Look], side: int) -> Floats32:
     return out
 
 
-def _look_at(item: ImageItem) -> Look:
+def _look_at(item: ImageItem, limits: ImageLimits) -> Look:
     """Decode one image and keep a small grey copy of it."""
     try:
-        info = probe_image(item.path)
-        pixels = decode_image(item.path)
+        info = probe_image(item.path, limits=limits)
+        pixels = decode_image(item.path, limits=limits)
     except ImageError as err:
         return Look(item, error=err)
     small = prepare_image(pixels, (THUMBNAIL, THUMBNAIL), 1)[..., 0]
@@ -125,19 +142,11 @@ def _look_at(item: ImageItem) -> Look:
         sha256_of(pixels.tobytes()),
         small.astype(np.float16),
         (pixels.shape[0], pixels.shape[1]),
-        int(pixels.max()),
-        pixels.dtype == np.uint16,
-        _is_colourful(pixels),
+        BrightPixels.of(pixels),
+        pixels.ndim == 3 and shows_colour(pixels),
         _sharpness(pixels),
         item.path.stat().st_mtime,
     )
-
-
-def _is_colourful(pixels: AnyArray) -> bool:
-    if pixels.ndim == 2:
-        return False
-    sample = pixels[::4, ::4].astype(np.float32)
-    return bool(np.ptp(sample, axis=2).mean() / np.iinfo(pixels.dtype).max > _COLOURFUL)
 
 
 def _sharpness(pixels: AnyArray) -> float:

@@ -1,14 +1,4 @@
-"""Bring images to one white, one size and the channels of a model, alike on every machine.
-
-Cameras of 10, 12 or 14 bits are stored in files of 16, mostly without stretching: white is then
-4095, not 65535, and read on the full scale every image would be nearly black. The rule:
-
-* white is the smallest of 255, 1023, 4095, 16383 and 65535 that no *training* image exceeds;
-* it is one number for all images of a model, decided once and saved with it, so that an image's
-  score never depends on its own brightest pixel;
-* pixels above it, in later images, are white;
-* 8-bit images are not concerned: their white is 255.
-"""
+"""Bring images to one size and the channels of a model, alike on every machine."""
 
 from __future__ import annotations
 
@@ -23,42 +13,11 @@ from vae_anomaly.errors import ConfigError, DataError
 RESIZER: Final = "area-bilinear/1"
 """Name and version of what `resize_image` does; part of every model that was trained with it."""
 
-WHITE_LEVELS: Final = (255, 1023, 4095, 16383, 65535)
-FULL_SCALE: Final = WHITE_LEVELS[-1]
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 _BLOCK: Final = 32  # rows that are made at once
 
 Weights = tuple[Indices, Floats32]
-
-
-def white_level(peak: int) -> int:
-    """Return the white of the camera whose brightest pixel is ``peak``; 65535 for black images.
-
-    Examples
-    --------
-    >>> white_level(3900), white_level(4096), white_level(0)
-    (4095, 16383, 65535)
-    """
-    return FULL_SCALE if peak < 1 else next(level for level in WHITE_LEVELS if peak <= level)
-
-
-def stretch(pixels: AnyArray, white: int) -> AnyArray:
-    """Spread uint16 pixels from 0 ... white to the full 16 bits; others stay as they are.
-
-    Raises `ConfigError` if the white is none of `WHITE_LEVELS`.
-
-    Examples
-    --------
-    >>> stretch(np.array([0, 2048, 4095, 5000], np.uint16), 4095).tolist()
-    [0, 32776, 65535, 65535]
-    """
-    if white not in WHITE_LEVELS:
-        raise ConfigError(f"White is one of {', '.join(map(str, WHITE_LEVELS))}. Got {white}.")
-    if pixels.dtype != np.uint16 or white == FULL_SCALE:
-        return pixels
-    wide = np.minimum(pixels, white).astype(np.uint32) * np.uint32(FULL_SCALE)
-    return np.asarray((wide + np.uint32(white // 2)) // np.uint32(white), np.uint16)
 
 
 def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats32:

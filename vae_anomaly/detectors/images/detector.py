@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -17,7 +16,7 @@ from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.images import latents
 from vae_anomaly.detectors.images.examination import ImageExamination, examine
 from vae_anomaly.detectors.images.heatmaps import Region, contours, resize_heat
-from vae_anomaly.detectors.images.image_list import ImageList, open_images
+from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
 from vae_anomaly.detectors.images.outliers import described
 from vae_anomaly.detectors.images.reasons import (
@@ -75,7 +74,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         ``auto``: where good parts lie on a clearly uniform background, only the part and its
         surroundings count. Dust, or a foreign body, on the background is then not seen.
     channels : {None, 1, 3}
-        Grey or colour; None lets the training images decide.
+        Grey or colour; None lets the training images decide: colour where their channels differ.
+    white : int, optional
+        The value that is white in images of 16 bits, such as 4095; 8 bits are then taken as well.
     target_fpr : float in (0, 1)
         Share of normals that the default threshold flags.
     latent_dim : int, optional
@@ -167,6 +168,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         register: str = "off",
         foreground: str = "off",
         channels: int | None = None,
+        white: int | None = None,
         target_fpr: float = 0.01,
         latent_dim: int | None = None,
         beta: float | None = None,
@@ -188,6 +190,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         self.register = register
         self.foreground = foreground
         self.channels = channels
+        self.white = white
         self.target_fpr = target_fpr
         self.latent_dim = latent_dim
         self.beta = beta
@@ -215,7 +218,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
         Parameters
         ----------
-        X : folder, manifest, list of paths, or ndarray of shape (N, H, W) or (N, H, W, C)
+        X : as `examine`
             Images of good parts. Of a folder with ``train/good`` only that is used.
         y : ignored
         groups : array-like of shape (N,), optional
@@ -262,9 +265,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
         Parameters
         ----------
-        X : folder, manifest, path, list of paths, ndarray, list of decoded images, or ImageList
-            To give arrays their conditions in the other methods as well, pass
-            ``vae_anomaly.detectors.images.image_list.open_images(X, conditions=...)``.
+        X : folder, manifest, path, array, tensor, list of images, or ImageList
+            As ``vae_anomaly.detectors.images.image_list.open_images``, whose list every method
+            takes: it also tells conditions, limits and the white of these images.
         conditions : array-like of shape (N,), optional
             What each image shows, for ``model="conditional"``. A name that training has not
             seen is no error: see the class's notes.
@@ -281,16 +284,10 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         ConfigError
             If conditions are given to a model that has none.
         """
-        check_is_fitted(self, "model_")
         if conditions is not None:
             check_conditions_wanted(self.model, self.condition, conditions)
-        images, tell = self._open(X, conditions), progress or null_progress
+        images, tell = self.opened(X, conditions), progress or null_progress
         return examine(self.model_, self.calibration_, images, self.device, tell)
-
-    def _open(self, X: object, conditions: object = None) -> ImageList:
-        check_is_fitted(self, "model_")
-        images = open_images(X, condition=self.condition, conditions=conditions)
-        return replace(images, placing=self.model_.placing, shifts={})
 
     def _raw_score(self, X: object) -> Floats:
         return self.examine(X).raw_score
@@ -349,7 +346,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         list of N ndarray of shape (H, W), bool
             Each at the size of its image; True above the level.
         """
-        images, bound = self._open(X), self._level(level)
+        images, bound = self.opened(X), self._level(level)
         return [heatmap > bound for heatmap in maps_at_own_size(images, self.examine)]
 
     def contours(self, X: object, *, level: float | None = None) -> list[list[Floats]]:
@@ -361,7 +358,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             Closed polygons, x and y in pixels of the image; 0 is the centre of the first pixel.
             Holes are polygons of their own and run the other way round.
         """
-        images, bound = self._open(X), self._level(level)
+        images, bound = self.opened(X), self._level(level)
         return [contours(heatmap, bound) for heatmap in maps_at_own_size(images, self.examine)]
 
     def explain(self, X: object, *, level: float | None = None) -> pd.DataFrame:
@@ -374,7 +371,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             of the image, ``peak`` and ``mean`` heat in sd of held-out normals. An image without
             such a region has no row.
         """
-        images = self._open(X)
+        images = self.opened(X)
         return region_table(images.ids, self.regions(images, level=level))
 
     def reasons(self, X: object, top: int = 3) -> list[list[str]]:
@@ -405,7 +402,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             For ``model="bank"`` a preview of brightness at a quarter of the resolution: the model
             explains log-energies of filters, of which only the level can be shown as an image.
         """
-        return latents.reconstruct(self._open(X), self.model_, self.device)
+        return latents.reconstruct(self.opened(X), self.model_, self.device)
 
     def transform(self, X: object) -> Floats32:
         """Return where images lie among the latents.
@@ -416,7 +413,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             Posterior means: of the linear level for ``model="bank"``, of the VAE on pixels else;
             of ``vq`` the chosen codes, one position after another.
         """
-        return latents.embed_images(self._open(X), self.model_, self.device)
+        return latents.embed_images(self.opened(X), self.model_, self.device)
 
     def _decode(self, z: Floats32, conditions: object = None) -> Floats32:
         return latents.decode(z, self.model_, self.device, conditions)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from vae_anomaly.arrays import Floats32
+from sklearn.utils.validation import check_is_fitted
+
+from vae_anomaly.arrays import AnyArray, Floats32
+from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing
@@ -56,6 +59,11 @@ class ImageModel:
         """1 for grey, 3 for colour."""
         return self.network.spec.channels
 
+    def placed(self, images: ImageList) -> ImageList:
+        """Return a list of images as this model reads and places them."""
+        tiled = isinstance(self.network, TiledNetwork)
+        return replace(images, placing=self.placing, shifts={}, tiled=tiled)
+
     def on_processor(self) -> ImageModel:
         """Return the model with its network on the processor; a copy where it lies elsewhere."""
         if device_of(self.network).type == "cpu":
@@ -67,6 +75,7 @@ class ModelAttributes:
     """What a fitted detector shows of its model, by names that end in _ as scikit-learn has it."""
 
     model_: ImageModel
+    condition: str | None
 
     @property
     def network_(self) -> ImageNetwork:
@@ -110,9 +119,27 @@ class ModelAttributes:
     def white_(self) -> int:
         """Of images of more than 8 bits, the value that is white; brighter pixels count as white.
 
-        The smallest of 255, 1023, 4095, 16383 and 65535 that no training image exceeds.
+        Told by ``white``, or the smallest of 255, 1023, 4095, 16383 and 65535 that training images
+        do not exceed, but for hot pixels and a spoilt image: `vae_anomaly.data.images.white`.
         """
-        return self.model_.placing.white
+        return self.model_.placing.depth.white
+
+    @property
+    def bits_(self) -> int | None:
+        """8 or 16, of the training images; None where both are taken, or it is not known."""
+        return self.model_.placing.depth.bits
+
+    def opened(self, X: object, conditions: object = None) -> ImageList:
+        """List images as this model reads and places them; X is what `open_images` takes."""
+        check_is_fitted(self, "model_")
+        return self.model_.placed(open_images(X, condition=self.condition, conditions=conditions))
+
+    def on_scale(self, pixels: AnyArray, name: str, white: int | None = None) -> AnyArray:
+        """Return decoded pixels of which uint16 spreads from 0 to white over all 16 bits.
+
+        As the model sees them: `BitDepth.scaled` says when an `ImageError` refuses them.
+        """
+        return self.model_.placing.depth.scaled(pixels, name, white)
 
     @property
     def conditions_(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from vae_anomaly.arrays import Arrays, Ints
-from vae_anomaly.data.images.resize import FULL_SCALE, RESIZER
+from vae_anomaly.data.images.resize import RESIZER
+from vae_anomaly.data.images.white import FULL_SCALE
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.plug_in import (
     refuse_needless,
@@ -22,6 +23,7 @@ from vae_anomaly.detectors.images.features.plug_in import (
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.place.bit_depth import BitDepth
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
 from vae_anomaly.detectors.images.score import ImageScore
@@ -72,7 +74,8 @@ def state_of(
             "random_state": model.random_state,
             "conditions": list(model.conditions),
             **tiles,
-            "white": model.placing.white,
+            "white": model.placing.depth.white,
+            "bits": model.placing.depth.bits,
         },
         weights=storable_weights(network, network.spec.backbone),
         calibration=arrays if groups is None else arrays | {"reference_groups": groups},
@@ -153,7 +156,9 @@ def _placing(state: DetectorState) -> Placing:
     arrays = state.calibration
     reference, mask = arrays.get("registration"), arrays.get("foreground")
     return Placing(
-        int(state.preprocessing.get("white", FULL_SCALE)),  # older models have none
+        BitDepth(  # older models have none, or the white alone
+            int(state.preprocessing.get("white", FULL_SCALE)), state.preprocessing.get("bits")
+        ),
         None if reference is None else Registration(reference),
         _refinement(arrays),
         None if mask is None else Foreground(mask.astype(bool)),

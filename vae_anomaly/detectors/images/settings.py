@@ -95,6 +95,7 @@ class ImageSettings:
     register: str
     foreground: str
     channels: int | None
+    white: int | None
     target_fpr: float
     latent_dim: int | None
     beta: float | None

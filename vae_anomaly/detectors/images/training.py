@@ -150,6 +150,7 @@ class _Judged:
             **fitted.metrics,
             "n_images": float(len(fitted.statistics)),
             "n_held_out": float(len(raw)),
+            **data.stored.metrics(),
             **_placing_metrics(settings, placing),
             "held_out_raw_score_mean": float(raw.mean()),
         }

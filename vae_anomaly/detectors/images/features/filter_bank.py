@@ -36,7 +36,8 @@ _RADIUS: Final = 4
 _SIGMA: Final = 0.8
 _N_ENERGY: Final = 9
 _N_LEVEL: Final = 4
-_N_CHROMA: Final = 2
+N_CHROMA: Final = 2
+"""Chroma maps of a colour image, the last ones."""
 _BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
 _REC601: Final = (0.299, 0.587, 0.114)
 
@@ -105,12 +106,12 @@ class FilterBank(nn.Module):
     @property
     def n_channels(self) -> int:
         """Maps per image: 13, or 15 in colour."""
-        return _N_ENERGY + _N_LEVEL + (_N_CHROMA if self.channels == 3 else 0)
+        return _N_ENERGY + _N_LEVEL + (N_CHROMA if self.channels == 3 else 0)
 
     @property
     def n_statistics(self) -> int:
         """Whole-image numbers: 11, or 13 in colour."""
-        return 2 + _N_ENERGY + (_N_CHROMA if self.channels == 3 else 0)
+        return 2 + _N_ENERGY + (N_CHROMA if self.channels == 3 else 0)
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""

@@ -134,6 +134,7 @@ def fit_bank_network(
         latent_dim=task.spec.latent_dim,
         pose="fixed" if task.spec.backbone else task.pose,
         random_state=task.random_state,
+        colour=task.spec.sees_chroma,
         progress=progress,
     )
     network = _linear_network(fitted, task)
@@ -198,7 +199,7 @@ def _add_members(
     for k in range(n):
         report = part_of(progress, k, n)
         member, history = _fit_member(lesson, parts != k, task, task.random_state + k, report)
-        maps.judge(member, lesson.z, parts == k)
+        maps.judge(member, lesson.z, parts == k, colour=network.spec.sees_chroma)
         network.members.append(member.cpu())
     return history
 
@@ -239,10 +240,10 @@ class _Held:
         self.linear = (linear, spoiled_linear)
         self.repair, self.head = torch.zeros_like(linear), torch.zeros_like(linear)
 
-    def judge(self, member: RepairMember, z: Tensor, part: AnyArray) -> None:
+    def judge(self, member: RepairMember, z: Tensor, part: AnyArray, *, colour: bool) -> None:
         """Fill in the part that a member has not seen, and set the member's scales by it."""
         with torch.no_grad():
-            repair, head = member.calibrate(z[part].to(device_of(member)))
+            repair, head = member.calibrate(z[part].to(device_of(member)), colour=colour)
         self.repair[part], self.head[part] = repair.cpu(), head.cpu()
 
     def combined(self, spec: NetworkSpec) -> Tensor:

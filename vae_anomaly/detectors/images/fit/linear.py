@@ -106,6 +106,7 @@ def fit_linear_level(
     latent_dim: int = 0,
     pose: str = "auto",
     random_state: int = 0,
+    colour: bool = False,
     progress: Progress = null_progress,
 ) -> OutOfFold:
     """Fit the level without each fold and on everything, with the poses that parts have.
@@ -120,18 +121,20 @@ def fit_linear_level(
         Ask the images; parts always lie as in training; or any quarter turn and mirror image.
         Where the pose matters, deviations from the mean are learned shifted by a cell, too, and
         with "auto" also mirrored.
+    colour : bool
+        Whether the last maps are chroma, which `ResidualScale` treats with more caution.
     """
     fits = _Fits(maps, folds, latent_dim, random_state, progress)
     poses = POSES if pose == "any" else AS_IS
     levels = fits.without_each(poses)
-    first = ResidualScale.fit(fits.residuals(levels, maps))
+    first = ResidualScale.fit(fits.residuals(levels, maps), colour=colour)
     if pose == "auto":
         poses = _found_poses(fits, levels, first)
     if len(poses) == 1:
         fits = replace(fits, weigh=first.spread, varied=AS_IS if pose == "fixed" else MIRRORS)
     levels = fits.without_each(poses)
     level = fits.on(slice(None), poses)
-    level.scale = ResidualScale.fit(fits.residuals(levels, maps))
+    level.scale = ResidualScale.fit(fits.residuals(levels, maps), colour=colour)
     scale = level.scale
     progress("linear", 1, 1)
     z = scale(fits.residuals(levels, maps))

@@ -18,9 +18,9 @@ from vae_anomaly.detectors.folds import assign_folds, evenly
 from vae_anomaly.detectors.images.conditions import condition_codes, learn_conditions
 from vae_anomaly.detectors.images.image_list import (
     ImageList,
-    decide_channels,
-    decide_white,
+    ImageStorage,
     look_at,
+    look_at_storage,
 )
 from vae_anomaly.detectors.images.networks.pixels import PIXEL_SIZE, model_name
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing, find_foreground
@@ -51,7 +51,8 @@ class TrainingSet:
     ----------
     images : ImageList
         With the placing that was found for them.
-    channels : {1, 3}
+    stored : ImageStorage
+        How they are stored, and what follows.
     groups, folds : ndarray of shape (n,)
         Part, lot or camera of each image; whole groups lie in one fold.
     conditions : tuple of str
@@ -61,11 +62,16 @@ class TrainingSet:
     """
 
     images: ImageList
-    channels: int
+    stored: ImageStorage
     groups: AnyArray
     folds: Ints
     conditions: tuple[str, ...] = ()
     codes: Ints | None = None
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.stored.channels
 
 
 def training_set(
@@ -80,7 +86,7 @@ def training_set(
     """
     name = model_name(settings.model)
     side = settings.image_size if name == "bank" else PIXEL_SIZE
-    images, channels = place_images(images, side, settings)
+    images, stored = place_images(images, side, settings)
     conditions: tuple[str, ...] = ()
     codes = None
     if name == "conditional":
@@ -88,21 +94,24 @@ def training_set(
         codes = condition_codes(conditions, images.conditions)
     names = group_names(groups, images)
     folds = choose_folds(names, codes, random_state)
-    return TrainingSet(images, channels, names, folds, conditions, codes)
+    return TrainingSet(images, stored, names, folds, conditions, codes)
 
 
-def place_images(images: ImageList, side: int, settings: ImageSettings) -> tuple[ImageList, int]:
-    """Return images with the placing that they show at the size ``side``, and their channels."""
-    placing = Placing(white=decide_white(images))
+def place_images(
+    images: ImageList, side: int, settings: ImageSettings
+) -> tuple[ImageList, ImageStorage]:
+    """Return images with the placing that they show at a size, and how they are stored."""
+    images = replace(images, tiled=settings.tile_size is not None)
+    stored = look_at_storage(images, settings.channels, settings.white)
+    placing, channels = Placing(stored.depth), stored.channels
     images = replace(images, placing=placing)
-    channels = settings.channels or decide_channels(images)
     registration = choose_registration(images, side, channels, settings.register)
     placing = replace(placing, registration=registration)
     images = replace(images, placing=placing)
     if settings.tile_size is not None and registration is not None:
         placing = replace(placing, refinement=choose_refinement(images, registration, channels))
     foreground = choose_foreground(images, side, channels, settings.foreground)
-    return replace(images, placing=replace(placing, foreground=foreground)), channels
+    return replace(images, placing=replace(placing, foreground=foreground)), stored
 
 
 def choose_registration(

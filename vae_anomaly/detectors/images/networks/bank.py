@@ -94,6 +94,11 @@ class NetworkSpec:
     scored: str = "shown"
 
     @property
+    def sees_chroma(self) -> bool:
+        """Whether the last maps of the bank are chroma; those of a user's backbone are its own."""
+        return self.kind == "bank" and self.channels == 3 and self.backbone is None
+
+    @property
     def has_two_maps(self) -> bool:
         """Whether another map is scored than is shown."""
         return self.scored != "shown"
@@ -225,12 +230,14 @@ class RepairMember(nn.Module):
         clipped = z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND)
         return clipped - output.recon, output.defect_logit, output
 
-    def calibrate(self, z: Tensor, chunk: int = 64) -> tuple[Tensor, Tensor]:
+    def calibrate(
+        self, z: Tensor, *, colour: bool = False, chunk: int = 64
+    ) -> tuple[Tensor, Tensor]:
         """Set the scales from held-out z (N, C, G, G); return their repair and head maps."""
         parts = [self.raw(part) for part in torch.split(z, chunk)]
         rest = torch.cat([part[0] for part in parts])
         logit = torch.cat([part[1] for part in parts])
-        self.scale = ResidualScale.fit(rest)
+        self.scale = ResidualScale.fit(rest, colour=colour)
         energy = energy_map(self.scale(rest))
         self.repair_scale, self.head_scale = MapScale.fit(energy), MapScale.fit(logit)
         return self.repair_scale(energy), self.head_scale(logit)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vae_anomaly.detectors.images.features.filter_bank import blur
+from vae_anomaly.detectors.images.features.filter_bank import N_CHROMA, blur
 from vae_anomaly.errors import NotEnoughDataError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _VARIANCE_FLOOR = 1e-3
+_CHROMA_FLOOR = 0.25
 _ENERGY_FLOOR = 0.1
 _ENERGY_BLUR = 1.2
 _COHERENT_BLUR = 1.0
@@ -76,12 +77,19 @@ class ResidualScale(nn.Module):
         self.register_buffer("spread", torch.ones(shape))
 
     @classmethod
-    def fit(cls, residuals: Tensor) -> ResidualScale:
-        """Learn the scale from out-of-fold residuals (N, C, G, G) of normals."""
+    def fit(cls, residuals: Tensor, *, colour: bool = False) -> ResidualScale:
+        """Learn the scale from out-of-fold residuals (N, C, G, G) of normals.
+
+        Those of the chroma, the last maps in ``colour``, have a higher floor, about two grey levels
+        of a half-bright image: where parts are nearly grey, a step of JPEG's chroma is no event.
+        """
         _need(residuals, 1)
         model = cls(tuple(residuals.shape[1:])).to(residuals.device)
         power = blur(residuals.square().mean(0)[None], 1.0)[0]
-        model.spread.copy_((power + _VARIANCE_FLOOR).sqrt())
+        floor = torch.full_like(power, _VARIANCE_FLOOR)
+        if colour:
+            floor[-N_CHROMA:] = _CHROMA_FLOOR
+        model.spread.copy_((power + floor).sqrt())
         return model
 
     def forward(self, residuals: Tensor) -> Tensor:

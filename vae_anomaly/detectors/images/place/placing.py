@@ -12,14 +12,14 @@ seen at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from scipy import ndimage
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
-from vae_anomaly.data.images.resize import FULL_SCALE
+from vae_anomaly.detectors.images.place.bit_depth import BitDepth
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration, Shift
 
 _FRAME: Final = 0.03  # width of the border that must be background, as a share of the side
@@ -39,9 +39,8 @@ class Placing:
 
     Parameters
     ----------
-    white : int
-        Of images of more than 8 bits, the value that is white; see
-        `vae_anomaly.data.images.resize`.
+    depth : BitDepth
+        What is white; asked before an image is resized.
     registration : Registration, optional
         Moves each image to a reference.
     refinement : Refinement, optional
@@ -50,7 +49,7 @@ class Placing:
         Paints over the background after that.
     """
 
-    white: int = FULL_SCALE
+    depth: BitDepth = field(default_factory=BitDepth)
     registration: Registration | None = None
     refinement: Refinement | None = None
     foreground: Foreground | None = None

@@ -75,9 +75,28 @@ def test_thirty_two_bit_pixels_are_sixteen_bits() -> None:
     np.testing.assert_array_equal(decode_image(as_bytes(array.astype(np.int32), "TIFF")), array)
 
 
-def test_floating_point_pixels_are_spread_over_sixteen_bits() -> None:
+def test_floating_point_pixels_from_0_to_1_are_shares_of_white() -> None:
     unit = smooth_surface(np.uint16).astype(np.float32) / 65535
-    np.testing.assert_allclose(decode_image(as_bytes(unit, "TIFF")), unit * 65535, atol=0.51)
+    decoded = decode_image(as_bytes(unit, "TIFF"))
+    assert decoded.dtype == np.float32
+    np.testing.assert_allclose(decoded, unit, atol=1e-7)
+
+
+def test_floating_point_counts_are_those_of_sixteen_bits() -> None:
+    counts = smooth_surface(np.uint16) >> 4
+    for noise in (0.0, 0.3):
+        decoded = decode_image(as_bytes((counts + noise).astype(np.float32), "TIFF"))
+        assert decoded.dtype == np.uint16
+        np.testing.assert_array_equal(decoded, counts)
+
+
+def test_floating_point_pixels_a_little_above_1_are_neither(tmp_path: Path) -> None:
+    path = tmp_path / "over.tif"
+    unit = smooth_surface(np.uint16).astype(np.float32) / 65535
+    Image.fromarray(unit * np.float32(1.0003 / unit.max())).save(path)
+    with pytest.raises(ImageError, match=r"over\.tif.* to 1\.0003.*not known") as caught:
+        decode_image(path)
+    assert caught.value.code == "values"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1e6])
@@ -282,7 +301,7 @@ def test_damaged_bytes_decode_or_raise_an_image_error(
         decoded = decode_image(bytes(data[: int(len(data) * length)]))
     except ImageError:
         return
-    assert decoded.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}
+    assert decoded.dtype in {np.dtype(t) for t in (np.uint8, np.uint16, np.float32)}
 
 
 def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
