@@ -76,6 +76,26 @@ def test_without_labels_the_remedy_is_said(call, table_model, tmp_path):
     assert "--labels COLUMN" in err
 
 
+def test_images_without_labels_are_refused_before_they_are_scored(call, image_model, tmp_path):
+    write_labelled_surfaces(tmp_path / "tiles", n_good=4, n_holes=2)
+    (tmp_path / "tiles" / "test" / "good").rename(tmp_path / "night")
+    code, _, err = call("evaluate", image_model, "night")
+    assert code == 3
+    assert "--good FOLDER" in err
+    assert "score images" not in err
+
+
+@pytest.mark.parametrize("folder", ["test", "test/good"])
+def test_an_empty_test_folder_is_named_with_what_belongs_there(call, image_model, tmp_path, folder):
+    write_labelled_surfaces(tmp_path / "tiles", n_good=4, n_holes=0)
+    (tmp_path / "tiles" / "test").rename(tmp_path / "tiles" / "train")
+    (tmp_path / "tiles" / folder).mkdir(parents=True)
+    code, _, err = call("evaluate", image_model, "tiles")
+    assert code == 3
+    assert "all its 4 images are in the training part" in err
+    assert "test/good" in err
+
+
 @pytest.mark.parametrize("odd", [False, True], ids=["normals", "anomalies"])
 def test_items_of_one_class_show_what_they_can_and_what_is_missing_is_said(
     call, table_model, tmp_path, odd

@@ -106,6 +106,7 @@ def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: Cl
             classes=classes,
             follow_links=follow_links,
             reading=reading,
+            labelled=True,
             progress=progress,
         )
     report = measure(items, detector.threshold_)

@@ -22,6 +22,7 @@ from vae_anomaly.data.images.folders import (
     select,
     tell_skipped,
 )
+from vae_anomaly.data.images.folders.selection import MASKS
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
 from vae_anomaly.data.tables.generated import synthetic_rows
 from vae_anomaly.data.tables.keys import read_keys
@@ -100,6 +101,7 @@ def score_items(
     whole: bool = False,
     follow_links: bool = False,
     reading: ImageReading | None = None,
+    labelled: bool = False,
     progress: Progress | None = None,
 ) -> ScoredItems:
     """Score an input and find its labels.
@@ -126,6 +128,8 @@ def score_items(
         Of images: follow links that lead out of a folder.
     reading : ImageReading, optional
         How large files of images may be, and what is white in them.
+    labelled : bool
+        Refuse an input without labels, before anything is scored.
 
     Returns
     -------
@@ -136,12 +140,14 @@ def score_items(
     Raises
     ------
     DataError
-        If nothing can be scored.
+        If nothing can be scored, or labels are needed and there are none.
     ConfigError
         If columns are named for images.
     """
     tell = progress or null_progress
     if detector.kind == "tabular":
+        if labelled and labels is None:
+            raise no_labels(shown_source(source))
         if classes:
             raise ConfigError(
                 "--good and --defect name folders of images; this is a model of tables. Name its "
@@ -161,7 +167,18 @@ def score_items(
     chosen = (
         Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
     )
+    if labelled and all(item.is_anomaly is None for item in chosen.items):
+        raise no_labels(shown_source(source))
     return _score_images(detector, chosen, by, shown_source(source), reading, tell)
+
+
+def no_labels(source: str) -> DataError:
+    """Return what to say of an input that nothing can be measured against."""
+    return DataError(
+        f"{source or 'The input'} has no labels to measure against. For a table give --labels "
+        "COLUMN. Images are labelled by their folders: sort them into good, scratch, ..., say "
+        "which are which with --good FOLDER and --defect FOLDER, or list them in a manifest."
+    )
 
 
 def _score_rows(
@@ -263,7 +280,7 @@ def _score_images(
         by={name: _image_column(good, name) for name in by},
         left_out=_left_out([item.id for item in listed], faults)
         | _counts(**{"without a label": n_unlabelled})
-        | chosen.reasons(),
+        | {reason: n for reason, n in chosen.reasons().items() if reason != MASKS},
         outlines=outlines_of(good, maps, groups) if known else None,
         source=source,
     )

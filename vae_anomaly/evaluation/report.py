@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats, Objects
-from vae_anomaly.errors import DataError
+from vae_anomaly.evaluation.items import no_labels
 from vae_anomaly.metrics import (
     Interval,
     RankingCurve,
@@ -129,10 +129,7 @@ def evaluate(
         If there are no items, or a score is not finite.
     """
     if items.labels is None:
-        raise DataError(
-            f"{items.source or 'The input'} has no labels to measure against. Give --labels COLUMN "
-            "for a table; sort images into folders good, scratch, ... or list them in a manifest."
-        )
+        raise no_labels(items.source)
     scores = checked_scores(items.scores)
     y = checked_labels(items.labels, len(items), one_class=True)
     both = bool(y.any() and not y.all())

@@ -133,7 +133,7 @@ def require_order(scores: Floats, noun: str = "scores") -> None:
     if scores.size > 1 and scores.min() == scores.max():
         raise CalibrationError(
             f"All {scores.size} {noun} are equal ({scores[0]:g}): they give no order to cut. "
-            "Check the model and its input."
+            "Look whether the items are all alike with: vae-anomaly data check"
         )
 
 

@@ -9,7 +9,7 @@ from scipy import ndimage, stats
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.place.placing import find_foreground
 from vae_anomaly.detectors.images.place.registration import shift_image
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.metrics import auroc
 
 SIZE, SIDE = 96, 120  # of the model, of the images
@@ -178,3 +178,17 @@ def test_the_foreground_is_the_part_and_a_rim_around_it():
 def test_what_the_options_do_not_know_is_refused(good, name):
     with pytest.raises(ConfigError, match=f"'{name}' parameter"):
         detector(good, **{name: "always"})
+
+
+@pytest.mark.parametrize("model", ["bank", "conv"])
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.arange(96 * 96, dtype=np.uint8).reshape(96, 96), "the same, pixel for pixel"),
+        (np.full((96, 96, 3), 7, np.uint8), "are blank: each pixel is 7"),
+    ],
+    ids=["copies", "blank"],
+)
+def test_images_that_are_all_alike_are_refused_with_the_remedy(model, pixels, words):
+    with pytest.raises(DataError, match=f"All 30 images .*{words}"):
+        ImageVAEDetector(model=model, preset="fast").fit(np.stack([pixels] * 30))

@@ -219,6 +219,13 @@ def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: S
     where = shown_source(source)
     whole, counts = len(reasons), Counter(reasons.values())
     why = "; ".join(f"{n:,} {reason}" for reason, n in counts.items())
+    if purpose == "test" and set(counts) == {TRAINING_PART}:
+        return (
+            f"{source} has nothing to measure on: all its {whole:,} images are in the training "
+            "part. Put images that no model was trained on into a folder test beside it, good ones "
+            "into test/good and each kind of defect into a folder of its own; or name the folder "
+            "that has them."
+        )
     if purpose == "test":
         return (
             f"{where} has no images in 'test': of {whole:,} images none is to be measured on "

@@ -82,11 +82,12 @@ def training_set(
     Raises
     ------
     DataError, NotEnoughDataError
-        As `group_names`, `learn_conditions` and `assign_folds`.
+        As `require_different`, `group_names`, `learn_conditions` and `assign_folds`.
     """
     name = model_name(settings.model)
     side = settings.image_size if name == "bank" else PIXEL_SIZE
     images, stored = place_images(images, side, settings)
+    require_different(images)
     conditions: tuple[str, ...] = ()
     codes = None
     if name == "conditional":
@@ -95,6 +96,31 @@ def training_set(
     names = group_names(groups, images)
     folds = choose_folds(names, codes, random_state)
     return TrainingSet(images, stored, names, folds, conditions, codes)
+
+
+def require_different(images: ImageList) -> None:
+    """Raise DataError if all images are the same, pixel for pixel: there is nothing to learn."""
+    first: AnyArray | None = None
+    for i in range(len(images)):
+        try:
+            pixels = images.pixels(i)
+        except DataError:
+            continue  # reported with its name when all are read
+        if first is None:
+            first = pixels
+        elif not np.array_equal(first, pixels):
+            return
+    if first is None:
+        return
+    if first.min() == first.max():
+        raise DataError(
+            f"All {len(images)} images are blank: each pixel is {first.flat[0]}. Look at the lamp, "
+            "the shutter and the program that saved them, and give images that show good parts."
+        )
+    raise DataError(
+        f"All {len(images)} images are the same, pixel for pixel: nothing can be learned of how "
+        "good parts differ. Give images of different parts; `vae-anomaly data check` lists copies."
+    )
 
 
 def place_images(
