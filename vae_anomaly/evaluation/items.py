@@ -145,9 +145,10 @@ def score_items(
         If columns are named for images.
     """
     tell = progress or null_progress
+    where = shown_source(source) if isinstance(source, str | Path | list | tuple) else "The table"
     if detector.kind == "tabular":
         if labelled and labels is None:
-            raise no_labels(shown_source(source))
+            raise no_labels(where)
         if classes:
             raise ConfigError(
                 "--good and --defect name folders of images; this is a model of tables. Name its "
@@ -156,7 +157,7 @@ def score_items(
         rows = read_table(source, as_text=columns_as_text(detector))
         frame = with_past(detector.entities_, rows, state)
         columns = _Columns(labels, groups, amounts, by, detector.schema_.id_column)
-        return _score_rows(detector, frame, columns, shown_source(source), tell)
+        return _score_rows(detector, frame, columns, where, tell)
     if labels or groups or amounts:
         raise ConfigError(
             "Images are labelled by their folders (good, scratch, ...) or by the columns kind "
@@ -168,8 +169,8 @@ def score_items(
         Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
     )
     if labelled and all(item.is_anomaly is None for item in chosen.items):
-        raise no_labels(shown_source(source))
-    return _score_images(detector, chosen, by, shown_source(source), reading, tell)
+        raise no_labels(where)
+    return _score_images(detector, chosen, by, where, reading, tell)
 
 
 def no_labels(source: str) -> DataError:
