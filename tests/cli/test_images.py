@@ -9,6 +9,7 @@ import pytest
 import torch
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import write_labelled_surfaces
+from tracking.real_models import write_surfaces
 
 from vae_anomaly.tracking import register_directory
 
@@ -123,3 +124,41 @@ def test_a_gpu_that_is_not_there_ends_with_the_remedy(call, model, labelled, com
     rest = ["--out", "flags", "--device", "cuda"]
     code, _, err = call(*(named.get(word, word) for word in command), *rest)
     assert (code, "--device" in err or "device='auto'" in err or "'auto'" in err) == (2, True)
+
+
+def test_classes_that_only_their_owner_knows_are_said_to_every_command(
+    call, call_json, model, tmp_path
+):
+    for folder, n, holes in (("0", 12, ()), ("1", 5, range(5))):
+        write_surfaces(tmp_path / "parts" / folder, n, holes=holes)
+    parts, said = tmp_path / "parts", ("--good", "0", "--defect", "1")
+    tune = ("threshold", "tune", model, "--f-beta", 1, "--input", parts)
+    for command in (("evaluate", model, parts), tune):
+        code, _, error = call(*command)
+        assert (code, "--good 0 --defect 1" in error) == (3, True)
+        assert call(*command, *said)[0] == 0
+    measured = call_json("evaluate", model, parts, *said)
+    assert (measured["n_normals"], measured["n_anomalies"]) == (12, 5)
+    code, out, _ = call("data", "check", parts)
+    assert (code, "look like classes" in out) == (3, True)
+    checked = call_json("data", "check", parts, *said)
+    assert checked["summary"]["for_training"] == {"0": 12}
+    assert checked["summary"]["left_out"] == {"defects": 5}
+
+
+def test_a_data_set_is_measured_on_its_test_part_and_says_so(call, model, tmp_path):
+    for folder, n in (("train/good", 3), ("test/good", 4), ("test/bad", 2), ("valid/good", 1)):
+        write_surfaces(tmp_path / "set" / folder, n)
+    out = call("evaluate", model, tmp_path / "set")[1]
+    assert "4 normal and 2 anomalous items, 3 left out (training part)" in out
+    assert "1 left out (validation part)" in out
+
+
+def test_scoring_says_what_it_left_out_in_text_and_json(call, call_json, image_model, tmp_path):
+    night = write_surfaces(tmp_path / "night", 4)
+    write_surfaces(night / "#recycle", 3)
+    out = call("score", "images", image_model, night, "--out", night / "flags")[1]
+    assert "scored 4 of 4 images" in out
+    assert "Left out: 3 images, in system folders and recycle bins (#recycle)." in out
+    said = call_json("score", "images", image_model, night, "--out", night / "flags")
+    assert (said["rows_in"], said["left_out"][0]["n_images"]) == (4, 3)

@@ -18,9 +18,8 @@ from vae_anomaly.data.images.folders import (
     ImageItem,
     Selection,
     condition_of,
-    scan_images,
+    scan_labelled,
     select,
-    tell_skipped,
 )
 from vae_anomaly.data.images.folders.selection import MASKS
 from vae_anomaly.data.tables.cells import read_booleans, read_numbers, read_text, take_apart
@@ -163,8 +162,7 @@ def score_items(
             "Images are labelled by their folders (good, scratch, ...) or by the columns kind "
             "or is_anomaly of a manifest, not by --labels, --groups or --stake. Leave it out."
         )
-    listing = scan_images(source, classes=classes, follow_links=follow_links)
-    tell_skipped(listing)
+    listing = scan_labelled(source, classes, follow_links=follow_links)
     chosen = (
         Selection(listing.items, listing.left_out) if whole else select(listing, "test", source)
     )

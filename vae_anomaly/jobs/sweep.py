@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
-from vae_anomaly.data.images.folders import ClassNames, scan_images, select
+from vae_anomaly.data.images.folders import ClassNames, scan_labelled, select
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.folds import assign_folds
@@ -158,7 +158,7 @@ def sweep_images_job(
     grid = SweepGrid(tuple(betas), wanted, autoencoder)
     settings = settings or SweepSettings(max_steps=600, batch_size=64)
     settings = settings if settings.channels else replace(settings, channels=CHANNELS)
-    listing = scan_images(source, classes=classes)
+    listing = scan_labelled(source, classes)
     chosen = select(listing, "train", source)
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))

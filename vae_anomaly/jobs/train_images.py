@@ -14,9 +14,10 @@ from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageItem,
     Selection,
-    scan_images,
+    is_defective,
+    names_nothing,
+    scan_labelled,
     select,
-    tell_skipped,
     told,
 )
 from vae_anomaly.data.tables.cells import read_text
@@ -83,8 +84,7 @@ def train_images_job(
     """
     started = time.perf_counter()
     destination.check()
-    listing = scan_images(source, classes=classes, follow_links=follow_links)
-    tell_skipped(listing)
+    listing = scan_labelled(source, classes, follow_links=follow_links)
     chosen = select(listing, "train", source)
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
@@ -97,8 +97,10 @@ def train_images_job(
         n_read=len(listing.items),
         n_left_out=sum(bool(item.is_anomaly) for item in listing.items),
         left_out=chosen.left_out,
+        warnings=_called_defective(source),
         notes=(
             *what_was_taken(chosen),
+            *_unnamed(chosen, detector),
             *_notes(good, members),
             *_stored(detector),
             *_products(detector.conditions_),
@@ -150,6 +152,28 @@ def what_was_taken(chosen: Selection) -> tuple[str, ...]:
     named = names_of((f"{name or '.'} {n:,}" for name, n in folders.items()), MOST_FOLDERS)
     taken = f"taken as good: {number_of(len(chosen.items), 'image')} ({named})"
     return (taken, *told(chosen.left_out))
+
+
+def _unnamed(chosen: Selection, detector: ImageVAEDetector) -> tuple[str, ...]:
+    """Say that folders of words that name no class were all taken for good."""
+    told_apart = any(item.is_anomaly is not None for item in chosen.items)
+    words = [name for name in chosen.taken() if names_nothing(PurePosixPath(name).name)]
+    if told_apart or len(words) < 2 or detector.condition == "folder":
+        return ()
+    return (
+        f"nothing in the names {names_of(words, MOST_FOLDERS)} says a class, so all are taken for "
+        "good: name a folder of defects with --defect NAME",
+    )
+
+
+def _called_defective(source: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """Warn where the very folder that was given is called defective."""
+    if not isinstance(source, str | Path) or not Path(source).is_dir():
+        return ()
+    name = Path(source).absolute().name
+    if not is_defective(name):
+        return ()
+    return (f"the folder is called {name!r}, and what it holds is learned as normal",)
 
 
 def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageListing,
     reasons_against,
-    scan_images,
+    scan_labelled,
     why_not_trained_on,
 )
 from vae_anomaly.data.images.white import FULL_SCALE
@@ -76,7 +76,7 @@ def check_images(
     DataError
         If there are no images.
     """
-    listing = scan_images(source, classes=classes, follow_links=follow_links)
+    listing = scan_labelled(source, classes, follow_links=follow_links)
     looks = list(look_at_all(listing.items, reading or ImageReading(), progress or null_progress))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [

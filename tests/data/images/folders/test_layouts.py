@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from vae_anomaly.data.images.folders import ClassNames, list_images, scan_images, select, told
 from vae_anomaly.errors import ConfigError, DataError
@@ -50,6 +52,7 @@ DATA_SETS = {
     "anomalib": ("train/normal", ["test/normal"], ["test/abnormal"]),
     "part and class in one": ("train_good", ["test_good"], ["test_bad"]),
     "class before part": ("good/train", ["good/test"], ["bad/test"]),
+    "COCO": ("train2017/good", ["test2017/good"], ["test2017/bad"]),
     "German": ("Training/Gutteile", ["Test/Gutteile"], ["Test/Ausschuss"]),
     "Chinese": ("训练集/良品", ["测试集/良品"], ["测试集/不良品"]),
 }
@@ -72,6 +75,7 @@ CLASSES = {
     "one side": ("OK_front", "NOK_front"),
     "negated": ("no_defect", "defect"),
     "free": ("DefectFree", "Defective"),
+    "prefix": ("uncracked", "cracked"),
     "camel case": ("NODefect_images", "Defect_images"),
     "German": ("gut", "schlecht"),
     "German, short": ("i.O.", "n.i.O."),
@@ -119,7 +123,7 @@ PLAIN = {
     "numbers": ("1", "2", "3"),
     "padded numbers": ("00", "01"),
     "products": ("bolts", "nuts"),
-    "letters": ("A", "B"),
+    "letters": ("L", "R"),
     "light": ("normal_light", "low_light"),
     "trials": ("test1", "test2"),
     "runs": ("run_0", "run_1"),
@@ -140,6 +144,7 @@ ASKED = {
     "-1 1": (["-1", "1"], "--good"),
     "pos neg": (["neg", "pos"], "--good neg --defect pos"),
     "yes no": (["no", "yes"], "--good no --defect yes"),
+    "letters": (["A", "B"], "look like classes"),
     "numbered classes": (["class_0", "class_1"], "look like classes"),
     "a defect and an unknown name": (["def_front", "pump"], "--good pump, or --defect pump"),
     "good of one kind only": (["ok_front", "pump"], "--good pump, or --defect pump"),
@@ -214,6 +219,24 @@ def test_the_raw_folders_of_visa_are_read(tmp_path):
         "defects": {"Data/Images/Anomaly": 2},
         "masks": {"Data/Masks/Anomaly": 2},
     }
+
+
+def test_parts_without_classes_are_read_too(tmp_path):
+    tree(tmp_path, "train/images", "valid/images", "test/images")
+    assert trained_on(tmp_path) == ["train/images"]
+    tree(tmp_path / "yolo", "images/train", "images/val")
+    assert trained_on(tmp_path / "yolo") == ["images/train"]
+
+
+def test_a_mask_tells_the_class_where_no_folder_does(tmp_path):
+    for name, level in (("kos01", 0), ("kos02", 255), ("kos03", 0)):
+        tree(tmp_path, name, n=0)
+        Image.fromarray(np.full((16, 16), 90, np.uint8)).save(tmp_path / name / "Part0.jpg")
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:8, 4:8] = level
+        Image.fromarray(mask).save(tmp_path / name / "Part0_label.bmp")
+    assert trained_on(tmp_path) == ["kos01", "kos03"]
+    assert measured(tmp_path) == {"kos01": False, "kos02": True, "kos03": False}
 
 
 def test_a_validation_part_is_not_trained_on_and_said(tmp_path):

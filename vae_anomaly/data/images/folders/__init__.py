@@ -12,6 +12,7 @@ they are known, ``id, kind, is_anomaly, mask, group, split``. Further columns ar
 detector may be told to take one of them for the product that an image shows.
 """
 
+from vae_anomaly.data.images.folders.class_names import is_defective, names_nothing
 from vae_anomaly.data.images.folders.items import (
     IMAGE_SUFFIXES,
     ClassNames,
@@ -20,7 +21,12 @@ from vae_anomaly.data.images.folders.items import (
     LeftOutImages,
     condition_of,
 )
-from vae_anomaly.data.images.folders.listing import list_images, scan_images, tell_skipped
+from vae_anomaly.data.images.folders.listing import (
+    list_images,
+    scan_images,
+    scan_labelled,
+    tell_skipped,
+)
 from vae_anomaly.data.images.folders.manifest import MANIFEST_SUFFIXES
 from vae_anomaly.data.images.folders.selection import (
     Selection,
@@ -42,9 +48,12 @@ __all__ = [
     "Selection",
     "condition_of",
     "how_to_say",
+    "is_defective",
     "list_images",
+    "names_nothing",
     "reasons_against",
     "scan_images",
+    "scan_labelled",
     "select",
     "tell_skipped",
     "told",

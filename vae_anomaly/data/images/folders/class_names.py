@@ -48,11 +48,14 @@ class FolderName:
         Whether it says nothing besides: ``good`` is whole, ``good_front`` is not.
     part : {"train", "test", "val"}, optional
         The part of a data set that it names.
+    is_numbered : bool
+        Whether a number stands beside: ``test2017`` is a part only beside one for training.
     """
 
     says: Says
     is_whole: bool = True
     part: str | None = None
+    is_numbered: bool = False
 
 
 @cache
@@ -70,12 +73,13 @@ def read_name(name: str) -> FolderName:
     """
     tokens = _tokens(name)
     found, rest = _marks(tokens)
-    part, others = _part_of(tokens, rest)
+    part, others = _part_of(rest)
+    numbered = any(token.isdigit() for token in tokens)
     if len(found) == 1 and _tells(found, others):
-        return FolderName("good" if True in found else "defect", not others, part)
+        return FolderName("good" if True in found else "defect", not others, part, numbered)
     if not found and others and _alone(others) is not None:
-        return FolderName("good" if _alone(others) else "defect", True, part)
-    return FolderName(_without_class(tokens, others), True, part)
+        return FolderName("good" if _alone(others) else "defect", True, part, numbered)
+    return FolderName(_without_class(tokens, others), True, part, numbered)
 
 
 def says_good(name: str) -> bool:
@@ -83,11 +87,21 @@ def says_good(name: str) -> bool:
     return read_name(name).says == "good"
 
 
+def is_defective(name: str) -> bool:
+    """Tell whether a folder is called defective."""
+    return read_name(name).says == "defect"
+
+
+def names_nothing(name: str) -> bool:
+    """Tell whether a name is a word that is no class, camera, lot, date or number."""
+    return bool(name) and read_name(name).says == "nothing"
+
+
 def are_codes(names: Iterable[str]) -> bool:
     """Tell whether names that stand beside each other are codes of classes.
 
-    These are numbers from 0 on, ``-1`` and ``1``, pairs such as ``pos`` and ``neg``, and numbered
-    or lettered classes.
+    These are numbers from 0 on, ``-1`` and ``1``, pairs such as ``pos`` and ``neg``, single letters
+    (left and right are none), and numbered or lettered classes.
 
     Examples
     --------
@@ -156,7 +170,7 @@ def _east_asian(word: str) -> bool | None:
 
 def _compound(word: str) -> bool | None:
     """Read what is written in one: ``nodefect``, ``notok``, ``nonconforming``, ``crackfree``."""
-    for negator in NEGATORS:
+    for negator in (*NEGATORS, "un"):
         inner = word.removeprefix(negator)
         if len(negator) > 1 and inner != word and (inner in GOOD or inner in DEFECT):
             return inner in DEFECT
@@ -166,13 +180,13 @@ def _compound(word: str) -> bool | None:
     return None
 
 
-def _part_of(tokens: Sequence[str], rest: Sequence[str]) -> tuple[str | None, list[str]]:
+def _part_of(rest: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the part of a data set that a name means, and the words that are left over."""
     others = [word for word in rest if word not in FILLERS]
     parts = {PARTS[word] for word in others if word in PARTS}
     if len(parts) != 1 or any(word not in PARTS for word in others):
         return None, others
-    return (None if any(token.isdigit() for token in tokens) else parts.pop()), []
+    return parts.pop(), []
 
 
 def _tells(found: set[bool], others: Sequence[str]) -> bool:
@@ -196,8 +210,13 @@ def _alone(others: Sequence[str]) -> bool | None:
 def _without_class(tokens: Sequence[str], others: Sequence[str]) -> Says:
     if any(word in UNSORTED for word in others):
         return "unsorted"
-    if "".join(tokens) in CODES or (
-        len(tokens) == 2 and tokens[0] in CODED and (tokens[1].isdigit() or len(tokens[1]) == 1)
+    word = "".join(tokens)
+    if (
+        word in CODES
+        or (len(word) == 1 and word.isalpha() and word not in VIEWPOINTS)
+        or (
+            len(tokens) == 2 and tokens[0] in CODED and (tokens[1].isdigit() or len(tokens[1]) == 1)
+        )
     ):
         return "code"
     if any(token.isdigit() for token in tokens) or any(word in VIEWPOINTS for word in others):

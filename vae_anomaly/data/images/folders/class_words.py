@@ -48,13 +48,14 @@ GOOD: Final = _words(
     "정상 정상품 양품 합격 합격품"
 )
 GOOD_ALONE: Final = _words(
-    "pass passed clean fine intact perfect healthy correct sound golden io jo bien sain sains "
+    "pass passed accept accepts acc clean fine "
+    "intact perfect healthy correct sound golden io jo bien sain sains "
     "correcto correctos bestanden"
 )
 DEFECT: Final = _words(
     "bad defect defects defective defectives defected def anomaly anomalies anomalous abnormal "
     "abnormals abnormality abnormalities faulty fault faults fail fails failed failure failures "
-    "ng nok ko nio reject rejects rejected scrap scrapped damage damages damaged broken crack "
+    "ng nok ko nio reject rejects rejected rej scrap scrapped damage damages damaged broken crack "
     "cracks cracked scratch scratches scratched dent dents dented contamination contaminated "
     "corrosion corroded rust rusty blowhole blowholes porosity burr burrs chipped deformed "
     "deformation flaw flaws flawed imperfect rotten invalid nonconforming nonconformity "
@@ -125,7 +126,7 @@ UNSORTED: Final = _words(
     "unsortiert unbekannt unklar offen"
 )
 CODES: Final = _words(
-    "pos neg positive negative positives negatives positiv negativ yes no true false y n t f p o x"
+    "pos neg positive negative positives negatives positiv negativ yes no true false"
 )
 """Pairs of these tell two classes apart, but not which of the two is good."""
 
@@ -133,7 +134,7 @@ CODED: Final = _words("class classes cls label category klasse klassen classe cl
 """With a number or letter, the code of a class."""
 
 VIEWPOINTS: Final = _words(
-    "cam cams camera cameras kamera kameras camara view views left right top bottom front back "
+    "l r cam cams camera cameras kamera kameras camara view views left right top bottom front back "
     "rear side sides upper lower inner outer inside outside middle center centre links rechts oben "
     "unten vorn vorne hinten mitte seite gauche droite haut bas line lane linie ligne linea line "
     "station machine maschine robot cell nest cavity kavitat kavitaet spindle nozzle lot lots "

@@ -226,11 +226,20 @@ class _Reader:
 
 
 def _parts(folder: _Folder, children: dict[str, _Folder], said: ClassNames) -> dict[str, str]:
-    """Return which children are called like a part, unless their class was said."""
-    return {
-        name: part
+    """Return which children are called like a part, unless their class was said.
+
+    Those with a number (``test2017``) are parts where one for training is among them.
+    """
+    named = {
+        name: read_name(name)
         for name, child in children.items()
-        if (part := read_name(name).part) is not None and said.of(child.path) is None
+        if read_name(name).part is not None and said.of(child.path) is None
+    }
+    is_split = any(read.part == "train" for read in named.values())
+    return {
+        name: read.part
+        for name, read in named.items()
+        if read.part and (is_split or not read.is_numbered)
     }
 
 

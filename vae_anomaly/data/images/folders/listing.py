@@ -19,6 +19,7 @@ from vae_anomaly.data.images.folders.items import (
 )
 from vae_anomaly.data.images.folders.layouts import lay_out
 from vae_anomaly.data.images.folders.manifest import list_manifest
+from vae_anomaly.data.images.folders.mask_labels import labelled_by_masks
 from vae_anomaly.data.images.folders.mask_owners import MaskFiles
 from vae_anomaly.data.images.folders.masks import masks_among
 from vae_anomaly.data.images.folders.not_input import count_passed_by, without_results
@@ -65,9 +66,25 @@ def list_images(
     ConfigError
         If a class is given for a folder that is not there.
     """
+    if split is not None:
+        listing = scan_labelled(source, classes, follow_links=follow_links)
+        return list(select(listing, split, source).items)
     listing = scan_images(source, classes=classes, follow_links=follow_links)
     tell_skipped(listing)
-    return list(listing.items if split is None else select(listing, split, source).items)
+    return list(listing.items)
+
+
+def scan_labelled(
+    source: str | Path | Sequence[str | Path],
+    classes: ClassNames | None = None,
+    *,
+    follow_links: bool = False,
+) -> ImageListing:
+    """List a source for training or measuring: masks label what no folder does."""
+    listing = scan_images(source, classes=classes, follow_links=follow_links)
+    listing = labelled_by_masks(listing)
+    tell_skipped(listing)
+    return listing
 
 
 def tell_skipped(listing: ImageListing) -> None:

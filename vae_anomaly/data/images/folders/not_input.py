@@ -60,7 +60,7 @@ def without_results(
     left_out : list of LeftOutImages
         Images that we have drawn, by folder.
     """
-    sort = _Sorter(root, None if out is None else Path(os.path.abspath(out)))  # noqa: PTH100 - links stay
+    sort = _Sorter(root, None if out is None else out.resolve())
     kept: list[Path] = []
     ours: Counter[str] = Counter()
     for file in files:
@@ -69,7 +69,7 @@ def without_results(
             folder = file.parent
         if folder is None:
             kept.append(file)
-        elif file.suffix.lower() in IMAGE_SUFFIXES and not sort.is_own_out(file):
+        elif file.suffix.lower() in IMAGE_SUFFIXES and not sort.is_own(file.parent):
             ours[_below(root, folder)] += 1
     return kept, [LeftOutImages(RESULTS, where, n) for where, n in sorted(ours.items())]
 
@@ -112,11 +112,14 @@ class _Sorter:
         return holder if folder.name == "artifacts" and _is_store(holder) else None
 
     def _is_out(self, folder: Path) -> bool:
-        return self._out is not None and Path(os.path.abspath(folder)) == self._out  # noqa: PTH100
+        return self._out is not None and folder.resolve() == self._out
 
-    def is_own_out(self, file: Path) -> bool:
-        """Tell whether a file lies where the command that asks writes."""
-        return self._out is not None and Path(os.path.abspath(file)).is_relative_to(self._out)  # noqa: PTH100
+    def is_own(self, folder: Path) -> bool:
+        """Tell whether a folder is where the command that asks draws."""
+        if self._out is None:
+            return False
+        drawn = [self._out / name for name in _DRAWN]
+        return any(folder.resolve().is_relative_to(place) for place in drawn)
 
 
 def _holds_scores(folder: Path) -> bool:

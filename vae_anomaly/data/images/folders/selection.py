@@ -41,10 +41,11 @@ class Selection:
     left_out: tuple[LeftOutImages, ...]
 
     def reasons(self) -> dict[str, int]:
-        """Count the images that are not used, by the reason."""
+        """Count the images that are not used, by the reason; masks are not among them."""
         counts: Counter[str] = Counter()
         for one in self.left_out:
-            counts[one.reason] += one.n_images
+            if one.reason != MASKS:
+                counts[one.reason] += one.n_images
         return dict(counts)
 
     def taken(self) -> dict[str, int]:
