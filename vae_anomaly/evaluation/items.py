@@ -269,6 +269,7 @@ def _score_images(
     good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
     _require_some(good, len(listed), source)
     groups = _groups(good)
+    limits = None if reading is None else reading.limits(tiled=True)
     kinds = [item.kind or ("anomaly" if item.is_anomaly else "good") for item in good]
     return ScoredItems(
         ids=np.array([item.id for item in good], dtype=object),
@@ -280,7 +281,7 @@ def _score_images(
         left_out=_left_out([item.id for item in listed], faults)
         | _counts(**{"without a label": n_unlabelled})
         | {reason: n for reason, n in chosen.reasons().items() if reason != MASKS},
-        outlines=outlines_of(good, maps, groups) if known else None,
+        outlines=outlines_of(good, maps, groups, limits) if known else None,
         source=source,
     )
 

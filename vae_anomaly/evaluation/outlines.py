@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from vae_anomaly.arrays import Bools, Floats32
+from vae_anomaly.data.images.decode import ImageLimits
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.data.images.masks import look_inverted
 from vae_anomaly.data.images.outlines import outline_of
@@ -41,7 +42,10 @@ class HeatOnGrid:
 
 
 def outlines_of(
-    items: Sequence[ImageItem], maps: Sequence[HeatOnGrid], groups: Objects | None
+    items: Sequence[ImageItem],
+    maps: Sequence[HeatOnGrid],
+    groups: Objects | None,
+    limits: ImageLimits | None = None,
 ) -> Outlines | None:
     """Return outlines and heatmaps of the images that can be measured; None where none has a mask.
 
@@ -53,7 +57,7 @@ def outlines_of(
     unused: dict[str, str] = {}
     for i, item in enumerate(items):
         try:
-            outline = outline_of(item)
+            outline = outline_of(item, limits)
         except ImageError as err:
             unused[item.id] = str(err)
         else:

@@ -29,25 +29,23 @@ import numpy as np
 from PIL import Image
 
 from vae_anomaly.arrays import AnyArray, Bools
-from vae_anomaly.data.images.decode import decode_image, probe_image
+from vae_anomaly.data.images.decode import (
+    ImageLimits,
+    ImageReading,
+    orientation_of,
+    stored_image,
+    turn_upright,
+)
 from vae_anomaly.data.images.mask_values import defective_by_alpha, defective_pixels
 from vae_anomaly.errors import ImageError
 
 _MOST_TIMES: Final = 16  # that a mask is larger or smaller than its image
 _BLACK: Final = 64  # of 255: colours that are darker can be the ground
-_ORIENTATION: Final = 0x0112  # in EXIF
-_TURNED: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_SIDEWAYS: Final = 5  # EXIF orientations from here on exchange height and width
+_LARGE: Final = ImageReading().limits(tiled=True)
 
 
-def read_mask(mask: Path, image: Path) -> Bools:
+def read_mask(mask: Path, image: Path, *, limits: ImageLimits | None = None) -> Bools:
     """Return where an image is defective, upright, at the mask's own resolution.
 
     Parameters
@@ -56,6 +54,8 @@ def read_mask(mask: Path, image: Path) -> Bools:
         A file, or a folder of files that are laid together.
     image : Path
         Its size and the way it is turned are looked at.
+    limits : ImageLimits, optional
+        Of both; unless given those of large images.
 
     Returns
     -------
@@ -67,9 +67,10 @@ def read_mask(mask: Path, image: Path) -> Bools:
     ImageError
         With a code of the module's docstring.
     """
+    limits = limits or _LARGE
     if not mask.is_dir():
-        return _read_one(mask, image)
-    outlines = [_read_one(file, image) for file in sorted(mask.iterdir()) if _is_seen(file)]
+        return _read_one(mask, image, limits)
+    outlines = [_read_one(file, image, limits) for file in sorted(mask.iterdir()) if _is_seen(file)]
     if not outlines or len({outline.shape for outline in outlines}) > 1:
         raise ImageError(
             f"{mask} holds {len(outlines)} masks of different sizes. Give them one size.",
@@ -97,15 +98,16 @@ def _is_seen(file: Path) -> bool:
     return file.is_file() and not file.name.startswith(".")
 
 
-def _read_one(mask: Path, image: Path) -> Bools:
-    outline, own_turn = _outline(mask)
-    if own_turn in _TURNED:
-        return _turn(outline, own_turn)
-    (height, width), turn = _stored(image)
-    upright = (width, height) if turn >= 5 else (height, width)
+def _read_one(mask: Path, image: Path, limits: ImageLimits) -> Bools:
+    outline, own_turn = _outline(mask, limits)
+    if own_turn > 1:
+        return np.asarray(turn_upright(outline, own_turn), np.bool_)
+    with stored_image(image, limits=limits, load=False) as stored:
+        height, width, turn = stored.height, stored.width, orientation_of(stored)
+    upright = (width, height) if turn >= _SIDEWAYS else (height, width)
     fits, fits_before = _fits(outline, upright), _fits(outline, (height, width))
-    if turn in _TURNED and fits_before:
-        turned = _turn(outline, turn)
+    if turn > 1 and fits_before:
+        turned = np.asarray(turn_upright(outline, turn), np.bool_)
         if fits and not np.array_equal(turned, outline):
             raise ImageError(
                 f"{mask} fits {image.name} before it is turned upright (EXIF orientation {turn}) "
@@ -122,18 +124,6 @@ def _read_one(mask: Path, image: Path) -> Bools:
     return outline
 
 
-def _stored(image: Path) -> tuple[tuple[int, int], int]:
-    """Return height and width of an image as it is stored, and how it is turned."""
-    info = probe_image(image)
-    with Image.open(image) as opened:
-        return (info.height, info.width), int(opened.getexif().get(_ORIENTATION, 1))
-
-
-def _turn(outline: Bools, orientation: int) -> Bools:
-    turned = Image.fromarray(outline).transpose(_TURNED[orientation])
-    return np.asarray(turned, np.bool_)
-
-
 def _fits(outline: Bools, size: tuple[int, int]) -> bool:
     """Tell whether a mask has the size of its image, or a whole multiple or fraction of it."""
     (h, w), (height, width) = outline.shape, size
@@ -147,13 +137,11 @@ def _fits(outline: Bools, size: tuple[int, int]) -> bool:
     return bool(low[0] <= h <= high[0] and low[1] <= w <= high[1])
 
 
-def _outline(mask: Path) -> tuple[Bools, int]:
+def _outline(mask: Path, limits: ImageLimits = _LARGE) -> tuple[Bools, int]:
     """Return what a mask says, as its file stores it, and how that is turned."""
-    decode_image(mask)  # refuses what is damaged or too large
-    with Image.open(mask) as stored:
-        turn = int(stored.getexif().get(_ORIENTATION, 1))
+    with stored_image(mask, limits=limits) as stored:
         try:
-            return _defective(stored), turn
+            return _defective(stored), orientation_of(stored)
         except ImageError as err:
             raise ImageError(
                 f"{mask} cannot be read as a mask: {err} Save it as PNG with 0 where the image is "

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from vae_anomaly.arrays import Bools
+from vae_anomaly.data.images.decode import ImageLimits
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.data.images.masks import read_mask
 from vae_anomaly.errors import ImageError
 
 
-def outline_of(item: ImageItem) -> Bools | None:
+def outline_of(item: ImageItem, limits: ImageLimits | None = None) -> Bools | None:
     """Return where an image is defective, upright; None where nobody has drawn it.
 
     Of a good image without a mask it is one cell that is not defective.
@@ -25,7 +26,7 @@ def outline_of(item: ImageItem) -> Bools | None:
         raise ImageError(f"{item.mask_fault}. Keep the right one.", code="mask_unclear")
     if item.mask is None:
         return None if item.is_anomaly is not False else np.zeros((1, 1), np.bool_)
-    outline = read_mask(item.mask, item.path)
+    outline = read_mask(item.mask, item.path, limits=limits)
     if item.is_anomaly and not outline.any():
         raise ImageError(
             f"{item.mask} is blank, and its image is defective. Draw the defect.", code="mask_blank"

@@ -30,7 +30,10 @@ from vae_anomaly.data.images.decode.pixels import Pixels
 from vae_anomaly.data.images.decode.read import (
     decode_image,
     load_image,
+    orientation_of,
     probe_image,
+    stored_image,
+    turn_upright,
     upright_pixels,
 )
 
@@ -41,6 +44,9 @@ __all__ = [
     "Pixels",
     "decode_image",
     "load_image",
+    "orientation_of",
     "probe_image",
+    "stored_image",
+    "turn_upright",
     "upright_pixels",
 ]

@@ -58,11 +58,23 @@ def decode_image(
     limits = limits or ImageLimits()
     name, data = _read_bytes(source, limits, name)
     with _translated(name, data):
-        image = _open(name, data, limits)
-        _load(image, limits)
-        if image.format == "PNG" and _PNG_END not in data:
-            raise OSError("the file is truncated: the end of the PNG is missing")
-        return _upright(pixels_of(name, image), _orientation(image))
+        image = _loaded(name, data, limits)
+        return turn_upright(pixels_of(name, image), orientation_of(image))
+
+
+@contextmanager
+def stored_image(
+    source: str | Path | bytes, *, limits: ImageLimits | None = None, load: bool = True
+) -> Iterator[Image.Image]:
+    """Open an image as it is stored, for whoever reads other things from it than pixels.
+
+    With the checks of `decode_image`, without ``load`` those of `probe_image`. Whatever fails
+    inside the block is an `ImageError`.
+    """
+    limits = limits or ImageLimits()
+    name, data = _read_bytes(source, limits)
+    with _translated(name, data):
+        yield _loaded(name, data, limits) if load else _open(name, data, limits)
 
 
 def upright_pixels(
@@ -75,7 +87,7 @@ def upright_pixels(
     with _translated(name, b""):
         _check_pixels(name, image, limits or ImageLimits())
         _load(image, limits or ImageLimits())
-        return _upright(pixels_of(name, image), _orientation(image))
+        return turn_upright(pixels_of(name, image), orientation_of(image))
 
 
 def probe_image(source: str | Path | bytes, *, limits: ImageLimits | None = None) -> ImageInfo:
@@ -222,6 +234,14 @@ def _too_large(name: str, pixels: int, shape: str, limits: ImageLimits) -> Image
     )
 
 
+def _loaded(name: str, data: bytes, limits: ImageLimits) -> Image.Image:
+    image = _open(name, data, limits)
+    _load(image, limits)
+    if image.format == "PNG" and _PNG_END not in data:
+        raise OSError("the file is truncated: the end of the PNG is missing")
+    return image
+
+
 def _load(image: Image.Image, limits: ImageLimits) -> None:
     """Decode the pixels; only TIFF warns on the way, and only TIFF waits for other threads."""
     if image.format != "TIFF":
@@ -238,8 +258,8 @@ def _has_few_frames(image: Image.Image, most: int) -> bool:
     return image.format == "MPO" or int(getattr(image, "n_frames", 1)) <= most
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) where it is absent or damaged."""
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 ... 8; 1 (upright) where it is absent or damaged."""
     with _HEADER_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -261,5 +281,6 @@ _TURNS: Final[dict[int, Callable[[AnyArray], AnyArray]]] = {
 }
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def turn_upright(pixels: AnyArray, orientation: int) -> AnyArray:
+    """Turn pixels (H, W) or (H, W, 3) by their EXIF orientation."""
     return np.ascontiguousarray(_TURNS[orientation](pixels))
