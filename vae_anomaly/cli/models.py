@@ -261,14 +261,16 @@ def _version_row(version: VersionCard) -> list[str]:
     tags = {key.rpartition(".")[2]: value for key, value in version.tags.items()}
     bound = tags.get("threshold", "")
     wanted = ("auroc", "average_precision", "self_test_auroc", "val_elbo")
-    known = [f"{name} {version.metrics[name]:.4g}" for name in wanted if name in version.metrics]
+    measured = version.metrics
+    known = [f"{name} {measured[name]:.4g}" for name in wanted if name in measured]
+    stored = [f"{name} {measured[name]:.0f}" for name in ("channels", "white") if name in measured]
     return [
         str(version.version),
         ", ".join(f"@{alias}" for alias in version.aliases),
         f"{version.created:%Y-%m-%d %H:%M}",
         f"{float(bound):.2f}" if bound else "-",
         tags.get("threshold_policy", "-"),
-        ", ".join(known[:METRICS_SHOWN]),
+        ", ".join([*known[:METRICS_SHOWN], *stored]),
     ]
 
 

@@ -214,8 +214,9 @@ def _stored(detector: ImageVAEDetector) -> tuple[str, ...]:
         notes.append("the files are grey (1 channel)")
     if "white" in measured:
         how = "as told" if detector.white is not None else "by their brightest pixels"
-        n = measured["images_above_white"]
-        above = f"; {n:,.0f} images have brighter pixels, which count as white" if n else ""
+        n = int(measured["images_above_white"])
+        have = "has" if n == 1 else "have"
+        above = f"; {number_of(n, 'image')} {have} brighter pixels, which count as white" * bool(n)
         notes.append(
             f"white is {detector.white_} in images of 16 bits, {how} (--white says otherwise)"
             f"{above}"

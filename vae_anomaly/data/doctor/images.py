@@ -36,6 +36,7 @@ from vae_anomaly.data.images.folders import (
 from vae_anomaly.data.images.white import FULL_SCALE
 from vae_anomaly.names import shown_source, spelled
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.words import number_of
 
 FEW_GOOD, TOO_FEW_GOOD = 50, 10
 
@@ -344,11 +345,13 @@ def _unused_bits(good: Sequence[Look]) -> Iterator[Finding]:
         return
     above = [look.item.id for look in deep if look.bright and look.bright.peak > white]
     peaks = [look.bright.peak for look in deep if look.bright and look.bright.peak <= white]
-    hot = f"; {len(above)} have brighter pixels, too few to go by" if above else ""
+    have = "has" if len(above) == 1 else "have"
+    hot = f"; {number_of(len(above), 'image')} {have} brighter pixels, too few to go by"
     yield finding(
         Severity.INFO,
         "unused_bits",
-        f"Images of 16 bits: {len(deep)}; the brightest pixel is {max(peaks, default=white)}{hot}, "
+        f"Images of 16 bits: {len(deep)}; the brightest pixel is {max(peaks, default=white)}"
+        f"{hot * bool(above)}, "
         f"so that white is taken to be {white} ({white.bit_length()} bits).",
         "Nothing, if that is the camera; else train with --white. A model keeps the white of its "
         "training images, and brighter pixels in later images count as white: train on some of "
