@@ -49,6 +49,39 @@ def test_table_is_trained_registered_and_told_in_words(call, rows, store):
     assert "@champion = 1" in out
 
 
+def test_a_black_image_is_left_out_named_and_shown(call, call_json, parts, tmp_path):
+    write_surfaces(parts, 40, first=300)
+    Image.fromarray(np.zeros_like(surface(300))).save(parts / "black.png")
+    command = ("train", "images", parts, "--out", tmp_path / "m", "--no-register", *QUICK)
+    code, out, err = call(*command)
+    assert code == 0
+    assert "Left out as outliers" in out
+    assert "black.png: " in out
+    assert "black.png" not in err  # said once
+    sheet = tmp_path / "m-outliers.png"
+    assert str(sheet) in out
+    with Image.open(sheet) as drawn:
+        assert drawn.width > 300
+    report = call_json(*command)
+    assert [item["id"] for item in report["outliers"]] == ["black.png"]
+    assert report["outlier_sheet"] == str(sheet)
+    assert load_detector(tmp_path / "m").left_out_[0].id == "black.png"
+    kept = call_json(*command, "--outliers", "keep")
+    assert kept["outliers"] == []
+    assert kept["outlier_sheet"] is None
+
+
+def test_an_absurd_row_is_named_by_its_id(call_json, rows, tmp_path):
+    table = pd.read_csv(rows) if rows.suffix == ".csv" else pd.read_parquet(rows)
+    number = table.select_dtypes("number").columns[-1]
+    table[number] = table[number].astype(float)
+    table.loc[7, number] = 1e12
+    table.to_csv(tmp_path / "absurd.csv", index=False)
+    report = call_json("train", "table", tmp_path / "absurd.csv", "--out", tmp_path / "m",
+                       "--no-register", "--id-column", "id", *QUICK)  # fmt: skip
+    assert [item["id"] for item in report["outliers"]] == [f"id {table['id'][7]}"]
+
+
 def test_json_says_what_text_says_and_the_folder_can_be_loaded(call_json, rows):
     said = call_json("train", "table", rows, "--out", "model", "--no-register", *QUICK)
     assert (said["model"], said["registered"], said["reading"]["n_read"]) == ("model", None, 300)

@@ -28,6 +28,8 @@ from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.words import number_of, reason_of
 
+MOST_NAMED = 10
+
 if TYPE_CHECKING:
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
@@ -168,6 +170,7 @@ def _print_what_was_learned(report: TrainingReport) -> None:
     click.echo(f"Trained in {report.seconds:.0f} s, {steps}.")
     for line in (*_of_rows(measured), *_of_images(measured)):
         click.echo(line)
+    _print_outliers(report)
     click.echo(
         f"Held out {number_of(report.n_held_out, 'normal item')} that nothing was fitted on."
     )
@@ -185,6 +188,21 @@ def _print_what_was_learned(report: TrainingReport) -> None:
             f"{measured['recall_at_threshold']:.1%} are flagged; AUROC {measured['auroc']:.3f}, "
             f"average precision {measured['average_precision']:.3f}."
         )
+
+
+def _print_outliers(report: TrainingReport) -> None:
+    """Name what training left out, and say what to do."""
+    items = report.outliers
+    if not items:
+        return
+    click.echo(f"Left out as outliers, far apart from all others: {number_of(len(items), 'item')}.")
+    for item in items[:MOST_NAMED]:
+        click.echo(f"  {item}")
+    if len(items) > MOST_NAMED:
+        click.echo(f"  and {len(items) - MOST_NAMED:,} more, see --json")
+    if report.outlier_sheet is not None:
+        click.echo(f"  look at them:   {report.outlier_sheet}")
+    click.echo("  if normal:      train with --outliers keep")
 
 
 def _of_rows(measured: dict[str, float]) -> Iterator[str]:

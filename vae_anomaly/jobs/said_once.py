@@ -1,4 +1,4 @@
-"""Say once that latents collapse: what warns of it before a training, and after it, are two."""
+"""Say once what a training has to say: of a collapse before and after it, of what it left out."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from vae_anomaly.detectors import base
 from vae_anomaly.detectors.images.fit import pixels
 from vae_anomaly.detectors.tabular import detector as tables
 from vae_anomaly.detectors.tabular.fit import collapse
+from vae_anomaly.scoring.outliers import LEFT_OUT
 from vae_anomaly.vae import diagnostics
 
 _SPEAKERS = [logging.getLogger(room.__name__) for room in (diagnostics, collapse, tables, pixels)]
@@ -24,6 +26,24 @@ class _FirstOnly(logging.Filter):
             return True
         first, self.said = not self.said, True
         return first
+
+
+class _NotLeftOut(logging.Filter):
+    """Let all pass but what was left out: the report of a job names it, with its image."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(LEFT_OUT)
+
+
+@contextmanager
+def left_out_is_reported() -> Iterator[None]:
+    """Leave it to the report of a training to name what it left out."""
+    speaker, silent = logging.getLogger(base.__name__), _NotLeftOut()
+    speaker.addFilter(silent)
+    try:
+        yield
+    finally:
+        speaker.removeFilter(silent)
 
 
 @contextmanager

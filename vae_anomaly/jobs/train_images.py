@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,10 +25,11 @@ from vae_anomaly.data.images.folders import (
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
-from vae_anomaly.detectors.images.image_list import open_images
+from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.errors import DataError, SchemaError
-from vae_anomaly.jobs.said_once import collapse_said_once
+from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.training_report import (
+    OUTLIER_SHEET,
     Destination,
     Reading,
     TrainingReport,
@@ -34,7 +37,11 @@ from vae_anomaly.jobs.training_report import (
 )
 from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress
+from vae_anomaly.reports.outliers import MOST_SHOWN, outlier_sheet_figure
 from vae_anomaly.words import names_of, number_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEW_IMAGES = 100
 MOST_FOLDERS = 6  # that a note names
@@ -90,7 +97,7 @@ def train_images_job(
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
     images = open_images(good, training=True, condition=detector.condition, reading=reading)
-    with collapse_said_once():
+    with collapse_said_once(), left_out_is_reported():
         detector.fit(images, groups=members, progress=progress)
     report = Reading(
         source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}",
@@ -107,7 +114,7 @@ def train_images_job(
             *_tiles(detector),
         ),
     )
-    return finish(detector, report, destination, started)
+    return finish(detector, report, destination, started, figures=_outliers(detector, images))
 
 
 def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
@@ -174,6 +181,16 @@ def _called_defective(source: str | Path | Sequence[str | Path]) -> tuple[str, .
     if not is_defective(name):
         return ()
     return (f"the folder is called {name!r}, and what it holds is learned as normal",)
+
+
+def _outliers(detector: ImageVAEDetector, images: ImageList) -> dict[str, Figure]:
+    """Draw the images that training left out, if any."""
+    if not detector.left_out_:
+        return {}
+    place = {name: i for i, name in enumerate(images.ids)}
+    lit = replace(images, placing=detector.model_.placing)
+    pixels = [lit.pixels(place[item.id]) for item in detector.left_out_[:MOST_SHOWN]]
+    return {OUTLIER_SHEET: outlier_sheet_figure(pixels, detector.left_out_)}
 
 
 def _notes(items: Sequence[ImageItem], members: Objects | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.label_warnings import label_warnings
-from vae_anomaly.jobs.said_once import collapse_said_once
+from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.training_report import (
     Destination,
     Reading,
@@ -102,8 +102,9 @@ def train_table_job(
     schema = _schema_of_rows(normal, rows, columns, histories)
     _require_features(schema)
     destination.check_store()
-    with collapse_said_once():
-        detector.set_params(schema=schema).fit(normal, groups=columns.groups, progress=progress)
+    named = normal if columns.id_column is None else normal.set_index(columns.id_column, drop=False)
+    with collapse_said_once(), left_out_is_reported():
+        detector.set_params(schema=schema).fit(named, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
     figures = _measure_ranking(detector, rows)

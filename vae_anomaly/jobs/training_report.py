@@ -13,6 +13,8 @@ from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.persistence import holds_something_else
+from vae_anomaly.reports import write_figure
+from vae_anomaly.scoring.outliers import LeftOut
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import RegisteredModel, log_training
 from vae_anomaly.tracking.client import check_alias, check_writable
@@ -22,6 +24,10 @@ from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+OUTLIER_SHEET = "outliers"
+"""Name of the figure that shows images that were left out."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,10 @@ class TrainingReport:
         Name, version, run and store.
     folder : Path, optional
         Model folder that was written.
+    outliers : tuple of LeftOut
+        Training items that stood far apart from all others, and were not trained on.
+    outlier_sheet : Path or str, optional
+        Where they can be looked at: a PNG beside the folder, or the artefact of the run.
     """
 
     kind: str  # "tabular" or "image"
@@ -132,6 +142,8 @@ class TrainingReport:
     seconds: float
     registered: RegisteredModel | None = None
     folder: Path | None = None
+    outliers: tuple[LeftOut, ...] = ()
+    outlier_sheet: Path | str | None = None
 
 
 def finish(
@@ -147,18 +159,25 @@ def finish(
     The folder is written first, so that an outage of the registry does not cost the training.
     ``started`` is `time.perf_counter` at the beginning; the figures are for the run.
     """
+    figures = dict(figures or {})
     folder = None if to.folder is None else detector.save(to.folder)
+    sheet = figures.get(OUTLIER_SHEET)
+    looked_at: Path | str | None = None
+    if sheet is not None and folder is not None:
+        looked_at = write_figure(sheet, folder.with_name(f"{folder.name}-outliers.png"))
     registered = None
     if to.name is not None:
         registered = log_training(
             detector,
             name=to.name,
             experiment=to.experiment,
-            figures=dict(figures or {}),
+            figures=figures,
             uri=to.uri,
             alias=to.alias,
             evidence=to.evidence,
         )
+        if sheet is not None and looked_at is None:
+            looked_at = f"figures/{OUTLIER_SHEET}.png of run {registered.run_id}"
     records = detector.history_.records
     return TrainingReport(
         kind=detector.kind,
@@ -173,6 +192,8 @@ def finish(
         seconds=time.perf_counter() - started,
         registered=registered,
         folder=folder,
+        outliers=detector.left_out_,
+        outlier_sheet=looked_at,
     )
 
 

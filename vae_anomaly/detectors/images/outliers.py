@@ -8,7 +8,8 @@ Two looks, both at what was judged without the image itself:
   the other folds, twice without the tenth of the images that lies farthest, so that bad frames do
   not vouch for each other.
 
-`vae_anomaly.scoring.outliers` says what standing out means.
+What was found is left out if the model that is then fitted without it finds it stranger than all
+held-out normals. `vae_anomaly.scoring.outliers` says what standing out means.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.reasons import reasons_of
 from vae_anomaly.detectors.images.score import GlobalDistance
 from vae_anomaly.scoring.conformal import ConformalCalibration
-from vae_anomaly.scoring.outliers import LeftOut, standing_out
+from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, HEAVY, LeftOut, standing_out
 
 _TRIMMED: Final = 0.1  # of the images that covariances do without
 _PASSES: Final = 3
@@ -47,7 +48,7 @@ def odd_images(
     found = np.zeros(len(statistics), bool)
     found[held_out] = standing_out(raw, groups[held_out], most)
     distances = squared_distances(statistics, folds)
-    found |= standing_out(distances, groups, most)
+    found |= standing_out(distances, groups, most, HEAVY)
     return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)
 
 
@@ -73,6 +74,12 @@ def squared_distances(statistics: AnyFloats, folds: Ints) -> Floats:
     return distances
 
 
+def raw_scores(images: ImageList, model: ImageModel, device: str) -> Floats:
+    """Return the raw scores of images, (N,), nats."""
+    placed = replace(images, placing=model.placing, shifts={})
+    return examine(model, ConformalCalibration.fit([0.0]), placed, device).raw_score
+
+
 def described(
     images: ImageList,
     model: ImageModel,
@@ -87,6 +94,6 @@ def described(
     seen = examine(model, calibration, placed, device)
     reasons = reasons_of(seen, model, threshold)
     return tuple(
-        LeftOut(name, float(score), words[0] if words else "lies far from all others")
+        LeftOut(name, float(score), words[0] if words else FAR_FROM_OTHERS)
         for name, score, words in zip(images.ids, seen.anomaly_score, reasons, strict=True)
     )

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from vae_anomaly.arrays import Floats, Ints
+from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.detectors.images.conditions import few_images, spared_conditions
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
@@ -21,7 +21,7 @@ from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
-from vae_anomaly.detectors.images.outliers import odd_images
+from vae_anomaly.detectors.images.outliers import odd_images, raw_scores
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
@@ -85,21 +85,31 @@ def fit_images(
     known = _Judged.fit(settings, images, groups, random_state, progress)
     names, kept, n_calibrating = known.data.groups, np.arange(len(images)), 0
     for _ in range(_REFITS if settings.outliers == "drop" else 0):
-        odd = known.odd_ones(len(images) - len(kept), len(images))
+        odd = known.odd_ones(len(images))
         if not len(odd):
             break
-        n_calibrating += int(np.isin(odd, known.fitted.held_out).sum())
-        kept = np.delete(kept, odd)
-        rest = images.take(kept)
-        known = _Judged.fit(settings, rest, names[kept], random_state, progress)
+        found, without = kept[odd], known
+        while len(found):  # until the model that was fitted without them finds all of them strange
+            rest = np.setdiff1d(kept, found)
+            without = _Judged.fit(settings, images.take(rest), names[rest], random_state, progress)
+            is_strange = without.finds_strange(images.take(found))
+            if is_strange.all():
+                break
+            found = found[is_strange]
+        if not len(found):
+            break
+        n_calibrating += int(np.isin(found, kept[known.fitted.held_out]).sum())
+        kept, known = np.setdiff1d(kept, found), without
     left_out = images.take(np.setdiff1d(np.arange(len(images)), kept))
-    return known.result(settings, random_state, left_out, n_calibrating)
+    return known.result(left_out, n_calibrating)
 
 
 @dataclass(frozen=True)
 class _Judged:
     """A network, and the scores of those normals that it has not seen."""
 
+    settings: ImageSettings
+    random_state: int
     data: TrainingSet
     fitted: Fitted[ImageNetwork]
     score: ImageScore
@@ -122,36 +132,49 @@ class _Judged:
             else:
                 fitted = fit_tiles(settings, data, random_state, progress)
         score, raw = ImageScore.fit(fitted.pooled, fitted.statistics, data.folds, fitted.held_out)
-        return cls(data, fitted, score, raw)
+        return cls(settings, random_state, data, fitted, score, raw)
 
-    def odd_ones(self, n_left_out: int, n_images: int) -> Ints:
-        """Return which images stand out so far that a fit without them is called for."""
+    @property
+    def model(self) -> ImageModel:
+        """All that scoring needs."""
+        level = region_level(self.fitted.heatmap, max(self.settings.target_fpr, _LEAST_SHARE))
+        return ImageModel(
+            self.fitted.network,
+            self.score,
+            self.data.images.placing,
+            level,
+            self.random_state,
+            self.data.conditions,
+            self.fitted.latents,
+        )
+
+    def odd_ones(self, n_images: int) -> Ints:
+        """Return which images stand out so far that a fit without them is to be tried.
+
+        Of ``n_images``, the first fit's, only a few may be left out.
+        """
         data, fitted = self.data, self.fitted
-        most = min(most_left_out(n_images) - n_left_out, len(data.images) - MIN_IMAGES)
+        n = len(data.images)
+        most = min(most_left_out(n_images) - (n_images - n), n - MIN_IMAGES)
         if most <= 0:
             return np.empty(0, np.int64)
-        odd = odd_images(
-            self.raw, fitted.held_out, fitted.statistics, data.folds, data.groups, most
-        )
+        statistics = fitted.statistics
+        odd = odd_images(self.raw, fitted.held_out, statistics, data.folds, data.groups, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
-    def result(
-        self, settings: ImageSettings, random_state: int, left_out: ImageList, n_calibrating: int
-    ) -> FittedImages:
+    def finds_strange(self, images: ImageList) -> Bools:
+        """Tell which images that it was not fitted to score above all held-out normals."""
+        return np.asarray(raw_scores(images, self.model, self.settings.device) > self.raw.max())
+
+    def result(self, left_out: ImageList, n_calibrating: int) -> FittedImages:
         """Return the model with what is known of it, and say what its owner should hear of."""
         data, fitted, raw = self.data, self.fitted, self.raw
-        level = region_level(fitted.heatmap, max(settings.target_fpr, _LEAST_SHARE))
-        placing = data.images.placing
-        model = ImageModel(
-            fitted.network, self.score, placing, level, random_state, data.conditions,
-            fitted.latents,
-        )  # fmt: skip
         metrics = {
             **fitted.metrics,
             "n_images": float(len(fitted.statistics)),
             "n_held_out": float(len(raw)),
             **data.stored.metrics(),
-            **_placing_metrics(settings, placing),
+            **_placing_metrics(self.settings, data.images.placing),
             "held_out_raw_score_mean": float(raw.mean()),
         }
         if len(left_out):
@@ -160,7 +183,7 @@ class _Judged:
         _warn_of_few(data, fitted.held_out)
         shared = shared_groups(data.groups[fitted.held_out])
         return FittedImages(
-            model, raw, shared, fitted.history, metrics, fitted.fingerprint, left_out
+            self.model, raw, shared, fitted.history, metrics, fitted.fingerprint, left_out
         )
 
 

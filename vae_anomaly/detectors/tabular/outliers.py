@@ -9,7 +9,7 @@ from vae_anomaly.detectors.tabular.model import TabularModel
 from vae_anomaly.detectors.tabular.reasons import reasons
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.judging import judge
-from vae_anomaly.scoring.outliers import LeftOut
+from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, LeftOut
 
 
 def described_rows(
@@ -25,8 +25,8 @@ def described_rows(
     examination = TableExamination(model, model.schema.cast(rows))
     verdicts = judge(examination.raw_score, calibration, threshold)
     said = reasons(examination, verdicts.is_anomaly, 1)
-    named = {
-        label: LeftOut(f"row {label}", float(score), some[0] if some else "far from all others")
-        for label, score, some in zip(labels, verdicts.score, said, strict=True)
-    }
+    called, named = labels.name or "row", {}
+    for label, score, some in zip(labels, verdicts.score, said, strict=True):
+        reason = some[0] if some else FAR_FROM_OTHERS
+        named[label] = LeftOut(f"{called} {label}", float(score), reason)
     return list(named.values())  # a row that counts twice is named once

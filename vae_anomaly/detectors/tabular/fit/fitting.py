@@ -95,13 +95,8 @@ def fit_table(
         odd = judged.odd_rows(len(left_out))
         if not len(odd):
             break
+        odd, folds, judged = _without(odd, rows, folds, judged, settings, progress)
         left_out = np.append(left_out, odd)
-        folds = [fold.without(odd) for fold in folds]
-        judged = (
-            judge_folds(rows, folds, schema, settings, progress)
-            if judged.fitted_to(odd)
-            else judged.without(odd)
-        )
     model, scores, calibrates = _calibrated(judged, settings.contamination)
     groups = None if not rows.grouped else judged.groups
     return FittedTable(
@@ -113,6 +108,30 @@ def fit_table(
         trimmed=_trimmed_rows(judged.planned, judged.fitted[0], calibrates, settings.contamination),
         left_out=np.sort(left_out),
     )
+
+
+def _without(
+    odd: Ints,
+    rows: CountedRows,
+    folds: list[Fold],
+    judged: JudgedFolds,
+    settings: TableSettings,
+    progress: Progress | None,
+) -> tuple[Ints, list[Fold], JudgedFolds]:
+    """Leave out the rows that a model without them finds stranger than all held-out ones.
+
+    Returns which of the rows ``odd`` these are, and folds and models without them.
+    """
+    while len(odd):
+        rest = [fold.without(odd) for fold in folds]
+        if not judged.fitted_to(odd):
+            return odd, rest, judged.without(odd)
+        fitted = judge_folds(rows, rest, judged.models[0].schema, settings, progress)
+        is_strange = fitted.finds_strange(rows.frame.iloc[odd])
+        if is_strange.all():
+            return odd, rest, fitted
+        odd = odd[is_strange]
+    return odd, folds, judged
 
 
 @dataclass(frozen=True)
@@ -135,6 +154,12 @@ class JudgedFolds:
         most = most_left_out(len(self.raw) + n_left_out) - n_left_out
         odd = standing_out(self.raw, self.groups, most) if most > 0 else np.zeros(1, bool)
         return self.rows[odd] if odd.any() else np.empty(0, np.int64)
+
+    def finds_strange(self, rows: pd.DataFrame) -> Bools:
+        """Tell which rows that it was not fitted to score above all held-out ones."""
+        model = self.models[0]
+        raw = TableExamination(model, model.schema.cast(rows)).raw_score
+        return np.asarray(raw > self.raw.max())
 
     def fitted_to(self, rows: Ints) -> bool:
         """Whether any model has seen any of these rows."""
