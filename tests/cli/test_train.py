@@ -138,7 +138,7 @@ def test_every_parameter_of_a_table_detector_can_be_set(call_json, rows):
     given = {
         "model": "beta", "score": "elbo", "beta": 3.0, "latent_dim": 3, "hidden": 8, "memory": 150,
         "contamination": 0.01, "preset": "thorough", "target_fpr": 0.05, "max_steps": 5,
-        "random_state": 4,
+        "outliers": "keep", "random_state": 4,
     }  # fmt: skip
     flags = {parameter.name: parameter.flag for parameter in TABULAR}
     options = [word for name, value in given.items() for word in (flags[name], value)]
