@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from vae_anomaly.arrays import AnyArray, Bytes, Floats32
 from vae_anomaly.detectors.images.heatmaps import (
@@ -46,7 +47,7 @@ def inspection_card(
     figure = Figure(figsize=(10.6, panel + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     place = (-0.5, width - 0.5, height - 0.5, -0.5)  # in pixels of the image, however it is drawn
-    left.imshow(shown(image), interpolation="auto", extent=place)
+    left.imshow(_reduced(shown(image)), interpolation="auto", extent=place)
     _boxes(left, regions)
     right.imshow(render(_small(heat)), interpolation="nearest", extent=place)
     for line in contours(heat, level):
@@ -66,6 +67,13 @@ def _small(heat: Floats32) -> Floats32:
     factor = max(1.0, max(heat.shape) / _LONG_SIDE)
     size = ceil(heat.shape[0] / factor), ceil(heat.shape[1] / factor)
     return np.asarray(resize_heat(heat[None], size)[0], np.float32)
+
+
+def _reduced(image: Bytes) -> Bytes:
+    """Return an image of at most twice the side of a map: matplotlib is slow with large ones."""
+    small = Image.fromarray(image)
+    small.thumbnail((2 * _LONG_SIDE, 2 * _LONG_SIDE), Image.Resampling.BOX)
+    return np.asarray(small)
 
 
 def shown(image: AnyArray) -> Bytes:

@@ -16,6 +16,7 @@ Masks are no images: nobody trains on them or scores them.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -79,16 +80,23 @@ def masks_among(root: Path, files: Sequence[Path]) -> MaskFiles:
 def _mask_folders(root: Path, files: Sequence[Path]) -> dict[Path, list[Path]]:
     """Return the folders of masks below the root, and the files in them."""
     inside: dict[Path, list[Path]] = defaultdict(list)
-    others = []
+    others: list[Path] = []
+    known: dict[str, Path | None] = {}  # by the folder of a file: that of masks which it lies in
     for file in files:
-        parts = file.relative_to(root).parts[:-1]
-        at = next((i for i, name in enumerate(parts) if _FOLDER.fullmatch(name)), None)
-        if at is None:
-            others.append(file)
-        else:
-            inside[root.joinpath(*parts[: at + 1])].append(file)
+        place = os.path.dirname(file)  # noqa: PTH120 - a hundred thousand times
+        if place not in known:
+            known[place] = _mask_folder(root, Path(place))
+        folder = known[place]
+        (others if folder is None else inside[folder]).append(file)
     keys = {_key(file.stem) for file in others} if inside else set()
     return {folder: group for folder, group in inside.items() if _are_masks(folder, group, keys)}
+
+
+def _mask_folder(root: Path, place: Path) -> Path | None:
+    """Return the outermost folder on the way to a place that is called like one of masks."""
+    parts = place.relative_to(root).parts
+    at = next((i for i, name in enumerate(parts) if _FOLDER.fullmatch(name)), None)
+    return None if at is None else root.joinpath(*parts[: at + 1])
 
 
 def _are_masks(folder: Path, group: Sequence[Path], keys: set[str]) -> bool:
@@ -116,15 +124,16 @@ def _outside(root: Path, images: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 def _beside(files: Sequence[Path]) -> dict[Path, Path]:
     """Return the masks that lie beside their image, with the image."""
-    alike: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    alike: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        alike[file.parent, file.stem].append(file)
-    pairs = {}
-    for file in files:
-        word = _ENDING.fullmatch(file.stem)
-        images = alike.get((file.parent, word[1])) if word else None
-        if word and images and (word[2] is None or looks_like_mask(file)):
-            pairs[file] = images[0]
+        alike[os.path.splitext(file)[0]].append(file)  # noqa: PTH122
+    pairs: dict[Path, Path] = {}
+    for name, same in alike.items():
+        word = _ENDING.fullmatch(os.path.basename(name))  # noqa: PTH119
+        images = alike.get(name[: word.end(1) - word.end()]) if word else None
+        if word and images:
+            is_sure = word[2] is None
+            pairs |= {file: images[0] for file in same if is_sure or looks_like_mask(file)}
     return {**_called_alike(alike.values()), **pairs}
 
 
@@ -133,6 +142,8 @@ def _called_alike(groups: Iterable[Sequence[Path]]) -> dict[Path, Path]:
     pairs: dict[Path, Path] = {}
     tried = 0
     for group in groups:
+        if len(group) != 2:
+            continue
         photos = [file for file in group if file.suffix.lower() in _LOSSY]
         others = [file for file in group if file.suffix.lower() not in _LOSSY]
         if len(photos) == len(others) == 1 and (pairs or tried < _LOOKED_AT):
