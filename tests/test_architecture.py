@@ -40,9 +40,9 @@ LAYERS: list[tuple[str, ...]] = [
     (
         "detectors.images.conditions",
         "detectors.images.heatmaps",
-        "detectors.images.score",
         "detectors.images.features",
     ),
+    ("detectors.images.score",),
     ("detectors.images.place",),
     ("detectors.images.image_list",),
     ("detectors.images.networks",),

@@ -28,6 +28,7 @@ EVIDENCE = {  # the rest is in --json
     "kl": "KL",
     "negative_elbo": "-ELBO",
     "iw_nll": "-log p(x)",
+    "local": "the map",
     "whole_image": "whole image",
     "fused": "fused score",
     "raw_score": "fused score",

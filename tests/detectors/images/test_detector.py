@@ -140,7 +140,7 @@ def test_reasons_speak_of_the_region_or_of_the_whole_image(fast, fresh):
     broken, _ = with_holes(fresh[:1])
     assert "differs at x" in fast.reasons(broken)[0][0]
     dark = (fresh[:1] * 0.3).astype(np.uint8)
-    assert any("brightness" in reason for reason in fast.reasons(dark)[0])
+    assert fast.reasons(dark)[0][0].startswith("darker: ")
     assert len(fast.reasons(np.concatenate([broken, dark]), top=1)) == 2
 
 
@@ -154,9 +154,9 @@ def test_images_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast,
     one, two = fast.examine(broken), full.examine(broken)
     np.testing.assert_array_equal(one.score_map, one.heatmap)
     assert np.abs(two.score_map - two.heatmap).max() > 0.5
-    added = 2.0 * np.maximum(two.evidence["shown_top_0.2pct"].to_numpy() - 2.3, 0.0)
-    assert added.max() > 0.0
-    np.testing.assert_allclose(two.raw_score, one.raw_score + added, rtol=1e-4)
+    assert two.evidence["shown_top_0.2pct"].max() > 2.3
+    pools = [seen.evidence.filter(like="heat_top") for seen in (one, two)]
+    np.testing.assert_allclose(pools[0], pools[1], rtol=1e-4)
 
 
 def test_every_flagged_image_has_a_reason_though_its_heat_map_may_be_cool(full, fresh):
@@ -191,10 +191,11 @@ def test_evidence_is_finite_and_adds_up(detector, fresh):
     np.testing.assert_allclose(
         evidence["negative_elbo"], evidence["reconstruction_nll"] + evidence["kl"]
     )
-    pools = evidence.filter(like="heat_top").sum(axis=1)
-    whole = np.maximum(evidence["whole_image"] - 4.6, 0.0)
-    shown = 2.0 * np.maximum(evidence.filter(like="shown_top") - 2.3, 0.0).sum(axis=1)
-    np.testing.assert_allclose(evidence["raw_score"], pools + whole + shown)
+    np.testing.assert_allclose(
+        evidence["raw_score"], evidence[["local", "whole_image"]].max(axis=1)
+    )
+    judged = evidence[["exposure", "appearance", "layout"]].max(axis=1)
+    assert (evidence["whole_image"] <= judged).all()
     assert (evidence["kl"] > 0).all()
 
 

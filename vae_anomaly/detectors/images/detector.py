@@ -126,15 +126,15 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
     Notes
     -----
-    The raw score is read from a map and the whole image's exposure; KL and ELBO are in
-    `evidence`. The map is the heatmap, but for ``bank`` with repair VAEs: there it is that of the
-    linear level, `ImageExamination.score_map`, and of the heatmap only the hottest cells count,
-    where they are hotter than on nine of ten good images. An image may be flagged whose heatmap
-    stays cool; then `reasons` says where the scored map is hottest. Models saved before there were
-    two maps score by the heatmap. A conditional model judges each image by the usual exposure
-    and the heat of its own condition; p-values are counted over the held-out normals of all
-    conditions together. An image whose condition is unknown is judged as the condition with the
-    smallest negative ELBO, and `reasons` says so.
+    The raw score is the larger of what a map and what the whole image says, each on the scale of
+    -log p with its share of the false alarms, see `detectors.images.score.image_score`. The map is
+    the heatmap, but for ``bank`` with repair VAEs: there it is that of the linear level,
+    `ImageExamination.score_map`, and of the heatmap only the hottest cells count, where they are
+    hotter than on nine of ten good images. An image may be flagged whose heatmap stays cool; then
+    `reasons` says what is the matter, or where the scored map is hottest. A conditional model
+    judges each image by the usual exposure and the heat of its own condition; p-values are counted
+    over the held-out normals of all. An image whose condition is unknown is judged as the one with
+    the smallest negative ELBO, and `reasons` says so. Saved models keep the scores they had.
 
     Of tiles, the raw score takes the poolings of the hottest tile, and the mean heat of the whole
     image; nats in `evidence` are means over tiles. See `detectors.images.tiles.fit`.
@@ -303,8 +303,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             an autoencoder is 0, of a VQ model log K per position, of a ladder against its
             top-down prior; ``linear_nll``, exact -log p of the linear VAE, 0 on pixels;
             ``heat_top_*``, -log p of each pooling of the scored map, see the class's notes;
-            ``whole_image``, -log p of exposure, contrast and colour; ``raw_score``, what is
-            calibrated.
+            ``exposure, appearance, layout``, -log p of each judge of the whole image;
+            ``local`` and ``whole_image``, both with their shares of the false alarms;
+            ``raw_score``, the larger of these two, what is calibrated.
         """
         return self.examine(X).evidence
 

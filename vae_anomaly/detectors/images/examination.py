@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vae_anomaly.arrays import Floats, Floats32, Ints
+from vae_anomaly.arrays import AnyFloats, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
 from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import NetworkOutput, combined
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.place.registration import shift_maps
-from vae_anomaly.detectors.images.score import PoolEvidence, pool_maps_of_images
+from vae_anomaly.detectors.images.score.earlier import EarlierEvidence
+from vae_anomaly.detectors.images.score.evidence import ImageEvidence
+from vae_anomaly.detectors.images.score.image_score import ImageScore
+from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
+from vae_anomaly.detectors.images.score.words import UNSPECIFIC
 from vae_anomaly.detectors.images.tiles.examine import (
     PlacedImage,
     TilePlacing,
@@ -31,6 +35,28 @@ from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WholeImage:
+    """What is said of N whole images, beside their maps.
+
+    Attributes
+    ----------
+    words : tuple of str
+        How each differs from good images.
+    leads : ndarray of shape (N,), bool
+        Whether it says more than the map, or is certain, and the words say what.
+    is_alone : ndarray of shape (N,), bool
+        Whether it has made the raw score by itself; never of earlier models, which added up.
+    is_notable : ndarray of shape (N,), bool
+        Whether it is rarer than in 99 of 100 good images.
+    """
+
+    words: tuple[str, ...]
+    leads: Bools
+    is_alone: Bools
+    is_notable: Bools
 
 
 @dataclass(frozen=True)
@@ -53,6 +79,8 @@ class ImageExamination:
         where repair VAEs and heads add to the shown one, else the shown one itself.
     evidence : DataFrame of N rows
         As `ImageVAEDetector.evidence`.
+    whole : WholeImage
+        What is said of whole images, beside their maps.
     judged_as : tuple of str
         Condition that each image was judged as; empty for models without conditions.
     """
@@ -64,6 +92,7 @@ class ImageExamination:
     heatmap: Floats32
     score_map: Floats32
     evidence: pd.DataFrame
+    whole: WholeImage
     judged_as: tuple[str, ...] = ()
 
     @property
@@ -133,9 +162,10 @@ def _judged(
     pooled = pool_maps_of_images(score_map, heatmap)
     codes = [] if output.condition is None else output.condition.tolist()
     return _examination(
+        model,
         calibration,
         images,
-        model.score(pooled, output.statistics.numpy()),
+        (pooled, output.statistics.numpy()),
         output.terms.double().numpy(),
         (heatmap, score_map),
         tuple(model.conditions[code] for code in codes),
@@ -162,20 +192,25 @@ def _examine_tiles(
     score_map = np.stack([one[4] for one in looks]) if network.has_two_maps else heatmap
     pooled, statistics = np.stack([one[0] for one in looks]), np.stack([one[1] for one in looks])
     terms = np.stack([one[2] for one in looks])
-    evidence = model.score(pooled, statistics)
-    return _examination(calibration, images, evidence, terms, (heatmap, score_map))
+    seen = (pooled, statistics)
+    return _examination(model, calibration, images, seen, terms, (heatmap, score_map))
 
 
 def _examination(
+    model: ImageModel,
     calibration: ConformalCalibration,
     images: ImageList,
-    evidence: PoolEvidence,
+    seen: tuple[Floats, AnyFloats],
     terms: Floats,
     maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
 ) -> ImageExamination:
-    """Put evidence, its terms (nll, kl, linear nll), (N, 3), and maps (shown, scored) together."""
+    """Put scores, terms (nll, kl, linear nll), (N, 3), and maps (shown, scored) together.
+
+    What is seen are poolings of maps and statistics of whole images.
+    """
     nll, kl, linear_nll = terms.T
+    evidence = model.score(*seen)
     raw = evidence.raw_score
     columns = {
         "reconstruction_nll": nll,
@@ -193,7 +228,25 @@ def _examination(
         heatmap=maps[0],
         score_map=maps[1],
         evidence=pd.DataFrame(columns, index=pd.Index(images.ids, name="id")),
+        whole=_whole(model, seen[1], evidence),
         judged_as=judged_as,
+    )
+
+
+def _whole(
+    model: ImageModel, statistics: AnyFloats, evidence: ImageEvidence | EarlierEvidence
+) -> WholeImage:
+    """Say how whole images differ; with conditions, statistics have lost their units."""
+    if model.conditions and isinstance(model.score, ImageScore):
+        words = [UNSPECIFIC] * len(statistics)
+    else:
+        words = model.score.words(statistics, evidence.judged)
+    is_specific = np.array([said != UNSPECIFIC for said in words], np.bool_)
+    return WholeImage(
+        tuple(words),
+        evidence.whole_leads & is_specific,
+        evidence.is_whole_alone,
+        evidence.is_whole_notable,
     )
 
 

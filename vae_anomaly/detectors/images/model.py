@@ -13,7 +13,8 @@ from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
-from vae_anomaly.detectors.images.score import ImageScore
+from vae_anomaly.detectors.images.score.earlier import EarlierScore
+from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import device_of
 
@@ -41,7 +42,7 @@ class ImageModel:
     """
 
     network: ImageNetwork
-    score: ImageScore
+    score: ImageScore | EarlierScore
     placing: Placing
     heat_level: float
     random_state: int
@@ -51,8 +52,7 @@ class ImageModel:
     def __post_init__(self) -> None:
         """Light what the bank draws from latents as the training images were lit."""
         if isinstance(self.network, BankNetwork):
-            brightness, contrast = self.score.distance.mean[:2].tolist()
-            self.network.exposure = (brightness, contrast)
+            self.network.exposure = self.score.usual_light
 
     @property
     def channels(self) -> int:
@@ -83,7 +83,7 @@ class ModelAttributes:
         return self.model_.network
 
     @property
-    def image_score_(self) -> ImageScore:
+    def image_score_(self) -> ImageScore | EarlierScore:
         """From maps to the raw score."""
         return self.model_.score
 

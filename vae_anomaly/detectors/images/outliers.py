@@ -2,7 +2,7 @@
 
 Two looks, both at what was judged without the image itself:
 
-* the raw scores that calibrate: what stands out there would own the threshold;
+* what the maps say of those that calibrate: what stands out there would own the threshold;
 * how far brightness, contrast, texture and colour of the whole image lie from those of others:
   every image has these, also one that no score was held out for. Covariances are estimated from
   the other folds, twice without the tenth of the images that lies farthest, so that bad frames do
@@ -24,7 +24,7 @@ from vae_anomaly.detectors.images.examination import examine
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.reasons import reasons_of
-from vae_anomaly.detectors.images.score import GlobalDistance
+from vae_anomaly.detectors.images.score.judges import AppearanceDistance
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, HEAVY, LeftOut, standing_out
 
@@ -33,20 +33,21 @@ _PASSES: Final = 3
 
 
 def odd_images(
-    raw: Floats, held_out: Ints, statistics: AnyFloats, folds: Ints, groups: AnyArray, most: int
+    sums: Floats, held_out: Ints, statistics: AnyFloats, folds: Ints, groups: AnyArray, most: int
 ) -> Ints:
     """Return which of n images stand out from the others, at most ``most``, ascending.
 
     Parameters
     ----------
-    raw : ndarray of shape (m,), nats
-        Scores of the images ``held_out``, (m,).
+    sums : ndarray of shape (m,), nats
+        Sums of the poolings' surprises of the images ``held_out``, (m,): a raw score is a rank, and
+        no image stands out from ranks.
     statistics : ndarray of shape (n, S)
         Of whole images.
     folds, groups : ndarray of shape (n,)
     """
     found = np.zeros(len(statistics), bool)
-    found[held_out] = standing_out(raw, groups[held_out], most)
+    found[held_out] = standing_out(sums, groups[held_out], most)
     distances = squared_distances(statistics, folds)
     found |= standing_out(distances, groups, most, HEAVY)
     return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)
@@ -69,7 +70,8 @@ def squared_distances(statistics: AnyFloats, folds: Ints) -> Floats:
     for _ in range(_PASSES):
         for fold in np.unique(folds):
             inside = folds == fold
-            distances[inside] = GlobalDistance.fit(values[~inside & usual])(values[inside]) ** 2
+            known = AppearanceDistance.fit(values[~inside & usual])
+            distances[inside] = known(values[inside]) ** 2
         usual = distances <= np.quantile(distances, 1.0 - _TRIMMED)
     return distances
 

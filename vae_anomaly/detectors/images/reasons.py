@@ -15,12 +15,10 @@ from vae_anomaly.detectors.images.examination import ImageExamination
 from vae_anomaly.detectors.images.heatmaps import Region, find_regions, resize_heat
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
-from vae_anomaly.detectors.images.score import GLOBAL_FROM
 from vae_anomaly.metrics import is_flagged
 
 Regions = Sequence[Sequence[Region]]
 
-_MANY: Final = 1000
 _PLACE_FROM: Final = 3.0
 """Surprise, in nats, from which the hottest cells of a map are a place to look at: p = 5 %."""
 
@@ -52,16 +50,16 @@ def reasons_of(
         for given, taken in zip(images.conditions, examination.judged_as, strict=False)
     ] or [[]] * len(images)
     flagged = is_flagged(examination.anomaly_score, threshold)
-    whole = examination.evidence["whole_image"].to_numpy()
-    local = examination.evidence.filter(like="heat_top").sum(axis=1).to_numpy()
+    whole = examination.whole
     reasons = []
     for i, of_image in enumerate(regions):
         places = [_region_reason(region) for region in of_image]
         if flagged[i] and not places:
             places = _score_map_reason(examination, i, images.shape(i))
-        first = bool(whole[i] - GLOBAL_FROM > local[i])
-        known = _in_order(_whole_reason(whole[i]), places, whole_first=first)
-        reasons.append([*unseen[i], *known])
+        first = bool(whole.leads[i])
+        alone = bool(flagged[i] and whole.is_alone[i])
+        said = [whole.words[i]] if alone or whole.is_notable[i] else []
+        reasons.append([*unseen[i], *_in_order(said, places, whole_first=first)])
     return reasons
 
 
@@ -71,6 +69,8 @@ def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, in
     For an image that is flagged although its heatmap has no region.
     """
     hottest_cells = examination.evidence.filter(like="heat_top").to_numpy()[i, 0]
+    if hottest_cells < _PLACE_FROM and examination.whole.is_alone[i]:
+        return []
     if hottest_cells < _PLACE_FROM:
         return ["differs a little over much of the image, nowhere enough to be outlined"]
     score_map = examination.score_map[i]
@@ -97,14 +97,6 @@ def _region_reason(region: Region) -> str:
 
 def _in_order(whole: list[str], local: list[str], *, whole_first: bool) -> list[str]:
     return whole + local if whole_first else local[:1] + whole + local[1:]
-
-
-def _whole_reason(surprise: float) -> list[str]:
-    if surprise < GLOBAL_FROM:
-        return []
-    share = max(1, round(float(np.exp(min(surprise, 20.0)))))
-    many = f"fewer than 1 in {min(share, _MANY):,} good images"
-    return [f"brightness, contrast or colour of the whole image is such in {many}"]
 
 
 def regions_of(examination: ImageExamination, level: float) -> list[list[Region]]:

@@ -26,7 +26,7 @@ from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.place.bit_depth import BitDepth
 from vae_anomaly.detectors.images.place.placing import Foreground, Placing
 from vae_anomaly.detectors.images.place.registration import Refinement, Registration
-from vae_anomaly.detectors.images.score import ImageScore
+from vae_anomaly.detectors.images.score.earlier import score_from_state
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.persistence import DetectorState
@@ -133,7 +133,7 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
     try:
         return ImageModel(
             network=_network(state, features),
-            score=ImageScore.from_state(state.calibration),
+            score=score_from_state(state.calibration),
             placing=_placing(state),
             heat_level=float(state.calibration["heat_level"][0]),
             random_state=int(state.preprocessing["random_state"]),

@@ -23,7 +23,7 @@ from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
 from vae_anomaly.detectors.images.outliers import odd_images, raw_scores
 from vae_anomaly.detectors.images.place.placing import Placing
-from vae_anomaly.detectors.images.score import ImageScore
+from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.images.tiles.fit import fit_tiles
 from vae_anomaly.devices import exact_float32, torch_device
@@ -158,8 +158,8 @@ class _Judged:
         most = min(most_left_out(n_images) - (n_images - n), n - MIN_IMAGES)
         if most <= 0:
             return np.empty(0, np.int64)
-        statistics = fitted.statistics
-        odd = odd_images(self.raw, fitted.held_out, statistics, data.folds, data.groups, most)
+        sums, statistics = self.score.held_out_sums(), fitted.statistics
+        odd = odd_images(sums, fitted.held_out, statistics, data.folds, data.groups, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
     def finds_strange(self, images: ImageList) -> Bools:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.detectors.images.score import pool_maps
+from vae_anomaly.detectors.images.score.pooling import pool_maps
 from vae_anomaly.detectors.images.tiles.grid import TileBlend, TileGrid, pool_tiles
 from vae_anomaly.errors import ConfigError
 

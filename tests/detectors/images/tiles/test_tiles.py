@@ -74,7 +74,9 @@ def broken(fresh) -> list[np.ndarray]:
 
 def test_a_defect_of_a_thousandth_of_the_area_is_found_and_located(tiled, fresh, broken):
     seen = tiled.examine([*fresh, *broken])
-    assert seen.raw_score[3:].min() > 2.0 * seen.raw_score[:3].max()
+    assert seen.raw_score[3:].min() > seen.raw_score[:3].max()
+    hottest = seen.evidence["heat_top_0.2pct"]
+    assert hottest[3:].min() > hottest[:3].max()
     for (y, x), regions in zip(PLACES, tiled.regions(broken), strict=True):
         assert len(regions) == 1
         assert abs((regions[0].top + regions[0].bottom) / 2 - y - 16) < 16

@@ -27,6 +27,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vae_anomaly.detectors.images.features.whole_image import (
+    N_FURTHER,
+    N_LAYOUT,
+    asymmetry,
+    layout,
+    still_lines,
+)
 from vae_anomaly.errors import ConfigError
 
 CELL: Final = 8
@@ -34,6 +41,7 @@ CELL: Final = 8
 
 _RADIUS: Final = 4
 _SIGMA: Final = 0.8
+_FINE: Final = 1.5  # surroundings of a fine detail, pixels of the half-size image
 _N_ENERGY: Final = 9
 _N_LEVEL: Final = 4
 N_CHROMA: Final = 2
@@ -51,8 +59,7 @@ class BankOutput:
     maps : Tensor of shape (N, C, G, G), float32
         The channels of the module's table on the grid of cells.
     statistics : Tensor of shape (N, S), float32
-        Whole-image numbers: mean and sd of log brightness, the nine log energies of the whole
-        image, and in colour the two mean chroma differences.
+        Whole-image numbers, in the order of `features.whole_image`.
     """
 
     maps: Tensor
@@ -109,9 +116,14 @@ class FilterBank(nn.Module):
         return _N_ENERGY + _N_LEVEL + (N_CHROMA if self.channels == 3 else 0)
 
     @property
-    def n_statistics(self) -> int:
-        """Whole-image numbers: 11, or 13 in colour."""
+    def n_first_statistics(self) -> int:
+        """Whole-image numbers of the first models: 11, or 13 in colour."""
         return 2 + _N_ENERGY + (N_CHROMA if self.channels == 3 else 0)
+
+    @property
+    def n_statistics(self) -> int:
+        """Whole-image numbers, see `features.whole_image`."""
+        return self.n_first_statistics + N_FURTHER + N_LAYOUT
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
@@ -119,7 +131,9 @@ class FilterBank(nn.Module):
         half = _halved(log)
         quarter = _halved(half)
         energy = self._energies((log, half, quarter))  # (N, 9, G, G)
-        maps = [self._log_energy(blur(energy, 0.5)), _level_maps(quarter)]
+        slow, spread = _shading(quarter)
+        level = functional.pixel_unshuffle((quarter - slow) / spread, 2)
+        maps = [self._log_energy(blur(energy, 0.5)), level]
         statistics = [
             quarter.mean((2, 3)),
             quarter.std((2, 3), correction=0),
@@ -129,6 +143,8 @@ class FilterBank(nn.Module):
             chroma = self._chroma(images)
             maps.append(chroma)
             statistics.append(chroma.mean((2, 3)))
+        details = (half - blur(half, _FINE), quarter - slow)
+        statistics += [*map(asymmetry, details), still_lines(half), layout(quarter)]
         return BankOutput(torch.cat(maps, 1), torch.cat(statistics, 1))
 
     def coarse_image(self, images: Tensor, maps: Tensor) -> Tensor:
@@ -278,12 +294,6 @@ def _halved(image: Tensor) -> Tensor:
     """Return the means of blocks of 2 x 2 pixels, at a quarter of the time of `avg_pool2d`."""
     top, bottom = image[..., ::2, :], image[..., 1::2, :]
     return (top[..., ::2] + top[..., 1::2] + bottom[..., ::2] + bottom[..., 1::2]) / 4
-
-
-def _level_maps(quarter: Tensor) -> Tensor:
-    """Return high-passed log brightness over its own sd, four sub-blocks a cell."""
-    slow, spread = _shading(quarter)
-    return functional.pixel_unshuffle((quarter - slow) / spread, 2)
 
 
 def _shading(quarter: Tensor) -> tuple[Tensor, Tensor]:

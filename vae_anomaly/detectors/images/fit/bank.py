@@ -46,7 +46,7 @@ from vae_anomaly.detectors.images.networks.bank import (
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
 from vae_anomaly.detectors.images.place.placing import Placing
-from vae_anomaly.detectors.images.score import pool_maps_of_images
+from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import TrainingWork
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import device_of

@@ -30,7 +30,7 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.detectors.images.features.filter_bank import dihedral_maps
 from vae_anomaly.detectors.images.networks.bank import LinearLevel
 from vae_anomaly.detectors.images.networks.residuals import ResidualScale, energy_map
-from vae_anomaly.detectors.images.score import pool_maps
+from vae_anomaly.detectors.images.score.pooling import pool_maps
 from vae_anomaly.metrics import auroc
 from vae_anomaly.progress import Progress, null_progress
 

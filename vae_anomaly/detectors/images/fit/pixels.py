@@ -18,6 +18,7 @@ from vae_anomaly.arrays import AnyArray, Bools, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.conditions import keep_each_condition, scale_rows
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
+from vae_anomaly.detectors.images.features.whole_image import N_LAYOUT
 from vae_anomaly.detectors.images.fit.bank import Fitted, validation_terms
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, validation_split
@@ -29,7 +30,7 @@ from vae_anomaly.detectors.images.networks.pixels import (
     model_name,
 )
 from vae_anomaly.detectors.images.networks.residuals import MapScale
-from vae_anomaly.detectors.images.score import pool_maps_of_images
+from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
 from vae_anomaly.devices import torch_device
@@ -94,8 +95,15 @@ def _spec(settings: ImageSettings, data: TrainingSet) -> NetworkSpec:
         n_conditions=len(data.conditions),
         n_images=len(data.images),
     )
+    known = FilterBank(PIXEL_SIZE, data.channels).n_statistics - N_LAYOUT
     return NetworkSpec(
-        name, PIXEL_SIZE, data.channels, description.latent_dim, 0, description=description
+        name,
+        PIXEL_SIZE,
+        data.channels,
+        description.latent_dim,
+        0,
+        description=description,
+        n_statistics=known if data.conditions else None,  # a layout has no difference
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vae_anomaly.detectors.images.score import pool_maps
+from vae_anomaly.detectors.images.score.pooling import pool_maps
 from vae_anomaly.metrics import auroc
 
 if TYPE_CHECKING:

@@ -79,6 +79,9 @@ class NetworkSpec:
         Votes of repair VAEs and defect heads on the shown map, where there are any.
     scored : {"shown", "linear"}
         Map that becomes the image score: the shown one, or that of the linear level.
+    n_statistics : int, optional
+        Whole-image numbers that a conditional model compares with what is usual; None of models
+        saved when there were 11, in colour 13, and of all that have no conditions.
     """
 
     kind: str
@@ -92,6 +95,7 @@ class NetworkSpec:
     repair_weight: float = REPAIR_WEIGHT
     head_weight: float = HEAD_WEIGHT
     scored: str = "shown"
+    n_statistics: int | None = None
 
     @property
     def sees_chroma(self) -> bool:

@@ -64,6 +64,7 @@ class ConditionLevels(nn.Module):
 
         The variance of few images is drawn to what all conditions have in common.
         """
+        statistics = statistics[:, : self.usual.shape[1]]
         for code in range(len(self.usual)):
             self.usual[code] = statistics[codes == code].mean(0)
         squared = (statistics - self.usual[codes]).square()  # (n, S)
@@ -84,8 +85,12 @@ class ConditionLevels(nn.Module):
         return (maps - self.mean[codes]) / self.spread[codes]
 
     def difference(self, statistics: Tensor, codes: Tensor) -> Tensor:
-        """Return how whole-image statistics differ from what is usual, (N, S), in sd."""
-        return (statistics - self.usual[codes]) / self.usual_spread[codes]
+        """Return how whole-image statistics differ from what is usual, (N, S), in sd.
+
+        Of longer statistics the first are read.
+        """
+        known = statistics[:, : self.usual.shape[1]]
+        return (known - self.usual[codes]) / self.usual_spread[codes]
 
 
 class PixelNetwork(nn.Module):
@@ -110,9 +115,8 @@ class PixelNetwork(nn.Module):
         self.register_buffer("spread", torch.ones(spec.channels, 1, 1))
         self.heat_scale = MapScale()
         n_conditions = _description(spec).n_conditions
-        self.levels = (
-            ConditionLevels(n_conditions, self.bank.n_statistics) if n_conditions else None
-        )
+        n_statistics = spec.n_statistics or self.bank.n_first_statistics
+        self.levels = ConditionLevels(n_conditions, n_statistics) if n_conditions else None
 
     def standardise(self, images: Tensor) -> Tensor:
         """Return pixels with the mean 0 and sd 1 of the training images."""

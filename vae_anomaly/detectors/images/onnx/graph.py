@@ -9,7 +9,6 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import log
 from typing import Final
 
@@ -17,18 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vae_anomaly.arrays import Floats
 from vae_anomaly.detectors.images.features.filter_bank import luminance
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
-from vae_anomaly.detectors.images.score import (
-    GLOBAL_FROM,
-    POOL_SHARES,
-    SHOWN_FROM,
-    SHOWN_VOTES,
-    ImageScore,
-    PoolSurprise,
-)
+from vae_anomaly.detectors.images.onnx.piecewise import PiecewiseLinear
+from vae_anomaly.detectors.images.onnx.score_graph import score_graph
+from vae_anomaly.detectors.images.score.earlier import EarlierScore
+from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.scoring.conformal import ConformalCalibration
 
 OUTPUTS: Final = ("raw_score", "anomaly_score", "p_value", "heatmap")
@@ -68,79 +62,6 @@ def resizing_matrix(n: int, size: int) -> Tensor:
     centre = torch.minimum(((new + 0.5) * count - 0.5).clamp(min=0.0), old[-1])
     line = (1.0 - (old - centre).abs()).clamp(min=0.0)
     return torch.where(count > 1.0, area, line).to(torch.float32)
-
-
-class PiecewiseLinear(nn.Module):
-    """A function that is linear between strictly rising knots (K,), and beyond them.
-
-    It is read, (K,) to (K,) in float64, at the knots and one unit beyond the first and the last.
-    """
-
-    knots: Tensor
-    heights: Tensor
-    slopes: Tensor
-
-    def __init__(self, function: Callable[[Floats], Floats], knots: Floats) -> None:
-        super().__init__()
-        heights = function(knots)
-        outside = function(knots[[0, -1]] + [-1.0, 1.0])
-        at, high = torch.from_numpy(knots), torch.from_numpy(heights)
-        below, beyond = heights[0] - outside[0], outside[1] - heights[-1]
-        between = (high.diff() / at.diff()).tolist()
-        self.register_buffer("knots", at)
-        self.register_buffer("heights", torch.cat((high[:1], high)))
-        self.register_buffer("slopes", high.new_tensor([below, *between, beyond]))
-
-    @classmethod
-    def of_surprise(cls, surprise: PoolSurprise) -> PiecewiseLinear:
-        """Return the graph of a `PoolSurprise`."""
-        return cls(surprise, surprise.knots)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the function of values (N,), float64."""
-        place = (x[:, None] >= self.knots).sum(1)  # how many knots lie at or below x
-        start = torch.cat((self.knots[:1], self.knots))[place]
-        return self.heights[place] + self.slopes[place] * (x - start)
-
-
-class ImageScoreGraph(nn.Module):
-    """The raw score of a map, as `ImageScore` finds it."""
-
-    mean: Tensor
-    precision: Tensor
-
-    def __init__(self, score: ImageScore) -> None:
-        super().__init__()
-        self.pools = nn.ModuleList(map(PiecewiseLinear.of_surprise, score.pooling.surprises))
-        self.whole = PiecewiseLinear.of_surprise(score.surprise)
-        self.register_buffer("mean", torch.from_numpy(score.distance.mean))
-        self.register_buffer("precision", torch.from_numpy(score.distance.precision))
-
-    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
-        """Return the raw score (N,), float64, nats.
-
-        Of score maps and shown maps (N, G, G), which may be the same, and statistics (N, S).
-        """
-        total = self._beyond(statistics)
-        for share, surprise in zip(POOL_SHARES, self.pools, strict=False):
-            total = total + surprise(_hottest(score_map, share))
-        for surprise in self.pools[len(POOL_SHARES) :]:
-            shown = surprise(_hottest(heatmap, POOL_SHARES[0]))
-            total = total + SHOWN_VOTES * (shown - SHOWN_FROM).clamp(min=0.0)
-        return total
-
-    def _beyond(self, statistics: Tensor) -> Tensor:
-        """Return by how much the whole image's surprise exceeds what counts, (N,)."""
-        centred = statistics.double() - self.mean
-        squared = ((centred @ self.precision) * centred).sum(1)
-        beyond: Tensor = (self.whole(squared.clamp(min=0.0).sqrt()) - GLOBAL_FROM).clamp(min=0.0)
-        return beyond
-
-
-def _hottest(maps: Tensor, share: float) -> Tensor:
-    """Return the mean of the highest cells of each map, (N,), float64."""
-    flat = maps.flatten(1)
-    return flat.topk(max(1, round(share * flat.shape[1])), 1).values.double().mean(1)
 
 
 class CalibrationGraph(nn.Module):
@@ -183,14 +104,14 @@ class ScoringGraph(nn.Module):
     def __init__(
         self,
         network: BankNetwork | PixelNetwork,
-        score: ImageScore,
+        score: ImageScore | EarlierScore,
         calibration: ConformalCalibration,
         side: int,
     ) -> None:
         super().__init__()
         self.prepare = Preparation(network.spec.image_size, network.spec.channels)
         self.network = network
-        self.score = ImageScoreGraph(score)
+        self.score = score_graph(score)
         self.calibration = CalibrationGraph(calibration)
         self.side = side
 

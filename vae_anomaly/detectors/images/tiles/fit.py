@@ -36,7 +36,7 @@ from vae_anomaly.detectors.images.fit.maps import (
 from vae_anomaly.detectors.images.fit.training_set import N_FOLDS, TrainingSet
 from vae_anomaly.detectors.images.image_list import ImageList, look_at, refuse_faults
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
-from vae_anomaly.detectors.images.score import POOL_SHARES
+from vae_anomaly.detectors.images.score.pooling import POOL_SHARES
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.images.tiles.examine import (
     PlacedImage,

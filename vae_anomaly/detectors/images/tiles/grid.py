@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Bools, Floats, Floats32
-from vae_anomaly.detectors.images.score import POOL_SHARES, pool_maps
+from vae_anomaly.detectors.images.score.pooling import POOL_SHARES, pool_maps
 from vae_anomaly.errors import ConfigError
 
 

@@ -1,0 +1,164 @@
+"""The raw score on tensors, as `score` finds it in NumPy."""
+
+from __future__ import annotations
+
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from vae_anomaly.detectors.images.features.whole_image import N_LAYOUT
+from vae_anomaly.detectors.images.onnx.piecewise import PiecewiseLinear, PredictiveGraph
+from vae_anomaly.detectors.images.score.earlier import EarlierScore
+from vae_anomaly.detectors.images.score.evidence import (
+    GLOBAL_FROM,
+    JUDGE_SHARE,
+    LOCAL_SHARE,
+    WHOLE_FALL,
+    WHOLE_FROM,
+)
+from vae_anomaly.detectors.images.score.image_score import ImageScore
+from vae_anomaly.detectors.images.score.judges import (
+    LEAST_LAYOUT,
+    MOST_ALIKE,
+    Distance,
+    ExposureDistance,
+    GlobalDistance,
+    LayoutDistance,
+)
+from vae_anomaly.detectors.images.score.pooling import (
+    POOL_SHARES,
+    SHOWN_FROM,
+    SHOWN_VOTES,
+    TailPooling,
+)
+
+
+class PoolingGraph(nn.Module):
+    """The sum of the surprises of all poolings, as `local_sum` of `TailPooling`."""
+
+    def __init__(self, pooling: TailPooling) -> None:
+        super().__init__()
+        self.pools = nn.ModuleList(map(PiecewiseLinear.of_surprise, pooling.surprises))
+
+    def forward(self, score_map: Tensor, heatmap: Tensor) -> Tensor:
+        """Return the sum (N,), float64, nats, of score maps and shown maps (N, G, G)."""
+        total = torch.zeros((), dtype=torch.float64)
+        for share, surprise in zip(POOL_SHARES, self.pools, strict=False):
+            total = total + surprise(_hottest(score_map, share))
+        for surprise in self.pools[len(POOL_SHARES) :]:
+            shown = surprise(_hottest(heatmap, POOL_SHARES[0]))
+            total = total + SHOWN_VOTES * (shown - SHOWN_FROM).clamp(min=0.0)
+        return total
+
+
+class ExposureGraph(nn.Module):
+    """`ExposureDistance` on tensors."""
+
+    def __init__(self, distance: ExposureDistance) -> None:
+        super().__init__()
+        self.median, self.below, self.above = distance.usual.tolist()
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Return the distance of statistics (N, S), float64, (N,)."""
+        change = statistics[:, 0] - self.median
+        return torch.maximum(-change / self.below, change / self.above)
+
+
+class GlobalGraph(nn.Module):
+    """`GlobalDistance` on tensors."""
+
+    mean: Tensor
+    precision: Tensor
+
+    def __init__(self, distance: GlobalDistance) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(distance.mean))
+        self.register_buffer("precision", torch.from_numpy(distance.precision))
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Return the distance of statistics (N, S or more), float64, (N,)."""
+        centred = statistics[:, : len(self.mean)] - self.mean
+        squared = ((centred @ self.precision) * centred).sum(1)
+        return squared.clamp(min=0.0).sqrt()
+
+
+class LayoutGraph(nn.Module):
+    """`LayoutDistance` on tensors."""
+
+    unit: Tensor
+
+    def __init__(self, distance: LayoutDistance) -> None:
+        super().__init__()
+        self.register_buffer("unit", torch.from_numpy(distance.unit))
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Return the distance of statistics (N, S), float64, (N,)."""
+        layout = statistics[:, -N_LAYOUT:]
+        length = (layout.square().sum(1) + LEAST_LAYOUT).sqrt()
+        alike = ((layout @ self.unit) / length).clamp(-MOST_ALIKE, MOST_ALIKE)
+        return 0.5 * torch.log((1.0 - alike) / (1.0 + alike))  # -atanh
+
+
+def distance_graph(distance: Distance) -> nn.Module:
+    """Return the graph of a distance."""
+    if isinstance(distance, ExposureDistance):
+        return ExposureGraph(distance)
+    if isinstance(distance, LayoutDistance):
+        return LayoutGraph(distance)
+    assert isinstance(distance, GlobalDistance)  # noqa: S101 - there are three
+    return GlobalGraph(distance)
+
+
+class ImageScoreGraph(nn.Module):
+    """The raw score of a map and statistics, as `ImageScore` finds it."""
+
+    def __init__(self, score: ImageScore) -> None:
+        super().__init__()
+        self.pooling = PoolingGraph(score.pooling)
+        self.surprise = PiecewiseLinear.of_surprise(score.surprise)
+        judges = score.judges.values()
+        self.distances = nn.ModuleList(distance_graph(judge.distance) for judge in judges)
+        self.surprises = nn.ModuleList(PredictiveGraph(judge.surprise) for judge in judges)
+
+    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
+        """Return the raw score (N,), float64, nats.
+
+        Of score maps and shown maps (N, G, G), which may be the same, and statistics (N, S).
+        """
+        local = self.surprise(self.pooling(score_map, heatmap)) + log(LOCAL_SHARE)
+        pairs = zip(self.distances, self.surprises, strict=True)
+        judged = [surprise(distance(statistics.double())) for distance, surprise in pairs]
+        whole = torch.stack(judged).amax(0) + log(JUDGE_SHARE)
+        whole = whole - (WHOLE_FALL - 1.0) * (WHOLE_FROM - whole).clamp(min=0.0)
+        return torch.maximum(local, whole)
+
+
+class EarlierScoreGraph(nn.Module):
+    """The raw score of a map and statistics, as `EarlierScore` finds it."""
+
+    def __init__(self, score: EarlierScore) -> None:
+        super().__init__()
+        self.pooling = PoolingGraph(score.pooling)
+        self.distance = GlobalGraph(score.distance)
+        self.whole = PiecewiseLinear.of_surprise(score.surprise)
+
+    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
+        """Return the raw score (N,), float64, nats, as `ImageScoreGraph`."""
+        whole = self.whole(self.distance(statistics.double()))
+        beyond = (whole - GLOBAL_FROM).clamp(min=0.0)
+        total: Tensor = self.pooling(score_map, heatmap) + beyond
+        return total
+
+
+def score_graph(score: ImageScore | EarlierScore) -> ImageScoreGraph | EarlierScoreGraph:
+    """Return the graph of a score."""
+    if isinstance(score, EarlierScore):
+        return EarlierScoreGraph(score)
+    return ImageScoreGraph(score)
+
+
+def _hottest(maps: Tensor, share: float) -> Tensor:
+    """Return the mean of the highest cells of each map, (N,), float64."""
+    flat = maps.flatten(1)
+    return flat.topk(max(1, round(share * flat.shape[1])), 1).values.double().mean(1)
