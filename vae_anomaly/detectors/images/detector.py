@@ -303,9 +303,8 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             an autoencoder is 0, of a VQ model log K per position, of a ladder against its
             top-down prior; ``linear_nll``, exact -log p of the linear VAE, 0 on pixels;
             ``heat_top_*``, -log p of each pooling of the scored map, see the class's notes;
-            ``exposure, appearance, layout``, -log p of each judge of the whole image;
-            ``local`` and ``whole_image``, both with their shares of the false alarms;
-            ``raw_score``, the larger of these two, what is calibrated.
+            ``exposure, appearance, layout``, -log p of each judge of the whole image; ``local``,
+            ``whole_image`` and the larger of these two, ``raw_score``, which is calibrated.
         """
         return self.examine(X).evidence
 
