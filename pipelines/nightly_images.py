@@ -14,12 +14,13 @@ from vae_anomaly.batch import score_images
 
 
 class NightlyImages(Nightly, ImageKeys):
-    """Which images get a heatmap or a mask, and where the model computes."""
+    """Which images get a heatmap or a mask, where the model computes, and what links do."""
 
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
     masks: Literal["flagged", "all", "none"] = "flagged"
     device: str = "cpu"
     white: int | None = None
+    follow_links: bool = False
 
 
 def score(job: NightlyImages) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class TrainImages(Training, ImageKeys):
 
     images: Place
     groups: Place | None = None
+    follow_links: bool = False
     detector: ImageParameters = Field(default_factory=dict)
 
 
@@ -28,7 +29,10 @@ def train(job: TrainImages) -> dict[str, Any]:
     """Train, save and register; return where it went."""
     detector = ImageVAEDetector(**job.detector)
     place = job.destination("pipelines.train_images")
-    report = train_images_job(detector, job.images, place, groups=job.groups, reading=job.reading())
+    report = train_images_job(
+        detector, job.images, place, groups=job.groups, follow_links=job.follow_links,
+        reading=job.reading(),
+    )  # fmt: skip
     return outcome(report)
 
 

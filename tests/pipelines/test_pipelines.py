@@ -88,9 +88,9 @@ KEY_OF = {  # where a key of the TOML file is not called as the option
 @pytest.mark.parametrize(
     ("job", "command", "renamed"),
     [
-        (TrainImages, train.images, {"source": "images"}),
+        (TrainImages, train.images, {"paths": "images"}),
         (TrainTable, train.table, {"paths": "tables"}),
-        (NightlyImages, score.images, {"source": "input", "out": "output"}),
+        (NightlyImages, score.images, {"paths": "input", "out": "output"}),
         (NightlyTransactions, score.table, {"paths": "input", "out": "output"}),
     ],
     ids=["train images", "train table", "score images", "score table"],

@@ -73,7 +73,8 @@ def score_image_files(
             progress("images", counts.rows_in, len(partition.files))
         partition.check_unchanged()
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
-        pq.write_table(table, temporary, compression="zstd")
+        with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
+            pq.write_table(table, file, compression="zstd")
     counts.rows_out = len(rows)
     counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
     drawn = [str(row[column]) for column in ("heatmap", "mask") for row in rows if row[column]]

@@ -144,10 +144,10 @@ def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.Dat
         As `read_manifest`.
     """
     root = Path(out)
-    frames = [
-        pd.read_parquet(root / entry["output"], columns=columns).assign(partition=entry["key"])
-        for entry in read_manifest(root)["partitions"]
-    ]
+    frames = []
+    for entry in read_manifest(root)["partitions"]:
+        with (root / entry["output"]).open("rb") as file:
+            frames.append(pd.read_parquet(file, columns=columns).assign(partition=entry["key"]))
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 

@@ -81,7 +81,10 @@ def score_table_file(
         night, moved = None, MovedColumns()
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
-        with pq.ParquetWriter(temporary, TABLE_SCHEMA, compression="zstd") as writer:
+        with (
+            temporary.open("wb") as file,  # Arrow opens no name that is not UTF-8
+            pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,
+        ):
             as_text = columns_as_text(detector, id_column)
             for frame in iter_batches(path, batch_rows, as_text=as_text):
                 rows = frame if night is None else night.extend(frame)

@@ -265,7 +265,8 @@ def _write_table(
         if target.suffix.lower() == ".csv":
             frame.to_csv(temporary, index=False)
         else:
-            frame.to_parquet(temporary, index=False)
+            with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
+                frame.to_parquet(file, index=False)
     return Written(target, frame.shape, len(frame), left_out or {}, latents)
 
 

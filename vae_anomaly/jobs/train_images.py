@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,12 +19,12 @@ from vae_anomaly.data.images.folders import (
     Selection,
     is_defective,
     names_nothing,
+    read_listing,
     scan_labelled,
     select,
     told,
 )
 from vae_anomaly.data.tables.cells import read_text
-from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.errors import DataError, SchemaError
@@ -35,7 +36,7 @@ from vae_anomaly.jobs.training_report import (
     TrainingReport,
     finish,
 )
-from vae_anomaly.names import shown_source
+from vae_anomaly.names import alike, shown_source, spelled
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.outliers import MOST_SHOWN, outlier_sheet_figure
 from vae_anomaly.words import names_of, number_of
@@ -119,15 +120,14 @@ def train_images_job(
 
 def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     """Look up the group of every image, in their order."""
-    table = read_table(file)
+    table = read_listing(file, ("path", "group"))
     absent = [name for name in ("path", "group") if name not in table.columns]
     if absent:
         raise SchemaError(
             f"{file} has no column {absent[0]!r}, only {', '.join(map(str, table.columns[:9]))}. "
             "Write a table with the columns path and group."
         )
-    paths = map(_plain, table["path"].astype(str))
-    known: dict[str, str | None] = dict(zip(paths, read_text(table["group"]), strict=True))
+    known = _Groups(table["path"].astype(str), read_text(table["group"]))
     groups = [_group_of(item, known, file.parent) for item in items]
     lost = [item.id for item, group in zip(items, groups, strict=True) if group is None]
     if lost:
@@ -138,17 +138,44 @@ def groups_of(items: Sequence[ImageItem], file: Path) -> Objects:
     return np.array(groups, dtype=object)
 
 
-def _group_of(item: ImageItem, known: Mapping[str, str | None], folder: Path) -> str | None:
+class _Groups:
+    """Groups by the paths of a table: as they are written, else as the systems write them.
+
+    Backslashes, upper and lower case, and accents in one piece or apart make no difference, as long
+    as all rows that are alike so have one group.
+    """
+
+    def __init__(self, paths: Iterable[str], groups: Iterable[str | None]) -> None:
+        self._exact: dict[str, str | None] = {}
+        self._alike: dict[str, set[str | None]] = defaultdict(set)
+        for path, group in zip(paths, groups, strict=True):
+            self._exact[_plain(path)] = group
+            self._alike[_as_any_system(path)].add(group)
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """Return the group of the first of the names that has one."""
+        for name in names:
+            if name in self._exact:
+                return self._exact[name]
+        near = next((found for n in names if (found := self._alike.get(_as_any_system(n)))), set())
+        return next(iter(near)) if len(near) == 1 else None
+
+
+def _group_of(item: ImageItem, known: _Groups, folder: Path) -> str | None:
     """Find an image by its id, by its path from the table's folder, or by its path as it is."""
     path = item.path.absolute()
-    names = [item.id, _plain(str(item.path)), path.as_posix()]
+    names = [item.id, spelled(_plain(str(item.path))), spelled(path.as_posix())]
     if path.is_relative_to(folder.absolute()):
-        names.append(path.relative_to(folder.absolute()).as_posix())
-    return next((known[name] for name in names if name in known), None)
+        names.append(spelled(path.relative_to(folder.absolute()).as_posix()))
+    return known.find(names)
 
 
 def _plain(path: str) -> str:
     return PurePosixPath(path).as_posix()
+
+
+def _as_any_system(path: str) -> str:
+    return alike(_plain(path.strip().replace("\\", "/")))
 
 
 def what_was_taken(chosen: Selection) -> tuple[str, ...]:

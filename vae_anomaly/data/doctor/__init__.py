@@ -17,6 +17,7 @@ from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, ClassNames
+from vae_anomaly.data.images.folders.walk import walk
 from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
@@ -111,7 +112,7 @@ def _kind_of(path: Path) -> Literal["images", "table"]:
 
 
 def _kind_of_folder(folder: Path) -> Literal["images", "table"]:
-    files = [file for file in folder.rglob("*") if file.is_file()]
+    files = [file for file in walk(folder, follow_links=True) if file.is_file()]
     images = sum(file.suffix.lower() in IMAGE_SUFFIXES for file in files)
     tables = sum(map(is_table, files))
     if images == tables == 0:

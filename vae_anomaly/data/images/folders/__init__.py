@@ -27,7 +27,7 @@ from vae_anomaly.data.images.folders.listing import (
     scan_labelled,
     tell_skipped,
 )
-from vae_anomaly.data.images.folders.manifest import MANIFEST_SUFFIXES
+from vae_anomaly.data.images.folders.manifest import MANIFEST_SUFFIXES, read_listing
 from vae_anomaly.data.images.folders.selection import (
     Selection,
     how_to_say,
@@ -51,6 +51,7 @@ __all__ = [
     "is_defective",
     "list_images",
     "names_nothing",
+    "read_listing",
     "reasons_against",
     "scan_images",
     "scan_labelled",

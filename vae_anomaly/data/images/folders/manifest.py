@@ -46,7 +46,7 @@ def list_manifest(
     rows are such, the manifest is refused. ``classes`` says of which kinds the class is known.
     """
     said = classes or ClassNames()
-    frame = _with_known_names(_read(path))
+    frame = read_listing(path, _MANIFEST_COLUMNS)
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
         raise DataError(
@@ -164,14 +164,22 @@ def _refuse_mostly_missing(manifest: Path, rows: Sequence[_Row]) -> None:
     )
 
 
-def _with_known_names(frame: pd.DataFrame) -> pd.DataFrame:
+def read_listing(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """Read a table that names images, as Excel, Windows or a program saved it.
+
+    A column called like one of ``names`` but for case and blanks gets that name.
+    """
+    return _with_known_names(_read(path), names)
+
+
+def _with_known_names(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Take ``Path`` or `` mask `` for the column that it means, unless there are both."""
     present = set(map(str, frame.columns))
     plain = {name: str(name).strip().lower() for name in frame.columns}
     meant = {
         name: to
         for name, to in plain.items()
-        if to in _MANIFEST_COLUMNS and to not in present and list(plain.values()).count(to) == 1
+        if to in names and to not in present and list(plain.values()).count(to) == 1
     }
     return frame.rename(columns=meant)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ def parquet_table(
     path: Path, columns: Sequence[str] | None = None, as_text: Collection[str] = ()
 ) -> pa.Table:
     """Read a file wholly, or some of its columns; those that it does not have are left out."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(_as_arrow_opens(path)) as file:
         table = file.read(columns=_stored(path, file, columns))
         return _told(table, path, columns, as_text)
 
@@ -32,7 +33,7 @@ def parquet_batches(
 ) -> Iterator[pa.Table]:
     """Read a file in pieces of at most ``batch_rows`` rows; columns are as in `parquet_table`."""
     # a buffer, else whole column chunks of a row group are read at once
-    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+    with pq.ParquetFile(_as_arrow_opens(path), buffer_size=_BUFFER_BYTES) as file:
         names = _stored(path, file, columns)
         for groups in _runs_of_groups(file.metadata, batch_rows):
             for batch in file.iter_batches(batch_rows, row_groups=groups, columns=names):
@@ -41,7 +42,16 @@ def parquet_batches(
 
 def parquet_without_rows(path: Path) -> pa.Table:
     """Return a table of the file's columns and no row."""
-    return _told(pq.read_schema(path).empty_table(), path, None, ())
+    return _told(pq.read_schema(_as_arrow_opens(path)).empty_table(), path, None, ())
+
+
+def _as_arrow_opens(path: Path) -> Path | pa.OSFile:
+    """Return what Arrow can open: of a name that is no UTF-8, which it refuses, the open file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return pa.OSFile(os.fsencode(path))
+    return path
 
 
 def _stored(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | None:
