@@ -90,11 +90,19 @@ def _outliving(stream: TextIO | None, number: int, after: ExitStack) -> TextIO:
     if stream is None:
         return after.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
     if not leads_to(stream, number):
+        _spell_names(stream, after)
         return stream
     stream.flush()
     own = open_text(number, stream)
     after.callback(_flush, own)
     return own
+
+
+def _spell_names(stream: TextIO, after: ExitStack) -> None:
+    """Let a stream of the caller's take names that its encoding does not have, for as long."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors=LEGIBLE_ERRORS)
+        after.callback(stream.reconfigure, errors="strict")
 
 
 def leads_to(stream: TextIO, number: int) -> bool:

@@ -4,7 +4,7 @@ The header is looked at before anything is decoded, and what is too large is ref
 is an `ImageError` with one of these codes:
 
 =============  ==================================================================
-missing        the file does not exist or cannot be opened
+missing        the file does not exist, cannot be opened, or is none: a folder, a pipe
 empty          0 bytes
 not_an_image   no JPEG, PNG, TIFF, BMP or WebP, whatever the name says
 truncated      the file ends before the image does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -122,11 +123,17 @@ def _read_bytes(
     else:
         name = name or str(source)
         try:
-            size_bytes = Path(source).stat().st_size
+            found = Path(source).stat()
         except (OSError, ValueError) as err:  # ValueError: a NUL in the name
+            why = getattr(err, "strerror", None) or reason_of(err)
             raise ImageError(
-                f"{name!r} cannot be opened: {reason_of(err)}. Check the path.", code="missing"
+                f"{name} cannot be opened: {why}. Check the path.", code="missing"
             ) from None
+        if not stat.S_ISREG(found.st_mode):  # a pipe would keep its reader waiting
+            raise ImageError(
+                f"{name} is a folder, a pipe or a device, no file. Give a file.", code="missing"
+            )
+        size_bytes = found.st_size
     if size_bytes > limits.max_bytes:
         raise ImageError(
             f"{name} has {size_bytes:,} bytes; the limit is {limits.max_bytes:,}. If you trust it, "
