@@ -57,6 +57,19 @@ def unspelled(text: str) -> str:
     return _ESCAPED.sub(sign, text)
 
 
+def as_windows_reads(name: str) -> str:
+    r"""Return a name whose bytes are no UTF-8 as the words that it has in Windows-1252.
+
+    Examples
+    --------
+    >>> as_windows_reads("D\udce9faut")
+    'Défaut'
+    """
+    if not any("\udc80" <= character <= "\udcff" for character in name):
+        return name
+    return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+
+
 def legible(text: str) -> str:
     r"""Spell what no encoding has in a text that names files; everything else stays.
 

@@ -23,6 +23,7 @@ from vae_anomaly.data.images.folders.class_words import (
     VIEWPOINTS,
     fold,
 )
+from vae_anomaly.names import as_windows_reads
 
 Says = Literal["good", "defect", "unsorted", "plain", "code", "nothing"]
 MOST_CODES: Final = 10
@@ -71,7 +72,7 @@ def read_name(name: str) -> FolderName:
     >>> read_name("OK_front").is_whole, read_name("test_bad").part, read_name("test_rig").part
     (False, 'test', None)
     """
-    tokens = _tokens(name)
+    tokens = _tokens(as_windows_reads(name))
     found, rest = _marks(tokens)
     part, others = _part_of(rest)
     numbered = any(token.isdigit() for token in tokens)
