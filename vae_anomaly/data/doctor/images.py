@@ -78,7 +78,7 @@ def check_images(
         If there are no images.
     """
     listing = scan_labelled(source, classes, follow_links=follow_links)
-    looks = list(look_at_all(listing.items, reading or ImageReading(), progress or null_progress))
+    looks = list(look_at_all(listing.items, progress or null_progress, reading))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
         *layout_findings(listing, source),

@@ -89,10 +89,10 @@ class Look:
 
 
 def look_at_all(
-    items: Sequence[ImageItem], reading: ImageReading, tell: Progress
+    items: Sequence[ImageItem], tell: Progress, reading: ImageReading | None = None
 ) -> Iterator[Look]:
     """Decode images, several at once, and yield a look at each in their order."""
-    look_at = partial(_look_at, limits=reading.limits(tiled=True))
+    look_at = partial(_look_at, limits=(reading or ImageReading()).limits(tiled=True))
     with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
         for done, look in enumerate(pool.map(look_at, items), start=1):
             yield look

@@ -21,7 +21,7 @@ from vae_anomaly.data.images.decode.pixels import Pixels, pixels_of
 from vae_anomaly.data.images.decode.tiff import take_full_page, unread_kind
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ImageError
-from vae_anomaly.words import reason_of
+from vae_anomaly.words import number_of, reason_of
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _ORIENTATION: Final = 0x0112
@@ -218,9 +218,9 @@ def _open(name: str, data: bytes, limits: ImageLimits) -> Image.Image:
         _check_pixels(name, image, limits)
         if not few:
             raise ImageError(
-                f"{name} holds more than {limits.max_frames} frame(s) of full size. Save the one "
-                "that is meant as a file of its own, or take the first of them with --max-frames N "
-                "(in Python ImageReading(max_frames=N)).",
+                f"{name} holds more than {number_of(limits.max_frames, 'frame')} of full size. "
+                "Save the one that is meant as a file of its own, or take the first with "
+                "--max-frames N (in Python ImageReading(max_frames=N)).",
                 code="frames",
             )
     return image
