@@ -86,5 +86,7 @@ def test_words_that_name_no_class_are_taken_and_told(tmp_path):
 
 def test_a_folder_that_is_itself_called_bad_is_warned_of(tmp_path):
     assert train(write_surfaces(tmp_path / "bad", 9))[0].warnings == (
-        "the folder is called 'bad', and what it holds is learned as normal",
+        "9 images of a folder called 'bad' are learned as normal",
     )
+    deep = train(write_surfaces(tmp_path / "scrap" / "2024-05-01", 9).parent)[0]
+    assert deep.warnings == ("9 images of a folder called 'scrap' are learned as normal",)

@@ -25,7 +25,8 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import StandardView
 from vae_anomaly.errors import NotEnoughDataError
-from vae_anomaly.jobs.train_images import groups_of, what_was_taken
+from vae_anomaly.jobs.taken_images import what_was_taken
+from vae_anomaly.jobs.train_images import groups_of
 from vae_anomaly.jobs.train_table import real_rows, schema_of_training
 from vae_anomaly.jobs.training_report import shown_table
 from vae_anomaly.jobs.training_rows import (

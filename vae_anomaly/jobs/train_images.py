@@ -16,19 +16,16 @@ from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import (
     ClassNames,
     ImageItem,
-    Selection,
-    is_defective,
-    names_nothing,
     read_listing,
     scan_labelled,
     select,
-    told,
 )
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
+from vae_anomaly.jobs.taken_images import all_taken_for_good, called_defective, what_was_taken
 from vae_anomaly.jobs.training_report import (
     OUTLIER_SHEET,
     Destination,
@@ -45,7 +42,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEW_IMAGES = 100
-MOST_FOLDERS = 6  # that a note names
 
 
 def train_images_job(
@@ -105,10 +101,10 @@ def train_images_job(
         n_read=len(listing.items),
         n_left_out=sum(bool(item.is_anomaly) for item in listing.items),
         left_out=chosen.left_out,
-        warnings=_called_defective(source),
+        warnings=called_defective(chosen, source),
         notes=(
             *what_was_taken(chosen),
-            *_unnamed(chosen, detector),
+            *all_taken_for_good(chosen, detector.condition),
             *_notes(good, members),
             *_stored(detector),
             *_products(detector.conditions_),
@@ -176,38 +172,6 @@ def _plain(path: str) -> str:
 
 def _as_any_system(path: str) -> str:
     return alike(_plain(path.strip().replace("\\", "/")))
-
-
-def what_was_taken(chosen: Selection) -> tuple[str, ...]:
-    """Say from which folders images were taken, and which were left out, where any were."""
-    folders = chosen.taken()
-    if not chosen.left_out and len(folders) < 2:
-        return ()
-    named = names_of((f"{name or '.'} {n:,}" for name, n in folders.items()), MOST_FOLDERS)
-    taken = f"taken as good: {number_of(len(chosen.items), 'image')} ({named})"
-    return (taken, *told(chosen.left_out))
-
-
-def _unnamed(chosen: Selection, detector: ImageVAEDetector) -> tuple[str, ...]:
-    """Say that folders of words that name no class were all taken for good."""
-    told_apart = any(item.is_anomaly is not None for item in chosen.items)
-    words = [name for name in chosen.taken() if names_nothing(PurePosixPath(name).name)]
-    if told_apart or len(words) < 2 or detector.condition == "folder":
-        return ()
-    return (
-        f"nothing in the names {names_of(words, MOST_FOLDERS)} says a class, so all are taken for "
-        "good: name a folder of defects with --defect NAME",
-    )
-
-
-def _called_defective(source: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
-    """Warn where the very folder that was given is called defective."""
-    if not isinstance(source, str | Path) or not Path(source).is_dir():
-        return ()
-    name = Path(source).absolute().name
-    if not is_defective(name):
-        return ()
-    return (f"the folder is called {name!r}, and what it holds is learned as normal",)
 
 
 def _outliers(detector: ImageVAEDetector, images: ImageList) -> dict[str, Figure]:

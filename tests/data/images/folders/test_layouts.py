@@ -161,6 +161,20 @@ def test_folders_that_look_like_classes_are_asked_about(tmp_path, folders, answe
     assert folders_of(list_images(tmp_path)) == sorted(folders)
 
 
+def test_several_folders_are_read_as_siblings(tmp_path):
+    tree(tmp_path, "good", "bad", "0", "1", "widgetA/train/good", "widgetB/train/good")
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    assert folders_of(list_images([good, bad], split="train")) == ["good"]
+    with pytest.raises(DataError, match="--good 0 --defect 1"):
+        list_images([tmp_path / "0", tmp_path / "1"], split="train")
+    said = ClassNames(good=("1",))
+    both = list_images([tmp_path / "0", tmp_path / "1"], split="train", classes=said)
+    assert folders_of(both) == ["1"]
+    with pytest.raises(DataError, match="2 data sets: widgetA, widgetB"):
+        list_images(str(tmp_path / "widget*"), split="train")
+    assert len(list_images([bad, good])) == 4
+
+
 def test_what_was_said_is_taken(tmp_path):
     tree(tmp_path, "0", "1")
     assert trained_on(tmp_path, good=("1",)) == ["1"]

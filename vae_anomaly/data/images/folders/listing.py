@@ -115,6 +115,8 @@ def scan_images(
     given = given_of(source)
     scanner = _Scanner(classes or ClassNames(), None if out is None else Path(out), follow_links)
     listing = together([(one, scanner.scan(one)) for one in given])
+    if len(given) > 1:
+        listing = scanner.read_jointly(given, listing)
     refuse_repeated_ids(listing.items, shown_source(source) if len(given) == 1 else "The list")
     scanner.classes.require_found(scanner.named, _without_name(given))
     return replace(listing, source=source)
@@ -146,6 +148,27 @@ class _Scanner:
         listing = list_manifest(given.path, self.classes, follow_links=self.follow_links)
         self.named |= {item.kind for item in listing.items if item.kind}
         return listing
+
+    def read_jointly(self, given: Sequence[Given], listing: ImageListing) -> ImageListing:
+        """Read several folders as siblings: ``parts/good parts/bad`` is what ``parts`` would be."""
+        top, folders = Path(), tuple(f"{one.name}/" for one in given if one.is_folder)
+        inside = [item for item in listing.items if item.id.startswith(folders)]
+        laid = lay_out(top, [top / item.id for item in inside], self.classes)
+        self.named |= laid.folders
+        read = {item.id: item for item in laid.items}
+        items = tuple(
+            replace(
+                item,
+                kind=read[item.id].kind,
+                is_anomaly=read[item.id].is_anomaly,
+                split=read[item.id].split,
+                unsure=read[item.id].unsure,
+            )
+            if item.id in read
+            else item
+            for item in listing.items
+        )
+        return replace(listing, items=items, questions=laid.questions)
 
     def _scan_folder(self, root: Path) -> ImageListing:
         """List a folder by its layout."""

@@ -190,7 +190,7 @@ def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") 
     if question.kind == "several":
         return (
             "A model learns one of them: give its folder, such as "
-            f"{quote(f'{_inside(source, question)}/{first}')}. To take all of them as one, name "
+            f"{quote(_folder_of(first, source, question))}. To take all of them as one, name "
             "their folders of good images, as in --good good."
         )
     good, defect = _options("--good", question.names), _options("--defect", question.names)
@@ -202,11 +202,18 @@ def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") 
     )
 
 
+def _folder_of(name: str, source: Sources, question: Question) -> str:
+    """Return the folder of one of several data sets, as it would be given."""
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        return str(Path(source, question.folder, name))
+    return str(Path(question.folder, name))
+
+
 def _inside(source: Sources, question: Question) -> str:
     """Return the folder that is asked about; of several inputs it begins with the name of one."""
     several = not isinstance(source, str | Path) and len(source) > 1
     if several or question.folder == ".":
-        return question.folder if several else shown_source(source)
+        return shown_source(source) if question.folder == "." else question.folder
     return f"{shown_source(source)}/{question.folder}"
 
 
