@@ -17,6 +17,7 @@ from vae_anomaly.data.doctor.report import Finding, Report, Severity
 from vae_anomaly.data.doctor.tables import check_table, check_table_files
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, MANIFEST_SUFFIXES, ClassNames
+from vae_anomaly.data.images.folders.manifest_columns import PATHS
 from vae_anomaly.data.images.folders.walk import walk
 from vae_anomaly.data.tables.files import is_table
 from vae_anomaly.data.tables.read import iter_batches
@@ -124,11 +125,14 @@ def _kind_of_folder(folder: Path) -> Literal["images", "table"]:
 
 
 def _is_manifest(path: Path) -> bool:
-    """Tell a manifest of images by its column "path" with image names."""
+    """Tell a manifest of images by a column of paths with image names."""
     try:
         head = next(iter(iter_batches(path, 100)))
     except DataError:
         return False
-    if "path" not in head.columns:
-        return False
-    return any(Path(str(name)).suffix.lower() in IMAGE_SUFFIXES for name in head["path"])
+    columns = [name for name in head.columns if str(name).strip().lower() in {"path", *PATHS}]
+    return any(
+        Path(str(name)).suffix.lower() in IMAGE_SUFFIXES
+        for column in columns
+        for name in head[column]
+    )

@@ -197,7 +197,7 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("file,kind\na.png,good\n", "no column 'path'"),
+        ("picture,kind\na.png,good\n", "no column 'path'"),
         ("path,kind\n", "lists no images"),
         ("path,kind\na.png,good\n,good\n", "row 2: the path is empty"),
         ("path\na.png\na.png\n", "twice"),

@@ -20,6 +20,7 @@ from vae_anomaly.data.images.folders.items import (
     ImageListing,
     refuse_repeated_ids,
 )
+from vae_anomaly.data.images.folders.manifest_columns import PATHS, with_path_and_kind
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import read_answers
 from vae_anomaly.data.tables.read import read_table
@@ -46,7 +47,7 @@ def list_manifest(
     rows are such, the manifest is refused. ``classes`` says of which kinds the class is known.
     """
     said = classes or ClassNames()
-    frame = read_listing(path, _MANIFEST_COLUMNS)
+    frame, questions = with_path_and_kind(read_listing(path, _MANIFEST_COLUMNS), said)
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
         raise DataError(
@@ -69,7 +70,7 @@ def list_manifest(
             "%s: %d of %d rows write the path otherwise than the disk has it, as %r for %s",
             path, n_other, len(rows), first.written, first.item.id,
         )  # fmt: skip
-    return ImageListing(items, (), "manifest")
+    return ImageListing(items, (), "manifest", questions=questions)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _with_known_names(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame
 def _read(path: Path) -> pd.DataFrame:
     """Read the table; of a CSV that Excel saved in the code page of Windows as well."""
     if path.suffix.lower() not in {".csv", ".tsv"} or _is_unicode(path):
-        return read_table(path, as_text=("path", "mask"))
+        return read_table(path, as_text=(*PATHS, "path", "mask"))
     try:
         text = path.read_bytes().decode("cp1252")
     except UnicodeDecodeError:
@@ -197,7 +198,7 @@ def _read(path: Path) -> pd.DataFrame:
         copy.write_bytes(text.encode("utf-8"))
         logger.info("%s is no UTF-8; it is read as Windows-1252", path)
         try:
-            return read_table(copy, as_text=("path", "mask"))
+            return read_table(copy, as_text=(*PATHS, "path", "mask"))
         except DataError as err:
             raise DataError(str(err).replace(str(copy), str(path))) from None
 
