@@ -21,7 +21,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("errors", "names", "progress", "version", "arrays", "lazy", "words"),
     ("files", "devices"),
     ("state",),
-    ("metrics", "vae.likelihoods", "data.tables"),
+    ("metrics", "vae.likelihoods", "data.tables", "scoring.outliers"),
     ("vae", "data.images"),
     ("vae.training", "data.doctor", "data.synthetic"),
     ("vae.sweep", "scoring"),

@@ -43,8 +43,22 @@ def test_a_hidden_defect_is_named_with_its_place():
 )
 def test_another_exposure_is_told_in_words(change, words):
     odd = look("train/good/odd.png", change(texture(901)).astype(np.float16))
-    (item,) = codes(suspects([*train(), odd]))["suspects"].items
+    found = codes(suspects([*train(), odd]))
+    (item,) = [item for finding in found.values() for item in finding.items]
     assert words in item
+
+
+@pytest.mark.parametrize("n_bad", [1, 2])
+@pytest.mark.parametrize("level", [0.0, 1.0], ids=["black", "white"])
+def test_blank_frames_are_a_warning_of_their_own_that_names_them(n_bad, level):
+    grey = np.full_like(texture(0), level)
+    blank = [look(f"train/good/blank{i}.png", grey) for i in range(n_bad)]
+    found = codes(suspects([*train(), *blank]))
+    assert found["outliers"].severity == "warning"
+    named = [item.partition(":")[0] for item in found["outliers"].items]
+    assert named == [f"train/good/blank{i}.png" for i in range(n_bad)]
+    assert "--outliers keep" in found["outliers"].remedy
+    assert "suspects" not in found
 
 
 def test_defects_of_the_test_and_small_sets_are_not_judged():

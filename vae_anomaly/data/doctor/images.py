@@ -69,7 +69,7 @@ def check_images(
         defects_in_training, mixed_sizes, large_images, mixed_depths, mixed_modes, channels,
         transparency, unused_bits, lost_bits,
         exact_duplicates, contradicting_labels, near_duplicates, groups_in_names,
-        groups_cross_split, repeated_pieces, suspects, shortcut, taken_apart, masks,
+        groups_cross_split, repeated_pieces, suspects, outliers, shortcut, taken_apart, masks,
         inverted_masks, stray_masks.
 
     Raises

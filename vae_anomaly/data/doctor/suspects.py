@@ -16,6 +16,7 @@ from scipy import ndimage
 from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.data.doctor.looks import Look, thumbnails
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
+from vae_anomaly.scoring.outliers import HEAVY, standing_out
 
 _SIDE: Final = 48
 MIN_FOR_SUSPECTS: Final = 20
@@ -29,11 +30,26 @@ _SMOOTH: Final = 1.0
 
 
 def suspects(good: Sequence[Look]) -> Iterator[Finding]:
-    """Report the training images that stand out most, with the reason."""
+    """Report the training images that stand out most, with the reason.
+
+    What stands far apart from all others, by the rule of `vae_anomaly.scoring.outliers`, is a
+    finding of its own.
+    """
     train = [look for look in good if look.is_training]
     if len(train) < MIN_FOR_SUSPECTS:
         return
     scores, reasons = _most_anomalous(train)
+    far = standing_out(scores**2, shape=HEAVY)
+    if far.any():
+        yield finding(
+            Severity.WARNING,
+            "outliers",
+            f"Training images that stand far apart from all others: {far.sum()} of {len(train)}.",
+            "Look at them: one bad frame can hide every defect. Training leaves out what stands so "
+            "far apart, and names it; take bad frames out, or keep them with --outliers keep.",
+            [f"{train[i].item.id}: {reasons[i]}" for i in np.flatnonzero(far)],
+        )
+    scores = np.where(far, 0.0, scores)
     bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
     order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > bound]
     if order:
