@@ -25,7 +25,7 @@ def test_images_of_one_kind_hold_no_suspects():
 
 
 def test_a_hidden_defect_is_named_with_its_place():
-    found = codes(suspects([*train(), scratched()]))["suspects"]
+    (found,) = codes(suspects([*train(), scratched()])).values()
     assert found.n_items == 1
     assert found.items[0].startswith("train/good/odd.png: differs most around x 2")
     assert "y 7" in found.items[0]

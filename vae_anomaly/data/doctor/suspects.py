@@ -39,18 +39,18 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
     if len(train) < MIN_FOR_SUSPECTS:
         return
     scores, reasons = _most_anomalous(train)
-    far = standing_out(scores**2, shape=HEAVY)
+    bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
+    far = standing_out(scores**2, shape=HEAVY) & (scores > bound)
     if far.any():
         yield finding(
             Severity.WARNING,
             "outliers",
             f"Training images that stand far apart from all others: {far.sum()} of {len(train)}.",
-            "Look at them: one bad frame can hide every defect. Training leaves out what stands so "
-            "far apart, and names it; take bad frames out, or keep them with --outliers keep.",
+            "Look at them: one bad frame can hide every defect. Take bad frames out. Training "
+            "leaves out what its model finds far apart, unless told --outliers keep.",
             [f"{train[i].item.id}: {reasons[i]}" for i in np.flatnonzero(far)],
         )
     scores = np.where(far, 0.0, scores)
-    bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
     order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > bound]
     if order:
         yield finding(

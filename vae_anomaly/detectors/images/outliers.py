@@ -4,7 +4,8 @@ Two looks, both at what was judged without the image itself:
 
 * what the maps say of those that calibrate: what stands out there would own the threshold;
 * how far brightness, contrast, texture and colour of the whole image lie from those of others:
-  every image has these, also one that no score was held out for. Covariances are estimated from
+  every image has these, also one that no score was held out for; and the exposure alone, of one or
+  two images. Covariances are estimated from
   the other folds, twice without the tenth of the images that lies farthest, so that bad frames do
   not vouch for each other.
 
@@ -24,12 +25,17 @@ from vae_anomaly.detectors.images.examination import examine
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.reasons import reasons_of
-from vae_anomaly.detectors.images.score.judges import AppearanceDistance
+from vae_anomaly.detectors.images.score.judges import (
+    AppearanceDistance,
+    Distance,
+    ExposureDistance,
+)
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, HEAVY, LeftOut, standing_out
 
 _TRIMMED: Final = 0.1  # of the images that covariances do without
 _PASSES: Final = 3
+_ACCIDENTS: Final = 2  # a third image of the same exposure makes it a kind of light
 
 
 def odd_images(
@@ -48,6 +54,8 @@ def odd_images(
     """
     found = np.zeros(len(statistics), bool)
     found[held_out] = standing_out(sums, groups[held_out], most)
+    exposures = squared_distances(statistics, folds, ExposureDistance)
+    found |= standing_out(exposures, groups, min(most, _ACCIDENTS), HEAVY)
     distances = squared_distances(statistics, folds)
     found |= standing_out(distances, groups, most, HEAVY)
     return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)
@@ -59,18 +67,20 @@ def _farthest(found: Bools, distances: Floats, most: int) -> Ints:
     return np.sort(order[:most])
 
 
-def squared_distances(statistics: AnyFloats, folds: Ints) -> Floats:
+def squared_distances(
+    statistics: AnyFloats, folds: Ints, kind: type[Distance] = AppearanceDistance
+) -> Floats:
     """Return how far each image's statistics (n, S) lie from those of the other folds, (n,).
 
-    Squared Mahalanobis distances, twice the nats of a Gaussian; a few images that lie far away
-    have no part in mean and covariance.
+    Squared distances, twice the nats of a Gaussian; a few images that lie far away
+    have no part in what is usual.
     """
     values = np.asarray(statistics, np.float64)
     usual, distances = np.ones(len(values), bool), np.zeros(len(values))
     for _ in range(_PASSES):
         for fold in np.unique(folds):
             inside = folds == fold
-            known = AppearanceDistance.fit(values[~inside & usual])
+            known = kind.fit(values[~inside & usual])
             distances[inside] = known(values[inside]) ** 2
         usual = distances <= np.quantile(distances, 1.0 - _TRIMMED)
     return distances
