@@ -61,8 +61,12 @@ def test_soft_edges_end_half_way():
 @pytest.mark.parametrize("truth", [TRUTH, CRACK], ids=["area", "line"])
 def test_noise_around_black_and_white_is_no_defect(truth):
     rng = np.random.default_rng(0)
-    noise = rng.integers(0, 9, truth.shape)
-    noise[:, :25] = rng.integers(0, 2, (60, 1))  # noise that fills areas
+    near = ndimage.binary_dilation(truth, iterations=8) & ~ndimage.binary_erosion(
+        truth, iterations=4
+    )
+    noise = rng.integers(0, 25, truth.shape) * near  # as JPEG has it around edges
+    noise[:, :9] = rng.integers(0, 4, (60, 1))  # and some that fills areas
+    noise[25:35, 40:50] = 3
     values = np.where(truth, 255 - noise, noise).astype(np.uint8)
     np.testing.assert_array_equal(defective_pixels(values, lossy=True), truth)
     np.testing.assert_array_equal(defective_pixels(values), truth)
@@ -78,6 +82,15 @@ def test_lines_too_thin_to_be_flat_anywhere_are_found():
 
 def test_a_blank_mask_has_no_defect():
     assert not defective_pixels(np.zeros((9, 9), np.uint8)).any()
+
+
+def test_photos_of_parts_on_white_are_no_masks():
+    rng = np.random.default_rng(0)
+    part = np.full((120, 120), 255.0)
+    part[20:100, 20:100] = 60 + rng.normal(0, 5, (80, 80))
+    for pixels in (part, 255 - part, part / 5):
+        with pytest.raises(ImageError, match=r"as in a photo|no clear levels"):
+            defective_pixels(pixels.clip(0, 255).astype(np.uint8), lossy=True)
 
 
 def photo() -> np.ndarray:

@@ -122,14 +122,16 @@ def test_a_mask_that_two_defects_could_own_belongs_to_none(tmp_path):
     assert faults["test/good/000.png"] is None
 
 
-def test_a_mask_in_no_folder_is_that_of_the_defect_and_not_of_the_good_one(tmp_path):
-    for name in ("test/crack/000.png", "test/good/000.png", "train/good/000.png"):
-        photo(tmp_path / name)
+@pytest.mark.parametrize(
+    ("defect", "good"),
+    [("test/crack", "test/good"), ("Bad parts", "Good parts"), ("fehlerhaft", "i.O.")],
+)
+def test_a_mask_in_no_folder_is_that_of_the_defect_and_not_of_the_good_one(defect, good, tmp_path):
+    for folder in (defect, good):
+        photo(tmp_path / folder / "000.png")
     owner = mask(tmp_path / "masks/000.png")
     owners = {item.id: item.mask for item in scan_images(tmp_path).items}
-    assert owners == {
-        "test/crack/000.png": owner, "test/good/000.png": None, "train/good/000.png": None
-    }  # fmt: skip
+    assert owners == {f"{defect}/000.png": owner, f"{good}/000.png": None}
 
 
 def test_a_folder_of_images_alone_finds_the_masks_beside_it(tmp_path):
