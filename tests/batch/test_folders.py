@@ -113,3 +113,22 @@ def test_folders_that_differ_in_case_or_in_marks_have_keys_of_their_own(tmp_path
             surface(number).save(tmp_path / "night" / name / f"{number}.png")
     keys = [part.key for part in plan_images(tmp_path / "night", per_partition=2)]
     assert len({key.lower() for key in keys}) == 4
+
+
+def test_folders_of_a_few_inputs_stay_apart_and_those_of_many_are_joined():
+    def n_pieces(n_inputs: int) -> int:
+        names = [f"part{number:03d}" for number in range(n_inputs)]
+        return len(list(pieces([ImageItem(name, Path(name), place=name) for name in names], 1000)))
+
+    assert n_pieces(3) == 3
+    assert n_pieces(200) < 20
+
+
+@pytest.mark.parametrize("given", ["part00", "part02"])
+def test_of_folders_that_were_scored_together_none_is_lost(image_model, tmp_path, given):
+    night = write_parts(tmp_path / "night", 20)
+    score_images(image_model, sorted(night.iterdir()), tmp_path / "out", images_per_partition=1000)
+    before = read_results(tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"not given; the results would be lost\. Give all"):
+        score_images(image_model, night / given, tmp_path / "out", images_per_partition=1000)
+    assert read_results(tmp_path / "out").equals(before)

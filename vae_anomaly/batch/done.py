@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from vae_anomaly.batch.ledger import Ledger, LedgerRow
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
 from vae_anomaly.batch.results import MANIFEST
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.names import spelled
+from vae_anomaly.names import spelled, unspelled
+from vae_anomaly.words import names_of, number_of, verb_for
 
 
 def is_done_already(
@@ -40,8 +43,9 @@ def input_path_of(partition: Partition) -> str:
 def orphans(plan: list[Partition], rows: Mapping[str, LedgerRow], root: str) -> list[LedgerRow]:
     """Return what stands for folders of images that now lie in other partitions.
 
-    A folder has fewer pieces than before, or small folders are grouped otherwise. Where it is the
-    output of folders that lie elsewhere, and are only called alike, it is a ConfigError.
+    A folder has fewer pieces than before, or small folders are grouped otherwise. It is a
+    ConfigError where it is the output of folders that lie elsewhere, and are only called alike, and
+    where folders that were scored together are given in part: the results of the others would go.
     """
     keys = {partition.key for partition in plan}
     planned = {name: path for partition in plan for name, path in partition.folders}
@@ -49,13 +53,29 @@ def orphans(plan: list[Partition], rows: Mapping[str, LedgerRow], root: str) -> 
     for row in rows.values():
         own = row.folders or {row.folder: row.input_path}
         shared = own.keys() & planned.keys()
-        if row.kind != "images" or row.key in keys or not shared:
+        if row.kind != "images" or not shared:
             continue
-        if all(own[name] != planned[name] for name in shared):
+        if row.key not in keys and all(own[name] != planned[name] for name in shared):
             name = min(shared)
             raise _other_input(root, row, own[name], planned[name])
-        orphans.append(row)
+        left = [path for name, path in own.items() if name not in planned and _has_images(path)]
+        if left:
+            raise ConfigError(
+                f"{root} holds part-{row.key}.parquet of {number_of(len(own), 'small folder')}, of "
+                f"which {names_of(left, 3)} {verb_for(len(left))} not given; the results would be "
+                "lost. Give all of them, or choose another --out."
+            )
+        if row.key not in keys:
+            orphans.append(row)
     return orphans
+
+
+def _has_images(folder: str) -> bool:
+    try:
+        names = os.listdir(unspelled(folder))  # noqa: PTH208 - names alone
+    except OSError:
+        return False
+    return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
 
 
 def drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:

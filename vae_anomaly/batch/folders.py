@@ -70,11 +70,13 @@ def _cut(folder: str, items: Sequence[ImageItem], most: int) -> Iterator[Piece]:
 def _groups(
     folders: Sequence[tuple[str, list[ImageItem]]], most: int
 ) -> Iterator[list[tuple[str, list[ImageItem]]]]:
-    """Join small folders of one source into groups of at most ``most`` images."""
+    """Join small folders into groups of at most ``most`` images, of few sources those of each."""
+    apart = len({_source(name) for name, _ in folders}) <= SMALL
     group: list[tuple[str, list[ImageItem]]] = []
     size = 0
     for name, items in folders:
-        if group and (size + len(items) > most or _source(name) != _source(group[0][0])):
+        is_other = group and apart and _source(name) != _source(group[0][0])
+        if group and (size + len(items) > most or is_other):
             yield group
             group, size = [], 0
         group.append((name, items))
