@@ -8,6 +8,7 @@ import shutil
 import pytest
 from cli.evaluation_fixtures import labelled_transactions
 
+from vae_anomaly.tracking import relink_store, tracking_uri
 from vae_anomaly.tracking.store import session
 
 
@@ -15,6 +16,7 @@ from vae_anomaly.tracking.store import session
 def gate(call, filled_store, tmp_path):
     """Promote cards/2 under rules; return (exit code, stdout, stderr)."""
     shutil.copytree(filled_store, tmp_path / "own")
+    relink_store(tracking_uri(tmp_path / "own"))
     labelled_transactions().to_parquet(tmp_path / "rows.parquet")
 
     def run(*args, labels=True):

@@ -10,11 +10,14 @@ import sys
 import numpy as np
 import pytest
 
+from vae_anomaly.tracking import relink_store, tracking_uri
+
 
 @pytest.fixture
 def own_store(filled_store, tmp_path):
-    """Registered artifacts are shared, the database is this test's own."""
+    """A copy of the store that is this test's own."""
     shutil.copytree(filled_store, tmp_path / "own")
+    relink_store(tracking_uri(tmp_path / "own"))
     return tmp_path / "own"
 
 
@@ -149,3 +152,16 @@ def test_reading_makes_no_store(call, tmp_path, line):
     assert code == (0 if line[1] == "list" else 5)
     assert "holds no models yet" in out or "no MLflow store in" in err
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_store_that_was_moved_is_put_right_by_a_command(call, filled_store, tmp_path):
+    shutil.copytree(filled_store, tmp_path / "copy")
+    at = ("--tracking-uri", "copy")
+    promote = ("models", "promote", "cards", 2, "--evidence", "x", *at)
+    code, _, err = call(*promote)
+    assert (code, "models relink --tracking-uri" in err) == (69, True)
+    code, out, _ = call("models", "relink", *at)
+    assert (code, f"was in {filled_store}: " in out) == (0, True)
+    code, out, _ = call("models", "relink", *at)
+    assert (code, "nothing to do" in out) == (0, True)
+    assert call(*promote)[0] == 0

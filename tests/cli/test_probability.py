@@ -9,6 +9,7 @@ import pytest
 from cli.evaluation_fixtures import labelled_transactions
 
 from vae_anomaly import load_detector
+from vae_anomaly.tracking import relink_store, tracking_uri
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_apply_gives_the_model_probabilities_and_keeps_its_scores(call, fitted, 
 
 def test_a_registered_model_gets_a_new_version(call_json, filled_store, fitted, tmp_path):
     shutil.copytree(filled_store, tmp_path / "own")
+    relink_store(tracking_uri(tmp_path / "own"))
     at = ("--tracking-uri", tmp_path / "own")
     said = call_json("probability", "apply", "models:/cards@champion", "probability.json", *at)
     assert (said["version"], said["alias"]) == (3, "champion")

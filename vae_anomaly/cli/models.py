@@ -1,4 +1,4 @@
-"""``vae-anomaly models list|show|promote|verify|export``."""
+"""``vae-anomaly models list|show|promote|verify|export|relink``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from vae_anomaly.cli.options import (
     state_option,
     tracking_option,
 )
+from vae_anomaly.words import names_of, number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.data.images.folders import ClassNames
@@ -243,6 +244,31 @@ def export(
         click.echo(f"  takes:     uint8 images (N, H, W, {done.image_channels}) of any size")
         click.echo(f"  compared:  anomaly scores differ by {done.largest_difference:.1g} at most")
         click.echo(f"  flag:      an anomaly score above {done.threshold:.4g}")
+
+
+@models.command()
+@tracking_option
+@json_option
+def relink(uri: str | None, as_json: bool) -> None:
+    """Put a store right whose folder was moved or copied.
+
+    Its database names every file by its whole path. Run this once in the new place, when the files
+    are there; a copy then lives on its own, and what it was copied from is left as it is.
+
+    \b
+    Example:
+      vae-anomaly models relink --tracking-uri /new/place/vae-anomaly-store
+    """
+    from vae_anomaly.tracking import relink_store, tracking_uri
+
+    done = relink_store(tracking_uri(uri))
+    if emit(asdict(done), as_json=as_json):
+        return
+    if not done.was:
+        click.echo(f"The store in {done.folder} lies where it says: nothing to do.")
+        return
+    addresses = number_of(done.addresses, "address", "addresses")
+    click.echo(f"The store in {done.folder} was in {names_of(done.was)}: {addresses} put right.")
 
 
 def _print_card(card: ModelCard) -> None:

@@ -26,7 +26,7 @@ from vae_anomaly.jobs.training_report import Destination
 from vae_anomaly.jobs.training_rows import TableColumns
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.tracking import load
+from vae_anomaly.tracking import load, tracking_uri
 
 MARKER = "demo.json"
 TRAINING_DAYS = 25
@@ -80,7 +80,7 @@ def run_demo(
     """
     start, progress = time.perf_counter(), progress or null_progress
     root = _fresh(Path(folder))
-    store = f"sqlite:///{(root / 'store' / 'mlflow.db').resolve()}"
+    store = tracking_uri((root / "store").resolve())
     write_surfaces(
         root / "images", GOOD_TRAIN, GOOD_TEST, DEFECTIVE, random_state=random_state,
         progress=progress,

@@ -39,6 +39,7 @@ from vae_anomaly.tracking.registry import (
     threshold_history,
 )
 from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
+from vae_anomaly.tracking.sqlite.moved import Relinked, relink_store
 from vae_anomaly.tracking.store import init_store, tracking_uri
 from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
@@ -51,6 +52,7 @@ __all__ = [
     "ModelSummary",
     "Promotion",
     "RegisteredModel",
+    "Relinked",
     "ResolvedModel",
     "ThresholdHistory",
     "VersionCard",
@@ -66,6 +68,7 @@ __all__ = [
     "promote",
     "register_directory",
     "registered_name",
+    "relink_store",
     "resolve",
     "show_model",
     "threshold_history",

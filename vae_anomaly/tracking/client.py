@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.tracking.sqlite.moved import found_here, refuse_moved
 from vae_anomaly.tracking.store import (
     artifact_root,
     displayed,
@@ -43,9 +44,13 @@ logger = logging.getLogger(__name__)
 
 
 def experiment_id(client: MlflowClient, store: str, name: str) -> str:
-    """Return the id of an experiment, created with our artifact folder if it is new."""
+    """Return the id of an experiment, created with our artifact folder if it is new.
+
+    Every run begins here, so a store that was moved is refused here before anything is written.
+    """
     from mlflow.exceptions import MlflowException
 
+    refuse_moved(store)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
@@ -74,11 +79,12 @@ def check_writable(
     Raises
     ------
     RegistryUnavailableError
-        If the store does not answer.
+        If the store does not answer, or was moved and not put right since.
     RegistryDeniedError
         If it does not let us in, or not write there.
     """
     store = tracking_uri(uri)
+    refuse_moved(store)
     if store_folder(store) is not None:  # a folder is made when there is something to keep
         return
     with session(store) as client:
@@ -168,6 +174,12 @@ def finished_runs(client: MlflowClient, experiment: str, tag: str, value: str) -
             order_by=["attributes.start_time DESC"],
         )
     )
+
+
+def stored_file(client: MlflowClient, store: str, run: Run, file: str, scratch: str) -> str:
+    """Return a path to a file of a run, fetched into ``scratch`` where it is not on this disk."""
+    here = found_here(store, f"{run.info.artifact_uri}/{file}")
+    return str(here or client.download_artifacts(run.info.run_id, file, scratch))
 
 
 def log_metrics(client: MlflowClient, run_id: str, values: Mapping[str, float]) -> None:

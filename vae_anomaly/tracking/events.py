@@ -27,6 +27,7 @@ from vae_anomaly.tracking.client import (
     log_metrics,
     model_aliases,
     own_run,
+    stored_file,
 )
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel, resolve
@@ -287,13 +288,13 @@ def import_feedback(
     store, person = tracking_uri(uri), who or this_user()
     with session(store) as client:
         model_aliases(client, name, store)
-        before = _merged(_stored(client, name))
+        before = _merged(_stored(client, store, name))
         now = datetime.now(UTC)
         added = verdicts[list(COLUMNS)].copy()
         added["who"] = added["who"].where(added["who"].notna(), person)
         added["when"] = added["when"].where(added["when"].notna(), now)
         run_id = _log(client, store, name, added, person, source)
-        after = _merged(_stored(client, name))
+        after = _merged(_stored(client, store, name))
     ours = _merged([added])
     known = before.set_index("item")["is_anomaly"].reindex(ours["item"])
     judged = known.notna().to_numpy()
@@ -319,7 +320,7 @@ def load_feedback(name: str, uri: str | Path | None = None) -> pd.DataFrame:
     store = tracking_uri(uri)
     with session(store) as client:
         model_aliases(client, name, store)
-        return _merged(_stored(client, name))
+        return _merged(_stored(client, store, name))
 
 
 def this_user() -> str:
@@ -375,17 +376,14 @@ def _log(
     return str(run.info.run_id)
 
 
-def _stored(client: MlflowClient, name: str) -> list[pd.DataFrame]:
+def _stored(client: MlflowClient, store: str, name: str) -> list[pd.DataFrame]:
     """Return the finished imports of a model, oldest first."""
     import pandas as pd
 
     runs = finished_runs(client, FEEDBACK, f"{TAG}feedback.model", name)
     runs.sort(key=lambda run: as_time(run.info.start_time))
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-        return [
-            pd.read_parquet(client.download_artifacts(run.info.run_id, FILE, scratch))
-            for run in runs
-        ]
+        return [pd.read_parquet(stored_file(client, store, run, FILE, scratch)) for run in runs]
 
 
 def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -27,8 +27,17 @@ from vae_anomaly.errors import (
     StorageError,
     VaeAnomalyError,
 )
-from vae_anomaly.files import in_home
 from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
+from vae_anomaly.tracking.sqlite.addresses import (
+    DATABASE,
+    SQLITE,
+    database_of,
+    sqlite_uri,
+    typed_file,
+    typed_sqlite,
+    without_strays,
+)
+from vae_anomaly.tracking.sqlite.moved import LOCK, experiment_folder
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -75,8 +84,9 @@ def tracking_uri(uri: str | Path | None = None) -> str:
     Raises
     ------
     ConfigError
-        If it is a ``file:`` URI (MLflow keeps no runs in plain files any more), or looks like the
-        address of a server and is none, such as ``localhost:5000``.
+        If it is a ``file:`` URI of anything but a folder with a store of ours (MLflow keeps no runs
+        in plain files any more), or looks like the address of a server or database and is none,
+        such as ``localhost:5000``.
 
     Examples
     --------
@@ -87,17 +97,25 @@ def tracking_uri(uri: str | Path | None = None) -> str:
     """
     chosen = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE).strip()
     if chosen.startswith("file:"):
+        known = typed_file(chosen)
+        if known is None:
+            raise ConfigError(
+                f"MLflow no longer keeps runs in plain files; got {chosen}. "
+                "Give the folder without 'file:', sqlite:///PATH/mlflow.db or the URL of a server."
+            )
+        return known
+    if chosen.startswith(SQLITE):
+        return typed_sqlite(chosen)
+    if re.match(r"sqlite:(?!///)", chosen):
         raise ConfigError(
-            f"MLflow no longer keeps runs in plain files; got {chosen}. "
-            "Give the folder without 'file:', sqlite:///PATH/mlflow.db or the URL of a server."
+            f"{chosen} is no address of a database. Write sqlite:////PATH/mlflow.db with four "
+            "slashes for a path from the root, three for one from here, or give the folder alone."
         )
-    if chosen.startswith("sqlite:///"):
-        return _sqlite_uri(Path(chosen.removeprefix("sqlite:///")))
     if _LIKE_A_SERVER.match(chosen) and not Path(chosen).exists():
         return _server_uri(chosen)
     if "://" in chosen or chosen in {"databricks", "databricks-uc", "uc"}:
         return chosen.rstrip("/")
-    return _sqlite_uri(Path(chosen) / "mlflow.db")
+    return sqlite_uri(Path(chosen) / DATABASE)
 
 
 def _server_uri(chosen: str) -> str:
@@ -117,9 +135,8 @@ def _server_uri(chosen: str) -> str:
 
 def store_folder(uri: str) -> Path | None:
     """Return the folder of a SQLite store, None for a store elsewhere."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return Path(uri.removeprefix("sqlite:///")).parent
+    database = database_of(uri)
+    return None if database is None else database.parent
 
 
 def artifact_root(uri: str, experiment: str) -> str | None:
@@ -127,8 +144,7 @@ def artifact_root(uri: str, experiment: str) -> str | None:
     folder = store_folder(uri)
     if folder is None:
         return None
-    safe = re.sub(r"[^\w.-]", "_", experiment)
-    return (folder / "artifacts" / safe).as_uri()
+    return experiment_folder(folder, experiment).as_uri()
 
 
 def require_store(uri: str) -> None:
@@ -149,7 +165,8 @@ def require_store(uri: str) -> None:
 
 def store_exists(uri: str) -> bool:
     """Tell whether a SQLite store is there; of any other only asking tells."""
-    return store_folder(uri) is None or Path(uri.removeprefix("sqlite:///")).exists()
+    database = database_of(uri)
+    return database is None or database.exists()
 
 
 def is_server(uri: str) -> bool:
@@ -178,7 +195,7 @@ def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
         if is_server(resolved):
             probe(resolved, displayed(given))
         init_store(resolved)
-        with _global_uri(resolved):
+        with _global_uri(resolved), without_strays(resolved):
             import mlflow
 
             yield mlflow.MlflowClient(resolved, resolved)
@@ -207,7 +224,7 @@ def init_store(uri: str | Path | None = None) -> str:
         return resolved
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".mlflow.db.lock", timeout=INIT_TIMEOUT_S):
+        with FileLock(folder / LOCK, timeout=INIT_TIMEOUT_S), without_strays(resolved):
             _open_database(resolved)
     except Timeout:
         raise RegistryUnavailableError(
@@ -224,10 +241,6 @@ def init_store(uri: str | Path | None = None) -> str:
     _ready.add(resolved)
     logger.info("the MLflow store is %s", displayed(resolved))
     return resolved
-
-
-def _sqlite_uri(database: Path) -> str:
-    return f"sqlite:///{os.path.abspath(in_home(database))}"  # noqa: PTH100 - links stay links
 
 
 def _apply_environment() -> None:

@@ -30,7 +30,14 @@ from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.package import check_package, listing_digest
-from vae_anomaly.tracking.store import displayed, require_store, session, tracking_uri
+from vae_anomaly.tracking.sqlite.moved import found_here, local_path
+from vae_anomaly.tracking.store import (
+    displayed,
+    require_store,
+    session,
+    store_folder,
+    tracking_uri,
+)
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -213,7 +220,7 @@ def _fetch(ref: str, version: ModelVersion, store: str) -> ResolvedModel:
             logger.warning("the cached copy of %s was damaged; fetching it again", what)
             shutil.rmtree(target)
     if not target.exists():
-        _download(version, target, files, what)
+        _download(version, store, target, files, what)
     inner = check_package(target, files, what)
     kind = read_model(inner).kind
     return ResolvedModel(ref, inner, model_digest(inner), kind, version.name, int(version.version))
@@ -235,7 +242,9 @@ def _registered_files(version: ModelVersion, what: str) -> dict[str, str]:
     return dict(files)
 
 
-def _download(version: ModelVersion, target: Path, files: Mapping[str, str], what: str) -> None:
+def _download(
+    version: ModelVersion, store: str, target: Path, files: Mapping[str, str], what: str
+) -> None:
     """Download beside the final place, check, then rename: a reader never sees half of it."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
@@ -245,9 +254,13 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
             staging = Path(scratch) / "package"
             staging.mkdir()
-            mlflow.artifacts.download_artifacts(
-                f"models:/{version.name}/{version.version}", dst_path=str(staging)
-            )
+            here = _files_here(version, store, what)
+            if here is None:
+                mlflow.artifacts.download_artifacts(
+                    f"models:/{version.name}/{version.version}", dst_path=str(staging)
+                )
+            else:
+                shutil.copytree(here, staging, symlinks=True, dirs_exist_ok=True)
             (staging / "registered_model_meta").unlink(missing_ok=True)  # MLflow adds it here
             check_package(staging, files, what)
             if not target.exists():
@@ -272,6 +285,24 @@ def _download(version: ModelVersion, target: Path, files: Mapping[str, str], wha
             f"The model cannot be kept in {target.parent}: {reason_of(err)}. Free some space or "
             "set VAE_ANOMALY_CACHE to another folder."
         ) from err
+
+
+def _files_here(version: ModelVersion, store: str, what: str) -> Path | None:
+    """Return where the files of a store that was moved are now; None where MLflow finds them."""
+    import mlflow
+
+    if store_folder(store) is None:
+        return None
+    client = mlflow.MlflowClient()  # of the store that the session has set
+    address = client.get_model_version_download_uri(version.name, version.version)
+    here, place = found_here(store, address), local_path(address)
+    if here is None and place is not None and not place.exists():
+        raise ModelRefusedError(
+            f"The files of {what} are gone: {place} is not there. If the store was moved or "
+            f"copied, bring its folder artifacts/ along, into {store_folder(store)}; else register "
+            "the model again."
+        )
+    return here
 
 
 def _cache() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -26,7 +27,7 @@ def at_store(uri: str | Path | None) -> list[str]:
 
 def look_at(store: str) -> str:
     """Say how to look at a store: a server has pages of its own."""
-    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {store}"
+    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {quote(store)}"
 
 
 def one_or_all(paths: tuple[str, ...]) -> str | list[str]:
