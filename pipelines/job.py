@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 from vae_anomaly.batch import log_to_stderr
 from vae_anomaly.errors import ConfigError, VaeAnomalyError, did_you_mean
 from vae_anomaly.files import in_home
+from vae_anomaly.threads import thread_policy
 
 
 def placed(value: str, info: ValidationInfo) -> str:
@@ -31,12 +32,13 @@ Place = Annotated[str, AfterValidator(placed)]
 
 
 class Job(BaseModel):
-    """What every job has: the MLflow store, and whether logs are JSON lines."""
+    """What every job has: the MLflow store, whether logs are JSON lines, threads a process."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)  # a key that is not known is an error
 
     tracking_uri: Place | None = None
     log_json: bool = False
+    threads: int | None = None
 
     def check(self, result: Mapping[str, object]) -> None:
         """Refuse a result, after it was printed, that this job is not to end well with."""
@@ -65,7 +67,8 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
     try:
         job = read_job(kind, *_arguments(sys.argv))
         log_to_stderr(as_json=job.log_json)
-        result = run(job)
+        with thread_policy(job.threads):
+            result = run(job)
         print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result
         job.check(result)
     except VaeAnomalyError as err:

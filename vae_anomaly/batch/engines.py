@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -28,6 +27,7 @@ from vae_anomaly.batch.results import Counts
 from vae_anomaly.errors import DataError, VaeAnomalyError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.threads import threads_of_a_worker
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -126,13 +126,13 @@ def many_processes(
     todo: list[Partition], model: ScoringModel, output: Output, workers: int
 ) -> Iterator[tuple[Partition, Outcome]]:
     """Score in several processes, each with its own copy of the model, in any order."""
-    threads = max(1, (os.cpu_count() or 1) // workers)
     context = multiprocessing.get_context("spawn")
+    n = min(workers, len(todo))
     with ProcessPoolExecutor(
-        min(workers, len(todo)),
+        n,
         mp_context=context,
         initializer=_prepare_worker,
-        initargs=(threads, model.device, context.Value("i", 0)),
+        initargs=(threads_of_a_worker(n), model.device, context.Value("i", 0)),
     ) as pool:
         waiting = {pool.submit(_attempt, one, model, output): one for one in todo}
         try:

@@ -18,6 +18,7 @@ from vae_anomaly.cli.options import (
     one_or_all,
     reading_options,
     state_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.words import number_of, verb_for
@@ -67,6 +68,7 @@ MAX_MASKS_SHOWN = 5
 @follow_links_option
 @reading_options
 @device_option
+@threads_option
 @tracking_option
 @json_option
 def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: ClassNames,

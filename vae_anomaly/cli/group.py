@@ -11,6 +11,7 @@ import click
 from vae_anomaly.cli.console import emit_error, results_only
 from vae_anomaly.cli.streams import standard_streams
 from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.threads import thread_policy
 from vae_anomaly.version import __version__
 
 COMMANDS = {
@@ -77,7 +78,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of docs/operations.md."""
     words = sys.argv[1:] if args is None else args
     wants_json = "--json" in words and not HELP.intersection(words)
-    with standard_streams(), results_only(wants_json):
+    with standard_streams(), results_only(wants_json), thread_policy():
         code = _run(words)
     sys.exit(code)
 

@@ -22,6 +22,7 @@ from vae_anomaly.cli.options import (
     one_or_all,
     reading_options,
     state_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.errors import GateFailedError
@@ -93,6 +94,7 @@ scoring_options = bundle(
 @follow_links_option
 @device_option
 @reading_options
+@threads_option
 @scoring_options
 def images(
     model: str, paths: tuple[str, ...], heatmaps: DrawnFor, masks: DrawnFor, follow_links: bool,
@@ -134,6 +136,7 @@ def images(
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--id-column", metavar="COLUMN", help="Names a row.  [default: the model's]")
 @state_option
+@threads_option
 @scoring_options
 def table(
     model: str, paths: tuple[str, ...], id_column: str | None, state: str | None, run: Run

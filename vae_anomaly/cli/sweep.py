@@ -20,6 +20,7 @@ from vae_anomaly.cli.options import (
     look_at,
     seed_option,
     table_options,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.words import number_of, reason_of
@@ -149,6 +150,7 @@ def sweep_options(latents: str, steps: int) -> Callable[[Body], Body]:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @table_options
 @sweep_options("2,8", 1000)
+@threads_option
 def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
     """Sweep dense networks on the normal rows of the tables PATH.
 
@@ -179,6 +181,7 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
               help="Images are resized to this side, in pixels.")  # fmt: skip
 @class_options
 @sweep_options("8,32", 600)
+@threads_option
 def images(source: str, groups: str | None, size: int, classes: ClassNames, run: Run) -> None:
     """Sweep convolutional networks on the images of good parts in DIR.
 

@@ -23,6 +23,7 @@ from vae_anomaly.cli.options import (
     look_at,
     one_or_all,
     table_options,
+    threads_option,
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
@@ -56,6 +57,7 @@ def train() -> None:
 @detector_options(IMAGE)
 @limits_options
 @destination_options
+@threads_option
 @json_option
 def images(
     paths: tuple[str, ...],
@@ -109,6 +111,7 @@ def images(
               help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @entity_options
 @destination_options
+@threads_option
 @json_option
 def table(
     paths: tuple[str, ...],

@@ -9,6 +9,7 @@ from vae_anomaly.cli.options.common import (
     one_or_all,
     seed_option,
     state_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.cli.options.declare import Body, Decorator, add_options, bundle, renamed
@@ -67,5 +68,6 @@ __all__ = [
     "seed_option",
     "state_option",
     "table_options",
+    "threads_option",
     "tracking_option",
 ]

@@ -8,6 +8,7 @@ from shlex import quote
 import click
 
 from vae_anomaly.cli.options.declare import Decorator, add_options, renamed
+from vae_anomaly.threads import ask_threads
 
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document."
@@ -35,6 +36,16 @@ def one_or_all(paths: tuple[str, ...]) -> str | list[str]:
     return paths[0] if len(paths) == 1 else list(paths)
 
 
+def _threads(_: click.Context, __: click.Parameter, threads: int | None) -> None:
+    if threads is not None:
+        ask_threads(threads)
+
+
+threads_option: Decorator = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N", is_eager=True, expose_value=False,
+    callback=_threads, help="Threads of each process.  [default: OMP_NUM_THREADS, else half of "
+    "the cores]",
+)  # fmt: skip
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from vae_anomaly.data.images.white import FULL_SCALE, BrightPixels, shows_colour
 from vae_anomaly.errors import ImageError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress
+from vae_anomaly.threads import allowed_cores
 
 THUMBNAIL: Final = 96
 """Side of the grey copy that is kept of each image, in pixels."""
@@ -93,7 +93,7 @@ def look_at_all(
 ) -> Iterator[Look]:
     """Decode images, several at once, and yield a look at each in their order."""
     look_at = partial(_look_at, limits=(reading or ImageReading()).limits(tiled=True))
-    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_WORKERS, allowed_cores())) as pool:
         for done, look in enumerate(pool.map(look_at, items), start=1):
             yield look
             tell("check images", done, len(items))
