@@ -12,8 +12,8 @@ import pytest
 from vae_anomaly import threads
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.threads import (
-    VARIABLE,
-    WAITING,
+    NUMBER_VARIABLE,
+    WAIT_VARIABLES,
     allowed_cores,
     ask_threads,
     default_threads,
@@ -24,7 +24,7 @@ from vae_anomaly.threads import (
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch):
-    for name in (VARIABLE, *WAITING):
+    for name in (NUMBER_VARIABLE, *WAIT_VARIABLES):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -63,7 +63,7 @@ def test_the_quota_of_a_control_group_is_read(tmp_path, content):
 def test_workers_times_threads_fit_the_cores(cores, monkeypatch, workers, asked):
     cores(8)
     if asked:
-        monkeypatch.setenv(VARIABLE, asked)
+        monkeypatch.setenv(NUMBER_VARIABLE, asked)
     each = threads_of_a_worker(workers)
     assert each >= 1
     assert each * workers <= max(8, workers)
@@ -77,22 +77,22 @@ def test_the_policy_holds_inside_and_leaves_everything_as_it_was(cores):
     cores(8)
     before = torch.get_num_threads()
     with thread_policy():
-        assert os.environ[VARIABLE] == "4"
+        assert os.environ[NUMBER_VARIABLE] == "4"
         assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
         assert torch.get_num_threads() == before
     with thread_policy(before + 1):
         assert torch.get_num_threads() == before + 1
-        assert os.environ[VARIABLE] == str(before + 1)
+        assert os.environ[NUMBER_VARIABLE] == str(before + 1)
     assert torch.get_num_threads() == before
-    assert not {VARIABLE, *WAITING} & os.environ.keys()
+    assert not {NUMBER_VARIABLE, *WAIT_VARIABLES} & os.environ.keys()
 
 
 def test_what_the_user_has_set_counts(monkeypatch, cores):
     cores(8)
-    monkeypatch.setenv(VARIABLE, "3")
+    monkeypatch.setenv(NUMBER_VARIABLE, "3")
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     with thread_policy():
-        assert (os.environ[VARIABLE], os.environ["OMP_WAIT_POLICY"]) == ("3", "ACTIVE")
+        assert (os.environ[NUMBER_VARIABLE], os.environ["OMP_WAIT_POLICY"]) == ("3", "ACTIVE")
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True])
@@ -102,7 +102,9 @@ def test_a_number_of_threads_that_is_none_is_refused(wrong):
 
 
 def ran(code: str, **variables: str) -> dict[str, object]:
-    environment = {k: v for k, v in os.environ.items() if k not in (VARIABLE, *WAITING)}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in (NUMBER_VARIABLE, *WAIT_VARIABLES)
+    }
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**environment, **variables}, capture_output=True, text=True, check=True,

@@ -19,10 +19,10 @@ from typing import Final
 
 from vae_anomaly.errors import ConfigError
 
-VARIABLE: Final = "OMP_NUM_THREADS"
-WAITING: Final = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+NUMBER_VARIABLE: Final = "OMP_NUM_THREADS"
+WAIT_VARIABLES: Final = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 """How OpenMP's threads are told to sleep; read when torch is loaded."""
-MOST: Final = 8
+_MOST: Final = 8
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ def allowed_cores() -> int:
 
 
 def default_threads() -> int:
-    """Return half of the allowed cores, from 1 to `MOST`."""
-    return min(MOST, max(1, allowed_cores() // 2))
+    """Return half of the allowed cores, from 1 to 8."""
+    return min(_MOST, max(1, allowed_cores() // 2))
 
 
 def threads_of_a_worker(workers: int) -> int:
@@ -62,9 +62,9 @@ def thread_policy(threads: int | None = None) -> Iterator[None]:
 
     Variables that are set already count, but for the number of ``threads`` where one is given.
     """
-    names = (VARIABLE, *WAITING)
+    names = (NUMBER_VARIABLE, *WAIT_VARIABLES)
     before, loaded = {name: os.environ.get(name) for name in names}, _torch_threads()
-    for name, value in {VARIABLE: str(default_threads()), **WAITING}.items():
+    for name, value in {NUMBER_VARIABLE: str(default_threads()), **WAIT_VARIABLES}.items():
         os.environ.setdefault(name, value)
     try:
         if threads is not None:
@@ -90,13 +90,13 @@ def ask_threads(threads: int) -> None:
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConfigError(f"threads must be a whole number from 1; got {threads!r}.")
-    os.environ[VARIABLE] = str(threads)
+    os.environ[NUMBER_VARIABLE] = str(threads)
     _set_torch_threads(threads)
 
 
 def _asked() -> int | None:
     """Return the number in the environment, None where there is none that can be used."""
-    first = os.environ.get(VARIABLE, "").split(",")[0].strip()
+    first = os.environ.get(NUMBER_VARIABLE, "").split(",")[0].strip()
     return int(first) if first.isdigit() and int(first) > 0 else None
 
 
