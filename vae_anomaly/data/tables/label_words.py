@@ -60,7 +60,7 @@ BENIGN: Final = words("benign legit legitimate inlier nonfraud nonfraudulent")
 PLAIN_NORMAL: Final = BENIGN | words(
     "normal good ok okay genuine healthy conforming pass passed gut io"
 )
-GOOD_NAMES: Final = frozenset({"good", "ok", "normal"})  # of folders and kinds, too
+GOOD_NAMES: Final = frozenset({"good", "ok", "normal"})
 NAMES_OF_NORMAL: Final = GOOD_NAMES | {
     "okay", "benign", "gut", "io", "in ordnung", "gutteil", "fehlerfrei", "defect free", "none",
 }  # fmt: skip

@@ -119,7 +119,7 @@ class _Reader:
         """Describe what is in and below a folder; return "parts" or "classes" if it has these."""
         self.folders |= {child.path.as_posix() for child in folder.children.values()}
         children = folder.children
-        parts = _parts(folder, children, self.said)
+        parts = _parts(children, self.said)
         others = {name: child for name, child in children.items() if name not in parts}
         is_set = _is_data_set(folder, children, parts, others)
         if is_set:
@@ -129,7 +129,7 @@ class _Reader:
             parts = {name: part for name, part in parts.items() if part != "train"}
         outside = replace(known, unsure=NO_PART) if is_set and "train" in parts.values() else known
         self._describe(folder, outside, others)
-        verdicts = self._of_classes(others, outside, bool(folder.images))
+        verdicts = self._of_classes(others, outside)
         trained_on_good = any(
             _has_good(children[name], self.said) for name, part in parts.items() if part == "train"
         )
@@ -168,9 +168,7 @@ class _Reader:
                 )
             )
 
-    def _of_classes(
-        self, siblings: dict[str, _Folder], known: _Known, loose: bool
-    ) -> dict[str, _Known]:
+    def _of_classes(self, siblings: dict[str, _Folder], known: _Known) -> dict[str, _Known]:
         """Return what is known of each sibling, and ask where that is too little."""
         said = {name: self.said.of(child.path) for name, child in siblings.items()}
         names = {name: read_name(name) for name in siblings}
@@ -225,7 +223,7 @@ class _Reader:
             self.questions.append(Question("several", folder.path.as_posix(), tuple(several), ()))
 
 
-def _parts(folder: _Folder, children: dict[str, _Folder], said: ClassNames) -> dict[str, str]:
+def _parts(children: dict[str, _Folder], said: ClassNames) -> dict[str, str]:
     """Return which children are called like a part, unless their class was said.
 
     Those with a number (``test2017``) are parts where one for training is among them.

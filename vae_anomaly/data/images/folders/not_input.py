@@ -27,12 +27,7 @@ _SYSTEM_FOLDERS: Final = frozenset(
         "found.000", "network trash folder", "temporary items",
     }
 )  # fmt: skip
-_DRAWN: Final = (
-    "heatmaps",
-    "masks",
-    "quarantine",
-    "state",
-)  # what a night writes beside its scores
+_DRAWN: Final = ("heatmaps", "masks", "quarantine", "state")  # beside the scores of a night
 _LEDGER_BYTES: Final = 1 << 16
 
 
