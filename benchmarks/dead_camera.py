@@ -38,13 +38,8 @@ from calibration import band
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.arrays import Floats
 from vae_anomaly.data.images.decode import decode_image
-from vae_anomaly.detectors.images.features.whole_image import N_FURTHER, N_LAYOUT
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
-from vae_anomaly.detectors.images.score.evidence import GLOBAL_FROM
 from vae_anomaly.detectors.images.score.image_score import ImageScore
-from vae_anomaly.detectors.images.score.judges import GlobalDistance, out_of_fold_distances
-from vae_anomaly.detectors.images.score.pooling import TailPooling, local_sum
-from vae_anomaly.detectors.images.score.surprise import PoolSurprise
 from vae_anomaly.metrics import auroc
 
 SETS = ("bottle", "magnetic_tiles", "kolektorsdd", "solar_poly", "casting")
@@ -130,17 +125,6 @@ def recorded() -> Iterator[Recorded]:
         ImageScore.fit, ImageScore.__call__ = classmethod(fit), call
 
 
-def earlier_score(pooled: Floats, statistics: Any, folds: Any, held_out: Any) -> tuple[Any, Floats]:
-    """Fit the score of earlier models, and return the raw scores of held-out normals as well."""
-    first = np.asarray(statistics, np.float64)[:, : -N_LAYOUT - N_FURTHER]
-    distances = out_of_fold_distances(GlobalDistance, first, folds)[held_out]
-    pooling, surprise = TailPooling(pooled), PoolSurprise(distances)
-    order = np.argsort(np.argsort(distances, kind="stable"), kind="stable")
-    whole = np.maximum(surprise.leave_one_out()[order] - GLOBAL_FROM, 0.0)
-    raw = local_sum(pooling.leave_one_out()) + whole
-    return EarlierScore(pooling, GlobalDistance.fit(first), surprise), raw
-
-
 def groups_of(root: Path, paths: list[Path]) -> list[str] | None:
     """Return the part that each image shows, where the set tells."""
     table = root / "groups.csv"
@@ -163,7 +147,7 @@ def measure(root: Path, size: int, preset: str, seed: int) -> Iterator[dict[str,
     with recorded() as record:
         detector = ImageVAEDetector(preset=preset, random_state=seed)
         detector.fit(paths, groups=groups_of(root, paths))
-        known, held_out = earlier_score(*record.fitted)
+        known, held_out = EarlierScore.fit(*record.fitted)
         references = {"before": held_out, "now": detector.calibration_.reference}
         for kind, images in asked.items():
             raw["now"][kind] = detector.examine(images).raw_score

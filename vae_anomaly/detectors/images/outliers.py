@@ -2,7 +2,8 @@
 
 Two looks, both at what was judged without the image itself:
 
-* what the maps say of those that calibrate: what stands out there would own the threshold;
+* sums of what map and whole image say of those that calibrate: what stands out there would own the
+  threshold;
 * how far brightness, contrast, texture and colour of the whole image lie from those of others:
   every image has these, also one that no score was held out for; and the exposure alone, of one or
   two images. Covariances are estimated from
@@ -46,8 +47,8 @@ def odd_images(
     Parameters
     ----------
     sums : ndarray of shape (m,), nats
-        Sums of the poolings' surprises of the images ``held_out``, (m,): a raw score is a rank, and
-        no image stands out from ranks.
+        Of the images ``held_out``, (m,), what `EarlierScore` adds up: raw scores are ranks up to
+        the largest, and no image stands out from ranks.
     statistics : ndarray of shape (n, S)
         Of whole images.
     folds, groups : ndarray of shape (n,)

@@ -23,6 +23,7 @@ from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
 from vae_anomaly.detectors.images.outliers import odd_images, raw_scores
 from vae_anomaly.detectors.images.place.placing import Placing
+from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
 from vae_anomaly.detectors.images.tiles.fit import fit_tiles
@@ -158,8 +159,9 @@ class _Judged:
         most = min(most_left_out(n_images) - (n_images - n), n - MIN_IMAGES)
         if most <= 0:
             return np.empty(0, np.int64)
-        sums, statistics = self.score.held_out_sums(), fitted.statistics
-        odd = odd_images(sums, fitted.held_out, statistics, data.folds, data.groups, most)
+        statistics, held_out = fitted.statistics, fitted.held_out
+        _, sums = EarlierScore.fit(fitted.pooled, statistics, data.folds, held_out)
+        odd = odd_images(sums, held_out, statistics, data.folds, data.groups, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
     def finds_strange(self, images: ImageList) -> Bools:

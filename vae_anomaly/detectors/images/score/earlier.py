@@ -5,6 +5,7 @@
     raw score = sum over poolings of the map + max(0, -log p of exposure, contrast, colour - 4.6)
 
 in nats. A blank frame has a cool map, which its exposure, though certain, did not always outweigh.
+The sum knows no bound, so it still serves to find training images that stand out from all others.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from typing import Final
 
 import numpy as np
 
-from vae_anomaly.arrays import AnyArray, AnyFloats, Bools, Floats
+from vae_anomaly.arrays import AnyArray, AnyFloats, AnyInts, Bools, Floats
+from vae_anomaly.detectors.images.features.whole_image import N_FURTHER, N_LAYOUT
 from vae_anomaly.detectors.images.score.evidence import GLOBAL_FROM, PoolEvidence
 from vae_anomaly.detectors.images.score.image_score import ImageScore
-from vae_anomaly.detectors.images.score.judges import GlobalDistance
+from vae_anomaly.detectors.images.score.judges import (
+    GlobalDistance,
+    has_layout,
+    out_of_fold_distances,
+)
 from vae_anomaly.detectors.images.score.pooling import TailPooling
 from vae_anomaly.detectors.images.score.surprise import PoolSurprise
 
@@ -63,7 +69,7 @@ class EarlierEvidence:
 
 
 class EarlierScore:
-    """Poolings of a map, and one distance of the first statistics; it is read, never fitted."""
+    """Poolings of a map, and one distance of the first statistics."""
 
     def __init__(
         self, pooling: TailPooling, distance: GlobalDistance, surprise: PoolSurprise
@@ -71,6 +77,23 @@ class EarlierScore:
         self.pooling = pooling
         self.distance = distance
         self.surprise = surprise
+
+    @classmethod
+    def fit(
+        cls, pooled: AnyFloats, statistics: AnyFloats, folds: AnyInts, held_out: AnyInts
+    ) -> tuple[EarlierScore, Floats]:
+        """Learn from normals, and return the raw scores (m,) of those that are held out.
+
+        All is as `ImageScore.fit` has it; each held-out normal is judged among the others.
+        """
+        values = np.asarray(statistics, np.float64)
+        first = values[:, : -N_FURTHER - (N_LAYOUT if has_layout(values) else 0)]
+        distances = out_of_fold_distances(GlobalDistance, first, folds)[held_out]
+        pooling, surprise = TailPooling(pooled), PoolSurprise(distances)
+        order = np.argsort(np.argsort(distances, kind="stable"), kind="stable")
+        whole = surprise.leave_one_out()[order]
+        evidence = EarlierEvidence(PoolEvidence.of(pooling.leave_one_out()), whole)
+        return cls(pooling, GlobalDistance.fit(first), surprise), evidence.raw_score
 
     def __call__(self, pooled: AnyFloats, statistics: AnyFloats) -> EarlierEvidence:
         """Judge maps that `pool_maps_of_images` pooled, and statistics (N, S)."""

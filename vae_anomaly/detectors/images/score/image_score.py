@@ -120,13 +120,6 @@ class ImageScore:
         judged = {name: judge(statistics) for name, judge in self.judges.items()}
         return self._evidence(self.pooling(pooled), judged)
 
-    def held_out_sums(self) -> Floats:
-        """Return the sum of the poolings' surprises of each held-out normal, (m,), nats.
-
-        Each is judged among the others, and there is no bound as raw scores of normals have one.
-        """
-        return local_sum(self.pooling.leave_one_out())
-
     def words(self, statistics: AnyFloats, judged: Mapping[str, Floats]) -> list[str]:
         """Say how the whole image differs, for each of N images that were judged."""
         usual = self.judges["appearance"].distance.state()["mean"]
