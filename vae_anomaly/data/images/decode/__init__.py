@@ -18,7 +18,7 @@ bit_depth      8 bits where the model has learned from 16, or the reverse
 
 An image leaves this room in one of three ways, and its type says what white is: 255 of **uint8**,
 1.0 of **float32**; of **uint16** the file does not tell, as cameras of 10, 12 and 14 bits are
-stored in 16 without stretching, and whoever takes it has to know (`resize.white_of`).
+stored in 16 without stretching, and whoever takes it has to know (`white.white_of`).
 """
 
 from vae_anomaly.data.images.decode.limits import (
