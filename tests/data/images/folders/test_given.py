@@ -59,8 +59,11 @@ def test_what_is_given_twice_is_listed_once(sources):
     assert len({item.id for item in listed}) == len(listed)
 
 
-def test_what_a_pattern_matches_besides_is_said():
-    assert [path.name for path in scan_images("night/*").skipped] == ["notes.txt"]
+@pytest.mark.parametrize("pattern", ["night/*", "*"])
+def test_what_a_pattern_matches_besides_is_said(pattern):
+    Path("notes.txt").write_bytes(b"x")
+    assert {path.name for path in scan_images(pattern).skipped} == {"notes.txt"}
+    assert Path("notes.txt") in scan_images("*").skipped
 
 
 @pytest.mark.parametrize(

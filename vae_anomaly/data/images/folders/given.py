@@ -106,7 +106,7 @@ def listing_of_images(given: Given) -> ImageListing:
         for whole, path in images.items()
         if whole not in masks.files
     )
-    return ImageListing(items, given.skipped, "list", masks)
+    return ImageListing(items, (), "list", masks)
 
 
 def together(listings: Sequence[tuple[Given, ImageListing]]) -> ImageListing:
@@ -116,7 +116,8 @@ def together(listings: Sequence[tuple[Given, ImageListing]]) -> ImageListing:
     """
     if len(listings) == 1:
         given, listing = listings[0]
-        return replace(listing, items=tuple(_placed(given, item) for item in listing.items))
+        items = [_placed(given, item) for item in listing.items]
+        return replace(listing, items=tuple(items), skipped=(*given.skipped, *listing.skipped))
     seen: set[tuple[str, str]] = set()
     items = []
     for given, listing in listings:
@@ -126,7 +127,7 @@ def together(listings: Sequence[tuple[Given, ImageListing]]) -> ImageListing:
                 seen.add(place)
                 told = _placed(given, item)
                 items.append(replace(told, id=f"{given.name}/{told.id}"))
-    skipped = tuple(path for _, listing in listings for path in listing.skipped)
+    skipped = tuple(path for one, listing in listings for path in (*one.skipped, *listing.skipped))
     left_out = tuple(
         replace(one, where=f"{given.name}/{one.where}".rstrip("/"))
         for given, listing in listings
