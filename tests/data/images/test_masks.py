@@ -116,6 +116,16 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(size, part, tmp_path):
     assert caught.value.code == "mask_size"
 
 
+def test_a_mask_that_is_turned_itself_must_fit_as_well(part, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    GREY.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_mask(tmp_path / "turned.png", part), TRUTH)
+    GREY.save(tmp_path / "wrong.png", exif=exif)
+    with pytest.raises(ImageError, match="is 48 x 80, its image 80 x 48"):
+        read_mask(tmp_path / "wrong.png", part)
+
+
 def test_a_mask_that_is_full_is_named_with_the_remedy(part, tmp_path):
     Image.new("L", (80, 48), 255).save(tmp_path / "mask.png")
     with pytest.raises(ImageError, match=r"cannot be read as a mask: .* 255 all over. Save"):

@@ -100,13 +100,12 @@ def _is_seen(file: Path) -> bool:
 
 def _read_one(mask: Path, image: Path, limits: ImageLimits) -> Bools:
     outline, own_turn = _outline(mask, limits)
-    if own_turn > 1:
-        return np.asarray(turn_upright(outline, own_turn), np.bool_)
+    outline = np.asarray(turn_upright(outline, own_turn), np.bool_)
     with stored_image(image, limits=limits, load=False) as stored:
         height, width, turn = stored.height, stored.width, orientation_of(stored)
     upright = (width, height) if turn >= _SIDEWAYS else (height, width)
     fits, fits_before = _fits(outline, upright), _fits(outline, (height, width))
-    if turn > 1 and fits_before:
+    if turn > 1 and own_turn == 1 and fits_before:
         turned = np.asarray(turn_upright(outline, turn), np.bool_)
         if fits and not np.array_equal(turned, outline):
             raise ImageError(
