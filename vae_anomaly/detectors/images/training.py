@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -149,6 +150,12 @@ class _Judged:
             self.fitted.latents,
         )
 
+    @cached_property
+    def sums(self) -> tuple[EarlierScore, Floats]:
+        """What has no bound, as raw scores of held-out normals have: the score that adds up."""
+        fitted = self.fitted
+        return EarlierScore.fit(fitted.pooled, fitted.statistics, self.data.folds, fitted.held_out)
+
     def odd_ones(self, n_images: int) -> Ints:
         """Return which images stand out so far that a fit without them is to be tried.
 
@@ -160,13 +167,14 @@ class _Judged:
         if most <= 0:
             return np.empty(0, np.int64)
         statistics, held_out = fitted.statistics, fitted.held_out
-        _, sums = EarlierScore.fit(fitted.pooled, statistics, data.folds, held_out)
-        odd = odd_images(sums, held_out, statistics, data.folds, data.groups, most)
+        odd = odd_images(self.sums[1], held_out, statistics, data.folds, data.groups, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
     def finds_strange(self, images: ImageList) -> Bools:
         """Tell which images that it was not fitted to score above all held-out normals."""
-        return np.asarray(raw_scores(images, self.model, self.settings.device) > self.raw.max())
+        score, sums = self.sums
+        model = replace(self.model, score=score)
+        return np.asarray(raw_scores(images, model, self.settings.device) > sums.max())
 
     def result(self, left_out: ImageList, n_calibrating: int) -> FittedImages:
         """Return the model with what is known of it, and say what its owner should hear of."""
