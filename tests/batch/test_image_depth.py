@@ -22,7 +22,8 @@ def scans(tmp_path):
     deep = tmp_path / "deep" / "night"
     deep.mkdir(parents=True)
     for path in shallow.iterdir():
-        Image.fromarray(np.asarray(Image.open(path)).astype(np.uint16) * 16).save(deep / path.name)
+        full = np.rint(np.asarray(Image.open(path)) * (4095 / 255)).astype(np.uint16)
+        Image.fromarray(full).save(deep / path.name)
     return shallow, deep
 
 
