@@ -8,27 +8,19 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+)
 
+from pipelines.faults import fault_of
+from pipelines.places import Place
 from vae_anomaly.batch import log_to_stderr
-from vae_anomaly.errors import ConfigError, VaeAnomalyError, did_you_mean
-from vae_anomaly.files import in_home
+from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.threads import thread_policy
-
-
-def placed(value: str, info: ValidationInfo) -> str:
-    """Put today's date in and resolve a relative path against the TOML file's folder."""
-    folder, day = info.context or (Path(), "{date}")
-    text = value.replace("{date}", day)
-    if "://" in text or text.startswith(("models:/", "databricks")):
-        return text
-    return str(Path(folder, in_home(text)).resolve())
-
-
-Place = Annotated[str, AfterValidator(placed)]
-"""A path, pattern, URI or model: relative paths begin at the TOML file; {date} is filled in."""
 
 
 class Job(BaseModel):
@@ -58,7 +50,7 @@ def read_job(kind: type[J], path: Path, day: str) -> J:
     try:
         return kind.model_validate(content, context=(path.absolute().parent, day))
     except ValidationError as err:
-        faults = "; ".join(_fault(kind, error) for error in err.errors())
+        faults = "; ".join(fault_of(kind, error) for error in err.errors())
         raise ConfigError(f"{path}: {faults}. Correct the file.") from None
 
 
@@ -84,20 +76,3 @@ def _arguments(argv: list[str]) -> tuple[Path, str]:
         return Path(file), date.fromisoformat(day).isoformat()
     except ValueError:
         raise ConfigError("Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD].") from None
-
-
-def _fault(kind: type[BaseModel], error: Any) -> str:
-    """Say in words what is wrong with one key, with the nearest that is known."""
-    *parents, name = error["loc"]
-    for parent in parents:
-        field = kind.model_fields.get(str(parent))
-        options = () if field is None else (field.annotation, *get_args(field.annotation))
-        kind = next((option for option in options if isinstance(option, type(BaseModel))), kind)
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "value_error":  # of a check of ours, which says it whole
-        return str(error["ctx"]["error"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{did_you_mean(str(name), list(kind.model_fields))}"
-    if error["type"] == "missing":
-        return f"the key '{key}' is missing"
-    return f"'{key}' is {error['input']!r}: {error['msg'].lower()}"

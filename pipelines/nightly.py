@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.job import Job, Place
+from pipelines.job import Job
+from pipelines.places import Place, Places, one_or_all
 from vae_anomaly.batch import RunSummary
 from vae_anomaly.errors import GateFailedError
 
@@ -15,7 +16,7 @@ class Nightly(Job):
     """Which model scores what, and where the results go."""
 
     model: Place
-    input: Place
+    input: Places
     output: Place
     max_bad_fraction: float = 0.05
     workers: int = 1
@@ -34,7 +35,7 @@ class Nightly(Job):
         """Score what is new with the keys of every night and those of this one; return counts."""
         summary = score(
             self.model,
-            self.input,
+            one_or_all(self.input),
             self.output,
             max_bad_fraction=self.max_bad_fraction,
             workers=self.workers,

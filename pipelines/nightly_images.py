@@ -30,6 +30,7 @@ def score(job: NightlyImages) -> dict[str, Any]:
         heatmaps=job.heatmaps,
         masks=job.masks,
         device=job.device,
+        follow_links=job.follow_links,
         reading=job.reading(white=job.white),
     )
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.job import Place, run_job
+from pipelines.job import run_job
 from pipelines.nightly import Nightly
+from pipelines.places import Place
 from vae_anomaly.batch import score_tables
 
 

@@ -10,18 +10,22 @@ from typing import Any
 from pydantic import Field
 
 from pipelines.image_keys import ImageKeys
-from pipelines.job import Place, run_job
+from pipelines.job import run_job
+from pipelines.places import Place, Places, one_or_all
 from pipelines.training import ImageParameters, Training, outcome
 from vae_anomaly import ImageVAEDetector
+from vae_anomaly.data.images.folders import ClassNames
 from vae_anomaly.jobs import train_images_job
 
 
 class TrainImages(Training, ImageKeys):
-    """Where the good images are, and what is asked of the detector."""
+    """Where the good images are, which folders are good, and what is asked of the detector."""
 
-    images: Place
+    images: Places
     groups: Place | None = None
     follow_links: bool = False
+    good: list[str] = Field(default_factory=list)
+    defect: list[str] = Field(default_factory=list)
     detector: ImageParameters = Field(default_factory=dict)
 
 
@@ -30,7 +34,8 @@ def train(job: TrainImages) -> dict[str, Any]:
     detector = ImageVAEDetector(**job.detector)
     place = job.destination("pipelines.train_images")
     report = train_images_job(
-        detector, job.images, place, groups=job.groups, follow_links=job.follow_links,
+        detector, one_or_all(job.images), place, groups=job.groups,
+        classes=ClassNames(tuple(job.good), tuple(job.defect)), follow_links=job.follow_links,
         reading=job.reading(),
     )  # fmt: skip
     return outcome(report)

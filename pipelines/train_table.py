@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
-from pipelines.job import Place, run_job
+from pipelines.job import run_job
+from pipelines.places import Place
 from pipelines.training import Labels, TableParameters, Training, outcome
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns

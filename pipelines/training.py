@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ValidationInfo
 
-from pipelines.job import Job, Place, placed
+from pipelines.job import Job
+from pipelines.places import Place, placed
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR, Parameter, faults_of
 from vae_anomaly.errors import did_you_mean
 from vae_anomaly.jobs import Destination, TrainingReport

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,22 @@ def test_a_training_can_set_what_the_command_can(site, tmp_path):
     assert (result["model"], "version" in result) == (str(tmp_path / "model"), False)
 
 
+def test_a_training_on_images_is_told_which_folders_are_good(site, tmp_path):
+    good = site / "vae-anomaly-demo" / "images" / "train" / "good"
+    for name, n in (("0", 12), ("1", 3)):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        for file in sorted(good.iterdir())[:n]:
+            shutil.copy(file, tmp_path / "parts" / name / f"{name}_{file.name}")
+    toml = tmp_path / "job.toml"
+    toml.write_text(
+        "name = 'parts'\nimages = ['parts/0', 'parts/1']\ngood = ['0']\ndefect = ['1']\n"
+        "out = 'model'\nno_register = true\n[detector]\nimage_size = 64\npreset = 'fast'\n"
+        "outliers = 'keep'\n"
+    )
+    result = train_images(read_job(TrainImages, toml, DAY))
+    assert result["metrics"]["n_images"] == 12
+
+
 def test_columns_are_described_as_a_person_writes_them(tmp_path):
     toml = tmp_path / "job.toml"
     toml.write_text(
@@ -224,7 +241,7 @@ def test_paths_uris_and_the_date_are_told_apart(tmp_path):
     )
     job = read_job(NightlyImages, path, DAY)
     assert job.model == "models:/tiles@champion"
-    assert job.input == str(tmp_path / "night" / DAY)
+    assert job.input == [str(tmp_path / "night" / DAY)]
     assert job.output == f"/flags/{DAY}"
     assert job.tracking_uri == "http://mlflow.example:5000"
 

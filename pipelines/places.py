@@ -1,0 +1,31 @@
+"""Places in a TOML file: paths, patterns, URIs and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from vae_anomaly.files import in_home
+
+
+def placed(value: str, info: ValidationInfo) -> str:
+    """Put today's date in and resolve a relative path against the TOML file's folder."""
+    folder, day = info.context or (Path(), "{date}")
+    text = value.replace("{date}", day)
+    if "://" in text or text.startswith(("models:/", "databricks")):
+        return text
+    return str(Path(folder, in_home(text)).resolve())
+
+
+Place = Annotated[str, AfterValidator(placed)]
+"""A path, pattern, URI or model: relative paths begin at the TOML file; {date} is filled in."""
+
+Places = Annotated[list[Place], BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
+"""One such text or a list of them."""
+
+
+def one_or_all(places: list[str]) -> str | list[str]:
+    """Return one place as itself: the ids of several begin with the names of their folders."""
+    return places[0] if len(places) == 1 else places
