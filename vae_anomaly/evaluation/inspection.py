@@ -88,11 +88,15 @@ def score_in_words(score: float, p_value: float, n: int, noun: str = "items") ->
     if score > np.log10(n + 1.0):
         return (
             f"stranger than all {n:,} normal {noun} held out of training; "
-            f"about {one_in(score)} by their tail (extrapolated)"
+            f"{_about(one_in(score))} by their tail (extrapolated)"
         )
     if p_value >= 0.1:
         return f"ordinary: {100 * p_value:.0f} in 100 normal {noun} are at least as strange"
     return f"as strange as {one_in(score)} normal {noun}"
+
+
+def _about(words: str) -> str:
+    return words if words.startswith("fewer") else f"about {words}"
 
 
 # ------------------------------------------------------------------ rows of a table

@@ -91,8 +91,12 @@ def _span(cell: int, cells: int, pixels: int) -> tuple[int, int]:
 def _region_reason(region: Region) -> str:
     return (
         f"differs at x {region.left}-{region.right}, y {region.top}-{region.bottom} "
-        f"({100.0 * region.area_share:.2g} % of the image), up to {region.peak:.1f} sd"
+        f"({_percent(region.area_share)} % of the image), up to {region.peak:.1f} sd"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.2g}" if share < 0.995 else "100"
 
 
 def _in_order(whole: list[str], local: list[str], *, whole_first: bool) -> list[str]:
