@@ -131,6 +131,32 @@ def test_every_command_can_answer_as_json_and_every_option_has_help(name, comman
     assert [param.opts for param in options if not param.help] == []
 
 
+LIMITS = {"--max-pixels", "--max-bytes", "--max-frames"}
+ONE_IMAGE = {*LIMITS, "--white", "--threads"}
+READERS = {
+    "train images": {*LIMITS, "--white", "--threads", "--follow-links", "--good", "--defect"},
+    "data check": {*LIMITS, "--follow-links", "--good", "--defect"},
+    "sweep images": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "evaluate": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "threshold tune": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "threshold compare": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "probability fit": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "models promote": {*ONE_IMAGE, "--follow-links", "--good", "--defect"},
+    "score images": {*ONE_IMAGE, "--follow-links"},
+    "inspect": {*ONE_IMAGE, "--follow-links"},
+    "latent embed": {*ONE_IMAGE, "--follow-links"},
+    "feedback sample": {*ONE_IMAGE, "--follow-links"},
+    "latent interpolate": ONE_IMAGE,
+    "latent traverse": ONE_IMAGE,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_command_that_reads_images_can_read_what_the_others_can(name):
+    command = dict(COMMANDS)[f"vae-anomaly {name}"]
+    assert READERS[name] <= {option for param in command.params for option in param.opts}
+
+
 def test_help_of_everything_imports_nothing_heavy():
     lines = [name.split()[1:] for name, _ in COMMANDS]
     code = (

@@ -111,3 +111,59 @@ def test_pages_are_told_the_option_that_takes_the_first(call, tmp_path):
     assert "stack.tif holds more than 1 frame" in err
     assert "--max-frames" in err
     assert call("train", "images", good, *QUICK, "--max-frames", 2)[0] == 0
+
+
+@pytest.fixture
+def deep_night(call, tmp_path: Path) -> Path:
+    """Scans of 12 bits in a data set with good and bad ones, and a model ``m`` of 8 bits."""
+    good = folder_of(np.rint(parts(20, 1)).astype(np.uint8), tmp_path / "good")
+    assert call("train", "images", good, *QUICK)[0] == 0
+    night = np.rint(parts(12, 2) * 16).astype(np.uint16)
+    folder_of(night[:8], tmp_path / "night/good")
+    night[8:, 20:40, 20:40] //= 3
+    folder_of(night[8:], tmp_path / "night/bad")
+    return tmp_path / "night"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("threshold", "tune", "m", "--input", "night", "--f-beta", "1"),
+        ("probability", "fit", "m", "night", "--method", "sigmoid"),
+        ("feedback", "sample", "m", "--input", "night"),
+        ("latent", "embed", "m", "night", "--out", "z.csv"),
+        ("latent", "interpolate", "m", "night/good/00.png", "night/bad/00.png", "--out", "w.png"),
+        ("latent", "traverse", "m", "night/good/00.png", "--out", "t.png"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_whoever_scores_first_can_be_told_the_white_as_well(call, deep_night, words):
+    code, _, err = call(*words)
+    assert code == 3, err
+    assert call(*words, "--white", 4095)[0] == 0
+    assert call(*words, "--white", 4095, "--max-pixels", 5183)[0] == 3
+
+
+def test_a_sweep_reads_as_told_and_hands_it_on(call, tmp_path):
+    folder_of(np.rint(parts(20, 1) * 16).astype(np.uint16), tmp_path / "scans")
+    words = ("sweep", "images", "scans", "--no-track", "--steps", 60, "--latent-dim", 2,
+             "--beta", 0.01, "--sigma", 0.1)  # fmt: skip
+    assert call(*words, "--max-pixels", 5183)[0] == 3
+    code, out, _ = call(*words, "--max-pixels", 5184, "--white", 16383)
+    assert code == 0
+    assert "train images scans --max-pixels 5184 --white 16383 --model conv" in out
+
+
+def test_masks_are_checked_under_the_limits_that_are_given(call, tmp_path):
+    good = np.rint(parts(12, 1)).astype(np.uint8)
+    folder_of(good, tmp_path / "set/train/good")
+    folder_of(good[:1], tmp_path / "set/test/bad")
+    masks = tmp_path / "set/ground_truth/bad"
+    masks.mkdir(parents=True)
+    page = Image.fromarray(np.uint8(np.pad(np.full((9, 9), 255), ((9, 54), (9, 54)))))
+    page.save(masks / "00_mask.tif", save_all=True, append_images=[page])
+    codes = []
+    for more in ((), ("--max-frames", 2)):
+        _, out, _ = call("data", "check", "set", "--json", *more)
+        codes.append("masks" in {finding["code"] for finding in json.loads(out)["findings"]})
+    assert codes == [True, False]

@@ -18,12 +18,11 @@ from vae_anomaly.cli.options import (
     class_options,
     entity_options,
     entity_words,
-    follow_links_option,
     json_option,
     labels_option,
-    limits_options,
     one_or_all,
     table_options,
+    training_image_options,
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.errors import DataError
@@ -57,8 +56,7 @@ def data() -> None:
 @class_options
 @click.option("--groups-out", metavar="FILE",
               help="Write the groups that names or images suggest, for training.")  # fmt: skip
-@follow_links_option
-@limits_options
+@training_image_options
 @json_option
 def check(
     paths: tuple[str, ...],

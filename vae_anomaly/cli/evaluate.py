@@ -11,12 +11,11 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     class_options,
     device_option,
-    follow_links_option,
     groups_option,
+    image_options,
     json_option,
     labels_option,
     one_or_all,
-    reading_options,
     state_option,
     threads_option,
     tracking_option,
@@ -65,8 +64,7 @@ MAX_MASKS_SHOWN = 5
 @click.option("--out", metavar="DIR", help="Folder for figures and evaluation.json.")
 @click.option("--log", is_flag=True, help="Log figures and images as a run in MLflow.")
 @state_option
-@follow_links_option
-@reading_options
+@image_options
 @device_option
 @threads_option
 @tracking_option

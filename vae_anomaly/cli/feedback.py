@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import json_option, seed_option, state_option, tracking_option
+from vae_anomaly.cli.options import (
+    image_options,
+    json_option,
+    seed_option,
+    state_option,
+    threads_option,
+    tracking_option,
+)
 from vae_anomaly.cli.threshold.items import ItemOptions, find_items
 from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vae_anomaly.data.images.decode import ImageReading
 
 SHOWN = 20
 
@@ -137,11 +146,14 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @click.option("--out", metavar="FILE", default="decisions.csv", show_default=True,
               help="Sheet for the reviewers.")  # fmt: skip
 @state_option
+@image_options
+@threads_option
 @seed_option
 @tracking_option
 @json_option
 def sample(model: str, scores: str | None, input_: str | None, n: int, out: str, seed: int,
-           state: str | None, uri: str | None, as_json: bool) -> None:  # fmt: skip
+           state: str | None, follow_links: bool, reading: ImageReading, uri: str | None,
+           as_json: bool) -> None:  # fmt: skip
     """Write a sheet for reviewers: the flagged items, and some others drawn at random.
 
     What is missed can only be learned from items that were not flagged and drawn at random: they
@@ -159,7 +171,8 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        where = ItemOptions(scores=scores, input_=input_, state=state, whole=True)
+        where = ItemOptions(scores=scores, input_=input_, state=state, whole=True,
+                            follow_links=follow_links, reading=reading)  # fmt: skip
         items = find_items(detector, resolved, uri, progress, where)
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)

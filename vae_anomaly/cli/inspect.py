@@ -10,10 +10,10 @@ import click
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     device_option,
-    follow_links_option,
+    image_options,
     json_option,
-    reading_options,
     state_option,
+    threads_option,
     tracking_option,
 )
 
@@ -45,9 +45,9 @@ EVIDENCE = {  # the rest is in --json
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
               help="Folder for the cards of images.")  # fmt: skip
 @state_option
-@follow_links_option
-@reading_options
+@image_options
 @device_option
+@threads_option
 @tracking_option
 @json_option
 def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,

@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, show_progress
-from vae_anomaly.cli.options import Body, add_options, json_option, seed_option, tracking_option
+from vae_anomaly.cli.options import (
+    Body,
+    add_options,
+    image_options,
+    json_option,
+    one_image_options,
+    seed_option,
+    threads_option,
+    tracking_option,
+)
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.detectors.latent_space import SamplerName
     from vae_anomaly.detectors.protocol import AnyDetector
     from vae_anomaly.jobs.latent_files import Mode, Written
@@ -51,8 +61,12 @@ def writing_command(command: Callable[..., Written]) -> Body:
 @latent.command()
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
+@image_options
+@threads_option
 @writing_command
-def embed(detector: AnyDetector, input_: str, out: str) -> Written:
+def embed(
+    detector: AnyDetector, input_: str, follow_links: bool, reading: ImageReading, out: str
+) -> Written:
     """Write the latents of each image or row of INPUT: id, z0, z1, ...
 
     Latents are posterior means, for clustering, plots and search of similar items. What cannot be
@@ -66,7 +80,9 @@ def embed(detector: AnyDetector, input_: str, out: str) -> Written:
     from vae_anomaly.jobs.latent_files import write_embedding
 
     with show_progress() as progress:
-        return write_embedding(detector, input_, out, progress)
+        return write_embedding(
+            detector, input_, out, progress, follow_links=follow_links, reading=reading
+        )
 
 
 @latent.command()
@@ -102,8 +118,12 @@ def sample(detector: AnyDetector, n: int, sampler: SamplerName, out: str, seed: 
               help="Items on the way, both ends included.")  # fmt: skip
 @click.option("--mode", type=click.Choice(["linear", "spherical"]), default="linear",
               show_default=True, help="Straight, or around the origin.")  # fmt: skip
+@one_image_options
+@threads_option
 @writing_command
-def interpolate(detector: AnyDetector, a: str, b: str, steps: int, mode: Mode, out: str) -> Written:
+def interpolate(
+    detector: AnyDetector, a: str, b: str, steps: int, mode: Mode, reading: ImageReading, out: str
+) -> Written:
     """Walk from A to B through latent space; the ends are their reconstructions.
 
     A and B are images; or rows, as FILE:17 (counted from 1) or FILE:id=VALUE.
@@ -115,7 +135,7 @@ def interpolate(detector: AnyDetector, a: str, b: str, steps: int, mode: Mode, o
     """
     from vae_anomaly.jobs.latent_files import write_path
 
-    return write_path(detector, a, b, out, steps=steps, mode=mode)
+    return write_path(detector, a, b, out, steps=steps, mode=mode, reading=reading)
 
 
 def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
@@ -137,10 +157,12 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> list[in
               help="Values of each latent.")  # fmt: skip
 @click.option("--limit", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True,
               help="Values go from -LIMIT to +LIMIT, in sd of the prior.")  # fmt: skip
+@one_image_options
+@threads_option
 @writing_command
 def traverse(
     detector: AnyDetector, item: str | None, latents: list[int] | None, steps: int, limit: float,
-    out: str,
+    reading: ImageReading, out: str,
 ) -> Written:  # fmt: skip
     """Move one latent at a time: a row of images, or some rows, for each latent.
 
@@ -153,7 +175,9 @@ def traverse(
     """
     from vae_anomaly.jobs.latent_files import write_traversal
 
-    return write_traversal(detector, item, out, latents=latents, steps=steps, limit=limit)
+    return write_traversal(
+        detector, item, out, latents=latents, steps=steps, limit=limit, reading=reading
+    )
 
 
 def _print(written: Written, model: str, as_json: bool) -> None:

@@ -13,15 +13,18 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     class_options,
     groups_option,
+    image_options,
     json_option,
     labels_option,
     renamed,
     state_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.words import names_of, number_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import GateFailedError
     from vae_anomaly.evaluation import GateResult
@@ -101,11 +104,14 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
 @groups_option()
 @class_options
 @state_option
+@image_options
+@threads_option
 @tracking_option
 @json_option
 def promote(name: str, version: int, alias: str, evidence: str, require: tuple[str, ...],
             source: str | None, labels: str | None, groups: str | None, classes: ClassNames,
-            state: str | None, uri: str | None, as_json: bool) -> None:  # fmt: skip
+            state: str | None, follow_links: bool, reading: ImageReading, uri: str | None,
+            as_json: bool) -> None:  # fmt: skip
     """Point an alias of model NAME at VERSION, on the record.
 
     The files of the version are verified first. Who did it, when, from where and why is kept as a
@@ -133,7 +139,8 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
         return
     with show_progress() as progress:
         gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
-                        classes=classes, alias=alias, evidence=evidence, uri=uri,
+                        classes=classes, follow_links=follow_links, reading=reading,
+                        alias=alias, evidence=evidence, uri=uri,
                         progress=progress)  # fmt: skip
     if not as_json:
         _print_gate(gate, f"{name}/{version}")

@@ -10,14 +10,17 @@ from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     class_options,
     groups_option,
+    image_options,
     json_option,
     labels_option,
     state_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.scoring.probability import ScoreProbability
 
@@ -63,12 +66,15 @@ def probability() -> None:
 )
 @click.option("--figure", metavar="FILE", help="Draw the reliability there, as PNG.")
 @state_option
+@image_options
+@threads_option
 @tracking_option
 @json_option
 def fit(model: str, input_: str, labels: str | None, groups: str | None, classes: ClassNames,
         method: str,
         base_rate: float | None, out: str, figure: str | None, state: str | None,
-        uri: str | None, as_json: bool) -> None:  # fmt: skip
+        follow_links: bool, reading: ImageReading, uri: str | None,
+        as_json: bool) -> None:  # fmt: skip
     """Learn from labelled INPUT how likely an item of each score is an anomaly.
 
     INPUT must be new to MODEL. The Brier score and the reliability are measured on items left out.
@@ -93,6 +99,8 @@ def fit(model: str, input_: str, labels: str | None, groups: str | None, classes
             groups=groups,
             state=state,
             classes=classes,
+            follow_links=follow_links,
+            reading=reading,
             progress=progress,
         )
     fitted = fit_probability(items, resolved, method=method, base_rate=base_rate)  # type: ignore[arg-type]  # click checked it

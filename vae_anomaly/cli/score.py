@@ -17,10 +17,9 @@ from vae_anomaly.cli.options import (
     at_store,
     bundle,
     device_option,
-    follow_links_option,
+    image_options,
     json_option,
     one_or_all,
-    reading_options,
     state_option,
     threads_option,
     tracking_option,
@@ -91,9 +90,8 @@ scoring_options = bundle(
               show_default=True, help="Which images get a heatmap.")  # fmt: skip
 @click.option("--masks", type=click.Choice(["flagged", "all", "none"]), default="flagged",
               show_default=True, help="Which images get a mask (255 = too hot).")  # fmt: skip
-@follow_links_option
+@image_options
 @device_option
-@reading_options
 @threads_option
 @scoring_options
 def images(

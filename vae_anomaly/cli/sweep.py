@@ -16,8 +16,10 @@ from vae_anomaly.cli.options import (
     at_store,
     bundle,
     class_options,
+    image_options,
     json_option,
     look_at,
+    reading_words,
     seed_option,
     table_options,
     threads_option,
@@ -26,6 +28,7 @@ from vae_anomaly.cli.options import (
 from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import VaeAnomalyError
     from vae_anomaly.tracking import LoggedSweep
@@ -180,9 +183,11 @@ def table(paths: tuple[str, ...], reading: TableOptions, run: Run) -> None:
 @click.option("--size", type=click.IntRange(min=8), default=32, show_default=True,
               help="Images are resized to this side, in pixels.")  # fmt: skip
 @class_options
+@image_options
 @sweep_options("8,32", 600)
 @threads_option
-def images(source: str, groups: str | None, size: int, classes: ClassNames, run: Run) -> None:
+def images(source: str, groups: str | None, size: int, classes: ClassNames, follow_links: bool,
+           reading: ImageReading, run: Run) -> None:  # fmt: skip
     """Sweep convolutional networks on the images of good parts in DIR.
 
     Images are chosen as by `train images`. A fifth of the images, whole groups, is held
@@ -200,11 +205,13 @@ def images(source: str, groups: str | None, size: int, classes: ClassNames, run:
     with show_progress() as progress:
         report = sweep_images_job(
             source, betas=run.betas, latent_dims=run.latent_dims, settings=run.settings(64),
-            size=size, groups=groups, classes=classes, progress=progress,
+            size=size, groups=groups, classes=classes, follow_links=follow_links, reading=reading,
+            progress=progress,
         )  # fmt: skip
     again = ["train", "images", source, *(["--groups", groups] if groups else [])]
     again += [word for name in classes.good for word in ("--good", name)]
     again += [word for name in classes.defect for word in ("--defect", name)]
+    again += [*reading_words(reading), *(["--follow-links"] if follow_links else [])]
     _finish(report, run, [*again, "--model", "conv"], train_images)
 
 

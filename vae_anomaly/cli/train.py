@@ -17,13 +17,12 @@ from vae_anomaly.cli.options import (
     destination_options,
     detector_options,
     entity_options,
-    follow_links_option,
     json_option,
-    limits_options,
     look_at,
     one_or_all,
     table_options,
     threads_option,
+    training_image_options,
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
@@ -53,9 +52,8 @@ def train() -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--groups", metavar="FILE", help="Table with the columns path, group (part, camera).")
 @class_options
-@follow_links_option
+@training_image_options
 @detector_options(IMAGE)
-@limits_options
 @destination_options
 @threads_option
 @json_option

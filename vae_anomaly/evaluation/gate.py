@@ -25,6 +25,7 @@ from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.tracking import Promotion
 
@@ -172,6 +173,8 @@ def run_gate(
     groups: str | None = None,
     state: str | None = None,
     classes: ClassNames | None = None,
+    follow_links: bool = False,
+    reading: ImageReading | None = None,
     alias: str = "champion",
     evidence: str = "",
     uri: str | None = None,
@@ -185,7 +188,7 @@ def run_gate(
         As `Requirement.parse` reads them.
     source : path or pattern
         Images or tables to measure on; they should be new to the model.
-    labels, groups, state, classes
+    labels, groups, state, classes, follow_links, reading
         As for `score_items`. Without labels all items count as normal.
     alias, evidence, uri
         As for `vae_anomaly.tracking.promote`. Requirements and figures join the evidence.
@@ -213,6 +216,8 @@ def run_gate(
         groups=groups,
         state=state,
         classes=classes,
+        follow_links=follow_links,
+        reading=reading,
         progress=progress,
     )
     figures = gate_figures(items, detector.threshold_)

@@ -13,11 +13,13 @@ import pandas as pd
 
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.batch.histories import with_past
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, list_images
+from vae_anomaly.data.images.decode import ImageReading
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, ImageItem, list_images
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import mark_generated
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.judged import columns_as_text, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation.inspection import find_rows
@@ -49,18 +51,27 @@ class Written:
 
 
 def write_embedding(
-    detector: AnyDetector, source: Source, out: str | Path, progress: Progress | None = None
+    detector: AnyDetector,
+    source: Source,
+    out: str | Path,
+    progress: Progress | None = None,
+    *,
+    follow_links: bool = False,
+    reading: ImageReading | None = None,
 ) -> Written:
     """Write a table with one row an item: its id and its latents z0, z1, ..., float32.
 
     A row is named by the model's id column, else ``FILE#ROW``, counted from 1. Items that cannot
-    be read are left out and counted; DataError where none can be.
+    be read are left out and counted; DataError where none can be. Images are read as ``reading``
+    says; links out of a folder are followed where that is asked for.
     """
     target, tell = _table(out), progress or null_progress
     if detector.kind == "tabular":
         ids, latents, total = _embed_rows(detector, source, tell)
     else:
-        ids, latents, total = _embed_images(detector, source, tell)
+        ids, latents, total = _embed_images(
+            detector, list_images(source, follow_links=follow_links), reading, tell
+        )
     if not ids:
         raise DataError(
             f"None of {number_of(total, 'item')} of {source} can be read. Check the input."
@@ -100,6 +111,7 @@ def write_path(
     *,
     steps: int = 10,
     mode: Mode = "linear",
+    reading: ImageReading | None = None,
 ) -> Written:
     """Write the way from one item to another through latent space.
 
@@ -112,7 +124,7 @@ def write_path(
         rows = detector.interpolate(_row(detector, a), _row(detector, b), steps, mode)
         return _write_table(_keyed(mark_generated(rows), {"step": range(steps)}), target)
     target = _png(out)
-    images = detector.interpolate(_image(a), _image(b), steps, mode)
+    images = detector.interpolate(_image(a, reading), _image(b, reading), steps, mode)
     shares = [f"{share:.2g}" for share in np.linspace(0, 1, steps)]
     return _write_images(images[None], target, steps, columns=["A", *shares[1:-1], "B"])
 
@@ -125,6 +137,7 @@ def write_traversal(
     latents: Sequence[int] | None = None,
     steps: int = 7,
     limit: float = 3.0,
+    reading: ImageReading | None = None,
 ) -> Written:
     """Write what each latent does, its values from -limit to +limit in sd of the prior.
 
@@ -141,7 +154,7 @@ def write_traversal(
         keys = {"latent": np.repeat(chosen, steps), "latent_value": np.tile(values, len(chosen))}
         return _write_table(_keyed(mark_generated(rows), keys), target, latents=tuple(chosen))
     target = _png(out)
-    image = None if item is None else _image(item)
+    image = None if item is None else _image(item, reading)
     chosen = list(detector.leading_latents() if latents is None else latents)
     written = _write_images(
         detector.traverse(image, chosen, values),
@@ -182,12 +195,12 @@ def _row(detector: TableDetector, name: str) -> pd.DataFrame:
     return rows
 
 
-def _image(name: str) -> Path:
+def _image(name: str, reading: ImageReading | None) -> ImageList:
     if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
         raise ConfigError(
             f"This model looks at images; got {name!r}. Give an image, such as part_0042.png."
         )
-    return list_images([name])[0].path
+    return open_images([list_images([name])[0].path], reading=reading)
 
 
 def _embed_rows(
@@ -214,14 +227,17 @@ def _embed_rows(
 
 
 def _embed_images(
-    detector: ImageDetector, source: Source, tell: Progress
+    detector: ImageDetector, listed: list[ImageItem], reading: ImageReading | None, tell: Progress
 ) -> tuple[list[str], Floats32, int]:
     """Return ids and latents of the images that can be used, and how many there are in all."""
-    listed = list_images(source)
     latents: list[Floats32 | Fault] = []
+
+    def embed(some: Sequence[Path]) -> list[Floats32]:
+        return list(detector.transform(open_images(some, reading=reading)))
+
     for start in range(0, len(listed), BLOCK_IMAGES):
         paths = [item.path for item in listed[start : start + BLOCK_IMAGES]]
-        latents += all_at_once(paths, lambda some: list(detector.transform(some)))
+        latents += all_at_once(paths, embed)
         tell("embed images", len(latents), len(listed))
     sound = [z for z in latents if not isinstance(z, Fault)]
     ids = [item.id for item, z in zip(listed, latents, strict=True) if not isinstance(z, Fault)]

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats32
+from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ClassNames, scan_labelled, select
 from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.schema import Schema
@@ -126,6 +127,8 @@ def sweep_images_job(
     size: int = 32,
     groups: str | Path | None = None,
     classes: ClassNames | None = None,
+    follow_links: bool = False,
+    reading: ImageReading | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Sweep convolutional networks on images of good parts.
@@ -143,8 +146,8 @@ def sweep_images_job(
     settings : SweepSettings, optional
         Without ``channels``, those of the default network are taken.
     size : int, pixels
-    groups, classes
-        As `train_images_job`.
+    groups, classes, follow_links, reading
+        As `train_images_job`; a white in ``reading`` is that of all images.
 
     Raises
     ------
@@ -159,12 +162,12 @@ def sweep_images_job(
     grid = SweepGrid(tuple(betas), wanted, autoencoder)
     settings = settings or SweepSettings(max_steps=600, batch_size=64)
     settings = settings if settings.channels else replace(settings, channels=CHANNELS)
-    listing = scan_labelled(source, classes)
+    listing = scan_labelled(source, classes, follow_links=follow_links)
     chosen = select(listing, "train", source)
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
-    images = open_images(good, training=True)
-    stored = look_at_storage(images)
+    images = open_images(good, training=True, reading=reading)
+    stored = look_at_storage(images, white=images.reading.white)
     images = replace(images, placing=Placing(stored.depth))
     _check_count(len(images), "images of good parts")
     drawn, notes = _kept(len(images), MAX_IMAGES, settings.random_state, "images")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import json_option, threads_option, tracking_option
 from vae_anomaly.cli.threshold.items import (
     NON_NEGATIVE,
     ItemOptions,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.argument("b")
 @items_options
 @volume_option
+@threads_option
 @click.option("--cost-fp", type=NON_NEGATIVE, help="Cost of a false alarm; with --cost-fn.")
 @click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss, per unit of --stake if given.")
 @click.option("--model", metavar="MODEL", help="Whose items or scores, where A and B are files.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +12,19 @@ from vae_anomaly.cli.options import (
     bundle,
     class_names,
     defect_option,
+    follow_links_option,
     good_option,
     groups_option,
     labels_option,
+    limit_options,
+    read_as,
     renamed,
     state_option,
+    white_option,
 )
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.detectors.protocol import AnyDetector
     from vae_anomaly.evaluation import ScoredItems
     from vae_anomaly.progress import Progress
@@ -42,11 +47,23 @@ class ItemOptions:
     good: tuple[str, ...] = ()
     defect: tuple[str, ...] = ()
     whole: bool = False  # every image, whatever its folders are called
+    follow_links: bool = False
+    reading: ImageReading | None = None  # of images
+
+
+def _item_options(
+    max_pixels: int | None,
+    max_bytes: int | None,
+    max_frames: int | None,
+    white: int | None,
+    **said: Any,
+) -> ItemOptions:
+    return ItemOptions(reading=read_as(max_pixels, max_bytes, max_frames, white), **said)
 
 
 items_options = bundle(
     "where",
-    ItemOptions,
+    _item_options,
     state_option,
     click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."),
     click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first."),
@@ -56,6 +73,9 @@ items_options = bundle(
     defect_option,
     click.option("--stake", metavar="COLUMN", help="What a miss costs, times --cost-fn."),
     renamed("--amount", "--stake"),
+    follow_links_option,
+    white_option,
+    *limit_options,
 )
 volume_option: Decorator = click.option("--volume", type=POSITIVE, help="Items a day.")
 
@@ -92,7 +112,8 @@ def find_items(
         items = score_items(
             detector, where.input_, labels=where.labels, groups=where.groups,
             amounts=where.stake, state=where.state,
-            classes=class_names(where.good, where.defect), whole=where.whole, progress=progress,
+            classes=class_names(where.good, where.defect), whole=where.whole,
+            follow_links=where.follow_links, reading=where.reading, progress=progress,
         )  # fmt: skip
         return with_held_out(items, detector)
     if where.labels or where.groups or where.stake:

@@ -12,6 +12,7 @@ from vae_anomaly.cli.options import (
     Decorator,
     bundle,
     json_option,
+    threads_option,
     tracking_option,
 )
 from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
@@ -54,6 +55,7 @@ _policy_options = bundle(  # of all policies
 @click.argument("model")
 @items_options
 @volume_option
+@threads_option
 @click.option("--feedback", is_flag=True,
               help="Learn from the verdicts of `feedback import` instead of labels.")  # fmt: skip
 @_policy_options

@@ -78,7 +78,8 @@ def check_images(
         If there are no images.
     """
     listing = scan_labelled(source, classes, follow_links=follow_links)
-    looks = list(look_at_all(listing.items, progress or null_progress, reading))
+    limits = (reading or ImageReading()).limits(tiled=True)
+    looks = list(look_at_all(listing.items, progress or null_progress, limits))
     good = on_one_scale([look for look in looks if look.error is None])
     findings = [
         *layout_findings(listing, source),
@@ -95,7 +96,7 @@ def check_images(
         *repeated_pieces(good),
         *suspects(good),
         *shortcuts(good),
-        *mask_findings(listing, good),
+        *mask_findings(listing, good, limits),
     ]
     name = shown_source(source)
     groups = _groups(good, {one.code for one in findings})

@@ -15,7 +15,6 @@ from vae_anomaly.arrays import AnyArray, Floats32
 from vae_anomaly.data.images.decode import (
     ImageInfo,
     ImageLimits,
-    ImageReading,
     decode_image,
     probe_image,
 )
@@ -89,10 +88,10 @@ class Look:
 
 
 def look_at_all(
-    items: Sequence[ImageItem], tell: Progress, reading: ImageReading | None = None
+    items: Sequence[ImageItem], tell: Progress, limits: ImageLimits | None = None
 ) -> Iterator[Look]:
     """Decode images, several at once, and yield a look at each in their order."""
-    look_at = partial(_look_at, limits=(reading or ImageReading()).limits(tiled=True))
+    look_at = partial(_look_at, limits=limits or ImageLimits())
     with ThreadPoolExecutor(min(_WORKERS, allowed_cores())) as pool:
         for done, look in enumerate(pool.map(look_at, items), start=1):
             yield look

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from vae_anomaly.arrays import Bools
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
+from vae_anomaly.data.images.decode import ImageLimits
 from vae_anomaly.data.images.folders import ImageListing
 from vae_anomaly.data.images.masks import look_inverted
 from vae_anomaly.data.images.outlines import outline_of
 from vae_anomaly.errors import ImageError
 
 
-def mask_findings(listing: ImageListing, good: Sequence[Look]) -> Iterator[Finding]:
+def mask_findings(
+    listing: ImageListing, good: Sequence[Look], limits: ImageLimits
+) -> Iterator[Finding]:
     """Report masks that are missing or cannot be used, inverted sets, and masks of no image."""
     items = [look.item for look in good if look.item.split != "train" or look.item.mask]
     if any(item.mask or item.mask_fault for item in items):
@@ -21,7 +24,7 @@ def mask_findings(listing: ImageListing, good: Sequence[Look]) -> Iterator[Findi
         faults = []
         for item in items:
             try:
-                outline = outline_of(item)
+                outline = outline_of(item, limits)
             except ImageError as err:
                 faults.append(f"{item.id}: {err}")
                 continue
