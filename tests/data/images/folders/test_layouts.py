@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from vae_anomaly.data.images.folders import ClassNames, list_images, scan_images, select, told
+from vae_anomaly.data.images.folders.listing import scan_labelled
 from vae_anomaly.errors import ConfigError, DataError
 
 
@@ -189,6 +190,111 @@ def test_what_was_said_stands_over_what_names_say(tmp_path):
     assert measured(tmp_path, good=("bad",))["test/bad"] is False
     tree(tmp_path / "night", "cam1", "test")
     assert trained_on(tmp_path / "night", good=("cam1", "test")) == ["cam1", "test"]
+
+
+ONE_SET = {
+    "kinds of defects below a class": (
+        ("OK/S0001", "NG/AK/S0001", "NG/QS/S0001"),
+        {"OK": 2},
+        {"defects": {"NG": 4}},
+    ),
+    "false rejects are no class": (
+        ("Gutteile", "false_alarm", "Pseudofehler", "false rejects", "true_defect"),
+        {"Gutteile": 2},
+        {
+            "class not known": {"false_alarm": 2, "Pseudofehler": 2, "false rejects": 2},
+            "defects": {"true_defect": 2},
+        },
+    ),
+    "names that say nothing": (
+        ("good", "production", "images", "backup", "hole"),
+        {"good": 2},
+        {
+            "class not known": {"production": 2, "images": 2, "backup": 2},
+            "defects": {"hole": 2},
+        },
+    ),
+    "classes beside a set with parts": (
+        ("set/train/ok", "set/test/ok", "set/test/ng", "large/ok", "large/ng"),
+        {"set/train/ok": 2},
+        {
+            "test part": {"set/test/ok": 2, "set/test/ng": 2},
+            "neither train nor test": {"large/ok": 2},
+            "defects": {"large/ng": 2},
+        },
+    ),
+    "codes beside parts": (
+        ("train/good", "test/bad", "A", "B"),
+        {"train/good": 2},
+        {"test part": {"test/bad": 2}, "neither train nor test": {"A": 2, "B": 2}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("folders", "taken", "left"), ONE_SET.values(), ids=ONE_SET)
+def test_one_set_is_taken_as_its_folders_say(tmp_path, folders, taken, left):
+    tree(tmp_path, *folders)
+    chosen = select(scan_labelled(tmp_path), "train", tmp_path)
+    assert chosen.taken() == taken
+    found: dict[str, dict[str, int]] = {}
+    for one in chosen.left_out:
+        found.setdefault(one.reason, {})[one.where] = one.n_images
+    assert found == left
+
+
+def test_nothing_is_trained_on_and_measured_at_once(tmp_path):
+    tree(tmp_path, "set/train/ok", "set/test/ok", "set/test/ng", "large/ok", "large/ng")
+    assert set(measured(tmp_path)) == {"set/test/ok", "set/test/ng"}
+
+
+def test_lettered_lines_with_classes_are_no_classes(tmp_path):
+    tree(tmp_path, "A/good", "A/bad", "B/good", "B/bad")
+    with pytest.raises(DataError, match="holds 2 data sets: A, B"):
+        list_images(tmp_path, split="train")
+    assert trained_on(tmp_path, good=("good",)) == ["A/good", "B/good"]
+
+
+def test_an_empty_folder_of_good_images_tells_what_its_siblings_are(tmp_path):
+    tree(tmp_path, "good:0", "verkratzt")
+    with pytest.raises(DataError, match="labelled as defective"):
+        list_images(tmp_path, split="train")
+    tree(tmp_path / "cameras", "good:0", "cam1", "cam2")
+    with pytest.raises(DataError, match="4 class not known"):
+        list_images(tmp_path / "cameras", split="train")
+    assert trained_on(tmp_path / "cameras", good=("cam1", "cam2")) == ["cam1", "cam2"]
+
+
+def test_files_that_say_defective_are_not_trained_on_where_others_do_not(tmp_path):
+    for name in ("SN1_OK", "SN2_OK", "SN3_NG", "SN4_no_defect", "17_rf.3def9ab", "color_01"):
+        (tmp_path / f"{name}.png").write_bytes(b"x")
+    chosen = select(scan_labelled(tmp_path), "train", tmp_path)
+    assert {item.id for item in chosen.items} == {
+        "SN1_OK.png", "SN2_OK.png", "SN4_no_defect.png", "17_rf.3def9ab.png", "color_01.png",
+    }  # fmt: skip
+    assert told(chosen.left_out) == ("left out: 1 image, file names that say defective",)
+    for i in range(2):
+        tree(tmp_path / "pump", ".", n=0)
+        (tmp_path / f"pump/crack_{i}.png").write_bytes(b"x")
+    assert len(list_images(tmp_path / "pump", split="train")) == 2  # what the product is called
+
+
+def test_a_good_image_whose_mask_marks_a_defect_is_not_trained_on(tmp_path):
+    for i, level in enumerate((0, 255, 0)):
+        (tmp_path / "good").mkdir(exist_ok=True)
+        Image.fromarray(np.full((16, 16), 90, np.uint8)).save(tmp_path / f"good/{i}.png")
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:8, 4:8] = level
+        Image.fromarray(mask).save(tmp_path / f"good/{i}_mask.png")
+    items = list_images(tmp_path, split="train")
+    assert [item.id for item in items] == ["good/0.png", "good/2.png"]
+
+
+def test_a_part_alone_is_refused_with_a_folder_that_can_be_given(tmp_path):
+    tree(tmp_path, "val/good", "val/bad")
+    with pytest.raises(DataError, match=rf"such as {tmp_path}/val/good\.") as refused:
+        list_images(tmp_path, split="train")
+    assert "--good" not in str(refused.value)
+    assert len(list_images(tmp_path / "val/good", split="train")) == 2
 
 
 def test_a_name_that_no_folder_has_is_refused(tmp_path):

@@ -28,6 +28,11 @@ ARRANGED = {
     "parts of masks": ("test/crack/7.jpg", "test_masks/crack/7.png"),
     "annotations": ("images/7.jpg", "annotations/7.png"),
     "same name": ("MT_Blowhole/Imgs/exp1.jpg", "MT_Blowhole/Imgs/exp1.png"),
+    "Pascal VOC": ("JPEGImages/2007_1.jpg", "SegmentationClass/2007_1.png"),
+    "MVTec 3D": ("test/hole/rgb/000.png", "test/hole/gt/000.png"),
+    "German": ("Bilder/7.jpg", "Masken/7.png"),
+    "Russian": ("фото/7.jpg", "Маски/7.png"),
+    "Chinese": ("图像/7.jpg", "掩码/7.png"),
     "gt": ("night/a.png", "night/a_gt.png"),
     "label": ("night/a.png", "night/a_label.bmp"),
     "mask": ("night/a.png", "night/a-mask.tif"),
@@ -87,6 +92,23 @@ def test_a_folder_of_photos_that_is_called_like_one_of_masks_is_listed(folder, t
     photo(tmp_path / "bottle" / "cap_01.jpg")
     photo(tmp_path / folder / "front_01.jpg")
     assert len(list_images(tmp_path)) == 2
+
+
+def test_a_mask_without_its_image_is_no_image_either(tmp_path):
+    photo(tmp_path / "000_image_0.png")
+    photo(tmp_path / "ffp2_mask.png")  # a photo of a product
+    mask(tmp_path / "000_mask.png")
+    assert [item.id for item in list_images(tmp_path)] == ["000_image_0.png", "ffp2_mask.png"]
+    (counted,) = scan_images(tmp_path).left_out
+    assert (counted.reason, counted.n_images) == ("masks", 1)
+
+
+def test_an_image_of_no_class_with_two_candidates_is_not_trained_on(tmp_path):
+    photo(tmp_path / "JPEGImages/1.jpg")
+    photo(tmp_path / "JPEGImages/2.jpg")
+    mask(tmp_path / "SegmentationClass/1.png")
+    mask(tmp_path / "SegmentationObject/1.png")
+    assert [item.id for item in list_images(tmp_path, split="train")] == ["JPEGImages/2.jpg"]
 
 
 def test_photos_of_labels_are_no_masks(tmp_path):

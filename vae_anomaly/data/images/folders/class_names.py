@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from string import digits
 from typing import Final, Literal
 
 from vae_anomaly.data.images.folders.class_words import (
@@ -13,6 +14,7 @@ from vae_anomaly.data.images.folders.class_words import (
     CODES,
     DEFECT,
     DEFECT_ALONE,
+    FALSE,
     FILLERS,
     FREE,
     GOOD,
@@ -33,6 +35,7 @@ _EAST_ASIAN: Final = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u4e00-\u9fff\uac00
 _TOKEN: Final = re.compile(
     rf"\d+|{_EAST_ASIAN.pattern}+|[^\W\d_]+?(?={_EAST_ASIAN.pattern}|[\W\d_]|$)"
 )
+_SIGNS: Final = re.compile(r"[\W_]+")
 _LONGEST: Final = 3  # words that stand for one: "in ordnung", "n. i. O."
 
 
@@ -73,6 +76,8 @@ def read_name(name: str) -> FolderName:
     (False, 'test', None)
     """
     tokens = _tokens(as_windows_reads(name))
+    if len(tokens) > 1 and tokens[0] in FALSE:
+        return FolderName("unsorted")
     found, rest = _marks(tokens)
     part, others = _part_of(rest)
     numbered = any(token.isdigit() for token in tokens)
@@ -96,6 +101,25 @@ def is_defective(name: str) -> bool:
 def names_nothing(name: str) -> bool:
     """Tell whether a name is a word that is no class, camera, lot, date or number."""
     return bool(name) and read_name(name).says == "nothing"
+
+
+def file_says_defective(stem: str) -> bool:
+    """Tell whether the name of a file says defective among other words, as a line writes results.
+
+    Only words that stand for themselves count: digests of digits and letters say nothing.
+
+    Examples
+    --------
+    >>> [file_says_defective(n) for n in ("SN17_NG", "crack001", "SN17_no_defect", "SN17_OK")]
+    [True, True, False, False]
+    >>> [file_says_defective(n) for n in ("color_0001", "17_jpg.rf.3def9ab", "def-front-ok")]
+    [False, False, False]
+    """
+    first, *others = _SIGNS.split(as_windows_reads(stem))
+    words = [first.rstrip(digits), *others]
+    plain = [word for word in words if not any(sign.isdigit() for sign in word)]
+    found, _ = _marks([token for word in plain for token in _tokens(word)])
+    return found == {False}
 
 
 def are_codes(names: Iterable[str]) -> bool:
@@ -222,4 +246,4 @@ def _without_class(tokens: Sequence[str], others: Sequence[str]) -> Says:
         return "code"
     if any(token.isdigit() for token in tokens) or any(word in VIEWPOINTS for word in others):
         return "plain"
-    return "nothing"
+    return "nothing" if others else "unsorted"

@@ -123,8 +123,12 @@ PARTS: Final = {
 
 UNSORTED: Final = _words(
     "unsorted unknown unlabeled unlabelled unclear undecided unsure review pending todo misc inbox "
-    "unsortiert unbekannt unklar offen"
+    "unsortiert unbekannt unklar offen pseudofehler pseudoausschuss overkill underkill production "
+    "produktion archive archiv backup raw new neu old alt other others rest all alle original "
+    "originals originale sonstige diverse temp tmp"
 )
+FALSE: Final = _words("false pseudo")
+"""Before a word for a class: what was sorted wrongly (false rejects), no class of its own."""
 CODES: Final = _words(
     "pos neg positive negative positives negatives positiv negativ yes no true false"
 )

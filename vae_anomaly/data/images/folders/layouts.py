@@ -15,7 +15,7 @@ rule, which docs/layouts.md tells with examples:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -74,7 +74,12 @@ class LaidOut:
     folders: frozenset[str] = frozenset()
 
 
-def lay_out(root: Path, images: Sequence[Path], classes: ClassNames | None = None) -> LaidOut:
+def lay_out(
+    root: Path,
+    images: Sequence[Path],
+    classes: ClassNames | None = None,
+    folders: Iterable[Path] = (),
+) -> LaidOut:
     """Describe each image by the folders that it lies in.
 
     Parameters
@@ -83,24 +88,37 @@ def lay_out(root: Path, images: Sequence[Path], classes: ClassNames | None = Non
         All below the root.
     classes : ClassNames, optional
         Folders of which the class was said, by name or by path below the root.
-
+    folders : iterable of Path
+        All below the root. One that is called good tells the class of its siblings even if it is
+        empty: they are what its owner has not found good.
     """
     reader = _Reader(root, classes or ClassNames())
-    reader.read(_tree(root, images), _Known())
+    good = (folder for folder in folders if _is_good(folder.name))
+    reader.read(_tree(root, images, good), _Known())
     layout: Layout = "mvtec" if reader.has_parts else "classes" if reader.has_classes else "flat"
     return LaidOut(tuple(reader.items), layout, tuple(reader.questions), frozenset(reader.folders))
 
 
-def _tree(root: Path, images: Sequence[Path]) -> _Folder:
+def _tree(root: Path, images: Sequence[Path], folders: Iterable[Path]) -> _Folder:
     top = _Folder(PurePosixPath())
     for file in images:
-        folder = top
-        for name in file.relative_to(root).parts[:-1]:
-            if name not in folder.children:
-                folder.children[name] = _Folder(folder.path / name)
-            folder = folder.children[name]
-        folder.images.append(file)
+        _enter(top, file.relative_to(root).parts[:-1]).images.append(file)
+    for place in folders:
+        _enter(top, place.relative_to(root).parts)
     return top
+
+
+def _enter(folder: _Folder, names: Sequence[str]) -> _Folder:
+    for name in names:
+        if name not in folder.children:
+            folder.children[name] = _Folder(folder.path / name)
+        folder = folder.children[name]
+    return folder
+
+
+def _is_good(name: str) -> bool:
+    read = read_name(name)
+    return read.says == "good" and read.is_whole
 
 
 @dataclass
@@ -144,7 +162,7 @@ class _Reader:
         self._ask_which(folder, inner)
         if is_set:
             return "parts"
-        named = any(verdicts[name].kind is not None for name in others)
+        named = known.kind is None and any(verdicts[name].kind is not None for name in others)
         self.has_classes |= named
         if named:
             return "classes"
@@ -180,6 +198,7 @@ class _Reader:
         good = [name for name in names.values() if name.says == "good"]
         good_is_named = known.good_is_named or any(name.is_whole for name in good)
         coded = not good_is_named and not says & {"good", "defect"} and are_codes(names)
+        coded &= not all(_holds_classes(child) for child in siblings.values())
         result, asked = {}, []
         for name, read in names.items():
             if read.says in {"good", "defect"}:
@@ -197,7 +216,7 @@ class _Reader:
                 result[name] = known
                 if coded or ("defect" in says and read.says in {"nothing", "code"}):
                     asked.append(name)
-        if asked:
+        if asked and known.unsure is None:
             self._ask_class(siblings, names, asked)
         return result
 
@@ -216,7 +235,7 @@ class _Reader:
         classed = [
             name
             for name, what in inner.items()
-            if what == "classes" and read_name(name).says == "nothing"
+            if what == "classes" and read_name(name).says in {"nothing", "code"}
         ]
         several = parted if len(parted) > 1 else classed
         if len(several) > 1:
@@ -261,8 +280,16 @@ def _is_data_set(
 
 def _has_good(folder: _Folder, said: ClassNames) -> bool:
     return any(
-        said.of(child.path) == "good"
-        or (read_name(name).says == "good" and read_name(name).is_whole)
+        said.of(child.path) == "good" or _is_good(name) for name, child in folder.children.items()
+    )
+
+
+def _holds_classes(folder: _Folder) -> bool:
+    """Tell whether folders below one say the class, or the part of a data set."""
+    return any(
+        read_name(name).says in {"good", "defect"}
+        or read_name(name).part == "train"
+        or _holds_classes(child)
         for name, child in folder.children.items()
     )
 

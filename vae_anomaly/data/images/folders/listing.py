@@ -17,9 +17,9 @@ from vae_anomaly.data.images.folders.items import (
     LeftOutImages,
     refuse_repeated_ids,
 )
+from vae_anomaly.data.images.folders.labels import labelled
 from vae_anomaly.data.images.folders.layouts import lay_out
 from vae_anomaly.data.images.folders.manifest import list_manifest
-from vae_anomaly.data.images.folders.mask_labels import labelled_by_masks
 from vae_anomaly.data.images.folders.mask_owners import MaskFiles
 from vae_anomaly.data.images.folders.masks import masks_among
 from vae_anomaly.data.images.folders.not_input import count_passed_by, without_results
@@ -80,9 +80,9 @@ def scan_labelled(
     *,
     follow_links: bool = False,
 ) -> ImageListing:
-    """List a source for training or measuring: masks label what no folder does."""
+    """List a source for training or measuring; masks and file names say what no folder does."""
     listing = scan_images(source, classes=classes, follow_links=follow_links)
-    listing = labelled_by_masks(listing)
+    listing = labelled(listing)
     tell_skipped(listing)
     return listing
 
@@ -173,13 +173,14 @@ class _Scanner:
     def _scan_folder(self, root: Path) -> ImageListing:
         """List a folder by its layout."""
         passed: list[Path] = []
-        below = list(walk(root, passed, follow_links=self.follow_links))
+        folders: list[Path] = []
+        below = list(walk(root, passed, follow_links=self.follow_links, folders=folders))
         files, ours = without_results(root, below, self.out)
         images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
         masks = masks_among(root, images)
         images = [file for file in images if file not in masks.files]
         skipped = tuple(file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES)
-        laid = lay_out(root, images, self.classes)
+        laid = lay_out(root, images, self.classes, folders[1:])
         self.named |= laid.folders
         left_out = (*_count_masks(root, masks), *ours, *count_passed_by(root, passed))
         if not laid.items:

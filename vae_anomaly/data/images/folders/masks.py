@@ -2,12 +2,13 @@
 
 A mask says which pixels of its image are defective. It is found
 
-* in a folder called ``ground_truth``, ``gt``, ``mask`` or ``masks`` (in any case, also
-  ``Mask_images`` or ``test_masks``), whether it repeats the folders of the images or not:
-  ``test/crack/000.png`` and ``ground_truth/crack/000_mask.png``, ``images/7.jpg`` and
+* in a folder called ``ground_truth``, ``gt``, ``mask`` or ``masks`` (in any case and several
+  languages, also ``Mask_images`` or ``test_masks``), whether it repeats the folders of the images
+  or not: ``test/crack/000.png`` and ``ground_truth/crack/000_mask.png``, ``images/7.jpg`` and
   ``masks/7.png``; where an image has several, in a folder that is called like it,
   ``ground_truth/crack/000/001.png``;
-* beside its image, called ``NAME_mask``, ``NAME_GT`` or ``NAME_ground_truth``;
+* beside its image, called ``NAME_mask``, ``NAME_GT`` or ``NAME_ground_truth``; a file called so
+  that holds what masks hold is a mask even where no image is called NAME;
 * as both with ``label``, ``annotation`` or ``segmentation``, and called like its image but for the
   suffix, if it holds what masks hold: there are photos of labels.
 
@@ -34,9 +35,14 @@ from vae_anomaly.data.images.folders.mask_owners import (
 from vae_anomaly.data.images.folders.walk import walk
 from vae_anomaly.data.images.masks import looks_like_mask
 
-_SURE: Final = r"ground[_ -]?truths?|gt|masks?"
-_UNSURE: Final = r"labels?|annotations?|segs?|segmentations?"
-_OF_IMAGES: Final = frozenset({"image", "images", "img", "imgs", "jpegimages", "photos", "data"})
+_SURE: Final = (
+    r"ground[_ -]?truths?|gt|masks?|masken?|masques?|m[aá]scaras?|maschera|maschere|maska|maski|"
+    r"маск[аи]|掩[码碼膜]|遮罩|マスク|마스크"
+)
+_UNSURE: Final = r"labels?|annotations?|segs?|segmentations?|segmentation[_ -]?(?:class|object)"
+_OF_IMAGES: Final = frozenset(
+    {"image", "images", "img", "imgs", "jpegimages", "photos", "data", "rgb"}
+)
 _BEFORE: Final = "|".join(
     sorted(TRAIN_NAMES | TEST_NAMES | _OF_IMAGES | {"defects?", "anomaly", "binary", "pixel"})
 )
@@ -63,8 +69,10 @@ def masks_among(root: Path, files: Sequence[Path]) -> MaskFiles:
     """
     in_folders = _mask_folders(root, files)
     inside = {file for group in in_folders.values() for file in group}
-    beside = _beside([file for file in files if file not in inside])
-    images = [f for f in files if f not in inside and f not in beside]
+    others = [file for file in files if file not in inside]
+    beside = _beside(others)
+    lonely = {file for file in others if file not in beside and _is_lonely_mask(file)}
+    images = [f for f in others if f not in beside and f not in lonely]
     masks = [_mask(root, folder, file) for folder, group in in_folders.items() for file in group]
     masks += [_mask(root.parent, folder, file) for folder, file in _outside(root, images)]
     of, unclear = find_owners([_image(root, file) for file in images], masks) if masks else ({}, {})
@@ -74,7 +82,7 @@ def masks_among(root: Path, files: Sequence[Path]) -> MaskFiles:
             unclear[image] = f"{mask.name} and {other.name} could both be its mask"
         else:
             of[image] = mask
-    return MaskFiles(of, frozenset(inside | beside.keys()), unclear)
+    return MaskFiles(of, frozenset(inside | lonely | beside.keys()), unclear)
 
 
 def _mask_folders(root: Path, files: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -135,6 +143,12 @@ def _beside(files: Sequence[Path]) -> dict[Path, Path]:
             is_sure = word[2] is None
             pairs |= {file: images[0] for file in same if is_sure or looks_like_mask(file)}
     return {**_called_alike(alike.values()), **pairs}
+
+
+def _is_lonely_mask(file: Path) -> bool:
+    """Tell a mask by its name and what it holds, whether its image is there or not."""
+    word = _ENDING.fullmatch(file.stem)
+    return word is not None and word[2] is None and looks_like_mask(file)
 
 
 def _called_alike(groups: Iterable[Sequence[Path]]) -> dict[Path, Path]:

@@ -14,13 +14,14 @@ from vae_anomaly.data.images.folders.items import ImageItem, ImageListing, LeftO
 from vae_anomaly.data.images.folders.layouts import NO_PART
 from vae_anomaly.errors import DataError
 from vae_anomaly.names import shown_source, spelled
-from vae_anomaly.words import names_of, number_of
+from vae_anomaly.words import names_of, number_of, verb_for
 
 TEST_PART: Final = "test part"
 VALIDATION_PART: Final = "validation part"
 TRAINING_PART: Final = "training part"
 DEFECTS: Final = "defects"
 MASKS: Final = "masks"
+MARKED: Final = "called good, but marked by a mask"
 _NAMED: Final = 10
 Purpose = Literal["train", "test"]
 Sources = str | Path | Sequence[str | Path]
@@ -95,7 +96,7 @@ def select(listing: ImageListing, purpose: Purpose, source: Sources) -> Selectio
     reasons = _reasons(listing.items, purpose)
     items = tuple(item for item in listing.items if reasons[item.id] is None)
     if not items:
-        raise DataError(_nothing_left(reasons, purpose, source))
+        raise DataError(_nothing_left(listing.items, reasons, purpose, source))
     return Selection(items, (*_counted(listing.items, reasons), *listing.left_out))
 
 
@@ -174,9 +175,10 @@ def what_is_open(question: Question, source: Sources) -> str:
     if question.kind == "several":
         return f"{where} holds {len(question.names)} data sets: {names}."
     if question.told:
+        tell = verb_for(len(question.told), "names a class", "name classes")
         return (
-            f"{where}: {names_of(question.told, _NAMED)} names a class, and nothing says whether "
-            f"images in {names} are good."
+            f"{where}: {names_of(question.told, _NAMED)} {tell}, and nothing says whether images "
+            f"in {names} are good."
         )
     return f"{where}: folders look like classes, and nothing says which of them is good: {names}."
 
@@ -194,8 +196,13 @@ def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") 
             "their folders of good images, as in --good good."
         )
     good, defect = _options("--good", question.names), _options("--defect", question.names)
-    if question.told or not rest:
+    if not rest:
         return f"Say it: {begin}{good}, or {defect}."
+    if question.told:
+        return (
+            f"Say it: {begin}{good}, or {defect}. Where only some are good, name these with --good:"
+            " the others are then defects."
+        )
     return (
         f"Say it: {begin}--good {quote(first)} {_options('--defect', rest)}, or the other way "
         f"round. Where all are good (cameras, lots): {good}."
@@ -223,7 +230,12 @@ def _options(option: str, names: Sequence[str]) -> str:
     )
 
 
-def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: Sources) -> str:
+def _nothing_left(
+    items: Sequence[ImageItem],
+    reasons: Mapping[str, str | None],
+    purpose: Purpose,
+    source: Sources,
+) -> str:
     where = shown_source(source)
     whole, counts = len(reasons), Counter(reasons.values())
     why = "; ".join(f"{n:,} {reason}" for reason, n in counts.items())
@@ -244,7 +256,12 @@ def _nothing_left(reasons: Mapping[str, str | None], purpose: Purpose, source: S
             f"All {whole:,} images of {where} are labelled as defective. Train on images of good "
             "parts, or name their folder with --good NAME."
         )
-    return (
-        f"{where} has no images to train on: of {whole:,} images {why}. Give the folder of good "
-        "images itself, or name it with --good NAME."
-    )
+    begin = f"{where} has no images to train on: of {whole:,} images {why}."
+    if MARKED in counts:
+        return f"{begin} Masks of a part, not of defects, are not to lie in the folder given."
+    held_back = [item.path.parent for item in items if part_in(item) and not item.is_anomaly]
+    if held_back:
+        return (
+            f"{begin} Give the folder of good images itself, such as {spelled(str(held_back[0]))}."
+        )
+    return f"{begin} Give the folder of good images itself, or name it with --good NAME."

@@ -12,11 +12,16 @@ from vae_anomaly.files import is_system_file
 
 
 def walk(
-    root: Path, passed: list[Path] | None = None, *, follow_links: bool = False
+    root: Path,
+    passed: list[Path] | None = None,
+    *,
+    follow_links: bool = False,
+    folders: list[Path] | None = None,
 ) -> Iterator[Path]:
     """Go through all files that are not hidden, sorted within each folder.
 
-    System folders, and what is hidden, are not entered but added to ``passed``.
+    System folders, and what is hidden, are not entered but added to ``passed``;
+    those that are entered, to ``folders``.
 
     A link to something inside the root is taken where it is a file, and not entered where it is a
     folder: what lies there is listed anyway. One that leads nowhere, or back to itself, is yielded
@@ -36,6 +41,8 @@ def walk(
         by += [here / name for name in sorted(subfolders) if _is_passed(name)]
         by += [here / name for name in sorted(names) if name.startswith(".")]
         subfolders[:] = sorted(name for name in subfolders if not _is_passed(name))
+        if folders is not None:
+            folders.append(here)
         files = [
             here / name
             for name in sorted(names)
