@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -132,3 +133,69 @@ def test_of_folders_that_were_scored_together_none_is_lost(image_model, tmp_path
     with pytest.raises(ConfigError, match=r"not given; the results would be lost\. Give all"):
         score_images(image_model, night / given, tmp_path / "out", images_per_partition=1000)
     assert read_results(tmp_path / "out").equals(before)
+
+
+def some_images(folder: Path, n: int) -> list[Path]:
+    folder.mkdir(parents=True)
+    paths = [folder / f"{number}.png" for number in range(n)]
+    for number, path in enumerate(paths):
+        surface(number).save(path)
+    return paths
+
+
+@pytest.mark.parametrize("given", ["others", "fewer", "one"])
+def test_results_of_a_list_are_never_replaced_by_those_of_another(image_model, tmp_path, given):
+    paths = some_images(tmp_path / "night", 6)
+    paths[2].write_bytes(b"no image")  # in quarantine
+    score_images(image_model, paths[:4], tmp_path / "out", max_bad_fraction=1)
+    before = read_results(tmp_path / "out")
+    now = {"others": paths[4:], "fewer": [paths[0], paths[1], paths[3]], "one": paths[:1]}[given]
+    with pytest.raises(ConfigError, match=r"Give .*, or choose another --out"):
+        score_images(image_model, now, tmp_path / "out")
+    assert read_results(tmp_path / "out").equals(before)
+
+
+def test_a_list_that_grows_or_whose_images_are_gone_is_scored_as_it_is(image_model, tmp_path):
+    paths = some_images(tmp_path / "night", 6)
+    score_images(image_model, paths[:3], tmp_path / "out")
+    score_images(image_model, paths[:5], tmp_path / "out")
+    assert len(read_results(tmp_path / "out")) == 5
+    for path in paths[:4]:
+        path.unlink()
+    score_images(image_model, paths[4:], tmp_path / "out")
+    assert sorted(read_results(tmp_path / "out")["id"]) == ["4.png", "5.png"]
+
+
+@pytest.mark.parametrize("inside", ["", "cam/"])
+def test_an_image_is_never_in_two_files_of_results(image_model, tmp_path, inside):
+    folder = tmp_path / "night" / inside
+    paths = some_images(folder, 4)
+    score_images(image_model, paths[0], tmp_path / "out")
+    score_images(image_model, paths[1], tmp_path / "out")  # beside it: one at a time
+    before = read_results(tmp_path / "out")
+    assert len(before) == 2
+    for source in (tmp_path / "night", str(folder / "*.png")):
+        with pytest.raises(ConfigError, match=r"twice.*choose another --out"):
+            score_images(image_model, source, tmp_path / "out")
+    assert read_results(tmp_path / "out").equals(before)
+
+
+def test_a_run_that_is_stopped_while_it_clears_up_leaves_nothing_behind(
+    image_model, tmp_path, monkeypatch
+):
+    night, out = write_parts(tmp_path / "night", 16), tmp_path / "out"
+    options = {"images_per_partition": 96, "heatmaps": "all"}
+    score_images(image_model, night, out, **options)
+    shutil.rmtree(night / "part00")
+    with monkeypatch.context() as patched:
+
+        def stop(*_, **__):
+            raise KeyboardInterrupt
+
+        patched.setattr("vae_anomaly.batch.done.shutil", SimpleNamespace(rmtree=stop))
+        with pytest.raises(KeyboardInterrupt):
+            score_images(image_model, night, out, **options)
+    score_images(image_model, night, out, **options)
+    keys = {entry["key"] for entry in read_manifest(out)["partitions"]}
+    assert {path.name for path in (out / "heatmaps").iterdir()} == keys
+    assert {path.name for path in out.glob("part-*")} == {f"part-{key}.parquet" for key in keys}

@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from vae_anomaly.batch.ledger import Ledger, LedgerRow
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
-from vae_anomaly.batch.results import MANIFEST
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES
+from vae_anomaly.batch.results import MANIFEST, quarantine_path, read_quarantine
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LIST
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.names import spelled, unspelled
 from vae_anomaly.words import names_of, number_of, verb_for
@@ -78,15 +81,72 @@ def _has_images(folder: str) -> bool:
     return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
 
 
+def refuse_lost_and_double(
+    plan: list[Partition], rows: Mapping[str, LedgerRow], leaving: list[LedgerRow], root: str
+) -> None:
+    """Refuse what would lose results of a list of images, or have an image in two files of results.
+
+    Folders and manifests are what they hold today. A list is typed anew each time, and what was
+    called a list yesterday may be images of which none is given today.
+    """
+    keys = {partition.key for partition in plan} | {row.key for row in leaving}
+    planned = {file.path for partition in plan for file in partition.files}
+    folders = {path for partition in plan for _, path in partition.folders}
+    for row in rows.values():
+        own = row.folders or {row.folder: row.input_path}
+        if row.kind != "images":
+            continue
+        if row.key in keys and row.folder.partition("/")[0] == LIST:
+            lost = [path for path in _images_of(row, root) - planned if os.path.lexists(path)]
+            if lost:
+                raise ConfigError(
+                    f"{root} holds part-{row.key}.parquet of a list of images, of which "
+                    f"{names_of(sorted(map(spelled, lost)), 3)} {verb_for(len(lost))} not given; "
+                    "the results would be lost. Give them as well, or choose another --out."
+                )
+        elif row.key not in keys and not folders.isdisjoint(own.values()):
+            twice = _images_of(row, root) & planned
+            if twice:
+                raise ConfigError(
+                    f"{root} holds {names_of(sorted(map(spelled, twice)), 3)} already, in "
+                    f"part-{row.key}.parquet, and would have {verb_for(len(twice), 'it', 'them')} "
+                    "twice: given now as part of something else. Give what was given before, or "
+                    "choose another --out."
+                )
+
+
+def _images_of(row: LedgerRow, root: str) -> set[str]:
+    """Return the paths of the images that an output stands for, as far as its ids are paths."""
+    try:
+        with Path(root, row.output).open("rb") as file:
+            ids: list[str] = pq.read_table(file, columns=["id"])["id"].to_pylist()
+    except (OSError, pa.ArrowException):
+        return set()  # a damaged one is scored again, and nothing in it can be lost
+    paths = {_path_of(row, name) for name in ids}
+    quarantine = Path(root, quarantine_path(row.key))
+    if quarantine.is_file():
+        paths |= {unspelled(item.source) for item in read_quarantine(quarantine)}
+    return paths
+
+
+def _path_of(row: LedgerRow, identifier: str) -> str:
+    """Return where an image lies: an id ends with the names of folders within what was given."""
+    inside, _, name = identifier.rpartition("/")
+    own = row.folders or {row.folder: row.input_path}
+    ending = [one for one in own if f"/{one}".endswith(f"/{inside}")] if inside else [*own]
+    folder = own[min(ending or own, key=len)]
+    return f"{unspelled(folder)}/{unspelled(name)}"
+
+
 def drop_orphans(plan: list[Partition], ledger: Ledger, root: Path) -> None:
     """Remove the output of `orphans`: what is scored again, or no longer there."""
     for row in orphans(plan, ledger.rows(), str(root)):
         (root / MANIFEST).unlink(missing_ok=True)
-        ledger.forget(row.key)
         for name in row.files:
             (root / name).unlink(missing_ok=True)
         for drawn in ("heatmaps", "masks"):
             shutil.rmtree(root / drawn / row.key, ignore_errors=True)
+        ledger.forget(row.key)  # last: a run that is killed before finds its files again
 
 
 def _other_input(root: str, row: LedgerRow, present: str, given: str) -> ConfigError:

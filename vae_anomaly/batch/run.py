@@ -18,7 +18,13 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from vae_anomaly.batch.done import drop_orphans, input_path_of, is_done_already, orphans
+from vae_anomaly.batch.done import (
+    drop_orphans,
+    input_path_of,
+    is_done_already,
+    orphans,
+    refuse_lost_and_double,
+)
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
 from vae_anomaly.batch.guard import require_guard
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
@@ -372,7 +378,8 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         job.log("removed", temporary_files=stale)
     reach("stale-removed")
     rows = ledger.rows()
-    orphans(plan, rows, job.output.root)  # refuses another input before anything is changed
+    leaving = orphans(plan, rows, job.output.root)  # refuses another input, changes nothing
+    refuse_lost_and_double(plan, rows, leaving, job.output.root)
 
     def is_done(partition: Partition) -> bool:
         return is_done_already(partition, rows, job.model, job.output)

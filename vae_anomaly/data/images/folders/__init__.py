@@ -13,6 +13,7 @@ detector may be told to take one of them for the product that an image shows.
 """
 
 from vae_anomaly.data.images.folders.class_names import is_defective, names_nothing
+from vae_anomaly.data.images.folders.given import LIST
 from vae_anomaly.data.images.folders.items import (
     IMAGE_SUFFIXES,
     ClassNames,
@@ -40,6 +41,7 @@ from vae_anomaly.data.images.folders.selection import (
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "LIST",
     "MANIFEST_SUFFIXES",
     "ClassNames",
     "ImageItem",

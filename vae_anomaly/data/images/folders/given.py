@@ -20,7 +20,8 @@ from vae_anomaly.names import alike, spelled, unspelled
 from vae_anomaly.words import names_of, verb_for
 
 _WORKBOOKS: Final = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"})
-_LIST: Final = "list"
+LIST: Final = "list"
+"""What images that were named one by one are called together."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def given_of(source: str | Path | Sequence[str | Path]) -> list[Given]:
     for path in images:
         _refuse_workbook(path)
     if not things:
-        name = images[0].stem if isinstance(source, str | Path) and len(paths) == 1 else _LIST
+        name = images[0].stem if isinstance(source, str | Path) and len(paths) == 1 else LIST
         return [Given(_common(images), name, spelled(name), tuple(images), skipped)]
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in images:
@@ -218,7 +219,7 @@ def _named(things: list[Given]) -> list[Given]:
         common = _common_folder([path.parent for path in paths])
         names = [path.relative_to(common).as_posix() for path in paths]
     return [
-        replace(one, name=name, place=f"{_LIST}/{name}" if one.images else name)
+        replace(one, name=name, place=f"{LIST}/{name}" if one.images else name)
         for one, name in zip(things, map(spelled, names), strict=True)
     ]
 
