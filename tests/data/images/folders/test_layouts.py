@@ -245,6 +245,8 @@ def test_one_set_is_taken_as_its_folders_say(tmp_path, folders, taken, left):
 def test_nothing_is_trained_on_and_measured_at_once(tmp_path):
     tree(tmp_path, "set/train/ok", "set/test/ok", "set/test/ng", "large/ok", "large/ng")
     assert set(measured(tmp_path)) == {"set/test/ok", "set/test/ng"}
+    both = [tmp_path / "set", tmp_path / "large"]  # which were named are used
+    assert folders_of(list_images(both, split="train")) == ["large/ok", "set/train/ok"]
 
 
 def test_lettered_lines_with_classes_are_no_classes(tmp_path):

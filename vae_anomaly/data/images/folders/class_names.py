@@ -88,11 +88,6 @@ def read_name(name: str) -> FolderName:
     return FolderName(_without_class(tokens, others), True, part, numbered)
 
 
-def says_good(name: str) -> bool:
-    """Tell whether a kind is called good; any other is a kind of defect."""
-    return read_name(name).says == "good"
-
-
 def is_defective(name: str) -> bool:
     """Tell whether a folder is called defective."""
     return read_name(name).says == "defect"

@@ -122,10 +122,10 @@ PARTS: Final = {
 """The parts that a data set is split into."""
 
 UNSORTED: Final = _words(
-    "unsorted unknown unlabeled unlabelled unclear undecided unsure review pending todo misc inbox "
-    "unsortiert unbekannt unklar offen pseudofehler pseudoausschuss overkill underkill production "
-    "produktion archive archiv backup raw new neu old alt other others rest all alle original "
-    "originals originale sonstige diverse temp tmp"
+    "unsorted none unknown unlabeled unlabelled unclear undecided unsure review pending todo misc "
+    "inbox unsortiert unbekannt unklar offen pseudofehler pseudoausschuss overkill underkill "
+    "production produktion archive archiv backup raw new neu old alt all alle original "
+    "originals originale temp tmp"
 )
 FALSE: Final = _words("false pseudo")
 """Before a word for a class: what was sorted wrongly (false rejects), no class of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from vae_anomaly.data.images.folders.class_names import file_says_defective
@@ -25,10 +26,12 @@ def labelled(listing: ImageListing) -> ImageListing:
     * No training takes an image whose mask cannot be told or read, or one that is called good
       and whose mask marks something; nor, among images of no class, those whose file names say
       defective (``SN17_NG.png``) while others do not.
-    * Where images lie in a part for training, no training takes those that lie in no part.
+    * Where images lie in a part for training, those that lie in no part are not used; of several
+      inputs each has parts of its own.
     """
-    items = tuple(map(_by_mask, listing.items))
-    return replace(listing, items=_by_part(_by_name(items)))
+    items = _by_name(tuple(map(_by_mask, listing.items)))
+    several = not isinstance(listing.source, str | Path) and len(listing.source) > 1
+    return replace(listing, items=_by_part(items, several=several))
 
 
 def _by_mask(item: ImageItem) -> ImageItem:
@@ -56,10 +59,13 @@ def _by_name(items: Sequence[ImageItem]) -> tuple[ImageItem, ...]:
     return tuple(_unsure(item, NAMED_DEFECTIVE) if item.id in called else item for item in items)
 
 
-def _by_part(items: Sequence[ImageItem]) -> tuple[ImageItem, ...]:
-    if not any(item.split == "train" for item in items):
-        return tuple(items)
-    return tuple(_unsure(item, NO_PART) if item.split is None else item for item in items)
+def _by_part(items: Sequence[ImageItem], *, several: bool) -> tuple[ImageItem, ...]:
+    inputs = [item.id.partition("/")[0] if several else "" for item in items]
+    parted = {one for item, one in zip(items, inputs, strict=True) if item.split == "train"}
+    return tuple(
+        _unsure(item, NO_PART) if item.split is None and one in parted else item
+        for item, one in zip(items, inputs, strict=True)
+    )
 
 
 def _unsure(item: ImageItem, why: str) -> ImageItem:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import codecs
 import logging
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pandas as pd
 
-from vae_anomaly.data.images.folders.class_names import says_good
+from vae_anomaly.data.images.folders.class_names import read_name
+from vae_anomaly.data.images.folders.class_words import fold
 from vae_anomaly.data.images.folders.found import FoundFile, Names
 from vae_anomaly.data.images.folders.items import (
     ClassNames,
@@ -20,7 +22,8 @@ from vae_anomaly.data.images.folders.items import (
     ImageListing,
     refuse_repeated_ids,
 )
-from vae_anomaly.data.images.folders.manifest_columns import PATHS, with_path_and_kind
+from vae_anomaly.data.images.folders.layouts import NO_CLASS
+from vae_anomaly.data.images.folders.manifest_columns import PATHS, with_known_columns
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import read_answers
 from vae_anomaly.data.tables.read import read_table
@@ -47,7 +50,8 @@ def list_manifest(
     rows are such, the manifest is refused. ``classes`` says of which kinds the class is known.
     """
     said = classes or ClassNames()
-    frame, questions = with_path_and_kind(read_listing(path, _MANIFEST_COLUMNS), said)
+    table = _without_last_rows(read_listing(path, _MANIFEST_COLUMNS))
+    frame, questions = with_known_columns(table, said)
     unknown = [str(name) for name in frame.columns if name not in _MANIFEST_COLUMNS]
     if "path" not in frame.columns:
         raise DataError(
@@ -87,12 +91,14 @@ def _rows(manifest: Path, frame: pd.DataFrame, names: Names, said: ClassNames) -
     """Describe each row of a manifest."""
     texts = {str(name): read_text(frame[name]) for name in frame.columns}
     labels = _labels(manifest, frame)
+    kinds = _spellings(texts.get("kind", ()))
     rows = []
     for place in range(len(frame)):
         cell: dict[str, str | None] = {name: values[place] for name, values in texts.items()}
         file = _file(names, cell["path"], manifest, place)
         mask = cell.get("mask")
         kind = cell.get("kind")
+        kind = kinds[fold(kind)] if kind else None
         known = _is_defect(kind, said) if kind else None
         below = PurePosixPath(file.path.relative_to(names.root)).as_posix()
         item = ImageItem(
@@ -106,7 +112,30 @@ def _rows(manifest: Path, frame: pd.DataFrame, names: Names, said: ClassNames) -
             columns=cell,
         )
         rows.append(_Row(item, str(cell["path"]), file.is_there, file.otherwise))
-    return rows
+    given = {row.item.is_anomaly for row in rows}
+    return [replace(row, item=_beside(given, row.item)) for row in rows]
+
+
+def _beside(labels: set[bool | None], item: ImageItem) -> ImageItem:
+    """Mark an image of no class beside good ones; beside defects, one of a kind such as "?"."""
+    if item.is_anomaly is not None or not (False in labels or (item.kind and True in labels)):
+        return item
+    return replace(item, unsure=NO_CLASS)
+
+
+def _spellings(kinds: Iterable[str | None]) -> dict[str, str]:
+    """Return how each kind is written mostly, by its letters without case and accents."""
+    result: dict[str, str] = {}
+    for kind, _ in Counter(kind for kind in kinds if kind).most_common():
+        result.setdefault(fold(kind), kind)
+    return result
+
+
+def _without_last_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cut the empty rows that Excel leaves at the end."""
+    texts = [read_text(frame[name]) for name in frame.columns]
+    filled = [place for place in range(len(frame)) if any(column[place] for column in texts)]
+    return frame.iloc[: filled[-1] + 1] if filled else frame.iloc[:0]
 
 
 def _file(names: Names, written: str | None, manifest: Path, place: int) -> FoundFile:
@@ -116,9 +145,10 @@ def _file(names: Names, written: str | None, manifest: Path, place: int) -> Foun
     return names.find(written, where)
 
 
-def _is_defect(kind: str, said: ClassNames) -> bool:
+def _is_defect(kind: str, said: ClassNames) -> bool | None:
     verdict = said.of(PurePosixPath(kind))
-    return verdict == "defect" if verdict else not says_good(kind)
+    says = verdict or read_name(kind).says
+    return None if says == "unsorted" else says != "good"
 
 
 def _labels(manifest: Path, frame: pd.DataFrame) -> list[bool | None]:

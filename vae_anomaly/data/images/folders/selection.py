@@ -180,7 +180,9 @@ def what_is_open(question: Question, source: Sources) -> str:
             f"{where}: {names_of(question.told, _NAMED)} {tell}, and nothing says whether images "
             f"in {names} are good."
         )
-    return f"{where}: folders look like classes, and nothing says which of them is good: {names}."
+    is_manifest = isinstance(source, str | Path) and Path(source).is_file()
+    what = "kinds" if is_manifest else "folders"
+    return f"{where}: {what} look like classes, and nothing says which of them is good: {names}."
 
 
 def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") -> str:
