@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 MAX_NAME_BYTES: Final = 255  # of one name, on nearly every file system
@@ -135,6 +136,35 @@ def unlike(names: Iterable[str], identities: Iterable[str], most: int, suffix: s
         taken.add(alike(short))
         told.append(short)
     return told
+
+
+def typed(*words: str | Path) -> str:
+    r"""Return words as they are typed in a shell, whatever is in them.
+
+    What no encoding has, and control characters, stand in ``$'...'``, which bash and zsh read.
+
+    Examples
+    --------
+    >>> print(typed("inspect", "night 1/a.png"))
+    inspect 'night 1/a.png'
+    >>> print(typed("Pr\udcfcf's"))
+    $'Pr\xfcf\'s'
+    """
+    return " ".join(map(_typed, map(str, words)))
+
+
+def _typed(word: str) -> str:
+    if word.isprintable():
+        return quote(word)
+    signs = (
+        f"\\{sign}"
+        if sign in "'\\"
+        else sign
+        if sign.isprintable()
+        else "".join(f"\\x{byte:02x}" for byte in sign.encode("utf-8", "surrogateescape"))
+        for sign in word
+    )
+    return f"$'{''.join(signs)}'"
 
 
 def alike(name: str) -> str:

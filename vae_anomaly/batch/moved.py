@@ -20,6 +20,7 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     NumericColumn,
 )
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.names import typed
 
 MIN_CELLS = 20
 MOVED_SHARE = 0.95
@@ -97,5 +98,5 @@ def _moved_words(column: NumericColumn, outside: int, known: int) -> str:
     return (
         f"column {column.name!r} lies outside its training range ({column.lowest:g} to "
         f"{column.highest:g}) in {outside:,} of {known:,} rows: it looks like a clock or other "
-        f"units. If it counts on, train again with --ignore {column.name}"
+        f"units. If it counts on, train again with --ignore {typed(column.name)}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from vae_anomaly.cli.options import (
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.errors import DataError
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def schema(
             words = [*paths, *replace(reading, schema_file=out, kind=(), ignore=()).words()]
             if entities is not None:
                 words += entity_words(entities)
-            click.echo(f"Edit it, then: vae-anomaly train table {shlex.join(words)} --name NAME")
+            click.echo(f"Edit it, then: vae-anomaly train table {typed(*words)} --name NAME")
     elif not emit(schema.to_dict(), as_json=as_json):
         click.echo(schema.to_json(), nl=False)
         print_proposal(schema.columns, schema.label, err=True)
@@ -169,7 +169,7 @@ def _print_report(report: Report, paths: Sequence[str]) -> None:
         click.echo("Nothing to complain about.")
     noun = "images" if report.kind == "images" else "table"
     if not report.has_errors:
-        click.echo(f"\nTrain on it: vae-anomaly train {noun} {shlex.join(paths)} --name NAME")
+        click.echo(f"\nTrain on it: vae-anomaly train {noun} {typed(*paths)} --name NAME")
 
 
 def _print_finding(finding: Finding) -> None:

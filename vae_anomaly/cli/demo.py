@@ -9,6 +9,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import json_option, seed_option
+from vae_anomaly.names import typed
 
 if TYPE_CHECKING:
     from vae_anomaly.jobs.demo import DemoReport
@@ -49,9 +50,9 @@ def _print(report: DemoReport) -> None:
     click.echo(f"Strangest transaction: {top['id']} (score {top['score']:.1f}): {top['reasons']}")
     click.echo(f"\nAll of it took {report.seconds:.0f} s and lies in {folder}/")
     click.echo(f"  flags and heatmaps   {folder}/flags/images, {folder}/flags/transactions")
-    click.echo(f"  MLflow               mlflow ui --backend-store-uri {report.store}")
+    click.echo(f"  MLflow               mlflow ui --backend-store-uri {typed(report.store)}")
     click.echo("\nTry next:")
     click.echo(
-        f"  vae-anomaly inspect {report.models['images']} {folder}/images/test/scratch/*.png "
-        f"--tracking-uri {report.store}"
+        f"  vae-anomaly inspect {typed(report.models['images'], folder)}/images/test/scratch/*.png "
+        f"--tracking-uri {typed(report.store)}"
     )

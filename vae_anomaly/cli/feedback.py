@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ from vae_anomaly.cli.options import (
     tracking_option,
 )
 from vae_anomaly.cli.threshold.items import ItemOptions, find_items
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
             )
     if not scores:
         click.echo("Whether these items were ever scored is not known; --scores flags/ checks it.")
-    name = quote(_full(model))
-    click.echo(f"\nNext: vae-anomaly threshold tune {name} --scores flags/ --feedback "
-               "--min-precision 0.5")  # fmt: skip
+    click.echo(
+        f"\nNext: vae-anomaly threshold tune {typed(_full(model))} --scores flags/ "
+        "--feedback --min-precision 0.5"
+    )
 
 
 @feedback.command()
@@ -184,7 +185,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
         click.echo(f"wrote {out}: {number_of(n_flagged, 'flagged item')} and {drawn:,} of the "
                    f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
         click.echo("Fill in the column verdict (confirmed or false alarm), then:")
-        click.echo(f"  vae-anomaly feedback import {quote(model)} {quote(out)}")
+        click.echo(f"  vae-anomaly feedback import {typed(model, out)}")
 
 
 def _full(model: str) -> str:

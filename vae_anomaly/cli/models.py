@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    at_store,
     class_options,
     groups_option,
     image_options,
@@ -21,6 +21,7 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
+from vae_anomaly.names import typed
 from vae_anomaly.words import names_of, number_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
             "--labels, --groups, --good, --defect and --state belong to that input."
         )
     if source is None:
-        _print_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, as_json)
+        _print_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, uri, as_json)
         return
     with show_progress() as progress:
         gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
@@ -147,10 +148,12 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     if gate.promotion is None:
         emit({"model": name, "version": version, "gate": gate.to_dict()}, as_json=as_json)
         raise _refusal(gate, name, version, alias)
-    _print_moved(name, gate.promotion, {"gate": gate.to_dict()}, as_json)
+    _print_moved(name, gate.promotion, {"gate": gate.to_dict()}, uri, as_json)
 
 
-def _print_moved(name: str, done: Promotion, more: Mapping[str, object], as_json: bool) -> None:
+def _print_moved(
+    name: str, done: Promotion, more: Mapping[str, object], uri: str | None, as_json: bool
+) -> None:
     if emit({"model": name, **asdict(done), **more}, as_json=as_json):
         return
     before = f"version {done.old_version}" if done.old_version else "nothing"
@@ -159,7 +162,10 @@ def _print_moved(name: str, done: Promotion, more: Mapping[str, object], as_json
         f"by {done.who}."
     )
     if done.old_version and done.old_version != done.new_version:
-        click.echo(f"  go back:   vae-anomaly models promote {quote(name)} {done.old_version}")
+        back = typed(
+            "vae-anomaly", "models", "promote", name, str(done.old_version), *at_store(uri)
+        )
+        click.echo(f"  go back:   {back}")
 
 
 def _print_gate(gate: GateResult, model: str) -> None:

@@ -8,6 +8,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
+    at_store,
     class_options,
     groups_option,
     image_options,
@@ -17,6 +18,7 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
@@ -115,7 +117,8 @@ def fit(model: str, input_: str, labels: str | None, groups: str | None, classes
     if not emit(document, as_json=as_json):
         _print(fitted, resolved.label)
         click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
-        click.echo(f"\nNext: vae-anomaly probability apply {model} {out}")
+        after = typed("vae-anomaly", "probability", "apply", model, out, *at_store(uri))
+        click.echo(f"\nNext: {after}")
 
 
 @probability.command()

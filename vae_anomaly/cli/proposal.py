@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vae_anomaly.cli.console import print_table, print_words
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def print_proposal(
 def _how_to_keep(left_out: Sequence[Column], n: int) -> str:
     if not left_out:
         return "All columns are read."
-    kept = shlex.quote(f"{_example(left_out)}=categorical")
+    kept = f"{_example(left_out)}=categorical"
     are = "is" if len(left_out) == 1 else "are"
     return (
-        f"{len(left_out):,} of {number_of(n, 'column')} {are} left out. To keep one: --kind {kept} "
-        "(or numeric)."
+        f"{len(left_out):,} of {number_of(n, 'column')} {are} left out. To keep one: "
+        f"--kind {typed(kept)} (or numeric)."
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +24,7 @@ from vae_anomaly.cli.options import (
     tracking_option,
 )
 from vae_anomaly.errors import GateFailedError
-from vae_anomaly.names import spelled
+from vae_anomaly.names import spelled, typed
 from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
@@ -247,4 +246,4 @@ def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: R
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
     histories = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
     command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at_store(uri)]
-    click.echo(f"See why:\n  {' '.join(map(quote, command))}")
+    click.echo(f"See why:\n  {typed(*command)}")

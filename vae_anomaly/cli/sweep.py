@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +24,7 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, reason_of
 
 if TYPE_CHECKING:
@@ -337,9 +337,7 @@ def _print_next(
     picked = [word for pair in chosen.items() if pair[0] in known for word in pair]
     unknown = [option for option in chosen if option not in known]
     click.echo(f"\nThe lowest -ELBO has {best.name}. Train the detector:")
-    click.echo(
-        f"  {shlex.join(['vae-anomaly', *again, *picked, '--name', 'NAME', *at_store(uri)])}"
-    )
+    click.echo(f"  {typed('vae-anomaly', *again, *picked, '--name', 'NAME', *at_store(uri))}")
     if unknown:
         click.echo(f"  ({' '.join(again[:2])} decides {' and '.join(unknown)} by itself)")
     if report.settings.sigma is not None:

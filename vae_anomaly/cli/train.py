@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +25,7 @@ from vae_anomaly.cli.options import (
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, reason_of
 
 MOST_NAMED = 10
@@ -243,7 +243,7 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
 
 
 def _print_place(report: TrainingReport, destination: Destination) -> None:
-    at = "".join(f" {quote(word)}" for word in at_store(destination.uri))
+    at = "".join(f" {typed(word)}" for word in at_store(destination.uri))
     if report.registered is not None:
         model = report.registered
         click.echo(f"\nRegistered {model.name} version {model.version} in {model.store}")
@@ -252,5 +252,5 @@ def _print_place(report: TrainingReport, destination: Destination) -> None:
         click.echo(f"{'' if report.registered else chr(10)}Saved in {report.folder}")
     kind, what = ("images", "NEW_IMAGES/") if report.kind == "image" else ("table", "NEW_ROWS")
     click.echo(
-        f"  score with:   vae-anomaly score {kind} {quote(report.model)} {what} --out flags/{at}"
+        f"  score with:   vae-anomaly score {kind} {typed(report.model)} {what} --out flags/{at}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -17,6 +16,7 @@ from vae_anomaly.data.tables.kinds import (
 )
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.jobs.training_rows import TableColumns
+from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, verb_for
 
 
@@ -42,7 +42,7 @@ def _of_left_out(
     if not suspects:
         return
     first = suspects[0]
-    keep = f"keep it with --kind {shlex.quote(f'{first.name}={_kind_of(first, frame)}')}"
+    keep = f"keep it with --kind {typed(f'{first.name}={_kind_of(first, frame)}')}"
     trained_on = "".join(_trained_on(suspects, frame)) if columns.label is None else ""
     if len(suspects) == 1:
         yield (
@@ -59,17 +59,19 @@ def _of_left_out(
 def _of_read(suspects: Sequence[Column], label: str | None) -> Iterator[str]:
     if not suspects:
         return
-    name = shlex.quote(suspects[0].name)
-    remedy = f"give --ignore {name}" if label else f"give --labels {name} or --ignore {name}"
+    name = suspects[0].name
+    remedy = typed("--ignore", name)
+    if not label:
+        remedy = f"{typed('--labels', name)} or {remedy}"
     if len(suspects) == 1:
         yield (
             f"column {suspects[0].name!r} may be a label, by its name or its words; the model "
-            f"reads it. If it is one, {remedy}"
+            f"reads it. If it is one, give {remedy}"
         )
     else:
         yield (
             "columns that may be labels, by their names or their words, and that the model reads: "
-            f"{listed_columns(c.name for c in suspects)}. If one is a label, {remedy}"
+            f"{listed_columns(c.name for c in suspects)}. If one is a label, give {remedy}"
         )
 
 
@@ -90,5 +92,5 @@ def _trained_on(suspects: Sequence[Column], frame: pd.DataFrame) -> Iterator[str
         yield (
             f"The {number_of(told.sum(), 'row')} that {who} calls anomalous ({told.mean():.2%}) "
             f"{verb_for(told.sum(), 'was', 'were')} trained on as normal. Train again with "
-            f"--labels {shlex.quote(likely.name)}. "
+            f"--labels {typed(likely.name)}. "
         )

@@ -39,6 +39,7 @@ from vae_anomaly.jobs.training_rows import (
     read_training_rows,
 )
 from vae_anomaly.metrics import RankingCurve, is_flagged
+from vae_anomaly.names import typed
 from vae_anomaly.progress import Progress
 from vae_anomaly.reports.figures import evaluation_figures
 from vae_anomaly.words import names_of, number_of
@@ -214,7 +215,7 @@ def read_schema(file: str | Path) -> Schema:
     except (OSError, ValueError) as err:
         raise SchemaError(
             f"The schema {file} cannot be read: {getattr(err, 'strerror', None) or err}. "
-            f"Make one with `vae-anomaly data schema PATH --out {file}`."
+            f"Make one with `vae-anomaly data schema PATH --out {typed(file)}`."
         ) from None
     return Schema.from_json(text)
 

@@ -179,9 +179,11 @@ class ThresholdRecord(JsonRecord):
         volume : float, optional
             Items a day; without, of a thousand items.
         """
+        share = one_in(self.value)
+        most = share if share.startswith("fewer") else f"at most {share}"
         sentences = [
             f"An item is flagged when its anomaly score is above {self.value:.4g}: by the model's "
-            f"own calibration at most {one_in(self.value)} normal items is that strange."
+            f"own calibration {most} normal items is that strange."
         ]
         if self.expected_fpr is not None:
             count, unit = (volume, " a day") if volume else (PER_THOUSAND, "")

@@ -12,6 +12,7 @@ from typing import TypeVar
 from vae_anomaly.detectors.protocol import Detector
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.names import typed
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
@@ -76,13 +77,13 @@ def require_same_scores(fact: Threshold | ScoreProbability, model: ResolvedModel
         return
     what, remedy = (
         "This threshold was",
-        f"Tune one for this model: vae-anomaly threshold tune {model.ref}",
+        f"Tune one for this model: vae-anomaly threshold tune {typed(model.ref)}",
     )
     if isinstance(fact, ScoreProbability):
         what = "These probabilities were"
         remedy = (
             "Fit them for this model: vae-anomaly probability fit "
-            f"{model.ref} INPUT --labels COLUMN"
+            f"{typed(model.ref)} INPUT --labels COLUMN"
         )
     raise ModelRefusedError(
         f"{what} made for {made_for or fact.model_version}, whose scores mean something else than "

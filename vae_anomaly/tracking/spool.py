@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vae_anomaly.errors import RegistryUnavailableError, StorageError, VaeAnomalyError
 from vae_anomaly.files import write_json
+from vae_anomaly.names import typed
 from vae_anomaly.tracking.answers import is_outage
 from vae_anomaly.tracking.client import close_runs
 from vae_anomaly.tracking.store import DEFAULT_STORE, displayed, session, store_folder
@@ -81,10 +82,12 @@ def send(
             close_runs(client, _interrupted(record))
             sent = _closing(Upload(client, record), upload)
     except VaeAnomalyError as err:
+        code = (
+            f"from vae_anomaly.tracking import {again} as r; "
+            f"r({str(record)!r}, uri={displayed(store)!r})"
+        )
         raise type(err)(
-            f"{err} Nothing is lost: {what} in {record}. Log it later: python -c "
-            f'"from vae_anomaly.tracking import {again} as r; '
-            f'r({str(record)!r}, uri={displayed(store)!r})"'
+            f"{err} Nothing is lost: {what} in {record}. Log it later: python -c {typed(code)}"
         ) from err.__cause__
     except BaseException:
         logger.exception("%s kept in %s", what, record)

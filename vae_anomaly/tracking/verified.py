@@ -26,6 +26,7 @@ from vae_anomaly.errors import (
     StorageError,
 )
 from vae_anomaly.files import in_home, write_json
+from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
@@ -205,7 +206,7 @@ def _find_version(client: MlflowClient, match: re.Match[str], store: str) -> Mod
     raise ModelRefusedError(
         f"The model {name!r} in {displayed(store)} has no {wanted}. "
         f"It has the aliases {known or 'none'} and the versions {_ranges(versions)}. "
-        f"Choose one of them, or run `vae-anomaly models promote {name} VERSION`."
+        f"Choose one of them, or run `vae-anomaly models promote {typed(name)} VERSION`."
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 import click
 
 from vae_anomaly.cli.options.declare import Decorator, add_options, renamed
+from vae_anomaly.names import typed
 from vae_anomaly.threads import ask_threads
 
 json_option: Decorator = click.option(
@@ -28,7 +28,7 @@ def at_store(uri: str | Path | None) -> list[str]:
 
 def look_at(store: str) -> str:
     """Say how to look at a store: a server has pages of its own."""
-    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {quote(store)}"
+    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {typed(store)}"
 
 
 def one_or_all(paths: tuple[str, ...]) -> str | list[str]:

@@ -10,6 +10,7 @@ import click
 from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
     Decorator,
+    at_store,
     bundle,
     json_option,
     threads_option,
@@ -18,6 +19,7 @@ from vae_anomaly.cli.options import (
 from vae_anomaly.cli.threshold.interactive import let_owner_move, require_terminal
 from vae_anomaly.cli.threshold.items import ItemOptions, find_items, items_options, volume_option
 from vae_anomaly.cli.threshold.tables import nested_record, print_tuned, records
+from vae_anomaly.names import typed
 from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.policy import Option, Range
 
@@ -96,7 +98,7 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
     if interactive:
         chosen = let_owner_move(tuned, items, numbers, volume=volume, current=current,
                               reviews=reviews)  # fmt: skip
-    _finish(chosen, items, resolved, out, figures, daily=volume is not None, as_json=as_json)
+    _finish(chosen, items, resolved, out, figures, uri, daily=volume is not None, as_json=as_json)
 
 
 def _finish(
@@ -105,6 +107,7 @@ def _finish(
     model: ResolvedModel,
     out: str,
     figures: str | None,
+    uri: str | None,
     *,
     daily: bool,
     as_json: bool,
@@ -127,7 +130,8 @@ def _finish(
     if not emit(document, as_json=as_json):
         print_tuned(tuned, items, daily)
         click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
-        click.echo(f"\nNext: vae-anomaly threshold apply {model.ref} {out}")
+        after = typed("vae-anomaly", "threshold", "apply", model.ref, out, *at_store(uri))
+        click.echo(f"\nNext: {after}")
 
 
 def _reviews(

@@ -21,6 +21,7 @@ from urllib.request import url2pathname
 from filelock import FileLock
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError
+from vae_anomaly.names import typed
 from vae_anomaly.tracking.sqlite.addresses import database_of
 from vae_anomaly.words import names_of, reason_of
 
@@ -92,7 +93,7 @@ def refuse_moved(uri: str) -> None:
         raise RegistryUnavailableError(
             f"The store in {database.parent} was moved or copied from {names_of(was)}, and would "
             f"write there. Put it right: vae-anomaly models relink --tracking-uri "
-            f"'{database.parent}'"
+            f"{typed(database.parent)}"
         )
 
 

@@ -13,7 +13,7 @@ from vae_anomaly.data.images.folders.class_names import read_name
 from vae_anomaly.data.images.folders.items import ImageItem, ImageListing, LeftOutImages, Question
 from vae_anomaly.data.images.folders.layouts import NO_PART
 from vae_anomaly.errors import DataError
-from vae_anomaly.names import shown_source, spelled
+from vae_anomaly.names import shown_source, spelled, typed
 from vae_anomaly.words import names_of, number_of, verb_for
 
 TEST_PART: Final = "test part"
@@ -188,7 +188,7 @@ def what_is_open(question: Question, source: Sources) -> str:
 def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") -> str:
     """Return the command or options that settle it."""
     named = [source] if isinstance(source, str | Path) else list(source)
-    words = " ".join(quote(spelled(str(one))) for one in named)
+    words = typed(*named)
     begin = f"vae-anomaly train images {words} " if purpose == "train" else ""
     first, *rest = question.names
     if question.kind == "several":

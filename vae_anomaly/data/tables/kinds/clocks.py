@@ -26,6 +26,7 @@ from vae_anomaly.data.tables.kinds.counts import clock_note
 from vae_anomaly.data.tables.kinds.infer import infer_column
 from vae_anomaly.data.tables.kinds.names import says_time
 from vae_anomaly.data.tables.kinds.order import MIN_ROWS_IN_ORDER, blocks, follows, linearity
+from vae_anomaly.names import typed
 
 SUSPECT_NOTE: Final = "may tell the time"
 _LEVELS_IF_NAMED: Final = 2  # a year that turns
@@ -150,5 +151,5 @@ def _left_out(column: Column, reason: str) -> Column:
 def _suspicion(column: Column) -> str:
     return (
         f"{column.note}; {SUSPECT_NOTE}, by its name: if it counts on from day to day, leave it "
-        f"out with --ignore {column.name}"
+        f"out with --ignore {typed(column.name)}"
     )

@@ -11,6 +11,7 @@ from vae_anomaly.arrays import Floats
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.identifiers import says_number
 from vae_anomaly.data.tables.kinds.names import says_time
+from vae_anomaly.names import typed
 
 ELAPSED_NOTE: Final = "tells the time again"
 _UNITS: Final = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
@@ -52,10 +53,10 @@ def digits_note(name: str, words: Sequence[str]) -> str | None:
         return None
     named = says_time(name)
     forms = [f for f in cells.digit_formats(words) if named or _leaves_the_calendar(words, f)]
-    options = " or ".join(f"--time-format {name}={form}" for form in forms)
+    options = " or ".join(f"--time-format {typed(name)}={form}" for form in forms)
     return (
         f"{ELAPSED_NOTE}: dates as digits, such as {words[0]}. To read them: {options}; if they "
-        f"are a quantity: --kind {name}=numeric"
+        f"are a quantity: --kind {typed(name)}=numeric"
         if forms
         else None
     )
@@ -75,7 +76,7 @@ def clock_note(name: str, reason: str) -> str:
     """Say why a column is a clock, and how to declare what it is instead."""
     return (
         f"{ELAPSED_NOTE}: {reason}, so tomorrow's value is always out of range. If its level "
-        f"matters: --kind {name}=numeric; if it is a date: --kind {name}=timestamp"
+        f"matters: --kind {typed(name)}=numeric; if it is a date: --kind {typed(name)}=timestamp"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vae_anomaly.data.tables.kinds.writing import option
+from vae_anomaly.names import typed
 
 _MIN_SHARE: Final = 0.99
 _MIN_DISTINCT: Final = 20  # fewer are groups, such as shifts
@@ -34,7 +35,8 @@ def period_doubt(name: str, texts: Mapping[str, int]) -> str:
         return ""
     return (
         f"column {name!r} names periods, such as {max(texts)!r}, and the next one is new to the "
-        f"model: leave it out with --ignore {name}, or write what comes again, as the quarter alone"
+        f"model: leave it out with --ignore {typed(name)}, or write what comes again, as the "
+        "quarter alone"
     )
 
 

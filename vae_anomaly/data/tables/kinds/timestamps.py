@@ -13,6 +13,7 @@ from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds.column import Part
 from vae_anomaly.data.tables.kinds.names import says_time
 from vae_anomaly.data.tables.kinds.writing import option
+from vae_anomaly.names import typed
 
 AMBIGUOUS_NOTE: Final = "nothing tells day from month"
 MIN_SHARE_OF_TIMES: Final = 0.99
@@ -122,7 +123,7 @@ def _how(name: str, writing: cells.Writing) -> str:
         return how
     return (
         f"read {how}, though {AMBIGUOUS_NOTE}. If they are {cells.words_for(writing.otherwise)}: "
-        f"--time-format {name}={writing.otherwise}"
+        f"--time-format {typed(name)}={writing.otherwise}"
     )
 
 

@@ -22,6 +22,7 @@ from vae_anomaly.detectors.tabular.encode.columns import MATCH, CategoricalColum
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.names import typed
 from vae_anomaly.words import names_of
 
 SHRINKAGE = 10.0  # rows that the whole table counts for, in the moments of a condition
@@ -48,8 +49,8 @@ def find_condition(encoder: TableEncoder, name: str) -> int:
     if not isinstance(named, NumericColumn) or not named.boolean:
         raise ConfigError(
             f"condition={name!r} is a {named.kind} column, and a condition has categories. Declare "
-            f"it with column_kinds={{{name!r}: 'categorical'}} (--kind {name}=categorical), or "
-            "choose another column."
+            f"it with column_kinds={{{name!r}: 'categorical'}} (--kind {typed(name)}=categorical), "
+            "or choose another column."
         )
     if len(named.levels) < 2:
         raise ConfigError(
