@@ -167,3 +167,15 @@ def test_masks_are_checked_under_the_limits_that_are_given(call, tmp_path):
         _, out, _ = call("data", "check", "set", "--json", *more)
         codes.append("masks" in {finding["code"] for finding in json.loads(out)["findings"]})
     assert codes == [True, False]
+
+
+def test_images_that_use_a_small_part_of_their_bits_are_told(call, tmp_path):
+    tinted = np.rint(parts(20, 1)[..., None] * np.array([0.09, 0.07, 0.05])).astype(np.uint8)
+    good = folder_of(tinted, tmp_path / "good")
+    _, checked, _ = call("data", "check", good)
+    assert "All images are dark: nothing is brighter than" in checked
+    _, out, _ = call("train", "images", good, *QUICK)
+    assert "no pixel of the images looked at is brighter than" in out
+    bright = folder_of(np.rint(parts(20, 1)).astype(np.uint8), tmp_path / "bright")
+    assert "dark" not in call("data", "check", bright)[1]
+    assert "is brighter than" not in call("train", "images", bright, *QUICK)[1]

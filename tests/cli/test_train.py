@@ -66,6 +66,13 @@ def test_a_black_image_is_left_out_named_and_shown(call, call_json, parts, tmp_p
     assert [item["id"] for item in report["outliers"]] == ["black.png"]
     assert report["outlier_sheet"] == str(sheet)
     assert load_detector(tmp_path / "m").left_out_[0].id == "black.png"
+    store = tmp_path / "store"
+    again = ("train", "images", parts, "--name", "plates", "--tracking-uri", store, *QUICK)
+    assert call(*again)[0] == 0
+    _, shown, _ = call("models", "show", "plates", "--tracking-uri", store)
+    assert "Version 1 was trained without black.png: outliers" in shown
+    (why,) = store.rglob("left_out.json")
+    assert json.loads(why.read_text(encoding="utf-8"))[0]["id"] == "black.png"
     kept = call_json(*command, "--outliers", "keep")
     assert kept["outliers"] == []
     assert kept["outlier_sheet"] is None

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from tracking.real_models import surface, transactions
 
 from vae_anomaly import load_detector
@@ -87,6 +88,26 @@ def test_images_come_as_encoded_bytes(image_model):
     assert answers["is_anomaly"].tolist() == [False, True, True, True]
     assert answers["status"][1].startswith("not_an_image")
     assert answers["status"][3].startswith("empty")
+
+
+def deep_png(seed: int) -> bytes:
+    """The same surface by a camera whose white is 4080, in a file of 16 bits."""
+    buffer = io.BytesIO()
+    pixels = np.asarray(surface(seed).convert("L")).astype(np.uint16) * 16
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def test_a_request_may_tell_the_white_of_its_images(image_model):
+    predict = _load_pyfunc(image_model).predict
+    contents = [deep_png(1), deep_png(1), deep_png(1), png(1)]
+    told = pd.DataFrame({"image": contents, "white": [4080, None, "bright", None]}, dtype=object)
+    answers, plain = predict(told), predict(pd.DataFrame({"image": [png(1)]}))
+    assert answers["status"].str.split(":").str[0].tolist() == [
+        "scored", "bit_depth", "white", "scored",
+    ]  # fmt: skip
+    np.testing.assert_allclose(answers["score"][[0, 3]], plain["score"].repeat(2), rtol=1e-3)
+    assert predict(told.drop(columns="white"))["status"][0].startswith("bit_depth")
 
 
 def test_mlflow_loads_both_kinds_and_enforces_the_signature(store, table_model, image_model):

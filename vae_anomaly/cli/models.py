@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vae_anomaly.tracking import ModelCard, Promotion, VersionCard
 
 METRICS_SHOWN = 2
+LEFT_OUT = "vae_anomaly.left_out"  # tag of a version: names of training items
 
 
 @click.group()
@@ -287,6 +288,12 @@ def relink(uri: str | None, as_json: bool) -> None:
 def _print_card(card: ModelCard) -> None:
     header = ["version", "aliases", "trained (UTC)", "flags above", "policy", "measured"]
     print_table([_version_row(version) for version in card.versions], header, card.name)
+    for version in card.versions:
+        if left_out := version.tags.get(LEFT_OUT):
+            click.echo(
+                f"Version {version.version} was trained without {left_out}: outliers; why is in "
+                f"left_out.json of run {version.run_id}."
+            )
     if card.promotions:
         rows = [
             [f"{p.when:%Y-%m-%d %H:%M}", p.alias, f"{p.old_version or '-'} -> {p.new_version}",

@@ -229,6 +229,12 @@ def _stored(detector: ImageVAEDetector) -> tuple[str, ...]:
             f"white is {detector.white_} in images of 16 bits, {how} (--white says otherwise)"
             f"{above}"
         )
+    if "brightest" in measured:
+        notes.append(
+            f"no pixel of the images looked at is brighter than {measured['brightest']:.0%} of "
+            "white: more light shows more, and of colour files with 16 bits a channel only the "
+            "upper 8 are read: spread those of fewer bits over all 16"
+        )
     return tuple(notes)
 
 

@@ -50,6 +50,9 @@ IMAGE_COLUMN = "image"
 CONDITION_COLUMN = "condition"
 """What each image shows, for a conditional model."""
 
+WHITE_COLUMN = "white"
+"""What is white in each image, where that is not the model's; may be absent."""
+
 REQUIREMENTS = (
     "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic",
     "safetensors", "scikit-learn", "scipy", "torch",

@@ -21,22 +21,26 @@ import base64
 import binascii
 import logging
 import re
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.decode import ImageReading, decode_image
+from vae_anomaly.data.images.white import FULL_SCALE
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors.judged import N_REASONS, judge_images, judge_rows, row_faults
 from vae_anomaly.errors import ImageError, SchemaError
 from vae_anomaly.scoring.judging import Verdicts, one_by_one
-from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, image_columns
+from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, WHITE_COLUMN, image_columns
 from vae_anomaly.tracking.requests import RequestError, request_table
 from vae_anomaly.tracking.served_cells import served_rows
 from vae_anomaly.words import names_of, reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.arrays import AnyArray
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
 
 logger = logging.getLogger(__name__)
@@ -115,8 +119,10 @@ class ImagePredictor:
     def predict(self, model_input: object, params: dict[str, object] | None = None) -> Answers:
         """Return the module's table of answers for encoded images, one a row, index kept.
 
-        A conditional model is told what each shows, in the column ``condition``. There are no
-        ``params``. A `RequestError` says that a column is missing.
+        A conditional model is told what each shows, in the column ``condition``. The column
+        ``white`` may say what is white in an image, 4095 of a camera of 12 bits; where it is
+        absent or null, the model's own white counts. There are no ``params``. A `RequestError`
+        says that a column is missing.
         """
         wanted = image_columns(bool(self.detector.conditions_))
         frame = request_table(model_input, list(wanted))
@@ -126,10 +132,28 @@ class ImagePredictor:
                     f"The request has no column {name!r}: {meaning}. Columns: "
                     f"{names_of(frame.columns, 20)}."
                 )
-        images = one_by_one(frame[IMAGE_COLUMN].tolist(), lambda cell: decode_image(_file(cell)))
+        whites = read_text(frame[WHITE_COLUMN]) if WHITE_COLUMN in frame.columns else [None]
+        cells = zip(frame[IMAGE_COLUMN].tolist(), cycle(whites), strict=False)
+        images = one_by_one(list(cells), lambda cell: self._pixels(*cell))
         told = read_text(frame[CONDITION_COLUMN]).tolist() if CONDITION_COLUMN in wanted else None
         judged = judge_images(self.detector, images, told)
         return _answers(judged.verdicts, frame.index)
+
+    def _pixels(self, cell: object, white: str | None) -> AnyArray:
+        """Return the pixels of one image; as shares of its white where that was told."""
+        limits = ImageReading().limits(tiled=self.detector.tile_size is not None)
+        pixels = decode_image(_file(cell), limits=limits)
+        if white is None:
+            return pixels
+        if not (white.isascii() and white.isdigit() and 1 <= int(white) <= FULL_SCALE):
+            raise ImageError(
+                f"{white!r} is no white. Send a whole number from 1 to {FULL_SCALE}, or null.",
+                code="white",
+            )
+        scaled = self.detector.on_scale(pixels, "the image", int(white))
+        if scaled.dtype.kind != "u":
+            return scaled
+        return scaled.astype(np.float32) / np.float32(np.iinfo(scaled.dtype).max)
 
 
 def load_predictor(data_path: str | Path) -> TablePredictor | ImagePredictor:

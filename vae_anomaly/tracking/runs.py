@@ -30,7 +30,7 @@ from vae_anomaly.files import write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, check_alias, ensure_name, experiment_id, log_numbers
-from vae_anomaly.tracking.events import move_alias
+from vae_anomaly.tracking.events import MAX_TAG, move_alias
 from vae_anomaly.tracking.package import (
     INNER,
     environment,
@@ -41,7 +41,7 @@ from vae_anomaly.tracking.package import (
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, quiet, tracking_uri
 from vae_anomaly.version import __version__
-from vae_anomaly.words import reason_of
+from vae_anomaly.words import names_of, reason_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "vae-anomaly"
 RUN = "run.json"
+MOST_NAMED = 10
 logger = logging.getLogger(__name__)
 
 
@@ -267,6 +268,9 @@ def _describe(
         f"{TAG}threshold_policy": str(threshold.get("policy", "")),
         f"{TAG}data_sha256": str(state.fingerprint.get("sha256", "")),
     }
+    if state.left_out:  # names alone: why is in left_out.json, as reasons of rows quote cells
+        names = names_of((item["id"] for item in state.left_out), MOST_NAMED)
+        run.version_tags[f"{TAG}left_out"] = names[:MAX_TAG]
     run.tags = run.version_tags | _texts(tags)
     return run
 
@@ -281,6 +285,8 @@ def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, F
         "environment.json": environment(),
         "threshold.json": state.threshold,
     }
+    if state.left_out:
+        documents["left_out.json"] = state.left_out
     if state.schema is not None:
         documents["schema.json"] = state.schema
     for file, content in documents.items():

@@ -128,5 +128,7 @@ def test_pixels_of_unknown_scale_are_refused(array: npt.NDArray[np.generic]) -> 
 def test_wrong_sizes_and_channels_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1 x 1"):
         resize_image(noise(4, 4), (0, 4))
-    with pytest.raises(ConfigError, match="Got 5"):
+    with pytest.raises(DataError, match=r"Got \(4, 4, 5\)"):
         prepare_image(noise(4, 4, 5), (2, 2), 1)
+    with pytest.raises(ConfigError, match="Got 2"):
+        prepare_image(noise(4, 4), (2, 2), 2)

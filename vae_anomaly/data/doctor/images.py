@@ -39,6 +39,7 @@ from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.words import number_of
 
 FEW_GOOD, TOO_FEW_GOOD = 50, 10
+MOST_OF_DARK: Final = 0.25  # of white, of the brightest place of all images
 
 
 def check_images(
@@ -67,7 +68,7 @@ def check_images(
     Report
         Codes: classes_unclear, several_data_sets, left_out, damaged, not_images, few_images,
         defects_in_training, mixed_sizes, large_images, mixed_depths, mixed_modes, channels,
-        transparency, unused_bits, lost_bits,
+        transparency, unused_bits, lost_bits, dark,
         exact_duplicates, contradicting_labels, near_duplicates, groups_in_names,
         groups_cross_split, repeated_pieces, suspects, outliers, shortcut, taken_apart, masks,
         inverted_masks, stray_masks.
@@ -256,6 +257,7 @@ def _modes(good: Sequence[Look]) -> Iterator[Finding]:
     yield from _transparent(good)
     yield from _unused_bits(good)
     yield from _lost_bits(good)
+    yield from _dark(good)
 
 
 def _mixed(good: Sequence[Look]) -> Iterator[Finding]:
@@ -370,6 +372,19 @@ def _lost_bits(good: Sequence[Look]) -> Iterator[Finding]:
             f"Colour PNGs of 16 bits a channel, of which 8 are read: {len(names)}.",
             "Nothing, unless defects are fainter than 1 in 256: then save them in grey.",
             names,
+        )
+
+
+def _dark(good: Sequence[Look]) -> Iterator[Finding]:
+    """Report images of which none uses more than a quarter of the scale."""
+    brightest = max((float(k.thumbnail.max()) for k in good if k.thumbnail is not None), default=1)
+    if brightest < MOST_OF_DARK:
+        yield finding(
+            Severity.WARNING,
+            "dark",
+            f"All images are dark: nothing is brighter than {brightest:.0%} of white.",
+            "Give more light or a longer exposure. Of colour files with 16 bits a channel only the "
+            "upper 8 are read: spread those of a camera of 10 to 14 bits over all 16.",
         )
 
 

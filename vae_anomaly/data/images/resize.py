@@ -63,12 +63,10 @@ def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) ->
     Takes what `resize_image` takes, for 1 or 3 channels. Colour becomes grey by its luma (ITU-R
     BT.601); grey is repeated for colour.
     """
+    if channels not in {1, 3}:
+        raise ConfigError(f"A model sees 1 or 3 channels. Got {channels}.")
+    _check_channels(np.shape(array))
     resized = np.atleast_3d(resize_image(array, size))
-    if channels not in {1, 3} or resized.shape[2] not in {1, 3}:
-        raise ConfigError(
-            f"Images have 1 or 3 channels. Got {resized.shape[2]}, asked for {channels}. "
-            "Split the channels into images of their own."
-        )
     if channels == resized.shape[2]:
         return resized
     if channels == 3:
@@ -76,6 +74,20 @@ def prepare_image(array: npt.ArrayLike, size: tuple[int, int], channels: int) ->
     red, green, blue = (resized[..., c] * _LUMA[c] for c in range(3))
     grey: Floats32 = np.clip(red + green + blue, 0.0, 1.0)[..., None]
     return grey
+
+
+def _check_channels(shape: tuple[int, ...]) -> None:
+    """Refuse what is neither grey nor RGB, with the way to make it so."""
+    if len(shape) != 3 or shape[2] in {1, 3}:
+        return
+    remedy = "Split the channels into images of their own."
+    if shape[0] in {1, 3}:
+        remedy = "Its channels stand first: give np.moveaxis(image, 0, -1)."
+    elif shape[2] == 4:
+        remedy = "Give image[..., :3], or lay it over a ground where it is transparent."
+    raise DataError(
+        f"Images have shape (H, W), (H, W, 1) or (H, W, 3). Got {tuple(shape)}. {remedy}"
+    )
 
 
 def _checked(array: AnyArray) -> AnyArray:

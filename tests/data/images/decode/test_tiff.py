@@ -45,6 +45,8 @@ class Page:
             279: (4, [len(self.data)]),
             339: (3, [FORMATS[pixels.dtype.kind]] * bands),
         }
+        if "planar" in tags:
+            self.tags[284] = (3, [tags["planar"]])
         if "extra" in tags:
             self.tags[338] = (3, [tags["extra"]])
 
@@ -65,7 +67,8 @@ def _append(out: bytearray, one: Page, *, last: bool) -> None:
     for tag, (kind, values) in entries:
         shape = f"{order}{len(values)}{'H' if kind == 3 else 'I'}"
         if tag == 273:
-            values = [after + sum(_spill(v, k) for _, (k, v) in entries)]
+            start = after + sum(_spill(v, k) for _, (k, v) in entries)
+            values = [start + offset for offset in values]
         packed = struct.pack(shape, *values)
         if len(packed) > 4:
             where = after + len(body)
@@ -141,6 +144,37 @@ def test_what_is_not_read_is_called_what_it_is(
     assert said in str(error)
     assert "damaged" not in str(error)
     assert error.code in {"unsupported", "values"}
+
+
+def planes(dtype: type, top: float) -> tuple[bytes, Array]:
+    """Return a colour TIFF whose bands lie one after the other, and its pixels."""
+    grey = ramp(dtype, top, (24, 30))
+    pixels = np.stack([grey, grey // 2, grey // 3], axis=2)
+    one = page(pixels, RGB, planar=2)
+    one.data = np.moveaxis(pixels, 2, 0).tobytes()
+    third = len(one.data) // 3
+    one.tags[273], one.tags[279] = (4, [0, third, 2 * third]), (4, [third] * 3)
+    return tiff(one), pixels
+
+
+def test_deep_bands_one_after_the_other_are_not_taken_for_8_bits(tmp_path: Path) -> None:
+    shallow, pixels = planes(np.uint8, 255)
+    np.testing.assert_array_equal(decode_image(shallow), pixels)
+    error = refusal(planes(np.uint16, 65535)[0], tmp_path)
+    assert "3 bands of 16-bit unsigned numbers, one after the other" in str(error)
+    assert "PlanarConfiguration 1" in str(error)
+
+
+def test_32_bits_without_a_sign_have_none_in_the_message(tmp_path: Path) -> None:
+    error = refusal(tiff(page(ramp(np.uint32, 4e9))), tmp_path)
+    assert "from 0 to 4e+09" in str(error)
+    counts = ramp(np.uint32, 4095)
+    np.testing.assert_array_equal(decode_image(tiff(page(counts))), counts)
+
+
+def test_a_bigtiff_of_big_endian_numbers_is_not_called_damaged(tmp_path: Path) -> None:
+    error = refusal(b"MM\x00+\x00\x08\x00\x00" + bytes(64), tmp_path)
+    assert (error.code, "big-endian" in str(error)) == ("unsupported", True)
 
 
 def test_a_damaged_header_is_called_damaged(tmp_path: Path) -> None:

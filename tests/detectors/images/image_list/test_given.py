@@ -163,3 +163,33 @@ def test_limits_are_told_with_the_list(grey, tmp_path):
             grey.anomaly_score(small)
     large = open_images([path], reading=ImageReading(max_pixels=9000))
     np.testing.assert_array_equal(grey.anomaly_score(large), grey.anomaly_score([path]))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "remedy"),
+    [
+        (np.zeros((3, SIZE, SIZE), np.uint8), r"np\.moveaxis\(image, 0, -1\)"),
+        (np.zeros((1, SIZE, SIZE), np.float32), r"np\.moveaxis\(image, 0, -1\)"),
+        (np.zeros((SIZE, SIZE, 4), np.uint8), r"image\[\.\.\., :3\]"),
+        (np.zeros((SIZE, SIZE, 2), np.uint8), "Split the channels"),
+    ],
+    ids=["three first", "one first", "transparent", "two"],
+)
+def test_channels_that_are_none_are_refused_with_the_way_to_make_them_so(grey, pixels, remedy):
+    with pytest.raises(ImageError, match=f"1: Images have shape .*{remedy}"):
+        grey.anomaly_score([GOOD, pixels])
+
+
+def test_an_image_that_was_closed_is_called_closed(grey, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(GOOD).save(path)
+    with Image.open(path) as lazy:
+        assert grey.anomaly_score([lazy]).shape == (1,)
+    with Image.open(path) as left:
+        pass
+    done = Image.open(path)
+    done.load()
+    done.close()
+    for closed in (left, done):
+        with pytest.raises(ImageError, match=r"image 0 was closed .* load\(\)"):
+            grey.anomaly_score([closed])

@@ -34,8 +34,14 @@ def pixels_of(name: str, image: Image.Image) -> Pixels:
             "known. Save it with unsigned pixels.",
             code="unsupported",
         )
+    if kind is not None and kind.is_misread:
+        raise ImageError(
+            f"{name} is a TIFF of {kind.words}; this kind is not supported. Save it with the bands "
+            "of a pixel together (PlanarConfiguration 1), or as RGB of 8 bits.",
+            code="unsupported",
+        )
     if image.mode in _DEEP_MODES:
-        return _deep_grey(name, image, white_is_zero=kind is not None and kind.white_is_zero)
+        return _deep_grey(name, image, kind)
     if image.mode == "LAB":
         return np.asarray(_lab_to_rgb(image))
     if image.mode in {"1", "L", "RGB"} and "transparency" not in image.info:
@@ -50,13 +56,15 @@ def _tiff_kind(image: Image.Image) -> TiffKind | None:
     return None if tags is None or image.format != "TIFF" else TiffKind.of(tags)
 
 
-def _deep_grey(name: str, image: Image.Image, *, white_is_zero: bool) -> Pixels:
+def _deep_grey(name: str, image: Image.Image, kind: TiffKind | None) -> Pixels:
     """Return more than 8 bits of grey: uint16 where the file does not tell its white, or float32.
 
     Floating-point pixels in [0, 1] are taken for shares of white, others for counts if they can be.
     By the standard, 65535 is black where white is zero.
     """
-    values = np.asarray(image)
+    values, white_is_zero = np.asarray(image), kind is not None and kind.white_is_zero
+    if kind is not None and kind.number == 1 and values.dtype == np.int32:
+        values = values.view(np.uint32)  # Pillow knows 32 bits with a sign only
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high) and low >= 0 and high <= _FULL):
         raise _out_of_range(name, values)

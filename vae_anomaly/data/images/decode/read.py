@@ -25,7 +25,8 @@ from vae_anomaly.words import number_of, reason_of
 
 FORMATS: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _ORIENTATION: Final = 0x0112
-_TIFF: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_BIG_BIGTIFF: Final = b"MM\x00+"  # its header is misread by Pillow
+_TIFF: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", _BIG_BIGTIFF)
 _SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG", *_TIFF, b"BM", b"RIFF")
 _PNG_END: Final = b"IEND\xaeB`\x82"  # without it Pillow takes what came before for the whole
 _HEADER_LOCK = threading.Lock()  # warnings.catch_warnings is not thread-safe
@@ -85,10 +86,26 @@ def upright_pixels(
 
     Of several frames the one that it stands at is taken. Raises `ImageError` as `decode_image`.
     """
+    if _is_closed(image):
+        raise ImageError(
+            f"{name} was closed before its pixels were read. Call its load() before that, or give "
+            "its path.",
+            code="missing",
+        )
     with _translated(name, b""):
         _check_pixels(name, image, limits or ImageLimits())
         _load(image, limits or ImageLimits())
         return turn_upright(pixels_of(name, image), orientation_of(image))
+
+
+def _is_closed(image: Image.Image) -> bool:
+    """Tell an image of Pillow whose pixels are gone: Pillow itself raises anything then."""
+    if getattr(image, "tile", None):  # its file is still to be read
+        return getattr(image, "fp", None) is None
+    try:
+        return image.im is None
+    except (AssertionError, ValueError):
+        return True
 
 
 def probe_image(source: str | Path | bytes, *, limits: ImageLimits | None = None) -> ImageInfo:
@@ -176,6 +193,12 @@ def _unidentified(name: str, data: bytes) -> ImageError:
         return ImageError(
             f"{name} is a TIFF of {kind.words}; this kind is not supported. Save it as grey of 8 "
             "or 16 bits (unsigned, black is zero), or as RGB of 8.",
+            code="unsupported",
+        )
+    if data.startswith(_BIG_BIGTIFF):
+        return ImageError(
+            f"{name} is a BigTIFF of big-endian numbers; this kind is not supported. Save it as a "
+            "TIFF, or with little-endian numbers.",
             code="unsupported",
         )
     if data.startswith(_SIGNATURES):

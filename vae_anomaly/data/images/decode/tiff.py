@@ -15,7 +15,7 @@ from PIL import Image, TiffImagePlugin
 
 _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 254, 255, 256, 257, 258, 262
 _OFFSETS: Final = (273, 324)  # of strips or tiles
-_FILL_ORDER, _BANDS, _EXTRA, _SAMPLE_FORMAT = 266, 277, 338, 339
+_FILL_ORDER, _BANDS, _PLANES, _EXTRA, _SAMPLE_FORMAT = 266, 277, 284, 338, 339
 _REDUCED, _MASK = 1, 4  # bits of the subfile's type
 _NUMBERS: Final = {1: "unsigned", 2: "signed", 3: "floating-point"}
 _KNOWN_BITS: Final = frozenset({1, 2, 4, 6, 8, 10, 12, 14, 16, 24, 32, 64, 128})
@@ -35,11 +35,14 @@ class TiffKind:
         1 unsigned, 2 signed, 3 floating-point, others by the standard.
     photometric : int
         0 white is zero, 1 black is zero, 2 RGB, ...
+    planar : bool
+        Whether each band is stored on its own, one after the other.
     """
 
     bits: tuple[int, ...]
     number: int
     photometric: int
+    planar: bool = False
 
     @classmethod
     def of(cls, tags: Mapping[int, Any]) -> TiffKind:
@@ -48,7 +51,8 @@ class TiffKind:
         bands = _numbers(tags.get(_BANDS, 1))[0]
         bits = bits * bands if len(bits) == 1 < bands <= 64 else bits
         number = _numbers(tags.get(_SAMPLE_FORMAT, 1))[0]
-        return cls(bits, number, _numbers(tags.get(_PHOTOMETRIC, 1))[0])
+        planar = len(bits) > 1 and _numbers(tags.get(_PLANES, 1))[0] == 2
+        return cls(bits, number, _numbers(tags.get(_PHOTOMETRIC, 1))[0], planar)
 
     @property
     def white_is_zero(self) -> bool:
@@ -64,7 +68,12 @@ class TiffKind:
         if len(self.bits) == 1:
             white = ", white is zero" * self.white_is_zero
             return f"{stored} grey{white}"
-        return f"{len(self.bits)} bands of {stored} numbers"
+        return f"{len(self.bits)} bands of {stored} numbers{', one after the other' * self.planar}"
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether Pillow opens this kind and takes the bytes of its numbers for pixels."""
+        return self.planar and max(self.bits) > 8
 
     @property
     def is_plausible(self) -> bool:

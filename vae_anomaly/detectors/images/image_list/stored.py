@@ -14,6 +14,8 @@ from vae_anomaly.detectors.images.place.bit_depth import EIGHT_BITS, BitDepth
 from vae_anomaly.errors import DataError
 
 _PROBES: Final = 32
+DARK: Final = 0.25
+"""Share of white below which all training images are hardly lit, or hold fewer bits than files."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class ImageStorage:
     depth : BitDepth
     brighter : int
         Images with pixels above the white, which count as white.
+    brightest : float
+        The brightest pixel of those looked at, as a share of white.
     """
 
     channels: int
@@ -37,6 +41,7 @@ class ImageStorage:
     is_colour_file: bool
     depth: BitDepth
     brighter: int = 0
+    brightest: float = 1.0
 
     def metrics(self) -> dict[str, float]:
         """Return it as numbers; the white only where there are more than 8 bits."""
@@ -47,6 +52,7 @@ class ImageStorage:
             "colour_share": self.colour_share,
             "colour_files": float(self.is_colour_file),
             **(white if deep else {}),
+            **({"brightest": self.brightest} if self.brightest < DARK else {}),
         }
 
 
@@ -94,22 +100,24 @@ def decide_depth(images: ImageList, told: int | None = None) -> tuple[BitDepth, 
     return BitDepth(white, bits=16), brighter
 
 
-def decide_channels(images: ImageList) -> tuple[int, float, bool]:
+def decide_channels(images: ImageList, white: int) -> tuple[int, float, bool, float]:
     """Return 3 where any image shows colour, however faint, else 1.
 
     JPEG takes the colour out of most nearly grey images, but not of all: then a coloured stain
-    would still be stored. Looks at 32 at most, and returns the share that shows some as well, and
-    whether any has three channels.
+    would still be stored. Looks at 32 at most, and returns the share that shows some as well,
+    whether any has three channels, and the brightest pixel as a share of white.
     """
-    votes = look_at(images, lambda i: _vote(images.decoded(i)), _PROBES)
-    share = float(np.mean([shown for shown, _ in votes])) if votes else 0.0
-    in_colour = any(three for _, three in votes)
-    return 3 if share else 1, share, in_colour
+    votes = look_at(images, lambda i: _vote(images.decoded(i), white), _PROBES)
+    share = float(np.mean([shown for shown, _, _ in votes])) if votes else 0.0
+    in_colour = any(three for _, three, _ in votes)
+    brightest = max((top for _, _, top in votes), default=1.0)
+    return 3 if share else 1, share, in_colour, brightest
 
 
-def _vote(pixels: AnyArray) -> tuple[bool, bool]:
+def _vote(pixels: AnyArray, white: int) -> tuple[bool, bool, float]:
     three = pixels.ndim == 3 and pixels.shape[2] == 3
-    return three and shows_colour(pixels), three
+    full = {np.dtype(np.uint8): EIGHT_BITS, np.dtype(np.uint16): white}.get(pixels.dtype, 1)
+    return three and shows_colour(pixels), three, float(pixels.max()) / full
 
 
 def look_at_storage(
@@ -117,5 +125,5 @@ def look_at_storage(
 ) -> ImageStorage:
     """Decide white and channels of training images, unless they are told."""
     depth, brighter = decide_depth(images, white)
-    found, share, in_colour = decide_channels(images)
-    return ImageStorage(channels or found, share, in_colour, depth, brighter)
+    found, share, in_colour, brightest = decide_channels(images, depth.white)
+    return ImageStorage(channels or found, share, in_colour, depth, brighter, brightest)
