@@ -134,7 +134,6 @@ def test_a_training_on_images_is_told_which_folders_are_good(site, tmp_path):
     toml.write_text(
         "name = 'parts'\nimages = ['parts/0', 'parts/1']\ngood = ['0']\ndefect = ['1']\n"
         "out = 'model'\nno_register = true\n[detector]\nimage_size = 64\npreset = 'fast'\n"
-        "outliers = 'keep'\n"
     )
     result = train_images(read_job(TrainImages, toml, DAY))
     assert result["metrics"]["n_images"] == 12

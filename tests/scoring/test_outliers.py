@@ -11,6 +11,7 @@ from scipy.stats import binom
 from vae_anomaly.scoring.outliers import (
     FALSE_ALARMS,
     HEAVY,
+    NATS,
     LeftOut,
     left_out_words,
     most_left_out,
@@ -44,6 +45,16 @@ def test_normals_are_left_out_as_rarely_as_promised(law, n):
 def test_so_are_those_of_heavy_tails_where_that_is_said(law, n):
     rng = np.random.default_rng(n)
     found = np.mean([standing_out(law(rng, n), shape=HEAVY).any() for _ in range(300)])
+    assert found <= MOST_BY_CHANCE
+
+
+@pytest.mark.parametrize("n", [12, 40, 180])
+@pytest.mark.parametrize("shape", [NATS, HEAVY])
+def test_pairs_that_nobody_has_named_are_left_out_no_more_often(n, shape):
+    """Two images of one part have nearly the same score."""
+    rng = np.random.default_rng(n)
+    draws = (np.repeat(rng.exponential(size=n // 2), 2) for _ in range(300))
+    found = np.mean([standing_out(x + 0.01 * rng.random(n), shape=shape).any() for x in draws])
     assert found <= MOST_BY_CHANCE
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vae_anomaly import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.outliers import squared_distances
+from vae_anomaly.detectors.images.outliers import MAP_TAIL, map_surprises, squared_distances
+from vae_anomaly.scoring.outliers import standing_out
 
 
 def good_images(n, seed=0):
@@ -62,6 +63,30 @@ def test_clean_images_are_all_kept(clean):
     assert clean.left_out_ == ()
     assert "left_out" not in clean.metrics_
     assert clean.metrics_["n_images"] == 60
+
+
+@pytest.mark.parametrize("n", [10, 12, 16])
+def test_of_a_few_good_images_none_is_left_out(n):
+    for seed in range(8):
+        assert detector().fit(good_images(n, seed)).left_out_ == ()
+
+
+@pytest.mark.parametrize("n", [10, 12, 16, 24])
+@pytest.mark.parametrize("law", ["normal", "exponential"])
+def test_heat_of_good_images_seldom_stands_out_however_few_there_are(n, law):
+    """Poolings of one map rise and fall together; each is judged among the others."""
+    rng = np.random.default_rng(n)
+    draw = getattr(rng, law)
+    maps = [draw(size=(n, 1)) + 0.5 * draw(size=(n, 5)) for _ in range(80)]
+    found = [standing_out(map_surprises(pooled), shape=MAP_TAIL).any() for pooled in maps]
+    assert np.mean(found) <= 0.04
+
+
+@pytest.mark.parametrize("kind", ["black", "over-exposed", "half-read"])
+def test_one_bad_frame_among_twenty_is_named(kind):
+    images = good_images(20)
+    fitted = detector().fit(np.concatenate([images, bad(images[:1][0], kind)[None]]))
+    assert [item.id for item in fitted.left_out_] == ["20"]
 
 
 def test_a_warning_names_the_frame_what_is_wrong_with_it_and_the_remedy(caplog):

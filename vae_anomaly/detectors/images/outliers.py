@@ -2,8 +2,10 @@
 
 Two looks, both at what was judged without the image itself:
 
-* sums of what map and whole image say of those that calibrate: what stands out there would own the
-  threshold;
+* what the map says of those that calibrate: what stands out there would own the threshold. Each
+  pooling is judged among the others with a predictive tail, so that the surprise of a good image is
+  exponential however few there are, as the rule takes it to be; with a tail that was fitted to one
+  or two images it is far heavier, and of 10 good images one was left out in every third draw;
 * how far brightness, contrast, texture and colour of the whole image lie from those of others:
   every image has these, also one that no score was held out for; and the exposure alone, of one or
   two images. Covariances are estimated from
@@ -31,8 +33,14 @@ from vae_anomaly.detectors.images.score.judges import (
     Distance,
     ExposureDistance,
 )
+from vae_anomaly.detectors.images.score.pooling import local_sum
+from vae_anomaly.detectors.images.score.surprise import PredictiveSurprise
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, HEAVY, LeftOut, standing_out
+
+MAP_TAIL: Final = 0.1
+"""Shape of the tail of what maps say: a sum in which the hottest cells of all count more than once
+from where they are rare on, and so a little heavier than one surprise."""
 
 _TRIMMED: Final = 0.1  # of the images that covariances do without
 _PASSES: Final = 3
@@ -40,23 +48,30 @@ _ACCIDENTS: Final = 2  # a third image of the same exposure makes it a kind of l
 
 
 def odd_images(
-    sums: Floats, held_out: Ints, statistics: AnyFloats, folds: Ints, groups: AnyArray, most: int
+    pooled: AnyFloats,
+    held_out: Ints,
+    statistics: AnyFloats,
+    folds: Ints,
+    groups: AnyArray,
+    most: int,
 ) -> Ints:
     """Return which of n images stand out from the others, at most ``most``, ascending.
 
     Parameters
     ----------
-    sums : ndarray of shape (m,), nats
-        Of the images ``held_out``, (m,), what `EarlierScore` adds up: raw scores are ranks up to
-        the largest, and no image stands out from ranks.
+    pooled : ndarray of shape (m, P or P + 1)
+        From `pool_maps_of_images`, of the images ``held_out``, (m,). Raw scores are ranks up to the
+        largest, and no image stands out from ranks.
     statistics : ndarray of shape (n, S)
         Of whole images.
     folds, groups : ndarray of shape (n,)
     """
     found = np.zeros(len(statistics), bool)
-    found[held_out] = standing_out(sums, groups[held_out], most)
+    surprises = map_surprises(pooled)
+    found[held_out] = standing_out(surprises, groups[held_out], most, MAP_TAIL)
     exposures = squared_distances(statistics, folds, ExposureDistance)
-    found |= standing_out(exposures, groups, min(most, _ACCIDENTS), HEAVY)
+    few = max(HEAVY, 4.0 / max(1, len(exposures) - 2))  # F law: half of them give the sd of a side
+    found |= standing_out(exposures, groups, min(most, _ACCIDENTS), few)
     distances = squared_distances(statistics, folds)
     found |= standing_out(distances, groups, most, HEAVY)
     return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)
@@ -66,6 +81,18 @@ def _farthest(found: Bools, distances: Floats, most: int) -> Ints:
     """Return those of what was found that lie farthest."""
     order = np.argsort(-np.where(found, distances, -1.0), kind="stable")
     return np.sort(order[:most])
+
+
+def map_surprises(pooled: AnyFloats) -> Floats:
+    """Return what poolings of held-out normals' maps (m, P or P + 1) say, each among the others.
+
+    Nats, (m,): a sum of exponentials where the tails are right, however few normals there are.
+    """
+    columns = []
+    for column in np.asarray(pooled, np.float64).T:
+        ranks = np.argsort(np.argsort(column, kind="stable"), kind="stable")
+        columns.append(PredictiveSurprise(column).leave_one_out()[ranks])
+    return local_sum(np.stack(columns, axis=1))
 
 
 def squared_distances(

@@ -166,8 +166,8 @@ class _Judged:
         most = min(most_left_out(n_images) - (n_images - n), n - MIN_IMAGES)
         if most <= 0:
             return np.empty(0, np.int64)
-        statistics, held_out = fitted.statistics, fitted.held_out
-        odd = odd_images(self.sums[1], held_out, statistics, data.folds, data.groups, most)
+        pooled, held_out = fitted.pooled, fitted.held_out
+        odd = odd_images(pooled, held_out, fitted.statistics, data.folds, data.groups, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
     def finds_strange(self, images: ImageList) -> Bools:

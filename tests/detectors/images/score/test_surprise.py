@@ -74,3 +74,22 @@ def test_a_predictive_tail_promises_what_new_numbers_do_with_few_as_with_many(n,
         surprise = PredictiveSurprise(rng.exponential(size=n))
         found.append(np.mean(surprise(rng.exponential(size=2000)) > -np.log(rate)))
     assert np.mean(found) == pytest.approx(rate, rel=0.3)
+
+
+@pytest.mark.parametrize("n", [10, 30, 200])
+def test_new_numbers_are_beyond_all_ranks_as_seldom_as_the_surprise_says(n, rng):
+    rate = 0.2 / n
+    found = []
+    for _ in range(300):
+        surprise = RankSurprise(rng.exponential(size=n))
+        found.append(np.mean(surprise(rng.exponential(size=2000)) > -np.log(rate)))
+    assert np.mean(found) <= 1.3 * rate
+
+
+@pytest.mark.parametrize("n", [9, 12, 30])
+def test_among_the_others_a_normal_surprises_as_it_would_if_it_were_new(n, rng):
+    """The largest of n exponential surprises is log n and a little, and hardly ever far more."""
+    largest = [PredictiveSurprise(rng.exponential(size=n)).leave_one_out()[-1] for _ in range(2000)]
+    for beyond in (2.0, 4.0):
+        share = np.mean(np.array(largest) > np.log(n) + beyond)
+        assert share <= np.exp(-beyond) + 0.02

@@ -45,7 +45,7 @@ class PiecewiseLinear(nn.Module):
 
 
 class PredictiveGraph(nn.Module):
-    """A `PredictiveSurprise`: linear between knots, then a logarithm."""
+    """A `PredictiveSurprise`, or a `RankSurprise`: linear between knots, then a logarithm."""
 
     def __init__(self, surprise: PredictiveSurprise) -> None:
         super().__init__()

@@ -116,7 +116,7 @@ class ImageScoreGraph(nn.Module):
     def __init__(self, score: ImageScore) -> None:
         super().__init__()
         self.pooling = PoolingGraph(score.pooling)
-        self.surprise = PiecewiseLinear.of_surprise(score.surprise)
+        self.surprise = PredictiveGraph(score.surprise)
         judges = score.judges.values()
         self.distances = nn.ModuleList(distance_graph(judge.distance) for judge in judges)
         self.surprises = nn.ModuleList(PredictiveGraph(judge.surprise) for judge in judges)

@@ -86,21 +86,6 @@ def _survival_knots(ordered: Floats, start: float) -> tuple[Floats, Floats]:
     return knots, np.append(heights[inside], -np.log(1.0 - _TAIL_FROM))
 
 
-class RankSurprise(PoolSurprise):
-    """The same, but of n normals none is more surprising than ``log((n + 1) / 2)``.
-
-    Up to it the surprise is counted, beyond it follows the exponential tail. So no held-out normal
-    owns what is read from a set of them, however far out it lies.
-    """
-
-    def __init__(self, reference: AnyFloats) -> None:
-        super().__init__(reference)
-        n = self.reference.size
-        self.knots, first = np.unique(self.reference, return_index=True)
-        self._heights = -np.log((n - first + 1.0) / (n + 1.0))
-        self._start = float(self.knots[-1])
-
-
 class PredictiveSurprise:
     """The same, with a tail that knows how few normals it was learnt from.
 
@@ -150,3 +135,35 @@ class PredictiveSurprise:
         x = np.asarray(values, np.float64)
         below = _BELOW_SLOPE * np.maximum(self.knots[0] - x, 0.0) / self._unit
         return np.asarray(np.interp(x, self.knots, self._heights) - below, np.float64)
+
+    def leave_one_out(self) -> Floats:
+        """Return the surprise of each normal among the *others*, in sorted order.
+
+        Where the tail is right, the surprise of a normal is exponential, however few there are.
+        """
+        n = self.reference.size
+        if n < 3:
+            return self(self.reference)
+        others = (np.delete(self.reference, i) for i in range(n))
+        among = [
+            PredictiveSurprise(rest)(x) for rest, x in zip(others, self.reference, strict=True)
+        ]
+        return np.array(among, np.float64)
+
+
+class RankSurprise(PredictiveSurprise):
+    """The same, but of n normals none is more surprising than ``log((n + 1) / 2)``.
+
+    Up to it the surprise is counted; beyond it goes on as the predictive tail does that was learnt
+    from the largest. So no held-out normal owns what is read from a set of them, however far out it
+    lies, and a good image a little beyond ten others is no wonder.
+    """
+
+    def __init__(self, reference: AnyFloats) -> None:
+        super().__init__(reference)
+        n = self.reference.size
+        self.knots, first = np.unique(self.reference, return_index=True)
+        self._heights = -np.log((n - first + 1.0) / (n + 1.0))
+        largest = float(self.knots[-1])
+        self.scale += largest - self.start
+        self.start = largest
