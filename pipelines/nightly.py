@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from pipelines.job import Job
@@ -43,4 +42,4 @@ class Nightly(Job):
             use_cached=self.use_cached_model,
             **own,
         )
-        return asdict(summary)
+        return summary.record()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from torch import nn
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.batch import read_results
 
+BASH = shutil.which("bash")
+
 
 def test_images_are_scored_flagged_and_told(call, images, image_model, tmp_path):
     code, out, err = call("score", "images", image_model, images, "--out", "flags")
@@ -25,6 +29,42 @@ def test_images_are_scored_flagged_and_told(call, images, image_model, tmp_path)
     results = read_results("flags")
     assert results.loc[results["score"].idxmax(), "id"] == "005.png"
     assert (tmp_path / "flags" / results["heatmap"].dropna().iloc[0]).is_file()
+
+
+@pytest.mark.parametrize("kind", ["images", "table"])
+def test_input_that_is_taken_away_once_it_is_scored_is_told_like_any_other(
+    kind, call, images, rows, image_model, table_model, tmp_path, monkeypatch
+):
+    given, model = (images, image_model) if kind == "images" else (rows, table_model)
+
+    def take_away(*_):
+        Path(given).rename(tmp_path / "archive")
+
+    monkeypatch.setattr("vae_anomaly.batch.run.drop_orphans", take_away)
+    code, out, err = call("score", kind, model, given, "--out", "flags")
+    assert code == 0, err
+    assert "Results are in flags/" in out
+    assert f"vae-anomaly inspect {model}" in out
+
+
+@pytest.mark.skipif(BASH is None, reason="needs bash")
+def test_the_next_command_names_a_row_of_a_file_whatever_the_file_is_called(
+    call, rows, table_model, tmp_path
+):
+    odd = tmp_path / os.fsdecode(b"n\xe4chte $1") / os.fsdecode(b"1's\xfc.csv")
+    odd.parent.mkdir()
+    frame = pd.read_parquet(rows) if Path(rows).suffix == ".parquet" else pd.read_csv(rows)
+    with odd.open("wb") as file:
+        frame.drop(columns="id", errors="ignore").to_csv(file, index=False)
+    code, out, err = call("score", "table", table_model, odd, "--out", "flags")
+    assert code == 0, err
+    command = out.rpartition("See why:")[2].strip()
+    read = subprocess.run(  # noqa: S602 - the shell is what is asked
+        f"printf '%s\\n' {command}", shell=True, executable=BASH, capture_output=True, check=True
+    ).stdout
+    words = [os.fsdecode(word) for word in read.splitlines()]
+    assert words[3].rpartition(":")[0] in {str(odd), str(odd.relative_to(tmp_path))}
+    assert call(*words[1:])[0] == 0
 
 
 def test_json_holds_the_counts_and_the_strangest(call_json, images, image_model):

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -84,6 +85,8 @@ class RunSummary:
         What its owner should look at, file by file: columns that have moved as a whole.
     left_out : tuple of LeftOutImages
         Images below the input that are none of parts: masks, results of our own, what systems keep.
+    plan : tuple of Partition
+        The input as it was when the run began.
     """
 
     partitions: int
@@ -100,6 +103,13 @@ class RunSummary:
     codes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOutImages, ...] = ()
+    plan: tuple[Partition, ...] = field(default=(), repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """Return it as a document, without the plan."""
+        record = asdict(replace(self, plan=()))
+        del record["plan"]
+        return record
 
     @property
     def bad_fraction(self) -> float:
@@ -311,7 +321,7 @@ def _run(
         write_manifest(root, build_manifest(rows.values(), failed, left_out))
     done = [rows[partition.key] for partition in plan if partition.key in rows]
     summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
-    summary = replace(summary, left_out=left_out)
+    summary = replace(summary, left_out=left_out, plan=tuple(plan))
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
     _judge(summary, failed, max_bad_fraction)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -28,7 +28,7 @@ from vae_anomaly.names import spelled, typed
 from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
-    from vae_anomaly.batch import Partition, RunSummary
+    from vae_anomaly.batch import RunSummary
     from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
@@ -113,8 +113,7 @@ def images(
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
       vae-anomaly score images model/ tonight/ --out flags/ --white 4095 --max-pixels 400000000
     """
-    from vae_anomaly.batch import plan_images, score_images
-    from vae_anomaly.data.images.folders import scan_images
+    from vae_anomaly.batch import score_images
 
     source = one_or_all(paths)
     with _progress(run) as progress:
@@ -124,8 +123,7 @@ def images(
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip
-    listing = scan_images(source, out=run.out, follow_links=follow_links)
-    _finish(summary, plan_images(listing), model, "images", run)
+    _finish(summary, model, "images", run)
 
 
 @score.command()
@@ -149,7 +147,7 @@ def table(
       vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
       vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
     """
-    from vae_anomaly.batch import plan_tables, score_tables
+    from vae_anomaly.batch import score_tables
 
     source = one_or_all(paths)
     with _progress(run) as progress:
@@ -158,7 +156,7 @@ def table(
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
             uri=run.uri, progress=progress,
         )  # fmt: skip
-    _finish(summary, plan_tables(source), model, "rows", run)
+    _finish(summary, model, "rows", run)
 
 
 @contextmanager
@@ -177,11 +175,11 @@ def _progress(run: Run) -> Iterator[Progress | None]:
         logging.getLogger("vae_anomaly").removeHandler(handler)
 
 
-def _finish(summary: RunSummary, plan: list[Partition], model: str, things: str, run: Run) -> None:
+def _finish(summary: RunSummary, model: str, things: str, run: Run) -> None:
     from vae_anomaly.jobs import highest_flags
 
-    top = highest_flags(summary.out, plan, TOP)
-    document = {**asdict(summary), "top": [asdict(flag) for flag in top]}
+    top = highest_flags(summary.out, summary.plan, TOP)
+    document = {**summary.record(), "top": [asdict(flag) for flag in top]}
     if not emit(document, as_json=run.as_json):
         _print(summary, things)
         if top:
@@ -239,10 +237,10 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
-    item = spelled(str(source.relative_to(here) if source.is_relative_to(here) else source))
+    item = str(source.relative_to(here) if source.is_relative_to(here) else source)
     name = [] if things == "images" else ["--id", flag.id]
     numbered = flag.id.rpartition("#")
-    if things == "rows" and numbered[0] and Path(numbered[0]).name == source.name:
+    if things == "rows" and numbered[0] and PurePosixPath(numbered[0]).name == spelled(source.name):
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
     histories = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
     command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at_store(uri)]
