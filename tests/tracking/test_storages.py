@@ -119,7 +119,10 @@ def test_every_storage_of_a_table_gives_the_same_scores(
         **{f"JSON, {name}": trained.answered(request) for name, request in requests.items()},
     }
     expected = trained.scores(table.to_pandas())
+    digits = found.pop("JSON, inputs, columns")  # of codes alone, numbers: refused by name
     assert [name for name, scores in found.items() if scores != expected] == []
+    pairs = zip(digits, expected, table["code"].to_pylist(), strict=True)
+    assert all(got == score or (got is None and code) for got, score, code in pairs)
 
 
 @pytest.mark.parametrize("dialect", OTHER_NUMBERS)

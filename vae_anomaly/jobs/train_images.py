@@ -23,6 +23,7 @@ from vae_anomaly.data.images.folders import (
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors import ImageVAEDetector
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
+from vae_anomaly.detectors.images.settings import check_conditions_wanted
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.taken_images import all_taken_for_good, called_defective, what_was_taken
@@ -88,7 +89,9 @@ def train_images_job(
     """
     started = time.perf_counter()
     destination.check()
-    listing = scan_labelled(source, classes, follow_links=follow_links)
+    check_conditions_wanted(detector.model, detector.condition, None)
+    products = detector.condition == "folder"
+    listing = scan_labelled(source, classes, follow_links=follow_links, products=products)
     chosen = select(listing, "train", source)
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))

@@ -168,10 +168,11 @@ def test_wide_maps_are_projected_and_narrow_ones_are_not(width):
     ids=["pooled", "dict", "nothing", "nan", "raises"],
 )
 def test_a_module_that_breaks_the_contract_is_refused_with_what_it_did(function, words):
-    black = np.zeros((10, SIZE, SIZE), np.uint8)
+    dark = np.zeros((10, SIZE, SIZE), np.uint8)
+    dark[np.arange(10), np.arange(10), 0] = 9
     detector = ImageVAEDetector(image_size=SIZE, features=Lambda(function), random_state=0)
     with pytest.raises(ConfigError, match=words):
-        detector.fit(black)
+        detector.fit(dark)
 
 
 @pytest.mark.parametrize(

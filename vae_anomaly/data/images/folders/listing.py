@@ -38,6 +38,7 @@ def list_images(
     split: Purpose | None = None,
     classes: ClassNames | None = None,
     follow_links: bool = False,
+    products: bool = False,
 ) -> list[ImageItem]:
     """List the images of a source, in an order that does not depend on the file system.
 
@@ -52,6 +53,8 @@ def list_images(
         Folders or kinds of which the class is known, where their names do not tell it.
     follow_links : bool
         Follow links that lead out of the folder or the manifest's folder.
+    products : bool
+        With a split: folders name products, so that ``a b`` or ``0 1`` are no classes.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def list_images(
         If a class is given for a folder that is not there.
     """
     if split is not None:
-        listing = scan_labelled(source, classes, follow_links=follow_links)
+        listing = scan_labelled(source, classes, follow_links=follow_links, products=products)
         return list(select(listing, split, source).items)
     listing = scan_images(source, classes=classes, follow_links=follow_links)
     tell_skipped(listing)
@@ -79,10 +82,17 @@ def scan_labelled(
     classes: ClassNames | None = None,
     *,
     follow_links: bool = False,
+    products: bool = False,
 ) -> ImageListing:
-    """List a source for training or measuring; masks and file names say what no folder does."""
+    """List a source for training or measuring; masks and file names say what no folder does.
+
+    Where folders name ``products``, it is not asked which of ``a b`` is good.
+    """
     listing = scan_images(source, classes=classes, follow_links=follow_links)
     listing = labelled(listing)
+    if products:
+        asked = (one for one in listing.questions if one.kind == "several" or one.told)
+        listing = replace(listing, questions=tuple(asked))
     tell_skipped(listing)
     return listing
 

@@ -75,7 +75,8 @@ def _listed(X: object, training: bool, condition: str | None) -> ImageList:
     if isinstance(X, ImageList):
         return X
     if isinstance(X, (str, Path)):
-        return _from_items(list_images(X, split="train" if training else None), training, condition)
+        listed = list_images(X, split="train" if training else None, products=condition == "folder")
+        return _from_items(listed, training, condition)
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OUS":
         return _from_sources(_as_batch(X))
     if isinstance(X, torch.Tensor):
@@ -94,7 +95,9 @@ def _from_list(given: Sequence[object], training: bool, condition: str | None) -
         return _from_items(items, training, condition)
     paths = [one for one in given if isinstance(one, (str, Path))]
     if len(paths) == len(given):
-        listed = list_images(paths, split="train" if training else None)
+        listed = list_images(
+            paths, split="train" if training else None, products=condition == "folder"
+        )
         return _from_items(listed, training, condition)
     return _from_sources([_source(i, one) for i, one in enumerate(given)])
 
