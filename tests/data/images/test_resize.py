@@ -132,3 +132,20 @@ def test_wrong_sizes_and_channels_are_refused() -> None:
         prepare_image(noise(4, 4, 5), (2, 2), 1)
     with pytest.raises(ConfigError, match="Got 2"):
         prepare_image(noise(4, 4), (2, 2), 2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "remedy"),
+    [
+        (np.full((4, 4), 200.0), "Divide them by what is white, the same in all images: by 255"),
+        (np.full((4, 4), 3000.0), "by 65535, or by the white of the camera"),
+        (np.full((4, 4), 200), "to uint8 if 255 is white in all images, else to uint16"),
+        (np.full((4, 4), 3000), "Convert them to uint16"),
+        (np.full((4, 4), -1), "one scale for all images"),
+        (np.full((4, 4), np.nan), "Got float64 with NaN or inf"),
+    ],
+    ids=["floats to 255", "floats above", "whole to 255", "whole above", "negative", "NaN"],
+)
+def test_pixels_without_a_scale_are_refused_with_the_way_to_one(pixels, remedy) -> None:
+    with pytest.raises(DataError, match=remedy):
+        resize_image(pixels, (2, 2))

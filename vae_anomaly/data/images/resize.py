@@ -102,7 +102,7 @@ def _checked(array: AnyArray) -> AnyArray:
         return array
     raise DataError(
         f"Pixels are uint8, uint16, or floating point in [0, 1]. Got {array.dtype}"
-        f"{_range_of(array)}. Convert them, with one scale for all images."
+        f"{_range_of(array)}. {_remedy(array)}"
     )
 
 
@@ -115,7 +115,24 @@ def _to_unit(pixels: AnyArray) -> Floats32:
 
 
 def _range_of(array: AnyArray) -> str:
-    return f" from {array.min()} to {array.max()}" if array.dtype.kind in "iuf" else ""
+    if array.dtype.kind not in "iuf":
+        return ""
+    return (
+        f" from {array.min()} to {array.max()}" if np.isfinite(array).all() else " with NaN or inf"
+    )
+
+
+def _remedy(array: AnyArray) -> str:
+    """Say how pixels of another type or range become what is read."""
+    known = array.dtype.kind in "iuf" and bool(np.isfinite(array).all()) and array.min() >= 0
+    if not known or array.max() > np.iinfo(np.uint16).max:
+        return "Convert them, with one scale for all images."
+    small = array.max() <= np.iinfo(np.uint8).max
+    if array.dtype.kind == "f":
+        white = "255" if small else "65535, or by the white of the camera"
+        return f"Divide them by what is white, the same in all images: by {white}."
+    bits = "uint8 if 255 is white in all images, else to uint16" if small else "uint16"
+    return f"Convert them to {bits}."
 
 
 def _resize_rows(deep: AnyArray, down: Weights, along: Weights) -> Floats32:

@@ -106,7 +106,7 @@ class ImageList:
         except ImageError:
             raise
         except DataError as err:
-            raise ImageError(f"{self.ids[i]}: {err}", code="values") from err
+            raise ImageError(f"{self._name(i)}: {err}", code="values") from err
         image, (down, right) = self.placing(image)
         self.shifts[i] = (down / size, right / size)
         return image
