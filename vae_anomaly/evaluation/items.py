@@ -175,8 +175,9 @@ def no_labels(source: str) -> DataError:
     """Return what to say of an input that nothing can be measured against."""
     return DataError(
         f"{source or 'The input'} has no labels to measure against. For a table give --labels "
-        "COLUMN. Images are labelled by their folders: sort them into good, scratch, ..., say "
-        "which are which with --good FOLDER and --defect FOLDER, or list them in a manifest."
+        "COLUMN. Images are labelled by their folders: sort them into good, scratch, ... and give "
+        "the folder above these, say which are which with --good FOLDER and --defect FOLDER, or "
+        "list them in a manifest."
     )
 
 

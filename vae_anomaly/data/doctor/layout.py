@@ -39,8 +39,8 @@ def layout_findings(
             Severity.INFO,
             "left_out",
             f"Images that no training takes: {n}.",
-            "Nothing, if that is meant; else name the folders with --good NAME, or give the folder "
-            "that is meant.",
+            "Nothing, if that is meant; else sort the images into folders, name these with --good "
+            "NAME, or give the folder that is meant.",
             [line.removeprefix("left out: ") for line in lines],
         )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from vae_anomaly.data.images.folders import list_images, scan_images
+from vae_anomaly.data.images.folders import ClassNames, list_images, scan_images
 from vae_anomaly.errors import DataError
 
 
@@ -101,3 +103,34 @@ def test_manifests_beside_folders_keep_what_they_know():
     assert [(item.id, item.kind) for item in listed] == [
         ("list/1.png", "good"), ("list/2.png", "hole"), ("cam1/1.png", None),
     ]  # fmt: skip
+
+
+def test_images_of_several_folders_are_what_their_folders_say():
+    for name in ("parts/good/1.png", "parts/scratch/1.png", "parts/unklar/1.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"x")
+    named = sorted(map(str, Path("parts").rglob("*.png")))
+    for source in ("parts/*/*.png", "parts/**/*.png", named):
+        assert [item.id for item in list_images(source, split="train")] == ["good/1.png"]
+        kinds = {item.id: item.is_anomaly for item in list_images(source, split="test")}
+        assert kinds == {"good/1.png": False, "scratch/1.png": True, "unklar/1.png": None}
+    said = ClassNames(good=("unklar",))
+    taken = list_images("parts/*/*.png", split="train", classes=said)
+    assert [item.id for item in taken] == ["good/1.png", "unklar/1.png"]
+    mixed = list_images(["parts/good", "parts/scratch/1.png"], split="train")
+    assert [item.id for item in mixed] == ["good/1.png"]
+
+
+def test_masks_that_a_pattern_matches_are_counted_or_refused():
+    for name in ("set/test/1.png", "set/test/2.png", "set/ground_truth/1_mask.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:8, 4:8] = 255 if "mask" in name else 0
+        Image.fromarray(mask).save(name)
+    listing = scan_images("set/**/*.png")
+    assert [(one.reason, one.where, one.n_images) for one in listing.left_out] == [
+        ("masks", "ground_truth", 1)
+    ]
+    assert [bool(item.mask) for item in listing.items] == [True, False]
+    with pytest.raises(DataError, match="Only masks were named"):
+        scan_images("set/ground_truth/*.png")

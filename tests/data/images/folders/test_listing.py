@@ -218,3 +218,14 @@ def test_further_columns_of_a_manifest_are_kept_as_text(tmp_path):
     (item,) = list_images(tmp_path / "list.csv")
     assert (condition_of(item, "sku"), condition_of(item, "colour")) == ("7", None)
     assert condition_of(item, "folder") == tmp_path.name
+
+
+def test_tables_of_our_own_scores_are_not_warned_of_night_after_night(tmp_path, caplog):
+    (tmp_path / "1.png").write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.json").write_text('{"partitions": [], "totals": {}}')
+    (tmp_path / "out/part-parts-0000.parquet").write_bytes(b"x")
+    (tmp_path / "out/notes.txt").write_bytes(b"x")
+    (tmp_path / "out/part-7.png").write_bytes(b"x")
+    assert [path.name for path in scan_images(tmp_path).skipped] == ["notes.txt"]
+    assert [item.id for item in list_images(tmp_path)] == ["1.png", "out/part-7.png"]

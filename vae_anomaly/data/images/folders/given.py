@@ -103,7 +103,12 @@ def listing_of_images(given: Given) -> ImageListing:
     images = {_absolute(path): path for path in _once(given.images)}
     masks = masks_among(folder, list(images))
     items = tuple(
-        ImageItem(whole.relative_to(folder).as_posix(), path)
+        ImageItem(
+            whole.relative_to(folder).as_posix(),
+            path,
+            mask=masks.of.get(whole),
+            mask_fault=masks.unclear.get(whole),
+        )
         for whole, path in images.items()
         if whole not in masks.files
     )

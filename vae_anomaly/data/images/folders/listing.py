@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from vae_anomaly.data.images.folders.given import Given, given_of, listing_of_images, together
 from vae_anomaly.data.images.folders.items import (
@@ -152,7 +153,7 @@ class _Scanner:
     def scan(self, given: Given) -> ImageListing:
         """List one thing."""
         if given.images:
-            return listing_of_images(given)
+            return self._scan_images(given)
         if given.is_folder:
             return self._scan_folder(given.path)
         listing = list_manifest(given.path, self.classes, follow_links=self.follow_links)
@@ -161,8 +162,25 @@ class _Scanner:
 
     def read_jointly(self, given: Sequence[Given], listing: ImageListing) -> ImageListing:
         """Read several folders as siblings: ``parts/good parts/bad`` is what ``parts`` would be."""
-        top, folders = Path(), tuple(f"{one.name}/" for one in given if one.is_folder)
-        inside = [item for item in listing.items if item.id.startswith(folders)]
+        folders = tuple(f"{one.name}/" for one in given if one.is_folder or one.images)
+        return self._read_folders([i for i in listing.items if i.id.startswith(folders)], listing)
+
+    def _scan_images(self, given: Given) -> ImageListing:
+        """List images that were named one by one; those of several folders as these say."""
+        listing = listing_of_images(given)
+        root = Path(os.path.abspath(given.path))  # noqa: PTH100 - links stay links
+        listing = replace(listing, left_out=tuple(_count_masks(root, listing.masks)))
+        if not listing.items:
+            raise DataError(
+                f"Only masks were named, no images: {'; '.join(told(listing.left_out))}. Name the "
+                "images that they belong to."
+            )
+        several = len({PurePosixPath(item.id).parent for item in listing.items}) > 1
+        return self._read_folders(listing.items, listing) if several else listing
+
+    def _read_folders(self, inside: Sequence[ImageItem], listing: ImageListing) -> ImageListing:
+        """Describe images of a listing by the folders in their ids."""
+        top = Path()
         laid = lay_out(top, [top / item.id for item in inside], self.classes)
         self.named |= laid.folders
         read = {item.id: item for item in laid.items}

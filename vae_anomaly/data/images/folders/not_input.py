@@ -62,9 +62,13 @@ def without_results(
         folder = sort.result_folder(file.parent)
         if folder is None and file.suffix.lower() == ".png" and was_drawn(file):
             folder = file.parent
-        if folder is None:
+        if folder is None and not sort.is_record(file):
             kept.append(file)
-        elif file.suffix.lower() in IMAGE_SUFFIXES and not sort.is_own(file.parent):
+        elif (
+            folder is not None
+            and file.suffix.lower() in IMAGE_SUFFIXES
+            and not sort.is_own(file.parent)
+        ):
             ours[_below(root, folder)] += 1
     return kept, [LeftOutImages(RESULTS, where, n) for where, n in sorted(ours.items())]
 
@@ -91,6 +95,7 @@ class _Sorter:
     def __init__(self, root: Path, out: Path | None) -> None:
         self._root, self._out = root, out
         self._known: dict[Path, Path | None] = {root: None}
+        self._records: dict[Path, bool] = {}
 
     def result_folder(self, folder: Path) -> Path | None:
         """Return the folder of results or store that a folder lies in; None if in none."""
@@ -108,6 +113,18 @@ class _Sorter:
 
     def _is_out(self, folder: Path) -> bool:
         return self._out is not None and folder.resolve() == self._out
+
+    def is_record(self, file: Path) -> bool:
+        """Tell the table, ledger and manifest of a scoring, which are no images either."""
+        name = file.name
+        if file.suffix.lower() in IMAGE_SUFFIXES or not (
+            name.startswith(("ledger.sqlite", "part-")) or name == "manifest.json"
+        ):
+            return False
+        folder = file.parent
+        if folder not in self._records:
+            self._records[folder] = self._is_out(folder) or _holds_scores(folder)
+        return self._records[folder]
 
     def is_own(self, folder: Path) -> bool:
         """Tell whether a folder is where the command that asks draws."""
