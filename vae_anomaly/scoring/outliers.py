@@ -30,12 +30,12 @@ benchmarks/bad_frames.py --rule``):
 ======================  ==========  ==========
 scores of normals       s = 0.05    `HEAVY`
 ======================  ==========  ==========
-Gaussian, gamma         0.1         0
-exponential             0.2 - 1.5   0.1
-Pareto, shape 0.1       0.6 - 2.5   0.2
-lognormal               5 - 11      0 - 0.8
-Pareto, shape 0.3       6 - 13      0.5 - 1
-Pareto, shape 0.5       15 - 30     3 - 6
+Gaussian, gamma         0 - 0.1     0
+exponential             0 - 0.7     0
+Pareto, shape 0.1       0.4 - 1.7   0
+lognormal               4 - 5       0 - 0.3
+Pareto, shape 0.3       5 - 8       0.1 - 0.5
+Pareto, shape 0.5       11 - 22     1.5 - 3
 ======================  ==========  ==========
 
 Scores of ours fall off like the first three. Of 195 draws of 10 to 80 good images of five sets one

@@ -100,3 +100,30 @@ def tiled() -> ImageVAEDetector:
 @pytest.mark.parametrize("kind", ["black", "white", "half", "frozen"])
 def test_a_large_image_is_flagged_as_well(tiled, kind):
     assert (tiled.predict(list(KINDS[kind](plates(4, 2, 160)))) == -1).all()
+
+
+@pytest.mark.parametrize("n", [24, 60])
+def test_where_all_exposures_are_the_same_half_a_per_cent_less_is_no_alarm_and_a_tenth_is(n):
+    y, x = np.mgrid[:64, :64]
+    ring = np.abs(np.hypot(y - 32, x - 32) - 18) < 5
+
+    def taken(n, seed, exposure=1.0):
+        noise = np.random.default_rng(seed).normal(0, 4, (n, 64, 64))
+        return np.clip((80 + 90 * ring + noise) * exposure, 0, 255).round().astype(np.uint8)
+
+    fitted = ImageVAEDetector(64, preset="fast", random_state=0).fit(taken(n, 0))
+    flagged = {
+        exposure: np.mean(fitted.predict(taken(20, 1, exposure)) == -1)
+        for exposure in (1.0, 0.995, 0.9)
+    }
+    assert flagged[0.995] <= flagged[1.0] + 0.1
+    assert flagged[0.9] == 1.0
+
+
+def test_nor_is_one_left_out_of_training():
+    y, x = np.mgrid[:64, :64]
+    part = 80.0 + 90.0 * (np.abs(np.hypot(y - 32, x - 32) - 18) < 5)
+    images = part + np.random.default_rng(0).normal(0, 4, (40, 64, 64))
+    images[7] *= 0.995
+    fitted = ImageVAEDetector(64, preset="fast", random_state=0).fit(images.astype(np.uint8))
+    assert fitted.left_out_ == ()

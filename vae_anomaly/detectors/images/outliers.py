@@ -44,6 +44,7 @@ from where they are rare on, and so a little heavier than one surprise."""
 
 _TRIMMED: Final = 0.1  # of the images that covariances do without
 _PASSES: Final = 3
+_NEAR: Final = 4.0  # squared sd of exposure, of at least 1 %, within which none is odd
 _ACCIDENTS: Final = 2  # a third image of the same exposure makes it a kind of light
 
 
@@ -71,7 +72,7 @@ def odd_images(
     found[held_out] = standing_out(surprises, groups[held_out], most, MAP_TAIL)
     exposures = squared_distances(statistics, folds, ExposureDistance)
     few = max(HEAVY, 4.0 / max(1, len(exposures) - 2))  # F law: half of them give the sd of a side
-    found |= standing_out(exposures, groups, min(most, _ACCIDENTS), few)
+    found |= standing_out(exposures, groups, min(most, _ACCIDENTS), few) & (exposures > _NEAR)
     distances = squared_distances(statistics, folds)
     found |= standing_out(distances, groups, most, HEAVY)
     return np.flatnonzero(found) if found.sum() <= most else _farthest(found, distances, most)

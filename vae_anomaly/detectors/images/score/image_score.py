@@ -54,6 +54,11 @@ class Judge:
     distance: Distance
     surprise: PredictiveSurprise
 
+    @classmethod
+    def among(cls, distance: Distance, distances: AnyFloats) -> Judge:
+        """Make the judge of a distance, with ``distances`` (m,) of held-out normals."""
+        return cls(distance, PredictiveSurprise(distances, distance.least_excess))
+
     def __call__(self, statistics: AnyFloats) -> Floats:
         """Return the surprise of statistics (N, S), nats, (N,)."""
         return self.surprise(self.distance(statistics))
@@ -110,7 +115,7 @@ class ImageScore:
             if name == "layout" and not has_layout(statistics):
                 continue
             distances = out_of_fold_distances(kind, statistics, folds)[held_out]
-            judges[name] = Judge(kind.fit(statistics), PredictiveSurprise(distances))
+            judges[name] = Judge.among(kind.fit(statistics), distances)
             judged[name] = judges[name].surprise(distances)
         score = cls(pooling, surprise, judges)
         return score, score._evidence(among_others, judged).raw_score
@@ -148,7 +153,7 @@ class ImageScore:
         for name, kind in JUDGES.items():
             own = under(name, state)
             if own:
-                judges[name] = Judge(kind.from_state(own), PredictiveSurprise(own["reference"]))
+                judges[name] = Judge.among(kind.from_state(own), own["reference"])
         return cls(TailPooling(state["pooled"]), RankSurprise(state["local_reference"]), judges)
 
     def _evidence(self, surprises: Floats, judged: Mapping[str, Floats]) -> ImageEvidence:

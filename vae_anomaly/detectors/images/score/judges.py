@@ -15,14 +15,14 @@ judge           sees
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol, Self
+from typing import ClassVar, Final, Protocol, Self
 
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, AnyInts, Floats
 from vae_anomaly.detectors.images.features.whole_image import N_LAYOUT
 
-_LEAST_SPREAD: Final = 0.01  # sd of log brightness that is none: one per cent
+_LEAST_SPREAD: Final = 0.01  # sd of log brightness that is none: no lamp is steadier than 1 %
 
 LEAST_LAYOUT: Final = N_LAYOUT * 0.01**2
 """Squared length that is added to that of a layout, so that noise of 1 % is alike to nothing."""
@@ -32,7 +32,13 @@ MOST_ALIKE: Final = 0.999
 
 
 class Distance(Protocol):
-    """How far statistics (N, S) are from those of normals, (N,); larger = farther."""
+    """How far statistics (N, S) are from those of normals, (N,); larger = farther.
+
+    ``least_excess`` is the least mean, in units of the distance, that the largest distances of
+    normals are taken to spread by.
+    """
+
+    least_excess: ClassVar[float]
 
     def __call__(self, statistics: AnyFloats) -> Floats:
         """Return the distance of each image."""
@@ -55,6 +61,8 @@ class GlobalDistance:
     Mean (S,) and precision (S, S), the inverse of the shrunk covariance, are those of normals. Of
     longer statistics the first are read.
     """
+
+    least_excess: ClassVar[float] = 0.0
 
     def __init__(self, mean: Floats, precision: Floats) -> None:
         self.mean = np.asarray(mean, np.float64)
@@ -87,20 +95,26 @@ class GlobalDistance:
 
 
 class AppearanceDistance(GlobalDistance):
-    """`GlobalDistance` of all statistics but the layout."""
+    """`GlobalDistance` of all statistics but the layout; brightness varies by 1 % at least."""
 
     @classmethod
     def fit(cls, statistics: AnyFloats) -> Self:
         """Learn from statistics (n, S) of normals."""
         values = np.asarray(statistics)
-        return super().fit(values[:, :-N_LAYOUT] if has_layout(values) else values)
+        known = super().fit(values[:, :-N_LAYOUT] if has_layout(values) else values)
+        of_light = known.precision[0]  # 1 % more variance of the first number, by Sherman-Morrison
+        less = np.outer(of_light, of_light) / (_LEAST_SPREAD**-2 + of_light[0])
+        return cls(known.mean, known.precision - less)
 
 
 class ExposureDistance:
     """By how many sd of its own side the mean log brightness is from the median of normals.
 
     Exposures often vary more to one side. ``usual`` (3,) holds median, and sd below and above it.
+    Where all normals have the same exposure, 1 % is one sd and a part of it is nothing.
     """
+
+    least_excess: ClassVar[float] = 0.25
 
     def __init__(self, usual: Floats) -> None:
         self.usual = np.asarray(usual, np.float64)
@@ -137,6 +151,8 @@ class LayoutDistance:
     0 = nothing in common, positive = inverted. ``template`` (`N_LAYOUT`,) is the mean layout. Where
     parts lie anyhow it says little, and the distances of normals know that.
     """
+
+    least_excess: ClassVar[float] = 0.0
 
     def __init__(self, template: Floats) -> None:
         self.template = np.asarray(template, np.float64)

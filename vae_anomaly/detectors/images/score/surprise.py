@@ -94,6 +94,13 @@ class PredictiveSurprise:
     where there are many, and heavy where there are few. What is far out is beyond either; the
     difference is kept for good images that are a little beyond the ten that were seen.
 
+    Parameters
+    ----------
+    reference : ndarray of shape (n,), float64
+        Values of held-out normals, higher = more anomalous.
+    least_excess : float
+        What the mean excess is taken to be at least, for quantities that can be too much alike.
+
     Attributes
     ----------
     reference : ndarray of shape (n,), float64, rising
@@ -109,14 +116,14 @@ class PredictiveSurprise:
     Geisser, Predictive Inference, 1993: the exponential law with prior 1 / mean.
     """
 
-    def __init__(self, reference: AnyFloats) -> None:
+    def __init__(self, reference: AnyFloats, least_excess: float = 0.0) -> None:
         self.reference = PoolSurprise(reference).reference
         n = self.reference.size
         unit = float(self.reference.std()) or 1.0
         self.count = max(1, min(max(_LEAST_TAIL, n // 10), n // 2))
         self.start = float(self.reference[max(0, n - self.count - 1)])
         excess = self.reference[-self.count :] - self.start
-        self.scale = self.count * max(float(excess.mean()), 1e-3 * unit)
+        self.scale = self.count * max(float(excess.mean()), 1e-3 * unit, least_excess)
         self._unit = unit
         levels, first = np.unique(self.reference, return_index=True)
         inside = levels < self.start
