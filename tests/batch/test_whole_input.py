@@ -44,6 +44,16 @@ def test_results_inside_the_input_are_never_scored(image_model, tmp_path, out):
     assert sorted(read_results(night / out)["id"]) == [f"{i:03d}.png" for i in range(4)]
 
 
+def test_results_inside_the_input_are_no_files_to_warn_of(image_model, tmp_path, caplog):
+    night = write_surfaces(tmp_path / "night", 4)
+    (night / "notes.json").write_text("{}")
+    for out in ("one", "two", "one"):
+        caplog.clear()
+        score_images(image_model, night, night / out)
+        said = [record.message for record in caplog.records if "no image" in record.message]
+        assert said == ["1 file is no image by name: notes.json"]
+
+
 def test_results_of_another_run_are_counted_by_folder(image_model, tmp_path):
     night = write_surfaces(tmp_path / "night", 4)
     score_images(image_model, night, night / "earlier", heatmaps="all", masks="all")

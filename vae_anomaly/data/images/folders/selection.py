@@ -189,7 +189,7 @@ def how_to_say(question: Question, source: Sources, purpose: Purpose = "train") 
     """Return the command or options that settle it."""
     named = [source] if isinstance(source, str | Path) else list(source)
     words = typed(*named)
-    begin = f"vae-anomaly train images {words} " if purpose == "train" else ""
+    begin = f"vae-anomaly train images {words} --name NAME " if purpose == "train" else ""
     first, *rest = question.names
     if question.kind == "several":
         return (
