@@ -268,7 +268,7 @@ def _score_images(
     listed = known or listed  # where some are labelled the others are left out
     scores, maps, faults = _examined(detector, listed, reading, tell)
     good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
-    _require_some(good, len(listed), source)
+    _require_some(good, len(listed), source, next(filter(None, faults), None))
     groups = _groups(good)
     limits = None if reading is None else reading.limits(tiled=True)
     kinds = [item.kind or ("anomaly" if item.is_anomaly else "good") for item in good]
@@ -327,7 +327,12 @@ def _image_column(items: list[ImageItem], name: str) -> Objects:
     return np.array(values, dtype=object)
 
 
-def _require_some(usable: Sized, n_items: int, source: str) -> None:
+def _require_some(usable: Sized, n_items: int, source: str, first: Fault | None = None) -> None:
+    """Refuse an input of which nothing is left; where all have a fault, the ``first`` says why."""
+    if not len(usable) and first is not None:
+        raise DataError(
+            f"None of {number_of(n_items, 'image')} of {source} can be read. {first.message}"
+        )
     if not len(usable):
         raise DataError(
             f"Of {number_of(n_items, 'item')} of {source} none can be used: each is unreadable, "

@@ -240,6 +240,11 @@ def _embed_images(
         latents += all_at_once(paths, embed)
         tell("embed images", len(latents), len(listed))
     sound = [z for z in latents if not isinstance(z, Fault)]
+    faults = [z for z in latents if isinstance(z, Fault)]
+    if faults and not sound:
+        raise DataError(
+            f"None of {number_of(len(faults), 'image')} can be read. {faults[0].message}"
+        )
     ids = [item.id for item, z in zip(listed, latents, strict=True) if not isinstance(z, Fault)]
     return ids, np.stack(sound) if sound else np.empty((0, 0), np.float32), len(listed)
 
