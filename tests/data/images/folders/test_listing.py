@@ -229,3 +229,15 @@ def test_tables_of_our_own_scores_are_not_warned_of_night_after_night(tmp_path, 
     (tmp_path / "out/part-7.png").write_bytes(b"x")
     assert [path.name for path in scan_images(tmp_path).skipped] == ["notes.txt"]
     assert [item.id for item in list_images(tmp_path)] == ["1.png", "out/part-7.png"]
+
+
+def test_labels_beside_images_that_were_not_read_are_named(tmp_path, caplog):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/1.png").write_bytes(b"x")
+    (tmp_path / "annotations.json").write_text("{}")
+    list_images(tmp_path, split="train")
+    assert "nothing was read of annotations.json" in caplog.text
+    caplog.clear()
+    (tmp_path / "images").rename(tmp_path / "good")
+    list_images(tmp_path, split="train")
+    assert "nothing was read" not in caplog.text

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from vae_anomaly.data.images.folders.given import Given, given_of, listing_of_images, together
 from vae_anomaly.data.images.folders.items import (
@@ -31,6 +32,8 @@ from vae_anomaly.names import shown_source, spelled
 from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
+
+_LABEL_SUFFIXES: Final = frozenset({".csv", ".tsv", ".json", ".xml", ".parquet", ".xlsx"})
 
 
 def list_images(
@@ -95,7 +98,20 @@ def scan_labelled(
         asked = (one for one in listing.questions if one.kind == "several" or one.told)
         listing = replace(listing, questions=tuple(asked))
     tell_skipped(listing)
+    if all(item.is_anomaly is None for item in listing.items):
+        _tell_unread_labels(listing)
     return listing
+
+
+def _tell_unread_labels(listing: ImageListing) -> None:
+    """Log a warning of tables beside images of which nothing tells the class."""
+    files = [path for path in listing.skipped if path.suffix.lower() in _LABEL_SUFFIXES]
+    if files:
+        logger.warning(
+            "nothing was read of %s: if defects are marked there, give a manifest with the columns "
+            "path and kind in place of the folder",
+            names_of(spelled(path.name) for path in files),
+        )
 
 
 def tell_skipped(listing: ImageListing) -> None:
