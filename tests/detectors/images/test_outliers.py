@@ -144,3 +144,13 @@ def test_two_images_far_away_do_not_vouch_for_each_other():
     values[[3, 40]] = 30.0
     distances = squared_distances(values, np.arange(60) % 5)
     assert min(distances[[3, 40]]) > 10 * np.delete(distances, [3, 40]).max()
+
+
+def test_a_black_frame_is_left_out_whatever_the_sum_of_its_parts_is():
+    """Parts of very different exposure with hot maps: the black one's map is cool."""
+    rng = np.random.default_rng(0)
+    light = np.exp(rng.uniform(-0.7, 0.4, (60, 1, 1)))
+    images = np.clip(light * good_images(60) * 0.8, 0, 255).astype(np.uint8)
+    images[::7, 5:12, 5:12] = 255
+    fitted = detector().fit(np.concatenate([images, images[:1] * 0]))
+    assert "60" in [item.id for item in fitted.left_out_]

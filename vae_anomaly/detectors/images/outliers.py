@@ -13,7 +13,8 @@ Two looks, both at what was judged without the image itself:
   not vouch for each other.
 
 What was found is left out if the model that is then fitted without it finds it stranger than all
-held-out normals. `vae_anomaly.scoring.outliers` says what standing out means.
+held-out normals: by the sum of what map and whole image say, by its exposure or by its appearance.
+`vae_anomaly.scoring.outliers` says what standing out means.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from vae_anomaly.detectors.images.examination import examine
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.reasons import reasons_of
+from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.score.judges import (
     AppearanceDistance,
     Distance,
@@ -119,6 +121,20 @@ def raw_scores(images: ImageList, model: ImageModel, device: str) -> Floats:
     """Return the raw scores of images, (N,), nats."""
     placed = replace(images, placing=model.placing, shifts={})
     return examine(model, ConformalCalibration.fit([0.0]), placed, device).raw_score
+
+
+def strange_as_a_whole(images: ImageList, model: ImageModel, device: str) -> Bools:
+    """Tell which images' exposure or appearance is stranger than that of all held-out normals."""
+    if not isinstance(model.score, ImageScore):
+        return np.zeros(len(images), np.bool_)
+    placed = replace(images, placing=model.placing, shifts={})
+    evidence = examine(model, ConformalCalibration.fit([0.0]), placed, device).evidence
+    judges = {name: model.score.judges[name].surprise for name in ("exposure", "appearance")}
+    beyond = [
+        evidence[name].to_numpy() > surprise(surprise.reference[-1:])
+        for name, surprise in judges.items()
+    ]
+    return np.asarray(np.any(beyond, axis=0))
 
 
 def described(

@@ -22,7 +22,7 @@ from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
-from vae_anomaly.detectors.images.outliers import odd_images, raw_scores
+from vae_anomaly.detectors.images.outliers import odd_images, raw_scores, strange_as_a_whole
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
@@ -172,9 +172,9 @@ class _Judged:
 
     def finds_strange(self, images: ImageList) -> Bools:
         """Tell which images that it was not fitted to score above all held-out normals."""
-        score, sums = self.sums
-        model = replace(self.model, score=score)
-        return np.asarray(raw_scores(images, model, self.settings.device) > sums.max())
+        (score, sums), device = self.sums, self.settings.device
+        is_strange = raw_scores(images, replace(self.model, score=score), device) > sums.max()
+        return np.asarray(is_strange | strange_as_a_whole(images, self.model, device))
 
     def result(self, left_out: ImageList, n_calibrating: int) -> FittedImages:
         """Return the model with what is known of it, and say what its owner should hear of."""
