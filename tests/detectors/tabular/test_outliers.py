@@ -59,6 +59,14 @@ def test_where_nothing_stands_out_nothing_changes():
     assert np.array_equal(*scores)
 
 
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_an_elbo_of_normal_rows_has_a_long_tail_of_its_own(seed):
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame({"a": rng.standard_t(4, 300), "b": rng.standard_t(4, 300)})
+    rows["c"] = rng.normal(size=300)
+    assert detector(score="elbo").fit(rows).left_out_ == ()
+
+
 def test_a_row_that_was_only_held_out_costs_no_second_fit():
     rows, rng, seen = normal_rows(2_000), np.random.default_rng(0), []
     fold = plan_folds(counted_rows(rows, None, None, rng), 0.0, rng)[0]

@@ -41,7 +41,7 @@ from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.evidence import Evidence
 from vae_anomaly.scoring.fusion import TermSurprise
-from vae_anomaly.scoring.outliers import most_left_out, standing_out
+from vae_anomaly.scoring.outliers import HEAVY, NATS, most_left_out, standing_out
 from vae_anomaly.vae.training import History
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,8 @@ class JudgedFolds:
     def odd_rows(self, n_left_out: int) -> Ints:
         """Return the held-out rows that stand out from the others, by their place in the table."""
         most = most_left_out(len(self.raw) + n_left_out) - n_left_out
-        odd = standing_out(self.raw, self.groups, most) if most > 0 else np.zeros(1, bool)
+        shape = NATS if self.models[0].score == "fused" else HEAVY  # an ELBO is no -log p
+        odd = standing_out(self.raw, self.groups, most, shape) if most > 0 else np.zeros(1, bool)
         return self.rows[odd] if odd.any() else np.empty(0, np.int64)
 
     def finds_strange(self, rows: pd.DataFrame) -> Bools:
