@@ -36,7 +36,7 @@ from vae_anomaly.detectors.images.score.judges import (
     ExposureDistance,
 )
 from vae_anomaly.detectors.images.score.pooling import local_sum
-from vae_anomaly.detectors.images.score.surprise import PredictiveSurprise
+from vae_anomaly.detectors.images.score.surprise import PredictiveSurprise, among_others
 from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.outliers import FAR_FROM_OTHERS, HEAVY, LeftOut, standing_out
 
@@ -91,10 +91,8 @@ def map_surprises(pooled: AnyFloats) -> Floats:
 
     Nats, (m,): a sum of exponentials where the tails are right, however few normals there are.
     """
-    columns = []
-    for column in np.asarray(pooled, np.float64).T:
-        ranks = np.argsort(np.argsort(column, kind="stable"), kind="stable")
-        columns.append(PredictiveSurprise(column).leave_one_out()[ranks])
+    values = np.asarray(pooled, np.float64)
+    columns = [among_others(PredictiveSurprise, column) for column in values.T]
     return local_sum(np.stack(columns, axis=1))
 
 

@@ -134,10 +134,10 @@ def _beside(files: Sequence[Path]) -> dict[Path, Path]:
     """Return the masks that lie beside their image, with the image."""
     alike: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        alike[os.path.splitext(file)[0]].append(file)  # noqa: PTH122
+        alike[os.path.splitext(file)[0]].append(file)  # noqa: PTH122 - a hundred thousand times
     pairs: dict[Path, Path] = {}
     for name, same in alike.items():
-        word = _ENDING.fullmatch(os.path.basename(name))  # noqa: PTH119
+        word = _ENDING.fullmatch(os.path.basename(name))  # noqa: PTH119 - as often
         images = alike.get(name[: word.end(1) - word.end()]) if word else None
         if word and images:
             is_sure = word[2] is None

@@ -26,7 +26,7 @@ from vae_anomaly.detectors.images.score.judges import (
     out_of_fold_distances,
 )
 from vae_anomaly.detectors.images.score.pooling import TailPooling
-from vae_anomaly.detectors.images.score.surprise import PoolSurprise
+from vae_anomaly.detectors.images.score.surprise import PoolSurprise, among_others
 
 _MANY: Final = 1000
 
@@ -90,8 +90,7 @@ class EarlierScore:
         first = values[:, : -N_FURTHER - (N_LAYOUT if has_layout(values) else 0)]
         distances = out_of_fold_distances(GlobalDistance, first, folds)[held_out]
         pooling, surprise = TailPooling(pooled), PoolSurprise(distances)
-        order = np.argsort(np.argsort(distances, kind="stable"), kind="stable")
-        whole = surprise.leave_one_out()[order]
+        whole = among_others(PoolSurprise, distances)
         evidence = EarlierEvidence(PoolEvidence.of(pooling.leave_one_out()), whole)
         return cls(pooling, GlobalDistance.fit(first), surprise), evidence.raw_score
 

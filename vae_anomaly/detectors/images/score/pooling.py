@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import AnyFloats, Floats
-from vae_anomaly.detectors.images.score.surprise import PoolSurprise
+from vae_anomaly.detectors.images.score.surprise import PoolSurprise, among_others
 
 POOL_SHARES: Final = (0.002, 0.01, 0.10, 1.0)
 """Shares of the highest cells whose mean is taken."""
@@ -64,10 +64,7 @@ class TailPooling:
 
     def leave_one_out(self) -> Floats:
         """Return the surprises of the held-out normals, each among the others, (n, P)."""
-        columns = []
-        for surprise, column in zip(self.surprises, self.pooled.T, strict=True):
-            ranks = np.argsort(np.argsort(column, kind="stable"), kind="stable")
-            columns.append(surprise.leave_one_out()[ranks])
+        columns = [among_others(PoolSurprise, column) for column in self.pooled.T]
         return np.stack(columns, axis=1)
 
 

@@ -59,23 +59,6 @@ class PoolSurprise:
         below = _BELOW_SLOPE * np.maximum(self.knots[0] - x, 0.0) / self._unit
         return np.asarray(inside + beyond - below, np.float64)
 
-    def leave_one_out(self) -> Floats:
-        """Return the surprise of each held-out normal among the *others*, in sorted order.
-
-        A new image is compared with images that it is not among; a held-out normal must be
-        too, or the final p-values would lean to one side.
-        """
-        n = self.reference.size
-        if n < 3:
-            return self(self.reference)
-        others = (np.delete(self.reference, i) for i in range(n))
-        return np.array(
-            [
-                float(PoolSurprise(rest)(self.reference[i : i + 1])[0])
-                for i, rest in enumerate(others)
-            ]
-        )
-
 
 def _survival_knots(ordered: Floats, start: float) -> tuple[Floats, Floats]:
     """Return where the surprise is known up to the tail, and how high it is there."""
@@ -143,20 +126,6 @@ class PredictiveSurprise:
         below = _BELOW_SLOPE * np.maximum(self.knots[0] - x, 0.0) / self._unit
         return np.asarray(np.interp(x, self.knots, self._heights) - below, np.float64)
 
-    def leave_one_out(self) -> Floats:
-        """Return the surprise of each normal among the *others*, in sorted order.
-
-        Where the tail is right, the surprise of a normal is exponential, however few there are.
-        """
-        n = self.reference.size
-        if n < 3:
-            return self(self.reference)
-        others = (np.delete(self.reference, i) for i in range(n))
-        among = [
-            PredictiveSurprise(rest)(x) for rest, x in zip(others, self.reference, strict=True)
-        ]
-        return np.array(among, np.float64)
-
 
 class RankSurprise(PredictiveSurprise):
     """The same, but of n normals none is more surprising than ``log((n + 1) / 2)``.
@@ -174,3 +143,16 @@ class RankSurprise(PredictiveSurprise):
         largest = float(self.knots[-1])
         self.scale += largest - self.start
         self.start = largest
+
+
+def among_others(kind: type[PoolSurprise | PredictiveSurprise], values: AnyFloats) -> Floats:
+    """Return the surprise of each held-out normal among the *others*, (n,), nats, in their order.
+
+    A new image is compared with images that it is not among; a held-out normal must be too, or the
+    final p-values would lean to one side. Where the tail is right, the surprise of a normal is
+    exponential, however few there are.
+    """
+    n = len(values)
+    if n < 3:
+        return kind(values)(values)
+    return np.array([float(kind(np.delete(values, i))(values[i : i + 1])[0]) for i in range(n)])
