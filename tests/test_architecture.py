@@ -53,6 +53,8 @@ LAYERS: list[tuple[str, ...]] = [
     ("detectors.images.onnx",),
     ("detectors.images.detector",),
     ("detectors.protocol", "detectors.judged"),
+    ("reports.facts", "reports.palette"),
+    ("reports.charts",),
     ("reports",),
     ("tracking",),
     ("batch",),

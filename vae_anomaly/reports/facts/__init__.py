@@ -1,0 +1,1 @@
+"""What pages show, as plain values: gathered by `jobs`, drawn by `reports`, kept as JSON."""
