@@ -17,12 +17,12 @@ from vae_anomaly.detectors.images.heatmaps import (
     render,
     resize_heat,
 )
+from vae_anomaly.reports.palette import OUTLINE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_OUTLINE = "#00e5ff"  # a colour that the scale does not contain
 MAX_BOXES = 5
 _LONG_SIDE = 400  # pixels of a map at most: fewer than its panel has, which drops none of them
 
@@ -51,7 +51,7 @@ def inspection_card(
     _boxes(left, regions)
     right.imshow(render(_small(heat)), interpolation="nearest", extent=place)
     for line in contours(heat, level):
-        right.plot(line[:, 0], line[:, 1], color=_OUTLINE, linewidth=1.2)
+        right.plot(line[:, 0], line[:, 1], color=OUTLINE, linewidth=1.2)
     left.set_title("image, hottest regions boxed", fontsize=9)
     right.set_title(f"heatmap, outlined at {level:.1f} sd", fontsize=9)
     for axes in (left, right):
@@ -92,10 +92,10 @@ def _boxes(axes: Axes, regions: Sequence[Region]) -> None:
     for rank, region in enumerate(regions[:MAX_BOXES], start=1):
         corner = (region.left - 0.5, region.top - 0.5)
         size = (region.right - region.left, region.bottom - region.top)
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_OUTLINE, linewidth=1.4))
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=OUTLINE, linewidth=1.4))
         axes.annotate(
             str(rank), corner, color="black", fontsize=8, annotation_clip=True,
-            bbox={"facecolor": _OUTLINE, "edgecolor": "none", "pad": 1.2},
+            bbox={"facecolor": OUTLINE, "edgecolor": "none", "pad": 1.2},
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.data.images.marked import SOFTWARE
 from vae_anomaly.files import replace_file, write_json
 from vae_anomaly.metrics import RankingCurve, checked_labels, checked_scores
+from vae_anomaly.reports.palette import LIGHT_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from vae_anomaly.scoring.probability import ScoreProbability
     from vae_anomaly.vae.training import History
 
-NORMAL, ANOMALY, POINT = "0.55", "tab:red", "tab:blue"
+NORMAL, ANOMALY, POINT = LIGHT_COLOURS.normal, LIGHT_COLOURS.anomalous, LIGHT_COLOURS.accent
 DPI = 110
 
 

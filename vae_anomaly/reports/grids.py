@@ -13,6 +13,7 @@ from vae_anomaly.arrays import AnyFloats, Bytes
 from vae_anomaly.data.images.marked import save_marked
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import replace_file
+from vae_anomaly.reports.palette import LIGHT_COLOURS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,7 +23,7 @@ GAP: Final = 4  # pixels between images and around them
 LABEL_HEIGHT: Final = 20  # pixels above the images, where columns have labels
 LABEL_WIDTH: Final = 44  # pixels left of the images, where rows have labels
 FONT_SIZE: Final = 13
-PAPER, INK = (255, 255, 255), (40, 40, 40)
+PAPER, INK = LIGHT_COLOURS.surface, LIGHT_COLOURS.text
 
 
 def image_grid(
