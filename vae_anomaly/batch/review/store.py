@@ -1,0 +1,209 @@
+"""Which items of a partition are kept for reviewers, and the file they are kept in.
+
+::
+
+    keeper = ReviewKeeper()
+    for ids, scores, flags in batches:
+        for place in keeper.offer(ids, scores, flags):
+            keeper.keep(ids[place], ReviewItem(...))  # made for these alone: it costs
+    names = keeper.write(root, key)
+
+``review/<key>.jsonl`` holds one item a line: the flagged ones with the highest scores, the highest
+of the others, and a random sample of the others. Which these are follows from ids and scores alone,
+whatever the order and the batches that they come in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from vae_anomaly.errors import DataError
+from vae_anomaly.files import replace_file, sha256_of
+from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
+from vae_anomaly.state import from_json
+
+MOST: Final[Mapping[ReviewRole, int]] = {"flagged": 500, "near_miss": 24, "audit": 30}
+"""Items of a partition that are kept in each role."""
+
+_WORDS: Final = 2**64
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+
+Made = ReviewItem | Callable[[], ReviewItem]
+"""An item, or what makes it when the file is written; roles and draw are filled in."""
+
+
+def draw_of(identifier: str) -> float:
+    """Draw a number in [0, 1) for an item, from its id alone: the same everywhere, and uniform.
+
+    Examples
+    --------
+    >>> round(draw_of("night/001.png"), 4)
+    0.7277
+    """
+    return (int(sha256_of(identifier)[:16], 16) >> 11) / (_WORDS >> 11)  # 53 bits: never 1
+
+
+class ReviewKeeper:
+    """Collect the items of one partition that reviewers will see, never more than are kept.
+
+    Parameters
+    ----------
+    most : mapping of ReviewRole to int, optional
+        Items in each role, all of them named.
+    """
+
+    def __init__(self, most: Mapping[ReviewRole, int] = MOST) -> None:
+        self._firsts = {role: _Firsts(n) for role, n in most.items()}
+        self._made: dict[str, Made] = {}
+
+    def offer(
+        self, ids: Sequence[str], scores: Iterable[float], is_anomaly: Iterable[bool]
+    ) -> list[int]:
+        """Offer scored items, and return the places of those that would be kept now.
+
+        Each of them wants `keep`. One that is not returned is never kept.
+
+        Parameters
+        ----------
+        ids : sequence of N str
+            No two alike in a partition.
+        scores : iterable of N float
+            -log10 p.
+        is_anomaly : iterable of N bool
+        """
+        for identifier, score, flagged in zip(ids, scores, is_anomaly, strict=True):
+            if flagged:
+                self._firsts["flagged"].take(-float(score), identifier)
+            else:
+                self._firsts["near_miss"].take(-float(score), identifier)
+                self._firsts["audit"].take(draw_of(identifier), identifier)
+        kept = {name for firsts in self._firsts.values() for name in firsts.ids()}
+        self._made = {name: made for name, made in self._made.items() if name in kept}
+        return [place for place, name in enumerate(ids) if name in kept]
+
+    def keep(self, identifier: str, made: Made) -> None:
+        """Hand in an item that `offer` asked for, or what will make it if it is kept to the end."""
+        self._made[identifier] = made
+
+    def items(self) -> list[ReviewItem]:
+        """Return what is kept, the highest score first, each with its roles."""
+        roles: dict[str, list[ReviewRole]] = {}
+        for role, firsts in self._firsts.items():
+            for name in firsts.ids():
+                roles.setdefault(name, []).append(role)
+        items = [
+            replace(_item(self._made[name]), roles=tuple(own), draw=draw_of(name))
+            for name, own in roles.items()
+        ]
+        return sorted(items, key=lambda item: (-item.score, item.id))
+
+    def write(self, root: Path, key: str) -> list[str]:
+        """Write the file of a partition in one step; return its name, none without items."""
+        target, items = root / review_path(key), self.items()
+        if not items:
+            target.unlink(missing_ok=True)  # of an earlier run
+            return []
+        with replace_file(target) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(_line(item) for item in items)
+        return [review_path(key)]
+
+
+def _item(made: Made) -> ReviewItem:
+    return made if isinstance(made, ReviewItem) else made()
+
+
+def _line(item: ReviewItem) -> str:
+    values = asdict(item)
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
+
+
+class _Firsts:
+    """The first ``most`` by rank and id of all that was taken, in whatever order it came."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sorted: list[tuple[float, str]] = []
+
+    def take(self, rank: float, identifier: str) -> None:
+        insort(self._sorted, (rank, identifier))
+        del self._sorted[self._most :]
+
+    def ids(self) -> list[str]:
+        return [identifier for _, identifier in self._sorted]
+
+
+def review_path(key: str) -> str:
+    """Return where the items of a partition lie below the output folder."""
+    return f"review/{key}.jsonl"
+
+
+def read_review(root: str | Path, entry: Mapping[str, Any]) -> list[ReviewItem]:
+    """Read what is kept of a partition for reviewers.
+
+    Parameters
+    ----------
+    root : str or Path
+        Output folder of a finished run.
+    entry : mapping
+        Of the partition, in ``partitions`` of the manifest.
+
+    Returns
+    -------
+    list of ReviewItem
+        The highest score first; none where an earlier version has scored, which kept nothing.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not the one that the manifest lists, lies elsewhere, or a line of
+        it is no such item.
+    """
+    name = review_path(str(entry["key"]))
+    digest = entry["files"].get(name)
+    if digest is None:
+        return []
+    _require_inside(name, name)
+    path = Path(root, name)
+    try:
+        content = path.read_bytes()
+        lines = content.decode("utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as err:
+        raise DataError(f"{path} cannot be read: {err}. Score the input again.") from None
+    if sha256_of(content) != digest:
+        raise DataError(
+            f"{path} is not the file that the manifest lists: its SHA-256 differs. "
+            "Run again; it is then scored again."
+        )
+    return [_read(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _read(line: str, where: str) -> ReviewItem:
+    """Make an item of a line; what its page would follow or show must be what it claims to be."""
+    try:
+        item = from_json(ReviewItem, json.loads(line))
+    except (ValueError, RecursionError, AttributeError) as err:
+        raise DataError(f"{where}: no item for reviewers: {err}. Score the input again.") from None
+    image = item.image
+    if image is not None:
+        _require_inside(image.heatmap_file or ".", where)
+        for content in (image.thumbnail, image.heat, image.reconstruction or ""):
+            if not _BASE64.fullmatch(content):
+                raise DataError(
+                    f"{where}: an image that is not written in base64: {content[:20]!r}. "
+                    "Score the input again."
+                )
+    return item
+
+
+def _require_inside(name: str, where: str) -> None:
+    if Path(name).is_absolute() or ".." in name.replace("\\", "/").split("/") or Path(name).drive:
+        raise DataError(
+            f"{where}: {name!r} leads out of the output folder. Score the input again, into a "
+            "folder of its own."
+        )
