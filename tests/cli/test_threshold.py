@@ -85,6 +85,17 @@ def test_every_wish_is_granted_on_labelled_scores(call_json, table_model, tmp_pa
     assert said["threshold"]["policy"] == policy
 
 
+@pytest.mark.parametrize("value", ["2.31", "-0.5", "9"])
+def test_a_value_is_taken_as_it_is_with_the_normals_above_it(call_json, table_model, value):
+    normals = load_detector(table_model).calibration_.reference_scores()
+    threshold = call_json("threshold", "tune", table_model, "--value", value)["threshold"]
+    assert (threshold["value"], threshold["policy"]) == (float(value), "manual")
+    above, rate = (normals > float(value)).sum(), threshold["expected_fpr"]
+    assert rate["estimate"] == (above + 1) / (len(normals) + 1)
+    assert rate["low"] <= above / len(normals) <= rate["high"]
+    assert ("None of the" in threshold["note"]) == (above == 0)
+
+
 def test_labels_kept_apart_are_joined_by_id(call_json, table_model, tmp_path):
     rows = labelled_transactions()
     scores = load_detector(table_model).anomaly_score(rows)

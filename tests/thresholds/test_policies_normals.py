@@ -45,6 +45,21 @@ def test_the_stated_interval_holds_the_true_rate_as_often_as_it_says():
     assert stats.binomtest(inside, 300, 0.95).pvalue > 0.001
 
 
+@pytest.mark.parametrize("value", [0.5, 1.5, 2.5])
+def test_the_interval_of_a_value_set_by_hand_holds_its_rate_at_least_as_often_as_it_says(value):
+    inside, rate = 0, stats.norm.sf(value)
+    for seed in range(300):
+        scores = np.random.default_rng(seed).normal(size=200)
+        stated = Threshold.from_manual(scores, value).expected_fpr
+        inside += stated.low <= rate <= stated.high
+    assert stats.binomtest(inside, 300, 0.95, alternative="less").pvalue > 0.01
+
+
+def test_a_value_that_is_no_number_is_refused():
+    with pytest.raises(ConfigError, match="must be a finite number; got nan"):
+        Threshold.from_manual(GRID, float("nan"))
+
+
 def test_groups_keep_the_promise_where_single_items_break_it():
     """Items of a group share a shift, so only whole groups are exchangeable."""
     by_item, by_group = [], []

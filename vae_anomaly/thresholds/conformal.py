@@ -80,11 +80,13 @@ def conformal_bound(scores: Floats, fpr: float, units: CalibrationUnits) -> floa
 
 
 def rate_above(scores: Floats, value: float, groups: ArrayLike | None = None) -> Interval:
-    """Return the rate at which new normals exceed a score of these normals.
+    """Return the rate at which new normals exceed a bound.
 
     It is the mean over calibration sets, and its interval where the rate of this very bound lies:
-    for the k-th largest of n continuous scores it follows Beta(k, n + 1 - k). With groups, which
-    weigh the same, n is the number of independent items that would scatter like these groups.
+    for the k-th largest of n continuous scores it follows Beta(k, n + 1 - k). A bound that lies
+    between two of them was not read off these scores, and has the exact interval of the share above
+    (Clopper and Pearson). With groups, which weigh the same, n is the number of independent items
+    that would scatter like these groups.
 
     References
     ----------
@@ -96,7 +98,7 @@ def rate_above(scores: Floats, value: float, groups: ArrayLike | None = None) ->
     if groups is not None:
         return _group_rate(above, np.asarray(groups).reshape(-1))
     estimate = k / (n + 1)
-    if np.sum(scores == value) > 1:  # ties: the true rate may be lower than the Beta law says
+    if np.sum(scores == value) != 1:  # ties, too: the true rate may be below that of the Beta law
         tied = proportion_interval(k - 1, n)
         return Interval(estimate, tied.low, max(tied.high, estimate))
     low, high = (stats.beta.ppf(q, k, n + 1 - k) for q in (0.025, 0.975))

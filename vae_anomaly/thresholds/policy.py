@@ -38,6 +38,8 @@ class Range:
         if self.high < math.inf:
             left, right = "[" if self.with_low else "(", "]" if self.with_high else ")"
             return f"in {left}{self.low:g}, {self.high:g}{right}"
+        if self.low == -math.inf:
+            return "a number"
         return f"{self.low:g} or more" if self.with_low else f"greater than {self.low:g}"
 
 
@@ -45,6 +47,7 @@ RATE = Range(high=1, example=0.01)
 SHARE = Range(high=1, with_high=True, example=0.9)
 POSITIVE = Range()
 NON_NEGATIVE = Range(with_low=True)
+ANY_NUMBER = Range(low=-math.inf, example=2.3)
 
 
 @dataclass(frozen=True)

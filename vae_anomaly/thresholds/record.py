@@ -37,7 +37,7 @@ class ThresholdRecord(JsonRecord):
     value : float
         Flag when ``anomaly_score > value``.
     policy : str
-        Name of a policy in `vae_anomaly.thresholds.catalogue`, or ``manual``.
+        Name of a policy in `vae_anomaly.thresholds.catalogue`; ``manual`` was set by hand.
     parameters : dict
         What the policy was asked for.
     expected_fpr, expected_recall, expected_precision : Interval, optional

@@ -51,6 +51,7 @@ class Threshold(ThresholdRecord):
     from_max_alarms = _constructor(normals.from_max_alarms)
     from_quantile = _constructor(normals.from_quantile)
     from_tail = _constructor(normals.from_tail)
+    from_manual = _constructor(normals.from_manual)
     from_fdr = _constructor(batch.from_fdr)
     from_capacity = _constructor(batch.from_capacity)
 

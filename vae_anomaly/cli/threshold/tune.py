@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,8 @@ def _click_option(option: Option) -> Decorator:
 
 
 def _click_range(values: Range) -> click.FloatRange:
-    high = None if values.high == float("inf") else values.high
-    return click.FloatRange(
-        values.low, high, min_open=not values.with_low, max_open=not values.with_high
-    )
+    low, high = (None if math.isinf(end) else end for end in (values.low, values.high))
+    return click.FloatRange(low, high, min_open=not values.with_low, max_open=not values.with_high)
 
 
 _policy_options = bundle(  # of all policies
@@ -78,6 +77,7 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
     \b
     Examples:
       vae-anomaly threshold tune models:/cards@champion --target-fpr 0.002
+      vae-anomaly threshold tune models:/cards@champion --value 2.31
       vae-anomaly threshold tune models:/cards@champion --volume 9500 --interactive
       vae-anomaly threshold tune models:/cards@champion --scores flags/ --feedback --f-beta 1
       vae-anomaly threshold tune models:/cards@champion --scores flags/ \\

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import CalibrationError, ConfigError
-from vae_anomaly.thresholds.policy import POSITIVE, RATE, SHARE, Option, Request, ScorePolicy
+from vae_anomaly.thresholds.policy import (
+    ANY_NUMBER,
+    POSITIVE,
+    RATE,
+    SHARE,
+    Option,
+    Request,
+    ScorePolicy,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,6 +31,8 @@ QUANTILE = Option("quantile", SHARE, "Quantile of the scores of normals.")
 TAIL_FPR = Option(
     "tail_fpr", RATE, "A rate too small to count, from a fitted tail (extrapolated).", "fpr"
 )
+
+VALUE = Option("value", ANY_NUMBER, "The bound itself: flag when the score is above it.")
 
 
 def from_fpr(scores: ArrayLike, fpr: float, *, groups: ArrayLike | None = None) -> ThresholdRecord:
@@ -211,6 +222,44 @@ def from_tail(
     )
 
 
+def from_manual(
+    scores: ArrayLike, value: float, *, groups: ArrayLike | None = None
+) -> ThresholdRecord:
+    """Take a bound that somebody chose, and say how many normals lie above it.
+
+    Parameters
+    ----------
+    scores, groups : array-like of shape (N,)
+        As in `from_fpr`.
+    value : float
+        Flag when the score is above.
+
+    Returns
+    -------
+    threshold : Threshold
+        The note says where all of these normals lie below: their rate is then a bound only.
+
+    Raises
+    ------
+    CalibrationError
+        If a score is not finite or all are equal.
+    ConfigError
+        If the value is no finite number.
+    """
+    from vae_anomaly.thresholds import conformal
+
+    s = conformal.varied_scores(scores)
+    if not math.isfinite(value):
+        raise ConfigError(f"A threshold must be a finite number; got {value:g}. Try 2.3.")
+    record = conformal.record_of_normals(s, value, "manual", {"value": value}, groups)
+    if value < s.max():
+        return record
+    return record.changed(
+        note=f"None of the {s.size:,} normals lies above it: fewer than about 1 in "
+        f"{s.size + 1:,} will, how many fewer is not known."
+    )
+
+
 def _max_alarms(items: ScoredItems, request: Request) -> ThresholdRecord:
     alarms, day = request[MAX_ALARMS.name], request.daily(MAX_ALARMS.flag)
     return from_max_alarms(items.normals, alarms, day, groups=items.normal_groups)
@@ -221,4 +270,5 @@ POLICIES = (
     ScorePolicy("max_alarms", (MAX_ALARMS,), make=from_max_alarms, read=_max_alarms),
     ScorePolicy("quantile", (QUANTILE,), make=from_quantile),
     ScorePolicy("tail", (TAIL_FPR,), make=from_tail),
+    ScorePolicy("manual", (VALUE,), make=from_manual),
 )
