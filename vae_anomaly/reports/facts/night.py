@@ -28,6 +28,9 @@ class ScoringFacts:
     fingerprint : dict
         Of the training data: rows or images, SHA-256, time span where there is one.
     package_version : str
+    groups : tuple of int
+        Of each of ``held_out``, where the model was trained with groups; empty where it was not,
+        or only quantiles are kept.
     """
 
     version: str
@@ -38,6 +41,7 @@ class ScoringFacts:
     n_held_out: int
     fingerprint: dict[str, Any] = field(default_factory=dict)
     package_version: str = ""
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,19 @@ class Histogram:
     Parameters
     ----------
     edges : tuple of K + 1 float
-        Of the bins, rising; -log10 p.
+        Of the bins, rising; -log10 p. What lies below all of them counts in the first bin.
     counts : tuple of K int
         Items of the night in each.
     normal : tuple of K float
         What as many normal items would give, by the held-out normals.
+    is_open : bool
+        Whether the last bin holds all above as well: few scores may lie very far out.
     """
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
     normal: tuple[float, ...]
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
