@@ -15,14 +15,18 @@ whatever the order and the batches that they come in.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from bisect import insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vae_anomaly.arrays import Floats
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import replace_file, sha256_of
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
@@ -46,7 +50,8 @@ def draw_of(identifier: str) -> float:
     >>> round(draw_of("night/001.png"), 4)
     0.7277
     """
-    return (int(sha256_of(identifier)[:16], 16) >> 11) / (_WORDS >> 11)  # 53 bits: never 1
+    first = hashlib.sha256(identifier.encode()).digest()[:8]
+    return (int.from_bytes(first) >> 11) / (_WORDS >> 11)  # 53 bits: never 1
 
 
 class ReviewKeeper:
@@ -62,9 +67,7 @@ class ReviewKeeper:
         self._firsts = {role: _Firsts(n) for role, n in most.items()}
         self._made: dict[str, Made] = {}
 
-    def offer(
-        self, ids: Sequence[str], scores: Iterable[float], is_anomaly: Iterable[bool]
-    ) -> list[int]:
+    def offer(self, ids: Sequence[str], scores: ArrayLike, is_anomaly: ArrayLike) -> list[int]:
         """Offer scored items, and return the places of those that would be kept now.
 
         Each of them wants `keep`. One that is not returned is never kept.
@@ -73,16 +76,16 @@ class ReviewKeeper:
         ----------
         ids : sequence of N str
             No two alike in a partition.
-        scores : iterable of N float
+        scores : array-like of shape (N,)
             -log10 p.
-        is_anomaly : iterable of N bool
+        is_anomaly : array-like of shape (N,), bool
         """
-        for identifier, score, flagged in zip(ids, scores, is_anomaly, strict=True):
-            if flagged:
-                self._firsts["flagged"].take(-float(score), identifier)
-            else:
-                self._firsts["near_miss"].take(-float(score), identifier)
-                self._firsts["audit"].take(draw_of(identifier), identifier)
+        ranks, flags = -np.asarray(scores, np.float64), np.asarray(is_anomaly, np.bool_)
+        flagged, others = np.flatnonzero(flags), np.flatnonzero(~flags)
+        draws = np.array([draw_of(ids[place]) for place in others.tolist()], np.float64)
+        self._firsts["flagged"].take(ranks[flagged], [ids[i] for i in flagged.tolist()])
+        self._firsts["near_miss"].take(ranks[others], [ids[i] for i in others.tolist()])
+        self._firsts["audit"].take(draws, [ids[i] for i in others.tolist()])
         kept = {name for firsts in self._firsts.values() for name in firsts.ids()}
         self._made = {name: made for name, made in self._made.items() if name in kept}
         return [place for place, name in enumerate(ids) if name in kept]
@@ -130,8 +133,12 @@ class _Firsts:
         self._most = most
         self._sorted: list[tuple[float, str]] = []
 
-    def take(self, rank: float, identifier: str) -> None:
-        insort(self._sorted, (rank, identifier))
+    def take(self, ranks: Floats, ids: Sequence[str]) -> None:
+        """Take the next ones; all but a few are passed over at once."""
+        near = np.arange(len(ranks))
+        if len(ranks) > self._most:
+            near = np.flatnonzero(ranks <= np.partition(ranks, self._most)[self._most])
+        self._sorted = sorted([*self._sorted, *((float(ranks[i]), ids[i]) for i in near.tolist())])
         del self._sorted[self._most :]
 
     def ids(self) -> list[str]:
