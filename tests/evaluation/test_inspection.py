@@ -11,7 +11,7 @@ from tracking.real_models import surface
 
 from vae_anomaly.errors import ConfigError, DataError, ImageError
 from vae_anomaly.evaluation import inspect_images, inspect_rows
-from vae_anomaly.evaluation.inspection import find_rows, score_in_words
+from vae_anomaly.evaluation.inspection import find_rows
 
 
 @pytest.fixture
@@ -124,10 +124,3 @@ def test_an_image_that_cannot_be_read_is_named(image_detector, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"broken\.png"):
         inspect_images(image_detector, [tmp_path / "broken.png"])
-
-
-def test_words_grow_with_strangeness_and_mark_extrapolation():
-    assert "ordinary" in score_in_words(0.1, 0.8, 400)
-    assert score_in_words(1.5, 0.03, 400, "rows") == "as strange as 1 in 31 normal rows"
-    assert "; about 1 in 1,000,000,000 by" in score_in_words(9.0, 1 / 401, 400)
-    assert "; fewer than 1 in 1,000,000,000 by" in score_in_words(26.0, 1 / 401, 400)

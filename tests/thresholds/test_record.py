@@ -9,6 +9,7 @@ import pytest
 
 from vae_anomaly.errors import CalibrationError, DataError
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.record import score_in_words
 
 SCORES = np.linspace(0.0, 3.0, 300)
 LABELS = np.repeat([0, 1], [250, 50])
@@ -86,3 +87,10 @@ def test_describe_says_the_bound_the_rate_and_the_normals():
     text = Threshold.from_fpr(SCORES, 0.01).describe()
     assert "flag when score > " in text
     assert "from 300 normals" in text
+
+
+def test_words_grow_with_strangeness_and_mark_extrapolation():
+    assert "ordinary" in score_in_words(0.1, 0.8, 400)
+    assert score_in_words(1.5, 0.03, 400, "rows") == "as strange as 1 in 31 normal rows"
+    assert "; about 1 in 1,000,000,000 by" in score_in_words(9.0, 1 / 401, 400)
+    assert "; fewer than 1 in 1,000,000,000 by" in score_in_words(26.0, 1 / 401, 400)

@@ -220,5 +220,31 @@ def one_in(score: float) -> str:
     return f"1 in {math.floor(many + 1e-9):,}" if many >= 10 else f"1 in {many:.3g}"
 
 
+def score_in_words(score: float, p_value: float, n: int, noun: str = "items") -> str:
+    """Say an anomaly score in words, of ``n`` held-out normals (``"rows"`` or ``"images"``).
+
+    The score is -log10 p, extrapolated beyond log10(n + 1); the p-value was counted on them.
+
+    Examples
+    --------
+    >>> score_in_words(2.4, 0.004, 5000, "rows")
+    'as strange as 1 in 251 normal rows'
+    >>> score_in_words(0.2, 0.63, 5000, "rows")
+    'ordinary: 63 in 100 normal rows are at least as strange'
+    """
+    if score > math.log10(n + 1.0):
+        return (
+            f"stranger than all {n:,} normal {noun} held out of training; "
+            f"{_about(one_in(score))} by their tail (extrapolated)"
+        )
+    if p_value >= 0.1:
+        return f"ordinary: {100 * p_value:.0f} in 100 normal {noun} are at least as strange"
+    return f"as strange as {one_in(score)} normal {noun}"
+
+
+def _about(words: str) -> str:
+    return words if words.startswith("fewer") else f"about {words}"
+
+
 def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
