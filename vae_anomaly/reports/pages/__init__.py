@@ -1,0 +1,1 @@
+"""Pages that open from disk: templates, styles and scripts, each page one self-contained file."""
