@@ -19,6 +19,21 @@ Figures = tuple[Interval, Interval, Interval]
 _N_DRAWS = 1000
 
 
+class Sides(NamedTuple):
+    """Of the same items, how many two sides flagged."""
+
+    both: int
+    only_a: int
+    only_b: int
+    neither: int
+
+    @classmethod
+    def of(cls, a: Bools, b: Bools) -> Sides:
+        """Count the flags of both sides, each of shape (N,)."""
+        return cls(int((a & b).sum()), int((a & ~b).sum()), int((b & ~a).sum()),
+                   int((~a & ~b).sum()))  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two thresholds side by side.
@@ -82,7 +97,7 @@ def compare(
     y = None if items.labels is None else checked_labels(items.labels, s.size)
     bad = np.zeros(s.size, dtype=np.bool_) if y is None else y
     flags = s > a.value, s > b.value
-    changed = flags[0] != flags[1]
+    changed, sides = flags[0] != flags[1], Sides.of(*flags)
     draws = _Draws(items.groups, random_state)
     figures = {"fpr": _shares(flags, ~bad, draws)}
     if volume is not None:
@@ -101,9 +116,9 @@ def compare(
         n=s.size,
         n_normals=int((~bad).sum()),
         n_anomalies=int(bad.sum()),
-        only_a=int((flags[0] & ~flags[1]).sum()),
-        only_b=int((flags[1] & ~flags[0]).sum()),
-        both=int((flags[0] & flags[1]).sum()),
+        only_a=sides.only_a,
+        only_b=sides.only_b,
+        both=sides.both,
         moved={"normal": int((changed & ~bad).sum()), "anomaly": int((changed & bad).sum())},
         examples=tuple(str(name) for name in items.ids[first]),
         figures=figures,
