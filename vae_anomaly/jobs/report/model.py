@@ -17,7 +17,7 @@ from vae_anomaly.jobs.report.model_words import (
     limits,
     notices,
     out_of_scope,
-    self_test,
+    self_test_told,
     summary,
     unknown,
     uses,
@@ -34,7 +34,7 @@ from vae_anomaly.words import number_of
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
 
-MAP_LATENTS: Final = 2
+_MAP_LATENTS: Final = 2
 MOST_SCORES: Final = 400
 _SELF_TEST: Final = "self_test_auroc"
 _MOST_SHOWN: Final = 5
@@ -58,10 +58,10 @@ def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
         If the store does not answer.
     """
     detector, model = load(ref, uri)
-    return facts_of(detector, model, store_facts(model, uri))
+    return facts_of_model(detector, model, store_facts(model, uri))
 
 
-def facts_of(
+def facts_of_model(
     detector: AnyDetector, model: ResolvedModel, store: StoreFacts | None = None, name: str = ""
 ) -> ModelFacts:
     """Gather what a detector knows of itself, with what a store adds."""
@@ -91,7 +91,7 @@ def facts_of(
         fingerprint=dict(detector.fingerprint_),
         columns=_columns(detector, training),
         left_out=_left_out(detector),
-        self_test=self_test(told),
+        self_test=self_test_told(told),
         self_test_auroc=detector.metrics_.get(_SELF_TEST),
         threshold=detector.threshold_.to_dict(),
         threshold_words=detector.threshold_.in_words(),
@@ -195,10 +195,10 @@ def _left_out(detector: AnyDetector) -> tuple[LeftOut, ...]:
 
 def _latent_map(detector: AnyDetector, training: TrainingCard | None) -> LatentMap | None:
     means = detector.training_means()
-    if means is None or means.shape[1] < MAP_LATENTS:
+    if means is None or means.shape[1] < _MAP_LATENTS:
         return None
     axes = list(training.map_axes) if training and training.map_axes else None
-    axes = axes or detector.leading_latents(MAP_LATENTS)
+    axes = axes or detector.leading_latents(_MAP_LATENTS)
     points = tuple((float(f"{x:.3g}"), float(f"{y:.3g}")) for x, y in means[:, axes].tolist())
     marked = (
         ()

@@ -113,7 +113,7 @@ def unknown(told: Told) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def self_test(told: Told) -> str:
+def self_test_told(told: Told) -> str:
     """Say what the self-test found; nothing where there was none."""
     visible = told.detector.metrics_.get(SELF_TEST)
     return "" if visible is None else self_test_words(visible)

@@ -23,7 +23,6 @@ from vae_anomaly.detectors.judged import N_REASONS
 from vae_anomaly.detectors.tabular.explain import explain
 from vae_anomaly.detectors.tabular.held_out import HeldOutRows, raw_scores_of
 from vae_anomaly.detectors.tabular.reasons import reasons
-from vae_anomaly.evaluation.inspection import score_in_words
 from vae_anomaly.reports.cards import shown
 from vae_anomaly.reports.facts.items import (
     MAP_SIDE,
@@ -34,6 +33,7 @@ from vae_anomaly.reports.facts.items import (
     ShownRow,
 )
 from vae_anomaly.scoring.judging import judge
+from vae_anomaly.thresholds.record import score_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

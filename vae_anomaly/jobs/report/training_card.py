@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.vae.training import History
 
-MAP_LATENTS: Final = 2
+_MAP_LATENTS: Final = 2
 _MOST_RECORDS: Final = 120
 _MOST_VALUES: Final = 8
 _LOSSES: Final = ("train_nll", "val_nll", "train_kl", "val_kl", "val_elbo")
@@ -202,7 +202,7 @@ def _mapped(
 ) -> TrainingCard:
     """Say where the strangest items lie in latent space; of tiles there is none."""
     try:
-        axes = detector.leading_latents(MAP_LATENTS)
+        axes = detector.leading_latents(_MAP_LATENTS)
         latents = detector.transform(items)[:, axes]
     except ConfigError:
         return card
