@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.reports.charts.svg import Scale, curve, drawing, tag
+from vae_anomaly.reports.charts.svg import Axis, curve, drawing, tag
 
 
 def test_text_and_attributes_are_escaped():
@@ -24,11 +24,11 @@ def test_a_curve_of_no_points_draws_nothing():
 @pytest.mark.parametrize(
     ("scale", "ticks"),
     [
-        (Scale(0.0, 6.0), (0, 1, 2, 3, 4, 5, 6)),
-        (Scale(0.3, 1.1), (0.4, 0.6, 0.8, 1.0)),
-        (Scale(-5.0, 22.0), (-5, 0, 5, 10, 15, 20)),
-        (Scale(0.5, 4000.0, log=True), (1, 10, 100, 1000)),
-        (Scale(2.0, 2.0), (2.0,)),
+        (Axis(0.0, 6.0), (0, 1, 2, 3, 4, 5, 6)),
+        (Axis(0.3, 1.1), (0.4, 0.6, 0.8, 1.0)),
+        (Axis(-5.0, 22.0), (-5, 0, 5, 10, 15, 20)),
+        (Axis(0.5, 4000.0, log=True), (1, 10, 100, 1000)),
+        (Axis(2.0, 2.0), (2.0,)),
     ],
 )
 def test_ticks_are_round(scale, ticks):
@@ -37,7 +37,7 @@ def test_ticks_are_round(scale, ticks):
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 9))
 def test_ticks_are_few_and_lie_between_the_ends(low, width, most):
-    scale = Scale(low, low + width)
+    scale = Axis(low, low + width)
     ticks = scale.ticks(most)
     assert 1 <= len(ticks) <= most
     assert all(low - 1e-6 * width <= tick <= low + width * (1 + 1e-6) for tick in ticks)
@@ -45,4 +45,4 @@ def test_ticks_are_few_and_lie_between_the_ends(low, width, most):
 
 @given(st.floats(-1e9, 1e9), st.booleans())
 def test_no_value_stands_outside_of_its_box(value, log):
-    assert 0.0 <= Scale(0.5, 100.0, log).place(value) <= 1.0
+    assert 0.0 <= Axis(0.5, 100.0, log).place(value) <= 1.0

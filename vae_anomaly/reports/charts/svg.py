@@ -116,7 +116,7 @@ def curve(
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """Where values stand between two ends, as shares; on a log scale both ends are above 0."""
 
     low: float
@@ -128,7 +128,7 @@ class Scale:
 
         Examples
         --------
-        >>> Scale(0.0, 4.0).place(1.0), Scale(1.0, 100.0, log=True).place(10.0)
+        >>> Axis(0.0, 4.0).place(1.0), Axis(1.0, 100.0, log=True).place(10.0)
         (0.25, 0.5)
         """
         low, high = self._scaled(self.low), self._scaled(self.high)
