@@ -9,6 +9,8 @@ from pipelines.job import Job
 from pipelines.places import Place, Places, one_or_all
 from vae_anomaly.batch import RunSummary
 from vae_anomaly.errors import GateFailedError
+from vae_anomaly.jobs.report.night.facts import Wanted
+from vae_anomaly.jobs.report.night.write import ReportAtEnd
 
 
 class Nightly(Job):
@@ -21,6 +23,7 @@ class Nightly(Job):
     workers: int = 1
     use_cached_model: bool = False
     fail_on_anomaly: bool = False
+    report: bool = True
 
     def check(self, result: Mapping[str, object]) -> None:
         """Refuse a night with flags, where that was asked for."""
@@ -32,6 +35,7 @@ class Nightly(Job):
 
     def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
         """Score what is new with the keys of every night and those of this one; return counts."""
+        page = self._page()
         summary = score(
             self.model,
             one_or_all(self.input),
@@ -40,6 +44,17 @@ class Nightly(Job):
             workers=self.workers,
             uri=self.tracking_uri,
             use_cached=self.use_cached_model,
+            finished=page,
             **own,
         )
-        return summary.record()
+        written = None if page is None or page.path is None else str(page.path)
+        return {**summary.record(), "report": written}
+
+    def _page(self) -> ReportAtEnd | None:
+        """Return what writes the page when the night is scored, where it is wanted."""
+        if not self.report:
+            return None
+        limit = self.max_bad_fraction
+        return ReportAtEnd(
+            Wanted(self.model, self.tracking_uri, max_bad_fraction=limit, verify=False)
+        )

@@ -58,7 +58,7 @@ def test_the_next_command_names_a_row_of_a_file_whatever_the_file_is_called(
         frame.drop(columns="id", errors="ignore").to_csv(file, index=False)
     code, out, err = call("score", "table", table_model, odd, "--out", "flags")
     assert code == 0, err
-    command = out.rpartition("See why:")[2].strip()
+    command = out.rpartition("See why:")[2].strip().splitlines()[0]
     read = subprocess.run(  # noqa: S602 - the shell is what is asked
         f"printf '%s\\n' {command}", shell=True, executable=BASH, capture_output=True, check=True
     ).stdout

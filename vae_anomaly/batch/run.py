@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
@@ -117,6 +117,9 @@ class RunSummary:
         return self.quarantined / self.rows_in if self.rows_in else 0.0
 
 
+Finished = Callable[[RunSummary], None]
+
+
 def score_tables(
     model_ref: str | Path,
     input: Source,  # noqa: A002 - the word for it
@@ -130,6 +133,7 @@ def score_tables(
     use_cached: bool = False,
     state: str | Path | None = None,
     progress: Progress | None = None,
+    finished: Finished | None = None,
 ) -> RunSummary:
     """Score table files, one output file for each.
 
@@ -163,6 +167,9 @@ def score_tables(
         from. Default: what ``out`` holds, else the end of the model's training.
     progress : callable, optional
         Called as ``progress("rows", done, 0)`` and ``progress("partitions", done, total)``.
+    finished : callable, optional
+        Takes the summary when all is written, also of a run that then ends with an error: too many
+        bad items, or parts that could not be scored.
 
     Raises
     ------
@@ -188,7 +195,9 @@ def score_tables(
     for partition in plan:
         check_columns(partition, detector, id_column)
     chain = _chain(plan, detector.entities_, Path(out), state)
-    return _run(plan, model, out, options, max_bad_fraction, workers, progress, chain)
+    return _run(
+        plan, model, out, options, max_bad_fraction, workers, progress, chain, finished=finished
+    )
 
 
 def score_images(
@@ -207,6 +216,7 @@ def score_images(
     use_cached: bool = False,
     follow_links: bool = False,
     progress: Progress | None = None,
+    finished: Finished | None = None,
 ) -> RunSummary:
     """Score images, one output file for each folder of up to a thousand, or for small folders.
 
@@ -234,6 +244,8 @@ def score_images(
         Follow links that lead out of a folder.
     max_bad_fraction, workers, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
+    finished : callable, optional
+        As for `score_tables`.
 
     Raises
     ------
@@ -258,8 +270,9 @@ def score_images(
     plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
     return _run(
-        plan, model, out, options, max_bad_fraction, workers, progress, left_out=listing.left_out
-    )
+        plan, model, out, options, max_bad_fraction, workers, progress,
+        left_out=listing.left_out, finished=finished,
+    )  # fmt: skip
 
 
 def _chain(
@@ -302,6 +315,7 @@ def _run(
     progress: Progress | None,
     chain: HistoryChain | None = None,
     left_out: tuple[LeftOutImages, ...] = (),
+    finished: Finished | None = None,
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
@@ -324,6 +338,8 @@ def _run(
     summary = replace(summary, left_out=left_out, plan=tuple(plan))
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
+    if finished is not None:
+        finished(summary)
     _judge(summary, failed, max_bad_fraction)
     return summary
 

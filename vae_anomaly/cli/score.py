@@ -23,7 +23,7 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
-from vae_anomaly.errors import GateFailedError
+from vae_anomaly.errors import GateFailedError, VaeAnomalyError
 from vae_anomaly.names import spelled, typed
 from vae_anomaly.words import number_of, reason_of, verb_for
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
+    from vae_anomaly.jobs.report.night.write import ReportAtEnd
     from vae_anomaly.progress import Progress
 
 TOP = 5
@@ -60,6 +61,7 @@ class Run:
     cached: bool
     fail_on_anomaly: bool
     log_json: bool
+    report: bool
     uri: str | None
     as_json: bool
 
@@ -77,6 +79,8 @@ scoring_options = bundle(
     click.option("--fail-on-anomaly", is_flag=True, help="Exit code 6 when anything is flagged."),
     click.option("--log-json", is_flag=True,
                  help="Logs on stderr as JSON lines, instead of progress."),
+    click.option("--report/--no-report", default=True, show_default=True,
+                 help="Write report.html, and log it with a registered model."),
     tracking_option,
     json_option,
 )  # fmt: skip
@@ -102,7 +106,8 @@ def images(
     All of them, whatever its folders are called; masks beside a data set, earlier results and
     recycle bins are no input, and are counted.
     Writes part-*.parquet (id, score, p_value, is_anomaly, heatmap, mask), heatmaps/, masks/,
-    quarantine/ and, last, manifest.json. A second run does only what is new or has changed.
+    quarantine/, manifest.json and, last, report.html (see `vae-anomaly report`). A second run does
+    only what is new or has changed.
 
     \b
     Examples:
@@ -116,14 +121,14 @@ def images(
     from vae_anomaly.batch import score_images
 
     source = one_or_all(paths)
-    with _progress(run) as progress:
+    with _reported(model, run) as page, _progress(run) as progress:
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
             follow_links=follow_links, reading=reading,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
-            uri=run.uri, progress=progress,
+            uri=run.uri, progress=progress, finished=page,
         )  # fmt: skip
-    _finish(summary, model, "images", run)
+    _finish(summary, model, "images", run, page)
 
 
 @score.command()
@@ -139,8 +144,9 @@ def table(
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
-    quarantine/ and, last, manifest.json. A second run does only what is new or has changed. A
-    model with entities goes on from the last night in --out, whose histories lie in state/.
+    quarantine/, manifest.json and, last, report.html (see `vae-anomaly report`). A second run does
+    only what is new or has changed. A model with entities goes on from the last night in --out,
+    whose histories lie in state/.
 
     \b
     Examples:
@@ -150,13 +156,34 @@ def table(
     from vae_anomaly.batch import score_tables
 
     source = one_or_all(paths)
-    with _progress(run) as progress:
+    with _reported(model, run) as page, _progress(run) as progress:
         summary = score_tables(
             model, source, run.out, id_column=id_column, state=state,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
-            uri=run.uri, progress=progress,
+            uri=run.uri, progress=progress, finished=page,
         )  # fmt: skip
-    _finish(summary, model, "rows", run)
+    _finish(summary, model, "rows", run, page)
+
+
+@contextmanager
+def _reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
+    """Give what writes the page when the run is finished.
+
+    A run that ends with an error after everything is written has its page as well: told on stderr.
+    """
+    from vae_anomaly.jobs.report.night.facts import Wanted
+    from vae_anomaly.jobs.report.night.write import ReportAtEnd
+
+    if not run.report:
+        yield None
+        return
+    page = ReportAtEnd(Wanted(model, run.uri, max_bad_fraction=run.max_bad_fraction, verify=False))
+    try:
+        yield page
+    except VaeAnomalyError:
+        if page.path is not None:
+            click.echo(f"Report: {page.path}", err=True)
+        raise
 
 
 @contextmanager
@@ -175,11 +202,15 @@ def _progress(run: Run) -> Iterator[Progress | None]:
         logging.getLogger("vae_anomaly").removeHandler(handler)
 
 
-def _finish(summary: RunSummary, model: str, things: str, run: Run) -> None:
+def _finish(
+    summary: RunSummary, model: str, things: str, run: Run, page: ReportAtEnd | None
+) -> None:
     from vae_anomaly.jobs import highest_flags
 
     top = highest_flags(summary.out, summary.plan, TOP)
-    document = {**summary.record(), "top": [asdict(flag) for flag in top]}
+    path = None if page is None else page.path
+    document = {**summary.record(), "top": [asdict(flag) for flag in top],
+                "report": None if path is None else str(path)}  # fmt: skip
     if not emit(document, as_json=run.as_json):
         _print(summary, things)
         if top:
@@ -187,6 +218,8 @@ def _finish(summary: RunSummary, model: str, things: str, run: Run) -> None:
         click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
         if top:
             _print_next(model, top[0], things, run.uri, summary)
+        if path is not None:
+            click.echo(f"Report: {path}")
     if run.fail_on_anomaly and summary.flagged:
         raise GateFailedError(
             f"{summary.flagged:,} of {number_of(summary.rows_out, things[:-1])} "

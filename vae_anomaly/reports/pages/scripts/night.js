@@ -1,6 +1,5 @@
 // The page of a night.
 
 import { readFacts } from "./facts.js";
-import { startSlider } from "./slider.js";
 
-startSlider(readFacts());
+const night = readFacts();

@@ -1,0 +1,115 @@
+"""``vae-anomaly report``."""
+
+from __future__ import annotations
+
+import webbrowser
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vae_anomaly.cli.console import emit, print_words
+from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.words import number_of
+
+if TYPE_CHECKING:
+    from vae_anomaly.reports.facts.night import NightFacts
+
+NON_NEGATIVE = click.FloatRange(0)
+
+
+@click.command()
+@click.argument("target", metavar="RUN_DIR")
+@click.option("--out", metavar="FILE", help="The page.  [default: report.html in RUN_DIR]")
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--previous", metavar="DIR", help="The night before.  [default: the run before]")
+@click.option("--verdicts", metavar="FILE",
+              help="Decisions or labels.  [default: those of the registry]")  # fmt: skip
+@click.option("--cost-fp", type=NON_NEGATIVE, help="Cost of a false alarm; with --cost-fn.")
+@click.option("--cost-fn", type=NON_NEGATIVE, help="Cost of a miss.")
+@click.option("--model", metavar="MODEL",
+              help="What commands on the page call the model.  [default: its version]")  # fmt: skip
+@tracking_option
+@json_option
+def report(target: str, out: str | None, opens: bool, previous: str | None, verdicts: str | None,
+           cost_fp: float | None, cost_fn: float | None, model: str | None, uri: str | None,
+           as_json: bool) -> None:  # fmt: skip
+    """Draw the page of a night: what was flagged, how sure that is, and whether anything is wrong.
+
+    RUN_DIR is the output folder of `score`, which writes this page itself. One HTML file that works
+    from the disk and asks for nothing: images or rows with their reasons, buttons for verdicts, and
+    a slider that says what another threshold would do.
+
+    \b
+    Examples:
+      vae-anomaly report flags/ --open
+      vae-anomaly report flags/ --previous last-week/flags/ --out monday.html
+      vae-anomaly report flags/ --verdicts decisions.csv --cost-fp 1 --cost-fn 50
+    """
+    from vae_anomaly.jobs.report.night.facts import Wanted
+    from vae_anomaly.jobs.report.night.write import write_night
+
+    costs = _costs(cost_fp, cost_fn)
+    wanted = Wanted(model or "", uri, previous, verdicts, costs)
+    path, facts = write_night(_output(target), out, wanted)
+    if opens:
+        webbrowser.open(path.resolve().as_uri())
+    if not emit({"report": str(path), **_record(facts)}, as_json=as_json):
+        _print(facts)
+        click.echo(f"Report: {path}")
+
+
+def _costs(cost_fp: float | None, cost_fn: float | None) -> tuple[float, float] | None:
+    if (cost_fp is None) != (cost_fn is None):
+        raise click.UsageError("A cost has two sides. Give both --cost-fp and --cost-fn.")
+    return None if cost_fp is None or cost_fn is None else (cost_fp, cost_fn)
+
+
+def _output(target: str) -> Path:
+    """Return an output folder of a run; refuse what is none."""
+    from vae_anomaly.errors import DataError
+    from vae_anomaly.jobs.report.night.source import is_output
+
+    folder = Path(target)
+    if is_output(folder):
+        return folder
+    what = (
+        "is a file"
+        if folder.is_file()
+        else "holds no results"
+        if folder.is_dir()
+        else "is not there"
+    )
+    raise DataError(
+        f"{target} {what}: a report is drawn of the output folder of `vae-anomaly score`. Score an "
+        "input first: vae-anomaly score --help"
+    )
+
+
+def _record(facts: NightFacts) -> dict[str, object]:
+    return {
+        "model": facts.scoring.version,
+        "threshold": facts.scoring.threshold["value"],
+        "rows_in": facts.n_read,
+        "rows_out": facts.n_scored,
+        "flagged": facts.n_flagged,
+        "quarantined": facts.n_quarantined,
+        "expected_false_alarms": asdict(facts.expected_false_alarms),
+        "notices": [asdict(notice) for notice in facts.notices],
+        "changes": None if facts.changes is None else asdict(facts.changes),
+    }
+
+
+def _print(facts: NightFacts) -> None:
+    alarms = facts.expected_false_alarms
+    click.echo(
+        f"{facts.n_flagged:,} of {number_of(facts.n_scored, 'item')} flagged by "
+        f"{facts.scoring.version}; {alarms.low:,.0f} to {alarms.high:,.0f} false alarms are to be "
+        f"expected; {facts.n_quarantined:,} not scored."
+    )
+    for notice in facts.notices:
+        if notice.level == "warning":
+            print_words(f"Warning: {notice.text} {notice.remedy}".strip())
+    if facts.changes is not None:
+        print_words(f"Since {facts.changes.name}: {facts.changes.text}")

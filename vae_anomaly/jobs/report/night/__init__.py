@@ -1,0 +1,1 @@
+"""The page of a night: its facts, gathered from what the run saved."""

@@ -1,0 +1,95 @@
+"""The scores of a night, read from its output files piece by piece: 8 bytes an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.errors import DataError
+from vae_anomaly.words import reason_of
+
+_BATCH_ROWS = 65_536
+_COLUMNS = ("id", "score", "is_anomaly")
+
+
+@dataclass(frozen=True)
+class NightScores:
+    """All scored items of a night.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (N,), float64
+    flagged : ndarray of shape (N,), bool
+        At the threshold of the run.
+    """
+
+    scores: Floats
+    flagged: Bools
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @cached_property
+    def rising(self) -> Floats:
+        """The scores in order; what is no number stands last."""
+        return np.sort(self.scores)
+
+    def flagged_above(self, values: Floats) -> list[int]:
+        """Return how many items `is_flagged` would flag at each of (V,) thresholds."""
+        below = np.searchsorted(self.rising, values, side="right")
+        return [len(self) - int(count) for count in below]
+
+
+def read_scores_of(root: Path, entries: Sequence[Mapping[str, Any]]) -> NightScores:
+    """Read the scores of partitions of a manifest.
+
+    Raises
+    ------
+    DataError
+        If an output file cannot be read, or has other rows than the manifest says.
+    """
+    n = sum(int(entry["rows_out"]) for entry in entries)
+    scores, flagged, place = np.empty(n), np.empty(n, dtype=np.bool_), 0
+    for _, piece, flags in score_batches(root, entries):
+        here = slice(place, place + len(piece))
+        if here.stop > n:
+            break
+        scores[here], flagged[here] = piece, flags
+        place = here.stop
+    if place != n:
+        raise DataError(
+            f"The output files of {root} do not hold the {n:,} items that its manifest lists. "
+            "Score the input again."
+        )
+    return NightScores(scores, flagged)
+
+
+def score_batches(
+    root: Path, entries: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[pa.Array, Floats, Bools]]:
+    """Yield ids, scores and flags of partitions, some rows at a time.
+
+    Raises
+    ------
+    DataError
+        If an output file cannot be read.
+    """
+    for entry in entries:
+        path = root / entry["output"]
+        try:
+            with path.open("rb") as file:  # Arrow opens no name that is not UTF-8
+                for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=[*_COLUMNS]):
+                    ids, scores, flags = (batch.column(name) for name in _COLUMNS)
+                    yield ids, scores.to_numpy(), flags.to_numpy(zero_copy_only=False)
+        except (OSError, pa.ArrowException, KeyError) as err:
+            raise DataError(
+                f"{path} cannot be read: {reason_of(err)}. Score the input again."
+            ) from err

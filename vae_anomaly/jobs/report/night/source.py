@@ -1,0 +1,156 @@
+"""A night in an output folder: which partitions it has, by which model, and when."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from vae_anomaly.batch.results import MANIFEST, read_manifest
+from vae_anomaly.batch.review import read_review
+from vae_anomaly.errors import DataError
+from vae_anomaly.reports.facts.items import ReviewItem
+from vae_anomaly.reports.facts.night import ScoringFacts
+from vae_anomaly.state import from_json
+from vae_anomaly.words import reason_of
+
+_DIGITS: Final = 12
+LEDGER: Final = "ledger.sqlite"
+
+
+@dataclass(frozen=True)
+class Night:
+    """Partitions that one run scored together.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder.
+    entries : tuple of dict
+        Of its partitions, as the manifest has them.
+    failed : dict of str to str
+        Partitions that could not be scored, and why.
+    others : tuple of dict
+        Partitions of the folder that belong to other nights.
+    scoring : ScoringFacts
+        Of the model; without held-out normals where an earlier version scored.
+    left_out : tuple of dict
+        Images below the input that are none of parts, by kind.
+    """
+
+    root: Path
+    entries: tuple[dict[str, Any], ...]
+    failed: dict[str, str]
+    others: tuple[dict[str, Any], ...]
+    scoring: ScoringFacts
+    left_out: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it: the folder."""
+        return self.root.resolve().name or str(self.root)
+
+    def count(self, what: str) -> int:
+        """Return the sum of ``rows_in``, ``rows_out``, ``rows_flagged`` or ``rows_quarantined``."""
+        return sum(int(entry[what]) for entry in self.entries)
+
+    @property
+    def threshold(self) -> float:
+        """Flag when the score is above."""
+        return float(self.scoring.threshold["value"])
+
+    @property
+    def has_items(self) -> bool:
+        """Whether the run kept items for reviewers; earlier versions did not."""
+        kept = any(name.startswith("review/") for e in self.entries for name in e["files"])
+        return kept or not self.count("rows_out")
+
+    def items(self) -> list[ReviewItem]:
+        """Return what was kept for reviewers, the highest score first."""
+        kept = [item for entry in self.entries for item in read_review(self.root, entry)]
+        return sorted(kept, key=lambda item: (-item.score, item.id))
+
+    def scored_at(self) -> str:
+        """Return when the last partition was done, ISO and UTC; empty where nothing tells it."""
+        keys = {entry["key"] for entry in self.entries}
+        try:
+            address = (
+                f"{(self.root / LEDGER).resolve().as_uri()}?immutable=1"  # leaves nothing beside it
+            )
+            with closing(sqlite3.connect(address, uri=True)) as database:
+                rows = database.execute("SELECT key, committed FROM partitions").fetchall()
+        except sqlite3.Error:
+            return ""
+        times = [float(when) for key, when in rows if key in keys]
+        return (
+            datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else ""
+        )
+
+
+def nights_of(root: Path, *, verify: bool = True) -> list[Night]:
+    """Return the nights of an output folder in the order of their runs, at least one.
+
+    Parameters
+    ----------
+    verify : bool
+        Check the SHA-256 of every file.
+
+    Raises
+    ------
+    DataError
+        If the run was not finished, nothing was scored, or a file was changed since.
+    """
+    manifest = read_manifest(root, verify=verify)
+    known = {entry["key"]: entry for entry in manifest["partitions"]}
+    failed = dict(manifest.get("failed", {}))
+    runs = manifest.get("nights") or [[*known, *failed]]
+    nights = [
+        _night(root, manifest, [known[key] for key in keys if key in known], keys)
+        for keys in runs
+        if any(key in known for key in keys)
+    ]
+    if not nights:
+        reasons = "; ".join(failed.values()) or "its manifest lists no partition"
+        raise DataError(f"Nothing in {root} was scored: {reasons}. Score an input again.")
+    return nights
+
+
+def _night(
+    root: Path, manifest: Mapping[str, Any], entries: list[dict[str, Any]], keys: list[str]
+) -> Night:
+    own = set(keys)
+    others = tuple(entry for entry in manifest["partitions"] if entry["key"] not in own)
+    failed = {key: why for key, why in manifest.get("failed", {}).items() if key in own}
+    scoring = _scoring(root, entries[-1])
+    left_out = tuple(manifest.get("left_out", ()))
+    return Night(root, tuple(entries), failed, others, scoring, left_out)
+
+
+def scoring_path(digest: str) -> str:
+    """Return where the facts of a model lie below the output folder."""
+    return f"review/model-{digest[:_DIGITS]}.json"
+
+
+def _scoring(root: Path, entry: Mapping[str, Any]) -> ScoringFacts:
+    """Read what was kept of the model that scored a partition, or make it of the manifest."""
+    path = root / scoring_path(entry["model_digest"])
+    if not path.is_file():
+        version, digest = str(entry["model_version"]), str(entry["model_digest"])
+        kind: Literal["tabular", "image"] = "tabular" if entry["kind"] == "table" else "image"
+        return ScoringFacts(version, digest, kind, {"value": float(entry["threshold"])}, (), 0)
+    try:
+        return from_json(ScoringFacts, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError) as err:
+        raise DataError(
+            f"{path} holds no facts of a model: {reason_of(err)}. Score the input again."
+        ) from err
+
+
+def is_output(folder: Path) -> bool:
+    """Tell whether a folder is, or will be, that of a scoring run."""
+    return (folder / MANIFEST).is_file() or (folder / LEDGER).is_file()

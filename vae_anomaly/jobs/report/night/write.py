@@ -1,0 +1,119 @@
+"""Write the page of a night: when somebody asks for it, and at the end of a run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vae_anomaly.batch.results import MANIFEST
+from vae_anomaly.files import sha256_of
+from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
+from vae_anomaly.words import reason_of
+
+if TYPE_CHECKING:
+    from vae_anomaly.batch import RunSummary
+    from vae_anomaly.reports.facts.night import NightFacts
+
+_REPORT: Final = "report.html"
+logger = logging.getLogger(__name__)
+
+
+def write_night(
+    run_dir: str | Path, out: str | Path | None = None, wanted: Wanted | None = None
+) -> tuple[Path, NightFacts]:
+    """Draw the page of the last night in an output folder.
+
+    Parameters
+    ----------
+    run_dir : str or Path
+        Output folder of `score_images` or `score_tables`.
+    out : str or Path, optional
+        Default: ``report.html`` in that folder.
+
+    Returns
+    -------
+    path, facts : Path, NightFacts
+        Where it lies, and what it shows.
+
+    Raises
+    ------
+    DataError
+        As `night_facts`.
+    StorageError
+        If the page cannot be written.
+    """
+    from vae_anomaly.reports.pages.night import night_page
+    from vae_anomaly.reports.pages.page import write_page
+
+    facts = night_facts(run_dir, wanted)
+    return write_page(night_page(facts), out or Path(run_dir) / _REPORT), facts
+
+
+@dataclass
+class ReportAtEnd:
+    """Write the page when a run is finished, and log it with a registered model.
+
+    Give it as ``finished`` to `score_images` or `score_tables`. A page that fails never ends a
+    night: what went wrong stands in ``problems``.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What the page is asked to show.
+    path : Path, optional
+        Where it lies, once it is written.
+    problems : list of str
+        Why it was not written or not logged.
+    """
+
+    wanted: Wanted
+    path: Path | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def __call__(self, summary: RunSummary) -> None:
+        """Write and log."""
+        try:
+            self.path, facts = write_night(summary.out, None, self.wanted)
+        except Exception as err:
+            logger.debug("no report", exc_info=True)
+            self._tell(
+                f"The report was not written: {reason_of(err)}. The results are complete; try: "
+                f"vae-anomaly report {summary.out}"
+            )
+            return
+        if not summary.model_version.startswith(FOLDER):
+            self._log(facts, summary)
+
+    def _log(self, facts: NightFacts, summary: RunSummary) -> None:
+        from vae_anomaly.tracking.nights import ScoredNight, log_night
+
+        assert self.path is not None  # noqa: S101 - it was just written
+        alarms = facts.expected_false_alarms
+        counts = {
+            "items_read": facts.n_read,
+            "items_scored": facts.n_scored,
+            "flagged": facts.n_flagged,
+            "quarantined": facts.n_quarantined,
+            "threshold": summary.threshold,
+            "expected_false_alarms": alarms.estimate,
+            "expected_false_alarms_low": alarms.low,
+            "expected_false_alarms_high": alarms.high,
+        }
+        night = ScoredNight(
+            summary.model_version,
+            summary.model_digest,
+            str(summary.out.resolve()),
+            sha256_of(summary.out / MANIFEST),
+            {name: float(count) for name, count in counts.items()},
+        )
+        try:
+            log_night(night, self.path, uri=self.wanted.uri)
+        except Exception as err:
+            logger.debug("not logged", exc_info=True)
+            self._tell(f"The report was not logged to MLflow: {reason_of(err)}.")
+
+    def _tell(self, problem: str) -> None:
+        self.problems.append(problem)
+        logger.warning("%s", problem)

@@ -1,0 +1,164 @@
+"""Log a scoring run: its counts and its page, with the registered model that scored.
+
+Like a training, it is written to the local disk first and removed from there when MLflow has it.
+When the server is away the record stays, and `log_night_record` logs it later.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from vae_anomaly.errors import DataError
+from vae_anomaly.files import replace_file, write_json
+from vae_anomaly.state import from_json
+from vae_anomaly.tracking.client import TAG, experiment_id, finished_runs, log_metrics
+from vae_anomaly.tracking.events import MAX_TAG
+from vae_anomaly.tracking.spool import Upload, new_record, send
+from vae_anomaly.tracking.store import displayed, store_exists, tracking_uri
+from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
+
+NIGHTS = "vae-anomaly-scores"
+_RUN = "night.json"
+_REPORT = "report.html"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredNight:
+    """What is logged of a run.
+
+    Parameters
+    ----------
+    model : str
+        The registered version: ``cards/3``.
+    digest : str
+        SHA-256 of the model's list of digests.
+    output : str
+        The output folder.
+    manifest : str
+        SHA-256 of its manifest: the same results are logged once.
+    counts : dict of str to float
+        Metrics.
+    """
+
+    model: str
+    digest: str
+    output: str
+    manifest: str
+    counts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoggedNight:
+    """Say where a night went: run, experiment, and the store without a password."""
+
+    run_id: str
+    experiment: str
+    store: str
+
+
+def log_night(
+    night: ScoredNight, page: str | Path, *, uri: str | Path | None = None
+) -> LoggedNight | None:
+    """Log a night as a run with its page.
+
+    Parameters
+    ----------
+    page : str or Path
+        The report.
+    uri : str or Path, optional
+        The store, as in `tracking_uri`. None is made where there is none.
+
+    Returns
+    -------
+    logged : LoggedNight or None
+        None where there is no store.
+
+    Raises
+    ------
+    RegistryUnavailableError
+        If the store does not answer. The night is not lost: the message says where its record lies
+        and how to log it later.
+    StorageError
+        If the record cannot be written.
+    """
+    store = tracking_uri(uri)
+    if not store_exists(store):
+        return None
+    record = new_record(store, "night")
+    with replace_file(record / _REPORT) as temporary:
+        shutil.copyfile(page, temporary)
+    write_json(asdict(night), record / _RUN)
+    return _send(record, night, store)
+
+
+def log_night_record(record: str | Path, *, uri: str | Path | None = None) -> LoggedNight:
+    """Log a night that an outage left on the disk.
+
+    Parameters
+    ----------
+    record : str or Path
+        The folder that the error named.
+    uri : str or Path, optional
+        The store, as in `tracking_uri`.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no night.
+    RegistryUnavailableError
+        If the store still does not answer; the record stays.
+    """
+    folder = Path(record)
+    try:
+        night = from_json(ScoredNight, json.loads((folder / _RUN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError) as err:
+        raise DataError(
+            f"{folder} is not the record of a night: {reason_of(err)}. Give the folder below "
+            "spool/ that the error named."
+        ) from err
+    return _send(folder, night, tracking_uri(uri))
+
+
+def _send(record: Path, night: ScoredNight, store: str) -> LoggedNight:
+    return send(
+        record,
+        store,
+        lambda sending: _upload(sending, night, store),
+        what="the night is",
+        again="log_night_record",
+    )
+
+
+def _upload(sending: Upload, night: ScoredNight, store: str) -> LoggedNight:
+    client = sending.client
+    experiment = experiment_id(client, store, NIGHTS)
+    for run in finished_runs(client, NIGHTS, f"{TAG}manifest", night.manifest):
+        if run.data.tags.get(f"{TAG}output") == night.output[:MAX_TAG]:
+            client.log_artifact(run.info.run_id, str(sending.record / _REPORT))  # drawn anew
+            return LoggedNight(str(run.info.run_id), NIGHTS, displayed(store))
+    name = f"{night.model} on {Path(night.output).name}"
+    run_id = sending.open_run(experiment, name, _tags(night))
+    log_metrics(client, run_id, night.counts)
+    client.log_artifact(run_id, str(sending.record / _REPORT))
+    client.set_terminated(run_id, "FINISHED")
+    logger.info("the night is run %s in %s", run_id, displayed(store))
+    return LoggedNight(run_id, NIGHTS, displayed(store))
+
+
+def _tags(night: ScoredNight) -> Mapping[str, str]:
+    facts = {
+        "kind": "score",
+        "model": night.model,
+        "model_digest": night.digest,
+        "output": night.output[:MAX_TAG],
+        "manifest": night.manifest,
+        "package_version": __version__,
+    }
+    return {f"{TAG}{key}": value for key, value in facts.items()}
