@@ -4,7 +4,8 @@
 
     model/
       detector.json             format version, kind, package version, config, schema,
-                                preprocessing, fingerprint of the training data, metrics
+                                preprocessing, fingerprint of the training data, metrics,
+                                what training kept for the model's page
       weights.safetensors       network weights and other learned arrays
       calibration.safetensors   held-out scores, tails, normalisers, references
       threshold.json            the operating point and how it was chosen
@@ -59,6 +60,7 @@ class DetectorState:
     metrics: Json = field(default_factory=dict)  # measured at the end of training
     probability: Json | None = None  # of scores, as `ScoreProbability.to_dict` gives it
     left_out: list[Json] = field(default_factory=list)  # training items that were no normals
+    training: Json | None = None  # what training kept for the model's page; adr 0004
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
@@ -97,6 +99,7 @@ def read_model(path: str | Path) -> DetectorState:
             **{name: header[name] for name in HEADER},
             probability=header.get("probability"),
             left_out=header.get("left_out", []),
+            training=header.get("training"),
             weights=load_tensors(contents["weights.safetensors"]),
             calibration=load_tensors(contents["calibration.safetensors"]),
             threshold=_parse_json(folder, "threshold.json", contents["threshold.json"]),
@@ -124,6 +127,13 @@ def model_digest(path: str | Path) -> str:
     return sha256_of(_read_file(Path(path), SUMS))
 
 
+def saved_with(path: str | Path) -> str:
+    """Return the version of the package that wrote a model."""
+    folder = Path(path)
+    header = _parse_json(folder, "detector.json", _read_file(folder, "detector.json"))
+    return str(header.get("package_version", ""))
+
+
 def _serialise(state: DetectorState) -> dict[str, bytes]:
     header = {name: getattr(state, name) for name in HEADER}
     header |= {"format_version": FORMAT_VERSION, "package_version": __version__}
@@ -131,6 +141,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         header["probability"] = state.probability
     if state.left_out:
         header["left_out"] = state.left_out
+    if state.training is not None:
+        header["training"] = state.training
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
         "detector.json": json_text(header).encode(),

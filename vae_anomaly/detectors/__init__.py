@@ -90,6 +90,7 @@ def load_detector(
             from vae_anomaly.scoring.probability import ScoreProbability
 
             detector.set_probability(ScoreProbability.from_dict(state.probability))
+        detector.training_ = state.training
         if state.left_out:
             from vae_anomaly.scoring.outliers import LeftOut
 

@@ -31,6 +31,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, Floats, Ints
+from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import is_flagged
 from vae_anomaly.persistence import DetectorState, write_model
@@ -39,6 +40,7 @@ from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.scoring.judging import judge
 from vae_anomaly.scoring.outliers import LeftOut, left_out_note, left_out_words
 from vae_anomaly.scoring.probability import ScoreProbability
+from vae_anomaly.state import Json
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.vae.training import History
@@ -85,6 +87,11 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         Training items that were no normals by the rule of `vae_anomaly.scoring.outliers`, with
         what is unusual about them; ``metrics_["left_out"]`` counts them, and
         ``metrics_["dropped_held_out"]`` those that would have calibrated.
+    held_out_ : HeldOut or None
+        The normals that calibrate, as they were judged; not saved.
+    training_ : dict or None
+        What training kept for the model's page, as `reports.facts.model.TrainingCard`; the
+        commands and `jobs` fill it in.
     """
 
     kind: str
@@ -97,6 +104,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     fingerprint_: dict[str, Any]
     probability_: ScoreProbability | None = None
     left_out_: tuple[LeftOut, ...] = ()
+    held_out_: HeldOut | None = None
+    training_: Json | None = None
 
     @abstractmethod
     def fit(
@@ -247,6 +256,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             self._state(),
             probability=None if fitted is None else fitted.to_dict(),
             left_out=[asdict(item) for item in self.left_out_],
+            training=self.training_,
         )
         return write_model(state, path)
 
@@ -259,7 +269,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             self.calibration_, self.target_fpr, self.calibration_groups_
         )
         self.probability_ = None  # it was made for other scores
-        self.left_out_ = ()
+        self.left_out_, self.training_ = (), None
 
     def _note_left_out(self, items: Sequence[LeftOut]) -> None:
         """Keep which training items were left out, and say so; `metrics_` counts them."""

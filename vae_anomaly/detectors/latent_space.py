@@ -205,6 +205,14 @@ class LatentSpaceMixin(Generic[Decoded]):
         means = [torch.from_numpy(self._means(X)) for X in (with_items, without_items)]
         return np.asarray(attribute_direction(means[0], means[1]).numpy(), dtype=np.float32)
 
+    def training_means(self) -> Floats32 | None:
+        """Return posterior means of training normals, (M, Z) of at most 2,000.
+
+        None of a model that kept none.
+        """
+        check_is_fitted(self, "calibration_")
+        return self._latent_reference()
+
     def leading_latents(self, n: int = LEADING) -> list[int]:
         """Return the latents whose means differ most between training normals, the first first.
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.tabular.examination import TableExamination
     from vae_anomaly.progress import Progress
     from vae_anomaly.scoring.conformal import ConformalCalibration
+    from vae_anomaly.scoring.outliers import LeftOut
     from vae_anomaly.scoring.probability import ScoreProbability
+    from vae_anomaly.state import Json
     from vae_anomaly.thresholds import Threshold
     from vae_anomaly.vae.training import History
 
@@ -44,6 +46,8 @@ class Detector(Protocol):
     history_: History
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
+    left_out_: tuple[LeftOut, ...]
+    training_: Json | None
 
     def anomaly_score(self, X: object) -> Floats:
         """Return -log10 p, shape (N,), higher = more anomalous."""
@@ -62,6 +66,9 @@ class Detector(Protocol):
 
     def transform(self, X: object) -> Floats32:
         """Return the posterior means of items, shape (N, Z)."""
+
+    def training_means(self) -> Floats32 | None:
+        """Return posterior means of training normals, (M, Z); None of a model that kept none."""
 
     def leading_latents(self, n: int = 8) -> list[int]:
         """Return the latents that vary most between training normals."""

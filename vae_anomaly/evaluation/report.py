@@ -7,13 +7,14 @@ anomalous ones, and how their scores lie.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats, Objects
 from vae_anomaly.evaluation.items import no_labels
+from vae_anomaly.evaluation.points import ranking_points
 from vae_anomaly.metrics import (
     Interval,
     RankingCurve,
@@ -24,6 +25,7 @@ from vae_anomaly.metrics import (
     proportion_interval,
     recall_by_kind,
 )
+from vae_anomaly.reports.facts.training import RankingPoints
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import Outlines, ScoredItems
 
@@ -59,6 +61,8 @@ class EvaluationReport:
         Items that could not be used, by reason.
     unused_labels : int
         Labels of a file that belong to none of the items.
+    curve : RankingPoints, optional
+        ROC and precision over recall, thinned; of both classes only.
     """
 
     n_normals: int
@@ -73,6 +77,7 @@ class EvaluationReport:
     by: dict[str, pd.DataFrame] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     unused_labels: int = 0
+    curve: RankingPoints | None = None
 
     @property
     def figures(self) -> dict[str, Interval]:
@@ -104,6 +109,7 @@ class EvaluationReport:
             "by": {column: _records(table) for column, table in self.by.items()},
             "left_out": self.left_out,
             "unused_labels": self.unused_labels,
+            "curve": None if self.curve is None else asdict(self.curve),
             "threshold": self.threshold.to_dict(),
         }
 
@@ -148,6 +154,7 @@ def evaluate(
         by={name: figures_by(items, y, values, threshold) for name, values in items.by.items()},
         left_out=items.left_out,
         unused_labels=items.unused_labels,
+        curve=ranking_points(scores, y, threshold.value) if both else None,
     )
 
 

@@ -22,9 +22,11 @@ from vae_anomaly.data.images.folders import (
 )
 from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.detectors import ImageVAEDetector
+from vae_anomaly.detectors.images.fit.training_set import group_names
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.settings import check_conditions_wanted
 from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.jobs.report.training_card import keep_image_card
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.taken_images import all_taken_for_good, called_defective, what_was_taken
 from vae_anomaly.jobs.training_report import (
@@ -114,6 +116,10 @@ def train_images_job(
             *_tiles(detector),
         ),
     )
+    if destination.report:
+        keep_image_card(
+            detector, images, report, None if members is None else group_names(members, images)
+        )
     return finish(detector, report, destination, started, figures=_outliers(detector, images))
 
 

@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.label_warnings import label_warnings
+from vae_anomaly.jobs.report.training_card import keep_table_card, labelled_evaluation
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.training_report import (
     Destination,
@@ -41,6 +42,7 @@ from vae_anomaly.jobs.training_rows import (
 from vae_anomaly.metrics import RankingCurve, is_flagged
 from vae_anomaly.names import typed
 from vae_anomaly.progress import Progress
+from vae_anomaly.reports.facts.training import EvaluationFacts
 from vae_anomaly.reports.figures import evaluation_figures
 from vae_anomaly.words import names_of, number_of
 
@@ -108,7 +110,7 @@ def train_table_job(
         detector.set_params(schema=schema).fit(named, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
     _note_sample(detector, rows)
-    figures = _measure_ranking(detector, rows)
+    figures, evaluation = _measure_ranking(detector, rows)
     doubt = doubtful_header(files[0])
     notes += () if doubt is None else (doubt,)
     notes += (histories.notes if histories else ()) + _notes(normal, schema)
@@ -121,6 +123,12 @@ def train_table_job(
         notes=notes + _sample_notes(detector, rows),
         warnings=warnings,
     )
+    if destination.report:
+        n_groups = 0 if columns.groups is None else normal[columns.groups].nunique(dropna=False)
+        keep_table_card(
+            detector, normal, reading,
+            n_normals=rows.n_normal, n_groups=n_groups, evaluation=evaluation,
+        )  # fmt: skip
     return finish(detector, reading, destination, started, detector.schema_.columns, figures)
 
 
@@ -308,15 +316,17 @@ def _sample_notes(detector: TabularVAEDetector, rows: TrainingRows) -> tuple[str
     )
 
 
-def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[str, Figure]:
-    """Rank labelled anomalies among held-out normals; add the metrics and return the figures.
+def _measure_ranking(
+    detector: TabularVAEDetector, rows: TrainingRows
+) -> tuple[dict[str, Figure], EvaluationFacts | None]:
+    """Rank labelled anomalies among held-out normals; add the metrics and return what is drawn.
 
     Who was drawn stands for all of its kind, so it weighs as many as it represents.
     """
     fine = [fault is None for fault in detector.schema_.bad_rows(rows.anomalous)]
     usable = rows.anomalous[np.array(fine, dtype=bool)]
     if usable.empty:
-        return {}
+        return {}, None
     normal_scores = detector.calibration_.reference_scores()
     scores = np.concatenate([normal_scores, detector.anomaly_score(usable)])
     labels = np.repeat([False, True], [normal_scores.size, len(usable)])
@@ -330,7 +340,8 @@ def _measure_ranking(detector: TabularVAEDetector, rows: TrainingRows) -> dict[s
         "recall_at_threshold": float(np.mean(is_flagged(scores[labels], bound))),
         "labelled_anomalies": float(round(stands_for * len(usable))),
     }
-    return evaluation_figures(scores, labels, bound)
+    facts = labelled_evaluation(scores, labels, weights, bound, detector.metrics_)
+    return evaluation_figures(scores, labels, bound), facts
 
 
 def _of_many_anomalies(rows: TrainingRows, columns: TableColumns) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ class Destination:
         MLflow experiment of the run.
     evidence : str
         Why the alias moves, for its record.
+    report : bool
+        Keep in the model what its page shows of training items, and log the page with the run.
     """
 
     name: str | None = None
@@ -56,6 +58,7 @@ class Destination:
     uri: str | Path | None = None
     experiment: str = "vae-anomaly"
     evidence: str = "trained"
+    report: bool = True
 
     def check(self) -> None:
         """Refuse, before a long training, a place that cannot take its result.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import (
     TAG,
     as_time,
@@ -44,6 +45,7 @@ PROMOTIONS = "vae-anomaly-promotions"
 FEEDBACK = "vae-anomaly-feedback"
 MAX_TAG = 5000  # characters of a tag that every store accepts
 FILE = "feedback.parquet"
+EVALUATION_FILE = "evaluation.json"
 COLUMNS = ("item", "is_anomaly", "audit", "who", "when")
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,15 @@ class LoggedEvaluation:
     run_id: str
     experiment: str
     store: str
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation that was logged: on what, when, and ``evaluation.json``."""
+
+    source: str
+    when: datetime
+    document: Json
 
 
 @dataclass(frozen=True)
@@ -137,6 +148,37 @@ def log_evaluation(
             for figure in files:
                 client.log_artifact(run.info.run_id, str(figure))
     return LoggedEvaluation(run.info.run_id, EVALUATIONS, displayed(store))
+
+
+def stored_evaluations(
+    digest: str, uri: str | Path | None = None, most: int = 3
+) -> list[StoredEvaluation]:
+    """Return the last evaluations of a model that were logged, the latest first.
+
+    Parameters
+    ----------
+    digest : str
+        Of the model.
+    """
+    store = tracking_uri(uri)
+    with session(store) as client:
+        runs = finished_runs(client, EVALUATIONS, f"{TAG}model_digest", digest)[:most]
+        found = [_evaluation(client, store, run) for run in runs]
+    return [one for one in found if one is not None]
+
+
+def _evaluation(client: MlflowClient, store: str, run: Run) -> StoredEvaluation | None:
+    """Return what an evaluation measured; None where its file is gone."""
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        try:
+            file = Path(stored_file(client, store, run, EVALUATION_FILE, scratch))
+            text = file.read_text(encoding="utf-8")
+        except (MlflowException, FileNotFoundError):
+            return None
+    source = run.data.tags.get(f"{TAG}evaluated_on", "")
+    return StoredEvaluation(source, as_time(run.info.start_time), json.loads(text))
 
 
 def promote(

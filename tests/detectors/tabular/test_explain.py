@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.detectors.tabular.explain import (
+    by_falls,
     distance_shares,
     excess_shares,
     integrated_gradients,
@@ -49,3 +50,20 @@ def test_a_feature_that_does_not_matter_gets_nothing(rng):
 def test_only_what_exceeds_the_typical_counts():
     shares = excess_shares(np.array([[5.0, 1.0], [0.0, 0.0]]), np.array([1.0, 2.0]))
     np.testing.assert_allclose(shares, [[1.0, 0.0], [0.5, 0.5]])
+
+
+def test_as_much_as_goes_away_with_one_cell_is_that_cell_s():
+    parts = np.array([[8.0, 10.0, 2.0], [8.0, 10.0, 2.0]])
+    fallen = np.array([[15.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    given = by_falls(parts, np.array([20.0, 20.0]), fallen)
+    np.testing.assert_allclose(given, [[15.0 + 2.0, 2.5, 0.5], [8.0, 10.0, 2.0]])
+
+
+def test_two_cells_of_which_either_would_do_share_it():
+    given = by_falls(np.array([[5.0, 5.0]]), np.array([10.0]), np.array([[8.0, 4.0]]))
+    np.testing.assert_allclose(given, [[8.0 * 8 / 12 + 1.0, 8.0 * 4 / 12 + 1.0]])
+
+
+def test_a_score_that_falls_below_nothing_is_given_whole():
+    given = by_falls(np.array([[1.0, 2.0]]), np.array([3.0]), np.array([[4.0, 0.0]]))
+    np.testing.assert_allclose(given, [[3.0, 0.0]])

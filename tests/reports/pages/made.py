@@ -137,7 +137,7 @@ def _night(kind: str, flagged: int, scored: int, n_normals: int) -> NightFacts:
         flagged_left_out=max(0, flagged - 500),
         quarantine=_quarantine(kind),
         changes=_changes(flagged, scored),
-        threshold_command="vae-anomaly threshold set models:/castings@champion --value {value} "
+        threshold_command="vae-anomaly threshold tune models:/castings@champion --value {value} "
         "--out threshold.json",
         inspect_command="vae-anomaly inspect models:/castings@champion {item}",
         import_command="vae-anomaly feedback import decisions.csv",
@@ -171,8 +171,8 @@ def _with_labels(step: ThresholdStep, place: float) -> ThresholdStep:
 def _scoring(kind: str, held_out: np.ndarray) -> ScoringFacts:
     record = ThresholdRecord(
         value=THRESHOLD,
-        policy="target_fpr",
-        parameters={"target_fpr": 0.005},
+        policy="fpr",
+        parameters={"fpr": 0.005},
         expected_fpr=proportion_interval(float((held_out > THRESHOLD).sum()), held_out.size),
         n_normals=held_out.size,
         created="2026-10-02",

@@ -1,6 +1,9 @@
+import re
+
 import pytest
 
 from vae_anomaly.reports.pages.bundle import joined, script, styles, taken_apart
+from vae_anomaly.reports.palette import DARK_COLOURS, LIGHT_COLOURS
 
 
 def read(**sources):
@@ -62,3 +65,19 @@ def test_an_import_over_several_lines_is_read():
 def test_the_scripts_and_styles_of_the_package_join():
     assert "export " not in script("theme", "copy", "night")
     assert styles("tokens").startswith("/*")
+
+
+def test_pages_have_the_colours_of_the_figures():
+    pairs = {
+        name: (light, dark)
+        for name, light, dark in re.findall(
+            r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", styles("tokens")
+        )
+    }
+    for token, name in {
+        "ink": "text", "ink-soft": "muted", "line": "grid", "accent": "accent",
+        "normal": "normal", "anomalous": "anomalous",
+    }.items():  # fmt: skip
+        assert pairs[token] == (getattr(LIGHT_COLOURS, name), getattr(DARK_COLOURS, name)), token
+    assert pairs["paper"] == (LIGHT_COLOURS.surface, DARK_COLOURS.page)
+    assert pairs["raised"] == (LIGHT_COLOURS.page, DARK_COLOURS.surface)

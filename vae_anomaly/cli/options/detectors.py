@@ -73,6 +73,7 @@ def _destination(
     no_alias: bool,
     out: str | None,
     no_register: bool,
+    no_report: bool,
     uri: str | None,
 ) -> Destination:
     from vae_anomaly.jobs import Destination
@@ -87,6 +88,7 @@ def _destination(
         folder=out,
         uri=uri,
         evidence="trained on the command line",
+        report=not no_report,
     )
 
 
@@ -99,5 +101,7 @@ destination_options = bundle(
     click.option("--no-alias", is_flag=True, help="Move no alias; promote it later."),
     click.option("--out", metavar="DIR", help="Save the model folder there as well."),
     click.option("--no-register", is_flag=True, help="With --out: the folder only."),
+    click.option("--no-report", is_flag=True,
+                 help="Keep no training items in the model for its page, and log no page."),
     tracking_option,
 )  # fmt: skip

@@ -251,9 +251,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         images = open_images(X, training=True, condition=self.condition, conditions=conditions)
         seed = secrets.randbits(31) if self.random_state is None else self.random_state
         fitted = fit_images(settings, images, groups, seed, progress or null_progress)
-        self.model_, self.history_ = fitted.model, fitted.history
+        self.model_, self.history_, self.held_out_ = fitted.model, fitted.history, fitted.held_out
         self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
-        self._calibrate(fitted.raw_scores, fitted.groups)
+        self._calibrate(fitted.held_out.raw_score, fitted.held_out.groups)
         seen_by = self.model_, self.calibration_, self.threshold_.value, self.device
         self._note_left_out(described(fitted.left_out, *seen_by))
         return self

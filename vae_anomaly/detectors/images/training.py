@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.arrays import Bools, Floats, Ints
+from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.detectors.images.conditions import few_images, spared_conditions
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
@@ -18,6 +19,7 @@ from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
 from vae_anomaly.detectors.images.fit.self_test import warn_if_blind
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, shared_groups, training_set
 from vae_anomaly.detectors.images.heatmaps import region_level
+from vae_anomaly.detectors.images.held_out import HeldOutImages, held_out_images
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
@@ -48,10 +50,8 @@ class FittedImages:
 
     Attributes
     ----------
-    raw_scores : ndarray of shape (m,), float64, nats
-        Of normals that nothing was fitted on.
-    groups : ndarray of shape (m,), int64, optional
-        Group of each of them; None where each is a group of its own.
+    held_out : HeldOutImages
+        Normals that nothing was fitted on, with their raw scores, nats.
     fingerprint : dict
         Number and SHA-256 of the images.
     left_out : ImageList
@@ -59,8 +59,7 @@ class FittedImages:
     """
 
     model: ImageModel
-    raw_scores: Floats
-    groups: Ints | None
+    held_out: HeldOutImages
     history: History
     metrics: dict[str, float]
     fingerprint: dict[str, int | str]
@@ -103,7 +102,7 @@ def fit_images(
         n_calibrating += int(np.isin(found, kept[known.fitted.held_out]).sum())
         kept, known = np.setdiff1d(kept, found), without
     left_out = images.take(np.setdiff1d(np.arange(len(images)), kept))
-    return known.result(left_out, n_calibrating)
+    return known.result(left_out, n_calibrating, kept)
 
 
 @dataclass(frozen=True)
@@ -176,8 +175,11 @@ class _Judged:
         is_strange = raw_scores(images, replace(self.model, score=score), device) > sums.max()
         return np.asarray(is_strange | strange_as_a_whole(images, self.model, device))
 
-    def result(self, left_out: ImageList, n_calibrating: int) -> FittedImages:
-        """Return the model with what is known of it, and say what its owner should hear of."""
+    def result(self, left_out: ImageList, n_calibrating: int, kept: Ints) -> FittedImages:
+        """Return the model with what is known of it, and say what its owner should hear of.
+
+        ``kept`` is where its images stand among all.
+        """
         data, fitted, raw = self.data, self.fitted, self.raw
         metrics = {
             **fitted.metrics,
@@ -192,9 +194,8 @@ class _Judged:
         warn_if_blind(fitted.metrics)
         _warn_of_few(data, fitted.held_out)
         shared = shared_groups(data.groups[fitted.held_out])
-        return FittedImages(
-            self.model, raw, shared, fitted.history, metrics, fitted.fingerprint, left_out
-        )
+        held = held_out_images(HeldOut(kept[fitted.held_out], raw, shared), fitted.heatmap)
+        return FittedImages(self.model, held, fitted.history, metrics, fitted.fingerprint, left_out)
 
 
 def _placing_metrics(settings: ImageSettings, placing: Placing) -> dict[str, float]:

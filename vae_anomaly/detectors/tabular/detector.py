@@ -259,8 +259,8 @@ class TabularVAEDetector(
         settings = replace(settings, seed=int(rng.integers(2**31)))
         fitted = fit_table(rows, folds, schema, settings, progress)
         self.model_ = replace(fitted.model, entities=self.entities_)
-        self.history_ = fitted.history
-        self._calibrate(fitted.held_out, fitted.groups)
+        self.history_, self.held_out_ = fitted.history, fitted.held_out
+        self._calibrate(fitted.held_out.raw_score, fitted.held_out.groups)
         self.fingerprint_ = fingerprint(rows.frame)
         self.metrics_ = training_metrics(
             fitted, settings, len(rows.frame), float(self.threshold_.value)

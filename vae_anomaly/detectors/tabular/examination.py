@@ -152,6 +152,12 @@ class TableExamination:
         """Return what is known of some rows, by their places: the same answers to the last bit."""
         return _informed(TableExamination(self.model, self.frame.iloc[rows]), self, rows)
 
+    def with_table(self, table: EncodedTable) -> TableExamination:
+        """Return an examination of the same rows as if these were their numbers."""
+        other = TableExamination(self.model, self.frame)
+        vars(other)["table"] = table
+        return other
+
     def evidence_table(self) -> pd.DataFrame:
         """Return what each kind of evidence says, in nats; see `TabularVAEDetector.evidence`."""
         columns = {"reconstruction_nll": self.evidence.reconstruction_nll}

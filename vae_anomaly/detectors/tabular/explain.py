@@ -10,6 +10,11 @@ elbo         excess of each column's negative log-likelihood over its mean on he
 
 A feature's part goes to the column it was made from, in equal parts where there are two.
 
+What lies far away is not always what is wrong: a wrong category puts the amount, the number and the
+hour of its row far away from others of that category. So each cell that adds much is made usual
+(`usual_cells`): as much of the score as goes away with a single cell is given to the cells by how
+far it falls with each, and the rest is split as above.
+
 Distances between vectors split by themselves: ``d^2 = sum_j (x_j - e_j)^2``. What a network
 computes is split by integrated gradients along the straight line from a baseline (a normal
 exemplar) to the row, whose parts sum to the difference of the two values; the small error of the
@@ -32,6 +37,7 @@ import torch
 
 from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.tabular.examination import TableExamination, ViewExamination
+from vae_anomaly.detectors.tabular.usual_cells import falls
 from vae_anomaly.scoring.fusion import term_contributions
 
 _STEPS = 16  # points of the midpoint rule along the line
@@ -53,11 +59,36 @@ def contributions(examination: TableExamination) -> Floats:
         parts = _of_likelihood(examination)
     rest = (unscaled - parts.sum(axis=1)) / parts.shape[1]
     parts = np.asarray(parts + rest[:, None])
-    if examination.model.scale is None:
-        return parts
-    scaled = examination.raw_score
-    rate = np.divide(scaled, unscaled, out=np.ones_like(unscaled), where=unscaled != 0.0)
-    return np.asarray(parts * rate[:, None])
+    if examination.model.scale is not None:
+        scaled = examination.raw_score
+        rate = np.divide(scaled, unscaled, out=np.ones_like(unscaled), where=unscaled != 0.0)
+        parts = parts * rate[:, None]
+    if examination.model.score in ("fused", "latent"):
+        parts = by_falls(parts, examination.raw_score, falls(examination, parts))
+    return parts
+
+
+def by_falls(parts: Floats, scores: Floats, fallen: Floats) -> Floats:
+    """Give as much of each score as goes away with one cell to the cells that it falls with.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (N, columns), nats
+        Rows sum to the scores.
+    scores : ndarray of shape (N,), nats
+    fallen : ndarray of shape (N, columns), nats
+        How far each score falls with each cell made usual, at least 0.
+
+    Returns
+    -------
+    parts : ndarray of shape (N, columns), nats
+        Rows sum to the scores.
+    """
+    most = fallen.max(axis=1)
+    share = np.divide(most, scores, out=np.zeros_like(most), where=scores > 0.0).clip(0.0, 1.0)
+    total = np.where(most > 0.0, fallen.sum(axis=1), 1.0)
+    given = (share * scores / total)[:, None] * fallen
+    return np.asarray(given + (1.0 - share)[:, None] * parts)
 
 
 def _of_terms(examination: TableExamination) -> Floats:

@@ -16,6 +16,8 @@ _FILTERS = {
     "percent": numbers.percent,
     "interval": numbers.interval,
     "share_interval": numbers.share_interval,
+    "ends": numbers.ends,
+    "share_ends": numbers.share_ends,
     "score": numbers.score,
     "day": numbers.day,
     "minute": numbers.minute,

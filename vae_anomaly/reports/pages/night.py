@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from markupsafe import Markup
+
+from vae_anomaly.reports.charts.histogram import score_axis, score_histogram, score_range
 from vae_anomaly.reports.facts.night import NightFacts
+from vae_anomaly.reports.pages.answer import answer, noun_of
 from vae_anomaly.reports.pages.page import render_page
+from vae_anomaly.reports.pages.threshold import in_force
 
 _SCRIPTS: Final = ("night",)
 _STYLES: Final = ("night", "items")
@@ -36,4 +41,27 @@ def night_page(facts: NightFacts, *, made: datetime | None = None) -> str:
         page_styles=_STYLES,
         made=made,
         night=facts,
+        noun=noun_of(facts),
+        answer=answer(facts),
+        threshold=in_force(facts),
+        chart=_chart(facts),
     )
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """The histogram with its axis, and between which scores it lies."""
+
+    drawing: Markup
+    axis: Markup
+    low: float
+    high: float
+
+
+def _chart(night: NightFacts) -> _Chart | None:
+    """Draw the histogram, where there is one."""
+    shown = score_range(night)
+    if shown is None:
+        return None
+    drawing = score_histogram(night, in_force(night).record.value, noun_of(night))
+    return _Chart(drawing, score_axis(shown), shown.low, shown.high)

@@ -119,6 +119,22 @@ def share_interval(figure: Interval | None) -> str:
     return _between(figure, percent)
 
 
+def ends(figure: Interval) -> str:
+    """Return the ends of the interval of an amount, to stand beside its estimate.
+
+    Examples
+    --------
+    >>> ends(Interval(12, 9, 15)), ends(Interval(float("nan"), 0, 1))
+    ('9 to 15', '')
+    """
+    return interval(figure).partition("(")[2].rstrip(")")
+
+
+def share_ends(figure: Interval) -> str:
+    """Return the ends of the interval of a share, to stand beside its estimate."""
+    return share_interval(figure).partition("(")[2].rstrip(")")
+
+
 def _between(figure: Interval | None, shown: Callable[[float], str]) -> str:
     if figure is None or not math.isfinite(figure.estimate):
         return NOT_KNOWN

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vae_anomaly.detectors.tabular.detector import TabularVAEDetector
 from vae_anomaly.detectors.tabular.explain import contributions
 from vae_anomaly.detectors.tabular.reasons import reasons
-from vae_anomaly.detectors.tabular.reasons.remembered import RememberedCells
+from vae_anomaly.detectors.tabular.remembered import RememberedCells
 
 EURO = {"bakery": 8.0, "grocer": 30.0, "jeweller": 90.0}
 

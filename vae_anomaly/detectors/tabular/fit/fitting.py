@@ -18,6 +18,7 @@ import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.data.tables.schema import Schema
+from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.detectors.tabular.encode.condition import find_condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.examination import TableExamination
@@ -34,6 +35,7 @@ from vae_anomaly.detectors.tabular.fit.networks import (
 from vae_anomaly.detectors.tabular.fit.training_rows import CountedRows
 from vae_anomaly.detectors.tabular.fit.trimming import suspicion, trim, usual_scores
 from vae_anomaly.detectors.tabular.fit.trust import NOTHING_TO_COMPARE, Trust, trust_in_vae
+from vae_anomaly.detectors.tabular.held_out import HeldOutRows, held_out_rows
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, weights_at
 from vae_anomaly.detectors.tabular.network import RowNetwork, evidence_of, targets_of
 from vae_anomaly.detectors.tabular.settings import TableSettings
@@ -59,8 +61,7 @@ class FittedTable:
     model: TabularModel  # scores from now on
     history: History  # of all networks together: means over folds and views
     rows: pd.DataFrame  # typed; statistics and memories of the model are made of these
-    held_out: Floats  # raw scores of normals that nothing of their model was fitted on
-    groups: Ints | None  # of those, where the caller gave groups
+    held_out: HeldOutRows  # normals that nothing of their model was fitted on
     trimmed: dict[str, float]  # counts of rows left out where anomalies are expected
     left_out: Ints  # rows that were outliers, by their place in the training table
 
@@ -98,13 +99,15 @@ def fit_table(
         odd, folds, judged = _without(odd, rows, folds, judged, settings, progress)
         left_out = np.append(left_out, odd)
     model, scores, calibrates = _calibrated(judged, settings.contamination)
-    groups = None if not rows.grouped else judged.groups
+    groups = None if not rows.grouped or judged.groups is None else judged.groups[calibrates]
+    held = HeldOut(judged.rows[calibrates], scores, groups)
     return FittedTable(
         model=model,
         history=judged.history,
         rows=judged.used.iloc[judged.fitted[0].fit],
-        held_out=scores,
-        groups=None if groups is None else groups[calibrates],
+        held_out=held_out_rows(
+            judged.models, judged.held_out, judged.used, judged.used_rows, held, model.scale
+        ),
         trimmed=_trimmed_rows(judged.planned, judged.fitted[0], calibrates, settings.contamination),
         left_out=np.sort(left_out),
     )
@@ -144,6 +147,7 @@ class JudgedFolds:
     history: History
     used: pd.DataFrame  # rows of any fold, in their types
     used_rows: Ints  # where they stand in the training table
+    held_out: list[Ints]  # rows of those that each model has not seen
     rows: Ints  # where the held-out ones stand there
     raw: Floats
     codes: Ints | None  # conditions of those
@@ -205,6 +209,7 @@ def judge_folds(
         history=history,
         used=used,
         used_rows=used_rows,
+        held_out=[fold.held_out for fold in folds],
         rows=used_rows[held_out],
         raw=np.concatenate([one.raw_score for one in examinations]),
         codes=np.concatenate(codes) if codes else None,
@@ -356,7 +361,7 @@ def training_metrics(
         "fit_rows": float(len(fitted.rows)),
         "memory_rows": float(len(memory.vectors)),
         "remembered_rows": float(memory.n_rows),
-        "held_out_rows": float(len(fitted.held_out)),
+        "held_out_rows": float(len(fitted.held_out.places)),
         "features": float(len(model.encoder.features)),
         "val_elbo": float(max(record["val_elbo"] for record in records)),
         "val_nll": float(records[-1]["val_nll"]),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vae_anomaly.arrays import Bools, Floats, Ints
+from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import CategoricalColumn, NumericColumn
 from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.reasons.lone import (
@@ -23,8 +23,8 @@ from vae_anomaly.detectors.tabular.reasons.lone import (
     name_level,
     scale_of,
 )
-from vae_anomaly.detectors.tabular.reasons.remembered import RememberedCells
 from vae_anomaly.detectors.tabular.reasons.wording import name_of
+from vae_anomaly.detectors.tabular.remembered import RememberedCells
 
 _MIDDLE_90, _UNUSUAL = 1.645, 3.0  # standard deviations either side of what is expected
 _UNLIKELY, _LIKELY = 0.01, 0.5  # probability of the value, and of the one that is expected
@@ -61,10 +61,10 @@ def strange_beside_all(cells: RememberedCells, column: int, rows: Ints) -> list[
     examination = cells.examination.take(rows)
     described = examination.model.encoder.columns[column]
     if isinstance(described, NumericColumn) and not described.n_codes:
-        ranges = (expected_range(examination, column), range_alike(examination, cells, column))
+        ranges = (expected_range(examination, column), range_alike(cells, rows, column))
         texts = [_beside_range(examination, described, one) for one in ranges if one is not None]
     elif described.n_codes:
-        chances = (expected_codes(examination, column), codes_alike(examination, cells, column))
+        chances = (expected_codes(examination, column), codes_alike(cells, rows, column))
         texts = [_beside_chances(cells, column, one, rows) for one in chances if one is not None]
     else:
         texts = []
@@ -157,7 +157,7 @@ def expected_codes(examination: TableExamination, column: int) -> UsualCodes | N
 def _predicted(examination: TableExamination, column: int) -> tuple[torch.Tensor | None, int]:
     """Hide a column from the encoder; return what the decoder says, and the column's feature."""
     network = examination.main.model.network
-    in_column = _features_of(examination, column)
+    in_column = np.asarray(examination.model.encoder.ownership()[:, column] > 0.0)
     feature = int(np.flatnonzero(in_column)[0])
     if not network.predicts_hidden:
         return None, feature
@@ -166,38 +166,27 @@ def _predicted(examination: TableExamination, column: int) -> tuple[torch.Tensor
     return network.decode(latents, viewed), feature
 
 
-def range_alike(examination: TableExamination, cells: RememberedCells, column: int) -> UsualRange:
+def range_alike(cells: RememberedCells, rows: Ints, column: int) -> UsualRange:
     """Return what similar rows have in a continuous column; as far again beyond is strange."""
-    described = examination.model.encoder.columns[column]
+    described = cells.model.encoder.columns[column]
     assert isinstance(described, NumericColumn)  # noqa: S101 - it is continuous
-    near = cells.numbers(column)[most_alike(examination, cells, column)]
+    near = cells.numbers(column)[most_alike(cells, rows, column)]
     low, high = near.min(axis=1), near.max(axis=1)
     reach = np.maximum(high - low, _NARROWEST * scale_of(described).width)
     return UsualRange(_SIMILAR, low, high, reach)
 
 
-def codes_alike(examination: TableExamination, cells: RememberedCells, column: int) -> UsualCodes:
+def codes_alike(cells: RememberedCells, rows: Ints, column: int) -> UsualCodes:
     """Return how many of the similar rows have each code of a discrete column."""
     groups = cells.groups(column)
     assert groups is not None  # noqa: S101 - it has codes
-    near = groups.remembered[most_alike(examination, cells, column)]
+    near = groups.remembered[most_alike(cells, rows, column)]
     chance = [np.bincount(row, minlength=groups.n) / len(row) for row in near]
     return UsualCodes(_SIMILAR, np.array(chance), _COMMON)
 
 
-def most_alike(examination: TableExamination, cells: RememberedCells, column: int) -> Ints:
+def most_alike(cells: RememberedCells, rows: Ints, column: int) -> Ints:
     """Return the remembered rows most alike in all other columns than one, (N, at most 20)."""
-    main = examination.main.model
-    in_column, rows = _features_of(examination, column), examination.main.viewed
-    others = cells.vectors[:, ~in_column].astype(np.float64)
-    rest = rows[:, ~in_column].astype(np.float64)
-    squared = np.square(others).sum(axis=1) - 2.0 * rest @ others.T  # less a constant of each row
-    if main.condition is not None and column != examination.model.condition:
-        same = main.condition.codes(rows)[:, None] == main.condition.codes(cells.vectors)
-        squared[~same & same.any(axis=1, keepdims=True)] = np.inf
+    squared = cells.squared_apart(rows, column)
     nearest = min(_ALIKE, squared.shape[1])
     return np.argpartition(squared, nearest - 1, axis=1)[:, :nearest]
-
-
-def _features_of(examination: TableExamination, column: int) -> Bools:
-    return np.asarray(examination.model.encoder.ownership()[:, column] > 0.0)

@@ -7,7 +7,7 @@ new shops come every day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
 STRANGE = 0.02  # of training cells that are as rare or rarer
 MUCH_FURTHER = 4.0  # outside of what is usual beside other cells, than outside of what is usual
 _NAMED_LEVELS = 4
+
+Found = tuple[Hashable, str]
+"""What a reason tells of, so that it is said once, and the reason."""
 
 
 def strange_cell(column: ColumnEncoder, cell: object) -> str | None:

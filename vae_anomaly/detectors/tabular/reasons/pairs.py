@@ -21,18 +21,18 @@ from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
 from vae_anomaly.detectors.tabular.reasons.lone import (
     MUCH_FURTHER,
+    Found,
     excess_over,
     excess_over_usual,
     name_cell,
     scale_of,
 )
-from vae_anomaly.detectors.tabular.reasons.remembered import (
+from vae_anomaly.detectors.tabular.reasons.wording import name_of
+from vae_anomaly.detectors.tabular.remembered import (
     HOURS_OF_PART,
-    Found,
     Groups,
     RememberedCells,
 )
-from vae_anomaly.detectors.tabular.reasons.wording import name_of
 
 _FEWEST = 50  # remembered rows of a group
 _FAR = 0.5  # widths of the group's usual range, beyond it

@@ -20,11 +20,11 @@ from vae_anomaly.detectors.tabular.examination import TableExamination
 from vae_anomaly.detectors.tabular.explain import contributions
 from vae_anomaly.detectors.tabular.reasons.entities import entity_columns
 from vae_anomaly.detectors.tabular.reasons.expected import strange_beside_all
-from vae_anomaly.detectors.tabular.reasons.lone import name_cell, strange_cell
+from vae_anomaly.detectors.tabular.reasons.lone import Found, name_cell, strange_cell
 from vae_anomaly.detectors.tabular.reasons.pairs import strange_beside
-from vae_anomaly.detectors.tabular.reasons.remembered import Found, RememberedCells
 from vae_anomaly.detectors.tabular.reasons.spans import strange_span
 from vae_anomaly.detectors.tabular.reasons.wording import MOST_CHARACTERS, fitted, listed
+from vae_anomaly.detectors.tabular.remembered import RememberedCells
 
 _BLOCK = 1_024  # rows that are compared with normal rows at a time
 _ORDINARY = 0.5  # of an equal share of the score: a column that adds less is no reason

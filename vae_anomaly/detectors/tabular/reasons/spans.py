@@ -7,8 +7,9 @@ import numpy as np
 from vae_anomaly.arrays import Ints
 from vae_anomaly.detectors.tabular.encode.columns import QUANTILES
 from vae_anomaly.detectors.tabular.encode.timestamps import DAY_S
-from vae_anomaly.detectors.tabular.reasons.remembered import Found, RememberedCells
+from vae_anomaly.detectors.tabular.reasons.lone import Found
 from vae_anomaly.detectors.tabular.reasons.wording import duration, duration_range, name_of
+from vae_anomaly.detectors.tabular.remembered import RememberedCells
 
 
 def strange_span(cells: RememberedCells, column: int, rows: Ints) -> list[Found | None]:

@@ -1,5 +1,6 @@
 // The page of a night.
 
 import { readFacts } from "./facts.js";
+import { startSlider } from "./slider.js";
 
-const night = readFacts();
+startSlider(readFacts());

@@ -6,13 +6,12 @@ numbers; and eighths of a day where it holds times. An empty number or time has 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from vae_anomaly.arrays import Floats, Floats32, Ints
+from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.columns import (
     CategoricalColumn,
     ColumnEncoder,
@@ -26,9 +25,6 @@ _MOST_ROWS = 5_000
 _MOST_RELATED = 24  # columns that a column is set beside
 _TWENTIETHS = np.linspace(0.05, 0.95, 19)
 PARTS_OF_DAY, HOURS_OF_PART = 8, 3
-
-Found = tuple[Hashable, str]
-"""What a reason tells of, so that it is said once, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +58,39 @@ class RememberedCells:
     @cached_property
     def _relations(self) -> Floats:
         """The largest correlation between features of two columns, (columns, columns)."""
-        owned = self.model.encoder.ownership() > 0.0
         rows = self.vectors - self.vectors.mean(axis=0)
         rows = rows / np.maximum(np.linalg.norm(rows, axis=0), 1e-12)
         correlation = np.abs(rows.T @ rows).astype(np.float64)
-        of_columns = np.stack([correlation[mine].max(axis=0) for mine in owned.T])
-        return np.stack([of_columns[:, mine].max(axis=1) for mine in owned.T], axis=1)
+        of_columns = np.stack([correlation[mine].max(axis=0) for mine in self._owned.T])
+        return np.stack([of_columns[:, mine].max(axis=1) for mine in self._owned.T], axis=1)
 
-    def feature(self, place: int) -> Floats:
-        """Return one encoded feature of the remembered rows, shape (M,)."""
-        return self.model.main.invert(
-            place, self.vectors[:, place].astype(np.float64), self.vectors
-        )
+    def squared_apart(self, rows: Ints, column: int) -> Floats:
+        """Return how far some rows lie from the remembered ones in all other columns, (n, M).
+
+        Squared, less a constant of each row; rows of another condition are infinitely far.
+        """
+        main, viewed = self.model.main, self.examination.main.viewed[rows]
+        others = ~self.in_column(column)
+        known = self.vectors[:, others].astype(np.float64)
+        asked = viewed[:, others].astype(np.float64)
+        squared = np.square(known).sum(axis=1) - 2.0 * asked @ known.T
+        if main.condition is not None and column != self.model.condition:
+            same = main.condition.codes(viewed)[:, None] == main.condition.codes(self.vectors)
+            squared[~same & same.any(axis=1, keepdims=True)] = np.inf
+        return np.asarray(squared)
+
+    def in_column(self, column: int) -> Bools:
+        """Say which features are made of a column, (D,)."""
+        return np.asarray(self._owned[:, column])
+
+    @cached_property
+    def _owned(self) -> Bools:
+        return np.asarray(self.model.encoder.ownership() > 0.0)
+
+    def feature(self, place: int, rows: Ints | slice = slice(None)) -> Floats:
+        """Return one encoded feature of the remembered rows, or of some of them, shape (M,)."""
+        vectors = self.vectors[rows]
+        return self.model.main.invert(place, vectors[:, place].astype(np.float64), vectors)
 
     def numbers(self, column: int) -> Floats:
         """Return the numbers of a numeric column, shape (M,)."""

@@ -1,0 +1,254 @@
+"""Facts of a model's page: from its folder, and from the registry where it has a name there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vae_anomaly.detectors.parameters import IMAGE, TABULAR, Parameter
+from vae_anomaly.errors import DataError
+from vae_anomaly.evaluation.reached import held_out_facts
+from vae_anomaly.jobs.report.model_store import StoreFacts, store_facts
+from vae_anomaly.jobs.report.model_words import (
+    Told,
+    limits,
+    notices,
+    out_of_scope,
+    self_test_told,
+    summary,
+    unknown,
+    uses,
+)
+from vae_anomaly.names import typed
+from vae_anomaly.persistence import saved_with
+from vae_anomaly.reports.facts.model import ColumnFacts, LatentMap, ModelFacts
+from vae_anomaly.reports.facts.training import ColumnRange, HeldOutFacts, TrainingCard
+from vae_anomaly.scoring.outliers import LeftOut
+from vae_anomaly.state import from_json
+from vae_anomaly.tracking import ResolvedModel, load
+from vae_anomaly.words import number_of
+
+if TYPE_CHECKING:
+    from vae_anomaly.detectors.protocol import AnyDetector
+
+_MAP_LATENTS: Final = 2
+MOST_SCORES: Final = 400
+_SELF_TEST: Final = "self_test_auroc"
+_MOST_SHOWN: Final = 5
+
+
+def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
+    """Gather what is known of a model.
+
+    Parameters
+    ----------
+    ref : str or Path
+        A model folder, ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+    uri : str, optional
+        The MLflow store; a folder asks for none.
+
+    Raises
+    ------
+    ModelRefusedError
+        If there is no such model, or it is not what was saved.
+    RegistryUnavailableError
+        If the store does not answer.
+    """
+    detector, model = load(ref, uri)
+    return facts_of_model(detector, model, store_facts(model, uri))
+
+
+def facts_of_model(
+    detector: AnyDetector, model: ResolvedModel, store: StoreFacts | None = None, name: str = ""
+) -> ModelFacts:
+    """Gather what a detector knows of itself, with what a store adds."""
+    store = store or StoreFacts()
+    training, damaged = _training(detector)
+    held_out = training.held_out if training and training.held_out else _held_out(detector)
+    own = () if training is None or training.evaluation is None else (training.evaluation,)
+    evaluations = (*store.evaluations, *own)
+    told = Told(detector, training, held_out, evaluations)
+    called = name or model.name or Path(model.ref).resolve().name
+    n_normals = training.n_normals if training else _n_normals(detector)
+    return ModelFacts(
+        name=called,
+        ref=model.ref,
+        version=model.version,
+        aliases=store.aliases,
+        kind=detector.kind,
+        noun=told.noun,
+        digest=model.digest,
+        package_version=saved_with(model.path),
+        created=store.created,
+        store=store.store,
+        summary=summary(told, called, n_normals),
+        parameters=_parameters(detector),
+        n_normals=n_normals,
+        n_held_out=detector.calibration_.n,
+        fingerprint=dict(detector.fingerprint_),
+        columns=_columns(detector, training),
+        left_out=_left_out(detector),
+        self_test=self_test_told(told),
+        self_test_auroc=detector.metrics_.get(_SELF_TEST),
+        threshold=detector.threshold_.to_dict(),
+        threshold_words=detector.threshold_.in_words(),
+        training=training,
+        held_out=held_out,
+        held_out_scores=_scores(detector),
+        evaluations=evaluations,
+        reliability=None if detector.probability_ is None else detector.probability_.to_dict(),
+        events=store.events,
+        versions=store.versions,
+        latent_map=_latent_map(detector, training),
+        uses=uses(told),
+        out_of_scope=out_of_scope(told),
+        limits=limits(told),
+        unknown=(*damaged, *unknown(told)),
+        notices=notices(told),
+        commands=_commands(detector, model, called),
+    )
+
+
+def _training(detector: AnyDetector) -> tuple[TrainingCard | None, tuple[str, ...]]:
+    """Return what training kept, and a word on what cannot be read of it."""
+    if detector.training_ is None:
+        return None, ()
+    try:
+        return from_json(TrainingCard, detector.training_), ()
+    except DataError:
+        return None, ("What training kept was written by another version, and is not shown.",)
+
+
+def _held_out(detector: AnyDetector) -> HeldOutFacts:
+    return held_out_facts(detector.calibration_.reference, detector.calibration_groups_)
+
+
+def _n_normals(detector: AnyDetector) -> int:
+    known = (detector.metrics_.get(key) for key in ("n_images", "rows"))
+    return int(next((n for n in known if n is not None), detector.calibration_.n))
+
+
+def _scores(detector: AnyDetector) -> tuple[float, ...]:
+    scores = detector.calibration_.reference_scores()
+    if len(scores) > MOST_SCORES:
+        scores = np.quantile(scores, np.linspace(0.0, 1.0, MOST_SCORES))
+    return tuple(float(f"{score:.5g}") for score in scores)
+
+
+def _parameters(detector: AnyDetector) -> tuple[tuple[str, str], ...]:
+    """Return parameters and values, those that differ from their defaults first."""
+    declared = IMAGE if detector.kind == "image" else TABULAR
+    told = [(p, getattr(detector, p.name, p.default)) for p in declared]
+    changed = [(p.name, _value(value)) for p, value in told if value != p.default]
+    usual = [(p.name, _value(value)) for p, value in told if value == p.default]
+    return (*changed, *usual)
+
+
+def _value(value: object) -> str:
+    return "as found in training" if value is None else str(value)
+
+
+def _columns(detector: AnyDetector, training: TrainingCard | None) -> tuple[ColumnFacts, ...]:
+    if detector.kind != "tabular":
+        return ()
+    ranges = {} if training is None else {one.name: one for one in training.columns}
+    known = detector.known_values_
+    read = {column.name for column in detector.schema_.features}
+    return tuple(
+        ColumnFacts(
+            name=column.name,
+            kind=column.kind.value,
+            is_read=column.name in read,
+            note=column.note,
+            shown=_shown(ranges.get(column.name), known.get(column.name, ())),
+            missing=ranges[column.name].missing if column.name in ranges else None,
+        )
+        for column in detector.schema_.columns
+    )
+
+
+def _shown(column: ColumnRange | None, values: tuple[str, ...]) -> str:
+    """Say what a column has: a range, or its most frequent values."""
+    if column is not None and column.low:
+        return f"{column.low} to {column.high}, half below {column.middle}"
+    if column is not None and column.frequent:
+        values = tuple(value for value, _ in column.frequent)
+    if not values:
+        return ""
+    n = max(len(values), 0 if column is None else column.n_values)
+    more = f" and {n - _MOST_SHOWN:,} more" if n > _MOST_SHOWN else ""
+    return f"{', '.join(values[:_MOST_SHOWN])}{more}"
+
+
+def _left_out(detector: AnyDetector) -> tuple[LeftOut, ...]:
+    """Return what was left out; rows without their ids, which are cells of an identifier."""
+    if detector.kind == "image" or detector.schema_.id_column is None:
+        return tuple(detector.left_out_)
+    return tuple(
+        replace(item, id=f"row left out {number}")
+        for number, item in enumerate(detector.left_out_, start=1)
+    )
+
+
+def _latent_map(detector: AnyDetector, training: TrainingCard | None) -> LatentMap | None:
+    means = detector.training_means()
+    if means is None or means.shape[1] < _MAP_LATENTS:
+        return None
+    axes = list(training.map_axes) if training and training.map_axes else None
+    axes = axes or detector.leading_latents(_MAP_LATENTS)
+    points = tuple((float(f"{x:.3g}"), float(f"{y:.3g}")) for x, y in means[:, axes].tolist())
+    marked = (
+        ()
+        if training is None
+        else zip(training.strangest, training.strangest_latents, strict=False)
+    )
+    return LatentMap(
+        axes=(f"latent {axes[0]}", f"latent {axes[1]}"),
+        points=points,
+        marked=tuple((item.id, place[0], place[1]) for item, place in marked),
+    )
+
+
+def _commands(
+    detector: AnyDetector, model: ResolvedModel, name: str
+) -> tuple[tuple[str, str], ...]:
+    ref, kind = typed(model.ref), "images" if detector.kind == "image" else "table"
+    registered = f"--name {typed(name)}" if model.name is not None else "--out DIR --no-register"
+    train = " ".join(["vae-anomaly train", kind, "INPUT", registered, *_options(detector)])
+    new = "NEW_IMAGES/" if detector.kind == "image" else "NEW_ROWS"
+    labels = "" if detector.kind == "image" else " --labels COLUMN"
+    return (
+        ("score new items", f"vae-anomaly score {kind} {ref} {new} --out flags/"),
+        ("explain one", f"vae-anomaly inspect {ref} ITEM"),
+        ("measure on labels", f"vae-anomaly evaluate {ref} INPUT{labels} --log"),
+        ("choose another threshold", f"vae-anomaly threshold tune {ref} --target-fpr 0.005"),
+        ("check its files", f"vae-anomaly models verify {ref}"),
+        ("train it again", train),
+    )
+
+
+def _options(detector: AnyDetector) -> list[str]:
+    """Return the options that made the detector, where they are not the defaults."""
+    declared = IMAGE if detector.kind == "image" else TABULAR
+    return [
+        _option(p, getattr(detector, p.name, p.default)) for p in declared if _differs(p, detector)
+    ]
+
+
+def _differs(parameter: Parameter, detector: AnyDetector) -> bool:
+    value = getattr(detector, parameter.name, parameter.default)
+    usual = parameter.default if parameter.option_default is None else parameter.option_default
+    return value is not None and value != usual and parameter.name != "device"
+
+
+def _option(parameter: Parameter, value: object) -> str:
+    return f"{parameter.flag} {typed(str(value))}"
+
+
+def trained_on(facts: ModelFacts) -> str:
+    """Say how much a model was trained on, and where it is from."""
+    source = "" if facts.training is None else f", {facts.training.source}"
+    return f"{number_of(facts.n_normals, f'normal {facts.noun}')}{source}"
