@@ -7,6 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vae_anomaly.reports.pages import numbers
+from vae_anomaly.reports.pages.items import items_lead
 from vae_anomaly.thresholds.record import one_in
 from vae_anomaly.words import number_of, verb_for
 
@@ -21,6 +22,7 @@ _FILTERS = {
     "score": numbers.score,
     "day": numbers.day,
     "minute": numbers.minute,
+    "items_lead": items_lead,
     "number_of": number_of,
     "verb_for": verb_for,
     "one_in": one_in,

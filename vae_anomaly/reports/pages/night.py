@@ -11,10 +11,11 @@ from markupsafe import Markup
 from vae_anomaly.reports.charts.histogram import score_axis, score_histogram, score_range
 from vae_anomaly.reports.facts.night import NightFacts
 from vae_anomaly.reports.pages.answer import answer, noun_of
+from vae_anomaly.reports.pages.items import shrink_items
 from vae_anomaly.reports.pages.page import render_page
 from vae_anomaly.reports.pages.threshold import in_force
 
-_SCRIPTS: Final = ("night",)
+_SCRIPTS: Final = ("night", "review")
 _STYLES: Final = ("night", "items")
 
 
@@ -32,7 +33,8 @@ def night_page(facts: NightFacts, *, made: datetime | None = None) -> str:
     html : str
         One file that asks for nothing else.
     """
-    kept = replace(facts, scoring=replace(facts.scoring, held_out=()))  # drawn, and not read again
+    scoring = replace(facts.scoring, held_out=())  # drawn, and not read again
+    kept = replace(facts, scoring=scoring, items=shrink_items(facts.items))
     return render_page(
         "night.html",
         title=f"{facts.name}: {facts.n_flagged:,} flagged",

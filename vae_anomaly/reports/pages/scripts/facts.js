@@ -1,6 +1,9 @@
 // What Python knows of this page: the JSON that stands in it.
 
-/** Return the facts of the page. */
+let pageFacts = null;
+
+/** Return the facts of the page; they are read once. */
 export function readFacts() {
-  return JSON.parse(document.getElementById("facts").textContent);
+  pageFacts ??= JSON.parse(document.getElementById("facts").textContent);
+  return pageFacts;
 }
