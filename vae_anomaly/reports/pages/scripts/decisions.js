@@ -6,9 +6,10 @@ import { isAudit, largestRegion } from "./ordering.js";
 /** Return decisions.csv, as `vae-anomaly feedback import` reads it: unsure has an empty verdict. */
 export function decisionsCsv(items, store) {
   const judged = items.filter((item) => store.verdictOf(item.id) !== "");
-  const rows = judged.map((item) => {
-    const verdict = store.verdictOf(item.id);
-    return [item.id, verdict === "unsure" ? "" : verdict, isAudit(item) ? "yes" : "no", store.whenOf(item.id)];
+  const drawn = new Set(judged.filter(isAudit).map((item) => item.id));
+  const rows = [...new Set(judged.map((item) => item.id))].map((id) => {
+    const verdict = store.verdictOf(id);
+    return [id, verdict === "unsure" ? "" : verdict, drawn.has(id) ? "yes" : "no", store.whenOf(id)];
   });
   return csvText([["item", "verdict", "audit", "when"], ...rows]);
 }
