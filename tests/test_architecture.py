@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def within(name: str, room: str) -> bool:
     return not room or f"{name}.".startswith(f"{room}.")
 
 
+@cache
 def level_of(name: str) -> int:
     """Return the layer of a module; a face stands as high as the highest thing that it shows."""
     if is_face(name):
@@ -103,6 +105,7 @@ def level_of(name: str) -> int:
     return ORDER[max(rooms, key=len)]
 
 
+@cache
 def imported(path: Path, *, top_level_only: bool = False) -> set[str]:
     """Return the dotted names that a file imports, those for types only included."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -121,6 +124,7 @@ def _module(package: str, name: str) -> str:
     return f"{package}.{name}" if inner in MODULES else package
 
 
+@cache
 def neighbours(name: str) -> set[str]:
     """Return the modules of the package that one imports."""
     inner = {n for n in imported(MODULES[name]) if n.split(".")[0] == "vae_anomaly"}
@@ -152,6 +156,7 @@ def test_no_two_rooms_of_one_storey_know_each_other():
     assert mutual == set()
 
 
+@cache
 def room_of(name: str) -> str:
     return max((room for room in ORDER if within(name, room)), key=len)
 
