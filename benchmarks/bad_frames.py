@@ -2,7 +2,9 @@
 
     python benchmarks/bad_frames.py DATA                     five sets, preset fast: the table
     python benchmarks/bad_frames.py DATA --preset default --sets bottle casting
+    python benchmarks/bad_frames.py DATA --kinds over-exposed
     python benchmarks/bad_frames.py DATA --clean 4           is a good image ever left out?
+    python benchmarks/bad_frames.py DATA --white 2000        the same of the look at white pixels
     python benchmarks/bad_frames.py --rule                   the rule alone, on draws of known laws
 
 DATA holds folders in the MVTec layout: bottle, magnetic_tiles, kolektorsdd, solar_poly, casting.
@@ -14,7 +16,9 @@ out and named, with how many good images. One seed says little: of 180 normals t
 sets the threshold, and one image more deals the folds anew. ``--keep`` shows what happens where bad
 frames stay. ``--clean`` fits so many random draws of 180 of each set
 without bad frames, and counts good images left out and test/good flagged beside its 95 % band
-(beta-binomial). Set OMP_NUM_THREADS=1.
+(beta-binomial). ``--white`` trains nothing: it draws so many times from all good images of a set,
+of training and test, and counts the draws of which the look at white pixels leaves any out. Set
+OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from scipy.stats import betabinom
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.arrays import AnyArray, Floats
 from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.over_exposed import over_exposed, white_shares
 from vae_anomaly.metrics import auroc
 from vae_anomaly.scoring.outliers import HEAVY, NATS, standing_out
 
@@ -40,7 +45,7 @@ N_GOOD = 180
 STATED = 0.01
 
 
-def over_exposed(image: AnyArray) -> AnyArray:
+def clipped(image: AnyArray) -> AnyArray:
     """Return an image three times as bright, clipped."""
     return np.clip(image * 3.0, 0, 255).astype(np.uint8)
 
@@ -54,7 +59,7 @@ def half_read(image: AnyArray) -> AnyArray:
 
 KINDS: dict[str, Callable[[AnyArray], AnyArray]] = {
     "black": lambda image: image * 0,
-    "over-exposed": over_exposed,
+    "over-exposed": clipped,
     "half-read": half_read,
 }
 
@@ -81,7 +86,7 @@ def bad_frames(args: argparse.Namespace) -> Iterator[dict[str, object]]:
         good = images_of(args.data / name / "train" / "good", N_GOOD + 1)
         test = test_images(args.data / name)
         alone = np.nan
-        for kind, n in [("none", 0), ("good", 1), *((kind, n) for kind in KINDS for n in (1, 2))]:
+        for kind, n in [("none", 0), ("good", 1), *product(args.kinds, (1, 2))]:
             frames = good[N_GOOD:]
             if kind in KINDS or not n:
                 frames = [KINDS[kind](good[17 + 90 * i]) for i in range(n)]
@@ -146,6 +151,21 @@ def clean_draws(args: argparse.Namespace) -> Iterator[dict[str, object]]:
             }
 
 
+def white_draws(args: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Count the draws of good images of which the look at white pixels leaves any out."""
+    rng = np.random.default_rng(0)
+    for name in args.sets:
+        splits = [args.data / name / split / "good" for split in ("train", "test")]
+        paths = [path for split in splits for path in sorted(split.rglob("*")) if path.is_file()]
+        shares = np.array([white_shares(decode_image(path)) for path in paths])
+        row: dict[str, object] = {"set": name, "images": len(shares)}
+        row["first 180"] = int(over_exposed(shares[:N_GOOD]).sum())
+        for n in (50, 60, 100, 180):
+            draws = (rng.choice(len(shares), n, replace=False) for _ in range(args.white))
+            row[f"draws of {n}"] = sum(bool(over_exposed(shares[d]).any()) for d in draws)
+        yield {**row, "all": int(over_exposed(shares).sum())}
+
+
 def rule_alone(n_draws: int = 2_000) -> Iterator[dict[str, object]]:
     """Draw scores of normals of known laws, and count the draws of which anything is left out."""
     shapes = {"": NATS, " heavy": HEAVY}
@@ -179,15 +199,19 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--clean", type=int, default=0, metavar="DRAWS")
+    parser.add_argument("--white", type=int, default=0, metavar="DRAWS")
     parser.add_argument("--rule", action="store_true")
     args = parser.parse_args()
     if args.data is None and not args.rule:
         parser.error("name the folder with the data, or --rule")
     logging.getLogger("vae_anomaly").setLevel(logging.ERROR)
-    measured = rule_alone() if args.rule else clean_draws(args) if args.clean else bad_frames(args)
+    measured = rule_alone() if args.rule else bad_frames(args)
+    if args.clean or args.white:
+        measured = clean_draws(args) if args.clean else white_draws(args)
     rows = []
     for row in measured:
         rows.append(row)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale
+from vae_anomaly.data.doctor.looks import Look, look_at_all, on_one_scale, white_shares_of
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.progress import null_progress
 
@@ -56,3 +56,13 @@ def test_images_of_twelve_bits_are_put_on_the_scale_of_the_brightest(tmp_path):
     )
     scaled = [look.brightness for look in on_one_scale(looks)]
     assert scaled == pytest.approx([1024 / 4095, 4000 / 4095, 0.2], abs=2e-3)
+
+
+def test_white_pixels_are_counted_for_whatever_white_turns_out_to_be(tmp_path):
+    deep = np.zeros((10, 10), np.uint16)
+    deep[0, :6], deep[1, :3] = 4095, 4080
+    byte = np.zeros((10, 10), np.uint8)
+    byte[:2, :5], byte[2, :5] = 255, 253
+    looks = list(looks_at(tmp_path, deep=deep, byte=byte).values())
+    assert white_shares_of(looks, 4095).tolist() == [[0.06, 0.09], [0.1, 0.15]]
+    assert white_shares_of(looks, 65535).tolist() == [[0.0, 0.0], [0.1, 0.15]]

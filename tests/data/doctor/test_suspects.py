@@ -8,6 +8,7 @@ from data.doctor.thumbnails import codes, look, texture
 
 from vae_anomaly.data.doctor.looks import Look
 from vae_anomaly.data.doctor.suspects import suspects
+from vae_anomaly.data.images.white import BrightPixels
 
 
 def train(n: int = 40) -> list[Look]:
@@ -59,6 +60,20 @@ def test_blank_frames_are_a_warning_of_their_own_that_names_them(n_bad, level):
     assert named == [f"train/good/blank{i}.png" for i in range(n_bad)]
     assert "--outliers keep" in found["outliers"].remedy
     assert "suspects" not in found
+
+
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_an_over_exposed_image_is_told_by_its_white_pixels(white):
+    bright = BrightPixels(white, {})
+    shares = {f"{i}": (0.0, 0.001) for i in range(60)} | {"odd": (0.06, 0.07)}
+    looks = [
+        look(f"train/good/{name}.png", texture(i), white={white: pair}, bright=bright)
+        for i, (name, pair) in enumerate(shares.items())
+    ]
+    found = codes(suspects(looks))["outliers"]
+    words = "6 % of its pixels are white, at most 0.1 % in the others"
+    assert found.items == (f"train/good/odd.png: {words}",)
+    assert "outliers" not in codes(suspects(looks[20:]))
 
 
 def test_defects_of_the_test_and_small_sets_are_not_judged():

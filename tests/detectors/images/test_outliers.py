@@ -154,3 +154,82 @@ def test_a_black_frame_is_left_out_whatever_the_sum_of_its_parts_is():
     images[::7, 5:12, 5:12] = 255
     fitted = detector().fit(np.concatenate([images, images[:1] * 0]))
     assert "60" in [item.id for item in fitted.left_out_]
+
+
+def plates(n, seed=0):
+    """Return rough plates (n, 64, 64) in a light that varies fivefold; next to nothing is white."""
+    rng = np.random.default_rng(seed)
+    light = rng.uniform(40, 200, (n, 1, 1))
+    image = light * (1.0 + 0.08 * rng.normal(size=(n, 64, 64)))
+    image[:, 20:40, 8:30] *= 0.4
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def three_times_the_light(plate):
+    """Return the frame of one whose light was such that a tenth of it is then white."""
+    level = 255 / 3 / 1.1 / np.median(plate)
+    return np.clip(np.clip(plate * level, 0, 255) * 3.0, 0, 255).astype(np.uint8)
+
+
+def deep(images, white):
+    return (images.astype(np.uint32) * white // 255).astype(np.uint16)
+
+
+KINDS = {
+    "12 bits": (lambda x: deep(x, 4095), {}),
+    "16 bits, white told": (lambda x: deep(x, 4000), {"white": 4000}),
+    "floats": (lambda x: x / 255.0, {}),
+    "colour": (lambda x: np.stack([x, x, np.where(x < 255, x // 2, x)], axis=3), {"channels": 3}),
+    "tiles": (lambda x: np.tile(x, (1, 1, 2)), {"tile_size": 64}),
+    "pixels": (lambda x: x, {"model": "conv"}),
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_plate_at_three_times_the_light_is_named_however_it_is_stored(kind):
+    stored, parameters = KINDS[kind]
+    images = plates(50)
+    frames = stored(np.concatenate([images, three_times_the_light(images[3])[None]]))
+    fitted = detector(max_steps=5, **parameters).fit(frames)
+    assert [item.id for item in fitted.left_out_] == ["50"]
+    assert "% of its pixels are white, at most 0." in fitted.left_out_[0].reason
+
+
+def test_a_plate_at_three_times_the_light_changes_no_score():
+    images, new = plates(60), plates(8, seed=1)
+    clean = detector().fit(images)
+    fitted = detector().fit([*images, three_times_the_light(images[3])])
+    assert (len(clean.left_out_), len(fitted.left_out_)) == (0, 1)
+    assert np.array_equal(fitted.anomaly_score(new), clean.anomaly_score(new))
+
+
+def test_two_plates_at_three_times_the_light_are_left_out_of_a_hundred():
+    images = plates(100)
+    frames = [three_times_the_light(images[i]) for i in (3, 50)]
+    fitted = detector(max_steps=5).fit([*images, *frames])
+    assert [item.id for item in fitted.left_out_] == ["100", "101"]
+    assert fitted.metrics_["left_out"] == fitted.metrics_["dropped_held_out"] == 2
+
+
+def test_an_over_exposed_plate_stays_among_few_or_where_it_is_to_be_kept():
+    images = plates(60)
+    frame = three_times_the_light(images[3])
+    few = detector(max_steps=5).fit([*images[:40], frame])
+    kept = detector(max_steps=5, outliers="keep").fit([*images, frame])
+    assert few.left_out_ == kept.left_out_ == ()
+
+
+def test_no_plate_with_natural_highlights_is_left_out():
+    rng = np.random.default_rng(5)
+    images = plates(60)
+    for image in images:
+        image[: rng.integers(1, 33)] |= 255
+    assert detector().fit(images).left_out_ == ()
+
+
+def test_a_plate_that_is_the_only_one_of_its_condition_stays():
+    images = plates(60)
+    frames = np.concatenate([images, three_times_the_light(images[3])[None]])
+    shown = ["grey"] * 60 + ["white"]
+    fitted = detector(model="conditional", max_steps=5).fit(frames, conditions=shown)
+    assert fitted.left_out_ == ()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from vae_anomaly.arrays import AnyArray, Floats32
+from vae_anomaly.arrays import AnyArray, Floats, Floats32
 from vae_anomaly.data.images.decode import (
     ImageInfo,
     ImageLimits,
@@ -19,8 +19,15 @@ from vae_anomaly.data.images.decode import (
     probe_image,
 )
 from vae_anomaly.data.images.folders import ImageItem, why_not_trained_on
+from vae_anomaly.data.images.over_exposed import white_shares
 from vae_anomaly.data.images.resize import prepare_image
-from vae_anomaly.data.images.white import FULL_SCALE, BrightPixels, shows_colour, white_of
+from vae_anomaly.data.images.white import (
+    FULL_SCALE,
+    WHITE_LEVELS,
+    BrightPixels,
+    shows_colour,
+    white_of,
+)
 from vae_anomaly.errors import ImageError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.progress import Progress
@@ -47,6 +54,8 @@ class Look:
     shape : (height, width), pixels
     bright : BrightPixels, optional
         The brightest pixels, of an image of more than 8 bits.
+    white : dict of int to (float, float)
+        Shares of white and nearly white pixels by what may be white in images of more than 8 bits.
     colourful : bool
         Whether the channels differ, and not only in name.
     sharpness : float
@@ -62,6 +71,7 @@ class Look:
     thumbnail: Thumbnail | None = None
     shape: tuple[int, int] = (0, 0)
     bright: BrightPixels | None = None
+    white: dict[int, tuple[float, float]] = field(default_factory=dict)
     colourful: bool = False
     sharpness: float = 0.0
     modified_s: float = 0.0
@@ -103,6 +113,11 @@ def white_of_looks(looks: Sequence[Look]) -> int:
     return white_of([look.bright for look in looks if look.bright is not None])
 
 
+def white_shares_of(looks: Sequence[Look], white: int) -> Floats:
+    """Return shares of white and nearly white pixels, (N, 2), by the white of 16 bits."""
+    return np.array([look.white.get(white, (0.0, 0.0)) for look in looks], np.float64)
+
+
 def on_one_scale(looks: Sequence[Look]) -> list[Look]:
     """Return looks at images of 16 bits as a model sees them, by the white of all of them."""
     white = white_of_looks(looks)
@@ -142,10 +157,18 @@ def _look_at(item: ImageItem, limits: ImageLimits) -> Look:
         small.astype(np.float16),
         (pixels.shape[0], pixels.shape[1]),
         BrightPixels.of(pixels),
+        _white(pixels),
         pixels.ndim == 3 and shows_colour(pixels),
         _sharpness(pixels),
         item.path.stat().st_mtime,
     )
+
+
+def _white(pixels: AnyArray) -> dict[int, tuple[float, float]]:
+    """Return shares of white pixels for each white that training images may turn out to have."""
+    if pixels.dtype != np.uint16:
+        return dict.fromkeys(WHITE_LEVELS, white_shares(pixels))
+    return {white: white_shares(pixels, white) for white in WHITE_LEVELS}
 
 
 def _sharpness(pixels: AnyArray) -> float:

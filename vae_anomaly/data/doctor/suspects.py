@@ -14,8 +14,9 @@ import numpy as np
 from scipy import ndimage
 
 from vae_anomaly.arrays import Floats, Floats32
-from vae_anomaly.data.doctor.looks import Look, thumbnails
+from vae_anomaly.data.doctor.looks import Look, thumbnails, white_of_looks, white_shares_of
 from vae_anomaly.data.doctor.report import Finding, Severity, finding
+from vae_anomaly.data.images.over_exposed import over_exposed, over_exposed_words
 from vae_anomaly.scoring.outliers import HEAVY, standing_out
 
 _SIDE: Final = 48
@@ -32,8 +33,8 @@ _SMOOTH: Final = 1.0
 def suspects(good: Sequence[Look]) -> Iterator[Finding]:
     """Report the training images that stand out most, with the reason.
 
-    What stands far apart from all others, by the rule of `vae_anomaly.scoring.outliers`, is a
-    finding of its own.
+    What stands far apart from all others, by the rule of `vae_anomaly.scoring.outliers`, or is
+    over-exposed, by that of `vae_anomaly.data.images.over_exposed`, is a finding of its own.
     """
     train = [look for look in good if look.is_training]
     if len(train) < MIN_FOR_SUSPECTS:
@@ -41,6 +42,8 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
     scores, reasons = _most_anomalous(train)
     bound = np.sqrt(2.0 * np.log(len(train))) + SUSPECT_FROM  # the largest of N is about the root
     far = standing_out(scores**2, shape=HEAVY) & (scores > bound)
+    for i, words in _over_exposed(train, white_of_looks(good)):
+        far[i], reasons[i] = True, words
     if far.any():
         yield finding(
             Severity.WARNING,
@@ -61,6 +64,14 @@ def suspects(good: Sequence[Look]) -> Iterator[Finding]:
             "defective, leave what is only rare.",
             [f"{train[i].item.id}: {reasons[i]}" for i in order[:_MOST_NAMED]],
         )
+
+
+def _over_exposed(train: Sequence[Look], white: int) -> Iterator[tuple[int, str]]:
+    """Yield the numbers of over-exposed images, and how much of each is white."""
+    shares = white_shares_of(train, white)
+    found = over_exposed(shares)
+    for i in np.flatnonzero(found).tolist():
+        yield i, over_exposed_words(shares[i, 0], shares[~found, 1].max())
 
 
 def _most_anomalous(train: Sequence[Look]) -> tuple[Floats, list[str]]:

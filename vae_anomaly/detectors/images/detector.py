@@ -255,7 +255,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
         self._calibrate(fitted.held_out.raw_score, fitted.held_out.groups)
         seen_by = self.model_, self.calibration_, self.threshold_.value, self.device
-        self._note_left_out(described(fitted.left_out, *seen_by))
+        self._note_left_out(described(fitted.left_out, fitted.causes, *seen_by))
         return self
 
     def examine(

@@ -24,7 +24,12 @@ from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import model_name
-from vae_anomaly.detectors.images.outliers import odd_images, raw_scores, strange_as_a_whole
+from vae_anomaly.detectors.images.outliers import (
+    OverExposed,
+    odd_images,
+    raw_scores,
+    strange_as_a_whole,
+)
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
@@ -56,6 +61,8 @@ class FittedImages:
         Number and SHA-256 of the images.
     left_out : ImageList
         Outliers that nothing was fitted to.
+    causes : tuple of str
+        What their pixels say, of each; empty where only a model finds it strange.
     """
 
     model: ImageModel
@@ -64,6 +71,7 @@ class FittedImages:
     metrics: dict[str, float]
     fingerprint: dict[str, int | str]
     left_out: ImageList
+    causes: tuple[str, ...]
 
 
 def fit_images(
@@ -85,15 +93,18 @@ def fit_images(
         )
     known = _Judged.fit(settings, images, groups, random_state, progress)
     names, kept, n_calibrating = known.data.groups, np.arange(len(images)), 0
-    for _ in range(_REFITS if settings.outliers == "drop" else 0):
-        odd = known.odd_ones(len(images))
+    if settings.outliers == "keep":
+        return known.result(images.take(kept[:0]), (), 0, kept)
+    white = OverExposed.look(known.data.images)
+    for _ in range(_REFITS):
+        odd = known.odd_ones(white.found[kept], len(images))
         if not len(odd):
             break
         found, without = kept[odd], known
         while len(found):  # until the model that was fitted without them finds all of them strange
             rest = np.setdiff1d(kept, found)
             without = _Judged.fit(settings, images.take(rest), names[rest], random_state, progress)
-            is_strange = without.finds_strange(images.take(found))
+            is_strange = white.found[found] | without.finds_strange(images.take(found))
             if is_strange.all():
                 break
             found = found[is_strange]
@@ -101,8 +112,9 @@ def fit_images(
             break
         n_calibrating += int(np.isin(found, kept[known.fitted.held_out]).sum())
         kept, known = np.setdiff1d(kept, found), without
-    left_out = images.take(np.setdiff1d(np.arange(len(images)), kept))
-    return known.result(left_out, n_calibrating, kept)
+    left_out = np.setdiff1d(np.arange(len(images)), kept)
+    causes = tuple(white.words(i) for i in left_out.tolist())
+    return known.result(images.take(left_out), causes, n_calibrating, kept)
 
 
 @dataclass(frozen=True)
@@ -155,18 +167,19 @@ class _Judged:
         fitted = self.fitted
         return EarlierScore.fit(fitted.pooled, fitted.statistics, self.data.folds, fitted.held_out)
 
-    def odd_ones(self, n_images: int) -> Ints:
+    def odd_ones(self, over_exposed: Bools, n_images: int) -> Ints:
         """Return which images stand out so far that a fit without them is to be tried.
 
-        Of ``n_images``, the first fit's, only a few may be left out.
+        Those that are ``over_exposed`` do. Of ``n_images``, the first fit's, only a few may be left
+        out.
         """
         data, fitted = self.data, self.fitted
         n = len(data.images)
         most = min(most_left_out(n_images) - (n_images - n), n - MIN_IMAGES)
         if most <= 0:
             return np.empty(0, np.int64)
-        pooled, held_out = fitted.pooled, fitted.held_out
-        odd = odd_images(pooled, held_out, fitted.statistics, data.folds, data.groups, most)
+        seen = fitted.pooled, fitted.held_out, fitted.statistics
+        odd = odd_images(*seen, data.folds, data.groups, over_exposed, most)
         return odd if data.codes is None else spared_conditions(odd, data.codes)
 
     def finds_strange(self, images: ImageList) -> Bools:
@@ -175,7 +188,9 @@ class _Judged:
         is_strange = raw_scores(images, replace(self.model, score=score), device) > sums.max()
         return np.asarray(is_strange | strange_as_a_whole(images, self.model, device))
 
-    def result(self, left_out: ImageList, n_calibrating: int, kept: Ints) -> FittedImages:
+    def result(
+        self, left_out: ImageList, causes: tuple[str, ...], n_calibrating: int, kept: Ints
+    ) -> FittedImages:
         """Return the model with what is known of it, and say what its owner should hear of.
 
         ``kept`` is where its images stand among all.
@@ -195,7 +210,8 @@ class _Judged:
         _warn_of_few(data, fitted.held_out)
         shared = shared_groups(data.groups[fitted.held_out])
         held = held_out_images(HeldOut(kept[fitted.held_out], raw, shared), fitted.heatmap)
-        return FittedImages(self.model, held, fitted.history, metrics, fitted.fingerprint, left_out)
+        facts = fitted.history, metrics, fitted.fingerprint
+        return FittedImages(self.model, held, *facts, left_out, causes)
 
 
 def _placing_metrics(settings: ImageSettings, placing: Placing) -> dict[str, float]:
