@@ -47,7 +47,7 @@ def inspection_card(
     figure = Figure(figsize=(10.6, panel + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     place = (-0.5, width - 0.5, height - 0.5, -0.5)  # in pixels of the image, however it is drawn
-    left.imshow(_reduced(shown(image)), interpolation="auto", extent=place)
+    left.imshow(reduced(shown(image)), interpolation="auto", extent=place)
     _boxes(left, regions)
     right.imshow(render(_small(heat)), interpolation="nearest", extent=place)
     for line in contours(heat, level):
@@ -57,7 +57,7 @@ def inspection_card(
     for axes in (left, right):
         axes.set_axis_off()
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    _scale(figure, right)
+    add_heat_scale(figure, right)
     figure.suptitle(title, fontsize=10, parse_math=False)  # a name may hold dollar signs
     return figure
 
@@ -69,7 +69,7 @@ def _small(heat: Floats32) -> Floats32:
     return np.asarray(resize_heat(heat[None], size)[0], np.float32)
 
 
-def _reduced(image: Bytes) -> Bytes:
+def reduced(image: Bytes) -> Bytes:
     """Return an image of at most twice the side of a map: matplotlib is slow with large ones."""
     small = Image.fromarray(image)
     small.thumbnail((2 * _LONG_SIDE, 2 * _LONG_SIDE), Image.Resampling.BOX)
@@ -99,13 +99,13 @@ def _boxes(axes: Axes, regions: Sequence[Region]) -> None:
         )  # fmt: skip
 
 
-def _scale(figure: Figure, axes: Axes) -> None:
-    """Draw the fixed colour scale beside the map."""
+def add_heat_scale(figure: Figure, axes: Axes | list[Axes]) -> None:
+    """Draw the fixed colour scale beside one map or several."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
     low, high = HEAT_RANGE
     colours = render(np.linspace(low, high, 256, dtype=np.float32)[None])[0] / 255.0
     mappable = ScalarMappable(Normalize(low, high), ListedColormap(colours))
-    bar = figure.colorbar(mappable, ax=axes, fraction=0.046, extend="both")
-    bar.set_label("sd of held-out normals", fontsize=8)
+    bar = figure.colorbar(mappable, ax=axes, fraction=0.046, extend="both", aspect=30)
+    bar.set_label("heat, sd of held-out normals", fontsize=8)

@@ -73,7 +73,8 @@ class ScoredRun:
 
     def repeats_ids(self) -> bool:
         """Say whether a name stands for more than one item."""
-        return len(np.unique(self.first)) < len(self.first)
+        rising = np.sort(self.first)
+        return bool((rising[1:] == rising[:-1]).any())
 
 
 @dataclass(frozen=True)
