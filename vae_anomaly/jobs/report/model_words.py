@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector, ImageDetector
     from vae_anomaly.reports.facts.training import EvaluationFacts, HeldOutFacts, TrainingCard
 
-FEW_NORMALS: Final = 100
+_FEW_NORMALS: Final = 100
 _YEAR_DAYS: Final = 360
 _STATED: Final = 0.01
 
@@ -211,7 +211,7 @@ def _of_rows(told: Told) -> Iterator[str]:
 
 def _of_labels(told: Told) -> Iterator[str]:
     n = max((one.n_anomalies for one in told.evaluations), default=0)
-    if 0 < n < FEW_NORMALS:
+    if 0 < n < _FEW_NORMALS:
         yield (
             f"Recall was measured on {number_of(n, 'anomaly', 'anomalies')}: kinds that are not "
             "among them may be missed."

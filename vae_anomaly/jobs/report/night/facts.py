@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from vae_anomaly.errors import DataError
-from vae_anomaly.jobs.report.night.held_out import HeldOut
+from vae_anomaly.jobs.report.night.held_out import HeldOutScores
 from vae_anomaly.jobs.report.night.judged import Costs, judged_by_file, judged_by_store
 from vae_anomaly.jobs.report.night.notices import MAX_BAD_FRACTION, NightCounts, notices_of
 from vae_anomaly.jobs.report.night.previous import changes_since
@@ -79,7 +79,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     """
     wanted = wanted or Wanted()
     *earlier, night = nights_of(Path(run_dir), verify=wanted.verify)
-    scores, held_out = read_scores_of(night.root, night.entries), HeldOut.of(night.scoring)
+    scores, held_out = read_scores_of(night.root, night.entries), HeldOutScores.of(night.scoring)
     judged, verdicts = _judged(night, scores, wanted)
     steps = slider_steps(scores, held_out, night.threshold, judged)
     expected = next(s.false_alarms for s in steps if s.value == night.threshold)

@@ -36,7 +36,7 @@ _TAIL: Final = (1 - LEVEL) / 2
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutScores:
     """Held-out normals of a model.
 
     Parameters
@@ -54,7 +54,7 @@ class HeldOut:
     groups: Ints | None = None
 
     @classmethod
-    def of(cls, facts: ScoringFacts) -> HeldOut:
+    def of(cls, facts: ScoringFacts) -> HeldOutScores:
         """Take those that were kept beside the results."""
         scores = np.asarray(facts.held_out, dtype=np.float64)
         groups = np.asarray(facts.groups, dtype=np.int64) if facts.groups else None

@@ -15,7 +15,7 @@ from vae_anomaly.words import number_of, verb_for
 
 MAX_BAD_FRACTION: Final = 0.05
 MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
-FEW_NORMALS: Final = 100  # fewer cannot show a rate of 1 in 100
+_FEW_NORMALS: Final = 100  # fewer cannot show a rate of 1 in 100
 OLD_DAYS: Final = 180
 _MOST_NOTES = 20
 
@@ -121,7 +121,7 @@ def _threshold(night: Night, counts: NightCounts) -> Iterator[Notice]:
             f"Choose one that is counted: {tune} --target-fpr {max(0.01, 1 / (n + 1)):.2g}; or "
             "train on more normals.",
         )
-    elif 0 < n < FEW_NORMALS:
+    elif 0 < n < _FEW_NORMALS:
         yield Notice(
             "warning",
             f"Only {number_of(n, 'held-out normal')} {verb_for(n, 'stands', 'stand')} behind the "

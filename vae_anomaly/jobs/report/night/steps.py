@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import Floats
-from vae_anomaly.jobs.report.night.held_out import HeldOut
+from vae_anomaly.jobs.report.night.held_out import HeldOutScores
 from vae_anomaly.jobs.report.night.scores import NightScores
 from vae_anomaly.metrics import Interval
 from vae_anomaly.reports.facts.night import Histogram, ThresholdStep
@@ -33,7 +33,7 @@ KnownFigures = dict[str, Interval | None]
 
 def slider_steps(
     night: NightScores,
-    held_out: HeldOut,
+    held_out: HeldOutScores,
     in_force: float,
     judged: Callable[[float], KnownFigures] | None = None,
 ) -> tuple[ThresholdStep, ...]:
@@ -57,7 +57,7 @@ def slider_steps(
     )
 
 
-def _positions(night: NightScores, held_out: HeldOut, in_force: float) -> Floats:
+def _positions(night: NightScores, held_out: HeldOutScores, in_force: float) -> Floats:
     top = max(in_force + _NEAR, *_last(night.rising), *_last(held_out.scores))
     reach = min(top, in_force + 2 * _BEYOND)
     near = in_force + np.arange(-_NEAR, _NEAR + _NEAR_STEP / 2, _NEAR_STEP)
@@ -85,7 +85,7 @@ def _last(rising: Floats) -> list[float]:
     return [float(finite[-1])] if finite.size else []
 
 
-def histogram_of(night: NightScores, held_out: HeldOut, in_force: float) -> Histogram:
+def histogram_of(night: NightScores, held_out: HeldOutScores, in_force: float) -> Histogram:
     """Count the scores of a night in bins, beside what as many normals would give."""
     edges, is_open = _edges(night.rising, held_out.scores, in_force)
     clipped = np.clip(night.rising, edges[0], edges[-1])
