@@ -1,9 +1,10 @@
-"""``vae-anomaly models list|show|promote|verify|export|relink``."""
+"""``vae-anomaly models list|show|card|promote|verify|export|relink``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,7 @@ LEFT_OUT = "vae_anomaly.left_out"  # tag of a version: names of training items
 
 @click.group()
 def models() -> None:
-    """List, show, promote, verify and export models.
+    """List, show, describe, promote, verify and export models.
 
     \b
     Examples:
@@ -88,6 +89,38 @@ def show(name: str, uri: str | None, as_json: bool) -> None:
     card = show_model(name, uri)
     if not emit(asdict(card), as_json=as_json):
         _print_card(card)
+
+
+@models.command()
+@click.argument("name", metavar="NAME")
+@click.option("--out", metavar="FILE.md", help="Write the card there instead of printing it.")
+@tracking_option
+@json_option
+def card(name: str, out: str | None, uri: str | None, as_json: bool) -> None:
+    """Describe a model as a model card, in Markdown.
+
+    NAME is a registered name, of which the champion is described, else the latest version; or
+    models:/NAME/VERSION, models:/NAME@ALIAS or a folder. `vae-anomaly report MODEL` draws the same
+    facts as a page.
+
+    \b
+    Examples:
+      vae-anomaly models card tiles --out MODEL_CARD.md
+      vae-anomaly models card models:/cards/3
+      vae-anomaly models card model/
+    """
+    from vae_anomaly.files import replace_file
+    from vae_anomaly.jobs.report.model import described_model, model_facts
+    from vae_anomaly.reports.model_card import model_card
+
+    facts = model_facts(described_model(name, uri), uri)
+    text = model_card(facts)
+    if out is not None:
+        with replace_file(Path(out)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    if emit({"model": facts.ref, "digest": facts.digest, "card": out or text}, as_json=as_json):
+        return
+    click.echo(text if out is None else f"wrote {out}", nl=out is not None)
 
 
 @models.command()

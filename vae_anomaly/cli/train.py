@@ -254,3 +254,4 @@ def _print_place(report: TrainingReport, destination: Destination) -> None:
     click.echo(
         f"  score with:   vae-anomaly score {kind} {typed(report.model)} {what} --out flags/{at}"
     )
+    click.echo(f"  its page:     vae-anomaly report {typed(report.model)}{at}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from vae_anomaly.words import number_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+MODEL_PAGE = "report.html"
+"""What the model's page is called among the artifacts of its run."""
 
 OUTLIER_SHEET = "outliers"
 """Name of the figure that shows images that were left out."""
@@ -175,6 +179,7 @@ def finish(
             name=to.name,
             experiment=to.experiment,
             figures=figures,
+            pages=_pages(detector, to.name) if to.report else None,
             uri=to.uri,
             alias=to.alias,
             evidence=to.evidence,
@@ -198,6 +203,16 @@ def finish(
         outliers=detector.left_out_,
         outlier_sheet=looked_at,
     )
+
+
+def _pages(detector: BaseVAEDetector, name: str) -> dict[str, str]:
+    """Return the page of a model that is about to be registered, by file name."""
+    from vae_anomaly.jobs.report.model import facts_of_saved
+    from vae_anomaly.reports.pages.model import model_page
+
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        saved = detector.save(Path(scratch) / "model")
+        return {MODEL_PAGE: model_page(facts_of_saved(saved, name))}
 
 
 def _called(registered: RegisteredModel | None, to: Destination, folder: Path | None) -> str:

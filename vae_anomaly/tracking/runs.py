@@ -109,6 +109,7 @@ def log_training(
     name: str,
     experiment: str = EXPERIMENT,
     figures: Mapping[str, Figure] | None = None,
+    pages: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     uri: str | Path | None = None,
     alias: str | None = None,
@@ -125,6 +126,8 @@ def log_training(
         MLflow experiment of the run.
     figures : mapping of str to Figure, optional
         More figures, beside loss curves and the histogram of held-out scores; by file name.
+    pages : mapping of str to str, optional
+        Texts to keep with the run, by file name, such as a page.
     tags : mapping of str to str, optional
         More tags of the run.
     uri : str or Path, optional
@@ -159,6 +162,8 @@ def log_training(
         detector.calibration_.reference_scores(), detector.threshold_.value, history
     )
     _write_artifacts(record, state, {**drawn, **(figures or {})})
+    for file, text in (pages or {}).items():
+        (record / "artifacts" / file).write_text(text, encoding="utf-8")
     return _finish(record, run, store)
 
 

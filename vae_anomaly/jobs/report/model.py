@@ -26,15 +26,16 @@ from vae_anomaly.names import typed
 from vae_anomaly.persistence import saved_with
 from vae_anomaly.reports.facts.model import ColumnFacts, LatentMap, ModelFacts
 from vae_anomaly.reports.facts.training import ColumnRange, HeldOutFacts, TrainingCard
+from vae_anomaly.reports.pages.numbers import day
 from vae_anomaly.scoring.outliers import LeftOut
 from vae_anomaly.state import from_json
-from vae_anomaly.tracking import ResolvedModel, load
-from vae_anomaly.words import number_of
+from vae_anomaly.tracking import ResolvedModel, load, show_model
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
 
 _MAP_LATENTS: Final = 2
+CHAMPION: Final = "champion"
 MOST_SCORES: Final = 400
 _SELF_TEST: Final = "self_test_auroc"
 _MOST_SHOWN: Final = 5
@@ -59,6 +60,29 @@ def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
     """
     detector, model = load(ref, uri)
     return facts_of_model(detector, model, store_facts(model, uri))
+
+
+def facts_of_saved(folder: str | Path, name: str) -> ModelFacts:
+    """Gather what a model folder knows of itself, under the name that it will be registered by."""
+    detector, model = load(folder)
+    facts = facts_of_model(detector, replace(model, ref=f"models:/{name}@{CHAMPION}"), name=name)
+    return replace(facts, ref=f"models:/{name}@{CHAMPION}")
+
+
+def described_model(name: str, uri: str | None = None) -> str:
+    """Return which model a name means: itself, the champion of the name, or its latest version.
+
+    Raises
+    ------
+    ModelRefusedError
+        If there is neither a folder nor a registered model of that name.
+    """
+    if name.startswith("models:") or (Path(name) / "detector.json").is_file():
+        return name
+    card = show_model(name, uri)
+    if CHAMPION in card.aliases or not card.versions:
+        return f"models:/{name}@{CHAMPION}"
+    return f"models:/{name}/{card.versions[0].version}"
 
 
 def facts_of_model(
@@ -142,19 +166,20 @@ def _parameters(detector: AnyDetector) -> tuple[tuple[str, str], ...]:
     """Return parameters and values, those that differ from their defaults first."""
     declared = IMAGE if detector.kind == "image" else TABULAR
     told = [(p, getattr(detector, p.name, p.default)) for p in declared]
-    changed = [(p.name, _value(value)) for p, value in told if value != p.default]
-    usual = [(p.name, _value(value)) for p, value in told if value == p.default]
+    changed = [(p.name, _value(p, value)) for p, value in told if value != p.default]
+    usual = [(p.name, _value(p, value)) for p, value in told if value == p.default]
     return (*changed, *usual)
 
 
-def _value(value: object) -> str:
-    return "as found in training" if value is None else str(value)
+def _value(parameter: Parameter, value: object) -> str:
+    return parameter.unless or "none" if value is None else str(value)
 
 
 def _columns(detector: AnyDetector, training: TrainingCard | None) -> tuple[ColumnFacts, ...]:
     if detector.kind != "tabular":
         return ()
     ranges = {} if training is None else {one.name: one for one in training.columns}
+    spans = {} if training is None else {one.column: one for one in training.spans}
     known = detector.known_values_
     read = {column.name for column in detector.schema_.features}
     return tuple(
@@ -163,7 +188,11 @@ def _columns(detector: AnyDetector, training: TrainingCard | None) -> tuple[Colu
             kind=column.kind.value,
             is_read=column.name in read,
             note=column.note,
-            shown=_shown(ranges.get(column.name), known.get(column.name, ())),
+            shown=(
+                f"{day(spans[column.name].first)} to {day(spans[column.name].last)}"
+                if column.name in spans
+                else _shown(ranges.get(column.name), known.get(column.name, ()))
+            ),
             missing=ranges[column.name].missing if column.name in ranges else None,
         )
         for column in detector.schema_.columns
@@ -246,9 +275,3 @@ def _differs(parameter: Parameter, detector: AnyDetector) -> bool:
 
 def _option(parameter: Parameter, value: object) -> str:
     return f"{parameter.flag} {typed(str(value))}"
-
-
-def trained_on(facts: ModelFacts) -> str:
-    """Say how much a model was trained on, and where it is from."""
-    source = "" if facts.training is None else f", {facts.training.source}"
-    return f"{number_of(facts.n_normals, f'normal {facts.noun}')}{source}"

@@ -231,7 +231,8 @@ def _column_range(name: str, cells: pd.Series, kind: ColumnKind) -> ColumnRange:
         return ColumnRange(name, missing, low, middle, high)
     if kind is ColumnKind.TIMESTAMP or not len(known):
         return ColumnRange(name, missing)
-    counts = known.astype(str).value_counts()
+    told = known.astype(bool) if kind is ColumnKind.BOOLEAN else known
+    counts = told.astype(str).value_counts()
     shares = counts.head(_MOST_VALUES) / len(known)
     values = tuple((str(value), round(float(share), 4)) for value, share in shares.items())
     return ColumnRange(name, missing, frequent=values, n_values=len(counts))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from vae_anomaly.reports.charts.svg import Scale, at, curve, drawing, group, line, short, tag
+from vae_anomaly.reports.charts.svg import Axis, at, curve, drawing, group, line, short, tag
 from vae_anomaly.reports.facts.model import LatentMap
 from vae_anomaly.reports.facts.training import LossCurves, RankingPoints
 
@@ -59,8 +59,8 @@ class Plot:
 class _Axes:
     """Two scales with their names; y counts from below."""
 
-    x: Scale
-    y: Scale
+    x: Axis
+    y: Axis
     x_name: str
     y_name: str
     x_percent: bool = True
@@ -116,7 +116,7 @@ def roc_plot(points: RankingPoints, name: str) -> Plot:
     """Draw recall over the false-positive rate, on a log axis where few alarms matter."""
     known = [fpr for fpr in points.fpr if fpr > 0]
     floor = max(_LEAST_FPR, min(known, default=_LEAST_FPR) / 2)
-    axes = _Axes(Scale(floor, 1.0, log=True), Scale(0.0, 1.0), "false-positive rate", "recall")
+    axes = _Axes(Axis(floor, 1.0, log=True), Axis(0.0, 1.0), "false-positive rate", "recall")
     chance = [floor ** (1 - k / _CHANCE_POINTS) for k in range(_CHANCE_POINTS + 1)]
     xs, ys = _steps([max(fpr, floor) for fpr in points.fpr], points.recall)
     fpr, recall, _ = points.at
@@ -137,7 +137,7 @@ def roc_plot(points: RankingPoints, name: str) -> Plot:
 
 def precision_plot(points: RankingPoints, name: str) -> Plot:
     """Draw precision over recall, with what chance would reach."""
-    axes = _Axes(Scale(0.0, 1.0), Scale(0.0, 1.0), "recall", "precision")
+    axes = _Axes(Axis(0.0, 1.0), Axis(0.0, 1.0), "recall", "precision")
     _, recall, precision = points.at
     note = (
         f"At the threshold {precision:.0%} of the flags are anomalies; they are "
@@ -177,9 +177,9 @@ def _loss_plot(
 ) -> Plot:
     low, high = min(values), max(values)
     margin = _MARGIN * ((high - low) or 1.0)
-    scale = Scale(low - margin, high + margin)
+    scale = Axis(low - margin, high + margin)
     axes = _Axes(
-        Scale(0.0, float(losses.steps[-1])), scale, "step", "nats", x_percent=False, y_percent=False
+        Axis(0.0, float(losses.steps[-1])), scale, "step", "nats", x_percent=False, y_percent=False
     )
     lines = []
     for name, series in shown:
@@ -205,7 +205,7 @@ def reliability_plot(probability: dict[str, Any]) -> Plot | None:
     least = min(max(b["observed"]["low"], 1e-4) for b in bins)
     floor = 0.5 * min(least, *(b["predicted"] for b in bins))
     axes = _Axes(
-        Scale(floor, 1.0, log=True), Scale(floor, 1.0, log=True),
+        Axis(floor, 1.0, log=True), Axis(floor, 1.0, log=True),
         "probability, as predicted", "share of anomalies, as found")  # fmt: skip
     marks = []
     for one in bins:
@@ -257,8 +257,8 @@ def held_out_plot(scores: Sequence[float], threshold: float, n: int) -> Plot:
     high = max(rising[-1], threshold) * 1.05
     low = min(0.0, rising[0])
     axes = _Axes(
-        Scale(low, high),
-        Scale(floor, 1.0, log=True),
+        Axis(low, high),
+        Axis(floor, 1.0, log=True),
         "anomaly score, -log10 p",
         "share of normals above",
         x_percent=False,
@@ -292,10 +292,10 @@ def _point(axes: _Axes, x: float, y: float, told: str = "") -> Markup:
     return tag("circle", title, cx=at(px), cy=at(py), r=5, class_="plot__point")
 
 
-def _around(values: Sequence[float]) -> Scale:
+def _around(values: Sequence[float]) -> Axis:
     low, high = min(values), max(values)
     margin = _MARGIN * ((high - low) or 1.0)
-    return Scale(low - margin, high + margin)
+    return Axis(low - margin, high + margin)
 
 
 def _percent(share: float) -> str:
