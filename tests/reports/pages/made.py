@@ -60,7 +60,8 @@ def rows(flagged: int = 64, scored: int = 9500, *, normals: int = 2400) -> Night
 
 def nothing_flagged() -> NightFacts:
     """Return a night of images without an alarm, and without a night before."""
-    return replace(images(0, 800), notices=(), quarantine=(), changes=None)
+    night = replace(images(0, 800), n_read=800, n_quarantined=0)
+    return replace(night, notices=(), quarantine=(), changes=None)
 
 
 def empty() -> NightFacts:

@@ -131,7 +131,7 @@ def _grid(counts: Axis) -> Markup:
     heights = [(tick, 1 - counts.place(tick)) for tick in counts.ticks(5)]
     lines = [line(0, y, 1, y, class_="chart__grid") for _, y in heights]
     labels = [
-        tag("text", short(tick), x=-10, y=at(y), dy="0.32em", text_anchor="end")
+        tag("text", short(tick), x=-8, y=at(y), dy="0.32em", text_anchor="end")
         for tick, y in heights
     ]
     return group([*lines, *labels])

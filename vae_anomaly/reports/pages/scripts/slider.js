@@ -34,7 +34,8 @@ export function keyedStep(key, index, count) {
 export function startSlider(night) {
   const slider = document.getElementById("slider");
   if (!slider) return;
-  const place = slider.closest(".scores").dataset;
+  const scores = slider.closest(".scores");
+  const place = scores.dataset;
   const inForce = Number(place.inForce);
   let index = inForce;
 
@@ -44,6 +45,7 @@ export function startSlider(night) {
     slider.value = step.value;
     slider.setAttribute("aria-valuetext", inWords(step));
     moveLine(step.value, Number(place.low), Number(place.high));
+    scores.classList.toggle("is-moved", index !== inForce);
     showStep(step);
     showCommand(night, step, index === inForce);
     document.dispatchEvent(new CustomEvent("threshold", { detail: step }));
