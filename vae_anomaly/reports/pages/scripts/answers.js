@@ -6,26 +6,27 @@ import { VERDICTS } from "./verdicts.js";
 const ANSWER_ICONS = { confirmed: "check", "false alarm": "cross", unsure: "unsure" };
 const ANSWER_WORDS = { confirmed: "Confirmed", "false alarm": "False alarm", unsure: "Unsure" };
 
+let answerModel = null; // copied for each item: there may be hundreds
+
 /** Return the buttons of an item; a second press takes the answer back. */
 export function answerButtons(id, store, given = (verdict) => store.give(id, verdict)) {
-  const group = element("div", { class: "verdicts", role: "group", "aria-label": `Verdict on ${id}` });
-  const press = (verdict) => given(store.verdictOf(id) === verdict ? "" : verdict);
-  group.append(...VERDICTS.map((verdict, place) => answerButton(verdict, place + 1, press)));
+  answerModel ??= element("div", { class: "verdicts", role: "group" }, ...VERDICTS.map(answerButton));
+  const group = answerModel.cloneNode(true);
+  group.setAttribute("aria-label", `Verdict on ${id}`);
+  group.addEventListener("click", (event) => {
+    const pressed = event.target.closest(".verdict")?.dataset.verdict;
+    if (pressed) given(store.verdictOf(id) === pressed ? "" : pressed);
+  });
   showAnswer(group, store.verdictOf(id));
   return group;
 }
 
-function answerButton(verdict, key, press) {
+function answerButton(verdict, place) {
+  const key = String(place + 1);
+  const title = `${ANSWER_WORDS[verdict]} (key ${key})`;
   return element(
     "button",
-    {
-      type: "button",
-      class: "verdict",
-      dataset: { verdict },
-      title: `${ANSWER_WORDS[verdict]} (key ${key})`,
-      "aria-keyshortcuts": String(key),
-      onclick: () => press(verdict),
-    },
+    { type: "button", class: "verdict", dataset: { verdict }, title, "aria-keyshortcuts": key },
     icon(ANSWER_ICONS[verdict]),
     element("span", { class: "verdict__word" }, ANSWER_WORDS[verdict]),
   );

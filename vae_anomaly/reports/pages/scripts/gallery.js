@@ -5,7 +5,7 @@ import { nameAndPlace, roleOf } from "./details.js";
 import { element } from "./dom.js";
 import { emptyFrame, fillFrame, sizeText } from "./frame.js";
 import { scoreText } from "./format.js";
-import { largestRegion } from "./ordering.js";
+import { groupOf, isAudit, largestRegion } from "./ordering.js";
 
 const NEAR = "600px"; // from the window: a card is drawn before it is seen
 
@@ -63,6 +63,6 @@ function cardText(item) {
     ),
     element("p", { class: "card__place", dir: "auto", title: place }, place),
     element("p", { class: "card__size" }, region ? sizeText(region) : "no region"),
-    item.is_anomaly ? null : element("p", { class: "card__role" }, roleOf(item)),
+    isAudit(item) && groupOf(item) !== "audit" && element("p", { class: "card__role" }, roleOf(item)),
   );
 }
