@@ -6,6 +6,8 @@
       part-<key>.parquet      one for each input partition: id, score, p_value, is_anomaly, ...
       heatmaps/<key>/*.png    images only: where it is wrong, to look at
       masks/<key>/*.png       images only: the same as 0 and 255, to compute with
+      review/<key>.jsonl      what people will look at: flagged, nearest misses, an audit sample
+      review/model-*.json     what is known of each model that scored
       quarantine/<key>.jsonl  what could not be scored, and why
       ledger.sqlite           what is done, from what, by which model
       manifest.json           written last; readers trust only what it lists
@@ -24,7 +26,14 @@ from vae_anomaly.batch.plan import (
     plan_images,
     plan_tables,
 )
-from vae_anomaly.batch.results import BadItem, read_manifest, read_quarantine, read_results
+from vae_anomaly.batch.results import (
+    BadItem,
+    nights_of,
+    read_manifest,
+    read_quarantine,
+    read_results,
+)
+from vae_anomaly.batch.review import draw_of, read_review, read_scoring_facts
 from vae_anomaly.batch.run import RunSummary, score_images, score_tables
 
 __all__ = [
@@ -36,13 +45,17 @@ __all__ = [
     "PartitionResult",
     "RunSummary",
     "ScoringModel",
+    "draw_of",
     "graceful_termination",
     "log_to_stderr",
+    "nights_of",
     "plan_images",
     "plan_tables",
     "read_manifest",
     "read_quarantine",
     "read_results",
+    "read_review",
+    "read_scoring_facts",
     "score_images",
     "score_partition",
     "score_tables",

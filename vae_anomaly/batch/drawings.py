@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from vae_anomaly.arrays import AnyArray, Bools, Bytes, Floats32
+from vae_anomaly.arrays import AnyArray, Bools, Floats32
 from vae_anomaly.data.images.decode import Pixels
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, render, resize_heat
 
@@ -22,7 +22,7 @@ def render_overlay(image: Pixels, heat: Floats32, *, level: float) -> Image.Imag
     The colour scale, from 0 (transparent) to 10, is the same for all images; regions above the
     level are outlined: those of `render_mask`, each of them however small.
     """
-    base = _shown(image)
+    base = np.asarray(shrunk(image, LONG_SIDE))
     full = resize_heat(heat[None], (image.shape[0], image.shape[1]))
     large = resize_heat(full, (base.shape[0], base.shape[1]))[0]  # (H, W)
     low, high = HEAT_RANGE
@@ -41,11 +41,11 @@ def render_mask(image: Pixels, heat: Floats32, *, level: float) -> Image.Image:
     return Image.fromarray((large > level).astype(np.uint8) * np.uint8(255))
 
 
-def _shown(image: Pixels) -> Bytes:
-    """Return the image as RGB of 8 bits, small enough to look at."""
-    small = Image.fromarray(_in_8_bits(image)).convert("RGB")
-    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
-    return np.asarray(small)
+def shrunk(image: AnyArray, side: int) -> Image.Image:
+    """Return an image as RGB of 8 bits, its longer side at most ``side`` pixels."""
+    small = Image.fromarray(_in_8_bits(image))
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    return small.convert("RGB")
 
 
 def _in_8_bits(image: AnyArray) -> AnyArray:

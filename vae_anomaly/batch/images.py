@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vae_anomaly.arrays import Floats32
 from vae_anomaly.batch.drawings import render_mask, render_overlay
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
+from vae_anomaly.batch.review.images import ScoredImage, keep_images
+from vae_anomaly.batch.review.store import ReviewKeeper, most_of
 from vae_anomaly.data.images.decode import ImageReading, Pixels, decode_image
 from vae_anomaly.data.images.marked import save_marked
-from vae_anomaly.detectors.judged import judge_images
+from vae_anomaly.detectors.judged import JudgedImages, judge_images
 from vae_anomaly.files import replace_file
 from vae_anomaly.names import spelled, unlike
 from vae_anomaly.progress import Progress
@@ -31,19 +31,19 @@ AT_ONCE = 32  # decoded images in memory
 MAX_DRAWN_BYTES = 238  # of a name, so that its temporary file has one that disks take
 HELD_BYTES = 2**28  # or fewer: those that together are larger are scored at once
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
-Row = dict[str, str | float | bool | None]
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """One image and what the detector found."""
+class Row(TypedDict):
+    """One line of the output file."""
 
-    file: SourceFile
-    pixels: Pixels
-    heat: Floats32
+    id: str
     score: float
     p_value: float
     is_anomaly: bool
+    heatmap: str | None
+    mask: str | None
+    model_version: str
+    threshold: float
 
 
 def score_image_files(
@@ -62,23 +62,28 @@ def score_image_files(
     part = root / output.part(key)
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
         counts = Counts(keep)
-        reading = output.options.reading
+        reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
         for files, decoded in _blocks(partition.files, detector, reading):
-            scored = _score(files, decoded, detector, reading, counts)
-            rows += [
+            scored, judged = _score(files, decoded, detector, reading, counts)
+            answers = [
                 _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
                 for one in scored
             ]
+            drawn = [answer["heatmap"] for answer in answers]
+            keep_images(keeper, scored, judged, detector, drawn)
+            rows += answers
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
         partition.check_unchanged()
+        review = keeper.write(root, key)
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
             pq.write_table(table, file, compression="zstd")
     counts.rows_out = len(rows)
     counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
-    drawn = [str(row[column]) for column in ("heatmap", "mask") for row in rows if row[column]]
-    return counts, [part.name, *counts.quarantine(key), *drawn]
+    written = [path for row in rows if (path := row["heatmap"])]
+    written += [path for row in rows if (path := row["mask"])]
+    return counts, [part.name, *counts.quarantine(key), *review, *written]
 
 
 def _blocks(
@@ -114,7 +119,7 @@ def _score(
     detector: ImageDetector,
     reading: ImageReading,
     counts: Counts,
-) -> list[_Scored]:
+) -> tuple[list[ScoredImage], JudgedImages]:
     """Score a few images; note those that cannot be decoded, then those that have no score."""
     _set_aside(files, faults_in(decoded), counts)
     sound = [
@@ -126,18 +131,20 @@ def _score(
     judged = judge_images(detector, [pixels for _, pixels in sound], conditions, reading)
     verdicts = judged.verdicts
     _set_aside([file for file, _ in sound], verdicts.faults, counts)
-    return [
-        _Scored(
+    scored = [
+        ScoredImage(
             file,
             detector.on_scale(pixels, file.path, reading.white),
             heat,
             float(verdicts.score[i]),
             float(verdicts.p_value[i]),
             bool(verdicts.is_anomaly[i]),
+            i,
         )
         for i, ((file, pixels), heat) in enumerate(zip(sound, judged.heatmaps, strict=True))
         if heat is not None and verdicts.faults[i] is None
     ]
+    return scored, judged
 
 
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:
@@ -159,7 +166,7 @@ def _drawn_names(partition: Partition) -> dict[str, str]:
     return dict(zip(ids, unlike(plain, ids, MAX_DRAWN_BYTES, ".png"), strict=True))
 
 
-def _answer(one: _Scored, model: ScoringModel, output: Output, level: float, name: str) -> Row:
+def _answer(one: ScoredImage, model: ScoringModel, output: Output, level: float, name: str) -> Row:
     """Return the row of an image, and draw what is wanted of it."""
     drawn = output.options.heatmaps, output.options.masks
     wanted = [which == "all" or (which == "flagged" and one.is_anomaly) for which in drawn]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +48,11 @@ CREATE TABLE IF NOT EXISTS partitions (
     folders TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
+_CREATE_NIGHTS = """
+CREATE TABLE IF NOT EXISTS nights (number INTEGER PRIMARY KEY, keys TEXT NOT NULL) STRICT
+"""
+MOST_NIGHTS = 32
+"""Runs whose partitions are remembered, the last ones."""
 _ADDED = {  # since the first version, in this order
     name: f"ALTER TABLE partitions ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'"
     for name, empty in (("history", "{}"), ("notes", "[]"), ("folders", "{}"))
@@ -128,6 +135,7 @@ class Ledger:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(_CREATE)
+            self._database.execute(_CREATE_NIGHTS)
             names = {row[1] for row in self._database.execute("PRAGMA table_info(partitions)")}
             for name in _ADDED.keys() - names:  # a ledger of an earlier version
                 self._database.execute(_ADDED[name])
@@ -167,6 +175,26 @@ class Ledger:
     def forget(self, key: str) -> None:
         """Strike a partition out: its output is about to change, or has gone."""
         self._execute("DELETE FROM partitions WHERE key = :key", {"key": key})
+
+    def record_night(self, keys: Iterable[str]) -> None:
+        """Write down what a run was given, unless the last one was given the same."""
+        night = sorted(keys)
+        if night == next(reversed(self._nights()), None):
+            return
+        self._execute("INSERT INTO nights (keys) VALUES (:keys)", {"keys": json.dumps(night)})
+        self._execute(
+            "DELETE FROM nights WHERE number <= (SELECT max(number) FROM nights) - :most",
+            {"most": MOST_NIGHTS},
+        )
+
+    def nights(self) -> list[list[str]]:
+        """Return the keys of each run, the last run last, as far as they are done and there."""
+        done = {key for (key,) in self._execute("SELECT key FROM partitions")}
+        nights = [[key for key in night if key in done] for night in self._nights()]
+        return [night for night, _ in groupby(filter(None, nights))]
+
+    def _nights(self) -> list[list[str]]:
+        return [json.loads(k) for (k,) in self._execute("SELECT keys FROM nights ORDER BY number")]
 
     def _execute(self, statement: str, values: dict[str, Any] | None = None) -> list[Any]:
         try:

@@ -48,11 +48,16 @@ def output_schema(*own_columns: pa.Field) -> pa.Schema:
 
 
 def build_manifest(
-    rows: Iterable[LedgerRow], failed: Mapping[str, str], left_out: Sequence[LeftOutImages] = ()
+    rows: Iterable[LedgerRow],
+    failed: Mapping[str, str],
+    left_out: Sequence[LeftOutImages] = (),
+    nights: Sequence[Sequence[str]] = (),
+    models: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of an output folder: what is done, and why the rest ``failed``.
 
-    ``left_out`` are images below the last input that are no images of parts.
+    ``left_out`` are images below the last input that are no images of parts; ``nights`` the keys
+    of each run, ``models`` the SHA-256 of what is kept of those that scored.
     """
     partitions = [
         {
@@ -72,6 +77,8 @@ def build_manifest(
         "partitions": partitions,
         "failed": dict(sorted(failed.items())),
         "totals": {"partitions": len(partitions), **totals},
+        "nights": [list(night) for night in nights],
+        "models": dict(models or {}),
         **({"left_out": [asdict(one) for one in left_out]} if left_out else {}),
     }
 
@@ -100,7 +107,8 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     Returns
     -------
     manifest : dict
-        ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``.
+        ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``,
+        ``nights`` and ``models``, see `nights_of` and `read_scoring_facts`.
 
     Raises
     ------
@@ -120,7 +128,18 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
         raise DataError(f"{root / MANIFEST} cannot be read: {err!r}. Run again.") from err
     for partition in partitions if verify else ():
         _verify(root, partition["files"])
+    if verify:
+        _verify(root, manifest.get("models", {}))
     return manifest
+
+
+def nights_of(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Return the keys of the partitions of each run, the last run last.
+
+    Where an earlier version has scored, which did not tell runs apart, all are one night.
+    """
+    nights: list[list[str]] = manifest.get("nights", [])
+    return nights or [[entry["key"] for entry in manifest["partitions"]]]
 
 
 def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.DataFrame:

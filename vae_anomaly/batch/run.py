@@ -42,6 +42,7 @@ from vae_anomaly.batch.plan import (
     plan_tables,
 )
 from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
+from vae_anomaly.batch.review.models import keep_models
 from vae_anomaly.batch.tables import check_columns
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
@@ -331,8 +332,11 @@ def _run(
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
         drop_orphans(plan, ledger, root)
+        ledger.record_night(partition.key for partition in plan)
         rows = ledger.rows()
-        write_manifest(root, build_manifest(rows.values(), failed, left_out))
+        models = keep_models(root, model, rows.values(), root / MANIFEST)
+        nights = ledger.nights()
+        write_manifest(root, build_manifest(rows.values(), failed, left_out, nights, models))
     done = [rows[partition.key] for partition in plan if partition.key in rows]
     summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
     summary = replace(summary, left_out=left_out, plan=tuple(plan))

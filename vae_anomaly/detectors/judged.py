@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from vae_anomaly.arrays import Floats32, Indices
     from vae_anomaly.data.images.decode import ImageReading
+    from vae_anomaly.detectors.images.examination import ImageExamination
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
     from vae_anomaly.detectors.tabular.examination import TableExamination
+
+    Look = tuple[ImageExamination, int]
 
 N_REASONS = 3  # texts beside a flagged row, the strongest first
 
@@ -91,10 +94,31 @@ def judge_rows(
 
 @dataclass(frozen=True)
 class JudgedImages:
-    """Verdicts on N images, and their heatmaps (float32, sd of held-out normals) where scored."""
+    """Verdicts on N images, and what else one look at them has found.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    heatmaps : tuple of N ndarray or None
+        In sd of held-out normals, float32; None where an image was not looked at.
+    looks : tuple of N (ImageExamination, int) or None
+        Where each was examined, and its place there.
+    """
 
     verdicts: Verdicts
     heatmaps: tuple[Floats32 | None, ...]
+    looks: tuple[Look | None, ...]
+
+    def examined(self, places: Sequence[int]) -> Iterator[tuple[list[int], ImageExamination]]:
+        """Yield some of the images with what is known of them, those looked at together as one."""
+        together: dict[int, list[tuple[int, Look]]] = {}
+        for place in places:
+            look = self.looks[place]
+            if look is not None:
+                together.setdefault(id(look[0]), []).append((place, look))
+        for group in together.values():
+            rows = np.array([row for _, (_, row) in group])
+            yield [place for place, _ in group], group[0][1][0].take(rows)
 
 
 def require_told_conditions(detector: ImageDetector, told: Iterable[str | None]) -> None:
@@ -157,17 +181,18 @@ def judge_images(
         for image, condition in zip(images, known, strict=True)
     ]
 
-    def look(some: Sequence[tuple[object, str | None]]) -> list[tuple[float, Floats32]]:
+    def look(some: Sequence[tuple[object, str | None]]) -> list[Look]:
         given = None if conditions is None else [condition for _, condition in some]
         listed = open_images([image for image, _ in some], condition=detector.condition,
                              reading=reading)  # fmt: skip
         examination = detector.examine(listed, conditions=given)
-        return list(zip(examination.raw_score.tolist(), examination.heatmap, strict=True))
+        return [(examination, row) for row in range(len(some))]
 
-    looks = all_at_once(pairs, look)
-    raw = np.array([np.nan if isinstance(one, Fault) else one[0] for one in looks])
+    answers = all_at_once(pairs, look)
+    looks = tuple(None if isinstance(one, Fault) else one for one in answers)
+    raw = np.array([np.nan if one is None else one[0].raw_score[one[1]] for one in looks])
     threshold = detector.threshold_.value
-    verdicts = judge_sound(raw, faults_in(looks), detector.calibration_, threshold, "image")
+    verdicts = judge_sound(raw, faults_in(answers), detector.calibration_, threshold, "image")
     return JudgedImages(
-        verdicts, tuple(None if isinstance(one, Fault) else one[1] for one in looks)
+        verdicts, tuple(None if one is None else one[0].heatmap[one[1]] for one in looks), looks
     )

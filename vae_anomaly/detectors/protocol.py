@@ -141,6 +141,7 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     """A detector of images."""
 
     kind: Literal["image"]
+    model: str
     condition: str | None
     tile_size: int | None
     white_: int
@@ -163,6 +164,9 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
 
     def reasons_of(self, examination: ImageExamination, top: int = 3) -> list[list[str]]:
         """Say in words what is unusual about each image."""
+
+    def reconstruct(self, X: object) -> Floats32:
+        """Return what the VAE expects in place of each image, (N, s, s[, 3]) in [0, 1]."""
 
     def export_onnx(self, path: str | Path, *, image_channels: int | None = None) -> OnnxExport:
         """Write all that follows decoding as one ONNX file."""

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from vae_anomaly.batch.review.store import ReviewKeeper, draw_of, read_review, review_path
+from vae_anomaly.batch.review.models import models_path, read_scoring_facts
+from vae_anomaly.batch.review.store import (
+    ReviewKeeper,
+    draw_of,
+    most_of,
+    read_review,
+    review_path,
+)
 
-__all__ = ["ReviewKeeper", "draw_of", "read_review", "review_path"]
+__all__ = [
+    "ReviewKeeper",
+    "draw_of",
+    "models_path",
+    "most_of",
+    "read_review",
+    "read_scoring_facts",
+    "review_path",
+]

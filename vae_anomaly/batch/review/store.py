@@ -33,13 +33,30 @@ from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.state import from_json
 
 MOST: Final[Mapping[ReviewRole, int]] = {"flagged": 500, "near_miss": 24, "audit": 30}
-"""Items of a partition that are kept in each role."""
+"""Items of a partition that are kept in each role, where it is large."""
+
+_FEWEST: Final = 3
+_SHARE: Final = 20
 
 _WORDS: Final = 2**64
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 Made = ReviewItem | Callable[[], ReviewItem]
 """An item, or what makes it when the file is written; roles and draw are filled in."""
+
+
+def most_of(n: int) -> dict[ReviewRole, int]:
+    """Return how many of ``n`` items are kept: of small partitions, of which a night has many, few.
+
+    Of those that are not flagged about one in twenty in each role.
+
+    Examples
+    --------
+    >>> most_of(62)
+    {'flagged': 500, 'near_miss': 7, 'audit': 7}
+    """
+    few = _FEWEST + -(-n // _SHARE)
+    return {role: most if role == "flagged" else min(most, few) for role, most in MOST.items()}
 
 
 def draw_of(identifier: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vae_anomaly.arrays import AnyFloats, Bools, Floats, Floats32, Ints
+from vae_anomaly.arrays import AnyFloats, AnyInts, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
 from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel
@@ -58,6 +58,11 @@ class WholeImage:
     is_alone: Bools
     is_notable: Bools
 
+    def take(self, rows: AnyInts) -> WholeImage:
+        """Return what is said of some of the images, in the order of ``rows``."""
+        words = tuple(self.words[i] for i in rows.tolist())
+        return WholeImage(words, self.leads[rows], self.is_alone[rows], self.is_notable[rows])
+
 
 @dataclass(frozen=True)
 class ImageExamination:
@@ -99,6 +104,20 @@ class ImageExamination:
     def ids(self) -> tuple[str, ...]:
         """What the images are called."""
         return self.images.ids
+
+    def take(self, rows: AnyInts) -> ImageExamination:
+        """Return what is known of some of the images, in the order of ``rows``."""
+        return ImageExamination(
+            images=self.images.take(rows),
+            raw_score=self.raw_score[rows],
+            anomaly_score=self.anomaly_score[rows],
+            p_value=self.p_value[rows],
+            heatmap=self.heatmap[rows],
+            score_map=self.score_map[rows],
+            evidence=self.evidence.iloc[rows],
+            whole=self.whole.take(rows),
+            judged_as=tuple(self.judged_as[i] for i in rows.tolist()) if self.judged_as else (),
+        )
 
 
 def examine(

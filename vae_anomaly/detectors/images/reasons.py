@@ -108,6 +108,8 @@ def regions_of(examination: ImageExamination, level: float) -> list[list[Region]
     images, heatmaps = examination.images, examination.heatmap
     return [
         find_regions(resize_heat(heatmaps[i : i + 1], images.shape(i))[0], level)
+        if heatmaps[i].max() > level  # no map grows hotter than its cells: most images are cool
+        else []
         for i in range(len(images))
     ]
 
