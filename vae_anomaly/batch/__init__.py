@@ -28,7 +28,7 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.results import (
     BadItem,
-    nights_of,
+    night_keys,
     read_manifest,
     read_quarantine,
     read_results,
@@ -48,7 +48,7 @@ __all__ = [
     "draw_of",
     "graceful_termination",
     "log_to_stderr",
-    "nights_of",
+    "night_keys",
     "plan_images",
     "plan_tables",
     "read_manifest",

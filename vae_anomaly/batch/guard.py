@@ -65,3 +65,14 @@ def _is_definition(node: ast.stmt) -> bool:
         isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign)
         and not any(isinstance(part, ast.Call) for part in ast.walk(node))
     )
+
+
+def check_limits(max_bad_fraction: float, workers: int) -> None:
+    """Refuse limits of a run that have no meaning."""
+    if not 0.0 <= max_bad_fraction <= 1.0:
+        raise ConfigError(
+            f"max_bad_fraction is a share from 0 to 1; got {max_bad_fraction:g}. "
+            "Write 0.05 for five in a hundred."
+        )
+    if workers < 1:
+        raise ConfigError(f"workers must be at least 1; got {workers}.")

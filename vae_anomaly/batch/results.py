@@ -108,7 +108,7 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     -------
     manifest : dict
         ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``,
-        ``nights`` and ``models``, see `nights_of` and `read_scoring_facts`.
+        ``nights`` and ``models``, see `night_keys` and `read_scoring_facts`.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     return manifest
 
 
-def nights_of(manifest: Mapping[str, Any]) -> list[list[str]]:
+def night_keys(manifest: Mapping[str, Any]) -> list[list[str]]:
     """Return the keys of the partitions of each run, the last run last.
 
     Where an earlier version has scored, which did not tell runs apart, all are one night.

@@ -27,7 +27,7 @@ from vae_anomaly.batch.done import (
     refuse_lost_and_double,
 )
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
-from vae_anomaly.batch.guard import require_guard
+from vae_anomaly.batch.guard import check_limits, require_guard
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.plan import (
@@ -50,7 +50,6 @@ from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
-    ConfigError,
     DataError,
     LockedError,
     ModelRefusedError,
@@ -322,7 +321,7 @@ def _run(
 
     With a chain each partition goes on from the one before, so one process does them all.
     """
-    _check_limits(max_bad_fraction, workers)
+    check_limits(max_bad_fraction, workers)
     if workers > 1 and len(plan) > 1:
         require_guard(workers)
     start, root = time.perf_counter(), Path(out)
@@ -366,16 +365,6 @@ class _Job:
         if partition:
             extra["partition"] = partition
         logger.info("%s %s %s", event, partition or "run", text, extra=extra)
-
-
-def _check_limits(max_bad_fraction: float, workers: int) -> None:
-    if not 0.0 <= max_bad_fraction <= 1.0:
-        raise ConfigError(
-            f"max_bad_fraction is a share from 0 to 1; got {max_bad_fraction:g}. "
-            "Write 0.05 for five in a hundred."
-        )
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1; got {workers}.")
 
 
 @contextmanager

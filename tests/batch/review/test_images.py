@@ -184,7 +184,7 @@ def test_several_workers_keep_what_one_keeps(image_model, tmp_path, hashes):
 
 def test_output_of_an_earlier_version_stands_and_has_kept_nothing(image_model, tmp_path):
     from vae_anomaly.batch.ledger import Ledger
-    from vae_anomaly.batch.results import nights_of
+    from vae_anomaly.batch.results import night_keys
 
     write_surfaces(tmp_path / "night", 3)
     out = tmp_path / "out"
@@ -197,6 +197,6 @@ def test_output_of_an_earlier_version_stands_and_has_kept_nothing(image_model, t
     manifest = json.loads((out / "manifest.json").read_text())
     for name in ("nights", "models"):
         del manifest[name]
-    assert nights_of(manifest) == [["night-0000"]]
+    assert night_keys(manifest) == [["night-0000"]]
     assert score_images(image_model, tmp_path / "night", out).skipped == 1
     assert kept(out) == []

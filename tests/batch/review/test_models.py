@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vae_anomaly import load_detector
-from vae_anomaly.batch import nights_of, read_manifest, read_scoring_facts, score_tables
+from vae_anomaly.batch import night_keys, read_manifest, read_scoring_facts, score_tables
 from vae_anomaly.batch.ledger import MOST_NIGHTS, Ledger
-from vae_anomaly.batch.review.models import MOST_HELD_OUT, facts_of_model
+from vae_anomaly.batch.review.models import MOST_HELD_OUT, scoring_facts
 from vae_anomaly.batch.run import _pinned
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
@@ -33,7 +33,7 @@ def test_the_facts_are_those_of_the_model_that_scored(days, table_model, tmp_pat
 def test_of_many_held_out_normals_quantiles_are_kept(table_model):
     detector = load_detector(table_model)
     detector.calibration_ = type(detector.calibration_).fit(np.arange(50_000.0))
-    facts = facts_of_model(_pinned(resolve(table_model), "tabular"), detector)
+    facts = scoring_facts(_pinned(resolve(table_model), "tabular"), detector)
     assert (len(facts.held_out), facts.n_held_out) == (MOST_HELD_OUT, 50_000)
     scores = detector.calibration_.reference_scores()
     assert (facts.held_out[0], facts.held_out[-1]) == (scores[0], scores[-1])
@@ -64,9 +64,9 @@ def test_each_run_is_a_night_and_the_same_one_again_is_none(days, table_model, t
     one, two = days / "2026-01-01.parquet", days / "2026-01-02.parquet"
     for night in (one, one, two):
         score_tables(table_model, night, tmp_path / "out")
-    assert nights_of(read_manifest(tmp_path / "out")) == [["2026-01-01"], ["2026-01-02"]]
+    assert night_keys(read_manifest(tmp_path / "out")) == [["2026-01-01"], ["2026-01-02"]]
     score_tables(table_model, [one, two], tmp_path / "out")
-    assert nights_of(read_manifest(tmp_path / "out"))[-1] == ["2026-01-01", "2026-01-02"]
+    assert night_keys(read_manifest(tmp_path / "out"))[-1] == ["2026-01-01", "2026-01-02"]
 
 
 def test_only_the_last_nights_are_remembered(tmp_path, days, table_model):

@@ -38,7 +38,7 @@ def models_path(digest: str) -> str:
     return f"review/model-{digest[:12]}.json"
 
 
-def facts_of_model(model: ScoringModel, detector: AnyDetector) -> ScoringFacts:
+def scoring_facts(model: ScoringModel, detector: AnyDetector) -> ScoringFacts:
     """Return what a page says of a model."""
     held_out = detector.calibration_.reference_scores()
     return ScoringFacts(
@@ -72,7 +72,7 @@ def keep_models(
     names = {models_path(row.model_digest) for row in rows}
     own = models_path(model.digest)
     if own in names:
-        text = json_text(asdict(facts_of_model(model, loaded_detector(model))))
+        text = json_text(asdict(scoring_facts(model, loaded_detector(model))))
         if not (root / own).is_file() or (root / own).read_text(encoding="utf-8") != text:
             manifest.unlink(missing_ok=True)  # it lists the file as it was
             with replace_file(root / own) as temporary:

@@ -10,7 +10,7 @@ import numpy as np
 from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.images.heatmaps import contours, resize_heat
 
-MOST_POINTS: Final = 200  # of an image
+_MOST_POINTS: Final = 200  # of an image
 _FINEST: Final = 0.5  # pixels that an outline may leave its place by
 _COARSEST: Final = 8.0
 _DIGITS: Final = 4  # of a share: a twentieth of a pixel on 512
@@ -31,7 +31,7 @@ def shown_contours(
     return tuple(tuple(np.round(one, _DIGITS).ravel().tolist()) for one in shares)
 
 
-def few_points(lines: Sequence[Floats], most: int = MOST_POINTS) -> list[Floats]:
+def few_points(lines: Sequence[Floats], most: int = _MOST_POINTS) -> list[Floats]:
     """Take points out of closed lines (K, 2) that lie near what is left, until few are left.
 
     The largest line is first; where even coarse ones are too many points, small lines are left out.
