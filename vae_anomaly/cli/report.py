@@ -20,8 +20,8 @@ NON_NEGATIVE = click.FloatRange(0)
 
 
 @click.command()
-@click.argument("target", metavar="RUN_DIR")
-@click.option("--out", metavar="FILE", help="The page.  [default: report.html in RUN_DIR]")
+@click.argument("target", metavar="RUN_DIR|MODEL")
+@click.option("--out", metavar="FILE", help="The page.  [default: in RUN_DIR, beside MODEL]")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--previous", metavar="DIR", help="The night before.  [default: the run before]")
 @click.option("--verdicts", metavar="FILE",
@@ -35,21 +35,31 @@ NON_NEGATIVE = click.FloatRange(0)
 def report(target: str, out: str | None, opens: bool, previous: str | None, verdicts: str | None,
            cost_fp: float | None, cost_fn: float | None, model: str | None, uri: str | None,
            as_json: bool) -> None:  # fmt: skip
-    """Draw the page of a night: what was flagged, how sure that is, and whether anything is wrong.
+    """Draw the page of a night, or of a model: what is flagged, how sure, is anything wrong.
 
     RUN_DIR is the output folder of `score`, which writes this page itself. One HTML file that works
     from the disk and asks for nothing: images or rows with their reasons, buttons for verdicts, and
     a slider that says what another threshold would do.
+
+    MODEL is a folder, models:/NAME@ALIAS or models:/NAME/VERSION. Its page tells what it learned
+    from, what it is for and not for, its strangest training items, how its threshold came about.
 
     \b
     Examples:
       vae-anomaly report flags/ --open
       vae-anomaly report flags/ --previous last-week/flags/ --out monday.html
       vae-anomaly report flags/ --verdicts decisions.csv --cost-fp 1 --cost-fn 50
+      vae-anomaly report models:/tiles@champion --open
     """
+    from vae_anomaly.jobs.report.model import is_model
     from vae_anomaly.jobs.report.night.facts import Wanted
     from vae_anomaly.jobs.report.night.write import write_night
 
+    if is_model(target):
+        _require_none({"--previous": previous, "--verdicts": verdicts, "--cost-fp": cost_fp,
+                       "--cost-fn": cost_fn, "--model": model})  # fmt: skip
+        _report_model(target, out, uri, opens=opens, as_json=as_json)
+        return
     costs = _costs(cost_fp, cost_fn)
     wanted = Wanted(model or "", uri, previous, verdicts, costs)
     path, facts = write_night(_output(target), out, wanted)
@@ -58,6 +68,31 @@ def report(target: str, out: str | None, opens: bool, previous: str | None, verd
     if not emit({"report": str(path), **_record(facts)}, as_json=as_json):
         _print(facts)
         click.echo(f"Report: {path}")
+
+
+def _report_model(
+    target: str, out: str | None, uri: str | None, *, opens: bool, as_json: bool
+) -> None:
+    from vae_anomaly.jobs.report.model import write_model_page
+
+    path, facts = write_model_page(target, out, uri)
+    if opens:
+        webbrowser.open(path.resolve().as_uri())
+    told = {"report": str(path), "model": facts.ref, "digest": facts.digest,
+            "notices": [asdict(notice) for notice in facts.notices]}  # fmt: skip
+    if emit(told, as_json=as_json):
+        return
+    print_words(facts.summary)
+    for notice in facts.notices:
+        if notice.level == "warning":
+            print_words(f"Warning: {notice.text} {notice.remedy}".strip())
+    click.echo(f"Report: {path}")
+
+
+def _require_none(given: dict[str, object]) -> None:
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise click.UsageError(f"{wrong[0]} belongs to the page of a night, and this is a model.")
 
 
 def _costs(cost_fp: float | None, cost_fn: float | None) -> tuple[float, float] | None:

@@ -62,6 +62,40 @@ def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
     return facts_of_model(detector, model, store_facts(model, uri))
 
 
+def is_model(target: str) -> bool:
+    """Say whether a name is that of a model: in the registry, or a folder that holds one."""
+    return target.startswith("models:") or (Path(target) / "detector.json").is_file()
+
+
+def write_model_page(
+    ref: str, out: str | Path | None = None, uri: str | None = None
+) -> tuple[Path, ModelFacts]:
+    """Draw the page of a model.
+
+    Parameters
+    ----------
+    ref, uri
+        As `model_facts`.
+    out : str or Path, optional
+        Default: ``FOLDER-report.html`` beside a model folder, which holds nothing but the model;
+        ``NAME-VERSION-report.html`` here for a registered one.
+
+    Returns
+    -------
+    path, facts : Path, ModelFacts
+        Where it lies, and what it shows.
+    """
+    from vae_anomaly.reports.pages.model import model_page
+    from vae_anomaly.reports.pages.page import write_page
+
+    facts = model_facts(ref, uri)
+    beside = Path(f"{facts.name}-{facts.version}-report.html")
+    if facts.version is None:
+        folder = Path(ref).resolve()
+        beside = folder.with_name(f"{folder.name}-report.html")
+    return write_page(model_page(facts), out or beside), facts
+
+
 def facts_of_saved(folder: str | Path, name: str) -> ModelFacts:
     """Gather what a model folder knows of itself, under the name that it will be registered by."""
     detector, model = load(folder)
@@ -77,7 +111,7 @@ def described_model(name: str, uri: str | None = None) -> str:
     ModelRefusedError
         If there is neither a folder nor a registered model of that name.
     """
-    if name.startswith("models:") or (Path(name) / "detector.json").is_file():
+    if is_model(name):
         return name
     card = show_model(name, uri)
     if CHAMPION in card.aliases or not card.versions:
