@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -166,6 +167,18 @@ def test_a_row_opens_to_its_contributions_and_its_cells(open_page, rows):
     assert "\N{MINUS SIGN}" in row.locator(".contribution__nats").nth(3).inner_text()
     row.locator("summary").click()
     assert row.locator(".cells dt").all_inner_texts()[-1] == "channel"
+
+
+def test_the_command_that_explains_an_item_names_a_row_by_file_and_number(open_page):
+    night = made.rows(1, 9)
+    shown = replace(night.items[0].row, file="/data/to day/it's.csv", row=12)
+    night = replace(night, items=(replace(night.items[0], row=shown),))
+    page = open_page(night_page(night, made=made.MADE))
+    page.locator(".row__toggle").click()
+    command = page.locator(".row .command code").inner_text()
+    words = shlex.split(command)
+    assert words[:2] == ["vae-anomaly", "inspect"]
+    assert words[-1] == "/data/to day/it's.csv:12"
 
 
 def test_rows_are_sorted_by_what_a_column_adds(open_page, rows):

@@ -25,9 +25,10 @@ export function commandLine(command) {
   );
 }
 
-/** Return the command that explains an item; an image is named by its path. */
+/** Return the command that explains an item: an image by its path, a row as FILE:ROW. */
 export function inspectCommand(template, item) {
-  return template.replace("{item}", () => shellQuoted(item.image?.source || item.id));
+  const row = item.row?.file && `${item.row.file}:${item.row.row}`;
+  return template.replace("{item}", () => shellQuoted(item.image?.source || row || item.id));
 }
 
 /** Return a text as one word of a shell. */
