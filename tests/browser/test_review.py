@@ -79,7 +79,7 @@ def test_verdicts_survive_a_reload_and_can_be_forgotten(open_page, images):
     button = page.locator(".card").nth(1).get_by_role("button", name="False alarm")
     assert button.get_attribute("aria-pressed") == "true"
     assert page.get_by_text("1 of 61 judged").is_visible()
-    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Clear verdicts").click()
     page.get_by_role("button", name="Forget them").click()
     assert button.get_attribute("aria-pressed") == "false"
     page.reload()

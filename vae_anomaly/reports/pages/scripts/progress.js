@@ -34,7 +34,7 @@ export class Progress {
       element("button", { type: "button", class: `button ${kind}`, onclick }, ...inside);
     this.download = button("button--main", () => this.saveDecisions(), icon("download"), "decisions.csv");
     this.list = button("", () => this.saveFlagged(), icon("download"), "Flagged list");
-    this.reset = button("button--bare", () => this.ask.showModal(), "Reset");
+    this.reset = button("button--bare", () => this.ask.showModal(), "Clear verdicts");
     this.list.disabled = !this.facts.items.some((item) => item.is_anomaly);
   }
 
