@@ -19,7 +19,7 @@ COMMANDS = {
     "data": ("data:data", "Check images or tables before training; show a schema."),
     "train": ("train:train", "Learn what normal looks like, and register the model."),
     "score": ("score:score", "Score a night's images or a day's rows."),
-    "report": ("report:report", "Draw the page of a night, to look at and to answer."),
+    "report": ("report:report", "Draw the page of a night, a model or two runs, to look at."),
     "inspect": ("inspect:inspect_", "Say why an image or a row was flagged."),
     "evaluate": ("evaluate:evaluate", "Measure detection where labels exist."),
     "latent": ("latent:latent", "Look into the latent space of a model; generate items."),

@@ -8,6 +8,7 @@
     log_evaluation(model, figures, source="days/")           a run of its own, with figures
     threshold_history("cards")                               who moved the threshold, when, and why
     import_feedback("cards", verdicts)                       what reviewers said of flagged items
+    log_night(night, "flags/report.html")            a scoring run, with its page
     log_sweep(report)                                        a run, and one below it a model
 
 The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
@@ -29,6 +30,7 @@ from vae_anomaly.tracking.events import (
     promote,
     registered_name,
 )
+from vae_anomaly.tracking.nights import LoggedNight, ScoredNight, log_night, log_night_record
 from vae_anomaly.tracking.registry import (
     ModelCard,
     ModelSummary,
@@ -47,6 +49,7 @@ from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 __all__ = [
     "FeedbackSummary",
     "LoggedEvaluation",
+    "LoggedNight",
     "LoggedSweep",
     "ModelCard",
     "ModelSummary",
@@ -54,6 +57,7 @@ __all__ = [
     "RegisteredModel",
     "Relinked",
     "ResolvedModel",
+    "ScoredNight",
     "ThresholdHistory",
     "VersionCard",
     "import_feedback",
@@ -62,6 +66,8 @@ __all__ = [
     "load",
     "load_feedback",
     "log_evaluation",
+    "log_night",
+    "log_night_record",
     "log_sweep",
     "log_sweep_record",
     "log_training",

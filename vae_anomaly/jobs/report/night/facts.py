@@ -164,6 +164,8 @@ def _changes(
                 "same kind."
             )
         return changes_since(night, items, before, before.name)
+    own = {entry["key"] for entry in night.entries}  # one that was scored again with it is no other
+    earlier = [one for one in earlier if not own.issuperset(part["key"] for part in one.entries)]
     if not earlier:
         return None
     keys = [str(entry["key"]) for entry in earlier[-1].entries]

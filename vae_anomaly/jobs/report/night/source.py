@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from vae_anomaly.batch.results import MANIFEST, read_manifest
-from vae_anomaly.batch.review import read_review
+from vae_anomaly.batch.results import MANIFEST, night_keys, read_manifest
+from vae_anomaly.batch.review import read_review, read_scoring_facts
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
 from vae_anomaly.reports.facts.night import ScoringFacts
-from vae_anomaly.state import from_json
-from vae_anomaly.words import reason_of
 
-_DIGITS: Final = 12
 LEDGER: Final = "ledger.sqlite"
 
 
@@ -107,48 +103,39 @@ def nights_of(root: Path, *, verify: bool = True) -> list[Night]:
     """
     manifest = read_manifest(root, verify=verify)
     known = {entry["key"]: entry for entry in manifest["partitions"]}
+    models = read_scoring_facts(root, manifest)
     failed = dict(manifest.get("failed", {}))
-    runs = manifest.get("nights") or [[*known, *failed]]
     nights = [
-        _night(root, manifest, [known[key] for key in keys if key in known], keys)
-        for keys in runs
+        _night(root, manifest, [known[key] for key in keys if key in known], models)
+        for keys in night_keys(manifest)
         if any(key in known for key in keys)
     ]
     if not nights:
         reasons = "; ".join(failed.values()) or "its manifest lists no partition"
         raise DataError(f"Nothing in {root} was scored: {reasons}. Score an input again.")
-    return nights
+    return [*nights[:-1], replace(nights[-1], failed=failed)]  # those of the last run
 
 
 def _night(
-    root: Path, manifest: Mapping[str, Any], entries: list[dict[str, Any]], keys: list[str]
+    root: Path,
+    manifest: Mapping[str, Any],
+    entries: list[dict[str, Any]],
+    models: Mapping[str, ScoringFacts],
 ) -> Night:
-    own = set(keys)
+    own = {entry["key"] for entry in entries}
     others = tuple(entry for entry in manifest["partitions"] if entry["key"] not in own)
-    failed = {key: why for key, why in manifest.get("failed", {}).items() if key in own}
-    scoring = _scoring(root, entries[-1])
+    last = entries[-1]
+    scoring = models.get(str(last["model_digest"])) or _known_of(last)
     left_out = tuple(manifest.get("left_out", ()))
-    return Night(root, tuple(entries), failed, others, scoring, left_out)
+    return Night(root, tuple(entries), {}, others, scoring, left_out)
 
 
-def scoring_path(digest: str) -> str:
-    """Return where the facts of a model lie below the output folder."""
-    return f"review/model-{digest[:_DIGITS]}.json"
-
-
-def _scoring(root: Path, entry: Mapping[str, Any]) -> ScoringFacts:
-    """Read what was kept of the model that scored a partition, or make it of the manifest."""
-    path = root / scoring_path(entry["model_digest"])
-    if not path.is_file():
-        version, digest = str(entry["model_version"]), str(entry["model_digest"])
-        kind: Literal["tabular", "image"] = "tabular" if entry["kind"] == "table" else "image"
-        return ScoringFacts(version, digest, kind, {"value": float(entry["threshold"])}, (), 0)
-    try:
-        return from_json(ScoringFacts, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError) as err:
-        raise DataError(
-            f"{path} holds no facts of a model: {reason_of(err)}. Score the input again."
-        ) from err
+def _known_of(entry: Mapping[str, Any]) -> ScoringFacts:
+    """Return what the manifest tells of a model, where an earlier version scored."""
+    kind: Literal["tabular", "image"] = "tabular" if entry["kind"] == "table" else "image"
+    threshold = {"value": float(entry["threshold"])}
+    version, digest = str(entry["model_version"]), str(entry["model_digest"])
+    return ScoringFacts(version, digest, kind, threshold, (), 0)
 
 
 def is_output(folder: Path) -> bool:
