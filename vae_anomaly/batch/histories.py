@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.arrays import Bools
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.batch.results import read_manifest
@@ -158,6 +158,10 @@ class HistoryNight:
     def extend(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a piece of the partition with the features; its index numbers the rows."""
         return pd.concat([frame, self._features.loc[frame.index]], axis=1)
+
+    def amounts_before(self, frame: pd.DataFrame, most: int) -> list[dict[str, Floats]]:
+        """Return, row by row, the last amounts of its entities before it, the oldest first."""
+        return self._after.amounts_before(frame, most)
 
     @property
     def record(self) -> dict[str, Any]:

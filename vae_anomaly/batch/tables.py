@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,16 @@ from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
+from vae_anomaly.batch.review.rows import RowReview
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches
-from vae_anomaly.detectors.judged import N_REASONS, columns_as_text, judge_rows, row_faults
+from vae_anomaly.detectors.judged import (
+    N_REASONS,
+    JudgedRows,
+    columns_as_text,
+    judge_rows,
+    row_faults,
+)
 from vae_anomaly.errors import SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
@@ -81,20 +88,25 @@ def score_table_file(
         night, moved = None, MovedColumns()
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
+        review = RowReview(partition.files[0].id, detector, night, id_column)
         with (
             temporary.open("wb") as file,  # Arrow opens no name that is not UTF-8
             pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,
         ):
             as_text = columns_as_text(detector, id_column)
             for frame in iter_batches(path, batch_rows, as_text=as_text):
-                rows = frame if night is None else night.extend(frame)
-                writer.write_table(_score_rows(rows, ids, model, detector, counts, moved))
+                judged = _judge(frame, ids, detector, night, counts)
+                if judged.examination is not None:
+                    examined = judged.examination
+                    moved.add(examined.model.encoder.columns, examined.frame)
+                writer.write_table(_answers(judged, ids.of(frame), model, review, frame, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         states = [] if night is None else night.write(root)
+        kept = review.keeper.write(root, partition.key)
     counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
-    return counts, [part.name, *counts.quarantine(partition.key), *states]
+    return counts, [part.name, *counts.quarantine(partition.key), *kept, *states]
 
 
 @dataclass(frozen=True)
@@ -133,30 +145,42 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
         yield _Ids(file.id, column, repeated)
 
 
-def _score_rows(
+def _judge(
     frame: pd.DataFrame,
     ids: _Ids,
-    model: ScoringModel,
     detector: TableDetector,
+    night: HistoryNight | None,
     counts: Counts,
-    moved: MovedColumns,
-) -> pa.Table:
+) -> JudgedRows:
     """Score the good rows of one piece; note the bad ones."""
-    names = ids.of(frame)
+    rows, names = frame if night is None else night.extend(frame), ids.of(frame)
     faults = [
         ids.fault(name, row) or fault
-        for name, row, fault in zip(names, frame.index, row_faults(detector, frame), strict=True)
+        for name, row, fault in zip(names, rows.index, row_faults(detector, rows), strict=True)
     ]
-    judged = judge_rows(detector, frame, faults)
-    verdicts = judged.verdicts
-    if judged.examination is not None:
-        moved.add(judged.examination.model.encoder.columns, judged.examination.frame)
-    for name, row, fault in zip(names, frame.index, verdicts.faults, strict=True):
+    judged = judge_rows(detector, rows, faults)
+    for name, row, fault in zip(names, rows.index, judged.verdicts.faults, strict=True):
         if fault is not None:
             source = f"{ids.name}, row {row + 1}"
             name_or_row = name or f"{ids.name}#{row + 1}"
             counts.set_aside(BadItem(name_or_row, fault.code, fault.message, source))
-    scored, reasons = verdicts.is_scored, judged.reasons(N_REASONS)
+    return judged
+
+
+def _answers(
+    judged: JudgedRows,
+    names: Sequence[str | None],
+    model: ScoringModel,
+    review: RowReview,
+    frame: pd.DataFrame,
+    counts: Counts,
+) -> pa.Table:
+    """Return the output of one piece; keep what reviewers will see of it."""
+    verdicts, explained = judged.verdicts, review.take(judged, names, frame)
+    reasons = judged.reasons(N_REASONS, apart_from=list(explained))
+    flagged = {place: one for place, one in explained.items() if verdicts.is_anomaly[place]}
+    reasons |= {place: list(one.reasons) for place, one in flagged.items()}
+    scored = verdicts.is_scored
     places = np.flatnonzero(scored).tolist()
     texts = [[*reasons.get(place, []), *[None] * N_REASONS] for place in places]
     columns = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.examination import ImageExamination
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
     from vae_anomaly.detectors.tabular.examination import TableExamination
+    from vae_anomaly.detectors.tabular.reasons import ExplainedRow
 
     Look = tuple[ImageExamination, int]
 
@@ -44,14 +45,26 @@ class JudgedRows:
     examination: TableExamination | None
     places: Indices
 
-    def reasons(self, top: int) -> dict[int, list[str]]:
+    def reasons(self, top: int, apart_from: Sequence[int] = ()) -> dict[int, list[str]]:
         """Say what is unusual about each row that was scored and flagged, by its place."""
         flagged = self.verdicts.is_anomaly & self.verdicts.is_scored
+        flagged[list(apart_from)] = False
         chosen = np.flatnonzero(flagged[self.places])
         if self.examination is None or not chosen.size:
             return {}
         texts = self.detector.reasons_of(self.examination.take(chosen), top)
         return dict(zip(self.places[chosen].tolist(), texts, strict=True))
+
+    def explained(self, places: Sequence[int], top: int) -> dict[int, ExplainedRow]:
+        """Explain some of the rows that were scored: reasons and contributions, by its place."""
+        from vae_anomaly.detectors.tabular.reasons import explained
+
+        chosen = np.flatnonzero(np.isin(self.places, np.asarray(places, dtype=np.int64)))
+        if self.examination is None or not chosen.size:
+            return {}
+        rows = self.places[chosen]
+        found = explained(self.examination.take(chosen), self.verdicts.is_anomaly[rows], top)
+        return dict(zip(rows.tolist(), found, strict=True))
 
 
 def columns_as_text(detector: TableDetector, *further: str | None) -> tuple[str, ...]:

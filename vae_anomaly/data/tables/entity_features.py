@@ -138,6 +138,12 @@ class EntityHistory:
         """Return the frame with the features as further columns, and remember its rows."""
         return pd.concat([frame, self.process(frame)], axis=1)
 
+    def amounts_before(self, key: str, time_ns: int, most: int) -> Floats:
+        """Return the newest remembered amounts of an entity before a time, the oldest first."""
+        (code,) = self._names.get_indexer(pd.Index([key], dtype=object))
+        past = self._past.take((self._past.entity == code) & (self._past.time < time_ns))
+        return past.amount[np.argsort(past.time, kind="stable")][-most:]
+
     def copy(self) -> EntityHistory:
         """Return an independent history: to try a night without remembering it."""
         other = EntityHistory(self.entity, self.time, self.amount)

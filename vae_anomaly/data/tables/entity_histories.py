@@ -202,6 +202,21 @@ class EntityHistories:
         known = times[~np.isnat(times)].astype(np.int64)
         return (int(known.min()), int(known.max())) if known.size else None
 
+    def amounts_before(self, frame: pd.DataFrame, most: int) -> list[dict[str, Floats]]:
+        """Return, row by row, the newest remembered amounts before it, the oldest first.
+
+        By entity; without those that are missing or unknown, as is the time.
+        """
+        read = self._read(frame)
+        times = read[self.columns.time].to_numpy("datetime64[ns]")
+        found: list[dict[str, Floats]] = [{} for _ in times]
+        for one in self._each:
+            for row, (key, time) in enumerate(zip(read[one.entity], times, strict=True)):
+                if key is not None and not np.isnat(time):
+                    past = one.amounts_before(str(key), int(time.astype(np.int64)), most)
+                    found[row] |= {one.entity: past} if past.size else {}
+        return found
+
     def copy(self) -> EntityHistories:
         """Return independent histories: to try a night without remembering it."""
         other = EntityHistories(self.columns)

@@ -19,6 +19,7 @@ from vae_anomaly.detectors.tabular.reasons.lone import STRANGE, is_empty
 from vae_anomaly.detectors.tabular.reasons.wording import (
     Scale,
     duration,
+    duration_range,
     multiple,
     name_of,
     share_words,
@@ -65,6 +66,23 @@ class EntityColumn:
         }
         return words[self.subject[1]]
 
+    @property
+    def label(self) -> str:
+        """The column, as a person would name it; both that compare the amount are one."""
+        return _LABELS[self.feature].format(amount=self.amount, this=self.this)
+
+    def shown(self, column: NumericColumn, row: pd.Series) -> tuple[str, str, str]:
+        """Say what a row has, what its entity lets one expect, and what is usual of all."""
+        low, high = column.quantiles[1], column.quantiles[-2]
+        if self.subject[1] == _AMOUNT:
+            return _shown_amount(self, column, row)
+        value, empty = float(row[column.name]), is_empty(row[column.name])
+        if self.feature == _GAP:
+            usual = duration_range(*(_seconds(end) for end in (low, high)))
+            return _NO_PAST if empty else duration(_seconds(value)), "", usual
+        usual = f"{_times(low)} to {_times(high)} times its usual"
+        return _NO_PAST if empty else f"{_times(value)} times its usual", "", usual
+
     def strange(self, column: NumericColumn, row: pd.Series) -> str | None:
         """Say why a row is strange beside the past of its entity; None where it is not."""
         if is_empty(row[column.name]):
@@ -107,6 +125,30 @@ def _beside_usual(one: EntityColumn, column: NumericColumn, row: pd.Series) -> s
     return f"{one.amount} {here}, usual for {one.this} is {there}"
 
 
+def _shown_amount(one: EntityColumn, column: NumericColumn, row: pd.Series) -> tuple[str, str, str]:
+    amount, usual = _amount(one, row), _median(one, row)
+    if amount is None or usual is None:
+        ratio, empty = row.get(f"{one.entity}: {_RATIO}", math.nan), is_empty(row[column.name])
+        value = _NO_PAST if empty or is_empty(ratio) else f"{_times(float(ratio))} times its usual"
+        return value, "", ""
+    deviations = float(row.get(f"{one.entity}: {_DEVIATIONS}", math.nan))
+    scale = Scale(usual, _CENTS)
+    expected = f"about {scale.number(usual, amount)}"
+    if math.isnan(deviations) or abs(deviations) < _NEARLY_0:
+        return scale.number(amount, usual), expected, ""
+    reach = _MIDDLE_90 * (amount - usual) / deviations
+    low, high = max(usual - reach, 0.0), usual + reach
+    return scale.number(amount, usual), expected, Scale(high - low, _CENTS).whole_range(low, high)
+
+
+def _times(log_ratio: float) -> str:
+    return f"{_ratio(log_ratio):.2g}"
+
+
+def _seconds(log_hours: float) -> float:
+    return _HOUR_S * (_ratio(log_hours) - 1.0)
+
+
 def _beside_range(one: EntityColumn, column: NumericColumn, row: pd.Series) -> str:
     """Compare the amount with the middle 90 % of the entity's amounts."""
     deviations, amount, usual = float(row[column.name]), _amount(one, row), _median(one, row)
@@ -140,8 +182,8 @@ def _pace(one: EntityColumn, column: NumericColumn, row: pd.Series) -> str | Non
 
 
 def _gap(one: EntityColumn, column: NumericColumn, row: pd.Series) -> str:
-    seconds = _HOUR_S * (_ratio(row[column.name]) - 1.0)
-    _, low, *_, high, _ = (_HOUR_S * (_ratio(value) - 1.0) for value in column.quantiles)
+    seconds = _seconds(row[column.name])
+    _, low, *_, high, _ = (_seconds(value) for value in column.quantiles)
     if seconds > high:
         return f"first row of {one.this} for {duration(seconds)}, usual is at most {duration(high)}"
     return (
@@ -174,12 +216,22 @@ def _compared(ratio: float) -> str:
 
 
 _Teller = Callable[[EntityColumn, NumericColumn, pd.Series], str | None]
-_RATIO = "amount / usual"
+_RATIO, _DEVIATIONS, _GAP = "amount / usual", "amount z", "hours since last"
+_NO_PAST = f"no earlier row in {HISTORY_DAYS} days"
+_NEARLY_0 = 1e-6  # deviations, of which no range can be told
+_LABELS = {
+    _RATIO: "{amount} beside the usual of {this}",
+    _DEVIATIONS: "{amount} beside the usual of {this}",
+    "day / usual": "mean {amount} of {this} in the last day",
+    "week / usual": "mean {amount} of {this} in the last 7 days",
+    "pace": "number of rows of {this} in the last day",
+    _GAP: "time since the last row of {this}",
+}
 _FEATURES: dict[str, tuple[str, _Teller]] = {
     _RATIO: (_AMOUNT, _beside_usual),
-    "amount z": (_AMOUNT, _beside_range),
+    _DEVIATIONS: (_AMOUNT, _beside_range),
     "day / usual": (_LEVEL, _recent("day")),
     "week / usual": (_LEVEL, _recent("7 days")),
     "pace": (_RHYTHM, _pace),
-    "hours since last": (_RHYTHM, _gap),
+    _GAP: (_RHYTHM, _gap),
 }

@@ -77,7 +77,7 @@ def _beside_range(
     examination: TableExamination, described: NumericColumn, usual: UsualRange
 ) -> list[str | None]:
     name, scale = name_of(described.name), scale_of(described)
-    low, high = _readable(usual, described)
+    low, high = readable(usual, described)
     values = np.asarray(examination.frame[described.name], dtype=np.float64)
     excess = excess_over(low, high, values, _NARROWEST * scale.width)
     strange = (values < low - usual.reach) | (values > high + usual.reach)
@@ -91,7 +91,7 @@ def _beside_range(
     ]
 
 
-def _readable(usual: UsualRange, described: NumericColumn) -> tuple[Floats, Floats]:
+def readable(usual: UsualRange, described: NumericColumn) -> tuple[Floats, Floats]:
     """Return the bounds, read back from float32: whole where the column is, else a little wider."""
     if described.integer:
         return np.floor(usual.low + _ROUNDING), np.ceil(usual.high - _ROUNDING)

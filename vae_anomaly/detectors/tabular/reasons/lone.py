@@ -36,6 +36,7 @@ from vae_anomaly.detectors.tabular.reasons.wording import (
 STRANGE = 0.02  # of training cells that are as rare or rarer
 MUCH_FURTHER = 4.0  # outside of what is usual beside other cells, than outside of what is usual
 _NAMED_LEVELS = 4
+_SHOWN_CHARACTERS = 80
 
 Found = tuple[Hashable, str]
 """What a reason tells of, so that it is said once, and the reason."""
@@ -66,13 +67,34 @@ def name_cell(column: ColumnEncoder, cell: object) -> str:
         time = moment(pd.Timestamp(cell), clock=column.clock)  # type: ignore[arg-type]  # a datetime
         return f"{name} {time.replace(',', '')}"
     assert isinstance(column, NumericColumn)  # noqa: S101 - there are three kinds
-    return f"{name} {_said(column, float(cell))}"  # type: ignore[arg-type]  # a number
+    return f"{name} {say_number(column, float(cell))}"  # type: ignore[arg-type]  # a number
+
+
+def say_cell(column: ColumnEncoder, cell: object) -> str:
+    """Say a cell without its column: ``bakery``, ``12.50``, ``Sunday, 03:12``, ``empty``."""
+    if is_empty(cell):
+        return "empty"
+    if isinstance(column, CategoricalColumn):
+        return name_of(cell, _SHOWN_CHARACTERS)
+    if isinstance(column, TimestampColumn):
+        time = pd.Timestamp(cell)  # type: ignore[arg-type]  # a datetime
+        return "open-ended" if is_open_ended(cell) else moment(time, clock=column.clock)
+    assert isinstance(column, NumericColumn)  # noqa: S101 - there are three kinds
+    return say_number(column, float(cell))  # type: ignore[arg-type]  # a number
+
+
+def say_level(column: CategoricalColumn | NumericColumn, code: int) -> str:
+    """Say the value that a code stands for, as `say_cell` does."""
+    if isinstance(column, NumericColumn):
+        return say_number(column, column.levels[code])
+    level = column.levels[code]
+    return "empty" if level == MISSING else name_of(level, _SHOWN_CHARACTERS)
 
 
 def name_level(column: CategoricalColumn | NumericColumn, code: int) -> str:
     """Name the value that a code stands for."""
     if isinstance(column, NumericColumn):
-        return _said(column, column.levels[code])
+        return say_number(column, column.levels[code])
     return "no value" if column.levels[code] == MISSING else quoted(column.levels[code])
 
 
@@ -106,7 +128,8 @@ def excess_over_usual(column: NumericColumn, values: Floats) -> Floats:
     return excess_over(low, high, values, 0.0)
 
 
-def _said(column: NumericColumn, value: float, *others: float) -> str:
+def say_number(column: NumericColumn, value: float, *others: float) -> str:
+    """Say a number of a column; with more decimals where it would read like one of the others."""
     if column.boolean:
         return "true" if value else "false"
     return scale_of(column).number(value, *others)
@@ -139,10 +162,11 @@ def _strange_number(column: NumericColumn, value: float) -> str | None:
     name = name_of(column.name)
     if 1.0 - column.gap_share <= STRANGE:
         filled = share_words(1.0 - column.gap_share)
-        return f"{name} {_said(column, value)}, where only {filled} training rows has a value"
+        return f"{name} {say_number(column, value)}, where only {filled} training rows has a value"
     if len(column.levels) == 1 and value not in column.levels:
         (always,) = column.levels
-        return f"{name} {_said(column, value, always)}, always {_said(column, always)} in training"
+        here, there = say_number(column, value, always), say_number(column, always)
+        return f"{name} {here}, always {there} in training"
     return _beyond(column, value) or (
         _strange_level(column, value) if column.levels else _in_the_tail(column, value)
     )
@@ -166,11 +190,12 @@ def _record(column: NumericColumn, value: float, bound: float, side: str, most: 
 
 
 def _strange_level(column: NumericColumn, value: float) -> str | None:
-    words = f"{name_of(column.name)} {_said(column, value, *column.levels)}"
+    words = f"{name_of(column.name)} {say_number(column, value, *column.levels)}"
     if value not in column.levels:
         if len(column.levels) > _NAMED_LEVELS:
             return f"{words}, never seen in training"
-        return f"{words}, training had only {listed([_said(column, v) for v in column.levels])}"
+        known = [say_number(column, level) for level in column.levels]
+        return f"{words}, training had only {listed(known)}"
     share = column.shares[column.levels.index(value)]
     if tail_of(share, column.shares) > STRANGE:
         return None

@@ -19,6 +19,7 @@ import numpy as np
 from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.detectors.tabular.reasons.expected import UsualRange
 from vae_anomaly.detectors.tabular.reasons.lone import (
     MUCH_FURTHER,
     Found,
@@ -114,6 +115,21 @@ def _far_out(cells: RememberedCells, column: int, other: int, groups: Groups) ->
         return f"{name_of(described.name)} {here}, usual {where} is {usual}"
 
     return _Finding(strength, say)
+
+
+def range_beside(cells: RememberedCells, column: int, rows: Ints) -> UsualRange | None:
+    """Return what is usual of a number in the group of the column that has most to do with it."""
+    others = _others(cells, column)
+    if not others:
+        return None
+    other, groups = others[0]
+    order, ascending = cells.ascending(column)
+    within = _Within.of(ascending, groups.remembered[order], groups.n)
+    mine = groups.asked[rows]
+    few = within.n[mine] < _FEWEST
+    low = np.where(few, -np.inf, within.low[mine])
+    high = np.where(few, np.inf, within.high[mine])
+    return UsualRange(f"usual with {cells.model.encoder.names[other]} is", low, high, high - low)
 
 
 def _rarely_together(cells: RememberedCells, column: int, other: int, groups: Groups) -> _Finding:

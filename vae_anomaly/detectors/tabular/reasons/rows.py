@@ -9,7 +9,8 @@ most.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from vae_anomaly.detectors.tabular.reasons.entities import entity_columns
 from vae_anomaly.detectors.tabular.reasons.expected import strange_beside_all
 from vae_anomaly.detectors.tabular.reasons.lone import Found, name_cell, strange_cell
 from vae_anomaly.detectors.tabular.reasons.pairs import strange_beside
+from vae_anomaly.detectors.tabular.reasons.parts import ColumnPart, ShownColumns
 from vae_anomaly.detectors.tabular.reasons.spans import strange_span
 from vae_anomaly.detectors.tabular.reasons.wording import MOST_CHARACTERS, fitted, listed
 from vae_anomaly.detectors.tabular.remembered import RememberedCells
@@ -37,13 +39,59 @@ def reasons(examination: TableExamination, flagged: Bools, top: int = 3) -> list
 
     Of the rows that are ``flagged``, shape (N,), there is at least one.
     """
-    starts = range(0, len(examination), _BLOCK)
-    blocks = (np.arange(start, min(start + _BLOCK, len(examination))) for start in starts)
     return [
         texts
-        for rows in blocks
+        for rows in _blocks(len(examination))
         for texts in _Inquiry(examination.take(rows), top).reasons(flagged[rows])
     ]
+
+
+@dataclass(frozen=True)
+class ExplainedRow:
+    """Why a row has its score: in words, and by what its columns add to it.
+
+    Parameters
+    ----------
+    reasons : tuple of str
+        As `reasons` gives them.
+    score : float, nats
+        The raw score, to which parts and rest sum.
+    parts : tuple of ColumnPart
+        Of the columns that add most, the largest first, whatever their sign.
+    rest : float, nats
+        What all other columns add.
+    """
+
+    reasons: tuple[str, ...]
+    score: float
+    parts: tuple[ColumnPart, ...]
+    rest: float
+
+
+def explained(
+    examination: TableExamination, flagged: Bools, top: int = 3, columns: int = 8
+) -> list[ExplainedRow]:
+    """Return reasons and contributions of each row, which are computed once.
+
+    Parameters
+    ----------
+    examination : TableExamination
+        Of N rows.
+    flagged : ndarray of shape (N,), bool
+        These have at least one reason.
+    top, columns : int
+        Most reasons, and most columns, of a row.
+    """
+    return [
+        one
+        for rows in _blocks(len(examination))
+        for one in _Inquiry(examination.take(rows), top).explained(flagged[rows], columns)
+    ]
+
+
+def _blocks(n: int) -> Iterator[Ints]:
+    for start in range(0, n, _BLOCK):
+        yield np.arange(start, min(start + _BLOCK, n))
 
 
 class _Inquiry:
@@ -54,7 +102,8 @@ class _Inquiry:
         self.encoder = examination.model.encoder
         self.entities = entity_columns(examination.model.entities)
         self.cells = RememberedCells(examination)
-        self.order, self.asked = _columns_by_share(contributions(examination))
+        self.parts = contributions(examination)
+        self.order, self.asked = _columns_by_share(self.parts)
         self.found: list[dict[Hashable, tuple[int, str]]] = [{} for _ in self.asked]
 
     def reasons(self, flagged: Bools) -> list[list[str]]:
@@ -66,6 +115,16 @@ class _Inquiry:
         return [
             self._said(row) or ([self._combination(row)] if is_flagged and self.top else [])
             for row, is_flagged in enumerate(flagged)
+        ]
+
+    def explained(self, flagged: Bools, columns: int) -> list[ExplainedRow]:
+        """Add what the columns add to what is said."""
+        every = np.arange(len(flagged))
+        shown = ShownColumns(self.cells).of(every, self.parts, columns)
+        scores = self.cells.examination.raw_score.tolist()
+        return [
+            ExplainedRow(tuple(texts), score, one.parts, one.rest)
+            for texts, score, one in zip(self.reasons(flagged), scores, shown, strict=True)
         ]
 
     def _said(self, row: int) -> list[str]:

@@ -21,6 +21,7 @@ _LARGE = ((1e12, "trillion"), (1e9, "billion"))
 _SMALL = ((1e-6, "millionth"), (1e-9, "billionth"), (1e-12, "trillionth"))
 _SMALL_FROM = 1e-4  # below, nobody counts the zeros
 _FINE, _COARSE = 200.0, 20.0  # steps of a value, and of a usual range, in its width
+_FAR_OUT = 1e3  # widths of a range
 _CENTS = 2  # decimals of money
 _ONE_MORE = 3  # decimals of small numbers that are compared
 _FEW = {1: "once", 2: "twice"}
@@ -65,6 +66,10 @@ class Scale:
         if near == 0.0 < low:
             return f"up to {texts[1]}"
         return f"{_in_unit_of(texts[1], near, texts[0])} to {texts[1]}"
+
+    def whole_range(self, low: float, high: float) -> str:
+        """Say a range, wherever the value lies that it stands beside."""
+        return self.between(low, high, high + _FAR_OUT * max(high - low, abs(high), 1.0))
 
     def _step_of(self, end: float, value: float) -> float:
         """Round one end of the range, unless the value would then lie within it."""
