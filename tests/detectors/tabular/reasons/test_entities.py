@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vae_anomaly.data.tables.entity_features import FEATURES
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
 from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
-from vae_anomaly.detectors.tabular.reasons.entities import entity_columns
+from vae_anomaly.detectors.tabular.reasons.entities import EntityColumn, entity_columns
 
 HISTORIES = EntityHistories(EntityColumns(("card",), time="at", amount="euro"))
 COLUMNS = entity_columns(HISTORIES)
@@ -110,3 +110,19 @@ def test_whatever_the_past_is_its_reason_can_be_read_aloud(feature, value, amoun
     cells = {"euro": amount, "amount / usual": ratio_of_amount}
     value = ratio_of_amount if feature == "amount / usual" else value
     assert_readable(told(feature, value, AROUND, **cells) or "nothing")
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("customer_id", "this customer"),
+        ("CUSTOMER_ID", "this customer"),
+        ("cardId", "this card"),
+        ("card id", "this card"),
+        ("grid", "this grid"),
+        ("id", "this id"),
+    ],
+)
+def test_an_identifier_is_called_by_what_it_identifies(column, words):
+    declared = EntityColumns((column,), "at", "euro")
+    assert EntityColumn(declared, column, "pace").this == words

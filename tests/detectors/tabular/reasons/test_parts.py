@@ -98,5 +98,5 @@ def test_columns_of_a_history_are_named_as_a_person_would():
     assert any(unit in gap.value for unit in ("second", "minute", "hour", "day"))
     assert any(unit in gap.typical for unit in ("minute", "hour", "day"))
     pace = part(one, "number of rows of this card in the last day")
-    assert pace.value.endswith(" times its usual")
+    assert pace.value.endswith(" its usual")
     assert not any("card:" in name for name in names)

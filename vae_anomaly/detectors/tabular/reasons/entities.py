@@ -7,6 +7,7 @@ how often it is seen. Each is said once.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class EntityColumn:
     @property
     def this(self) -> str:
         """The entity, as a reason names it."""
-        return f"this {name_of(self.entity)}"
+        return f"this {_of_whom(name_of(self.entity))}"
 
     @property
     def amount(self) -> str:
@@ -81,7 +82,7 @@ class EntityColumn:
             usual = duration_range(*(_seconds(end) for end in (low, high)))
             return _NO_PAST if empty else duration(_seconds(value)), "", usual
         usual = f"{_times(low)} to {_times(high)} times its usual"
-        return _NO_PAST if empty else f"{_times(value)} times its usual", "", usual
+        return _NO_PAST if empty else _beside_its_usual(value), "", usual
 
     def strange(self, column: NumericColumn, row: pd.Series) -> str | None:
         """Say why a row is strange beside the past of its entity; None where it is not."""
@@ -118,7 +119,7 @@ def _beside_usual(one: EntityColumn, column: NumericColumn, row: pd.Series) -> s
     usual = _median(one, row)
     if amount is None or usual is None:
         return f"{one.amount} is {_compared(ratio)} what is usual for {one.this}"
-    scale = Scale(usual, _CENTS)
+    scale = Scale(max(usual, amount), _CENTS)
     here, there = scale.number(amount, usual), scale.number(usual, amount)
     if usual > 0.0 and amount / usual >= _MUCH:
         return f"{one.amount} {here}, {multiple(amount / usual)} the usual {there} of {one.this}"
@@ -129,16 +130,29 @@ def _shown_amount(one: EntityColumn, column: NumericColumn, row: pd.Series) -> t
     amount, usual = _amount(one, row), _median(one, row)
     if amount is None or usual is None:
         ratio, empty = row.get(f"{one.entity}: {_RATIO}", math.nan), is_empty(row[column.name])
-        value = _NO_PAST if empty or is_empty(ratio) else f"{_times(float(ratio))} times its usual"
+        value = _NO_PAST if empty or is_empty(ratio) else _beside_its_usual(float(ratio))
         return value, "", ""
     deviations = float(row.get(f"{one.entity}: {_DEVIATIONS}", math.nan))
-    scale = Scale(usual, _CENTS)
+    scale = Scale(max(usual, amount), _CENTS)
     expected = f"about {scale.number(usual, amount)}"
     if math.isnan(deviations) or abs(deviations) < _NEARLY_0:
         return scale.number(amount, usual), expected, ""
     reach = _MIDDLE_90 * (amount - usual) / deviations
     low, high = max(usual - reach, 0.0), usual + reach
-    return scale.number(amount, usual), expected, Scale(high - low, _CENTS).whole_range(low, high)
+    usually = Scale(high - low, _CENTS).whole_range(low, high)
+    usually = usually if low > 0.0 else f"up to {usually.removeprefix('0 to ')}"
+    return scale.number(amount, usual), expected, usually
+
+
+def _of_whom(name: str) -> str:
+    """Return what an identifier identifies: ``customer`` of ``customer_id`` and ``CUSTOMER_ID``."""
+    short = re.sub(r"(?<=\w)([_ -](id|ID)|Id)$", "", name)
+    return short.lower() if short != name and short.isupper() else short
+
+
+def _beside_its_usual(log_ratio: float) -> str:
+    ratio = _ratio(log_ratio)
+    return f"{100.0 * ratio:.2g} % of its usual" if ratio < 1.0 else f"{ratio:.2g} times its usual"
 
 
 def _times(log_ratio: float) -> str:

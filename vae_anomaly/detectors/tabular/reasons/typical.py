@@ -18,7 +18,7 @@ from vae_anomaly.detectors.tabular.reasons.lone import STRANGE, say_number, scal
 from vae_anomaly.detectors.tabular.reasons.wording import DAYS, listed, name_of
 
 _NAMED = 3  # values
-_FEWEST = 0.01  # share of a value that is named
+_FEWEST = 0.02  # share of a value that is named
 _MOST = 0.9  # share of the times within the hours that are named
 _ANY = 22  # hours, from which on it is any
 _CHARACTERS = 30
