@@ -67,3 +67,22 @@ def test_what_is_not_there_is_named(call, table_model, rows, args, code, told):
 
 def test_a_row_of_a_image_is_refused(call, image_model):
     assert call("inspect", image_model, "a.png", "--row", 1)[0] == 2
+
+
+def test_a_row_is_written_as_a_page(call_json, table_model, rows, tmp_path):
+    said = call_json("inspect", table_model, f"{rows}:150", f"{rows}:3", "--html", "why.html")
+    page = (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert said["page"] == "why.html"
+    assert ">1 of 2 items flagged</h1>" in page
+    assert all(reason in page for reason in said["items"][0]["reasons"])
+    assert '"contributions":[{"column":"amount"' in page
+
+
+def test_an_image_is_written_as_a_page_with_its_map(call_json, image_model, tmp_path):
+    write_labelled_surfaces(tmp_path / "tiles", 1, 1)
+    said = call_json("inspect", image_model, "tiles/test/hole/000.png", "--html", "why.html")
+    page = (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert ">Anomaly</h1>" in page
+    assert said["items"][0]["words"][1:] in page
+    assert '"regions":[{"left":' in page
+    assert '"thumbnail":"UklGR' in page

@@ -16,23 +16,15 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
+from vae_anomaly.reports.facts.inspect import EVIDENCE
 
 if TYPE_CHECKING:
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.evaluation import Inspection
+    from vae_anomaly.reports.facts.inspect import InspectFacts
 
 MAX_REGIONS = 5
 MAX_PARTS = 5
-EVIDENCE = {  # the rest is in --json
-    "reconstruction_nll": "reconstruction",
-    "kl": "KL",
-    "negative_elbo": "-ELBO",
-    "iw_nll": "-log p(x)",
-    "local": "the map",
-    "whole_image": "whole image",
-    "fused": "fused score",
-    "raw_score": "fused score",
-}
 
 
 @click.command("inspect")
@@ -44,6 +36,7 @@ EVIDENCE = {  # the rest is in --json
               help="Reasons of an item, and rows of a table that names none.")  # fmt: skip
 @click.option("--out", metavar="DIR", default="inspect", show_default=True,
               help="Folder for the cards of images.")  # fmt: skip
+@click.option("--html", "page", metavar="FILE", help="Write the same as one page to look at.")
 @state_option
 @image_options
 @device_option
@@ -51,8 +44,8 @@ EVIDENCE = {  # the rest is in --json
 @tracking_option
 @json_option
 def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: str | None, top: int,
-             out: str, state: str | None, follow_links: bool, reading: ImageReading, device: str,
-             uri: str | None,
+             out: str, page: str | None, state: str | None, follow_links: bool,
+             reading: ImageReading, device: str, uri: str | None,
              as_json: bool) -> None:  # fmt: skip
     """Say why an image or a row was flagged, or why not.
 
@@ -64,12 +57,15 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
       vae-anomaly inspect models:/tiles@champion tonight/part_0042.png
       vae-anomaly inspect models:/cards@champion days/2024-05-01.parquet:17
       vae-anomaly inspect models:/cards@champion days/2024-05-01.parquet --id 5000817
+      vae-anomaly inspect models:/tiles@champion tonight/part_0042.png --html why.html
     """
     from vae_anomaly.evaluation import inspect_images
     from vae_anomaly.evaluation.inspection import find_rows, inspect_rows
+    from vae_anomaly.evaluation.shown_items import PageItems
     from vae_anomaly.tracking import load
 
     detector, resolved = load(model, uri, device=device)
+    shown = PageItems(detector, resolved.label) if page else None
     with show_progress() as progress:
         if detector.kind == "image":
             _refuse_rows(row, identifier)
@@ -81,6 +77,7 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
                 reading=reading,
                 follow_links=follow_links,
                 progress=progress,
+                look=shown.add_image if shown else None,
             )
         else:
             inspections = []
@@ -88,12 +85,27 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
                 rows, names = find_rows(
                     detector, item, row=row, identifier=identifier, top=top, state=state
                 )
-                inspections += inspect_rows(detector, rows, names, top=top)
+                found = inspect_rows(detector, rows, names, top=top)
+                if shown:
+                    shown.add_rows(found, rows)
+                inspections += found
                 progress("inspect", done, len(items))
     document = {"model": resolved.label, "items": [asdict(one) for one in inspections]}
+    if shown and page:
+        _write(shown.facts(), page)
+        document["page"] = page
     if not emit(document, as_json=as_json):
         for one in inspections:
             _print(one)
+        if page:
+            click.echo(f"\nPage: {page}")
+
+
+def _write(facts: InspectFacts, page: str) -> None:
+    from vae_anomaly.reports.pages.inspect import inspect_page
+    from vae_anomaly.reports.pages.page import write_page
+
+    write_page(inspect_page(facts), page)
 
 
 def _refuse_rows(row: int | None, identifier: str | None) -> None:

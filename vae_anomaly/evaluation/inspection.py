@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,6 +201,7 @@ def inspect_images(
     follow_links: bool = False,
     reading: ImageReading | None = None,
     progress: Progress | None = None,
+    look: Callable[[Inspection, Path, Pixels, Floats32], None] | None = None,
 ) -> list[Inspection]:
     """Explain images, and draw a card of each.
 
@@ -216,6 +217,8 @@ def inspect_images(
         Follow links that lead out of a folder.
     reading : ImageReading, optional
         How large files may be, and what is white in these images.
+    look : callable, optional
+        Called with each inspection, its file, its pixels and its map at their size.
 
     Raises
     ------
@@ -231,7 +234,10 @@ def inspect_images(
     for i, item in enumerate(listed, start=1):
         card = None if out is None else Path(out) / cards[item.id]
         image = open_images([item.path], condition=detector.condition, reading=reading)
-        done.append(_inspect_image(detector, item.id, image, card, top))
+        inspection, pixels, heat = _inspect_image(detector, item.id, image, card, top)
+        done.append(inspection)
+        if look is not None:
+            look(inspection, item.path, pixels, heat)
         tell("inspect", i, len(listed))
     return done
 
@@ -245,7 +251,8 @@ def _card_names(ids: Sequence[str]) -> dict[str, str]:
 
 def _inspect_image(
     detector: ImageDetector, name: str, listed: ImageList, card: Path | None, top: int
-) -> Inspection:
+) -> tuple[Inspection, Pixels, Floats32]:
+    """Return what is known of an image, its pixels, and its map at their size."""
     from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 
     pixels = detector.opened(listed).pixels(0)
@@ -259,9 +266,9 @@ def _inspect_image(
         reasons=tuple(detector.reasons_of(examination, top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )
-    if card is None:
-        return inspection
-    return _with_card(inspection, pixels, heat, regions, detector.heat_level_, card)
+    if card is not None:
+        inspection = _with_card(inspection, pixels, heat, regions, detector.heat_level_, card)
+    return inspection, pixels, heat
 
 
 def _with_card(
