@@ -36,6 +36,8 @@ def test_score_writes_the_page_and_names_it_last_and_the_slider_counts_what_is_f
     shown = island_of(tmp_path / "flags" / "report.html")
     assert shown["n_flagged"] == facts.n_flagged
     assert len(shown["steps"]) == len(facts.steps)
+    assert call_json("report", "--compare", "flags", "flags")["report"] == "report.html"
+    assert (tmp_path / "report.html").is_file()
     said = call_json("report", "flags", "--out", "here.html")
     assert (said["report"], said["flagged"]) == ("here.html", facts.n_flagged)
 

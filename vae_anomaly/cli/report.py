@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.console import emit, print_words
+from vae_anomaly.cli.console import emit, print_words, show_progress
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.words import number_of
 
@@ -23,6 +23,8 @@ NON_NEGATIVE = click.FloatRange(0)
 @click.argument("target", metavar="RUN_DIR|MODEL")
 @click.option("--out", metavar="FILE", help="The page.  [default: in RUN_DIR, beside MODEL]")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--compare", "first", metavar="TARGET", help="Put it beside the other one.")
+@click.option("--input", "input_", metavar="PATH", help="What two models to compare score.")
 @click.option("--previous", metavar="DIR", help="The night before.  [default: the run before]")
 @click.option("--verdicts", metavar="FILE",
               help="Decisions or labels.  [default: those of the registry]")  # fmt: skip
@@ -32,8 +34,9 @@ NON_NEGATIVE = click.FloatRange(0)
               help="What commands on the page call the model.  [default: its version]")  # fmt: skip
 @tracking_option
 @json_option
-def report(target: str, out: str | None, opens: bool, previous: str | None, verdicts: str | None,
-           cost_fp: float | None, cost_fn: float | None, model: str | None, uri: str | None,
+def report(target: str, out: str | None, opens: bool, first: str | None, input_: str | None,
+           previous: str | None, verdicts: str | None, cost_fp: float | None,
+           cost_fn: float | None, model: str | None, uri: str | None,
            as_json: bool) -> None:  # fmt: skip
     """Draw the page of a night, or of a model: what is flagged, how sure, is anything wrong.
 
@@ -50,11 +53,20 @@ def report(target: str, out: str | None, opens: bool, previous: str | None, verd
       vae-anomaly report flags/ --previous last-week/flags/ --out monday.html
       vae-anomaly report flags/ --verdicts decisions.csv --cost-fp 1 --cost-fn 50
       vae-anomaly report models:/tiles@champion --open
+      vae-anomaly report --compare flags-old/ flags-new/
+      vae-anomaly report --compare models:/cards/3 models:/cards/4 --input days/
     """
     from vae_anomaly.jobs.report.model import is_model
     from vae_anomaly.jobs.report.night.facts import Wanted
     from vae_anomaly.jobs.report.night.write import write_night
 
+    if first is not None or input_ is not None:
+        path = _compare(first, target, input_, out, uri)
+        if opens:
+            webbrowser.open(path.resolve().as_uri())
+        if not emit({"report": str(path)}, as_json=as_json):
+            click.echo(f"Report: {path}")
+        return
     if is_model(target):
         _require_none({"--previous": previous, "--verdicts": verdicts, "--cost-fp": cost_fp,
                        "--cost-fn": cost_fn, "--model": model})  # fmt: skip
@@ -68,6 +80,28 @@ def report(target: str, out: str | None, opens: bool, previous: str | None, verd
     if not emit({"report": str(path), **_record(facts)}, as_json=as_json):
         _print(facts)
         click.echo(f"Report: {path}")
+
+
+def _compare(
+    first: str | None, second: str, input_: str | None, out: str | None, uri: str | None
+) -> Path:
+    """Put two runs, or two models on one input, side by side."""
+    from vae_anomaly.jobs.report.compare import compare_models, compare_runs
+    from vae_anomaly.jobs.report.model import is_model
+    from vae_anomaly.reports.pages.compare import compare_page
+    from vae_anomaly.reports.pages.page import write_page
+
+    if first is None or is_model(second) != (input_ is not None):
+        raise click.UsageError(
+            "Two runs are compared with --compare RUN_A RUN_B, two models with --compare MODEL_A "
+            "MODEL_B --input PATH."
+        )
+    if input_ is None:
+        facts = compare_runs(_output(first), _output(second))
+    else:
+        with show_progress() as progress:
+            facts = compare_models(first, second, input_, uri=uri, progress=progress)
+    return write_page(compare_page(facts), out or "report.html")
 
 
 def _report_model(
