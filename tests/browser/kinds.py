@@ -1,0 +1,34 @@
+"""One small page of every kind, for what holds on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from reports.pages import made, made_models
+from reports.pages.test_compare import facts as comparison
+
+from vae_anomaly.reports.facts.model import ModelFacts
+from vae_anomaly.reports.facts.night import NightFacts
+from vae_anomaly.reports.pages.compare import compare_page
+from vae_anomaly.reports.pages.model import model_page
+from vae_anomaly.reports.pages.night import night_page
+
+
+def _night(facts: NightFacts) -> str:
+    return night_page(facts, made=made.MADE)
+
+
+def _model(facts: ModelFacts) -> str:
+    return model_page(facts, made=made.MADE)
+
+
+KINDS: dict[str, Callable[[], str]] = {
+    "night of images": cache(lambda: _night(made.images(3, 6))),
+    "night of rows": cache(lambda: _night(made.rows(3, 6))),
+    "night without flags": cache(lambda: _night(made.nothing_flagged())),
+    "night without items": cache(lambda: _night(made.empty())),
+    "model of images": cache(lambda: _model(made_models.of_images())),
+    "model of rows": cache(lambda: _model(made_models.of_rows())),
+    "comparison": cache(lambda: compare_page(comparison())),
+}
