@@ -15,8 +15,8 @@ from vae_anomaly.reports.charts.curves import (
     roc_plot,
 )
 from vae_anomaly.reports.facts.model import ModelFacts
+from vae_anomaly.reports.pages.items import shrink_items
 from vae_anomaly.reports.pages.page import render_page
-from vae_anomaly.reports.pages.still import still_image
 
 FIGURE_NAMES: Final = {
     "auroc": "AUROC",
@@ -51,16 +51,14 @@ def model_page(facts: ModelFacts, *, made: datetime | None = None) -> str:
     return render_page(
         "model.html",
         title=f"{facts.name}{version}",
-        facts={"name": facts.name, "digest": facts.digest, "kind": facts.kind},
-        page_styles=("model",),
+        facts={"name": facts.name, "digest": facts.digest, "items": shrink_items(kept)},
+        scripts=("model",),
+        page_styles=("cards", "viewer", "rows", "model"),
         made=made,
         model=facts,
         calibration_plots=_calibration_plots(facts),
         loss_plots=() if facts.training is None else _losses(facts),
         evaluations=[(one, _curves(facts, k)) for k, one in enumerate(facts.evaluations)],
-        latent=None if facts.latent_map is None else latent_plot(facts.latent_map),
-        stills=[None if item.image is None else still_image(item.image) for item in kept],
-        largest=[_largest(item.row.contributions) if item.row else 1.0 for item in kept],
         names=FIGURE_NAMES,
     )
 
@@ -75,6 +73,8 @@ def _calibration_plots(facts: ModelFacts) -> tuple[Plot, ...]:
     plots = [held_out_plot(facts.held_out_scores, value, facts.n_held_out)]
     if facts.reliability is not None and (plot := reliability_plot(facts.reliability)):
         plots.append(plot)
+    if facts.latent_map is not None:
+        plots.append(latent_plot(facts.latent_map))
     return tuple(plots)
 
 
@@ -83,7 +83,3 @@ def _curves(facts: ModelFacts, k: int) -> tuple[Plot, ...]:
     if points is None:
         return ()
     return roc_plot(points, f"roc-{k}"), precision_plot(points, f"precision-{k}")
-
-
-def _largest(contributions: tuple[object, ...]) -> float:
-    return max((abs(getattr(one, "nats", 0.0)) for one in contributions), default=1.0) or 1.0

@@ -16,7 +16,7 @@ from vae_anomaly.reports.pages.page import render_page
 from vae_anomaly.reports.pages.threshold import in_force
 
 _SCRIPTS: Final = ("night", "review")
-_STYLES: Final = ("night", "items")
+_STYLES: Final = ("night", "review", "cards", "viewer", "rows")
 
 
 def night_page(facts: NightFacts, *, made: datetime | None = None) -> str:

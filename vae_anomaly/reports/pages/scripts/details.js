@@ -64,7 +64,7 @@ export function reasonsOf(item) {
 /** Return how an item came here, where it was not flagged. */
 export function roleOf(item) {
   if (isAudit(item)) return element("span", { class: "tag" }, "Drawn at random");
-  return item.is_anomaly ? null : element("span", { class: "tag" }, "Nearest miss");
+  return item.is_anomaly || !item.roles.length ? null : element("span", { class: "tag" }, "Nearest miss");
 }
 
 /** Return the regions of an image, the hottest first, as a table. */

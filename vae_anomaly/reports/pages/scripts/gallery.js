@@ -9,7 +9,10 @@ import { groupOf, isAudit, largestRegion } from "./ordering.js";
 
 const NEAR = "600px"; // from the window: a card is drawn before it is seen
 
-/** Return a maker of cards; `open` is called with the item of a card that is chosen. */
+/**
+ * Return a maker of cards; `open` is called with the item of a card that is chosen. Without a
+ * store, there is nothing to answer.
+ */
 export function galleryOf(store, open) {
   const waiting = new Map();
   const draw = (card) => {
@@ -32,7 +35,7 @@ export function galleryOf(store, open) {
 function cardOf(item, frame, store, open) {
   return element(
     "li",
-    { class: "card", dataset: { verdict: store.verdictOf(item.id) } },
+    { class: "card", dataset: { verdict: store?.verdictOf(item.id) ?? "" } },
     element(
       "button",
       {
@@ -44,7 +47,7 @@ function cardOf(item, frame, store, open) {
       frame,
     ),
     cardText(item),
-    answerButtons(item.id, store),
+    store && answerButtons(item.id, store),
   );
 }
 

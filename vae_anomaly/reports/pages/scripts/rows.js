@@ -7,7 +7,7 @@ import { element, icon } from "./dom.js";
 import { scoreText } from "./format.js";
 import { pastOf } from "./past.js";
 
-/** Return a maker of list items for rows. */
+/** Return a maker of list items for rows; without a store, there is nothing to answer. */
 export function rowListOf(store, inspectTemplate) {
   let made = 0;
   return (item) => {
@@ -26,8 +26,8 @@ function rowOf(item, store, inspectTemplate, id) {
   });
   return element(
     "li",
-    { class: "row", dataset: { verdict: store.verdictOf(item.id) } },
-    element("div", { class: "row__head" }, toggle, answerButtons(item.id, store)),
+    { class: "row", dataset: { verdict: store?.verdictOf(item.id) ?? "" } },
+    element("div", { class: "row__head" }, toggle, store && answerButtons(item.id, store)),
     detail,
   );
 }
@@ -47,10 +47,10 @@ function rowToggle(item, id) {
 function aboutRow(item, inspectTemplate) {
   const { row } = item;
   const words = element("p", { class: "row__words" }, item.words && `${item.words[0].toUpperCase()}${item.words.slice(1)}. `, roleOf(item));
-  const where = element("p", { class: "soft small" }, element("bdi", {}, row.file), `, row ${row.row}`);
+  const where = row.file && element("p", { class: "soft small" }, element("bdi", {}, row.file), `, row ${row.row}`);
   const pasts = element("div", { class: "pasts" }, ...row.past.map(pastOf));
   const parts = [
-    element("div", { class: "row__about" }, element("div", {}, words, where), figuresOf(item)),
+    element("div", { class: "row__about" }, element("div", {}, words, where || null), figuresOf(item)),
     item.reasons.length > 1 && reasonsOf(item),
     row.contributions.length > 0 && contributionsOf(row),
     row.past.length > 0 && pasts,

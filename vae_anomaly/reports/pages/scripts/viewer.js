@@ -13,7 +13,7 @@ const PAN = 80; // pixels of a press of shift and an arrow
 /** The dialog; it walks through the items of the gallery in their order. */
 export class Viewer {
   /**
-   * `store` keeps verdicts; `switches` are what turns layers on and off; `about` says what the
+   * `store` keeps verdicts, null where none are given; `switches` are what turns layers on and off; `about` says what the
    * page knows for all images; `onLeave` is called with the item that was shown last.
    */
   constructor({ store, switches, about, onLeave }) {
@@ -22,7 +22,7 @@ export class Viewer {
     this.zoom = new Zoom(this.stage, (scale) => this.showScale(scale));
     this.dialog.addEventListener("keydown", (event) => this.onKey(event));
     this.dialog.addEventListener("close", () => this.leave());
-    store.onChange((ids) => this.onAnswer(ids));
+    store?.onChange((ids) => this.onAnswer(ids));
   }
 
   get item() {
@@ -34,7 +34,7 @@ export class Viewer {
     this.place = element("p", { class: "viewer__place" });
     this.title = element("h2", { class: "viewer__title", id: "viewer-title", dir: "auto", tabindex: "-1" });
     this.side = element("div", { class: "viewer__side" });
-    this.answer = element("div", { class: "viewer__answer" });
+    this.answer = element("div", { class: "viewer__answer", hidden: !this.store });
     this.said = element("p", { class: "off-screen", role: "status" });
     this.dialog = element(
       "dialog",
@@ -100,7 +100,7 @@ export class Viewer {
     this.title.title = item.id;
     this.back.setAttribute("aria-disabled", String(at === 0));
     this.onward.setAttribute("aria-disabled", String(at === this.items.length - 1));
-    refill(this.answer, answerButtons(item.id, this.store, (verdict) => this.judge(verdict)));
+    if (this.store) refill(this.answer, answerButtons(item.id, this.store, (verdict) => this.judge(verdict)));
     refill(this.side, ...aboutImage(item, this.about));
     this.side.scrollTop = 0;
     this.say(`${at + 1} of ${this.items.length}: ${item.id}, ${item.words}`);
@@ -128,7 +128,7 @@ export class Viewer {
 
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const verdict = verdictOfKey(event.key);
+    const verdict = this.store ? verdictOfKey(event.key) : undefined;
     const action = verdict === undefined ? this.actionOf(event) : () => this.judge(verdict);
     if (!action) return;
     event.preventDefault();
