@@ -1,4 +1,4 @@
-"""What is kept of an image: small, with its map, outlines and regions, all of it as text.
+"""Which images of a run are kept for reviewers, and when what is shown of them is made.
 
 The small copy is made while the pixels are at hand. What was flagged is written out at once; of the
 others, of which most are pushed out again, only what is kept to the end.
@@ -6,41 +6,27 @@ others, of which most are pushed out again, only what is kept to the end.
 
 from __future__ import annotations
 
-import io
-from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from vae_anomaly.arrays import AnyArray, Floats32
+from vae_anomaly.arrays import Floats32
 from vae_anomaly.batch.drawings import shrunk
 from vae_anomaly.batch.plan import SourceFile
-from vae_anomaly.batch.review.outlines import shown_contours
+from vae_anomaly.batch.review.shown import expected_images, shown_image, shown_item
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.data.images.decode import Pixels
-from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, Region, resize_heat
 from vae_anomaly.detectors.images.reasons import regions_of
 from vae_anomaly.detectors.judged import N_REASONS, JudgedImages
 from vae_anomaly.names import spelled
-from vae_anomaly.reports.facts.items import (
-    MAP_SIDE,
-    THUMBNAIL_SIDE,
-    ReviewItem,
-    ShownImage,
-    ShownRegion,
-)
-from vae_anomaly.thresholds.record import score_in_words
+from vae_anomaly.reports.facts.items import THUMBNAIL_SIDE, ReviewItem
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.examination import ImageExamination
+    from vae_anomaly.detectors.images.heatmaps import Region
     from vae_anomaly.detectors.protocol import ImageDetector
-
-MOST_REGIONS: Final = 12  # of an image
-_QUALITY: Final = 80
-_QUICK: Final = 1  # of WebP's methods: a sixth larger than the usual one in a third of the time
 
 
 @dataclass(frozen=True)
@@ -62,27 +48,6 @@ class ScoredImage:
     p_value: float
     is_anomaly: bool
     place: int
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """An item that waits to be written: all but what takes time."""
-
-    item: ReviewItem
-    image: ShownImage
-    small: Image.Image
-    heat: Floats32
-
-    def written(self) -> ReviewItem:
-        """Return the item with its images as text."""
-        small, image = self.small, self.image
-        shown = replace(
-            image,
-            thumbnail=_webp(small),
-            heat=_grey_map(self.heat, (image.height, image.width)),
-            contours=shown_contours(self.heat, image.level, (small.height, small.width)),
-        )
-        return replace(self.item, image=shown)
 
 
 def keep_images(
@@ -108,86 +73,40 @@ def keep_images(
         regions = regions_of(examination, detector.heat_level_)
         expected = _expected([scored[i] for i in group], examination, detector)
         for k, i in enumerate(group):
-            shown = _shown(scored[i], regions[k], detector.heat_level_, expected.get(k), drawn[i])
-            item = _item(scored[i], tuple(reasons[k]), detector)
-            small = shrunk(scored[i].pixels, THUMBNAIL_SIDE)
-            kept = _Kept(item, shown, small, scored[i].heat.copy())
-            keeper.keep(item.id, kept.written() if item.is_anomaly else kept.written)
+            one, why = scored[i], tuple(reasons[k])
+            made = _maker(one, detector, regions[k], why, expected.get(k), drawn[i])
+            keeper.keep(one.file.id, made() if one.is_anomaly else made)
 
 
-def _item(one: ScoredImage, reasons: tuple[str, ...], detector: ImageDetector) -> ReviewItem:
-    """Return an item without its image."""
-    known = detector.probability_
-    return ReviewItem(
-        id=one.file.id,
-        score=one.score,
-        p_value=one.p_value,
-        is_anomaly=one.is_anomaly,
-        roles=(),
-        draw=0.0,
-        words=score_in_words(one.score, one.p_value, detector.calibration_.n, "images"),
-        reasons=reasons,
-        probability=None if known is None else float(known.predict([one.score])[0]),
-    )
-
-
-def _shown(
+def _maker(
     one: ScoredImage,
+    detector: ImageDetector,
     regions: Sequence[Region],
-    level: float,
+    reasons: tuple[str, ...],
     expected: str | None,
     drawn: str | None,
-) -> ShownImage:
-    """Return what is shown of an image, but for what `_Kept.written` adds."""
-    height, width = one.pixels.shape[:2]
-    return ShownImage(
-        folder=one.file.id.rpartition("/")[0],
-        source=spelled(one.file.path),
-        width=width,
-        height=height,
-        thumbnail="",
-        heat="",
-        contours=(),
-        regions=tuple(ShownRegion(**asdict(region)) for region in regions[:MOST_REGIONS]),
-        level=level,
-        reconstruction=expected,
-        heatmap_file=drawn,
-    )
+) -> Callable[[], ReviewItem]:
+    """Return what makes an item: its image is small by then, and becomes text as it is made."""
+    name = one.file.id
+    item = shown_item(detector, name, one.score, one.p_value, is_anomaly=one.is_anomaly)
+    small, heat = shrunk(one.pixels, THUMBNAIL_SIDE), one.heat.copy()
+    size = one.pixels.shape[0], one.pixels.shape[1]
+    level, source = detector.heat_level_, spelled(one.file.path)
+
+    def made() -> ReviewItem:
+        image = shown_image(
+            name, small, heat, regions, size=size, level=level, source=source,
+            reconstruction=expected, drawn=drawn,
+        )  # fmt: skip
+        return replace(item, reasons=reasons, image=image)
+
+    return made
 
 
 def _expected(
     scored: Sequence[ScoredImage], examination: ImageExamination, detector: ImageDetector
-) -> dict[int, str]:
-    """Return by its place what the model expected in place of each flagged image.
-
-    None of the filter bank's: it explains energies of filters, of which a blur can be shown.
-    """
+) -> dict[int, str | None]:
+    """Return by its place what the model expected in place of each flagged image."""
     flagged = [k for k, one in enumerate(scored) if one.is_anomaly]
-    if detector.model == "bank" or not flagged:
-        return {}
-    images = detector.reconstruct(examination.images.take(np.array(flagged)))
-    return {
-        k: _webp(shrunk(np.clip(image, 0.0, 1.0), THUMBNAIL_SIDE))
-        for k, image in zip(flagged, images, strict=True)
-    }
-
-
-def _grey_map(heat: Floats32, size: tuple[int, int]) -> str:
-    """Return a map as grey PNG in the shape of its image, 0 to 255 over the scale of colours."""
-    scale = MAP_SIDE / max(size)
-    height, width = (max(1, round(side * scale)) for side in size)
-    low, high = HEAT_RANGE
-    share = np.clip((resize_heat(heat[None], (height, width))[0] - low) / (high - low), 0.0, 1.0)
-    return _encoded(np.rint(255.0 * share).astype(np.uint8))
-
-
-def _encoded(grey: AnyArray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "PNG")
-    return b64encode(file.getvalue()).decode()
-
-
-def _webp(image: Image.Image) -> str:
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=_QUALITY, method=_QUICK)
-    return b64encode(file.getvalue()).decode()
+    images = examination.images.take(np.array(flagged, np.int64))
+    return dict(zip(flagged, expected_images(detector, images), strict=True))

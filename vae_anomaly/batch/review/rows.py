@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pandas as pd
 
+from vae_anomaly.arrays import Floats
+from vae_anomaly.batch.review.shown import shown_item
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.detectors.judged import N_REASONS, JudgedRows
 from vae_anomaly.reports.facts.items import ReviewItem, ShownContribution, ShownPast, ShownRow
-from vae_anomaly.thresholds.record import score_in_words
 
 if TYPE_CHECKING:
-    from vae_anomaly.batch.histories import HistoryNight
     from vae_anomaly.detectors.protocol import TableDetector
     from vae_anomaly.detectors.tabular.reasons import ExplainedRow
 
 CELL_CHARACTERS: Final = 200  # of a cell
 MOST_PAST: Final = 20  # values of an entity
+
+
+class Pasts(Protocol):
+    """What knows the past of entities: a night, or histories that have taken its rows."""
+
+    def amounts_before(self, frame: pd.DataFrame, most: int) -> list[dict[str, Floats]]:
+        """Return, row by row, the last amounts of its entities before it, the oldest first."""
 
 
 class RowReview:
@@ -30,7 +38,7 @@ class RowReview:
     file : str
         What the table is called.
     detector : TableDetector
-    night : HistoryNight, optional
+    pasts : Pasts, optional
         Of a model with entities.
     id_column : str, optional
         That names the rows.
@@ -40,11 +48,11 @@ class RowReview:
         self,
         file: str,
         detector: TableDetector,
-        night: HistoryNight | None = None,
+        pasts: Pasts | None = None,
         id_column: str | None = None,
     ) -> None:
         self.keeper = ReviewKeeper()
-        self._file, self._detector, self._night = file, detector, night
+        self._file, self._detector, self._pasts = file, detector, pasts
         schema = detector.schema_
         self._hidden = {id_column, schema.id_column} | {
             column.name
@@ -69,53 +77,36 @@ class RowReview:
         places = np.flatnonzero(verdicts.is_scored)
         names = [str(ids[place]) for place in places.tolist()]
         scores, flags = verdicts.score[places], verdicts.is_anomaly[places]
-        kept = places[self.keeper.offer(names, scores, flags)]
-        explained = judged.explained(kept.tolist(), N_REASONS)
-        pasts = self._pasts(frame.iloc[kept])
-        for place, past in zip(kept.tolist(), pasts, strict=True):
-            name, why = str(ids[place]), explained[place]
-            row = self._shown(frame.iloc[[place]], why, past)
-            self.keeper.keep(name, self._item(judged, place, name, why, row))
+        kept = places[self.keeper.offer(names, scores, flags)].tolist()
+        explained = judged.explained(kept, N_REASONS)
+        for item in self.items(judged, explained, ids, frame):
+            self.keeper.keep(item.id, item)
         return explained
 
-    def _item(
-        self, judged: JudgedRows, place: int, name: str, why: ExplainedRow, row: ShownRow
-    ) -> ReviewItem:
-        verdicts, detector = judged.verdicts, self._detector
-        score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
-        known = detector.probability_
-        return ReviewItem(
-            id=name,
-            score=score,
-            p_value=p_value,
-            is_anomaly=bool(verdicts.is_anomaly[place]),
-            roles=(),
-            draw=0.0,
-            words=score_in_words(score, p_value, detector.calibration_.n, "rows"),
-            reasons=why.reasons,
-            probability=None if known is None else float(known.predict([score])[0]),
-            row=row,
-        )
+    def items(
+        self,
+        judged: JudgedRows,
+        explained: Mapping[int, ExplainedRow],
+        ids: Sequence[str | None],
+        frame: pd.DataFrame,
+    ) -> Iterator[ReviewItem]:
+        """Yield the rows of a piece that were explained, as they are shown."""
+        places, verdicts = list(explained), judged.verdicts
+        pasts = self._past(frame.iloc[places])
+        for place, past in zip(places, pasts, strict=True):
+            score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
+            flag, why = bool(verdicts.is_anomaly[place]), explained[place]
+            item = shown_item(self._detector, str(ids[place]), score, p_value, is_anomaly=flag)
+            row = shown_row(frame.iloc[[place]], why, self._file, self._hidden)
+            yield replace(item, reasons=why.reasons, row=replace(row, past=past))
 
-    def _shown(self, row: pd.DataFrame, why: ExplainedRow, past: tuple[ShownPast, ...]) -> ShownRow:
-        shown = (name for name in row.columns if name not in self._hidden)
-        return ShownRow(
-            file=self._file,
-            row=int(row.index[0]) + 1,
-            explained=why.score,
-            contributions=tuple(ShownContribution(**vars(part)) for part in why.parts),
-            rest=why.rest,
-            cells=tuple((str(name), written_cell(row[name].iloc[0])) for name in shown),
-            past=past,
-        )
-
-    def _pasts(self, frame: pd.DataFrame) -> list[tuple[ShownPast, ...]]:
+    def _past(self, frame: pd.DataFrame) -> list[tuple[ShownPast, ...]]:
         """Return, row by row, the last amounts of its entities before it."""
         entities = self._detector.entities_
-        if self._night is None or entities is None:
+        if self._pasts is None or entities is None:
             return [()] * len(frame)
         columns = entities.columns
-        amounts, before = columns.amounts(frame), self._night.amounts_before(frame, MOST_PAST)
+        amounts, before = columns.amounts(frame), self._pasts.amounts_before(frame, MOST_PAST)
         return [
             tuple(
                 ShownPast(
@@ -129,6 +120,35 @@ class RowReview:
             )
             for i, own in enumerate(before)
         ]
+
+
+def shown_row(
+    row: pd.DataFrame, why: ExplainedRow, file: str = "", hidden: Collection[str | None] = ()
+) -> ShownRow:
+    """Return a row as pages show it.
+
+    Parameters
+    ----------
+    row : DataFrame of one row
+        The index counts the rows of its table from 0.
+    why : ExplainedRow
+    file : str
+        What the table is called.
+    hidden : collection of str
+        Columns whose cells are not shown.
+    """
+    return ShownRow(
+        file=file,
+        row=int(row.index[0]) + 1,
+        explained=why.score,
+        contributions=tuple(ShownContribution(**vars(part)) for part in why.parts),
+        rest=why.rest,
+        cells=tuple(
+            (str(name), written_cell(row[name].iloc[0]))
+            for name in row.columns
+            if name not in hidden
+        ),
+    )
 
 
 def written_cell(cell: object) -> str:
