@@ -44,7 +44,7 @@ def test_contributions_add_up_to_the_score_and_the_largest_comes_first(table_det
 
 def test_a_row_is_found_by_its_place_and_counted_from_one(table_detector, rows):
     for asked in ({"item": f"{rows}:17"}, {"item": rows, "row": 17}):
-        frame, names = find_rows(table_detector, **asked)
+        frame, names, _ = find_rows(table_detector, **asked)
         assert (frame["id"].tolist(), names) == (["t50-16"], ["rows.csv:17"])
     with pytest.raises(DataError, match="32 rows; got row 33"):
         find_rows(table_detector, f"{rows}:33")
@@ -53,7 +53,7 @@ def test_a_row_is_found_by_its_place_and_counted_from_one(table_detector, rows):
 def test_rows_are_found_by_their_id(card_detector, table_detector, rows, tmp_path):
     payments(12).to_parquet(tmp_path / "night.parquet")
     night = str(tmp_path / "night.parquet")
-    frame, names = find_rows(card_detector, night, identifier="p12-40")
+    frame, names, _ = find_rows(card_detector, night, identifier="p12-40")
     assert (frame["id"].tolist(), names) == (["p12-40"], ["night.parquet:41"])
     with pytest.raises(DataError, match="no row whose id is 'p99'"):
         find_rows(card_detector, night, identifier="p99")
@@ -66,7 +66,7 @@ def test_without_a_name_the_strangest_rows_that_can_be_scored_are_shown(table_de
     frame.loc[[4, 31], "amount"] = np.inf
     frame.loc[9, "amount"] = 90_000.0
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    _, names = find_rows(table_detector, str(tmp_path / "rows.csv"), top=2)
+    names = find_rows(table_detector, str(tmp_path / "rows.csv"), top=2).names
     assert names == ["rows.csv:10", "rows.csv:31"]
     frame.assign(amount=np.inf).to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(DataError, match="No row of the table can be read"):

@@ -226,16 +226,26 @@ def with_past(
     they are. DataError where every state reaches beyond the rows, ConfigError where a state is
     given and the model has no entities.
     """
+    return with_histories(entities, frame, state)[0]
+
+
+def with_histories(
+    entities: EntityHistories | None, frame: pd.DataFrame, state: str | Path | None = None
+) -> tuple[pd.DataFrame, EntityHistories | None]:
+    """Return what `with_past` does, and the histories that have taken the rows, if there are any.
+
+    No state is changed: these histories are a copy.
+    """
     if entities is None:
         if state is not None:
             refuse_state(state)
-        return frame
+        return frame, None
     entities.columns.check(frame)
     span = entities.span(frame)
     if span is None:
-        return pd.DataFrame(entities.blank(frame))
-    start = _start_before(span, given_files(entities, state))
-    return pd.DataFrame(load_state(start, entities).extend(frame))
+        return pd.DataFrame(entities.blank(frame)), None
+    histories = load_state(_start_before(span, given_files(entities, state)), entities)
+    return pd.DataFrame(histories.extend(frame)), histories
 
 
 def _start_before(span: tuple[int, int], states: list[HistoryFile]) -> HistoryFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -82,13 +83,11 @@ def inspect_(model: str, items: tuple[str, ...], row: int | None, identifier: st
         else:
             inspections = []
             for done, item in enumerate(items, start=1):
-                rows, names = find_rows(
+                found = find_rows(
                     detector, item, row=row, identifier=identifier, top=top, state=state
                 )
-                found = inspect_rows(detector, rows, names, top=top)
-                if shown:
-                    shown.add_rows(found, rows)
-                inspections += found
+                look = partial(shown.add_rows, found) if shown else None
+                inspections += inspect_rows(detector, found.frame, found.names, top=top, look=look)
                 progress("inspect", done, len(items))
     document = {"model": resolved.label, "items": [asdict(one) for one in inspections]}
     if shown and page:

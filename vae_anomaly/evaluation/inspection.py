@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vae_anomaly.batch.histories import with_past
+from vae_anomaly.batch.histories import with_histories
 from vae_anomaly.data.images.decode import ImageReading, Pixels
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.detectors.judged import columns_as_text, judge_rows, row_faults
+from vae_anomaly.detectors.judged import JudgedRows, columns_as_text, judge_rows, row_faults
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.names import unlike
 from vae_anomaly.progress import Progress, null_progress
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vae_anomaly.arrays import Floats32, Indices
+    from vae_anomaly.data.tables.entity_histories import EntityHistories
     from vae_anomaly.detectors.images.heatmaps import Region
     from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.protocol import Detector, ImageDetector, TableDetector
@@ -76,6 +77,24 @@ class Inspection:
 # ------------------------------------------------------------------ rows of a table
 
 
+class FoundRows(NamedTuple):
+    """Rows of a table that someone asked for.
+
+    Parameters
+    ----------
+    frame : DataFrame of N rows
+        With the features of their entities' past; the index counts the rows of the table from 0.
+    names : list of N str
+        ``days.csv:17``
+    histories : EntityHistories, optional
+        That have taken all rows of the table, of a model with entities.
+    """
+
+    frame: pd.DataFrame
+    names: list[str]
+    histories: EntityHistories | None = None
+
+
 def find_rows(
     detector: TableDetector,
     item: str,
@@ -84,7 +103,7 @@ def find_rows(
     identifier: str | None = None,
     top: int = 3,
     state: str | Path | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> FoundRows:
     """Find the rows that ``FILE``, ``FILE:ROW``, a row number or an id name, and name them.
 
     Rows count from 1. Without a row, the ``top`` most anomalous are found. A state is what the
@@ -95,7 +114,7 @@ def find_rows(
     if file and number.isdigit() and not Path(item).exists():
         item, row = file, int(number)
     rows = read_table(item, as_text=columns_as_text(detector))
-    frame, name = with_past(detector.entities_, rows, state), Path(item).name
+    frame, histories = with_histories(detector.entities_, rows, state)
     if identifier is not None:
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:
@@ -106,7 +125,8 @@ def find_rows(
         chosen = np.array([row - 1])
     else:
         chosen = _highest_scored(detector, frame, top)
-    return frame.iloc[chosen], [f"{name}:{i + 1}" for i in chosen]
+    names = [f"{Path(item).name}:{i + 1}" for i in chosen]
+    return FoundRows(frame.iloc[chosen], names, histories)
 
 
 def _rows_of_id(
@@ -136,6 +156,7 @@ def inspect_rows(
     names: Sequence[str] | None = None,
     *,
     top: int = 3,
+    look: Callable[[list[Inspection], JudgedRows], None] | None = None,
 ) -> list[Inspection]:
     """Explain rows of a table.
 
@@ -146,6 +167,8 @@ def inspect_rows(
         What each row is called; its number unless given.
     top : int
         Most reasons a row.
+    look : callable, optional
+        Called with the inspections, and with what they were read from.
 
     Raises
     ------
@@ -159,7 +182,7 @@ def inspect_rows(
     evidence, parts = examination.evidence_table(), explain(examination)
     reasons = detector.reasons_of(examination, top)
     named = list(names) if names is not None else [f"row {i + 1}" for i in range(len(rows))]
-    return [
+    done = [
         replace(
             _inspection(detector, verdicts, i, named[i], "rows"),
             evidence=_plain(evidence.iloc[i]),
@@ -168,6 +191,9 @@ def inspect_rows(
         )
         for i in range(len(rows))
     ]
+    if look is not None:
+        look(done, JudgedRows(verdicts, detector, examination, np.arange(len(rows))))
+    return done
 
 
 def _inspection(
@@ -192,6 +218,27 @@ def _plain(values: pd.Series) -> dict[str, float]:
 # ------------------------------------------------------------------ images
 
 
+@dataclass(frozen=True)
+class SeenImage:
+    """What an image was inspected by.
+
+    Parameters
+    ----------
+    listed : ImageList of one image
+    pixels : Pixels
+        On the scale that the model sees.
+    heat : ndarray of shape (H, W), sd of held-out normals
+        At the size of the image.
+    regions : list of Region
+        The hottest first.
+    """
+
+    listed: ImageList
+    pixels: Pixels
+    heat: Floats32
+    regions: list[Region]
+
+
 def inspect_images(
     detector: ImageDetector,
     items: Sequence[str | Path],
@@ -201,7 +248,7 @@ def inspect_images(
     follow_links: bool = False,
     reading: ImageReading | None = None,
     progress: Progress | None = None,
-    look: Callable[[Inspection, Path, Pixels, Floats32], None] | None = None,
+    look: Callable[[Inspection, Path, SeenImage], None] | None = None,
 ) -> list[Inspection]:
     """Explain images, and draw a card of each.
 
@@ -218,7 +265,7 @@ def inspect_images(
     reading : ImageReading, optional
         How large files may be, and what is white in these images.
     look : callable, optional
-        Called with each inspection, its file, its pixels and its map at their size.
+        Called with each inspection, its file, and what it was inspected by.
 
     Raises
     ------
@@ -234,10 +281,10 @@ def inspect_images(
     for i, item in enumerate(listed, start=1):
         card = None if out is None else Path(out) / cards[item.id]
         image = open_images([item.path], condition=detector.condition, reading=reading)
-        inspection, pixels, heat = _inspect_image(detector, item.id, image, card, top)
+        inspection, seen = _inspect_image(detector, item.id, image, card, top)
         done.append(inspection)
         if look is not None:
-            look(inspection, item.path, pixels, heat)
+            look(inspection, item.path, seen)
         tell("inspect", i, len(listed))
     return done
 
@@ -251,11 +298,12 @@ def _card_names(ids: Sequence[str]) -> dict[str, str]:
 
 def _inspect_image(
     detector: ImageDetector, name: str, listed: ImageList, card: Path | None, top: int
-) -> tuple[Inspection, Pixels, Floats32]:
-    """Return what is known of an image, its pixels, and its map at their size."""
+) -> tuple[Inspection, SeenImage]:
+    """Return what is known of an image, and what it was inspected by."""
     from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 
-    pixels = detector.opened(listed).pixels(0)
+    opened = detector.opened(listed)
+    pixels = opened.pixels(0)
     examination = detector.examine(listed)
     heat = resize_heat(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
     regions = find_regions(heat, detector.heat_level_)
@@ -266,19 +314,13 @@ def _inspect_image(
         reasons=tuple(detector.reasons_of(examination, top)[0]),
         regions=tuple(asdict(region) for region in regions),
     )
+    seen = SeenImage(opened, pixels, heat, regions)
     if card is not None:
-        inspection = _with_card(inspection, pixels, heat, regions, detector.heat_level_, card)
-    return inspection, pixels, heat
+        inspection = _with_card(inspection, seen, detector.heat_level_, card)
+    return inspection, seen
 
 
-def _with_card(
-    inspection: Inspection,
-    pixels: Pixels,
-    heat: Floats32,
-    regions: Sequence[Region],
-    level: float,
-    card: Path,
-) -> Inspection:
+def _with_card(inspection: Inspection, seen: SeenImage, level: float, card: Path) -> Inspection:
     from vae_anomaly.reports.cards import inspection_card
     from vae_anomaly.reports.figures import write_figure
 
@@ -287,7 +329,7 @@ def _with_card(
         f"{_end_of(inspection.id)}   {verdict}   score {inspection.anomaly_score:.2f} "
         f"(threshold {inspection.threshold:.2f})\n{inspection.words}"
     )
-    figure = inspection_card(pixels, heat, regions, level=level, title=title)
+    figure = inspection_card(seen.pixels, seen.heat, seen.regions, level=level, title=title)
     return replace(inspection, image=str(write_figure(figure, card)))
 
 

@@ -179,9 +179,9 @@ def _row(detector: TableDetector, name: str) -> pd.DataFrame:
             "days.csv:17 or days.csv:id=5000817."
         )
     if wanted != place:
-        rows, _ = find_rows(detector, file, identifier=wanted)
+        rows = find_rows(detector, file, identifier=wanted).frame
     elif place.isdigit():
-        rows, _ = find_rows(detector, file, row=int(place))
+        rows = find_rows(detector, file, row=int(place)).frame
     else:
         raise ConfigError(
             f"{name!r} names no row: {place!r} is neither a number nor id=VALUE. Write for example "

@@ -64,6 +64,13 @@ def test_the_strangest_row_is_the_one_that_was_planted(card):
     assert total == pytest.approx(first.row.explained, abs=1e-3)
 
 
+def test_the_strangest_row_says_what_is_usual_and_what_was_expected(card):
+    first = card.strangest[0].row.contributions[0]
+    low, high = (float(end) for end in first.typical.split(" to "))
+    assert 30 < low < high < 70
+    assert first.expected
+
+
 def test_no_cell_of_an_identifier_is_kept(table_model, card):
     kept = json.loads((table_model / "detector.json").read_text())["training"]
     assert PRIVATE not in json.dumps(kept)

@@ -92,7 +92,7 @@ def keep_table_card(
         return
     typed = detector.schema_.cast(rows)
     columns = column_ranges(typed, detector.schema_)
-    strangest = strange_rows(detector, rows, columns)
+    strangest = strange_rows(detector, rows)
     card = replace(
         _card(detector, reading, n_normals),
         n_labelled=reading.n_left_out,
