@@ -127,9 +127,9 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     except (OSError, ValueError, KeyError) as err:
         raise DataError(f"{root / MANIFEST} cannot be read: {err!r}. Run again.") from err
     for partition in partitions if verify else ():
-        _verify(root, partition["files"])
+        verify_files(root, partition["files"])
     if verify:
-        _verify(root, manifest.get("models", {}))
+        verify_files(root, manifest.get("models", {}))
     return manifest
 
 
@@ -171,7 +171,11 @@ def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.Dat
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
-def _verify(root: Path, files: Mapping[str, str]) -> None:
+def verify_files(root: Path, files: Mapping[str, str]) -> None:
+    """Check that files below the output folder have the SHA-256 that the manifest lists.
+
+    A DataError names the first that is missing or another.
+    """
     for name, digest in files.items():
         try:
             actual = sha256_of(root / name)

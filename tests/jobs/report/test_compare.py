@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from jobs.report.written_runs import scored, write_run
+from jobs.report.written_runs import kept_image, scored, write_run
 from scipy import stats
 from tracking.real_models import transactions
 
@@ -145,3 +145,29 @@ def test_equal_scores_share_their_rank(tmp_path):
     ]
     expected = pd.Series([0.0, 0.0, 1.0, 2.0]).corr(pd.Series([0.0, 0.5, 1.0, 2.0]), "spearman")
     assert compare_runs(*runs).correlation.estimate == pytest.approx(expected)
+
+
+def test_images_that_changed_sides_are_shown_with_why_a_side_flagged_them(tmp_path):
+    a = [kept_image("t0", 3.0, is_anomaly=True, thumbnail="AAAA"),
+         kept_image("t1", 1.0, is_anomaly=False, thumbnail="BBBB")]  # fmt: skip
+    b = [kept_image("t1", 4.0, is_anomaly=True, thumbnail="CCCC")]
+    one, other = (
+        write_run(tmp_path / side, {"x": scored(scores)}, images={item.id: item for item in kept})
+        for side, scores, kept in (("a", [3.0, 1.0, 0.5], a), ("b", [1.0, 4.0, 0.5], b))
+    )
+    facts = compare_runs(one, other)
+    (first,), (second,) = facts.moved_a, facts.moved_b
+    assert facts.kind == "image"
+    assert (first.thumbnail, first.reasons_a, first.reasons_b) == ("AAAA", ("why t0",), ())
+    assert (second.thumbnail, second.reasons_a, second.reasons_b) == ("BBBB", (), ("why t1",))
+
+
+@pytest.mark.parametrize("damaged", ["part-x.parquet", "review/x.jsonl"])
+def test_a_file_that_was_changed_since_is_refused(tmp_path, damaged):
+    kept = kept_image("t0", 3.0, is_anomaly=True, thumbnail="AAAA")
+    one = write_run(tmp_path / "a", {"x": scored([3.0])}, images={"t0": kept})
+    other = write_run(tmp_path / "b", {"x": scored([1.0])})
+    with (one / damaged).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(DataError, match=r"is not the file that .* lists: its SHA-256 differs"):
+        compare_runs(one, other)

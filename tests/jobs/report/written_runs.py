@@ -10,16 +10,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.batch.results import write_manifest
+from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.batch.tables import TABLE_SCHEMA
 from vae_anomaly.files import sha256_of
+from vae_anomaly.reports.facts.items import ReviewItem, ShownImage
 
 
 def write_run(
-    out: Path, parts: dict[str, pd.DataFrame], *, threshold: float = 2.0, version: str = "cards/1"
+    out: Path,
+    parts: dict[str, pd.DataFrame],
+    *,
+    threshold: float = 2.0,
+    version: str = "cards/1",
+    images: dict[str, ReviewItem] | None = None,
 ) -> Path:
-    """Write a folder of scored rows; each part is a frame of id, score and, if any, reason_1."""
+    """Write a folder of scored rows; each part is a frame of id, score and, if any, reason_1.
+
+    With ``images``, what was kept of some items by their id, it is a run of images.
+    """
     out.mkdir(parents=True)
     entries = [_write_part(out, key, frame, threshold, version) for key, frame in parts.items()]
+    for entry in entries if images is not None else ():
+        _keep(out, entry, parts[str(entry["key"])], images)
     write_manifest(out, {"format_version": 1, "partitions": entries, "failed": {}, "totals": {}})
     return out
 
@@ -50,7 +62,27 @@ def _write_part(
     }
 
 
+def _keep(
+    out: Path, entry: dict[str, object], frame: pd.DataFrame, images: dict[str, ReviewItem]
+) -> None:
+    """Make a part one of images, with what was kept of them."""
+    own = frame[frame["id"].isin(list(images))]
+    keeper = ReviewKeeper()
+    for place in keeper.offer(own["id"].tolist(), own["score"], own["score"] > entry["threshold"]):
+        name = own["id"].iloc[place]
+        keeper.keep(name, images[name])
+    kept = {name: sha256_of(out / name) for name in keeper.write(out, str(entry["key"]))}
+    entry |= {"kind": "images", "files": entry["files"] | kept}
+
+
 def scored(scores: np.ndarray | list[float], prefix: str = "t") -> pd.DataFrame:
     """Rows t0, t1, ... with these scores, each with a reason."""
     ids = [f"{prefix}{i}" for i in range(len(scores))]
     return pd.DataFrame({"id": ids, "score": scores, "reason_1": [f"why {name}" for name in ids]})
+
+
+def kept_image(name: str, score: float, *, is_anomaly: bool, thumbnail: str) -> ReviewItem:
+    """What a run keeps of an image: its reason names it."""
+    image = ShownImage("", name, 8, 8, thumbnail, "", (), (), 3.0)
+    why = (f"why {name}",)
+    return ReviewItem(name, score, 10.0**-score, is_anomaly, (), 0.0, reasons=why, image=image)

@@ -137,7 +137,9 @@ def _evaluation() -> EvaluationFacts:
     curve = RankingPoints(rising, found, tuple(1 - 0.8 * x for x in rising), (0.05, 0.8, 0.7), 0.1)
     figures = (("auroc", Interval(0.96, 0.93, 0.98)), ("recall", proportion_interval(31, 40)))
     by = ("line", _kinds("line 2"), _kinds("line 3"))
-    return EvaluationFacts("test/", 400, 40, figures, kinds=_kinds("scratch"), by=(by,), curve=curve)
+    return EvaluationFacts(
+        "test/", 400, 40, figures, kinds=_kinds("scratch"), by=(by,), curve=curve
+    )
 
 
 def _kinds(name: str) -> tuple[KindRate, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vae_anomaly.metrics import Interval
 from vae_anomaly.reports.facts.compare import (
@@ -80,3 +83,21 @@ def test_names_and_reasons_stay_text(side):
     page = compare_page(facts(**{side: run, "moved_a": (item,)}))
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_images_are_shown_small_however_many_changed_sides():
+    held = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (384, 384, 3), np.uint8)
+    Image.fromarray(noise).save(held, "WEBP", quality=80)
+    kept = base64.b64encode(held.getvalue()).decode()
+    items = tuple(replace(facts().moved_a[0], id=f"t{i}", thumbnail=kept) for i in range(60))
+    page = compare_page(facts(moved_a=items, kind="image"))
+    assert page.count('class="moved__image"') == 60
+    assert len(kept) * 60 > 4_000_000 > 2_000_000 > len(page)
+
+
+def test_a_list_stays_a_table_where_styles_make_blocks_of_its_rows():
+    page = compare_page(facts())
+    moved = page[page.index('<table class="moved"') :]
+    for role, count in (("columnheader", 6), ("rowheader", 2), ("cell", 10), ("row", 3)):
+        assert moved.count(f' role="{role}"') == count

@@ -12,9 +12,11 @@ import numpy as np
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.jobs.report.scored_runs import (
+    ReadItem,
     ScoredRun,
     matched,
     read_items,
+    read_kept,
     read_scored_run,
 )
 from vae_anomaly.metrics.ranks import places, rank_correlation, shared_at_top
@@ -26,6 +28,7 @@ from vae_anomaly.reports.facts.compare import (
     Overlap,
     RankMap,
 )
+from vae_anomaly.reports.facts.items import ReviewItem
 from vae_anomaly.thresholds.compare import Sides
 from vae_anomaly.words import number_of
 
@@ -53,7 +56,7 @@ def compare_runs(a: str | Path, b: str | Path) -> CompareFacts:
     Raises
     ------
     DataError
-        If one is not finished or cannot be read, or no item is in both.
+        If one is not finished, cannot be read or was changed since, or no item is in both.
     """
     runs = read_scored_run(a), read_scored_run(b)
     notes: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ class _Pair:
     ) -> tuple[ComparedItem, ...]:
         read_a = read_items(self.a, self.of_a[chosen])
         read_b = read_items(self.b, self.of_b[chosen])
+        kept_a, kept_b = read_kept(self.a, read_a.values()), read_kept(self.b, read_b.values())
         items = []
         for i in chosen:
             mine, other = read_a[int(self.of_a[i])], read_b[int(self.of_b[i])]
@@ -179,11 +183,23 @@ class _Pair:
                     score_b=float(scores[1][i]),
                     place_a=int(ranks[0][i]),
                     place_b=int(ranks[1][i]),
-                    reasons_a=mine.reasons,
-                    reasons_b=other.reasons,
+                    reasons_a=_reasons(mine, kept_a.get(mine)),
+                    reasons_b=_reasons(other, kept_b.get(other)),
+                    thumbnail=_thumbnail(kept_a.get(mine), kept_b.get(other)),
                 )
             )
         return tuple(items)
+
+
+def _reasons(item: ReadItem, kept: ReviewItem | None) -> tuple[str, ...]:
+    """Say why an item was flagged; of images the run's own file does not say it."""
+    return kept.reasons if kept is not None and kept.is_anomaly else item.reasons
+
+
+def _thumbnail(*kept: ReviewItem | None) -> str:
+    """Return the image of an item, of the first run that kept it."""
+    images = (one.image for one in kept if one is not None)
+    return next((image.thumbnail for image in images if image is not None), "")
 
 
 def _side(run: ScoredRun, common: Ints, name: str) -> ComparedRun:

@@ -6,7 +6,7 @@ reasons are. What is shown of a few items is read again, from their files alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
-from vae_anomaly.batch.results import read_manifest
+from vae_anomaly.batch.results import read_manifest, verify_files
+from vae_anomaly.batch.review import read_review
 from vae_anomaly.errors import DataError
+from vae_anomaly.reports.facts.items import ReviewItem
 from vae_anomaly.words import reason_of
 
 BATCH_ROWS = 65_536
@@ -92,12 +94,15 @@ def read_scored_run(out: str | Path, *, keyed: bool = False) -> ScoredRun:
     Raises
     ------
     DataError
-        If there is no finished run, a file cannot be read, or nothing was scored.
+        If there is no finished run, a file cannot be read or is not the one that the manifest
+        lists, or nothing was scored.
     """
     root = Path(out)
     partitions: list[dict[str, Any]] = read_manifest(root, verify=False)["partitions"]
     pieces: list[tuple[AnyArray, AnyArray, Floats, Bools]] = []
     for entry in partitions:
+        output = str(entry["output"])
+        verify_files(root, {output: entry["files"][output]})
         prefix = f"{entry['key']}{_PARTED}" if keyed else ""
         for batch in _batches(root, entry, ["id", "score", "is_anomaly"]):
             ids, scores, flags = batch.columns
@@ -129,6 +134,19 @@ def read_items(run: ScoredRun, places: Sequence[int] | Ints) -> dict[int, ReadIt
             found.update(_read_rows(run.root, entry, start, here))
         start += n_rows
     return found
+
+
+def read_kept(run: ScoredRun, items: Iterable[ReadItem]) -> dict[ReadItem, ReviewItem]:
+    """Read what a run kept for its reviewers of some images: not of all, and none of rows."""
+    wanted = {(item.part, item.id): item for item in items}
+    parts = {part for part, _ in wanted}
+    return {
+        wanted[key]: kept
+        for entry in run.partitions
+        if _kind_of(entry) == "image" and entry["key"] in parts
+        for kept in read_review(run.root, entry)
+        if (key := (str(entry["key"]), kept.id)) in wanted
+    }
 
 
 def _read_rows(

@@ -58,7 +58,7 @@ class ComparedItem:
     place_a, place_b : int
         Among the items that both sides have; 1 = the highest score.
     reasons_a, reasons_b : tuple of str
-        The most important first; of flagged rows.
+        The most important first; of items that were flagged.
     thumbnail : str
         WebP in base64, of images that a run kept.
     """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from vae_anomaly.reports.charts.ranks import legend_mark, rank_chart
 from vae_anomaly.reports.facts.compare import ComparedItem, ComparedRun, CompareFacts
 from vae_anomaly.reports.pages.numbers import fixed, percent, thousands
 from vae_anomaly.reports.pages.page import render_page
+from vae_anomaly.reports.pages.thumbnails import shrink_thumbnails
 from vae_anomaly.words import names_of, number_of, verb_for
 
 _LEGEND = (("both", "flagged by both"), ("only-a", "by A only"), ("only-b", "by B only"))
@@ -29,6 +31,7 @@ def compare_page(facts: CompareFacts, *, made: datetime | None = None) -> str:
     html : str
         One file that asks for nothing else. It can be read without JavaScript.
     """
+    facts = _with_small_images(facts)
     noun = "image" if facts.kind == "image" else "row"
     others = [("neither", "by neither")] if facts.ranks.is_complete else []
     return render_page(
@@ -47,6 +50,14 @@ def compare_page(facts: CompareFacts, *, made: datetime | None = None) -> str:
         alike=_alike(facts),
         lists=[_moved(facts, side, noun) for side in "ab"],
     )
+
+
+def _with_small_images(facts: CompareFacts) -> CompareFacts:
+    moved = (*facts.moved_a, *facts.moved_b)
+    small = shrink_thumbnails([item.thumbnail for item in moved])
+    shown = tuple(replace(one, thumbnail=image) for one, image in zip(moved, small, strict=True))
+    n = len(facts.moved_a)
+    return replace(facts, moved_a=shown[:n], moved_b=shown[n:])
 
 
 def _answer(facts: CompareFacts, noun: str) -> str:

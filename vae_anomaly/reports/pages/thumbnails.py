@@ -18,6 +18,9 @@ from vae_anomaly.reports.pages.outlines import thin_outlines
 IMAGE_BUDGET: Final = 1_300_000
 """Characters of base64 that all images of a page take together."""
 
+SMALL_SIDE: Final = 192
+"""Pixels of the longer side of an image in a list: sharp on the screen of a phone."""
+
 _FOR_IMAGES: Final = 0.8  # of the budget, where the model also says what it expected
 _PROBED: Final = 8  # images that a rung is tried on
 _FEWEST_OUTLINE_POINTS: Final = 24
@@ -71,6 +74,23 @@ def shrink_images(
         fitted = _with_expected(_fit(fitted, budget), shown, budget)
     images = iter(fitted)
     return tuple(replace(item, image=next(images)) if item.image else item for item in items)
+
+
+def shrink_thumbnails(kept: Sequence[str], budget: int = IMAGE_BUDGET) -> list[str]:
+    """Encode images anew that are shown in a list, small: at most `SMALL_SIDE` pixels.
+
+    Parameters
+    ----------
+    kept : sequence of str
+        In base64; an empty one stays empty.
+    budget : int, characters of base64
+        Of all of them together.
+    """
+    for rung in _LADDER:
+        made = [_smaller(one, min(rung.side, SMALL_SIDE), rung.quality) for one in kept]
+        if sum(map(len, made)) <= budget:
+            break
+    return made
 
 
 def _fit(shown: Sequence[ShownImage], budget: int) -> tuple[list[ShownImage], _Rung]:
