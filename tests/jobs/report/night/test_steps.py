@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_anomaly.jobs.report.night.held_out import HeldOut
+from vae_anomaly.jobs.report.night.held_out import HeldOutScores
 from vae_anomaly.jobs.report.night.scores import NightScores
 from vae_anomaly.jobs.report.night.steps import MOST_STEPS, histogram_of, slider_steps
 from vae_anomaly.metrics import is_flagged
 
-HELD_OUT = HeldOut(-np.log10(np.arange(200, 0, -1) / 201), 200)
+HELD_OUT = HeldOutScores(-np.log10(np.arange(200, 0, -1) / 201), 200)
 
 
 def night_of(scores, bound: float = 2.0) -> NightScores:
