@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from reports.pages import made, made_models
+from browser import made_models
+from reports.pages import made
 from reports.pages.test_compare import facts as comparison
+from reports.pages.test_inspect import facts as inspected
 
 from vae_anomaly.reports.facts.model import ModelFacts
 from vae_anomaly.reports.facts.night import NightFacts
 from vae_anomaly.reports.pages.compare import compare_page
+from vae_anomaly.reports.pages.inspect import inspect_page
 from vae_anomaly.reports.pages.model import model_page
 from vae_anomaly.reports.pages.night import night_page
 
@@ -23,6 +26,10 @@ def _model(facts: ModelFacts) -> str:
     return model_page(facts, made=made.MADE)
 
 
+def _inspected(facts: NightFacts) -> str:
+    return inspect_page(inspected(*facts.items[:1], *made.rows(1, 2).items[:2]), made=made.MADE)
+
+
 KINDS: dict[str, Callable[[], str]] = {
     "night of images": cache(lambda: _night(made.images(3, 6))),
     "night of rows": cache(lambda: _night(made.rows(3, 6))),
@@ -31,4 +38,5 @@ KINDS: dict[str, Callable[[], str]] = {
     "model of images": cache(lambda: _model(made_models.of_images())),
     "model of rows": cache(lambda: _model(made_models.of_rows())),
     "comparison": cache(lambda: compare_page(comparison())),
+    "inspected items": cache(lambda: _inspected(made.images(1, 2))),
 }
