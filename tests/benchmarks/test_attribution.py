@@ -19,15 +19,26 @@ def attribution(monkeypatch: pytest.MonkeyPatch) -> Any:
     return import_module("attribution")
 
 
-def test_a_planted_column_comes_first(attribution):
-    results = list(attribution.table_results(1_000, 0, "fast", asked=150))
-    flagged = {one["fault"]: one["flagged"] for one in results}
-    assert sum(n > 10 for n in flagged.values()) >= 3
+ENOUGH = 10  # flagged rows of a fault
+
+
+def test_a_planted_column_comes_first_and_contributions_sum_to_the_score(attribution):
+    faults = ["amount x 10 for its category", "empty category"]
+    results = list(attribution.table_results(1_000, 0, "fast", asked=120, faults=faults))
     for one in results:
-        if one["flagged"] > 10:
-            assert one["contribution"] >= 0.95, one
-            assert one["reason"] >= 0.95, one
-            assert one["sum off by"] < 1e-9
+        assert one["flagged"] >= ENOUGH, one
+        assert one["contribution"] >= 0.95, one
+        assert one["reason"] >= 0.95, one
+        assert one["sum off by"] < 1e-9
+
+
+def test_the_hottest_cell_touches_the_planted_defect(attribution):
+    results = list(attribution.image_results(24, 0, "fast", defective=12))
+    flagged = [one for one in results if one["flagged"]]
+    n = sum(one["flagged"] for one in flagged)
+    assert n >= ENOUGH
+    assert sum(one["flagged"] * one["cell touches"] for one in flagged) >= 0.95 * n
+    assert max(one["by chance"] for one in flagged) < 0.1
 
 
 def test_a_reason_names_its_column_first_and_whole(attribution):
@@ -37,11 +48,22 @@ def test_a_reason_names_its_column_first_and_whole(attribution):
     assert attribution.first_named("stage 3", names) == ""
 
 
-def test_a_peak_in_the_mask_is_nowhere_apart_from_it(attribution):
+def test_a_cell_touches_a_mask_where_it_holds_a_part_of_a_pixel(attribution):
     mask = np.zeros((10, 10), dtype=bool)
-    mask[2:4, 2:4] = True
-    heat = np.zeros((20, 20))
-    heat[5, 5] = 1.0
-    assert attribution.peak_apart(heat, mask) == 0.0
-    heat[5, 13] = 2.0
-    assert attribution.peak_apart(heat, mask) == 3.0
+    mask[4, 4] = True
+    assert np.argwhere(attribution.cells_that_touch(mask, (5, 5))).tolist() == [[2, 2]]
+    assert np.argwhere(attribution.cells_that_touch(mask, (20, 20))).tolist() == [
+        [8, 8], [8, 9], [9, 8], [9, 9],
+    ]  # fmt: skip
+    assert np.argwhere(attribution.cells_that_touch(mask, (3, 3))).tolist() == [[1, 1]]
+
+
+def test_a_hot_cell_may_touch_a_defect_that_its_centre_misses(attribution):
+    mask = np.zeros((20, 20), dtype=bool)
+    mask[5, 5:] = True
+    grid = np.zeros((4, 4), dtype=np.float32)
+    grid[1, 2] = 1.0
+    peak = attribution.Peak.of(grid, mask)
+    assert peak.cell_touches
+    assert not peak.pixel_inside
+    assert peak.cells_touching == 3 / 16
