@@ -30,3 +30,18 @@ def test_the_strangest_transaction_gives_the_reasons_it_has():
          "reason_2": [None, "seen once"], "reason_3": [None, None]}
     )  # fmt: skip
     assert demo._top_flag(flags) == {"id": "b", "score": 3.8, "reasons": "amount 7,892; seen once"}
+
+
+def test_pages_are_drawn_of_both_nights_and_both_models(tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(target, out=None, *_, **__):
+        drawn.append(str(target))
+        return out or tmp_path / target / "report.html", None
+
+    monkeypatch.setattr(demo, "write_night", draw)
+    monkeypatch.setattr(demo, "write_model_page", draw)
+    pages = demo._pages(tmp_path, "sqlite://", lambda *_: None)
+    nights = [str(tmp_path / "flags" / what) for what in ("images", "transactions")]
+    assert drawn == [nights[0], demo.SURFACES, nights[1], demo.CARDS]
+    assert len(set(pages.values())) == len(pages) == 4

@@ -1,4 +1,4 @@
-"""The whole path on input that it makes itself: train, register, score a night, tune, report.
+"""The whole path on input that it makes itself: train, register, score a night, tune, draw pages.
 
 Nothing here is special to the demo but the input: every step is the call that a user's job makes.
 """
@@ -20,6 +20,9 @@ from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation import apply_threshold, bind, held_out_normals, tune
 from vae_anomaly.files import write_json
+from vae_anomaly.jobs.report.model import write_model_page
+from vae_anomaly.jobs.report.night.facts import Wanted
+from vae_anomaly.jobs.report.night.write import write_night
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import train_table_job
 from vae_anomaly.jobs.training_report import Destination
@@ -64,6 +67,7 @@ class DemoReport:
     models: dict[str, str]  # what each is called in the registry
     thresholds: dict[str, float]
     top_flag: dict[str, str | float]  # the most anomalous transaction with its reasons
+    pages: dict[str, str]  # what each shows, and its HTML file
     seconds: float
 
 
@@ -73,7 +77,7 @@ def run_demo(
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> DemoReport:
-    """Make data, train both detectors, score the following nights and tune a threshold.
+    """Make data, train both detectors, score the following nights, tune a threshold, draw pages.
 
     All goes to a folder, where an earlier demo is replaced; ConfigError where it holds other files.
     The same seed gives the same figures on the same machine.
@@ -98,6 +102,7 @@ def run_demo(
         models={"images": SURFACES, "transactions": CARDS},
         thresholds={"transactions": threshold.value},
         top_flag=_top_flag(flags),
+        pages=_pages(root, store, progress),
         seconds=time.perf_counter() - start,
     )
     write_json(asdict(report) | {"folder": str(root)}, root / MARKER)
@@ -173,6 +178,19 @@ def _score_cards(
     nights = [str(path) for path in _days(root)[TRAINING_DAYS:]]
     summary = score_tables(CARDS, nights, out, uri=store, progress=progress)
     return _compare(what, summary, _labels(root)), read_results(out)
+
+
+def _pages(root: Path, store: str, progress: Progress) -> dict[str, str]:
+    """Draw what people open: both nights, the transactions at the tuned threshold, both models."""
+    pages: dict[str, str] = {}
+    for done, (what, ref) in enumerate({"images": SURFACES, "transactions": CARDS}.items()):
+        progress("draw pages", 2 * done, 4)
+        night, _ = write_night(root / "flags" / what, wanted=Wanted(ref, store))
+        progress("draw pages", 2 * done + 1, 4)
+        model, _ = write_model_page(ref, root / f"model-{what}.html", store)
+        pages |= {f"the night's {what}": str(night), f"the model of {what}": str(model)}
+    progress("draw pages", 4, 4)
+    return pages
 
 
 def _days(root: Path) -> list[Path]:
