@@ -92,12 +92,12 @@ class RowReview:
     ) -> Iterator[ReviewItem]:
         """Yield the rows of a piece that were explained, as they are shown."""
         places, verdicts = list(explained), judged.verdicts
-        pasts = self._past(frame.iloc[places])
-        for place, past in zip(places, pasts, strict=True):
+        rows, whys = frame.iloc[places], [explained[place] for place in places]
+        shown = shown_rows(rows, whys, self._file, self._hidden)
+        for place, row, past in zip(places, shown, self._past(rows), strict=True):
             score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
             flag, why = bool(verdicts.is_anomaly[place]), explained[place]
             item = shown_item(self._detector, str(ids[place]), score, p_value, is_anomaly=flag)
-            row = shown_row(frame.iloc[[place]], why, self._file, self._hidden)
             yield replace(item, reasons=why.reasons, row=replace(row, past=past))
 
     def _past(self, frame: pd.DataFrame) -> list[tuple[ShownPast, ...]]:
@@ -137,18 +137,32 @@ def shown_row(
     hidden : collection of str
         Columns whose cells are not shown.
     """
-    return ShownRow(
-        file=file,
-        row=int(row.index[0]) + 1,
-        explained=why.score,
-        contributions=tuple(ShownContribution(**vars(part)) for part in why.parts),
-        rest=why.rest,
-        cells=tuple(
-            (str(name), written_cell(row[name].iloc[0]))
-            for name in row.columns
-            if name not in hidden
-        ),
-    )
+    return shown_rows(row, [why], file, hidden)[0]
+
+
+def shown_rows(
+    rows: pd.DataFrame,
+    whys: Sequence[ExplainedRow],
+    file: str = "",
+    hidden: Collection[str | None] = (),
+) -> list[ShownRow]:
+    """Return N rows as `shown_row` would; a column is taken from the frame once."""
+    columns = [
+        [(str(name), written_cell(cell)) for cell in rows[name].array]
+        for name in rows.columns
+        if name not in hidden
+    ]
+    return [
+        ShownRow(
+            file=file,
+            row=int(row) + 1,
+            explained=why.score,
+            contributions=tuple(ShownContribution(**vars(part)) for part in why.parts),
+            rest=why.rest,
+            cells=tuple(column[i] for column in columns),
+        )
+        for i, (row, why) in enumerate(zip(rows.index, whys, strict=True))
+    ]
 
 
 def written_cell(cell: object) -> str:

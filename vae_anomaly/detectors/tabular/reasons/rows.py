@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
@@ -104,6 +105,7 @@ class _Inquiry:
         self.cells = RememberedCells(examination)
         self.parts = contributions(examination)
         self.order, self.asked = _columns_by_share(self.parts)
+        self._columns: dict[str, pd.api.extensions.ExtensionArray] = {}
         self.found: list[dict[Hashable, tuple[int, str]]] = [{} for _ in self.asked]
 
     def reasons(self, flagged: Bools) -> list[list[str]]:
@@ -141,7 +143,7 @@ class _Inquiry:
         described = self.encoder.columns[column]
         entity = self.entities.get(described.name)
         if entity is None:
-            text = strange_cell(described, self.frame[described.name].iloc[row])
+            text = strange_cell(described, self._cell(row, described.name))
             return None if text is None else (column, text)
         assert isinstance(described, NumericColumn)  # noqa: S101 - histories make numbers
         text = entity.strange(described, self.frame.iloc[row])
@@ -192,7 +194,13 @@ class _Inquiry:
         entity = self.entities.get(described.name)
         if entity is not None:
             return entity.name
-        return name_cell(described, self.frame[described.name].iloc[row])
+        return name_cell(described, self._cell(row, described.name))
+
+    def _cell(self, row: int, name: str) -> object:
+        """Return one cell; a column is taken from the frame once, which is slow."""
+        if name not in self._columns:
+            self._columns[name] = self.frame[name].array
+        return self._columns[name][row]
 
 
 def _columns_by_share(parts: Floats) -> tuple[list[list[int]], list[list[int]]]:
