@@ -43,7 +43,7 @@ def small_png(shot: bytes, most_bytes: int = MOST_BYTES) -> bytes:
     image = Image.open(io.BytesIO(shot)).convert("RGB")
     for colours in COLOURS:
         written = io.BytesIO()
-        few = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few = image.quantize(colours, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
         few.save(written, "PNG", optimize=True)
         if written.tell() <= most_bytes:
             return written.getvalue()
