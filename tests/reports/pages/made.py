@@ -218,6 +218,7 @@ def _quarantine(kind: str) -> tuple[QuarantineGroup, ...]:
                 "The file ends before its image does.",
                 "Copy these files again; the camera may have been writing them still.",
                 tuple((f"cam2/part_{k:05}.png", "ends after 61,440 bytes") for k in range(4)),
+                ("quarantine/castings/2026-11-29.jsonl",),
             ),
             QuarantineGroup(
                 "size",
@@ -343,9 +344,10 @@ def _circle(x: float, y: float) -> tuple[float, ...]:
 
 def _row_item(name: str, k: int, score: float, role: ReviewRole) -> ReviewItem:
     amount = 180.0 + 37 * (k % 50)
+    after = {"flagged": 3, "near_miss": 8, "audit": 13}[role]  # no row stands in two groups
     row = ShownRow(
         file=f"2026-11-{29 - k % 2}.csv",
-        row=17 * k + 3,
+        row=17 * k + after,
         explained=2.3 * score,
         contributions=(
             ShownContribution("amount", 1.4 * score, f"{amount:,.2f}", "42.10", "12 to 180"),

@@ -38,7 +38,7 @@ def test_the_page_can_be_read_without_a_script():
         "The file ends before its image does.",
         "Copy these files again",
         "cam2/part_00000.png",
-        "and 5 more in quarantine.jsonl",
+        "and 5 more in quarantine/castings/2026-11-29.jsonl",
         "lower left 6 flags",
     ):
         assert said in text

@@ -111,6 +111,8 @@ class QuarantineGroup:
         In words.
     examples : tuple of (str, str)
         Where it lies, and what was wrong, of the first ones.
+    files : tuple of str
+        Below the output folder: where all of them are listed.
     """
 
     code: str
@@ -118,6 +120,7 @@ class QuarantineGroup:
     meaning: str
     remedy: str
     examples: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

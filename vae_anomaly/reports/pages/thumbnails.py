@@ -15,7 +15,7 @@ from vae_anomaly.arrays import Bytes
 from vae_anomaly.reports.facts.items import ReviewItem, ShownImage
 from vae_anomaly.reports.pages.outlines import thin_outlines
 
-IMAGE_BUDGET: Final = 1_300_000
+IMAGE_BUDGET: Final = 1_200_000
 """Characters of base64 that all images of a page take together."""
 
 SMALL_SIDE: Final = 192

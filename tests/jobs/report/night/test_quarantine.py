@@ -81,6 +81,8 @@ def test_groups_count_over_partitions_and_show_the_first_ones(tmp_path):
     assert second.examples[0] == ("a, row 0", "wrong 0")
     assert second.examples[-1] == ("b, row 0", "wrong 0")
     assert second.remedy == WORDS["infinite"][1]
+    assert first.files == ("quarantine/b.jsonl",)
+    assert second.files == ("quarantine/a.jsonl", "quarantine/b.jsonl")
 
 
 def test_a_code_of_another_version_points_to_the_message(tmp_path):

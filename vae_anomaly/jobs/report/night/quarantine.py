@@ -127,8 +127,14 @@ def quarantine_groups(
         missing = {code for code in entry["codes"] if len(examples[code]) < EXAMPLES}
         if missing:
             _take_examples(root / quarantine_path(entry["key"]), examples)
+    listed = {
+        code: tuple(quarantine_path(one["key"]) for one in entries if code in one["codes"])
+        for code in counts
+    }
     return tuple(
-        QuarantineGroup(code, count, *WORDS.get(code, _UNKNOWN), tuple(examples[code]))
+        QuarantineGroup(
+            code, count, *WORDS.get(code, _UNKNOWN), tuple(examples[code]), listed[code]
+        )
         for code, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     )
 

@@ -4,7 +4,7 @@ import { showAnswer } from "./answers.js";
 import { announce, byId, element } from "./dom.js";
 import { readFacts } from "./facts.js";
 import { Filters, GROUP_NAMES } from "./filters.js";
-import { numberOf, thousands } from "./format.js";
+import { numberOf, scoreText, thousands } from "./format.js";
 import { galleryOf } from "./gallery.js";
 import { heatLegend, Layers } from "./layers.js";
 import { GROUPS, groupOf, inOrder, isAskedFor } from "./ordering.js";
@@ -28,13 +28,14 @@ class Review {
     this.hasImages = this.items.some((item) => item.image);
     this.filters = new Filters(this.items, () => this.apply());
     this.count = element("p", { class: "soft", role: "status" });
+    this.tried = element("p", { class: "review__tried", hidden: true });
     this.lists = new Map();
     this.progress = new Progress(facts, this.store);
     const tools = this.hasImages ? this.withImages(facts) : this.withRows(facts);
     byId("review").append(
       this.progress.tools,
       element("div", { class: "review__bar" }, this.filters.tools, this.filters.choices, ...tools),
-      element("div", { class: "review__count" }, this.count, this.hasImages && heatLegend()),
+      element("div", { class: "review__count" }, this.count, this.hasImages && heatLegend(), this.tried),
       ...GROUPS.map((group) => this.groupOf(group)),
       this.nothing(),
     );
@@ -57,7 +58,8 @@ class Review {
   }
 
   withRows(facts) {
-    this.made = rowListOf(this.store, facts.inspect_command);
+    const anyCells = this.items.some((item) => item.row?.cells.length);
+    this.made = rowListOf(this.store, { inspect: facts.inspect_command, anyCells });
     return [];
   }
 
@@ -113,6 +115,7 @@ class Review {
   listen() {
     this.store.onChange((ids) => ids.forEach((id) => this.mark(id)));
     this.store.followOtherTabs();
+    document.addEventListener("threshold", (event) => this.tryOut(event.detail.value));
     byId("review").addEventListener("keydown", (event) => this.onKey(event));
   }
 
@@ -122,6 +125,18 @@ class Review {
       shown.dataset.verdict = this.store.verdictOf(id);
       showAnswer(shown.querySelector(".verdicts"), this.store.verdictOf(id));
     }
+  }
+
+  /** Show which items another threshold would have left out; the slider names it. */
+  tryOut(value) {
+    const below = (item) => item.is_anomaly && item.score !== null && item.score <= value;
+    for (const [item, shown] of this.shown) shown.classList.toggle("is-below", below(item));
+    const lost = this.items.filter(below).length;
+    const won = this.items.filter((item) => !item.is_anomaly && item.score > value).length;
+    this.tried.hidden = lost + won === 0;
+    this.tried.textContent = lost
+      ? `Above ${scoreText(value)}, ${thousands(lost)} of the flagged below would not be flagged: they are pale.`
+      : `Above ${scoreText(value)}, ${thousands(won)} of those below that were not flagged would be.`;
   }
 
   /** On an item, 1 2 3 and 0 answer it; arrows, j and k go on to its neighbours. */

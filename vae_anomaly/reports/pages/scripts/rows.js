@@ -7,20 +7,23 @@ import { element, icon } from "./dom.js";
 import { scoreText } from "./format.js";
 import { pastOf } from "./past.js";
 
-/** Return a maker of list items for rows; without a store, there is nothing to answer. */
-export function rowListOf(store, inspectTemplate) {
+/**
+ * Return a maker of list items for rows; without a store, there is nothing to answer. `about` says
+ * what the page knows for all rows: `inspect`, the command that explains one, and `anyCells`.
+ */
+export function rowListOf(store, about) {
   let made = 0;
   return (item) => {
     made += 1;
-    return rowOf(item, store, inspectTemplate, `row-${made}`);
+    return rowOf(item, store, about, `row-${made}`);
   };
 }
 
-function rowOf(item, store, inspectTemplate, id) {
+function rowOf(item, store, about, id) {
   const detail = element("div", { class: "row__detail", id, hidden: true });
   const toggle = rowToggle(item, id);
   toggle.addEventListener("click", () => {
-    if (!detail.childElementCount) detail.append(...aboutRow(item, inspectTemplate));
+    if (!detail.childElementCount) detail.append(...aboutRow(item, about));
     detail.hidden = !detail.hidden;
     toggle.setAttribute("aria-expanded", String(!detail.hidden));
   });
@@ -44,7 +47,7 @@ function rowToggle(item, id) {
   );
 }
 
-function aboutRow(item, inspectTemplate) {
+function aboutRow(item, about) {
   const { row } = item;
   const words = element("p", { class: "row__words" }, item.words && `${item.words[0].toUpperCase()}${item.words.slice(1)}. `, roleOf(item));
   const where = row.file && element("p", { class: "soft small" }, element("bdi", {}, row.file), `, row ${row.row}`);
@@ -55,9 +58,15 @@ function aboutRow(item, inspectTemplate) {
     row.contributions.length > 0 && contributionsOf(row),
     row.past.length > 0 && pasts,
     row.cells.length > 0 && cellsOf(row),
-    inspectTemplate !== "" && commandLine(inspectCommand(inspectTemplate, item)),
+    about.anyCells && !row.cells.length && withoutCells(),
+    about.inspect !== "" && commandLine(inspectCommand(about.inspect, item)),
   ];
   return parts.filter(Boolean);
+}
+
+function withoutCells() {
+  const text = "Its cells, and perhaps its past, are left out of this page to keep it small: the command below shows all.";
+  return element("p", { class: "soft small" }, text);
 }
 
 /** Say beside a row what the column adds that rows are sorted by; nothing for other orders. */
