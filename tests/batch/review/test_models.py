@@ -40,6 +40,19 @@ def test_of_many_held_out_normals_quantiles_are_kept(table_model):
     assert facts.held_out == tuple(sorted(facts.held_out))
 
 
+def test_held_out_normals_keep_their_groups(table_model):
+    detector = load_detector(table_model)
+    groups = np.repeat(np.arange(1_000), 5)
+    detector.calibration_ = type(detector.calibration_).fit(np.arange(5_000.0))
+    detector.calibration_groups_ = groups
+    facts = scoring_facts(_pinned(resolve(table_model), "tabular"), detector)
+    scores = detector.calibration_.reference_scores()
+    assert (len(facts.held_out), len(facts.groups)) == (MOST_HELD_OUT, MOST_HELD_OUT)
+    places = np.searchsorted(scores, facts.held_out)
+    np.testing.assert_array_equal(scores[places], facts.held_out)
+    np.testing.assert_array_equal(groups[places], facts.groups)
+
+
 def test_another_model_leaves_no_facts_of_the_first(days, table_model, tmp_path, hashes):
     other = load_detector(table_model).set_threshold(Threshold(value=9.0)).save(tmp_path / "other")
     score_tables(table_model, days, tmp_path / "out")

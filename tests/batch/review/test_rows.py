@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 from batch.entity_nights import payments
 from tracking.real_models import transactions
 
-from vae_anomaly import load_detector
+from vae_anomaly import TabularVAEDetector, load_detector
 from vae_anomaly.batch import read_manifest, score_tables
 from vae_anomaly.batch.review import read_review
 from vae_anomaly.batch.review.rows import CELL_CHARACTERS, written_cell
 from vae_anomaly.reports.facts.items import ReviewItem
+
+FIRST_NAMES = ("Anna", "Bruno", "Clara", "David", "Emma", "Felix", "Greta", "Hugo")
+LAST_NAMES = ("Fischer", "Huber", "Keller", "Lang", "Maier", "Novak", "Weber")
 
 
 def review_of(model: Path, rows: pd.DataFrame, folder: Path, **options: object) -> list[ReviewItem]:
@@ -61,12 +65,38 @@ def test_a_planted_amount_comes_first_in_words_and_in_contributions(rows, table_
 
 
 def test_cells_are_those_of_the_table_without_what_names_a_row(rows, table_model, tmp_path):
-    rows["note"] = "x" * 300
     first = review_of(table_model, rows, tmp_path, id_column="id")[0]
     cells = dict(first.row.cells)
     assert "id" not in cells
     assert cells["amount"] == "90000"
-    assert len(cells["note"]) == CELL_CHARACTERS
+
+
+def test_nothing_that_names_a_person_is_kept(tmp_path):
+    rows = transactions(400, seed=5)
+    people = [f"{first} {last}" for first in FIRST_NAMES for last in LAST_NAMES]
+    rows["holder_name"] = np.resize(people, len(rows))
+    rows["birth_date"] = pd.date_range("1950-01-01", periods=len(rows), freq="31D").date.astype(str)
+    model = TabularVAEDetector(max_steps=20, memory=200).fit(rows)
+    roles = {column.name: column.role for column in model.schema_.columns}
+    assert (roles["holder_name"], roles["birth_date"]) == ("person", "person")
+    night = rows.assign(contact="someone@example.org")  # a column that training never saw
+    night.loc[7, "amount"] = 90_000.0
+    review_of(model.save(tmp_path / "model"), night, tmp_path, id_column="id")
+    kept = (tmp_path / "out" / "review" / "night.jsonl").read_text(encoding="utf-8")
+    assert not [name for name in (*people, *rows["birth_date"], "example.org") if name in kept]
+
+
+def test_a_card_number_is_not_kept_with_its_past(card_model, tmp_path):
+    detector = load_detector(card_model)
+    named = detector.schema_.columns
+    private = tuple(
+        column.model_copy(update={"role": "person"}) if column.name == "card" else column
+        for column in named
+    )
+    schema = detector.schema_.model_copy(update={"columns": private})
+    detector.model_ = dataclasses.replace(detector.model_, schema=schema)
+    items = review_of(detector.save(tmp_path / "model"), payments(12), tmp_path)
+    assert {past.entity for item in items for past in item.row.past} == {"this card"}
 
 
 def test_two_runs_keep_the_same_bytes(rows, table_model, tmp_path):
@@ -103,3 +133,7 @@ def test_the_past_of_a_card_stands_beside_its_payment(card_model, tmp_path):
 )  # fmt: skip
 def test_a_cell_is_written_as_it_is(cell, text):
     assert written_cell(cell) == text
+
+
+def test_a_long_cell_is_cut():
+    assert len(written_cell("x" * 300)) == CELL_CHARACTERS

@@ -24,11 +24,12 @@ from vae_anomaly.state import from_json
 from vae_anomaly.version import __version__
 
 if TYPE_CHECKING:
-    from vae_anomaly.arrays import Floats
+    from vae_anomaly.arrays import Floats, Ints
     from vae_anomaly.detectors.protocol import AnyDetector
 
 MOST_HELD_OUT: Final = 2000
-"""Scores of held-out normals that are kept; of more of them so many quantiles."""
+"""Scores of held-out normals that are kept; of more of them so many quantiles, or, where they have
+groups, so many of them at even ranks."""
 
 _NAME: Final = re.compile(r"review/model-[0-9a-f]{12}\.json")
 
@@ -40,16 +41,18 @@ def models_path(digest: str) -> str:
 
 def scoring_facts(model: ScoringModel, detector: AnyDetector) -> ScoringFacts:
     """Return what a page says of a model."""
-    held_out = detector.calibration_.reference_scores()
+    held_out, groups = detector.calibration_.reference_scores(), detector.calibration_groups_
+    few = _few(held_out) if groups is None else held_out[_places(len(held_out))]
     return ScoringFacts(
         version=model.version,
         digest=model.digest,
         kind=detector.kind,
         threshold=detector.threshold_.to_dict(),
-        held_out=tuple(_few(held_out).tolist()),
+        held_out=tuple(few.tolist()),
         n_held_out=len(held_out),
         fingerprint=dict(detector.fingerprint_),
         package_version=__version__,
+        groups=() if groups is None else tuple(groups[_places(len(held_out))].tolist()),
     )
 
 
@@ -57,6 +60,11 @@ def _few(scores: Floats) -> Floats:
     if len(scores) <= MOST_HELD_OUT:
         return scores
     return np.asarray(np.quantile(scores, np.linspace(0.0, 1.0, MOST_HELD_OUT)))
+
+
+def _places(n: int) -> Ints:
+    """Return which scores of n are kept, where each has a group: none lies between two."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_HELD_OUT)).round().astype(np.int64))
 
 
 def keep_models(

@@ -13,6 +13,7 @@ from vae_anomaly.arrays import Floats
 from vae_anomaly.batch.review.shown import shown_item
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.detectors.judged import N_REASONS, JudgedRows
+from vae_anomaly.detectors.tabular.reasons.entities import this_one
 from vae_anomaly.reports.facts.items import ReviewItem, ShownContribution, ShownPast, ShownRow
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CELL_CHARACTERS: Final = 200  # of a cell
 MOST_PAST: Final = 20  # values of an entity
+_PRIVATE: Final = ("person", "place", "identifier")  # roles whose cells are shown to nobody
 
 
 class Pasts(Protocol):
@@ -54,11 +56,10 @@ class RowReview:
         self.keeper = ReviewKeeper()
         self._file, self._detector, self._pasts = file, detector, pasts
         schema = detector.schema_
-        self._hidden = {id_column, schema.id_column} | {
-            column.name
-            for column in schema.columns
-            if column.kind == "identifier" or column.role == "identifier"
-        }
+        private = {column.name for column in schema.columns if column.role in _PRIVATE}
+        keys = {column.name for column in schema.columns if column.kind == "identifier"}
+        known = {column.name for column in schema.columns}  # of others nobody knows whom they tell
+        self._private, self._cells = private, known - private - keys - {id_column, schema.id_column}
 
     def take(
         self, judged: JudgedRows, ids: Sequence[str | None], frame: pd.DataFrame
@@ -93,7 +94,7 @@ class RowReview:
         """Yield the rows of a piece that were explained, as they are shown."""
         places, verdicts = list(explained), judged.verdicts
         rows, whys = frame.iloc[places], [explained[place] for place in places]
-        shown = shown_rows(rows, whys, self._file, self._hidden)
+        shown = shown_rows(rows, whys, self._file, self._cells)
         for place, row, past in zip(places, shown, self._past(rows), strict=True):
             score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
             flag, why = bool(verdicts.is_anomaly[place]), explained[place]
@@ -110,7 +111,7 @@ class RowReview:
         return [
             tuple(
                 ShownPast(
-                    entity=f"{entity} {written_cell(frame[entity].iloc[i])}",
+                    entity=self._named(entity, frame[entity].iloc[i]),
                     column=columns.amount,
                     values=tuple(past.tolist()),
                     value=float(amounts[i]),
@@ -121,9 +122,13 @@ class RowReview:
             for i, own in enumerate(before)
         ]
 
+    def _named(self, entity: str, key: object) -> str:
+        """Name an entity by its key, or, where that is a person's, as reasons do."""
+        return this_one(entity) if entity in self._private else f"{entity} {written_cell(key)}"
+
 
 def shown_row(
-    row: pd.DataFrame, why: ExplainedRow, file: str = "", hidden: Collection[str | None] = ()
+    row: pd.DataFrame, why: ExplainedRow, file: str = "", cells: Collection[str] | None = None
 ) -> ShownRow:
     """Return a row as pages show it.
 
@@ -134,23 +139,23 @@ def shown_row(
     why : ExplainedRow
     file : str
         What the table is called.
-    hidden : collection of str
-        Columns whose cells are not shown.
+    cells : collection of str, optional
+        Columns whose cells are shown. Default: all.
     """
-    return shown_rows(row, [why], file, hidden)[0]
+    return shown_rows(row, [why], file, cells)[0]
 
 
 def shown_rows(
     rows: pd.DataFrame,
     whys: Sequence[ExplainedRow],
     file: str = "",
-    hidden: Collection[str | None] = (),
+    cells: Collection[str] | None = None,
 ) -> list[ShownRow]:
     """Return N rows as `shown_row` would; a column is taken from the frame once."""
     columns = [
         [(str(name), written_cell(cell)) for cell in rows[name].array]
         for name in rows.columns
-        if name not in hidden
+        if cells is None or name in cells
     ]
     return [
         ShownRow(

@@ -112,7 +112,7 @@ class ShownContribution:
 class ShownPast:
     """The last values of an entity before a row, the oldest first, and that of the row."""
 
-    entity: str  # "card 4711"
+    entity: str  # "machine 7"; "this customer" where the key is a person's
     column: str
     values: tuple[float, ...]
     value: float
@@ -135,7 +135,8 @@ class ShownRow:
     rest : float, nats
         What all other columns add.
     cells : tuple of (str, str)
-        The row as it was read, without what the schema marks as identifier.
+        The row as it was read, without what the schema marks as identifier, person or place, and
+        without columns that it does not know.
     past : tuple of ShownPast
         Of models with entities.
     """

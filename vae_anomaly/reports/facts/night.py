@@ -29,8 +29,7 @@ class ScoringFacts:
         Of the training data: rows or images, SHA-256, time span where there is one.
     package_version : str
     groups : tuple of int
-        Of each of ``held_out``, where the model was trained with groups; empty where it was not,
-        or only quantiles are kept.
+        Of each of ``held_out``, where the model was trained with groups; else empty.
     """
 
     version: str

@@ -50,7 +50,7 @@ class EntityColumn:
     @property
     def this(self) -> str:
         """The entity, as a reason names it."""
-        return f"this {_of_whom(name_of(self.entity))}"
+        return this_one(self.entity)
 
     @property
     def amount(self) -> str:
@@ -142,6 +142,11 @@ def _shown_amount(one: EntityColumn, column: NumericColumn, row: pd.Series) -> t
     usually = Scale(high - low, _CENTS).whole_range(low, high)
     usually = usually if low > 0.0 else f"up to {usually.removeprefix('0 to ')}"
     return scale.number(amount, usual), expected, usually
+
+
+def this_one(entity: str) -> str:
+    """Name the one that a row is about without its key: ``this customer`` of ``customer_id``."""
+    return f"this {_of_whom(name_of(entity))}"
 
 
 def _of_whom(name: str) -> str:
