@@ -113,3 +113,14 @@ def test_a_registered_model_has_the_page_logged_once_and_no_store_is_made(
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["report.html"]
     assert call("score", "table", table_model, rows, "--out", "own")[0] == 0
     assert not (tmp_path / "vae-anomaly-store").exists()
+
+
+def test_links_to_overlays_lead_to_them_from_wherever_the_page_lies(
+    call, images, image_model, tmp_path
+):
+    assert call("score", "images", image_model, images, "--out", "flags")[0] == 0
+    assert call("report", "flags", "--out", "pages/monday/here.html")[0] == 0
+    for page in (tmp_path / "flags/report.html", tmp_path / "pages/monday/here.html"):
+        links = [item["image"]["heatmap_file"] for item in island_of(page)["items"]]
+        assert sum((page.parent / link).is_file() for link in links if link) >= 1
+        assert all((page.parent / link).is_file() for link in links if link)

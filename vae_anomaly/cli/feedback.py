@@ -68,9 +68,11 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     from vae_anomaly.tracking import import_feedback, registered_name
 
     name = registered_name(model)
-    read = read_verdicts(file, item=item, verdict=verdict)
-    if scores:
-        require_scored(read.frame, [read_scores(source)[0] for source in scores], file)
+    scored = [read_scores(source)[0] for source in scores]
+    ids = (str(name) for items in scored for name in items.ids)
+    read = read_verdicts(file, item=item, verdict=verdict, ids=ids)
+    if scored:
+        require_scored(read.frame, scored, file)
     done = import_feedback(name, read.frame, who=who, source=file, uri=uri)
     confirmed, audited = (int(read.frame[name].sum()) for name in ("is_anomaly", "audit"))
     document = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.arrays import AnyArray, Bools, Floats
+from vae_anomaly.arrays import AnyArray, Bools, Floats, Objects
 from vae_anomaly.data.tables.cells import are_fine, read_booleans, read_text
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import listed_strangers, read_answers
@@ -21,7 +21,7 @@ from vae_anomaly.thresholds.reviews.sample import ReviewedSample
 from vae_anomaly.words import names_of, number_of, verb_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 logger = logging.getLogger(__name__)
 ITEM_NAMES = ("item", "id", "path", "file", "image", "name")
@@ -53,6 +53,7 @@ def read_verdicts(
     item: str | None = None,
     verdict: str | None = None,
     id_column: str | None = None,
+    ids: Iterable[str] = (),
 ) -> ReadVerdicts:
     """Read what reviewers decided.
 
@@ -66,6 +67,9 @@ def read_verdicts(
         Names of these columns, where they are others.
     id_column : str, optional
         The model's id column, which also names items.
+    ids : iterable of str
+        Of scored items. Spaces around a name are no part of it, but where such an item is among
+        these: files are called so.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def read_verdicts(
     """
     known = [*ITEM_NAMES, *([id_column] if id_column else [])]
     frame = read_table(source, as_text=[*known, *([item] if item else [])])
-    items = read_keys(_column(frame, item, known, "items", "--item", str(source)))
+    items = _items(_column(frame, item, known, "items", "--item", str(source)), ids)
     words = _column(frame, verdict, VERDICT_NAMES, "verdicts", "--verdict", str(source))
     labels = _labels(words, str(source))
     decided = np.isfinite(labels)
@@ -223,6 +227,16 @@ def _column(
         )
     column: pd.Series[Any] = frame[name]
     return column
+
+
+def _items(column: pd.Series[Any], ids: Iterable[str]) -> Objects:
+    """Return the name of each item; one that was scored with spaces around it keeps them."""
+    spaced = {name for name in ids if name != name.strip()}
+    keys = read_keys(column)
+    for place, cell in enumerate(column.tolist() if spaced else ()):
+        if cell in spaced:
+            keys[place] = cell
+    return keys
 
 
 def _labels(column: pd.Series[Any], source: str) -> Floats:

@@ -38,14 +38,16 @@ def judged_by_file(
     Raises
     ------
     DataError
-        If no item of the night has a verdict there, or the file cannot be read.
+        If no flagged item of the night has a verdict there, or the file cannot be read.
     """
-    frame = read_verdicts(file).frame
+    batches = score_batches(root, entries)
+    frame = read_verdicts(file, ids=(i for ids, _, _ in batches for i in ids.to_pylist())).frame
     sample = _joined(frame, root, entries, night)
     if sample is None:
         raise DataError(
-            f"None of the {number_of(len(frame), 'verdict')} of {file} is on an item of {root}, "
-            f"such as {frame['item'].iloc[0]!r}. Give the decisions on this night."
+            f"None of the {number_of(len(frame), 'verdict')} of {file} is on a flagged item of "
+            f"{root}; they are on items like {frame['item'].iloc[0]!r}. Give the decisions on this "
+            "night."
         )
     return measure_of(sample, costs), _told(sample, str(file))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.batch import RunSummary
+    from vae_anomaly.reports.facts.items import ReviewItem
     from vae_anomaly.reports.facts.night import NightFacts
 
 _REPORT: Final = "report.html"
@@ -47,8 +49,21 @@ def write_night(
     from vae_anomaly.reports.pages.night import night_page
     from vae_anomaly.reports.pages.page import write_page
 
-    facts = night_facts(run_dir, wanted)
-    return write_page(night_page(facts), out or Path(run_dir) / _REPORT), facts
+    facts, page = night_facts(run_dir, wanted), Path(out or Path(run_dir) / _REPORT)
+    items = tuple(_linked(item, Path(run_dir), page) for item in facts.items)
+    facts = replace(facts, items=items)
+    return write_page(night_page(facts), page), facts
+
+
+def _linked(item: ReviewItem, root: Path, page: Path) -> ReviewItem:
+    """Return an item whose overlay is named as seen from its page, where a link can lead there."""
+    if item.image is None or item.image.heatmap_file is None:
+        return item
+    try:
+        overlay = os.path.relpath((root / item.image.heatmap_file).resolve(), page.parent.resolve())
+    except ValueError:  # on another drive
+        return replace(item, image=replace(item.image, heatmap_file=None))
+    return replace(item, image=replace(item.image, heatmap_file=Path(overlay).as_posix()))
 
 
 @dataclass
