@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,13 +57,32 @@ def test_chance_is_no_change():
     assert "no clear change" in changes_since(night(300, 4), [], night(300, 2), "x").text
 
 
+def many(column: str, n: int) -> list[ReviewItem]:
+    return [row_item(f"{column} {k}", column, "amount") for k in range(n)]
+
+
 def test_reasons_that_no_flag_had_before_are_named_with_how_many():
-    before = night(300, 2, items=[row_item("1", "amount"), row_item("2", "hour")])
-    now = [row_item("3", "shop", "amount"), row_item("4", "shop"), row_item("5", "amount")]
-    changes = changes_since(night(300, 3), now, before, "x")
-    assert changes.new_reasons == (("shop", 2),)
-    assert changes.gone_reasons == (("hour", 1),)
+    before = night(300, 20, items=many("amount", 10) + many("hour", 10))
+    changes = changes_since(night(300, 20), many("shop", 10) + many("amount", 10), before, "x")
+    assert changes.new_reasons == (("shop", 10),)
+    assert changes.gone_reasons == (("hour", 10),)
     assert "Not seen before: shop." in changes.text
+
+
+def test_a_few_flags_of_a_kind_are_chance_and_not_new():
+    before = night(300, 10, items=many("amount", 9) + many("hour", 1))
+    changes = changes_since(night(300, 10), many("amount", 8) + many("shop", 2), before, "x")
+    assert changes.new_reasons == changes.gone_reasons == ()
+
+
+def test_two_quiet_nights_seldom_differ_in_their_reasons(rng):
+    kinds, told = ["amount", "hour", "shop", "age", "city", "bank"], 0
+    for _ in range(300):
+        drawn = [Counter(rng.choice(kinds, rng.poisson(12)).tolist()) for _ in range(2)]
+        now, then = ([one for k, n in c.items() for one in many(k, n)] for c in drawn)
+        changes = changes_since(night(900, len(now)), now, night(900, len(then), items=then), "x")
+        told += bool(changes.new_reasons)
+    assert told <= 6
 
 
 def test_a_night_without_kept_items_names_no_reason_as_new():

@@ -13,7 +13,7 @@ from vae_anomaly.metrics import proportion_interval
 from vae_anomaly.reports.facts.items import ReviewItem, ShownImage
 from vae_anomaly.reports.facts.night import Changes
 
-_SURE: Final = 0.05
+_SURE: Final = 0.01  # what two quiet nights may seem to differ in by chance
 _WHOLE: Final = 0.5  # of an image: then no part of it is named
 _MOST_KINDS: Final = 8
 _ROWS = ("upper", "middle", "lower")
@@ -24,7 +24,9 @@ def changes_since(night: Night, items: list[ReviewItem], before: Night, name: st
     """Compare a night with an earlier one.
 
     Kinds of reasons are those of the flagged items that both runs kept for reviewers: the column
-    that adds most to the score of a row, the part of an image where it is hottest.
+    that adds most to the score of a row, the part of an image where it is hottest. One is new where
+    one in a hundred pairs of quiet nights would show any such: all k flags of that kind lie in this
+    night, which has a share q of both nights' flags, with a chance of q^k for each kind.
 
     Parameters
     ----------
@@ -81,7 +83,13 @@ def place_in(image: ShownImage) -> str:
 
 
 def _only(these: Counter[str], those: Counter[str]) -> tuple[tuple[str, int], ...]:
-    found = [(kind, count) for kind, count in these.most_common() if kind not in those]
+    share = these.total() / max(these.total() + those.total(), 1)
+    chance = _SURE / max(len(these | those), 1)
+    found = [
+        (kind, count)
+        for kind, count in these.most_common()
+        if kind not in those and share**count <= chance
+    ]
     return tuple(found[:_MOST_KINDS])
 
 
