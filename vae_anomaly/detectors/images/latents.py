@@ -14,6 +14,7 @@ from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
+from vae_anomaly.detectors.images.place.registration import shift_image
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import exact_float32, to_device
 from vae_anomaly.errors import ConfigError
@@ -22,8 +23,15 @@ Ask = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def reconstruct(images: ImageList, model: ImageModel, device: str) -> Floats32:
-    """Return what the VAE expects in place of each image, (N, s, s[, 3]) in [0, 1]."""
-    return _as_images(_of_each(_with_latents(model).preview, images, model, device))
+    """Return what the VAE expects in place of each image, (N, s, s[, 3]) in [0, 1].
+
+    It lies where the image lies: what registration has moved is moved back.
+    """
+    expected = _as_images(_of_each(_with_latents(model).preview, images, model, device))
+    for i, image in enumerate(expected):
+        down, right = np.rint(np.multiply(images.shifts[i], image.shape[:2])).astype(int).tolist()
+        expected[i] = shift_image(image, (-down, -right))
+    return expected
 
 
 def embed_images(images: ImageList, model: ImageModel, device: str) -> Floats32:
