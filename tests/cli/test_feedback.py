@@ -92,8 +92,8 @@ def test_the_last_verdict_on_an_item_wins(at, store, tmp_path):
     ("text", "code", "told"),
     [
         ("item,verdict\na,perhaps\n", 3, "'perhaps' in row 1, which is no verdict"),
-        ("item,other\na,1\n", 3, "Name it with --verdict"),
-        ("thing,verdict\na,1\n", 3, "Name it with --item"),
+        ("item,other\na,1\n", 3, "its name with --verdict"),
+        ("thing,verdict\na,1\n", 3, "its name with --item"),
         ("item,verdict\n,yes\n", 3, "without a name in row 1"),
         ("item,verdict,audit\na,yes,perhaps\n", 3, "'perhaps' in row 1 of audit"),
         ("item,verdict,when\na,yes,monday\n", 3, "'monday' in row 1 of when"),
