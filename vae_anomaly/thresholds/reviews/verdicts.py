@@ -223,8 +223,8 @@ def _column(
     if name is None:
         raise SchemaError(
             f"{source} has no column {given or ' or '.join(names[:3])!r} of {what}; it has "
-            f"{names_of(frame.columns, 20)}. Call it {names[0]!r}; `feedback import` also takes its "
-            f"name with {option}."
+            f"{names_of(frame.columns, 20)}. Call it {names[0]!r}; `feedback import` also takes "
+            f"its name with {option}."
         )
     column: pd.Series[Any] = frame[name]
     return column
