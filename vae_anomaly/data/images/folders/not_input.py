@@ -27,7 +27,7 @@ _SYSTEM_FOLDERS: Final = frozenset(
         "found.000", "network trash folder", "temporary items",
     }
 )  # fmt: skip
-_DRAWN: Final = ("heatmaps", "masks", "quarantine", "state")  # beside the scores of a night
+_DRAWN: Final = ("heatmaps", "masks", "quarantine", "review", "state")  # beside scores
 _LEDGER_BYTES: Final = 1 << 16
 
 
