@@ -126,12 +126,9 @@ def test_the_viewer_is_walked_by_keys_and_gives_the_focus_back(open_page, images
 
 def test_a_card_is_drawn_with_its_map_on_the_fixed_scale(open_page, images):
     page = open_page(images)
-    drawn = "document.querySelector('.frame__heat')?.width > 1"
-    for _ in range(100):  # the page's policy lets no one wait in it for an expression
-        if page.evaluate(drawn):
-            break
-        page.wait_for_timeout(100)
-    page.wait_for_timeout(100)
+    page.locator(".card").first.scroll_into_view_if_needed()  # cards are drawn when they come near
+    page.locator(".frame__heat").first.wait_for()
+    page.wait_for_timeout(500)
     red, green, blue, opacity = page.evaluate("""() => {
         const heat = document.querySelector(".frame__heat");
         const { data } = heat.getContext("2d").getImageData(0, 0, heat.width, heat.height);
