@@ -57,6 +57,7 @@ class Training(Job):
     experiment: str = "vae-anomaly"
     out: Place | None = None
     no_register: bool = False
+    no_report: bool = False
 
     def destination(self, trained_by: str) -> Destination:
         """Return where the model goes."""
@@ -67,6 +68,7 @@ class Training(Job):
             uri=self.tracking_uri,
             experiment=self.experiment,
             evidence=f"trained by {trained_by}",
+            report=not self.no_report,
         )
 
 

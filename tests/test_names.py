@@ -86,7 +86,7 @@ def test_no_two_names_are_alike_even_where_case_does_not_count(given_names):
     assert all(len(name.encode()) <= 60 for name in told)
 
 
-OUR_OWN = {"noun", "kind", "what", "words", "SYNTHETIC", "pixels", "size_bytes"}
+OUR_OWN = {"noun", "kind", "what", "words", "SYNTHETIC", "pixels", "rate", "size_bytes"}
 """Words of our own that commands are printed with."""
 
 

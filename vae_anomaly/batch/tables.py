@@ -19,7 +19,6 @@ from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
-from vae_anomaly.batch.review.rows import RowReview
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.detectors.judged import (
@@ -36,6 +35,7 @@ from vae_anomaly.scoring.judging import Fault
 from vae_anomaly.words import names_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.batch.review.rows import RowReview
     from vae_anomaly.detectors.protocol import TableDetector
 
 
@@ -75,6 +75,8 @@ def score_table_file(
 
     Returns the counts, and the names of what was written below the output folder.
     """
+    from vae_anomaly.batch.review.rows import RowReview
+
     id_column = output.options.id_column or detector.schema_.id_column
     path, batch_rows = partition.files[0].path, output.options.batch_rows
     root = Path(output.root)

@@ -31,6 +31,7 @@ from vae_anomaly.errors import DataError
 from vae_anomaly.files import replace_file, sha256_of
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.state import from_json
+from vae_anomaly.words import reason_of
 
 MOST: Final[Mapping[ReviewRole, int]] = {"flagged": 500, "near_miss": 24, "audit": 30}
 """Items of a partition that are kept in each role, where it is large."""
@@ -198,7 +199,9 @@ def read_review(root: str | Path, entry: Mapping[str, Any]) -> list[ReviewItem]:
         content = path.read_bytes()
         lines = content.decode("utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError) as err:
-        raise DataError(f"{path} cannot be read: {err}. Score the input again.") from None
+        raise DataError(
+            f"{path} cannot be read: {reason_of(err)}. Score the input again."
+        ) from None
     if sha256_of(content) != digest:
         raise DataError(
             f"{path} is not the file that the manifest lists: its SHA-256 differs. "
@@ -212,7 +215,9 @@ def _read(line: str, where: str) -> ReviewItem:
     try:
         item = from_json(ReviewItem, json.loads(line))
     except (ValueError, RecursionError, AttributeError) as err:
-        raise DataError(f"{where}: no item for reviewers: {err}. Score the input again.") from None
+        raise DataError(
+            f"{where}: no item for reviewers: {reason_of(err)}. Score the input again."
+        ) from None
     image = item.image
     if image is not None:
         _require_inside(image.heatmap_file or ".", where)

@@ -278,17 +278,17 @@ def _latent_map(detector: AnyDetector, training: TrainingCard | None) -> LatentM
 def _commands(
     detector: AnyDetector, model: ResolvedModel, name: str
 ) -> tuple[tuple[str, str], ...]:
-    ref, kind = typed(model.ref), "images" if detector.kind == "image" else "table"
+    kind, ref = "images" if detector.kind == "image" else "table", model.ref
     registered = f"--name {typed(name)}" if model.name is not None else "--out DIR --no-register"
     train = " ".join(["vae-anomaly train", kind, "INPUT", registered, *_options(detector)])
     new = "NEW_IMAGES/" if detector.kind == "image" else "NEW_ROWS"
     labels = "" if detector.kind == "image" else " --labels COLUMN"
     return (
-        ("score new items", f"vae-anomaly score {kind} {ref} {new} --out flags/"),
-        ("explain one", f"vae-anomaly inspect {ref} ITEM"),
-        ("measure on labels", f"vae-anomaly evaluate {ref} INPUT{labels} --log"),
-        ("choose another threshold", f"vae-anomaly threshold tune {ref} --target-fpr 0.005"),
-        ("check its files", f"vae-anomaly models verify {ref}"),
+        ("score new items", f"vae-anomaly score {kind} {typed(ref, new)} --out flags/"),
+        ("explain one", f"vae-anomaly inspect {typed(ref)} ITEM"),
+        ("measure on labels", f"vae-anomaly evaluate {typed(ref)} INPUT{labels} --log"),
+        ("choose another threshold", f"vae-anomaly threshold tune {typed(ref)} --target-fpr 0.005"),
+        ("check its files", f"vae-anomaly models verify {typed(ref)}"),
         ("train it again", train),
     )
 

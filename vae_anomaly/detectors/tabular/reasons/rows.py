@@ -107,6 +107,16 @@ class _Inquiry:
         self.order, self.asked = _columns_by_share(self.parts)
         self._columns: dict[str, pd.api.extensions.ExtensionArray] = {}
         self.found: list[dict[Hashable, tuple[int, str]]] = [{} for _ in self.asked]
+        self._ask_for_gaps()
+
+    def _ask_for_gaps(self) -> None:
+        """Ask for empty cells as well: filled in, they add nothing, and may be strange for all."""
+        for column, described in enumerate(self.encoder.columns):
+            if described.name in self.entities or described.name not in self.frame:
+                continue
+            for row in np.flatnonzero(self.frame[described.name].isna()).tolist():
+                if column not in self.asked[row]:
+                    self.asked[row].append(column)
 
     def reasons(self, flagged: Bools) -> list[list[str]]:
         """Ask until there is enough to say of each row."""

@@ -84,9 +84,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     steps = slider_steps(scores, held_out, night.threshold, judged)
     expected = next(s.false_alarms for s in steps if s.value == night.threshold)
     when, model = night.scored_at(), wanted.model_ref or _registered(night)
-    counts = NightCounts(
-        expected, wanted.max_bad_fraction, when, typed(model) if model else "MODEL"
-    )
+    counts = NightCounts(expected, wanted.max_bad_fraction, when, model or "MODEL")
     notices = notices_of(night, counts)
     kept = night.items()
     shown = _shown(kept)
@@ -175,20 +173,19 @@ def _changes(
 
 def _commands(night: Night, model: str, wanted: Wanted) -> dict[str, str]:
     """Return what a page prints to be typed."""
-    ref = typed(model) if model else "MODEL"
+    ref = model or "MODEL"
     store = f" --tracking-uri {typed(displayed(wanted.uri))}" if wanted.uri else ""
     histories = f" --state {typed(night.root)}" if (night.root / "state").is_dir() else ""
     back = f"vae-anomaly report {typed(night.root)} --verdicts decisions.csv{store}"
     if model.startswith("models:"):
-        back = (
-            f"vae-anomaly feedback import {ref} decisions.csv --scores {typed(night.root)}{store}"
-        )
+        scored = f"--scores {typed(night.root)}{store}"
+        back = f"vae-anomaly feedback import {typed(ref)} decisions.csv {scored}"
     return {
         "threshold_command": (
-            f"vae-anomaly threshold tune {ref} --value {{value}}{store} && "
-            f"vae-anomaly threshold apply {ref} threshold.json{store}"
+            f"vae-anomaly threshold tune {typed(ref)} --value {{value}}{store} && "
+            f"vae-anomaly threshold apply {typed(ref)} threshold.json{store}"
         ),
-        "inspect_command": f"vae-anomaly inspect {ref} {{item}}{histories}{store}",
+        "inspect_command": f"vae-anomaly inspect {typed(ref)} {{item}}{histories}{store}",
         "import_command": back,
         "model_ref": model,
     }

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from vae_anomaly.jobs.report.night.source import Night
 from vae_anomaly.metrics import Interval
+from vae_anomaly.names import typed
 from vae_anomaly.reports.facts.night import Notice
 from vae_anomaly.words import number_of, verb_for
 
@@ -112,13 +113,14 @@ def _quarantine(night: Night, counts: NightCounts) -> Iterator[Notice]:
 
 def _threshold(night: Night, counts: NightCounts) -> Iterator[Notice]:
     threshold, n = night.scoring.threshold, night.scoring.n_held_out
-    tune = f"vae-anomaly threshold tune {counts.model}"
+    rate = max(0.01, 1 / (n + 1))
+    tune = f"vae-anomaly threshold tune {typed(counts.model)}"
     if threshold.get("extrapolated") or (n and night.threshold > math.log10(n + 1)):
         yield Notice(
             "warning",
             f"The threshold lies beyond what the {number_of(n, 'held-out normal')} can show and "
             "rests on a fitted tail: the false alarms to expect are not counted.",
-            f"Choose one that is counted: {tune} --target-fpr {max(0.01, 1 / (n + 1)):.2g}; or "
+            f"Choose one that is counted: {tune} --target-fpr {rate:.2g}; or "
             "train on more normals.",
         )
     elif 0 < n < _FEW_NORMALS:

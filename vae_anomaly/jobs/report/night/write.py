@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from vae_anomaly.batch.results import MANIFEST
 from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
+from vae_anomaly.names import typed
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ReportAtEnd:
             logger.debug("no report", exc_info=True)
             self._tell(
                 f"The report was not written: {reason_of(err)}. The results are complete; try: "
-                f"vae-anomaly report {summary.out}"
+                f"vae-anomaly report {typed(summary.out)}"
             )
             return
         if not summary.model_version.startswith(FOLDER):
