@@ -243,7 +243,7 @@ def number_text(value: float) -> str:
 
     Examples
     --------
-    >>> number_text(1234567.0), number_text(0.012345), number_text(-3.0)
+    >>> number_text(1234567.0), number_text(0.012341), number_text(-3.0)
     ('1,234,567', '0.01234', '-3')
     """
     if value.is_integer() and abs(value) < 1e15:
