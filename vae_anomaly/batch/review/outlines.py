@@ -9,6 +9,7 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.images.heatmaps import contours, resize_heat
+from vae_anomaly.reports.pages.outlines import thinned
 
 _MOST_POINTS: Final = 200  # of an image
 _FINEST: Final = 0.5  # pixels that an outline may leave its place by
@@ -47,36 +48,9 @@ def few_points(lines: Sequence[Floats], most: int = _MOST_POINTS) -> list[Floats
 
 
 def simplified(line: Floats, tolerance: float) -> Floats:
-    """Return the points of a closed line (K, 2) that are needed to be nowhere farther from it.
-
-    A line that would vanish keeps its corners.
-
-    References
-    ----------
-    Douglas and Peucker, Algorithms for the reduction of the number of points required to represent
-    a digitized line or its caricature, Cartographica 10, 1973.
-    """
-    needed = np.zeros(len(line), np.bool_)
-    needed[[0, -1]] = True
-    left = [(0, len(line) - 1)]
-    while left:
-        first, last = left.pop()
-        if last - first < 2:
-            continue
-        away = _distance(line[first + 1 : last], line[first], line[last])
-        farthest = first + 1 + int(away.argmax())
-        if away.max() > tolerance:
-            needed[farthest] = True
-            left += [(first, farthest), (farthest, last)]
-    return line[needed] if needed.sum() > 3 else _corners(line)
-
-
-def _distance(points: Floats, a: Floats, b: Floats) -> Floats:
-    """Return how far points (K, 2) lie from the stretch between two others."""
-    along = b - a
-    length = float(along @ along)
-    share = np.clip((points - a) @ along / length, 0.0, 1.0) if length else np.zeros(len(points))
-    return np.asarray(np.hypot(*(points - a - share[:, None] * along).T))
+    """Return a closed line (K, 2) `thinned`; one that would vanish keeps its corners."""
+    few = thinned(line, tolerance)
+    return few if len(few) > 3 else _corners(line)
 
 
 def _corners(line: Floats) -> Floats:

@@ -35,35 +35,36 @@ def thin_outlines(outlines: Sequence[Outline], points: int) -> tuple[Outline, ..
 
 
 def thinned(line: Floats, tolerance: float) -> Floats:
-    """Return the points (K, 2) of a line that tell it apart from straight ones, first and last too.
+    """Return the points of a line (K, 2) that it needs to be nowhere farther from where it was.
+
+    First and last are among them.
 
     References
     ----------
-    Douglas and Peucker, Algorithms for the reduction of the number of points, 1973.
+    Douglas and Peucker, Algorithms for the reduction of the number of points required to represent
+    a digitized line or its caricature, Cartographica 10, 1973.
     """
-    keep = np.zeros(len(line), dtype=np.bool_)
-    keep[[0, -1]] = True
+    needed = np.zeros(len(line), dtype=np.bool_)
+    needed[[0, -1]] = True
     spans = [(0, len(line) - 1)]
     while spans:
         first, last = spans.pop()
         if last - first < 2:
             continue
-        off = _distances(line[first + 1 : last], line[first], line[last])
-        worst = int(off.argmax())
-        if off[worst] > tolerance:
-            place = first + 1 + worst
-            keep[place] = True
-            spans += [(first, place), (place, last)]
-    return np.asarray(line[keep], np.float64)
+        away = _distances(line[first + 1 : last], line[first], line[last])
+        farthest = first + 1 + int(away.argmax())
+        if away.max() > tolerance:
+            needed[farthest] = True
+            spans += [(first, farthest), (farthest, last)]
+    return np.asarray(line[needed], np.float64)
 
 
-def _distances(points: Floats, start: Floats, end: Floats) -> Floats:
-    """Return how far points (K, 2) lie from a line; from its start where that is its end too."""
-    along, offsets = end - start, points - start
-    length = float(np.hypot(*along))
-    if length == 0.0:
-        return np.asarray(np.hypot(offsets[:, 0], offsets[:, 1]), np.float64)
-    return np.asarray(np.abs(along[0] * offsets[:, 1] - along[1] * offsets[:, 0]) / length)
+def _distances(points: Floats, a: Floats, b: Floats) -> Floats:
+    """Return how far points (K, 2) lie from the stretch between two others."""
+    along = b - a
+    length = float(along @ along)
+    share = np.clip((points - a) @ along / length, 0.0, 1.0) if length else np.zeros(len(points))
+    return np.asarray(np.hypot(*(points - a - share[:, None] * along).T))
 
 
 def _longest(lines: Sequence[Floats], points: int) -> list[Floats]:
