@@ -18,8 +18,8 @@ from pydantic import (
 
 from pipelines.faults import fault_of
 from pipelines.places import Place
-from vae_anomaly.batch import log_to_stderr
 from vae_anomaly.errors import ConfigError, VaeAnomalyError
+from vae_anomaly.logs import json_lines, log_to_stderr, tell_error, told_as_json
 from vae_anomaly.threads import thread_policy
 
 
@@ -56,6 +56,14 @@ def read_job(kind: type[J], path: Path, day: str) -> J:
 
 def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
     """Run a job from the command line: MODULE FILE.toml [YYYY-MM-DD]; the result goes to stdout."""
+    with json_lines(_asks_for_json(sys.argv)):
+        code = _run(kind, run)
+    if code:
+        sys.exit(code)
+
+
+def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
+    """Run a job, tell its error, and return the exit code."""
     try:
         job = read_job(kind, *_arguments(sys.argv))
         log_to_stderr(as_json=job.log_json)
@@ -64,10 +72,23 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
         print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result
         job.check(result)
     except VaeAnomalyError as err:
-        sys.stderr.write(f"error: {err}\n")
-        sys.exit(err.exit_code)
+        return tell_error(str(err), err.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)
+        return tell_error("Interrupted.", 130, label="")
+    except Exception as err:
+        if not told_as_json(err):
+            raise
+        return 1
+    return 0
+
+
+def _asks_for_json(argv: list[str]) -> bool:
+    """Tell whether a job wants JSON lines, also where its file has faults elsewhere."""
+    try:
+        content = tomllib.loads(Path(argv[1]).read_text(encoding="utf-8"))
+    except (IndexError, OSError, ValueError):
+        return False
+    return content.get("log_json") is True
 
 
 def _arguments(argv: list[str]) -> tuple[Path, str]:

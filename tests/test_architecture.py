@@ -20,7 +20,7 @@ TESTS = Path(__file__).parent
 # import from its own layer and from those above it in this list. docs/architecture.md draws them.
 LAYERS: list[tuple[str, ...]] = [
     ("errors", "names", "progress", "version", "arrays", "lazy", "words"),
-    ("files", "devices", "threads"),
+    ("files", "devices", "logs", "threads"),
     ("state",),
     ("metrics", "vae.likelihoods", "data.tables", "scoring.outliers"),
     ("vae", "data.images"),

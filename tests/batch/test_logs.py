@@ -8,7 +8,8 @@ import logging
 
 import pandas as pd
 
-from vae_anomaly.batch import log_to_stderr, score_tables
+from vae_anomaly.batch import score_tables
+from vae_anomaly.logs import log_to_stderr
 
 
 def test_every_line_parses_and_no_value_of_a_row_appears(days, table_model, tmp_path):

@@ -187,6 +187,28 @@ def test_log_json_writes_one_object_a_line(call, rows, table_model):
 
 
 @pytest.mark.parametrize(
+    ("words", "code"),
+    [(["--log-json"], 5), (["--log-json", "--workers", "none"], 2), (["--log-json", "--json"], 5)],
+)
+def test_log_json_tells_errors_as_objects_too(call, rows, words, code):
+    said, _, err = call("score", "table", "no-such-folder", rows, "--out", "flags", *words)
+    line = json.loads(err)
+    assert (said, line["exit_code"], line["event"], line["level"]) == (code, code, "error", "error")
+    assert line["message"]
+
+
+def test_log_json_tells_what_nobody_has_foreseen(call, rows, table_model, monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("vae_anomaly.batch.score_tables", fails)
+    code, _, err = call("score", "table", table_model, rows, "--out", "flags", "--log-json")
+    line = json.loads(err)
+    assert (code, line["exit_code"]) == (1, 1)
+    assert "a fault of ours" in line["traceback"]
+
+
+@pytest.mark.parametrize(
     ("model", "code", "words"),
     [
         ("models:/cards@nobody", 5, "champion"),

@@ -269,3 +269,14 @@ def test_error_ends_with_its_exit_code_and_no_traceback(tmp_path):
 )
 def test_a_pipeline_has_at_most_a_hundred_lines(path):
     assert len(path.read_text().splitlines()) <= 100
+
+
+def test_a_job_that_logs_json_tells_its_error_as_json_too(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "night.toml"
+    path.write_text('log_json = true\nmodel = "models:/cards@champion"\nno_such_key = 1\n')
+    monkeypatch.setattr("sys.argv", ["job", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        run_job(NightlyTransactions, lambda job: {})
+    line = json.loads(capsys.readouterr().err)
+    assert ended.value.code == line["exit_code"] == ConfigError.exit_code
+    assert "no_such_key" in line["message"]

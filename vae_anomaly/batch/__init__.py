@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from vae_anomaly.batch.engines import graceful_termination, score_partition
 from vae_anomaly.batch.ledger import PartitionResult
-from vae_anomaly.batch.logs import JsonFormatter, log_to_stderr
 from vae_anomaly.batch.plan import (
     Options,
     Output,
@@ -35,6 +34,7 @@ from vae_anomaly.batch.results import (
 )
 from vae_anomaly.batch.review import draw_of, read_review, read_scoring_facts
 from vae_anomaly.batch.run import RunSummary, score_images, score_tables
+from vae_anomaly.logs import JsonFormatter, log_to_stderr
 
 __all__ = [
     "BadItem",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from vae_anomaly.batch.plan import (
 from vae_anomaly.batch.results import Counts
 from vae_anomaly.errors import DataError, VaeAnomalyError
 from vae_anomaly.files import reach, sha256_of
+from vae_anomaly.logs import JsonLines
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.threads import threads_of_a_worker
 
@@ -132,7 +134,12 @@ def many_processes(
         n,
         mp_context=context,
         initializer=_prepare_worker,
-        initargs=(threads_of_a_worker(n), model.device, context.Value("i", 0)),
+        initargs=(
+            threads_of_a_worker(n),
+            model.device,
+            context.Value("i", 0),
+            isinstance(sys.stderr, JsonLines),
+        ),
     ) as pool:
         waiting = {pool.submit(_attempt, one, model, output): one for one in todo}
         try:
@@ -185,10 +192,12 @@ def _attempt(
         return str(err)
 
 
-def _prepare_worker(threads: int, device: str, started: Synchronized[int]) -> None:
+def _prepare_worker(threads: int, device: str, started: Synchronized[int], as_json: bool) -> None:
     """Set a new process up; ``started`` counts them, and "cuda" shares them out to the GPUs."""
     import torch
 
+    if as_json:
+        sys.stderr = JsonLines(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     torch.set_num_threads(threads)
     with started.get_lock():

@@ -11,6 +11,7 @@ import click
 from vae_anomaly.cli.console import emit_error, results_only
 from vae_anomaly.cli.streams import standard_streams
 from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.logs import JsonLines, json_lines, tell_error, told_as_json
 from vae_anomaly.threads import thread_policy
 from vae_anomaly.version import __version__
 
@@ -78,8 +79,13 @@ def cli() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of docs/operations.md."""
     words = sys.argv[1:] if args is None else args
-    wants_json = "--json" in words and not HELP.intersection(words)
-    with standard_streams(), results_only(wants_json), thread_policy():
+    helps = bool(HELP.intersection(words))
+    with (
+        standard_streams(),
+        json_lines("--log-json" in words and not helps),
+        results_only("--json" in words and not helps),
+        thread_policy(),
+    ):
         code = _run(words)
     sys.exit(code)
 
@@ -93,13 +99,14 @@ def _run(words: list[str]) -> int:
     except VaeAnomalyError as error:
         return _told(error, str(error), error.exit_code)
     except click.ClickException as error:
+        if isinstance(sys.stderr, JsonLines):
+            return _told(error, error.format_message(), error.exit_code)
         emit_error(error, error.format_message(), error.exit_code)
-        error.show()
+        error.show()  # with the usage of the command
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         emit_error(error, "Interrupted.", INTERRUPTED)
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
+        return tell_error("Interrupted.", INTERRUPTED, label="")
     except OSError as error:
         if error.filename is None:
             raise
@@ -107,7 +114,9 @@ def _run(words: list[str]) -> int:
         return _told(error, message, StorageError.exit_code)
     except Exception as error:
         emit_error(error, f"{type(error).__name__}: {error}", 1)
-        raise
+        if not told_as_json(error):
+            raise
+        return 1
 
 
 def _refuse_empty(words: list[str]) -> None:
@@ -125,5 +134,4 @@ def _refuse_empty(words: list[str]) -> None:
 
 def _told(error: Exception, message: str, exit_code: int) -> int:
     emit_error(error, message, exit_code)
-    click.echo(f"Error: {message}", err=True)
-    return exit_code
+    return tell_error(message, exit_code)

@@ -189,7 +189,7 @@ def _reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
 @contextmanager
 def _progress(run: Run) -> Iterator[Progress | None]:
     """Show progress, or structured logs where a program listens; never both."""
-    from vae_anomaly.batch import log_to_stderr
+    from vae_anomaly.logs import log_to_stderr
 
     if not run.log_json:
         with show_progress() as progress:
