@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 
 import pytest
 from PIL import Image
@@ -80,6 +81,19 @@ def test_results_of_earlier_versions_are_known_by_their_ledger_or_manifest(image
         for lost in {"ledger.sqlite", "manifest.json"} - {kept}:
             (old / lost).unlink()
     assert len(list_images(night)) == 4
+
+
+def test_what_a_store_keeps_is_not_input_and_a_folder_called_like_it_is(
+    image_model, migrated_store, tmp_path
+):
+    night = write_surfaces(tmp_path / "night", 4)
+    shutil.copytree(migrated_store, night / "store")
+    write_surfaces(night / "store" / "artifacts" / "1" / "plates", 2)
+    write_surfaces(night / "cam" / "artifacts", 3)
+    summary = score_images(image_model, night, tmp_path / "out")
+    left_out = (LeftOutImages("results of vae-anomaly", "store", 2),)
+    assert (summary.rows_in, summary.left_out) == (7, left_out)
+    assert len(list_images(night, split="train")) == 7
 
 
 @pytest.mark.parametrize(
