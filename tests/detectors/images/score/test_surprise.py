@@ -46,12 +46,13 @@ def test_surprise_without_usable_normals_is_refused(reference):
         PoolSurprise(np.array(reference))
 
 
-def test_a_held_out_normal_is_judged_among_the_others():
+@pytest.mark.parametrize("kind", [PoolSurprise, PredictiveSurprise])
+def test_a_held_out_normal_is_judged_among_the_others(kind):
     reference = np.arange(10.0)
-    left_out = among_others(PoolSurprise, np.sort(reference))
-    np.testing.assert_allclose(
-        left_out[3], PoolSurprise(np.delete(reference, 3))(np.array([3.0]))[0]
-    )
+    left_out = among_others(kind, reference)
+    for i in (3, 9):
+        others = kind(np.delete(reference, i))
+        np.testing.assert_allclose(left_out[i], others(reference[i : i + 1])[0])
 
 
 def test_no_held_out_number_owns_the_surprise():
@@ -91,7 +92,7 @@ def test_new_numbers_are_beyond_all_ranks_as_seldom_as_the_surprise_says(n, rng)
 def test_among_the_others_a_normal_surprises_as_it_would_if_it_were_new(n, rng):
     """The largest of n exponential surprises is log n and a little, and hardly ever far more."""
     drawn = [np.sort(rng.exponential(size=n)) for _ in range(2000)]
-    largest = [among_others(PredictiveSurprise, values)[-1] for values in drawn]
+    largest = [PredictiveSurprise(values[:-1])(values[-1:])[0] for values in drawn]
     for beyond in (2.0, 4.0):
         share = np.mean(np.array(largest) > np.log(n) + beyond)
         assert share <= np.exp(-beyond) + 0.02

@@ -37,13 +37,7 @@ class PoolSurprise:
     """
 
     def __init__(self, reference: AnyFloats) -> None:
-        ordered = np.sort(np.asarray(reference, np.float64).reshape(-1))
-        if ordered.size == 0 or not np.isfinite(ordered).all():
-            raise CalibrationError(
-                f"Surprise needs finite values of held-out normals; got {ordered.size} values, "
-                f"{int((~np.isfinite(ordered)).sum())} not finite. Train on more good images."
-            )
-        self.reference = ordered
+        self.reference = ordered = _ordered(reference)
         unit = float(ordered.std()) or 1.0
         self._start = float(np.quantile(ordered, _TAIL_FROM))
         excess = ordered[ordered > self._start] - self._start
@@ -58,6 +52,17 @@ class PoolSurprise:
         beyond = np.maximum(x - self._start, 0.0) / self._scale
         below = _BELOW_SLOPE * np.maximum(self.knots[0] - x, 0.0) / self._unit
         return np.asarray(inside + beyond - below, np.float64)
+
+
+def _ordered(reference: AnyFloats) -> Floats:
+    """Sort the values of held-out normals, or refuse them."""
+    ordered = np.sort(np.asarray(reference, np.float64).reshape(-1))
+    if ordered.size == 0 or not np.isfinite(ordered).all():
+        raise CalibrationError(
+            f"Surprise needs finite values of held-out normals; got {ordered.size} values, "
+            f"{int((~np.isfinite(ordered)).sum())} not finite. Train on more good images."
+        )
+    return ordered
 
 
 def _survival_knots(ordered: Floats, start: float) -> tuple[Floats, Floats]:
@@ -100,7 +105,7 @@ class PredictiveSurprise:
     """
 
     def __init__(self, reference: AnyFloats, least_excess: float = 0.0) -> None:
-        self.reference = PoolSurprise(reference).reference
+        self.reference = _ordered(reference)
         n = self.reference.size
         unit = float(self.reference.std()) or 1.0
         self.count = max(1, min(max(_LEAST_TAIL, n // 10), n // 2))
