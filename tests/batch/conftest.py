@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from batch.entity_nights import card_model, write_nights  # noqa: F401 - a fixture
+from batch.launcher import launch  # noqa: F401 - a fixture
 from tracking.real_models import (  # noqa: F401 - fixtures
     image_model,
     migrated_store,
@@ -15,7 +16,7 @@ from tracking.real_models import (  # noqa: F401 - fixtures
     registered_store,
     store,
     table_model,
-    transactions,
+    write_days,
 )
 
 from vae_anomaly.files import sha256_of
@@ -30,11 +31,7 @@ def _stand_in_a_folder_of_their_own(tmp_path, monkeypatch, own_cache):
 @pytest.fixture
 def days(tmp_path: Path) -> Path:
     """A folder of three days of transactions, one parquet file each."""
-    folder = tmp_path / "days"
-    folder.mkdir()
-    for day in (1, 2, 3):
-        transactions(60, seed=day).to_parquet(folder / f"2026-01-0{day}.parquet")
-    return folder
+    return write_days(tmp_path / "days")
 
 
 @pytest.fixture

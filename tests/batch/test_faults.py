@@ -2,94 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from batch.entity_nights import payments, write_nights
-from tracking.real_models import transactions
+from batch.launcher import KILLED
+from tracking.real_models import transactions, write_days
 
 from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.batch.ledger import Ledger
 from vae_anomaly.errors import DataError, LockedError, StorageError
 from vae_anomaly.files import FAILPOINTS, VARIABLE, replace_file
-
-LAUNCHER = """
-import json, os, resource, signal, sys, time
-from vae_anomaly.batch import score_tables
-from vae_anomaly.files import VARIABLE
-from vae_anomaly.detectors import TabularVAEDetector  # loaded once, before the forks
-from vae_anomaly.errors import VaeAnomalyError
-
-print("ready", flush=True)
-for line in sys.stdin:
-    order = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.environ[VARIABLE] = order["failpoint"]
-        if order["max_bytes"]:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (order["max_bytes"],) * 2)
-        try:
-            score_tables(order["model"], order["days"], order["out"], id_column="id")
-        except VaeAnomalyError as err:
-            print(err, file=sys.stderr, flush=True)
-            sys.exit(err.exit_code)
-        sys.exit(0)
-    deadline = time.monotonic() + order["patience"]
-    pid = 0
-    while pid == 0:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid == 0 and time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            pid, status = os.waitpid(child, 0)
-        time.sleep(0.002)
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
-"""A process that has everything loaded, and scores in a fork of itself when told to."""
-
-KILLED = -signal.SIGKILL
-Launch = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def launch() -> Iterator[Launch]:
-    """Score in a process of its own; return its exit status, negative for a signal."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", LAUNCHER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-
-    def run(
-        model: Path,
-        days: Path,
-        out: Path,
-        failpoint: str = "",
-        *,
-        patience: float = 60,
-        max_bytes: int = 0,
-    ) -> int:
-        order: dict[str, object] = {"model": str(model), "days": str(days), "out": str(out)}
-        order |= {"failpoint": failpoint, "patience": patience, "max_bytes": max_bytes}
-        print(json.dumps(order), file=process.stdin, flush=True)
-        return int(process.stdout.readline())
-
-    yield run
-    process.stdin.close()
-    process.wait(timeout=30)
-    process.stdout.close()
 
 
 def assert_whole(out: Path) -> None:
@@ -100,9 +26,17 @@ def assert_whole(out: Path) -> None:
         pq.read_table(part)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(table_model, tmp_path_factory) -> Path:
+    """The three days, scored without a fault."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    score_tables(table_model, write_days(folder / "days"), folder / "out", id_column="id")
+    return folder / "out"
+
+
 @pytest.mark.parametrize("step", [step for step in FAILPOINTS if step != "manifest-withdrawn"])
 def test_killed_at_any_step_and_run_again_nothing_is_lost_or_doubled(
-    step, days, table_model, tmp_path, hashes, launch
+    step, days, table_model, undisturbed, tmp_path, hashes, launch
 ):
     out = tmp_path / "out"
     assert launch(table_model, days, out, step) == KILLED
@@ -111,8 +45,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_lost_or_doubled(
         with pytest.raises(DataError, match="has not finished"):
             read_manifest(out)
     score_tables(table_model, days, out, id_column="id")
-    score_tables(table_model, days, tmp_path / "undisturbed", id_column="id")
-    assert hashes(out) == hashes(tmp_path / "undisturbed")
+    assert hashes(out) == hashes(undisturbed)
     assert not list(out.rglob(".*.partial"))
     assert len(read_results(out)) == 180
 

@@ -36,9 +36,13 @@ def test_an_unguarded_script_is_told_how_to_guard_it(tmp_path, days, table_model
     assert not (tmp_path / "out").exists()
 
 
-def test_a_guarded_script_scores(tmp_path, days, table_model):
+def test_the_workers_of_a_guarded_script_write_the_bytes_of_one_process(
+    tmp_path, days, table_model, hashes
+):
     done = run(tmp_path, GUARDED, model=table_model, days=days, out=tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
+    score_tables(table_model, days, tmp_path / "one")
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "one")
     assert (tmp_path / "out" / "manifest.json").is_file()
 
 

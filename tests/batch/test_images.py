@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from batch.launcher import KILLED
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
@@ -24,7 +21,6 @@ from vae_anomaly.batch import (
     score_images,
 )
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
-from vae_anomaly.files import VARIABLE
 
 
 def test_images_are_scored_as_the_detector_scores_them(image_model, tmp_path):
@@ -98,14 +94,11 @@ def test_masks_are_the_detectors_in_eight_bits(which, masked, image_model, tmp_p
     assert not masked or expected[4].any()
 
 
-def test_killed_between_masks_and_run_again_every_mask_is_whole(image_model, tmp_path, hashes):
+def test_killed_between_masks_and_run_again_every_mask_is_whole(
+    image_model, tmp_path, hashes, launch
+):
     night = write_surfaces(tmp_path / "night", 4, holes=(1, 3))
-    order = (str(image_model), str(night), str(tmp_path / "out"))
-    code = f"from vae_anomaly.batch import score_images; score_images(*{order!r})"
-    killed = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, VARIABLE: "temp-written:4"}, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert launch(image_model, night, tmp_path / "out", "temp-written:4", images=True) == KILLED
     assert list((tmp_path / "out" / "masks").rglob(".*.partial"))
     assert len(list((tmp_path / "out").rglob("masks/*/0*.png"))) == 1
     score_images(image_model, night, tmp_path / "out")

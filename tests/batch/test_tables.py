@@ -66,7 +66,7 @@ def test_second_run_changes_no_byte_and_adds_no_file(days, table_model, tmp_path
 
 def test_same_input_gives_the_same_bytes_in_another_folder(days, table_model, tmp_path, hashes):
     score_tables(table_model, days, tmp_path / "one")
-    score_tables(table_model, days, tmp_path / "two", workers=2)
+    score_tables(table_model, days, tmp_path / "two")
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
 
 

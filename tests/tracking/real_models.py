@@ -40,6 +40,14 @@ def transactions(n: int, seed: int) -> pd.DataFrame:
     )
 
 
+def write_days(folder: Path) -> Path:
+    """Write three days of transactions, one parquet file each."""
+    folder.mkdir()
+    for day in (1, 2, 3):
+        transactions(60, seed=day).to_parquet(folder / f"2026-01-0{day}.parquet")
+    return folder
+
+
 def mixed_rows(n: int, seed: int) -> pd.DataFrame:
     """Rows with a column of each kind, and of each way in which training data may hold it."""
     rng = np.random.default_rng(seed)
@@ -160,11 +168,16 @@ def registered_store(
 @pytest.fixture
 def registered(registered_store: Path, store: str) -> RegisteredModel:
     """The table model in this test's own store, as cards version 1, alias champion."""
-    folder = Path(store.removeprefix("sqlite:///")).parent
-    shutil.copytree(registered_store, folder, dirs_exist_ok=True)
-    _move(folder / "mlflow.db", str(registered_store), str(folder))
+    folder = copy_store(registered_store, Path(store.removeprefix("sqlite:///")).parent)
     told = json.loads((folder / "registered.json").read_text())
     return replace(RegisteredModel(**told), store=store)
+
+
+def copy_store(source: Path, target: Path) -> Path:
+    """Copy a store that has models; what is done to the copy is not done to the original."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    _move(target / "mlflow.db", str(source), str(target))
+    return target
 
 
 def _move(database: Path, old: str, new: str) -> None:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
 from base64 import b64decode
 
 import numpy as np
 import pytest
+from batch.launcher import KILLED
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
 from vae_anomaly.batch import read_manifest, read_review, score_images
 from vae_anomaly.batch.plan import plan_images
-from vae_anomaly.files import VARIABLE
 from vae_anomaly.reports.facts.items import MAP_SIDE, THUMBNAIL_SIDE
 
 
@@ -144,16 +140,11 @@ def test_what_is_kept_is_listed_and_scored_again_where_it_was_lost(image_model, 
 
 @pytest.mark.parametrize("step", ["temp-written:3", "renamed:3", "renamed:4", "before-manifest"])
 def test_killed_while_it_is_kept_and_run_again_every_byte_is_there(
-    step, image_model, tmp_path, hashes
+    step, image_model, tmp_path, hashes, launch
 ):
     """Overlay and mask are the first two files, then come the items, the output, the facts."""
     night = write_surfaces(tmp_path / "night", 3, holes=(1,))
-    order = (str(image_model), str(night), str(tmp_path / "out"))
-    code = f"from vae_anomaly.batch import score_images; score_images(*{order!r})"
-    killed = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, VARIABLE: step}, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert launch(image_model, night, tmp_path / "out", step, images=True) == KILLED
     score_images(image_model, night, tmp_path / "out")
     score_images(image_model, night, tmp_path / "undisturbed")
     assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")

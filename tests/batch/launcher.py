@@ -1,0 +1,88 @@
+"""A process that has everything loaded, and scores in a fork of itself when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+LAUNCHER = """
+import json, os, resource, signal, sys, time
+from vae_anomaly.batch import score_images, score_tables
+from vae_anomaly.files import VARIABLE
+from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector  # loaded before the forks
+from vae_anomaly.errors import VaeAnomalyError
+
+print("ready", flush=True)
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.environ[VARIABLE] = order["failpoint"]
+        if order["max_bytes"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["max_bytes"],) * 2)
+        places = order["model"], order["night"], order["out"]
+        try:
+            if order["images"]:
+                score_images(*places)
+            else:
+                score_tables(*places, id_column="id")
+        except VaeAnomalyError as err:
+            print(err, file=sys.stderr, flush=True)
+            sys.exit(err.exit_code)
+        sys.exit(0)
+    deadline = time.monotonic() + order["patience"]
+    pid = 0
+    while pid == 0:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid == 0 and time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            pid, status = os.waitpid(child, 0)
+        time.sleep(0.002)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+KILLED = -signal.SIGKILL
+Launch = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Launch]:
+    """Score in a process of its own; return its exit status, negative for a signal."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", LAUNCHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    def run(
+        model: Path,
+        night: Path,
+        out: Path,
+        failpoint: str = "",
+        *,
+        images: bool = False,
+        patience: float = 60,
+        max_bytes: int = 0,
+    ) -> int:
+        order: dict[str, object] = {"model": str(model), "night": str(night), "out": str(out)}
+        order |= {"failpoint": failpoint, "images": images}
+        order |= {"patience": patience, "max_bytes": max_bytes}
+        print(json.dumps(order), file=process.stdin, flush=True)
+        return int(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    process.wait(timeout=30)
+    process.stdout.close()
