@@ -86,6 +86,12 @@ def full() -> NightFacts:
     return replace(images(500, 20000), n_flagged=1730, flagged_left_out=1230)
 
 
+@cache
+def page_of(make: Callable[[], NightFacts]) -> str:
+    """Return the page of a night that several tests look at."""
+    return night_page(make(), made=MADE)
+
+
 def hostile() -> NightFacts:
     """Return a night of rows in which every text tries to break out of the page."""
     night = rows(12, 300)

@@ -23,7 +23,7 @@ def test_one_flagged_row_is_no_rows():
 
 
 def test_500_images_with_all_their_maps_make_a_page_under_2_mb():
-    page = night_page(made.full(), made=made.MADE)
+    page = made.page_of(made.full)
     assert len(page.encode()) < 2_000_000
 
 

@@ -3,7 +3,16 @@ import re
 from dataclasses import replace
 
 import pytest
-from reports.pages.made import MADE, empty, full, hostile, images, nothing_flagged, rows
+from reports.pages.made import (
+    MADE,
+    empty,
+    full,
+    hostile,
+    images,
+    nothing_flagged,
+    page_of,
+    rows,
+)
 
 from vae_anomaly.reports.pages.night import night_page
 
@@ -20,7 +29,7 @@ def seen(html):
 @pytest.mark.parametrize("make", [images, rows, full])
 def test_the_slider_reads_the_very_counts_that_python_made(make):
     night = make()
-    steps = facts_in(night_page(night, made=MADE))["steps"]
+    steps = facts_in(page_of(make))["steps"]
     assert [step["value"] for step in steps] == [step.value for step in night.steps]
     assert [step["flagged"] for step in steps] == [step.flagged for step in night.steps]
     highs = [step["false_alarms"]["high"] for step in steps]

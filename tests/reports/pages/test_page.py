@@ -2,7 +2,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from reports.pages.made import MADE, NIGHTS
+from reports.pages.made import MADE, NIGHTS, page_of
 
 from vae_anomaly.reports.pages.bundle import csp_hash
 from vae_anomaly.reports.pages.night import night_page
@@ -14,7 +14,7 @@ INLINE = re.compile(r'<(?:script|style)(?: type="module")?>(.*?)</(?:script|styl
 
 @pytest.fixture(params=NIGHTS, scope="module")
 def html(request):
-    return night_page(NIGHTS[request.param](), made=MADE)
+    return page_of(NIGHTS[request.param])
 
 
 def test_a_page_asks_nobody_for_anything(html):
