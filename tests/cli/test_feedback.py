@@ -6,16 +6,14 @@ import pandas as pd
 import pytest
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 
-from vae_anomaly import load_detector
-from vae_anomaly.tracking import load_feedback, log_training
+from vae_anomaly.tracking import load_feedback
 
 MODEL = "models:/cards@champion"
 
 
 @pytest.fixture
-def at(table_model, store, monkeypatch, call):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)  # after `call`, which clears it
-    log_training(load_detector(table_model), name="cards", uri=store, alias="champion")
+def at(registered, monkeypatch, call):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registered.store)  # after `call`, which clears it
     return call
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 from cli.evaluation_fixtures import labelled_transactions
+from tracking.real_models import copy_store
 
-from vae_anomaly.tracking import relink_store, tracking_uri
 from vae_anomaly.tracking.store import session
 
 
 @pytest.fixture
 def gate(call, filled_store, tmp_path):
     """Promote cards/2 under rules; return (exit code, stdout, stderr)."""
-    shutil.copytree(filled_store, tmp_path / "own")
-    relink_store(tracking_uri(tmp_path / "own"))
+    copy_store(filled_store, tmp_path / "own")
     labelled_transactions().to_parquet(tmp_path / "rows.parquet")
 
     def run(*args, labels=True):

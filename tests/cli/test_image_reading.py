@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
+
+from vae_anomaly import ImageVAEDetector
+from vae_anomaly.jobs import Destination, train_images_job
 
 QUICK = ("--size", 64, "--out", "m", "--no-register", "--preset", "fast")
 
@@ -113,16 +117,17 @@ def test_pages_are_told_the_option_that_takes_the_first(call, tmp_path):
     assert call("train", "images", good, *QUICK, "--max-frames", 2)[0] == 0
 
 
-@pytest.fixture
-def deep_night(call, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def deep_night(tmp_path_factory) -> Path:
     """Scans of 12 bits in a data set with good and bad ones, and a model ``m`` of 8 bits."""
-    good = folder_of(np.rint(parts(20, 1)).astype(np.uint8), tmp_path / "good")
-    assert call("train", "images", good, *QUICK)[0] == 0
+    folder = tmp_path_factory.mktemp("depths")
+    good = folder_of(np.rint(parts(20, 1)).astype(np.uint8), folder / "good")
+    train_images_job(ImageVAEDetector(64, preset="fast"), good, Destination(folder=folder / "m"))
     night = np.rint(parts(12, 2) * 16).astype(np.uint16)
-    folder_of(night[:8], tmp_path / "night/good")
+    folder_of(night[:8], folder / "night/good")
     night[8:, 20:40, 20:40] //= 3
-    folder_of(night[8:], tmp_path / "night/bad")
-    return tmp_path / "night"
+    folder_of(night[8:], folder / "night/bad")
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,8 @@ def deep_night(call, tmp_path: Path) -> Path:
     ],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_whoever_scores_first_can_be_told_the_white_as_well(call, deep_night, words):
+def test_whoever_scores_first_can_be_told_the_white_as_well(call, deep_night, tmp_path, words):
+    shutil.copytree(deep_night, tmp_path, dirs_exist_ok=True)
     code, _, err = call(*words)
     assert (code, "--white 4095" in err) == (3, True), err
     assert call(*words, "--white", 4095)[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import torch
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
 from cli.evaluation_fixtures import write_labelled_surfaces
-from tracking.real_models import write_surfaces
+from tracking.real_models import copy_store, write_surfaces
 
 from vae_anomaly.tracking import register_directory
 
@@ -31,11 +32,20 @@ def labelled(tmp_path: Path) -> Path:
     return tmp_path / "tiles" / "manifest.csv"
 
 
+@pytest.fixture(scope="module")
+def tiles_store(image_model: Path, migrated_store: Path, tmp_path_factory) -> Path:
+    """A store with an image detector as tiles/1, champion; not to be written to."""
+    folder = tmp_path_factory.mktemp("tiles") / "store"
+    shutil.copytree(migrated_store, folder)
+    register_directory(image_model, name="tiles", alias="champion", evidence="first", uri=folder)
+    return folder
+
+
 @pytest.fixture
-def model(image_model: Path, store: str, monkeypatch: pytest.MonkeyPatch, call) -> str:
-    """A registered image detector, as version 1 and champion."""
-    register_directory(image_model, name="tiles", alias="champion", evidence="first", uri=store)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(store))
+def model(tiles_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call) -> str:
+    """That detector in a store of this test's own."""
+    folder = copy_store(tiles_store, tmp_path / "store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", str(folder))
     return "models:/tiles@champion"
 
 

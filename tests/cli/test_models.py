@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,16 +10,13 @@ import sys
 
 import numpy as np
 import pytest
-
-from vae_anomaly.tracking import relink_store, tracking_uri
+from tracking.real_models import copy_store
 
 
 @pytest.fixture
 def own_store(filled_store, tmp_path):
     """A copy of the store that is this test's own."""
-    shutil.copytree(filled_store, tmp_path / "own")
-    relink_store(tracking_uri(tmp_path / "own"))
-    return tmp_path / "own"
+    return copy_store(filled_store, tmp_path / "own")
 
 
 def test_list_shows_models_versions_and_aliases(call, call_json, filled_store):
@@ -90,25 +88,30 @@ def test_a_server_that_is_away_is_exit_69(call, command):
     assert (code, "does not answer" in err) == (69, True)
 
 
-def test_export_writes_a_file_that_scores_and_says_what_it_takes(call_json, image_model):
+@pytest.fixture(scope="module")
+def exported(image_model, tmp_path_factory):
+    """What export says with --json, where it worked, and a home that was empty before."""
+    pytest.importorskip("onnxruntime")
+    home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
+    main = "from vae_anomaly.cli import main; import sys; main(sys.argv[1:])"
+    line = [sys.executable, "-c", main, "models", "export", image_model, "new/tiles.onnx", "--json"]
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    own = {name: str(home) for name in ("HOME", "XDG_CACHE_HOME", "USERPROFILE")}
+    done = subprocess.run(line, cwd=work, env=kept | own, check=True, capture_output=True)
+    return json.loads(done.stdout), work, home
+
+
+def test_export_writes_a_file_that_scores_and_says_what_it_takes(exported):
     runtime = pytest.importorskip("onnxruntime")
-    said = call_json("models", "export", image_model, "tiles.onnx")
+    said, work, _ = exported
     assert said["largest_difference"] < 1e-4
-    session = runtime.InferenceSession(said["path"], providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(work / said["path"], providers=["CPUExecutionProvider"])
     images = np.full((2, 90, 70, said["image_channels"]), 128, np.uint8)
     assert [len(found) for found in session.run(None, {"images": images})] == [2, 2, 2, 2]
 
 
-def test_export_makes_nothing_but_what_was_asked_for(image_model, tmp_path):
-    pytest.importorskip("onnxruntime")
-    home, work = tmp_path / "home", tmp_path / "work"
-    for folder in (home, work):
-        folder.mkdir()
-    main = "from vae_anomaly.cli import main; import sys; main(sys.argv[1:])"
-    line = [sys.executable, "-c", main, "models", "export", image_model, "new/tiles.onnx"]
-    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
-    own = {name: str(home) for name in ("HOME", "XDG_CACHE_HOME", "USERPROFILE")}
-    subprocess.run(line, cwd=work, env=kept | own, check=True, capture_output=True)
+def test_export_makes_nothing_but_what_was_asked_for(exported):
+    _, work, home = exported
     assert [path.name for path in work.rglob("*")] == ["new", "tiles.onnx"]
     assert list(home.rglob("*")) == []
 

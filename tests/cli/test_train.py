@@ -52,7 +52,8 @@ def test_table_is_trained_registered_and_told_in_words(call, rows, store):
 def test_a_black_image_is_left_out_named_and_shown(call, call_json, parts, tmp_path):
     write_surfaces(parts, 40, first=300)
     Image.fromarray(np.zeros_like(surface(300))).save(parts / "black.png")
-    command = ("train", "images", parts, "--out", tmp_path / "m", "--no-register", *QUICK)
+    small = ("--size", 64, *QUICK)
+    command = ("train", "images", parts, "--out", tmp_path / "m", "--no-register", *small)
     code, out, err = call(*command)
     assert code == 0
     assert "Left out as outliers" in out
@@ -67,7 +68,7 @@ def test_a_black_image_is_left_out_named_and_shown(call, call_json, parts, tmp_p
     assert report["outlier_sheet"] == str(sheet)
     assert load_detector(tmp_path / "m").left_out_[0].id == "black.png"
     store = tmp_path / "store"
-    again = ("train", "images", parts, "--name", "plates", "--tracking-uri", store, *QUICK)
+    again = ("train", "images", parts, "--name", "plates", "--tracking-uri", store, *small)
     assert call(*again)[0] == 0
     _, shown, _ = call("models", "show", "plates", "--tracking-uri", store)
     assert "Version 1 was trained without black.png: outliers" in shown
