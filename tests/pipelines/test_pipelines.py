@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -254,14 +254,16 @@ def test_wrong_usage_is_answered_with_the_right_one(given, monkeypatch, capsys):
     assert "FILE.toml [YYYY-MM-DD]" in capsys.readouterr().err
 
 
-def test_error_ends_with_its_exit_code_and_no_traceback(tmp_path):
-    command = [sys.executable, "-m", "pipelines.nightly_images", str(tmp_path / "absent.toml")]
-    root = Path(pipelines.__file__).parents[1]
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    assert run.returncode == ConfigError.exit_code
-    assert "absent.toml cannot be read" in run.stderr
-    assert "Traceback" not in run.stderr
-    assert run.stdout == ""
+def test_error_ends_with_its_exit_code_and_no_traceback(tmp_path, monkeypatch, capfd):
+    script = Path(pipelines.__file__).parent / "nightly_images.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "absent.toml")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    out, err = capfd.readouterr()
+    assert ended.value.code == ConfigError.exit_code
+    assert "absent.toml cannot be read" in err
+    assert "Traceback" not in err
+    assert out == ""
 
 
 @pytest.mark.parametrize(

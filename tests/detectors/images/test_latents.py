@@ -16,7 +16,12 @@ def test_what_is_expected_of_a_part_that_was_moved_lies_where_the_part_lies(rng)
     moved = [shift_image(part, tuple(shift)) for shift in shifts]
     images = np.clip(np.stack(moved) + rng.normal(0.0, 4.0, (40, 64, 64)), 0, 255).astype(np.uint8)
     detector = ImageVAEDetector(
-        model="conv", register="shift", preset="fast", outliers="keep", random_state=0
+        model="conv",
+        register="shift",
+        preset="fast",
+        max_steps=20,
+        outliers="keep",
+        random_state=0,
     ).fit(images)
     expected = detector.reconstruct(np.stack([part, shift_image(part, (4, -3))]).astype(np.uint8))
     back = shift_image(expected[1], (-4, 3))[8:-8, 8:-8]

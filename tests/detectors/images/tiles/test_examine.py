@@ -47,7 +47,7 @@ def placing_of(detector: ImageVAEDetector) -> TilePlacing:
 
 @pytest.fixture(scope="module")
 def good() -> list:
-    return plates(24, 1)[0]
+    return plates(16, 1)[0]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def dotted(image: np.ndarray, y: int, x: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def masked() -> ImageVAEDetector:
-    return fitted(caps(20, 1), foreground="auto")
+    return fitted(caps(12, 1), foreground="auto")
 
 
 def test_dust_on_the_background_of_a_large_image_is_not_seen_and_a_fault_of_the_part_is(masked):
@@ -134,7 +134,7 @@ def test_dust_on_the_background_of_a_large_image_is_not_seen_and_a_fault_of_the_
     (region, *_) = masked.regions([dotted(cap, 90, 60)])[0]
     assert region.top <= 96 <= region.bottom
     assert region.left <= 66 <= region.right
-    plain = fitted(caps(20, 1))
+    plain = fitted(caps(12, 1))
     assert plain.examine([dotted(cap, 220, 220)]).heatmap[0, 22:, 22:].max() > 5.0
 
 
@@ -144,7 +144,7 @@ def test_background_tiles_are_neither_trained_on_nor_looked_at(masked):
     grid = masked.network_.layout.grid()
     looked_at = placed.tiles(grid)
     assert 0 < len(looked_at) < len(grid)
-    assert masked.metrics_["tiles_trained_on"] == 20 * len(looked_at)
+    assert masked.metrics_["tiles_trained_on"] == 12 * len(looked_at)
     assert placed.inside(grid)[grid.window(int(looked_at[0]))].any()
 
 
