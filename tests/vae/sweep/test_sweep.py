@@ -65,7 +65,7 @@ def test_error_rises_from_the_autoencoder_over_beta_to_predicting_the_mean(swept
 
 def test_error_rises_with_beta_for_images_and_convolutions_too():
     images = spots(360)
-    settings = SweepSettings(channels=(8, 16), max_steps=120, batch_size=32)
+    settings = SweepSettings(channels=(8, 16), max_steps=60, batch_size=32)
     grid = SweepGrid(betas=(0.5, 1, 4), latent_dims=(8,))
     report = sweep(images[:300], images[300:], grid, settings)
     line = [*errors_of(report, 8), report.rmse_mean]
@@ -99,7 +99,7 @@ def test_linear_networks_meet_the_closed_form_of_error_and_collapse():
     # sigma^2 * beta / eigenvalue; the rest of the variance is lost
     eigenvalues = (6.0, 3.0, 1.5, 0.7, 0.2, 0.1)
     rows = spectral(600, eigenvalues)
-    settings = SweepSettings(hidden=(), max_steps=1200, lr=1e-2)
+    settings = SweepSettings(hidden=(), max_steps=400, lr=3e-2)
     report = sweep(rows, rows, SweepGrid((0.5, 1, 4), (4,), autoencoder=False), settings)
     for cell in report.cells:
         kept, lost = np.array(eigenvalues[:4]), sum(eigenvalues[4:])
