@@ -54,7 +54,4 @@ class Nightly(Job):
         """Return what writes the page when the night is scored, where it is wanted."""
         if not self.report:
             return None
-        limit = self.max_bad_fraction
-        return ReportAtEnd(
-            Wanted(self.model, self.tracking_uri, max_bad_fraction=limit, verify=False)
-        )
+        return ReportAtEnd(Wanted(self.model, self.tracking_uri, verify=False))

@@ -68,6 +68,35 @@ def test_a_night_with_too_many_bad_rows_ends_with_4_and_has_its_page(call, table
     assert "more than the 5.0% allowed" in shown["notices"][0]["text"]
 
 
+def test_a_page_drawn_later_knows_the_limit_of_its_run(call, call_json, table_model, tmp_path):
+    frame = transactions(60, seed=9).astype({"amount": object})
+    frame.loc[:20, "amount"] = "broken"
+    frame.to_csv("bad.csv", index=False)
+    wide = ("--max-bad-fraction", 0.5)
+    assert call("score", "table", table_model, "bad.csv", "--out", "flags", *wide)[0] == 0
+    notices = call_json("report", "flags")["notices"]
+    assert not [one for one in notices if "allowed" in one["text"]]
+
+
+def test_the_inspect_command_of_a_row_runs_wherever_the_page_is_read(
+    call, call_json, table_model, tmp_path, monkeypatch
+):
+    folder = tmp_path / "input" / "of the night"
+    folder.mkdir(parents=True)
+    night = transactions(200, seed=11)
+    night.loc[7, "amount"] = 1e5
+    night.to_csv(folder / "day.csv", index=False)
+    assert call("score", "table", table_model, tmp_path / "input", "--out", "flags")[0] == 0
+    page = island_of(tmp_path / "flags" / "report.html")
+    item, row = page["items"][0], page["items"][0]["row"]
+    (tmp_path / "desk").mkdir()
+    monkeypatch.chdir(tmp_path / "desk")
+    command = ["inspect", table_model, f"{row['source']}:{row['row']}"]  # as details.js makes it
+    said = call_json(*command)["items"][0]
+    assert row["row"] == 8
+    assert said["anomaly_score"] == pytest.approx(item["score"])
+
+
 def test_a_page_that_cannot_be_written_is_a_warning_and_the_night_stands(
     call_json, rows, table_model, tmp_path, caplog
 ):

@@ -27,6 +27,8 @@ from vae_anomaly.files import reach, replace_file, sha256_of
 from vae_anomaly.words import reason_of
 
 MANIFEST = "manifest.json"
+MAX_BAD_FRACTION = 0.05
+"""Share in quarantine that is still a success, where a run says no other."""
 _FORMAT_VERSION = 1
 _WHERE_ANY = frozenset({"history", "notes"})
 _NOT_SHOWN = {"input_path", "code_version", "committed", "seconds", "folders"}
@@ -53,11 +55,13 @@ def build_manifest(
     left_out: Sequence[LeftOutImages] = (),
     nights: Sequence[Sequence[str]] = (),
     models: Mapping[str, str] | None = None,
+    max_bad_fraction: float = MAX_BAD_FRACTION,
 ) -> dict[str, Any]:
     """Return the manifest of an output folder: what is done, and why the rest ``failed``.
 
     ``left_out`` are images below the last input that are no images of parts; ``nights`` the keys
-    of each run, ``models`` the SHA-256 of what is kept of those that scored.
+    of each run, ``models`` the SHA-256 of what is kept of those that scored; ``max_bad_fraction``
+    the share in quarantine that the last run still took for a success.
     """
     partitions = [
         {
@@ -79,6 +83,7 @@ def build_manifest(
         "totals": {"partitions": len(partitions), **totals},
         "nights": [list(night) for night in nights],
         "models": dict(models or {}),
+        "max_bad_fraction": max_bad_fraction,
         **({"left_out": [asdict(one) for one in left_out]} if left_out else {}),
     }
 
@@ -108,7 +113,8 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     -------
     manifest : dict
         ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``,
-        ``nights`` and ``models``, see `night_keys` and `read_scoring_facts`.
+        ``nights`` and ``models``, see `night_keys` and `read_scoring_facts`, and
+        ``max_bad_fraction``; the last is missing where an earlier version has scored.
 
     Raises
     ------

@@ -335,7 +335,8 @@ def _run(
         rows = ledger.rows()
         models = keep_models(root, model, rows.values(), root / MANIFEST)
         nights = ledger.nights()
-        write_manifest(root, build_manifest(rows.values(), failed, left_out, nights, models))
+        manifest = build_manifest(rows.values(), failed, left_out, nights, models, max_bad_fraction)
+        write_manifest(root, manifest)
     done = [rows[partition.key] for partition in plan if partition.key in rows]
     summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
     summary = replace(summary, left_out=left_out, plan=tuple(plan))

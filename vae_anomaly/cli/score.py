@@ -177,7 +177,7 @@ def _reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
     if not run.report:
         yield None
         return
-    page = ReportAtEnd(Wanted(model, run.uri, max_bad_fraction=run.max_bad_fraction, verify=False))
+    page = ReportAtEnd(Wanted(model, run.uri, verify=False))
     try:
         yield page
     except VaeAnomalyError:

@@ -60,7 +60,13 @@ def test_a_folder_is_enough(store):
     assert facts.training.strangest
     assert not facts.events
     assert "vae-anomaly train table" in dict(facts.commands)["train it again"]
+    assert not [text for _, text in facts.commands if "--tracking-uri" in text]
     assert any("not been measured" in line for line in facts.unknown)
+
+
+def test_commands_of_a_registered_model_name_the_store_that_it_is_in(store, registered):
+    for _, text in registered.commands:
+        assert text.endswith(f" --tracking-uri {store / 'store'}")
 
 
 def test_a_registered_model_has_versions_and_who_moved_its_threshold(registered):

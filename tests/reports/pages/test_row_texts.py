@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 import pytest
 from reports.pages import made
 
-from vae_anomaly.reports.facts.items import ShownContribution
+from vae_anomaly.reports.facts.items import ShownContribution, ShownPast
 from vae_anomaly.reports.pages.row_texts import LONGEST_TEXT, shrink_rows
 
 
@@ -34,6 +34,15 @@ def test_cells_of_the_last_rows_go_first(wide):
     assert not have[-1]
     assert have == sorted(have, reverse=True)
     assert shrunk[-1].row.contributions == wide[-1].row.contributions
+    assert [one.row.left_out for one in shrunk] == [() if cells else ("cells",) for cells in have]
+
+
+def test_a_row_that_loses_only_its_past_says_so(wide):
+    past = (ShownPast("card 7", "amount", tuple(float(k) for k in range(20)), 3.0),)
+    items = [replace(one, row=replace(one.row, cells=(), past=past)) for one in wide]
+    shrunk = shrink_rows(items, size(items) - 100)
+    assert (shrunk[-1].row.past, shrunk[-1].row.left_out) == ((), ("past",))
+    assert (shrunk[0].row.past, shrunk[0].row.left_out) == (past, ())
 
 
 def test_contributions_still_sum_to_the_score_where_some_are_left_out(wide):

@@ -30,6 +30,7 @@ from vae_anomaly.reports.pages.numbers import day
 from vae_anomaly.scoring.outliers import LeftOut
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking import ResolvedModel, load, show_model
+from vae_anomaly.tracking.store import displayed
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
@@ -59,7 +60,7 @@ def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
         If the store does not answer.
     """
     detector, model = load(ref, uri)
-    return facts_of_model(detector, model, store_facts(model, uri))
+    return facts_of_model(detector, model, store_facts(model, uri), uri=uri)
 
 
 def is_model(target: str) -> bool:
@@ -120,9 +121,13 @@ def described_model(name: str, uri: str | None = None) -> str:
 
 
 def facts_of_model(
-    detector: AnyDetector, model: ResolvedModel, store: StoreFacts | None = None, name: str = ""
+    detector: AnyDetector,
+    model: ResolvedModel,
+    store: StoreFacts | None = None,
+    name: str = "",
+    uri: str | None = None,
 ) -> ModelFacts:
-    """Gather what a detector knows of itself, with what a store adds."""
+    """Gather what a detector knows of itself, with what a store adds; ``uri`` is in its commands."""
     store = store or StoreFacts()
     training, damaged = _training(detector)
     held_out = training.held_out if training and training.held_out else _held_out(detector)
@@ -166,7 +171,7 @@ def facts_of_model(
         limits=limits(told),
         unknown=(*damaged, *unknown(told)),
         notices=notices(told),
-        commands=_commands(detector, model, called),
+        commands=_commands(detector, model, called, uri),
     )
 
 
@@ -276,20 +281,25 @@ def _latent_map(detector: AnyDetector, training: TrainingCard | None) -> LatentM
 
 
 def _commands(
-    detector: AnyDetector, model: ResolvedModel, name: str
+    detector: AnyDetector, model: ResolvedModel, name: str, uri: str | None
 ) -> tuple[tuple[str, str], ...]:
+    store = f" --tracking-uri {typed(displayed(uri))}" if uri and model.name is not None else ""
+    state = "" if detector.kind == "image" or detector.entities_ is None else " --state flags/"
     kind, ref = "images" if detector.kind == "image" else "table", model.ref
     registered = f"--name {typed(name)}" if model.name is not None else "--out DIR --no-register"
     train = " ".join(["vae-anomaly train", kind, "INPUT", registered, *_options(detector)])
     new = "NEW_IMAGES/" if detector.kind == "image" else "NEW_ROWS"
     labels = "" if detector.kind == "image" else " --labels COLUMN"
     return (
-        ("score new items", f"vae-anomaly score {kind} {typed(ref, new)} --out flags/"),
-        ("explain one", f"vae-anomaly inspect {typed(ref)} ITEM"),
-        ("measure on labels", f"vae-anomaly evaluate {typed(ref)} INPUT{labels} --log"),
-        ("choose another threshold", f"vae-anomaly threshold tune {typed(ref)} --target-fpr 0.005"),
-        ("check its files", f"vae-anomaly models verify {typed(ref)}"),
-        ("train it again", train),
+        ("score new items", f"vae-anomaly score {kind} {typed(ref, new)} --out flags/{store}"),
+        ("explain one", f"vae-anomaly inspect {typed(ref)} ITEM{state}{store}"),
+        ("measure on labels", f"vae-anomaly evaluate {typed(ref)} INPUT{labels} --log{store}"),
+        (
+            "choose another threshold",
+            f"vae-anomaly threshold tune {typed(ref)} --target-fpr 0.005{store}",
+        ),
+        ("check its files", f"vae-anomaly models verify {typed(ref)}{store}"),
+        ("train it again", f"{train}{store}"),
     )
 
 

@@ -139,6 +139,10 @@ class ShownRow:
         without columns that it does not know.
     past : tuple of ShownPast
         Of models with entities.
+    source : str
+        The path of its table, where it was scored.
+    left_out : tuple of {"cells", "past"}
+        What a page has no room for.
     """
 
     file: str
@@ -148,6 +152,8 @@ class ShownRow:
     rest: float = 0.0
     cells: tuple[tuple[str, str], ...] = ()
     past: tuple[ShownPast, ...] = ()
+    source: str = ""
+    left_out: tuple[Literal["cells", "past"], ...] = ()
 
 
 @dataclass(frozen=True)

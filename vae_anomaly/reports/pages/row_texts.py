@@ -43,11 +43,11 @@ def shrink_rows(items: Sequence[ReviewItem], budget: int = ROW_BUDGET) -> tuple[
 
 
 def _without_cells(row: ShownRow) -> ShownRow:
-    return replace(row, cells=())
+    return replace(row, cells=(), left_out=(*row.left_out, "cells")) if row.cells else row
 
 
 def _without_past(row: ShownRow) -> ShownRow:
-    return replace(row, past=())
+    return replace(row, past=(), left_out=(*row.left_out, "past")) if row.past else row
 
 
 def _with_fewest(row: ShownRow) -> ShownRow:

@@ -36,9 +36,7 @@ def night(
     return Night(Path("flags"), (entry,), failed or {}, others, scoring)
 
 
-COUNTS = NightCounts(
-    Interval(10.0, 2.0, 20.0), 0.05, "2026-05-02T05:00:00+00:00", "models:/cards/3"
-)
+COUNTS = NightCounts(Interval(10.0, 2.0, 20.0), "2026-05-02T05:00:00+00:00", "models:/cards/3")
 
 
 def said(night: Night, level: str = "warning") -> str:

@@ -53,6 +53,19 @@ def test_a_rise_that_chance_does_not_explain_is_told_as_one():
     assert changes.quarantine_rate_before == pytest.approx(20 / 1_020)
 
 
+def test_an_earlier_night_of_images_is_called_by_its_folders():
+    entries = [
+        {"key": "night%20one-0000", "kind": "images", "folder": "night one"},
+        {"key": "night%20one-0001", "kind": "images", "folder": "night one"},
+    ]
+    scoring = night(1, 0).scoring
+    assert Night(Path("flags"), tuple(entries), {}, (), scoring).parts == "night one"
+    entries += [{"key": "b-0000", "kind": "images", "folder": "b"}]
+    assert Night(Path("flags"), tuple(entries), {}, (), scoring).parts == "night one to b"
+    table = {"key": "2024-05-01", "kind": "table", "folder": "."}
+    assert Night(Path("flags"), (table,), {}, (), scoring).parts == "2024-05-01"
+
+
 def test_chance_is_no_change():
     assert "no clear change" in changes_since(night(300, 4), [], night(300, 2), "x").text
 

@@ -16,7 +16,7 @@ from typing import Final
 from vae_anomaly.errors import DataError
 from vae_anomaly.jobs.report.night.held_out import HeldOutScores
 from vae_anomaly.jobs.report.night.judged import Costs, judged_by_file, judged_by_store
-from vae_anomaly.jobs.report.night.notices import MAX_BAD_FRACTION, NightCounts, notices_of
+from vae_anomaly.jobs.report.night.notices import NightCounts, notices_of
 from vae_anomaly.jobs.report.night.previous import changes_since
 from vae_anomaly.jobs.report.night.quarantine import quarantine_groups
 from vae_anomaly.jobs.report.night.scores import NightScores, read_scores_of
@@ -48,8 +48,6 @@ class Wanted:
         Decisions of reviewers, or labels. Default: those stored with the registered model.
     costs : (float, float), optional
         Of a false alarm and of a miss.
-    max_bad_fraction : float
-        Share in quarantine that is still a success.
     verify : bool
         Check the SHA-256 of every file of the folder.
     """
@@ -59,7 +57,6 @@ class Wanted:
     previous: str | Path | None = None
     verdicts: str | Path | None = None
     costs: Costs | None = None
-    max_bad_fraction: float = MAX_BAD_FRACTION
     verify: bool = True
 
 
@@ -84,7 +81,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     steps = slider_steps(scores, held_out, night.threshold, judged)
     expected = next(s.false_alarms for s in steps if s.value == night.threshold)
     when, model = night.scored_at(), wanted.model_ref or _registered(night)
-    counts = NightCounts(expected, wanted.max_bad_fraction, when, model or "MODEL")
+    counts = NightCounts(expected, when, model or "MODEL")
     notices = notices_of(night, counts)
     kept = night.items()
     shown = _shown(kept)
@@ -119,11 +116,11 @@ def _judged(
 ) -> tuple[Callable[[float], KnownFigures] | None, Notice | None]:
     costs = wanted.costs or _costs_of(night)
     if wanted.verdicts is not None:
-        return judged_by_file(wanted.verdicts, night.root, night.entries, scores, costs)
+        return judged_by_file(wanted.verdicts, night, scores, costs)
     if night.scoring.version.startswith(FOLDER):
         return None, None
     name = night.scoring.version.rpartition("/")[0]
-    return judged_by_store(name, wanted.uri, night.root, night.entries, scores, costs)
+    return judged_by_store(name, wanted.uri, night, scores, costs)
 
 
 def _costs_of(night: Night) -> Costs | None:
@@ -139,12 +136,12 @@ def _shown(kept: list[ReviewItem]) -> tuple[ReviewItem, ...]:
     """Return the items of a page: each partition kept as many as the night is to show."""
     by_score = [item for item in kept if item.is_anomaly][:MOST_FLAGGED]
     others = [item for item in kept if not item.is_anomaly]
-    near = {item.id for item in others[:MOST_NEAR]}
-    audit = {item.id for item in sorted(others, key=lambda item: item.draw)[:MOST_AUDIT]}
+    places = sorted(range(len(others)), key=lambda place: others[place].draw)
+    audit = set(places[:MOST_AUDIT])  # an id may be in several partitions
     rest = []
-    for item in others:
-        roles: list[ReviewRole] = ["near_miss"] if item.id in near else []
-        roles += ["audit"] if item.id in audit else []
+    for place, item in enumerate(others):
+        roles: list[ReviewRole] = ["near_miss"] if place < MOST_NEAR else []
+        roles += ["audit"] if place in audit else []
         if roles:
             rest.append(replace(item, roles=tuple(roles)))
     return (*by_score, *rest)
@@ -166,9 +163,7 @@ def _changes(
     earlier = [one for one in earlier if not own.issuperset(part["key"] for part in one.entries)]
     if not earlier:
         return None
-    keys = [str(entry["key"]) for entry in earlier[-1].entries]
-    name = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
-    return changes_since(night, items, earlier[-1], name)
+    return changes_since(night, items, earlier[-1], earlier[-1].parts)
 
 
 def _commands(night: Night, model: str, wanted: Wanted) -> dict[str, str]:

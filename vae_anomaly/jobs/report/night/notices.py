@@ -14,7 +14,6 @@ from vae_anomaly.names import typed
 from vae_anomaly.reports.facts.night import Notice
 from vae_anomaly.words import number_of, verb_for
 
-MAX_BAD_FRACTION: Final = 0.05
 MANY_FLAGS, MANY_TIMES = 20, 10.0  # from when so many flags make one doubt the model
 _FEW_NORMALS: Final = 100  # fewer cannot show a rate of 1 in 100
 OLD_DAYS: Final = 180
@@ -29,8 +28,6 @@ class NightCounts:
     ----------
     expected : Interval
         False alarms at the threshold in force.
-    max_bad_fraction : float
-        Share in quarantine that is still a success.
     scored_at : str
         ISO time; empty where it is not known.
     model : str
@@ -38,7 +35,6 @@ class NightCounts:
     """
 
     expected: Interval
-    max_bad_fraction: float
     scored_at: str
     model: str
 
@@ -48,7 +44,7 @@ def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
     said = [
         *_failed(night),
         *_flag_rate(night, counts),
-        *_quarantine(night, counts),
+        *_quarantine(night),
         *_threshold(night, counts),
         *_age(night, counts),
         *_notes(night),
@@ -100,13 +96,13 @@ def _flag_rate(night: Night, counts: NightCounts) -> Iterator[Notice]:
         )
 
 
-def _quarantine(night: Night, counts: NightCounts) -> Iterator[Notice]:
+def _quarantine(night: Night) -> Iterator[Notice]:
     bad, n = night.count("rows_quarantined"), night.count("rows_in")
-    if n and bad > counts.max_bad_fraction * n:
+    if n and bad > night.max_bad_fraction * n:
         yield Notice(
             "warning",
             f"{bad:,} of {number_of(n, 'item')} could not be scored ({bad / n:.1%}), more than the "
-            f"{counts.max_bad_fraction:.1%} allowed.",
+            f"{night.max_bad_fraction:.1%} allowed.",
             "See the reasons under Quarantine; put the input right and score again.",
         )
 

@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from vae_anomaly.batch.results import MANIFEST, night_keys, read_manifest
+from vae_anomaly.batch.results import (
+    MANIFEST,
+    MAX_BAD_FRACTION,
+    night_keys,
+    read_manifest,
+)
 from vae_anomaly.batch.review import read_review, read_scoring_facts
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
@@ -37,6 +42,8 @@ class Night:
         Of the model; without held-out normals where an earlier version scored.
     left_out : tuple of dict
         Images below the input that are none of parts, by kind.
+    max_bad_fraction : float
+        Share in quarantine that the last run still took for a success.
     """
 
     root: Path
@@ -45,11 +52,18 @@ class Night:
     others: tuple[dict[str, Any], ...]
     scoring: ScoringFacts
     left_out: tuple[dict[str, Any], ...] = ()
+    max_bad_fraction: float = MAX_BAD_FRACTION
 
     @property
     def name(self) -> str:
         """What to call it: the folder."""
         return self.root.resolve().name or str(self.root)
+
+    @property
+    def parts(self) -> str:
+        """What to call it in a folder of several: its folders of images, or its tables."""
+        names = list(dict.fromkeys(map(_part_name, self.entries)))
+        return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
     def count(self, what: str) -> int:
         """Return the sum of ``rows_in``, ``rows_out``, ``rows_flagged`` or ``rows_quarantined``."""
@@ -73,6 +87,11 @@ class Night:
 
     def scored_at(self) -> str:
         """Return when the last partition was done, ISO and UTC; empty where nothing tells it."""
+        times = self.done_at().values()
+        return max(times).isoformat(timespec="seconds") if times else ""
+
+    def done_at(self) -> dict[str, datetime]:
+        """Return when each partition was done, UTC, by its key; none where nothing tells it."""
         keys = {entry["key"] for entry in self.entries}
         try:
             address = (
@@ -81,11 +100,10 @@ class Night:
             with closing(sqlite3.connect(address, uri=True)) as database:
                 rows = database.execute("SELECT key, committed FROM partitions").fetchall()
         except sqlite3.Error:
-            return ""
-        times = [float(when) for key, when in rows if key in keys]
-        return (
-            datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else ""
-        )
+            return {}
+        return {
+            str(key): datetime.fromtimestamp(float(when), UTC) for key, when in rows if key in keys
+        }
 
 
 def nights_of(root: Path, *, verify: bool = True) -> list[Night]:
@@ -127,7 +145,14 @@ def _night(
     last = entries[-1]
     scoring = models.get(str(last["model_digest"])) or _known_of(last)
     left_out = tuple(manifest.get("left_out", ()))
-    return Night(root, tuple(entries), {}, others, scoring, left_out)
+    most_bad = float(manifest.get("max_bad_fraction", MAX_BAD_FRACTION))
+    return Night(root, tuple(entries), {}, others, scoring, left_out, most_bad)
+
+
+def _part_name(entry: Mapping[str, Any]) -> str:
+    """Return what people call a partition: a table by its key, images by their folder."""
+    folder = entry.get("folder") if entry["kind"] == "images" else None
+    return str(folder or entry["key"])
 
 
 def _known_of(entry: Mapping[str, Any]) -> ScoringFacts:

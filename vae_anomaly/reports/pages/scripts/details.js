@@ -27,7 +27,8 @@ export function commandLine(command) {
 
 /** Return the command that explains an item: an image by its path, a row as FILE:ROW. */
 export function inspectCommand(template, item) {
-  const row = item.row?.file && `${item.row.file}:${item.row.row}`;
+  const table = item.row?.source || item.row?.file;
+  const row = table && `${table}:${item.row.row}`;
   return template.replace("{item}", () => shellQuoted(item.image?.source || row || item.id));
 }
 

@@ -13,7 +13,7 @@ const SHOWN_FIRST = 8; // of the strangest
 function showStrangest(items) {
   const hasImages = items.some((item) => item.image);
   const layers = hasImages ? new Layers(false) : null;
-  const made = hasImages ? imageMaker(items, layers) : rowListOf(null, { inspect: "", anyCells: false });
+  const made = hasImages ? imageMaker(items, layers) : rowListOf(null, { inspect: "" });
   const list = element("ol", { class: hasImages ? "gallery" : "rows", role: "list" }, ...items.map(made));
   const tools = hasImages && element("div", { class: "strangest__tools" }, layers.switches(), heatLegend());
   byId("strangest-items").append(...[tools, list, restOf([...list.children])].filter(Boolean));

@@ -58,8 +58,7 @@ class Review {
   }
 
   withRows(facts) {
-    const anyCells = this.items.some((item) => item.row?.cells.length);
-    this.made = rowListOf(this.store, { inspect: facts.inspect_command, anyCells });
+    this.made = rowListOf(this.store, { inspect: facts.inspect_command });
     return [];
   }
 

@@ -9,7 +9,7 @@ import { pastOf } from "./past.js";
 
 /**
  * Return a maker of list items for rows; without a store, there is nothing to answer. `about` says
- * what the page knows for all rows: `inspect`, the command that explains one, and `anyCells`.
+ * what the page knows for all rows: `inspect`, the command that explains one.
  */
 export function rowListOf(store, about) {
   let made = 0;
@@ -58,14 +58,15 @@ function aboutRow(item, about) {
     row.contributions.length > 0 && contributionsOf(row),
     row.past.length > 0 && pasts,
     row.cells.length > 0 && cellsOf(row),
-    about.anyCells && !row.cells.length && withoutCells(),
+    row.left_out.length > 0 && withoutSome(row.left_out),
     about.inspect !== "" && commandLine(inspectCommand(about.inspect, item)),
   ];
   return parts.filter(Boolean);
 }
 
-function withoutCells() {
-  const text = "Its cells, and perhaps its past, are left out of this page to keep it small: the command below shows all.";
+function withoutSome(leftOut) {
+  const what = leftOut.length > 1 ? "Its cells and its past are" : leftOut[0] === "cells" ? "Its cells are" : "Its past is";
+  const text = `${what} left out of this page to keep it small: the command below shows all.`;
   return element("p", { class: "soft small" }, text);
 }
 
