@@ -127,7 +127,7 @@ def facts_of_model(
     name: str = "",
     uri: str | None = None,
 ) -> ModelFacts:
-    """Gather what a detector knows of itself, with what a store adds; ``uri`` is in its commands."""
+    """Gather what a detector knows of itself, with what a store adds; commands name ``uri``."""
     store = store or StoreFacts()
     training, damaged = _training(detector)
     held_out = training.held_out if training and training.held_out else _held_out(detector)
