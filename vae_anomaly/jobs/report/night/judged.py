@@ -183,8 +183,8 @@ def _remark(double: int, old: int) -> str:
         texts.append(
             f"{number_of(old, 'verdict')} {verb_for(old, 'was', 'were')} given before these rows "
             f"were scored, and {verb_for(old, 'does', 'do')} not count: rows without an id may be "
-            "others by now. Where the file is the same, give the decisions with --verdicts; or name "
-            "rows with --id-column."
+            "others by now. Where the file is the same, give the decisions with --verdicts, or "
+            "name rows with --id-column."
         )
     return " ".join(texts)
 
