@@ -150,7 +150,7 @@ def verdicts_by_item(
     since : mapping of str to datetime, optional
         When each partition was scored: earlier verdicts on rows without an id are on others.
     """
-    places: dict[str, list[int]] = {str(name): [] for name in verdicts["item"]}
+    places: dict[str, list[int]] = {name: [] for name in verdicts["item"]}
     scored, n = {}, 0
     for entry in night.entries:
         for ids, _, _ in score_batches(night.root, [entry]):
@@ -160,14 +160,15 @@ def verdicts_by_item(
                     scored[name] = (since or {}).get(str(entry["key"]))
             n += len(ids)
     said, drawn, double, old = np.full(n, np.nan), np.zeros(n, dtype=np.bool_), 0, 0
-    for one in verdicts.itertuples():
-        found, when = places[str(one.item)], scored.get(str(one.item))
+    columns = (verdicts[name].tolist() for name in ("item", "is_anomaly", "audit", "when"))
+    for name, is_anomaly, audit, given in zip(*columns, strict=True):
+        found, done = places[name], scored.get(name)
         if len(found) > 1:
             double += 1
-        elif found and when and _ROW_OF_FILE.search(str(one.item)) and one.when < when:
+        elif found and done and _ROW_OF_FILE.search(name) and given < done:
             old += 1
         elif found:
-            said[found[0]], drawn[found[0]] = float(one.is_anomaly), bool(one.audit)
+            said[found[0]], drawn[found[0]] = float(is_anomaly), bool(audit)
     return VerdictsByItem(said, drawn, _remark(double, old))
 
 
