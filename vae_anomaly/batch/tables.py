@@ -90,7 +90,7 @@ def score_table_file(
         night, moved = None, MovedColumns()
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
-        review = RowReview(partition.files[0].id, detector, night, id_column, path)
+        review = RowReview(partition.files[0].id, detector, night, id_column)
         with (
             temporary.open("wb") as file,  # Arrow opens no name that is not UTF-8
             pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,

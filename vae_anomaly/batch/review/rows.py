@@ -14,7 +14,6 @@ from vae_anomaly.batch.review.shown import shown_item
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.detectors.judged import N_REASONS, JudgedRows
 from vae_anomaly.detectors.tabular.reasons.entities import this_one
-from vae_anomaly.names import spelled
 from vae_anomaly.reports.facts.items import ReviewItem, ShownContribution, ShownPast, ShownRow
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ class RowReview:
         Of a model with entities.
     id_column : str, optional
         That names the rows.
-    source : str
-        The path of the table.
     """
 
     def __init__(
@@ -55,11 +52,9 @@ class RowReview:
         detector: TableDetector,
         pasts: Pasts | None = None,
         id_column: str | None = None,
-        source: str = "",
     ) -> None:
         self.keeper = ReviewKeeper()
         self._file, self._detector, self._pasts = file, detector, pasts
-        self._source = spelled(source)
         schema = detector.schema_
         private = {column.name for column in schema.columns if column.role in _PRIVATE}
         keys = {column.name for column in schema.columns if column.kind == "identifier"}
@@ -104,9 +99,7 @@ class RowReview:
             score, p_value = float(verdicts.score[place]), float(verdicts.p_value[place])
             flag, why = bool(verdicts.is_anomaly[place]), explained[place]
             item = shown_item(self._detector, str(ids[place]), score, p_value, is_anomaly=flag)
-            yield replace(
-                item, reasons=why.reasons, row=replace(row, past=past, source=self._source)
-            )
+            yield replace(item, reasons=why.reasons, row=replace(row, past=past))
 
     def _past(self, frame: pd.DataFrame) -> list[tuple[ShownPast, ...]]:
         """Return, row by row, the last amounts of its entities before it."""

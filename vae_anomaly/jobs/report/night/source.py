@@ -82,7 +82,12 @@ class Night:
 
     def items(self) -> list[ReviewItem]:
         """Return what was kept for reviewers, the highest score first."""
-        kept = [item for entry in self.entries for item in read_review(self.root, entry)]
+        paths = self._ledger("input_path")
+        kept = [
+            _from_table(item, str(paths.get(entry["key"], "")))
+            for entry in self.entries
+            for item in read_review(self.root, entry)
+        ]
         return sorted(kept, key=lambda item: (-item.score, item.id))
 
     def scored_at(self) -> str:
@@ -92,18 +97,26 @@ class Night:
 
     def done_at(self) -> dict[str, datetime]:
         """Return when each partition was done, UTC, by its key; none where nothing tells it."""
+        done = self._ledger("committed")
+        return {key: datetime.fromtimestamp(float(when), UTC) for key, when in done.items()}
+
+    def _ledger(self, column: Literal["committed", "input_path"]) -> dict[str, Any]:
+        """Return what the ledger alone knows of each partition, by its key."""
         keys = {entry["key"] for entry in self.entries}
         try:
             address = (
                 f"{(self.root / LEDGER).resolve().as_uri()}?immutable=1"  # leaves nothing beside it
             )
             with closing(sqlite3.connect(address, uri=True)) as database:
-                rows = database.execute("SELECT key, committed FROM partitions").fetchall()
+                rows = database.execute(f"SELECT key, {column} FROM partitions").fetchall()  # noqa: S608 - a name of ours
         except sqlite3.Error:
             return {}
-        return {
-            str(key): datetime.fromtimestamp(float(when), UTC) for key, when in rows if key in keys
-        }
+        return {str(key): value for key, value in rows if key in keys}
+
+
+def _from_table(item: ReviewItem, path: str) -> ReviewItem:
+    """Return a row with the path of its table, which no output of a run holds."""
+    return item if item.row is None else replace(item, row=replace(item.row, source=path))
 
 
 def nights_of(root: Path, *, verify: bool = True) -> list[Night]:
