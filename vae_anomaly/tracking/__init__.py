@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vae_anomaly.tracking.databases.moved import Relinked, relink_store
 from vae_anomaly.tracking.events import (
     FeedbackSummary,
     LoggedEvaluation,
@@ -41,7 +42,6 @@ from vae_anomaly.tracking.registry import (
     threshold_history,
 )
 from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
-from vae_anomaly.tracking.sqlite.moved import Relinked, relink_store
 from vae_anomaly.tracking.store import init_store, tracking_uri
 from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-from vae_anomaly.tracking.sqlite.moved import found_here, refuse_moved
+from vae_anomaly.tracking.databases.moved import found_here, refuse_moved
 from vae_anomaly.tracking.store import (
     artifact_root,
     displayed,

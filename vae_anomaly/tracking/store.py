@@ -28,7 +28,7 @@ from vae_anomaly.errors import (
     VaeAnomalyError,
 )
 from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
-from vae_anomaly.tracking.sqlite.addresses import (
+from vae_anomaly.tracking.databases.addresses import (
     DATABASE,
     SQLITE,
     database_of,
@@ -37,7 +37,8 @@ from vae_anomaly.tracking.sqlite.addresses import (
     typed_sqlite,
     without_strays,
 )
-from vae_anomaly.tracking.sqlite.moved import LOCK, experiment_folder
+from vae_anomaly.tracking.databases.first_use import SERVERS, open_server, open_sqlite
+from vae_anomaly.tracking.databases.moved import LOCK, experiment_folder
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -202,9 +203,7 @@ def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
 
 
 def init_store(uri: str | Path | None = None) -> str:
-    """Create the tables of a SQLite store once, under a lock; other stores need nothing.
-
-    Several processes that open a new SQLite store at once would break it for good.
+    """Create the tables of a store in a database once; a server needs nothing.
 
     Returns
     -------
@@ -216,16 +215,21 @@ def init_store(uri: str | Path | None = None) -> str:
     StorageError
         If the folder cannot be written.
     RegistryUnavailableError
-        If another process holds the lock for two minutes, or the file is no MLflow database.
+        If another process holds the lock for two minutes, or the file is damaged.
     """
     resolved = tracking_uri(uri)
-    folder = store_folder(resolved)
-    if folder is None or resolved in _ready:
+    database = database_of(resolved)
+    if resolved in _ready or (database is None and not resolved.startswith(SERVERS)):
         return resolved
+    if database is None:
+        open_server(resolved, _open_database)
+        _ready.add(resolved)
+        return resolved
+    folder = database.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / LOCK, timeout=INIT_TIMEOUT_S), without_strays(resolved):
-            _open_database(resolved)
+            open_sqlite(database, _open_database)
     except Timeout:
         raise RegistryUnavailableError(
             f"Another process has been creating the store in {folder} for {INIT_TIMEOUT_S:.0f} s. "
@@ -250,7 +254,7 @@ def _apply_environment() -> None:
 
 
 def _open_database(uri: str) -> None:
-    with quiet(), _translated(uri):
+    with quiet():
         import mlflow
 
         mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)

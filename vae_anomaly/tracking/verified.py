@@ -30,8 +30,8 @@ from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.tracking.answers import is_denial, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
+from vae_anomaly.tracking.databases.moved import found_here, local_path
 from vae_anomaly.tracking.package import check_package, listing_digest
-from vae_anomaly.tracking.sqlite.moved import found_here, local_path
 from vae_anomaly.tracking.store import (
     displayed,
     require_store,

@@ -20,7 +20,7 @@ from vae_anomaly.tracking import (
     verify,
 )
 from vae_anomaly.tracking.client import check_writable
-from vae_anomaly.tracking.sqlite.moved import moved_from
+from vae_anomaly.tracking.databases.moved import moved_from
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from vae_anomaly.errors import ConfigError, RegistryUnavailableError, StorageError
 from vae_anomaly.names import typed
-from vae_anomaly.tracking.sqlite.addresses import database_of
+from vae_anomaly.tracking.databases.addresses import database_of
 from vae_anomaly.words import names_of, reason_of
 
 ARTIFACTS = "artifacts"

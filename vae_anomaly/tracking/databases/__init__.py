@@ -1,0 +1,1 @@
+"""Databases that a store lies in: their addresses, their first use, and folders that have moved."""
