@@ -1,6 +1,6 @@
 import numpy as np
 
-from vae_anomaly.reports.pages.outlines import thin_outlines, thinned
+from vae_anomaly.reports.pages.outlines import prominence, thin_outlines
 
 
 def ring(x, y, radius, points):
@@ -11,7 +11,22 @@ def ring(x, y, radius, points):
 
 def test_points_on_a_straight_line_are_left_out():
     line = np.array([[0.0, 0.0], [0.1, 0.1], [0.2, 0.2], [0.2, 0.5]])
-    assert thinned(line, 0.001).tolist() == [[0.0, 0.0], [0.2, 0.2], [0.2, 0.5]]
+    (out,) = prominence([line], 0.001)
+    assert line[out > 0.001].tolist() == [[0.0, 0.0], [0.2, 0.2], [0.2, 0.5]]
+
+
+def test_lines_thinned_together_are_thinned_as_each_alone():
+    lines = [np.reshape(ring(0.5, 0.5, r, n), (-1, 2)) for r, n in [(0.2, 60), (0.01, 3), (0.4, 9)]]
+    together = prominence(lines, 0.005)
+    alone = [prominence([line], 0.005)[0] for line in lines]
+    assert [one.tolist() for one in together] == [one.tolist() for one in alone]
+
+
+def test_what_one_tolerance_needs_is_the_same_whatever_the_finest():
+    line = np.reshape(ring(0.5, 0.5, 0.2, 400), (-1, 2))
+    (fine,), (coarse,) = prominence([line], 0.0005), prominence([line], 0.01)
+    assert 6 < (coarse > 0.01).sum() < (fine > 0.0005).sum()
+    assert ((fine > 0.01) == (coarse > 0.01)).all()
 
 
 def test_a_thin_outline_lies_near_the_whole_one():

@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats, Floats32
 from vae_anomaly.detectors.images.heatmaps import contours, resize_heat
-from vae_anomaly.reports.pages.outlines import thinned
+from vae_anomaly.reports.pages.outlines import prominence
 
 _MOST_POINTS: Final = 200  # of an image
 _FINEST: Final = 0.5  # pixels that an outline may leave its place by
@@ -38,19 +38,21 @@ def few_points(lines: Sequence[Floats], most: int = _MOST_POINTS) -> list[Floats
     The largest line is first; where even coarse ones are too many points, small lines are left out.
     """
     ordered = sorted(lines, key=lambda line: -float(np.prod(np.ptp(line, axis=0))))
-    tolerance = _FINEST
-    few = [simplified(line, tolerance) for line in ordered]
+    out, tolerance = prominence(ordered, _FINEST), _FINEST
+    few = _simplified(ordered, out, tolerance)
     while sum(map(len, few)) > most and tolerance < _COARSEST:
         tolerance *= 2.0
-        few = [simplified(line, tolerance) for line in ordered]
+        few = _simplified(ordered, out, tolerance)
     ends = np.cumsum([len(line) for line in few])
     return [line for line, end in zip(few, ends.tolist(), strict=True) if end <= most]
 
 
-def simplified(line: Floats, tolerance: float) -> Floats:
-    """Return a closed line (K, 2) `thinned`; one that would vanish keeps its corners."""
-    few = thinned(line, tolerance)
-    return few if len(few) > 3 else _corners(line)
+def _simplified(lines: Sequence[Floats], out: Sequence[Floats], tolerance: float) -> list[Floats]:
+    """Return the points of closed lines that stand ``out``; one that would vanish keeps corners."""
+    few = [line[own > tolerance] for line, own in zip(lines, out, strict=True)]
+    return [
+        thin if len(thin) > 3 else _corners(line) for line, thin in zip(lines, few, strict=True)
+    ]
 
 
 def _corners(line: Floats) -> Floats:

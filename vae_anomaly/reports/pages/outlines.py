@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from vae_anomaly.arrays import Floats
+from vae_anomaly.arrays import Floats, Indices
 
 DIGITS: Final = 3  # of a share of the image's width or height
 _FINEST: Final = 0.001
@@ -26,45 +26,70 @@ def thin_outlines(outlines: Sequence[Outline], points: int) -> tuple[Outline, ..
         Of all outlines of one image; where even coarse ones have more, the longest remain.
     """
     lines = [np.reshape(line, (-1, 2)) for line in outlines if len(line) >= 4]
-    tolerance = _FINEST
-    thin = [thinned(line, tolerance) for line in lines]
-    while sum(map(len, thin)) > points and tolerance < _COARSEST:
+    out, tolerance = prominence(lines, _FINEST), _FINEST
+    while sum(int((own > tolerance).sum()) for own in out) > points and tolerance < _COARSEST:
         tolerance *= 1.6
-        thin = [thinned(line, tolerance) for line in lines]
+    thin = [line[own > tolerance] for line, own in zip(lines, out, strict=True)]
     return tuple(_flat(line) for line in _longest(thin, points))
 
 
-def thinned(line: Floats, tolerance: float) -> Floats:
-    """Return the points of a line (K, 2) that it needs to be nowhere farther from where it was.
+def prominence(lines: Sequence[Floats], finest: float) -> list[Floats]:
+    """Return how far each point of lines stands out: at smaller tolerances its line needs it.
 
-    First and last are among them.
+    The points of a line that stand out by more than a tolerance are nowhere farther from the line
+    than that. First and last stand out without end, those of no more than ``finest`` by 0.
+
+    Parameters
+    ----------
+    lines : sequence of ndarray of shape (K, 2)
+    finest : float
+        The smallest tolerance that will be asked for.
+
+    Returns
+    -------
+    list of ndarray of shape (K,)
 
     References
     ----------
     Douglas and Peucker, Algorithms for the reduction of the number of points required to represent
-    a digitized line or its caricature, Cartographica 10, 1973.
+    a digitized line or its caricature, Cartographica 10, 1973. The same points stand out whatever
+    the tolerance, so one pass serves all; it halves the stretches of all lines together.
     """
-    needed = np.zeros(len(line), dtype=np.bool_)
-    needed[[0, -1]] = True
-    spans = [(0, len(line) - 1)]
-    while spans:
-        first, last = spans.pop()
-        if last - first < 2:
-            continue
-        away = _distances(line[first + 1 : last], line[first], line[last])
-        farthest = first + 1 + int(away.argmax())
-        if away.max() > tolerance:
-            needed[farthest] = True
-            spans += [(first, farthest), (farthest, last)]
-    return np.asarray(line[needed], np.float64)
+    if not lines:
+        return []
+    points, ends = np.concatenate(lines), np.cumsum([len(line) for line in lines])
+    last = ends - 1
+    first = np.concatenate([[0], ends[:-1]])
+    out, bound = np.zeros(len(points)), np.full(len(lines), np.inf)
+    out[first] = out[last] = np.inf
+    while (inner := last - first > 1).any():
+        first, last, bound = first[inner], last[inner], bound[inner]
+        farthest, away = _farthest(points, first, last)
+        needed = away > finest
+        first, farthest, last = first[needed], farthest[needed], last[needed]
+        bound = np.minimum(bound, away)[needed]
+        out[farthest] = bound
+        first, last = np.concatenate([first, farthest]), np.concatenate([farthest, last])
+        bound = np.tile(bound, 2)
+    return np.split(out, ends[:-1])
 
 
-def _distances(points: Floats, a: Floats, b: Floats) -> Floats:
-    """Return how far points (K, 2) lie from the stretch between two others."""
-    along = b - a
-    length = float(along @ along)
-    share = np.clip((points - a) @ along / length, 0.0, 1.0) if length else np.zeros(len(points))
-    return np.asarray(np.hypot(*(points - a - share[:, None] * along).T))
+def _farthest(points: Floats, first: Indices, last: Indices) -> tuple[Indices, Floats]:
+    """Return of stretches between two points (M,) each the farthest inner point, and how far."""
+    lengths = last - first - 1
+    starts = np.cumsum(lengths) - lengths
+    stretch = np.repeat(np.arange(len(first)), lengths)
+    inner = np.arange(len(stretch)) + (first + 1 - starts)[stretch]
+    along = points[last] - points[first]
+    squared = (along**2).sum(axis=1)
+    squared[squared == 0.0] = np.inf  # a closed line: away from the point where it begins
+    from_first = points[inner] - points[first][stretch]
+    share = np.clip((from_first * along[stretch]).sum(axis=1) / squared[stretch], 0.0, 1.0)
+    away = np.hypot(*(from_first - share[:, None] * along[stretch]).T)
+    most = np.maximum.reduceat(away, starts)
+    hits = np.flatnonzero(away == most[stretch])
+    _, of_each = np.unique(stretch[hits], return_index=True)
+    return inner[hits[of_each]], most
 
 
 def _longest(lines: Sequence[Floats], points: int) -> list[Floats]:
