@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.examination import ImageExamination
     from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
+    from vae_anomaly.detectors.images.reasons import Regions
     from vae_anomaly.detectors.tabular.examination import TableExamination
     from vae_anomaly.progress import Progress
     from vae_anomaly.scoring.conformal import ConformalCalibration
@@ -162,7 +163,9 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     ) -> ImageExamination:
         """Score images and keep map and evidence, in one pass."""
 
-    def reasons_of(self, examination: ImageExamination, top: int = 3) -> list[list[str]]:
+    def reasons_of(
+        self, examination: ImageExamination, top: int = 3, regions: Regions | None = None
+    ) -> list[list[str]]:
         """Say in words what is unusual about each image."""
 
     def reconstruct(self, X: object) -> Floats32:

@@ -311,7 +311,7 @@ def _inspect_image(
     inspection = replace(
         _inspection(detector, verdicts, 0, name, "images"),
         evidence=_plain(examination.evidence.iloc[0]),
-        reasons=tuple(detector.reasons_of(examination, top)[0]),
+        reasons=tuple(detector.reasons_of(examination, top, [regions])[0]),
         regions=tuple(asdict(region) for region in regions),
     )
     seen = SeenImage(opened, pixels, heat, regions)

@@ -69,8 +69,8 @@ def keep_images(
     by_place = {scored[i].place: i for i in chosen}
     for places, examination in judged.examined(list(by_place)):
         group = [by_place[place] for place in places]
-        reasons = detector.reasons_of(examination, N_REASONS)
         regions = regions_of(examination, detector.heat_level_)
+        reasons = detector.reasons_of(examination, N_REASONS, regions)
         expected = _expected([scored[i] for i in group], examination, detector)
         for k, i in enumerate(group):
             one, why = scored[i], tuple(reasons[k])

@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,8 +140,9 @@ def _item(made: Made) -> ReviewItem:
 
 
 def _line(item: ReviewItem) -> str:
-    values = asdict(item)
-    return json.dumps(values, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
+    return (
+        json.dumps(item, default=vars, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
+    )
 
 
 class _Firsts:

@@ -20,6 +20,7 @@ from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
 from vae_anomaly.detectors.images.outliers import described
 from vae_anomaly.detectors.images.reasons import (
+    Regions,
     maps_at_own_size,
     reasons_of,
     region_table,
@@ -385,9 +386,11 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         """
         return self.reasons_of(self.examine(X), top)
 
-    def reasons_of(self, examination: ImageExamination, top: int = 3) -> list[list[str]]:
-        """Return the `reasons` of images that were examined."""
-        reasons = reasons_of(examination, self.model_, self.threshold_.value)
+    def reasons_of(
+        self, examination: ImageExamination, top: int = 3, regions: Regions | None = None
+    ) -> list[list[str]]:
+        """Return the `reasons` of images that were examined, and of which regions may be known."""
+        reasons = reasons_of(examination, self.model_, self.threshold_.value, regions)
         return [some[:top] for some in reasons]
 
     def _level(self, level: float | None) -> float:

@@ -89,10 +89,21 @@ def contours(heat: Floats32, level: float) -> list[Floats]:
     """
     from contourpy import contour_generator
 
+    hot = heat > level
+    if not hot.any():
+        return []
+    (top, bottom), (left, right) = (_around(np.asarray(hot.any(axis=axis))) for axis in (1, 0))
     outside = min(float(heat.min()), level) - _FAR_BELOW
-    lines = contour_generator(z=np.pad(heat, 1, constant_values=outside)).lines(level)
-    last = (heat.shape[1] - 1.0, heat.shape[0] - 1.0)
-    return [np.clip(np.asarray(line, np.float64) - 1.0, 0.0, last) for line in lines]
+    padded = np.pad(heat[top:bottom, left:right], 1, constant_values=outside)
+    corner, last = (left - 1.0, top - 1.0), (heat.shape[1] - 1.0, heat.shape[0] - 1.0)
+    lines = contour_generator(z=padded).lines(level)
+    return [np.clip(np.asarray(line, np.float64) + corner, 0.0, last) for line in lines]
+
+
+def _around(hot: Bools) -> tuple[int, int]:
+    """Return first and last (exclusive) of what is hot along an axis, and a neighbour at each."""
+    places = np.flatnonzero(hot)
+    return max(0, int(places[0]) - 1), min(len(hot), int(places[-1]) + 2)
 
 
 def render(heat: Floats32, limits: tuple[float, float] = HEAT_RANGE) -> Bytes:

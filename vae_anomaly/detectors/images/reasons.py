@@ -36,15 +36,20 @@ def region_table(ids: Sequence[str], regions: Regions) -> pd.DataFrame:
 
 
 def reasons_of(
-    examination: ImageExamination, model: ImageModel, threshold: float
+    examination: ImageExamination,
+    model: ImageModel,
+    threshold: float,
+    regions: Regions | None = None,
 ) -> list[list[str]]:
     """Say what is unusual about each image, the strongest first.
 
     A condition that is none of those seen in training comes first. Above the threshold, an anomaly
-    score, an image is flagged; then it has a reason.
+    score, an image is flagged; then it has a reason. Whoever has asked `regions_of` at the model's
+    level gives what it said.
     """
     images = examination.images
-    regions = regions_of(examination, model.heat_level)
+    if regions is None:
+        regions = regions_of(examination, model.heat_level)
     unseen = [
         [] if given in model.conditions else [unseen_reason(given, taken)]
         for given, taken in zip(images.conditions, examination.judged_as, strict=False)

@@ -41,7 +41,8 @@ def strange_images(detector: ImageVAEDetector, images: ImageList) -> tuple[Revie
     model, calibration, level = detector.model_, detector.calibration_, detector.heat_level_
     seen = examine_strangest(held, images, model, calibration, detector.device)
     bound = detector.threshold_.value
-    said, regions = reasons_of(seen, model, bound), regions_of(seen, level)
+    regions = regions_of(seen, level)
+    said = reasons_of(seen, model, bound, regions)
     verdicts = judge(seen.raw_score, calibration, bound)
     items = []
     for i, name in enumerate(seen.ids):
