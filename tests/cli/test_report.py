@@ -22,7 +22,7 @@ def island_of(page):
 
 
 def test_score_writes_the_page_and_names_it_last_and_the_slider_counts_what_is_flagged(
-    call, call_json, rows, table_model, tmp_path
+    call, call_json, rows, table_model, tmp_path, monkeypatch
 ):
     code, out, err = call("score", "table", table_model, rows, "--out", "flags")
     assert code == 0, err
@@ -40,6 +40,8 @@ def test_score_writes_the_page_and_names_it_last_and_the_slider_counts_what_is_f
     assert (tmp_path / "report.html").is_file()
     said = call_json("report", "flags", "--out", "here.html")
     assert (said["report"], said["flagged"]) == ("here.html", facts.n_flagged)
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    assert "No browser could be opened here" in call("report", "flags", "--open")[2]
 
     labels = results.assign(verdict=results["is_anomaly"].map({True: "confirmed", False: "no"}))
     labels[["id", "verdict"]].to_csv("labels.csv", index=False)

@@ -113,6 +113,8 @@ def _refuse_rows(row: int | None, identifier: str | None) -> None:
 
 
 def _print(one: Inspection) -> None:
+    from vae_anomaly.reports.pages.numbers import nats
+
     verdict = "ANOMALY" if one.is_anomaly else "normal"
     side = "above" if one.is_anomaly else "not above"
     click.echo(f"\n{one.id}: {verdict}")
@@ -132,7 +134,7 @@ def _print(one: Inspection) -> None:
     if one.regions:
         _print_regions(one.regions)
     shown = ((name, value) for name, value in one.evidence.items() if name in EVIDENCE)
-    click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {v:.4g}" for k, v in shown))
+    click.echo("  evidence in nats: " + ", ".join(f"{EVIDENCE[k]} {nats(v)}" for k, v in shown))
     if one.image:
         click.echo(f"  card: {one.image}")
 

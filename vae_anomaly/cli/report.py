@@ -63,7 +63,7 @@ def report(target: str, out: str | None, opens: bool, first: str | None, input_:
     if first is not None or input_ is not None:
         path = _compare(first, target, input_, out, uri)
         if opens:
-            webbrowser.open(path.resolve().as_uri())
+            _open(path)
         if not emit({"report": str(path)}, as_json=as_json):
             click.echo(f"Report: {path}")
         return
@@ -76,10 +76,16 @@ def report(target: str, out: str | None, opens: bool, first: str | None, input_:
     wanted = Wanted(model or "", uri, previous, verdicts, costs)
     path, facts = write_night(_output(target), out, wanted)
     if opens:
-        webbrowser.open(path.resolve().as_uri())
+        _open(path)
     if not emit({"report": str(path), **_record(facts)}, as_json=as_json):
         _print(facts)
         click.echo(f"Report: {path}")
+
+
+def _open(path: Path) -> None:
+    """Open a page in the browser; say where there is none."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        click.echo("No browser could be opened here: open the page by hand.", err=True)
 
 
 def _compare(
@@ -111,7 +117,7 @@ def _report_model(
 
     path, facts = write_model_page(target, out, uri)
     if opens:
-        webbrowser.open(path.resolve().as_uri())
+        _open(path)
     told = {"report": str(path), "model": facts.ref, "digest": facts.digest,
             "notices": [asdict(notice) for notice in facts.notices]}  # fmt: skip
     if emit(told, as_json=as_json):

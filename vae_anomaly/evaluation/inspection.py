@@ -300,13 +300,14 @@ def _inspect_image(
     detector: ImageDetector, name: str, listed: ImageList, card: Path | None, top: int
 ) -> tuple[Inspection, SeenImage]:
     """Return what is known of an image, and what it was inspected by."""
-    from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
+    from vae_anomaly.detectors.images.heatmaps import resize_heat
+    from vae_anomaly.detectors.images.reasons import regions_of
 
     opened = detector.opened(listed)
     pixels = opened.pixels(0)
     examination = detector.examine(listed)
     heat = resize_heat(examination.heatmap, (pixels.shape[0], pixels.shape[1]))[0]
-    regions = find_regions(heat, detector.heat_level_)
+    (regions,) = regions_of(examination, detector.heat_level_)
     verdicts = judge(examination.raw_score, detector.calibration_, detector.threshold_.value)
     inspection = replace(
         _inspection(detector, verdicts, 0, name, "images"),

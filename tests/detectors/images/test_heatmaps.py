@@ -37,6 +37,17 @@ def test_no_heat_no_region(heat):
     assert find_regions(heat, 10.0) == []
 
 
+@pytest.mark.parametrize("place", [(0, 0), (16, 16), (31, 31), (0, 20)])
+def test_no_region_is_smaller_than_a_cell_of_its_map_nor_leaves_the_image(place):
+    heat = np.zeros((32, 32), np.float32)
+    heat[place] = 5.0
+    (region,) = find_regions(heat, 2.0, (8, 8))
+    assert (region.bottom - region.top, region.right - region.left) == (4, 4)
+    assert region.top <= place[0] < region.bottom <= 32
+    assert region.left <= place[1] < region.right <= 32
+    assert region.area_share == 1 / 32**2
+
+
 def test_growing_keeps_place_and_range(heat):
     large = resize_heat(heat[None], (200, 300))
     assert large.shape == (1, 200, 300)

@@ -40,6 +40,12 @@ def facts(**changes):
     return replace(plain, **changes)
 
 
+def written(image: Image.Image) -> str:
+    held = io.BytesIO()
+    image.save(held, "WEBP", quality=80)
+    return base64.b64encode(held.getvalue()).decode()
+
+
 def test_the_first_line_is_how_many_changed_sides():
     page = compare_page(facts())
     assert ">3 of 1,000 rows changed sides</h1>" in page
@@ -86,14 +92,21 @@ def test_names_and_reasons_stay_text(side):
 
 
 def test_images_are_shown_small_however_many_changed_sides():
-    held = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (384, 384, 3), np.uint8)
-    Image.fromarray(noise).save(held, "WEBP", quality=80)
-    kept = base64.b64encode(held.getvalue()).decode()
+    kept = written(Image.fromarray(noise))
     items = tuple(replace(facts().moved_a[0], id=f"t{i}", thumbnail=kept) for i in range(60))
     page = compare_page(facts(moved_a=items, kind="image"))
     assert page.count('class="moved__image"') == 60
     assert len(kept) * 60 > 4_000_000 > 2_000_000 > len(page)
+
+
+def test_an_image_that_no_run_kept_says_so():
+    seen, unseen = (replace(facts().moved_a[0], id=name) for name in ("t1", "t2"))
+    seen = replace(seen, thumbnail=written(Image.new("RGB", (8, 8))))
+    page = compare_page(facts(moved_a=(seen, unseen), moved_b=(), kind="image"))
+    assert page.count("no image kept") == 1
+    assert "Of 1 image no copy was kept" in page
+    assert "no image kept" not in compare_page(facts())
 
 
 def test_a_list_stays_a_table_where_styles_make_blocks_of_its_rows():

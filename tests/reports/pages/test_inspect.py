@@ -38,6 +38,13 @@ def test_one_item_is_answered_in_the_title_of_its_page():
     assert "12.5" in page
 
 
+def test_evidence_is_no_power_of_ten():
+    one = InspectedItem(ITEM, evidence=(("-log p(x)", 875_123.4), ("KL", 0.314)))
+    page = inspect_page(facts(items=(one,)))
+    assert "<dd>875,123</dd>" in page
+    assert "<dd>0.31</dd>" in page
+
+
 def test_of_several_items_the_page_counts_the_flagged_first():
     good = replace(ITEM, id="day.csv:18", score=0.3, is_anomaly=False, reasons=(), probability=None)
     page = inspect_page(facts(ITEM, good))

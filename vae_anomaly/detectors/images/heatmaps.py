@@ -6,6 +6,7 @@ a map is never stretched to its own maximum. An image without defects looks cold
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +30,7 @@ class Region:
     Attributes
     ----------
     top, left, bottom, right : int, pixels
-        Box; bottom and right are exclusive.
+        Box, at least a cell of the map high and wide; bottom and right are exclusive.
     area_share : float in (0, 1]
         Part of the image.
     peak, mean : float
@@ -68,12 +69,20 @@ def region_level(held_out_heat: Floats32, fpr: float) -> float:
     return float(np.quantile(peaks, 1.0 - fpr, method="higher"))
 
 
-def find_regions(heat: Floats32, level: float) -> list[Region]:
-    """Return the connected parts of a map (H, W) above a level, the hottest first."""
+def find_regions(
+    heat: Floats32, level: float, cells: tuple[int, int] | None = None
+) -> list[Region]:
+    """Return the connected parts of a map (H, W) above a level, the hottest first.
+
+    Where it was interpolated from fewer ``cells``, down and right, it knows no finer place than
+    one of them: no box is smaller.
+    """
     labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
+    least = [-(-size // n) for size, n in zip(heat.shape, cells or heat.shape, strict=True)]
     regions = [
-        _region(heat, labels[boxes[i]] == i + 1, (boxes[i][0], boxes[i][1])) for i in range(count)
+        _region(heat, labels[boxes[i]] == i + 1, (boxes[i][0], boxes[i][1]), least)
+        for i in range(count)
     ]
     return sorted(regions, key=lambda region: -region.peak)
 
@@ -114,14 +123,25 @@ def render(heat: Floats32, limits: tuple[float, float] = HEAT_RANGE) -> Bytes:
     return np.asarray(np.clip(colour, 0.0, 1.0) * 255.0 + 0.5, np.uint8)
 
 
-def _region(heat: Floats32, members: Bools, box: tuple[slice, slice]) -> Region:
+def _region(
+    heat: Floats32, members: Bools, box: tuple[slice, slice], least: Sequence[int]
+) -> Region:
     values = heat[box][members]
+    (top, bottom), (left, right) = map(_at_least, box, least, heat.shape)
     return Region(
-        top=int(box[0].start),
-        left=int(box[1].start),
-        bottom=int(box[0].stop),
-        right=int(box[1].stop),
+        top=top,
+        left=left,
+        bottom=bottom,
+        right=right,
         area_share=float(members.sum() / heat.size),
         peak=float(values.max()),
         mean=float(values.mean()),
     )
+
+
+def _at_least(span: slice, least: int, size: int) -> tuple[int, int]:
+    """Return both ends of a span, which grows about its middle to a length, within the image."""
+    length = max(span.stop - span.start, least)
+    start = (span.start + span.stop - length) // 2
+    start = min(max(start, 0), size - length)
+    return int(start), int(start + length)

@@ -112,7 +112,7 @@ def regions_of(examination: ImageExamination, level: float) -> list[list[Region]
     """Return boxes of what is hotter than ``level``, in pixels of each image, hottest first."""
     images, heatmaps = examination.images, examination.heatmap
     return [
-        find_regions(resize_heat(heatmaps[i : i + 1], images.shape(i))[0], level)
+        find_regions(resize_heat(heatmaps[i : i + 1], images.shape(i))[0], level, heatmaps[i].shape)
         if heatmaps[i].max() > level  # no map grows hotter than its cells: most images are cool
         else []
         for i in range(len(images))

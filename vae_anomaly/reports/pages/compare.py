@@ -110,6 +110,12 @@ def _moved(facts: CompareFacts, side: str, noun: str) -> dict[str, object]:
         lead += f": the {thousands(len(items))} with the highest scores in {here}. "
         lead += f"{number_of(left_out, f'more {noun}')} with lower scores "
         lead += f"{verb_for(left_out)} not on this page"
+    n_unseen = sum(not item.thumbnail for item in items) if facts.kind == "image" else 0
+    if n_unseen:
+        lead += (
+            f". Of {number_of(n_unseen, noun)} no copy was kept: a run keeps one of its highest "
+            "scores and of a few others"
+        )
     return {
         "id": f"only-{side}",
         "title": f"Flagged by {here} only",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from vae_anomaly.reports.facts.inspect import InspectedItem, InspectFacts
 from vae_anomaly.reports.pages.items import shrink_items
-from vae_anomaly.reports.pages.numbers import fixed
+from vae_anomaly.reports.pages.numbers import fixed, nats
 from vae_anomaly.reports.pages.page import render_page
 from vae_anomaly.words import number_of
 
@@ -59,7 +59,7 @@ def _card(one: InspectedItem, threshold: float) -> dict[str, object]:
         "side": f"{side} the threshold {fixed(threshold, 3)}"
         + (", extrapolated" if one.is_extrapolated else ""),
         "p_value": _p_text(item.p_value),
-        "evidence": [(name, f"{value:,.4g}") for name, value in one.evidence],
+        "evidence": [(name, nats(value)) for name, value in one.evidence],
     }
 
 

@@ -63,6 +63,19 @@ def amount(value: float) -> str:
     return fixed(value, 1 if value >= _WHOLE / 10 else 2)
 
 
+def nats(value: float) -> str:
+    """Return evidence in nats: with decimals while they tell something, never as a power of ten.
+
+    Examples
+    --------
+    >>> nats(875_123.4), nats(-1234.5), nats(12.54), nats(0.314), nats(float("nan"))
+    ('875,123', '-1,235', '12.5', '0.31', 'not known')
+    """
+    if not math.isfinite(value):
+        return NOT_KNOWN
+    return fixed(value, 0 if abs(value) >= 1000 else 1 if abs(value) >= _WHOLE else 2)
+
+
 def percent(share: float) -> str:
     """Return a share in percent with two digits that count, never rounded to all or nothing.
 
