@@ -84,7 +84,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     counts = NightCounts(expected, when, model or "MODEL")
     notices = notices_of(night, counts)
     kept = night.items()
-    shown = _shown(kept)
+    shown = shown_items(kept)
     flagged = night.count("rows_flagged")
     return NightFacts(
         name=night.name,
@@ -132,18 +132,22 @@ def _costs_of(night: Night) -> Costs | None:
     return float(false_alarm), float(miss)
 
 
-def _shown(kept: list[ReviewItem]) -> tuple[ReviewItem, ...]:
-    """Return the items of a page: each partition kept as many as the night is to show."""
+def shown_items(kept: list[ReviewItem]) -> tuple[ReviewItem, ...]:
+    """Return the items of a page with their roles, of what its partitions kept by score."""
     by_score = [item for item in kept if item.is_anomaly][:MOST_FLAGGED]
     others = [item for item in kept if not item.is_anomaly]
-    places = sorted(range(len(others)), key=lambda place: others[place].draw)
-    audit = set(places[:MOST_AUDIT])  # an id may be in several partitions
-    rest = []
-    for place, item in enumerate(others):
-        roles: list[ReviewRole] = ["near_miss"] if place < MOST_NEAR else []
-        roles += ["audit"] if place in audit else []
-        if roles:
-            rest.append(replace(item, roles=tuple(roles)))
+    near = [place for place, item in enumerate(others) if "near_miss" in item.roles]
+    drawn = [place for place, item in enumerate(others) if "audit" in item.roles]
+    drawn.sort(key=lambda place: others[place].draw)
+    chosen: dict[ReviewRole, set[int]] = {  # by place: an id may be in several partitions
+        "near_miss": set(near[:MOST_NEAR]),
+        "audit": set(drawn[:MOST_AUDIT]),
+    }
+    rest = [
+        replace(item, roles=roles)
+        for place, item in enumerate(others)
+        if (roles := tuple(role for role, places in chosen.items() if place in places))
+    ]
     return (*by_score, *rest)
 
 
