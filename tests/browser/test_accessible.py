@@ -45,3 +45,13 @@ def test_axe_finds_nothing_grave_while_a_row_is_open_and_judged(open_page):
     assert faults_for_readers(page, colours_only=True) == []
     page.get_by_role("button", name="Reset").click()
     assert faults_for_readers(page) == []
+
+
+@pytest.mark.parametrize("kind", ["night of images", "night of rows"])
+def test_axe_finds_nothing_grave_where_a_tried_threshold_would_spare_every_flag(open_page, kind):
+    page = open_page(KINDS[kind]())
+    page.locator("#slider").press("End")
+    assert page.locator(".is-below").count() == 3
+    assert faults_for_readers(page) == []
+    page.emulate_media(color_scheme="dark")
+    assert faults_for_readers(page, colours_only=True) == []

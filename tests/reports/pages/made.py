@@ -203,7 +203,7 @@ def _notices(noun: str) -> tuple[Notice, ...]:
             f"The model is 59 days older than these {noun}: it learned from 2 Aug to 1 Oct 2026.",
             "Train anew, or compare both on last week: vae-anomaly report --compare RUN_A RUN_B",
         ),
-        Notice("info", f"14 {noun} could not be scored: they are neither flagged nor normal."),
+        Notice("info", "The folder also holds nights by another model: castings/2 above 2.1."),
     )
 
 

@@ -113,12 +113,10 @@ def _tick(tick: float, shown: ScoreRange) -> str:
 
 
 def _meaning(tick: float) -> str:
-    """Say a score as a share of normal items, short enough for a tick."""
+    """Say a whole score as a share of normal items, short enough for a tick."""
     if tick <= 0:
-        return "every one"
-    if tick > 6:
-        return ""
-    return one_in(tick)
+        return "every one" if tick == 0 else ""
+    return one_in(tick) if tick == round(tick) <= 6 else ""
 
 
 def _counts(histogram: Histogram) -> Axis:

@@ -103,7 +103,7 @@ def _quarantine(night: Night) -> Iterator[Notice]:
             "warning",
             f"{bad:,} of {number_of(n, 'item')} could not be scored ({bad / n:.1%}), more than the "
             f"{night.max_bad_fraction:.1%} allowed.",
-            "See the reasons under Quarantine; put the input right and score again.",
+            "See the reasons under Not scored; put the input right and score again.",
         )
 
 

@@ -100,7 +100,7 @@ class Review {
 
   counted(n) {
     const all = this.items.length;
-    return n === all ? `${numberOf(all, "item")} shown` : `${thousands(n)} of ${numberOf(all, "item")} shown`;
+    return n === all ? "" : `${thousands(n)} of ${numberOf(all, "item")} shown`;
   }
 
   shownElements() {
@@ -134,7 +134,7 @@ class Review {
     const won = this.items.filter((item) => !item.is_anomaly && item.score > value).length;
     this.tried.hidden = lost + won === 0;
     this.tried.textContent = lost
-      ? `Above ${scoreText(value)}, ${thousands(lost)} of the flagged below would not be flagged: they are pale.`
+      ? `Above ${scoreText(value)}, ${thousands(lost)} of the flagged below would not be flagged: their scores are struck out.`
       : `Above ${scoreText(value)}, ${thousands(won)} of those below that were not flagged would be.`;
   }
 
