@@ -18,6 +18,12 @@ def test_the_lead_counts_what_is_shown_and_names_what_is_not():
     )
 
 
+def test_where_nothing_is_flagged_nothing_stands_below_it():
+    assert items_lead(made.images(0, 80)) == (
+        "Nothing was flagged. Below are 24 nearest misses and 30 drawn at random."
+    )
+
+
 def test_one_flagged_row_is_no_rows():
     assert items_lead(made.rows(1, 1)).startswith("1 flagged row, the strangest first.")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.reports.facts.night import NightFacts
 from vae_anomaly.reports.pages.row_texts import shrink_rows
 from vae_anomaly.reports.pages.thumbnails import shrink_images
 from vae_anomaly.words import number_of
+
+_NONE: Final = "Nothing was flagged"
 
 
 def shrink_items(items: Sequence[ReviewItem]) -> tuple[ReviewItem, ...]:
@@ -22,9 +25,10 @@ def items_lead(night: NightFacts) -> str:
         return ""
     noun = "image" if night.scoring.kind == "image" else "row"
     shown = _count(night, "flagged")
-    said = [f"{number_of(shown, f'flagged {noun}')}, the strangest first" if shown else ""]
-    said += [_others(night)]
-    text = ". ".join(part for part in said if part)
+    said = [f"{number_of(shown, f'flagged {noun}')}, the strangest first" if shown else _NONE]
+    if others := _others(night):
+        said += [f"Below {'them' if shown else 'are'} {others}"]
+    text = ". ".join(said)
     if night.flagged_left_out:
         text += (
             f". {number_of(night.flagged_left_out, 'more flagged ' + noun)} with lower scores "
@@ -40,7 +44,7 @@ def _others(night: NightFacts) -> str:
     groups = [f"{misses} nearest misses"] * (misses > 0) + [f"{drawn} drawn at random"] * (
         drawn > 0
     )
-    return f"Below them {' and '.join(groups)}" if groups else ""
+    return " and ".join(groups)
 
 
 def _count(night: NightFacts, role: ReviewRole) -> int:

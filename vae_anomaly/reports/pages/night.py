@@ -63,7 +63,7 @@ class _Chart:
 def _chart(night: NightFacts) -> _Chart | None:
     """Draw the histogram, where there is one."""
     shown = score_range(night)
-    if shown is None:
+    if shown is None or not night.n_scored:
         return None
     drawing = score_histogram(night, in_force(night).record.value, noun_of(night))
     return _Chart(drawing, score_axis(shown), shown.low, shown.high)

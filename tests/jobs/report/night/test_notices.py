@@ -46,6 +46,14 @@ def said(night: Night, level: str = "warning") -> str:
     return " ".join(f"{one.text} {one.remedy}" for one in notices)
 
 
+def test_a_night_of_nothing_is_warned_of():
+    made = night(flagged=0)
+    made.entries[0].update(rows_in=0, rows_out=0)
+    assert (
+        said(made) == "The input holds no items. Look whether it was written in full and arrived."
+    )
+
+
 def test_a_night_as_expected_has_no_notice():
     assert notices_of(night(), COUNTS) == ()
 

@@ -42,6 +42,7 @@ class NightCounts:
 def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
     """Return what is to be said of a night, the warnings first."""
     said = [
+        *_nothing(night),
         *_failed(night),
         *_flag_rate(night, counts),
         *_quarantine(night),
@@ -53,6 +54,15 @@ def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
         *_left_out(night),
     ]
     return tuple(sorted(said, key=lambda notice: notice.level != "warning"))
+
+
+def _nothing(night: Night) -> Iterator[Notice]:
+    if not night.count("rows_in"):
+        yield Notice(
+            "warning",
+            "The input holds no items.",
+            "Look whether it was written in full and arrived.",
+        )
 
 
 def _failed(night: Night) -> Iterator[Notice]:
