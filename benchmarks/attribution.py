@@ -13,9 +13,10 @@ encoding and explains the same rows: a column's part is the sum of its features'
 Images: plates and cloth of the demo with scratches, holes and stains. A map is a grid of
 cells, each of them a square of the image, and does not tell where inside its cell the heat lies. So
 counted is how often the hottest cell of a flagged image touches the defect's mask, beside the share
-of all cells that do, which is what chance would reach; and, more strictly, how often the hottest
-pixel of the map as it is shown, interpolated to the size of the image, lies in the mask. That pixel
-is the centre of a cell, wherever the defect crosses it.
+of all cells that do, which is what chance would reach; more strictly, how often the peak that is
+told and marked (``Region.peak_x``, ``peak_y``), which reads between the cells, lies in the mask;
+and how often the hottest pixel of the map as it is drawn does: the centre of a cell, wherever the
+defect crosses it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from vae_anomaly import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.arrays import Bools, Floats32
 from vae_anomaly.data.synthetic import render_surfaces
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
-from vae_anomaly.detectors.images.heatmaps import resize_heat
+from vae_anomaly.detectors.images.heatmaps import find_regions, resize_heat
 from vae_anomaly.detectors.tabular.reasons import explained
 
 ORDINARY = 0.1  # p-value from which on a row is no suspect before its fault
@@ -153,6 +154,7 @@ def image_results(n: int, seed: int, preset: str, defective: int = 90) -> Iterat
                 "flagged": len(chosen),
                 "cell touches": mean(peak.cell_touches for peak in peaks),
                 "by chance": mean(peak.cells_touching for peak in peaks),
+                "peak inside": mean(peak.peak_inside for peak in peaks),
                 "pixel inside": mean(peak.pixel_inside for peak in peaks),
             }
 
@@ -163,16 +165,19 @@ class Peak:
 
     cell_touches: bool  # the square of pixels that the hottest cell stands for
     cells_touching: float  # share of all cells
-    pixel_inside: bool  # the hottest pixel of the map as it is shown
+    peak_inside: bool  # where the map is told to be hottest
+    pixel_inside: bool  # the hottest pixel of the map as it is drawn
 
     @classmethod
     def of(cls, grid: Floats32, mask: Bools) -> Peak:
         """Compare a map on its grid of cells (G, G) with a mask (H, W)."""
         touching = cells_that_touch(mask, grid.shape)
         shown = resize_heat(grid[None], mask.shape)[0]
+        hottest = find_regions(shown, -np.inf, grid.shape)[0]  # all of the map is one region
         return cls(
             bool(touching.flat[np.argmax(grid)]),
             float(touching.mean()),
+            bool(mask[int(hottest.peak_y), int(hottest.peak_x)]),
             bool(mask.flat[np.argmax(shown)]),
         )
 

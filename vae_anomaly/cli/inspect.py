@@ -142,9 +142,11 @@ def _print(one: Inspection) -> None:
 def _print_regions(regions: tuple[dict[str, float], ...]) -> None:
     rows = [
         [str(rank), f"{r['left']:.0f}-{r['right']:.0f}", f"{r['top']:.0f}-{r['bottom']:.0f}",
-         f"{r['area_share']:.2%}", f"{r['peak']:.1f}"]
+         f"{r['area_share']:.2%}", f"{r['peak']:.1f}", f"{r['peak_x']:.0f}, {r['peak_y']:.0f}"]
         for rank, r in enumerate(regions[:MAX_REGIONS], start=1)
     ]  # fmt: skip
     more = len(regions) - MAX_REGIONS
     title = "Hottest regions" + (f" ({more} more in --json)" if more > 0 else "")
-    print_table(rows, ["region", "x, pixels", "y, pixels", "of the area", "peak, sd"], title)
+    print_table(
+        rows, ["region", "x, pixels", "y, pixels", "of the area", "peak, sd", "at x, y"], title
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vae_anomaly.detectors.images.heatmaps import (
     HEAT_RANGE,
@@ -112,3 +114,15 @@ def test_colours_are_on_one_scale_and_never_stretched(heat):
     assert tuple(colours[-1]) == (255, 255, 255)
     assert (np.diff(colours.sum(1)) >= 0).all()
     np.testing.assert_array_equal(render(heat)[0, 0], render(0 * heat)[0, 0])
+
+
+@given(
+    x=st.floats(0.2, 0.8), y=st.floats(0.2, 0.8), width=st.floats(0.6, 2.0),
+)  # fmt: skip
+def test_the_peak_of_a_region_is_read_between_the_cells(x, y, width):
+    """A spot is found to a third of a cell, where the hottest centre may be half a cell off."""
+    v, u = np.mgrid[0:16, 0:16] + 0.5
+    grid = np.exp(-((u - 16 * x) ** 2 + (v - 16 * y) ** 2) / (2 * width**2)).astype(np.float32)
+    (region,) = find_regions(resize_heat(grid[None], (160, 160))[0], 0.3, grid.shape)
+    assert abs(region.peak_x - 160 * x) < 3.4
+    assert abs(region.peak_y - 160 * y) < 3.4

@@ -294,7 +294,7 @@ def _image_item(name: str, k: int, score: float, role: ReviewRole) -> ReviewItem
     x, y = 0.2 + 0.6 * ((seed * 37) % 100) / 100, 0.2 + 0.6 * ((seed * 61) % 100) / 100
     hot = ShownRegion(
         int(1280 * (x - 0.05)), int(960 * (y - 0.06)), int(1280 * (x + 0.05)),
-        int(960 * (y + 0.06)), 0.012, 4.0 + score, 3.1 + score / 2,
+        int(960 * (y + 0.06)), 0.012, 4.0 + score, 3.1 + score / 2, 1280 * x, 960 * y,
     )  # fmt: skip
     image = ShownImage(
         folder=folder,

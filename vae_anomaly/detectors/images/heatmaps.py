@@ -6,6 +6,7 @@ a map is never stretched to its own maximum. An image without defects looks cold
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +36,9 @@ class Region:
         Part of the image.
     peak, mean : float
         Heat in sd of held-out normals.
+    peak_x, peak_y : float, pixels
+        Where it is hottest, 0 the left or upper edge of the image: between the centres of cells,
+        at the top of a parabola through the hottest cell and its neighbours.
     """
 
     top: int
@@ -44,6 +48,8 @@ class Region:
     area_share: float
     peak: float
     mean: float
+    peak_x: float
+    peak_y: float
 
 
 def resize_heat(heat: Floats32, size: tuple[int, int]) -> Floats32:
@@ -79,9 +85,9 @@ def find_regions(
     """
     labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
-    least = [-(-size // n) for size, n in zip(heat.shape, cells or heat.shape, strict=True)]
+    cell = [size / n for size, n in zip(heat.shape, cells or heat.shape, strict=True)]
     regions = [
-        _region(heat, labels[boxes[i]] == i + 1, (boxes[i][0], boxes[i][1]), least)
+        _region(heat, labels[boxes[i]] == i + 1, (boxes[i][0], boxes[i][1]), cell)
         for i in range(count)
     ]
     return sorted(regions, key=lambda region: -region.peak)
@@ -124,10 +130,13 @@ def render(heat: Floats32, limits: tuple[float, float] = HEAT_RANGE) -> Bytes:
 
 
 def _region(
-    heat: Floats32, members: Bools, box: tuple[slice, slice], least: Sequence[int]
+    heat: Floats32, members: Bools, box: tuple[slice, slice], cell: Sequence[float]
 ) -> Region:
     values = heat[box][members]
-    (top, bottom), (left, right) = map(_at_least, box, least, heat.shape)
+    (top, bottom), (left, right) = map(_at_least, box, map(math.ceil, cell), heat.shape)
+    rows, columns = np.nonzero(members)
+    hottest = int(np.argmax(values))
+    y, x = box[0].start + int(rows[hottest]), box[1].start + int(columns[hottest])
     return Region(
         top=top,
         left=left,
@@ -136,7 +145,24 @@ def _region(
         area_share=float(members.sum() / heat.size),
         peak=float(values.max()),
         mean=float(values.mean()),
+        peak_x=_top_of(heat[y], x, cell[1]),
+        peak_y=_top_of(heat[:, x], y, cell[0]),
     )
+
+
+def _top_of(line: Floats32, place: int, step: float) -> float:
+    """Return where a line of heat is highest, near its hottest pixel: a parabola tells.
+
+    It runs through the pixel and those a cell before and after it, and leaves its cell by no more
+    than to the middle between two.
+    """
+    far = max(1, round(step))
+    before, here, after = (
+        float(line[np.clip(place + d, 0, len(line) - 1)]) for d in (-far, 0, far)
+    )
+    bend = before - 2.0 * here + after
+    shift = 0.5 * (before - after) / bend if bend < 0.0 else 0.0
+    return round(place + 0.5 + step * float(np.clip(shift, -0.5, 0.5)), 1)
 
 
 def _at_least(span: slice, least: int, size: int) -> tuple[int, int]:

@@ -30,6 +30,8 @@ class ShownRegion:
         Right and bottom are exclusive.
     area_share : float in (0, 1]
     peak, mean : float, sd of held-out normals
+    peak_x, peak_y : float, pixels, optional
+        Where it is hottest; earlier versions did not keep it.
     """
 
     left: int
@@ -39,6 +41,8 @@ class ShownRegion:
     area_share: float
     peak: float
     mean: float
+    peak_x: float | None = None
+    peak_y: float | None = None
 
 
 @dataclass(frozen=True)

@@ -71,15 +71,22 @@ export function roleOf(item) {
 /** Return the regions of an image, the hottest first, as a table. */
 export function regionsOf(image) {
   if (!image.regions.length) return null;
-  const head = ["Size", "Left, top", "Peak"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["Size", "Left, top", "Peak", "At x, y"].map((text) => element("th", { scope: "col" }, text));
   const line = (one) =>
-    [sizeText(one), `${one.left}, ${one.top}`, `${one.peak.toFixed(1)} sd`].map((text) => element("td", {}, text));
+    [sizeText(one), `${one.left}, ${one.top}`, `${one.peak.toFixed(1)} sd`, placeText(one)].map((text) =>
+      element("td", {}, text),
+    );
   return element(
     "table",
     { class: "regions" },
     element("thead", {}, element("tr", {}, ...head)),
     element("tbody", {}, ...image.regions.map((one) => element("tr", {}, ...line(one)))),
   );
+}
+
+/** Return where a region is hottest; results of an earlier version do not tell. */
+function placeText(region) {
+  return region.peak_x === null ? "–" : `${Math.round(region.peak_x)}, ${Math.round(region.peak_y)}`;
 }
 
 /** Return the last part of a path, and what stands before it. */

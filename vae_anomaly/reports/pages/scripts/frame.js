@@ -20,6 +20,7 @@ export function fillFrame(frame, image) {
     heat,
     outlineOf(image),
     ...image.regions.map((region) => boxOf(region, image)),
+    ...image.regions.slice(0, 1).map((region) => crossOf(region, image)),
   );
   if (image.heat) drawHeat(heat, image.heat, image.width, image.height).catch(() => heat.remove());
 }
@@ -52,10 +53,20 @@ function pathOf(points) {
   return pairs.length ? `M${pairs.join("L")}Z` : "";
 }
 
+const part = (value, whole) => `${(100 * value) / whole}%`;
+
+/** Mark where an image is hottest; results of an earlier version do not tell. */
+function crossOf(region, image) {
+  if (region.peak_x === null) return "";
+  const cross = element("span", { class: "frame__peak" });
+  cross.style.left = part(region.peak_x, image.width);
+  cross.style.top = part(region.peak_y, image.height);
+  return cross;
+}
+
 function boxOf(region, image) {
   const label = element("span", { class: "frame__size" }, sizeText(region));
   const box = element("span", { class: "frame__box" }, label);
-  const part = (value, whole) => `${(100 * value) / whole}%`;
   box.style.left = part(region.left, image.width);
   box.style.top = part(region.top, image.height);
   box.style.width = part(region.right - region.left, image.width);
