@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -52,6 +53,12 @@ FAILPOINTS: Final = (
     "manifest-written",
 )
 """Every step of a run, in order; those of a file are passed once for each file."""
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT)
+_SAYS_NO_ROOM: Final = re.compile(
+    "database or disk is full|readonly database|disk I/O error|"
+    rf"\[Errno (?:{'|'.join(map(str, _NO_ROOM))})\]"
+)
 
 _reached: Counter[str] = Counter()
 
@@ -134,6 +141,17 @@ def replace_folder(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
             _swap(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def is_full_disk(err: BaseException) -> bool:
+    """Tell whether an error means that a disk is full or closed, whoever has met it and says so.
+
+    Examples
+    --------
+    >>> is_full_disk(RuntimeError("(sqlite3.OperationalError) database or disk is full"))
+    True
+    """
+    return getattr(err, "errno", None) in _NO_ROOM or bool(_SAYS_NO_ROOM.search(str(err)))
 
 
 def remove_stale(root: Path) -> int:

@@ -20,6 +20,11 @@ def open_and_break_off(store: str, error: Exception):
     return upload
 
 
+def new(store: str, name: str) -> Path:
+    with new_record(store, name) as record:
+        return record
+
+
 def statuses(store: str) -> list[str]:
     with session(store) as client:
         found = client.search_runs([experiment_id(client, store, "tests")])
@@ -31,21 +36,21 @@ def resend(record: Path, store: str, upload):
 
 
 def test_what_was_sent_leaves_no_record(store):
-    record = new_record(store, "two words")
+    record = new(store, "two words")
     assert record.name.startswith("two_words-")
     assert resend(record, store, lambda sending: "done") == "done"
     assert not record.exists()
 
 
 def test_a_fault_of_ours_closes_the_run_and_keeps_the_record(store):
-    record = new_record(store, "cards")
+    record = new(store, "cards")
     with pytest.raises(ValueError, match="ours"):
         resend(record, store, open_and_break_off(store, ValueError("ours")))
     assert (statuses(store), record.is_dir()) == (["FAILED"], True)
 
 
 def test_runs_that_an_outage_cut_off_are_closed_when_the_record_is_sent_again(store):
-    record, outage = new_record(store, "cards"), RegistryUnavailableError("It is away.")
+    record, outage = new(store, "cards"), RegistryUnavailableError("It is away.")
     with pytest.raises(RegistryUnavailableError, match=r"It is away\. Nothing is lost: .*cards-"):
         resend(record, store, open_and_break_off(store, outage))
     assert statuses(store) == ["RUNNING"]

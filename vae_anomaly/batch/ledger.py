@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vae_anomaly.errors import StorageError
-from vae_anomaly.files import reach, sha256_of
+from vae_anomaly.files import is_full_disk, reach, sha256_of
 from vae_anomaly.version import __version__
 from vae_anomaly.words import reason_of
 
@@ -140,10 +140,7 @@ class Ledger:
             for name in _ADDED.keys() - names:  # a ledger of an earlier version
                 self._database.execute(_ADDED[name])
         except sqlite3.Error as err:
-            raise StorageError(
-                f"{path} is not a ledger that can be used: {reason_of(err)}. Move it away; "
-                "everything is then scored again."
-            ) from err
+            raise self._fault(err) from err
         reach("ledger-open")
 
     def __enter__(self) -> Self:
@@ -200,7 +197,15 @@ class Ledger:
         try:
             return self._database.execute(statement, values or {}).fetchall()
         except sqlite3.Error as err:
-            raise StorageError(
-                f"The ledger {self.path} cannot be used: {reason_of(err)}. Free some space, or "
-                "move the file away; everything is then scored again."
-            ) from err
+            raise self._fault(err) from err
+
+    def _fault(self, err: sqlite3.Error) -> StorageError:
+        if is_full_disk(err):
+            return StorageError(
+                f"The ledger {self.path} cannot be written: {reason_of(err)}. Free some space, "
+                "then run again; what is done is not done twice."
+            )
+        return StorageError(
+            f"{self.path} is not a ledger that can be used: {reason_of(err)}. Move it away; "
+            "everything is then scored again."
+        )

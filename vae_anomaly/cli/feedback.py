@@ -160,18 +160,20 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
     """Write a sheet for reviewers: the flagged items, and some others drawn at random.
 
     What is missed can only be learned from items that were not flagged and drawn at random: they
-    are marked in the column audit. Fill in the column verdict, then run `feedback import`.
+    are marked in the column audit. Fill in the column verdict, then run `feedback import`. A sheet
+    with verdicts is never written over.
 
     \b
     Example:
       vae-anomaly feedback sample models:/cards@champion --scores flags/ --n 200
     """
-    from vae_anomaly.evaluation import draw_audit
+    from vae_anomaly.evaluation import draw_audit, require_unfilled
     from vae_anomaly.files import replace_file
     from vae_anomaly.tracking import load
 
     if not (scores or input_):
         raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
+    require_unfilled(Path(out))
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         where = ItemOptions(scores=scores, input_=input_, state=state, whole=True,

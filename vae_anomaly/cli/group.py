@@ -11,6 +11,7 @@ import click
 from vae_anomaly.cli.console import emit_error, results_only
 from vae_anomaly.cli.streams import standard_streams
 from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.files import is_full_disk
 from vae_anomaly.logs import JsonLines, json_lines, tell_error, told_as_json
 from vae_anomaly.threads import thread_policy
 from vae_anomaly.version import __version__
@@ -108,9 +109,14 @@ def _run(words: list[str]) -> int:
         emit_error(error, "Interrupted.", INTERRUPTED)
         return tell_error("Interrupted.", INTERRUPTED, label="")
     except OSError as error:
-        if error.filename is None:
+        full = is_full_disk(error)
+        if error.filename is None and not full:
             raise
-        message = f"{error.filename}: {error.strerror}. Check the path, and who may use it."
+        remedy = (
+            "Free some space, then run again." if full else "Check the path, and who may use it."
+        )
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}. {remedy}"
         return _told(error, message, StorageError.exit_code)
     except Exception as error:
         emit_error(error, f"{type(error).__name__}: {error}", 1)

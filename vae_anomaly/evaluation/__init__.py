@@ -29,6 +29,7 @@ from vae_anomaly.thresholds.reviews.verdicts import (
     draw_audit,
     read_verdicts,
     require_scored,
+    require_unfilled,
     reviewed_items,
 )
 from vae_anomaly.thresholds.tune import Tuned, threshold_context, tune, tuned_at
@@ -72,6 +73,7 @@ __all__ = [
     "require_same_scores",
     "require_scored",
     "require_scores_of",
+    "require_unfilled",
     "reviewed_items",
     "run_gate",
     "score_items",

@@ -120,8 +120,7 @@ def _fresh(root: Path) -> Path:
                 "Choose another folder with --out."
             )
         shutil.rmtree(root)
-    root.mkdir(parents=True, exist_ok=True)
-    (root / MARKER).write_text("{}\n", encoding="utf-8")
+    write_json({}, root / MARKER)
     return root
 
 

@@ -6,6 +6,7 @@
     no MLflow   404, a page instead of JSON, a redirect to a login             exit 69
     denied      401, 403, a certificate that is not trusted                    exit 69
     refused     what was asked for is not there, or is no valid request        exit 5
+    full        the disk here, of the store or of what is fetched              exit 74
 
 Credentials are named by their variables and never shown: neither their values nor those in a URI.
 """
@@ -24,8 +25,10 @@ from vae_anomaly.errors import (
     ModelRefusedError,
     RegistryDeniedError,
     RegistryUnavailableError,
+    StorageError,
     VaeAnomalyError,
 )
+from vae_anomaly.files import is_full_disk
 
 if TYPE_CHECKING:
     from requests import Response
@@ -44,6 +47,7 @@ _STATUS = re.compile(
     r"|\b(?P<raised>[45]\d\d) (?:Client|Server) Error|too many (?P<repeated>[45]\d\d) error"
 )
 _PREAMBLE = re.compile(r"^API request to \S+ failed with (timeout )?exception ")
+_OF_SQLITE = re.compile(r"\(sqlite3\.\w+\) ([^\n]+)")
 _NOT_JSON = "was not in a valid JSON format"
 _STATUS_OF_CODE = {
     "UNAUTHENTICATED": 401,
@@ -118,9 +122,19 @@ def is_denial(err: BaseException) -> bool:
     return _status_of(err)[0] in {401, 403, 407}
 
 
+def is_full_here(err: BaseException) -> bool:
+    """Tell whether an exception means a full disk of this machine, not of a server."""
+    return is_full_disk(err) and type(err).__name__ != "RestException"
+
+
 def translated(err: BaseException, store: str) -> VaeAnomalyError | None:
     """Return what an exception of MLflow or of what it stands on means; None for any other."""
     root, text = _root(err), gist(str(err))
+    if is_full_here(err):
+        return StorageError(
+            f"What goes to the MLflow store {store} cannot be written ({text}). Free some space, "
+            f"{_OTHER}"
+        )
     if root == "mlflow" and type(err).__name__.startswith("Unsupported"):
         return ConfigError(f"{store} is no MLflow store: {text}. {_ADDRESS}")
     if root in {"mlflow", "requests", "urllib3"}:
@@ -229,6 +243,8 @@ def gist(text: str) -> str:
         text = str(document["message"]) if "message" in document else text
     except (ValueError, TypeError):
         pass
+    if said := _OF_SQLITE.search(text):  # of SQLAlchemy's page
+        text = said[1]
     text = _PREAMBLE.sub("", text)
     if "Max retries exceeded" in text:  # of the nested causes the innermost says what happened
         text = text.rpartition("Caused by ")[2].rpartition(": ")[2].strip("\"'()<>")

@@ -91,10 +91,10 @@ def log_night(
     store = tracking_uri(uri)
     if not store_exists(store):
         return None
-    record = new_record(store, "night")
-    with replace_file(record / _REPORT) as temporary:
-        shutil.copyfile(page, temporary)
-    write_json(asdict(night), record / _RUN)
+    with new_record(store, "night") as record:
+        with replace_file(record / _REPORT) as temporary:
+            shutil.copyfile(page, temporary)
+        write_json(asdict(night), record / _RUN)
     return _send(record, night, store)
 
 

@@ -152,18 +152,20 @@ def log_training(
 
     store = tracking_uri(uri)
     _check_names(name, alias)
-    record = new_record(store, name)
-    state = _write_model(detector, record, input_example)
-    run = _describe(state, name, experiment, alias, evidence, tags)
     history = getattr(detector, "history_", History())  # one that was loaded has none
-    run.history = [_finite(row) for row in history.records]
-    run.started_ms -= int(1000 * max((row.get("seconds", 0.0) for row in run.history), default=0))
     drawn = training_figures(
         detector.calibration_.reference_scores(), detector.threshold_.value, history
     )
-    _write_artifacts(record, state, {**drawn, **(figures or {})})
-    for file, text in (pages or {}).items():
-        (record / "artifacts" / file).write_text(text, encoding="utf-8")
+    with new_record(store, name) as record:
+        state = _write_model(detector, record, input_example)
+        run = _describe(state, name, experiment, alias, evidence, tags)
+        run.history = [_finite(row) for row in history.records]
+        seconds = max((row.get("seconds", 0.0) for row in run.history), default=0)
+        run.started_ms -= int(1000 * seconds)
+        _write_artifacts(record, state, {**drawn, **(figures or {})})
+        for file, text in (pages or {}).items():
+            (record / "artifacts" / file).write_text(text, encoding="utf-8")
+        _write_run(record, run)
     return _finish(record, run, store)
 
 
@@ -212,20 +214,22 @@ def register_directory(
         run.alias, run.evidence = alias or run.alias, evidence or run.evidence
         run.tags |= _texts(tags)
         read_model(folder / "package" / INNER)
+        _write_run(folder, run)
         return _finish(folder, run, store)
     state = read_model(folder)
     if name is None:
         raise ConfigError(f"{folder} has no registered name of its own. Give one with --name.")
     _check_names(name, alias)
-    record = new_record(store, name)
-    with quiet():
-        write_package(folder, state, record / "package")
     run = _describe(
         state, name, experiment, alias, evidence, {f"{TAG}source": "directory", **(tags or {})}
     )
     run.description, run.who = description, who or ""
     run.version_tags |= dict(version_tags or {})
-    _write_artifacts(record, state, {})
+    with new_record(store, name) as record:
+        with quiet():
+            write_package(folder, state, record / "package")
+        _write_artifacts(record, state, {})
+        _write_run(record, run)
     return _finish(record, run, store)
 
 
@@ -300,10 +304,13 @@ def _write_artifacts(record: Path, state: DetectorState, figures: Mapping[str, F
         write_figure(figure, folder / "figures" / f"{title}.png")
 
 
-def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
-    """Send a record to the store; an outage leaves it for later."""
+def _write_run(record: Path, run: _Run) -> None:
     run.ended_ms = run.ended_ms or int(time.time() * 1000)
     write_json(asdict(run), record / RUN)
+
+
+def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
+    """Send a record to the store; an outage leaves it for later."""
     return send(
         record,
         store,

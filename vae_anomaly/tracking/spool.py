@@ -13,7 +13,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -53,13 +54,21 @@ class Upload:
         return self.opened[-1]
 
 
-def new_record(store: str, name: str) -> Path:
-    """Make a folder for a record."""
+@contextmanager
+def new_record(store: str, name: str) -> Iterator[Path]:
+    """Yield a folder for a record, which the block writes whole; else nothing of it stays."""
     spool = (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     try:
         spool.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
+        record = Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
+        try:
+            yield record
+        except BaseException:
+            shutil.rmtree(record, ignore_errors=True)
+            raise
+    except VaeAnomalyError:
+        raise
     except OSError as err:
         raise StorageError(
             f"What goes to MLflow cannot be written in {spool} first: {err.strerror or err}. Free "

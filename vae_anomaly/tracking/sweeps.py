@@ -106,13 +106,13 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
 
 def _write_record(report: SweepReport, name: str, store: str) -> Path:
     """Write everything to the disk before the server is asked for anything."""
-    record = new_record(store, "sweep")
     remedy = "Free some space, choose another --tracking-uri, or sweep with --no-track."
     document = {**report.to_dict(), "experiment": name}
-    with replace_file(record / FILES[0], remedy) as temporary:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    with replace_file(record / FILES[1], remedy) as temporary:
-        report.to_frame().to_csv(temporary, index=False)
+    with new_record(store, "sweep") as record:
+        with replace_file(record / FILES[0], remedy) as temporary:
+            temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        with replace_file(record / FILES[1], remedy) as temporary:
+            report.to_frame().to_csv(temporary, index=False)
     return record
 
 

@@ -7,6 +7,7 @@ the SHA-256 that was written down when the version was registered. Copies are ke
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -28,7 +29,7 @@ from vae_anomaly.errors import (
 from vae_anomaly.files import in_home, write_json
 from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
-from vae_anomaly.tracking.answers import is_denial, is_outage
+from vae_anomaly.tracking.answers import is_denial, is_full_here, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.databases.moved import found_here, local_path
 from vae_anomaly.tracking.package import check_package, listing_digest
@@ -267,6 +268,8 @@ def _download(
             if not target.exists():
                 staging.rename(target)
     except MlflowException as err:
+        if is_full_here(err):
+            raise _no_room(target, os.strerror(errno.ENOSPC)) from err
         if is_outage(err) or is_denial(err):
             raise
         raise ModelRefusedError(
@@ -282,10 +285,14 @@ def _download(
         away = isinstance(err, RegistryUnavailableError | ConnectionError | TimeoutError)
         if away or is_outage(err) or is_denial(err):
             raise
-        raise StorageError(
-            f"The model cannot be kept in {target.parent}: {reason_of(err)}. Free some space or "
-            "set VAE_ANOMALY_CACHE to another folder."
-        ) from err
+        raise _no_room(target, reason_of(err)) from err
+
+
+def _no_room(target: Path, reason: str) -> StorageError:
+    return StorageError(
+        f"The model cannot be kept in {target.parent}: {reason}. Free some space or set "
+        "VAE_ANOMALY_CACHE to another folder."
+    )
 
 
 def _files_here(version: ModelVersion, store: str, what: str) -> Path | None:

@@ -22,6 +22,7 @@ from vae_anomaly.data.synthetic.materials import (
     smooth_noise,
 )
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 
 FLAW_KINDS = ("scratch", "hole", "stain")
@@ -154,8 +155,8 @@ def write_surfaces(
 
 
 def _write_png(path: Path, pixels: Bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, format="PNG")
+    with replace_file(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 def _is_coloured(number: int, part: str, share: float) -> bool:

@@ -22,6 +22,7 @@ from vae_anomaly.data.synthetic.shop_world import (
     make_world,
 )
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress, null_progress
 
 _START: Final = np.datetime64("2024-03-01", "s")  # a Friday
@@ -120,7 +121,8 @@ def write_transactions(
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    with replace_file(path) as temporary, temporary.open("wb") as file:
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
 
 
 def _normal_rows(n: int, days: int, world: World, rng: np.random.Generator) -> pd.DataFrame:

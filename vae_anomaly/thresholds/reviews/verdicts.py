@@ -15,7 +15,7 @@ from vae_anomaly.data.tables.cells import are_fine, read_booleans, read_text
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import listed_strangers, read_answers
 from vae_anomaly.data.tables.read import read_table
-from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.reviews.sample import ReviewedSample
 from vae_anomaly.words import names_of, number_of, verb_for
@@ -45,6 +45,33 @@ class ReadVerdicts:
     frame: pd.DataFrame
     undecided: int
     repeated: int
+
+
+def require_unfilled(sheet: Path) -> None:
+    """Refuse to write a new sheet in the place of one that was filled in, or of anything else.
+
+    Raises
+    ------
+    ConfigError
+        If it holds a verdict, or is no sheet.
+    """
+    if not sheet.is_file():
+        return
+    name = VERDICT_NAMES[0]
+    try:
+        words = read_table(sheet, as_text=[*ITEM_NAMES, name])[name]
+        filled = int((~pd.isna(words) & (words.astype(str).str.strip() != "")).sum())
+    except (DataError, KeyError):
+        filled = -1
+    if filled:
+        what = (
+            "is no sheet without verdicts"
+            if filled < 0
+            else f"holds {number_of(filled, 'verdict')}"
+        )
+        raise ConfigError(
+            f"{sheet} {what}, and is not written over. Import it, or give another --out."
+        )
 
 
 def read_verdicts(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from vae_anomaly.errors import RegistryUnavailableError, StorageError, VaeAnomalyError
-from vae_anomaly.files import PARTIAL, replace_file
+from vae_anomaly.files import PARTIAL, is_full_disk, replace_file
 from vae_anomaly.names import typed
 from vae_anomaly.tracking.databases.addresses import sqlite_uri
 from vae_anomaly.words import reason_of
@@ -25,7 +25,6 @@ PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a server's tables are asked for again, which another process may be making."""
 SERVERS: Final = ("postgresql", "mysql", "mssql")
 _RACE: Final = re.compile(r"already exists|duplicate|deadlock|out-of-date database schema", re.I)
-_NO_ROOM: Final = re.compile(r"database or disk is full|readonly database|disk I/O error")
 _BUSY: Final = re.compile(r"database is locked")
 _OLD: Final = re.compile(r"out-of-date database schema|Can't locate revision")
 logger = logging.getLogger(__name__)
@@ -62,12 +61,13 @@ def _opened(database: Path, make: Open) -> None:
     except VaeAnomalyError:
         raise
     except Exception as err:  # noqa: BLE001  # whatever MLflow, SQLAlchemy and Alembic raise
-        raise _fault_of(database, reason_of(err)) from None
+        raise _fault_of(database, err) from None
 
 
-def _fault_of(database: Path, reason: str) -> VaeAnomalyError:
+def _fault_of(database: Path, err: Exception) -> VaeAnomalyError:
     """Return what it means that a file of SQLite cannot be opened as a store."""
-    if _NO_ROOM.search(reason):
+    reason = reason_of(err)
+    if is_full_disk(err):
         return StorageError(
             f"{database} cannot be written: {reason}. Free some space, or name another folder "
             "with --tracking-uri."
