@@ -16,7 +16,6 @@ from vae_anomaly.cli.options import (
     cell_options,
     class_options,
     entity_options,
-    entity_words,
     json_option,
     labels_option,
     one_or_all,
@@ -136,7 +135,7 @@ def schema(
             print_proposal(schema.columns, schema.label, title=f"Wrote {out}")
             words = [*paths, *replace(reading, schema_file=out, kind=(), ignore=()).words()]
             if entities is not None:
-                words += entity_words(entities)
+                words += entities.options
             click.echo(f"Edit it, then: vae-anomaly train table {typed(*words)} --name NAME")
     elif not emit(schema.to_dict(), as_json=as_json):
         click.echo(schema.to_json(), nl=False)

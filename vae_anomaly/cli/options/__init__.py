@@ -38,7 +38,6 @@ from vae_anomaly.cli.options.tables import (
     TableOptions,
     cell_options,
     entity_options,
-    entity_words,
     table_options,
 )
 
@@ -58,7 +57,6 @@ __all__ = [
     "detector_options",
     "device_option",
     "entity_options",
-    "entity_words",
     "follow_links_option",
     "good_option",
     "groups_option",

@@ -40,12 +40,6 @@ def _entity_columns(
     return EntityColumns(entity, time, amount)
 
 
-def entity_words(columns: EntityColumns) -> list[str]:
-    """Return the same options for another command."""
-    entities = [word for entity in columns.entities for word in ("--entity", entity)]
-    return [*entities, "--time", columns.time, "--amount", columns.amount]
-
-
 entity_options = bundle(
     "entities",
     _entity_columns,

@@ -90,6 +90,12 @@ class EntityColumns:
         """The columns that a CSV is read with as they are written, not as numbers."""
         return self.entities if self.amount_format is None else (*self.entities, self.amount)
 
+    @property
+    def options(self) -> list[str]:
+        """The words that declare them on the command line."""
+        entities = [word for entity in self.entities for word in ("--entity", entity)]
+        return [*entities, "--time", self.time, "--amount", self.amount]
+
     def amounts(self, frame: pd.DataFrame) -> Floats:
         """Read the amounts of rows, shape (N,); NaN where there is none."""
         return self._amount_column.numbers_in(frame[self.amount])

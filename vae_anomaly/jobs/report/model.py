@@ -306,9 +306,12 @@ def _commands(
 def _options(detector: AnyDetector) -> list[str]:
     """Return the options that made the detector, where they are not the defaults."""
     declared = IMAGE if detector.kind == "image" else TABULAR
-    return [
+    own = [
         _option(p, getattr(detector, p.name, p.default)) for p in declared if _differs(p, detector)
     ]
+    if detector.kind == "image" or detector.entities_ is None:
+        return own
+    return [*own, typed(*detector.entities_.columns.options)]
 
 
 def _differs(parameter: Parameter, detector: AnyDetector) -> bool:
