@@ -126,3 +126,13 @@ def test_the_peak_of_a_region_is_read_between_the_cells(x, y, width):
     (region,) = find_regions(resize_heat(grid[None], (160, 160))[0], 0.3, grid.shape)
     assert abs(region.peak_x - 160 * x) < 3.4
     assert abs(region.peak_y - 160 * y) < 3.4
+
+
+@given(x=st.floats(0.0, 1.0), y=st.floats(0.0, 1.0))
+def test_the_peak_of_a_region_lies_in_the_image_and_in_its_hottest_cell_or_beside(x, y):
+    v, u = np.mgrid[0:8, 0:8] + 0.5
+    grid = np.exp(-((u - 8 * x) ** 2 + (v - 8 * y) ** 2)).astype(np.float32)
+    region = find_regions(resize_heat(grid[None], (120, 160))[0], 0.01, grid.shape)[0]
+    row, column = np.unravel_index(np.argmax(grid), grid.shape)
+    assert 20 * column <= region.peak_x <= 20 * column + 20
+    assert 15 * row <= region.peak_y <= 15 * row + 15

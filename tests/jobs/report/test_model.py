@@ -136,9 +136,12 @@ def test_of_a_model_of_an_earlier_version_it_is_said_what_is_not_known(case):
     assert "### Not known" in model_card(facts)
 
 
-def test_a_model_with_entities_is_trained_again_with_them():
-    commands = dict(model_facts(OLD / "table_entities" / "model").commands)
-    assert "--entity card --time at --amount euro" in commands["train it again"]
+def test_a_model_with_entities_speaks_of_them_in_the_units_of_the_table():
+    facts = model_facts(OLD / "table_entities" / "model")
+    assert "--entity card --time at --amount euro" in dict(facts.commands)["train it again"]
+    shown = {column.name: column.shown for column in facts.columns}
+    assert shown["card: amount / usual"].endswith("times its usual")
+    assert shown["card: hours since last"].endswith(("minutes", "hours", "days"))
 
 
 def test_a_name_means_its_champion_and_a_folder_itself(store, tmp_path):

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from batch.entity_nights import train_model
 from PIL import Image
 
 from vae_anomaly import ImageVAEDetector, TabularVAEDetector, load_detector
@@ -125,3 +126,12 @@ def test_the_strangest_image_is_shown_with_the_map_that_had_not_seen_it(tmp_path
     assert 30 <= 80 * column / len(heat) < 44
     assert len(kept.strangest) == 16
     assert str(tmp_path) not in json.dumps(load_detector(tmp_path / "model").training_)
+
+
+def test_the_strangest_rows_of_entities_are_explained_in_words(tmp_path):
+    train_model(tmp_path / "cards")
+    detector = load_detector(tmp_path / "cards" / "model")
+    told = from_json(TrainingCard, detector.training_)
+    reasons = [reason for item in told.strangest for reason in item.reasons]
+    assert any("this card" in reason for reason in reasons)
+    assert not [reason for reason in reasons if "card: " in reason]

@@ -154,12 +154,12 @@ def _top_of(line: Floats32, place: int, step: float) -> float:
     """Return where a line of heat is highest, near its hottest pixel: a parabola tells.
 
     It runs through the pixel and those a cell before and after it, and leaves its cell by no more
-    than to the middle between two.
+    than to the middle between two. At the border, where one of them is missing, the pixel stays.
     """
     far = max(1, round(step))
-    before, here, after = (
-        float(line[np.clip(place + d, 0, len(line) - 1)]) for d in (-far, 0, far)
-    )
+    if place < far or place + far >= len(line):
+        return round(place + 0.5, 1)
+    before, here, after = (float(line[place + d]) for d in (-far, 0, far))
     bend = before - 2.0 * here + after
     shift = 0.5 * (before - after) / bend if bend < 0.0 else 0.0
     return round(place + 0.5 + step * float(np.clip(shift, -0.5, 0.5)), 1)

@@ -33,7 +33,7 @@ from vae_anomaly.tracking import ResolvedModel, load, show_model
 from vae_anomaly.tracking.store import displayed
 
 if TYPE_CHECKING:
-    from vae_anomaly.detectors.protocol import AnyDetector
+    from vae_anomaly.detectors.protocol import AnyDetector, TableDetector
 
 _MAP_LATENTS: Final = 2
 CHAMPION: Final = "champion"
@@ -219,7 +219,7 @@ def _columns(detector: AnyDetector, training: TrainingCard | None) -> tuple[Colu
         return ()
     ranges = {} if training is None else {one.name: one for one in training.columns}
     spans = {} if training is None else {one.column: one for one in training.spans}
-    known = detector.known_values_
+    known, pasts = detector.known_values_, _beside_pasts(detector)
     read = {column.name for column in detector.schema_.features}
     return tuple(
         ColumnFacts(
@@ -230,12 +230,29 @@ def _columns(detector: AnyDetector, training: TrainingCard | None) -> tuple[Colu
             shown=(
                 f"{day(spans[column.name].first)} to {day(spans[column.name].last)}"
                 if column.name in spans
-                else _shown(ranges.get(column.name), known.get(column.name, ()))
+                else pasts.get(column.name)
+                or _shown(ranges.get(column.name), known.get(column.name, ()))
             ),
             missing=ranges[column.name].missing if column.name in ranges else None,
         )
         for column in detector.schema_.columns
     )
+
+
+def _beside_pasts(detector: TableDetector) -> dict[str, str]:
+    """Return what is usual in the columns that compare a row with the past of its entities."""
+    from vae_anomaly.detectors import TabularVAEDetector
+    from vae_anomaly.detectors.tabular.encode.columns import NumericColumn
+    from vae_anomaly.detectors.tabular.reasons.entities import entity_columns
+
+    if not isinstance(detector, TabularVAEDetector):
+        return {}
+    entities = entity_columns(detector.entities_)
+    return {
+        one.name: entities[one.name].usual(one)
+        for one in detector.model_.encoder.columns
+        if one.name in entities and isinstance(one, NumericColumn)
+    }
 
 
 def _shown(column: ColumnRange | None, values: tuple[str, ...]) -> str:

@@ -84,6 +84,9 @@ def _strange_rows(
     shown = [column.name for column in detector.schema_.features if column.role not in _PRIVATE]
     private = {column.name for column in detector.schema_.columns} - set(shown)
     n_asked = MOST_CONTRIBUTIONS + len(private)
+    examination = replace(
+        examination, model=replace(examination.model, entities=detector.entities_)
+    )  # which it is told after the fit: reasons speak of them in words
     found = explained(examination, verdicts.is_anomaly, N_REASONS, n_asked)
     for i, (place, why) in enumerate(zip(places.tolist(), found, strict=True)):
         row = rows.iloc[[place]][shown].set_axis([place])

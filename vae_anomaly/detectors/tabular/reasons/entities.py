@@ -74,15 +74,21 @@ class EntityColumn:
 
     def shown(self, column: NumericColumn, row: pd.Series) -> tuple[str, str, str]:
         """Say what a row has, what its entity lets one expect, and what is usual of all."""
-        low, high = column.quantiles[1], column.quantiles[-2]
         if self.subject[1] == _AMOUNT:
             return _shown_amount(self, column, row)
         value, empty = float(row[column.name]), is_empty(row[column.name])
         if self.feature == _GAP:
-            usual = duration_range(*(_seconds(end) for end in (low, high)))
-            return _NO_PAST if empty else duration(_seconds(value)), "", usual
-        usual = f"{_times(low)} to {_times(high)} times its usual"
-        return _NO_PAST if empty else _beside_its_usual(value), "", usual
+            return _NO_PAST if empty else duration(_seconds(value)), "", self.usual(column)
+        return _NO_PAST if empty else _beside_its_usual(value), "", self.usual(column)
+
+    def usual(self, column: NumericColumn) -> str:
+        """Say what is usual of all rows beside the past of their entities."""
+        low, high = column.quantiles[1], column.quantiles[-2]
+        if self.feature == _GAP:
+            return duration_range(_seconds(low), _seconds(high))
+        if self.feature == _DEVIATIONS:
+            return f"{low:.2g} to {high:.2g} standard deviations of its own"
+        return f"{_times(low)} to {_times(high)} times its usual"
 
     def strange(self, column: NumericColumn, row: pd.Series) -> str | None:
         """Say why a row is strange beside the past of its entity; None where it is not."""
