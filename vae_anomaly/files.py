@@ -1,8 +1,10 @@
 """Put files and folders in their place whole or not at all; say what a file holds by its digest.
 
 To prove that a run survives being stopped anywhere, tests, and nothing else, set
-``VAE_ANOMALY_FAILPOINT``: ``STEP``, ``STEP:N`` (at the N-th time) or ``STEP:N:ACTION`` with the
-action ``kill`` (SIGKILL, the default), ``full`` (as if the disk were full) or ``term`` (SIGTERM).
+``VAE_ANOMALY_FAILPOINT``: ``STEP``, ``STEP:N`` (at the N-th time in a process) or ``STEP:N:ACTION``
+with the action ``kill`` (SIGKILL, the default), ``full`` (as if the disk were full), ``term``
+(SIGTERM) or ``orphan`` (SIGKILL to the process that started this one). ``STEP@KEY`` is that step of
+one partition.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +65,7 @@ _SAYS_NO_ROOM: Final = re.compile(
 )
 
 _reached: Counter[str] = Counter()
+_ask: ContextVar[Callable[[], None]] = ContextVar("ask", default=lambda: None)
 
 
 def in_home(path: str | Path) -> Path:
@@ -106,6 +111,7 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
             reach("temp-written")
             _sync(temporary)
             reach("temp-synced")
+            _ask.get()()
             temporary.replace(target)
             reach("renamed")
             _sync(target.parent)
@@ -113,6 +119,25 @@ def replace_file(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def asking_before_writes(ask: Callable[[], None]) -> Iterator[None]:
+    """Call ``ask`` before each `replace_file` and `remove_file` in the block takes effect.
+
+    Where it raises, the file stays as it is.
+    """
+    token = _ask.set(ask)
+    try:
+        yield
+    finally:
+        _ask.reset(token)
+
+
+def remove_file(target: Path) -> None:
+    """Remove a file that an earlier run left, if there is one."""
+    _ask.get()()
+    target.unlink(missing_ok=True)
 
 
 def _require_file_place(target: Path) -> None:
@@ -200,18 +225,26 @@ def sha256_of(*contents: bytes | str | Path) -> str:
     return digest.hexdigest()
 
 
-def reach(step: str) -> None:
-    """Note that a step was reached; do nothing more unless a test asked for it."""
+def reach(step: str, key: str = "") -> None:
+    """Note that a step, of the partition ``key``, was reached; do no more unless a test asks."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
-    _reached[step] += 1
     name, _, rest = wanted.partition(":")
     count, _, action = rest.partition(":")
-    if name != step or _reached[step] != int(count or 1):
+    if name not in (step, f"{step}@{key}"):
+        return
+    _reached[name] += 1
+    if _reached[name] != int(count or 1):
         return
     if action == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if action == "orphan":
+        parent = os.getppid()
+        os.kill(parent, signal.SIGKILL)
+        while os.getppid() == parent:
+            time.sleep(0.01)
+        return
     os.kill(os.getpid(), signal.SIGTERM if action == "term" else signal.SIGKILL)
 
 

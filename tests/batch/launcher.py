@@ -25,6 +25,8 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.environ[VARIABLE] = order["failpoint"]
+        if order["stderr"]:
+            os.dup2(os.open(order["stderr"], os.O_WRONLY), 2)
         if order["max_bytes"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["max_bytes"],) * 2)
         places = order["model"], order["night"], order["out"]
@@ -32,7 +34,7 @@ for line in sys.stdin:
             if order["images"]:
                 score_images(*places)
             else:
-                score_tables(*places, id_column="id")
+                score_tables(*places, id_column=order["id_column"], workers=order["workers"])
         except VaeAnomalyError as err:
             print(err, file=sys.stderr, flush=True)
             sys.exit(err.exit_code)
@@ -73,11 +75,15 @@ def launch() -> Iterator[Launch]:
         failpoint: str = "",
         *,
         images: bool = False,
+        id_column: str | None = "id",
+        workers: int = 1,
+        stderr: Path | None = None,
         patience: float = 60,
         max_bytes: int = 0,
     ) -> int:
         order: dict[str, object] = {"model": str(model), "night": str(night), "out": str(out)}
         order |= {"failpoint": failpoint, "images": images}
+        order |= {"id_column": id_column, "workers": workers, "stderr": stderr and str(stderr)}
         order |= {"patience": patience, "max_bytes": max_bytes}
         print(json.dumps(order), file=process.stdin, flush=True)
         return int(process.stdout.readline())

@@ -9,7 +9,6 @@ import pytest
 
 from vae_anomaly.batch import score_tables
 from vae_anomaly.batch.guard import require_guard
-from vae_anomaly.errors import VaeAnomalyError
 
 CALL = "score_tables({model!r}, {days!r}, {out!r}, workers=2)"
 UNGUARDED = "from vae_anomaly.batch import score_tables\n" + CALL + "\n"
@@ -52,11 +51,3 @@ def test_a_worker_that_is_importing_the_script_starts_no_others(monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(Exception, match="each of them runs the script again"):
         require_guard(4)
-
-
-def test_a_worker_that_is_killed_is_told_with_the_remedy(tmp_path, days, table_model, monkeypatch):
-    monkeypatch.setenv("VAE_ANOMALY_FAILPOINT", "partition-started")
-    with pytest.raises(VaeAnomalyError, match=r"out of memory.*Run again to go on"):
-        score_tables(table_model, days, tmp_path / "out", workers=2)
-    monkeypatch.delenv("VAE_ANOMALY_FAILPOINT")
-    assert score_tables(table_model, days, tmp_path / "out").partitions == 3

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
+from vae_anomaly.batch.done import input_path_of
 from vae_anomaly.batch.histories import HistoryFile
+from vae_anomaly.batch.holding import writing_for
 from vae_anomaly.batch.ledger import PartitionResult
 from vae_anomaly.batch.plan import (
     Output,
@@ -30,9 +32,6 @@ from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.logs import JsonLines
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.threads import threads_of_a_worker
-
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
 
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
@@ -64,11 +63,14 @@ def score_partition(
         If the input cannot be read, or was changed since it was planned.
     StorageError
         If the output cannot be written.
+    LockedError
+        If the output is that of a run which no longer holds the folder.
     """
     began = time.perf_counter()
-    reach("partition-started")
+    reach("partition-started", partition.key)
     partition.check_unchanged()
-    counts, names = _score(partition, model, output, progress, start)
+    with writing_for(output.run, Path(output.root)):
+        counts, names = _score(partition, model, output, progress, start)
     root = Path(output.root)
     result = PartitionResult(
         key=partition.key,
@@ -127,31 +129,98 @@ def one_process(
 def many_processes(
     todo: list[Partition], model: ScoringModel, output: Output, workers: int
 ) -> Iterator[tuple[Partition, Outcome]]:
-    """Score in several processes, each with its own copy of the model, in any order."""
-    context = multiprocessing.get_context("spawn")
+    """Score in several processes, each with its own copy of the model, in any order.
+
+    A partition during which its process was ended, by the system for want of memory or from
+    outside, is scored once more when the others are done, with nothing beside it. Where that
+    process is ended as well, the outcome says so.
+
+    Raises
+    ------
+    VaeAnomalyError
+        If processes are ended again and again before anything is scored.
+    """
     n = min(workers, len(todo))
-    with ProcessPoolExecutor(
-        n,
-        mp_context=context,
-        initializer=_prepare_worker,
-        initargs=(
-            threads_of_a_worker(n),
-            model.device,
-            context.Value("i", 0),
-            isinstance(sys.stderr, JsonLines),
-        ),
-    ) as pool:
-        waiting = {pool.submit(_attempt, one, model, output): one for one in todo}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BrokenProcessPool:
+    is_any_scored, ended = False, list[Partition]()
+    for partition, outcome in _side_by_side(todo, model, output, n, threads_of_a_worker(n)):
+        if outcome is not None:
+            is_any_scored = True
+            yield partition, outcome
+            continue
+        ended.append(partition)
+        if not is_any_scored and len(ended) > 2 * n:
             raise VaeAnomalyError(
-                f"One of {workers} workers ended without a word: out of memory, or ended from "
-                "outside. What was finished is kept. Run again to go on, with fewer --workers."
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+                f"{len(ended)} workers were ended before one of them had scored anything: out of "
+                f"memory, or from outside. Run again with fewer than {workers} --workers."
+            )
+    for partition, outcome in _side_by_side(ended, model, output, 1, threads_of_a_worker(n)):
+        yield partition, _ended_twice(partition) if outcome is None else outcome
+
+
+def _side_by_side(
+    todo: list[Partition], model: ScoringModel, output: Output, n: int, threads: int
+) -> Iterator[tuple[Partition, Outcome | None]]:
+    """Score in ``n`` processes; None where the process was ended."""
+    workers = [_Worker(number, threads, model, output) for number in range(n)]
+    left, busy = iter(todo), dict[Future[Outcome], tuple[_Worker, Partition]]()
+    try:
+        for worker, partition in zip(workers, left, strict=False):
+            busy[worker.begin(partition)] = worker, partition
+        while busy:
+            for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                worker, partition = busy.pop(future)
+                following = next(left, None)
+                if following is not None:
+                    busy[worker.begin(following)] = worker, following
+                yield partition, _outcome(future)
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+class _Worker:
+    """A process that scores one partition after the other; where it was ended, a new one.
+
+    Each is a pool of its own: in a shared one the end of a process takes the work of all others
+    with it, and does not say which partition it was at.
+    """
+
+    def __init__(self, number: int, threads: int, model: ScoringModel, output: Output) -> None:
+        self._arguments = model, output
+        self._setup = number, threads, model.device, isinstance(sys.stderr, JsonLines)
+        self._pool = self._started()
+
+    def begin(self, partition: Partition) -> Future[Outcome]:
+        """Hand in the next partition."""
+        try:
+            return self._pool.submit(_attempt, partition, *self._arguments)
+        except BrokenProcessPool:
+            self.close()
+            self._pool = self._started()
+            return self._pool.submit(_attempt, partition, *self._arguments)
+
+    def close(self) -> None:
+        """End the process when it is done with its partition."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _prepare_worker, self._setup)
+
+
+def _outcome(future: Future[Outcome]) -> Outcome | None:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return None
+
+
+def _ended_twice(partition: Partition) -> str:
+    return (
+        f"{input_path_of(partition)} could not be scored: the worker at it ({partition.key}) was "
+        "ended twice, the second time with no other beside it: out of memory, or from outside. "
+        "Give it more memory, or take it out of the input, and run again."
+    )
 
 
 @contextmanager
@@ -192,19 +261,25 @@ def _attempt(
         return str(err)
 
 
-def _prepare_worker(threads: int, device: str, started: Synchronized[int], as_json: bool) -> None:
-    """Set a new process up; ``started`` counts them, and "cuda" shares them out to the GPUs."""
+def _prepare_worker(number: int, threads: int, device: str, as_json: bool) -> None:
+    """Set a new process up; with "cuda" its number says which of the GPUs it takes."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     import torch
 
     if as_json:
         sys.stderr = JsonLines(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     torch.set_num_threads(threads)
-    with started.get_lock():
-        number = started.value
-        started.value += 1
     if device == "cuda":
         torch.cuda.set_device(number % torch.cuda.device_count())
+
+
+def _end_with_the_parent() -> None:
+    """End this process, whatever it is at, when the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - a worker has one
+    parent.join()
+    os._exit(1)
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

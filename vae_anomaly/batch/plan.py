@@ -178,10 +178,13 @@ class Output:
     root : str
         The output folder.
     options : Options
+    run : str
+        The run that holds the folder, without which nothing is written; empty where none has to.
     """
 
     root: str
     options: Options = Options()
+    run: str = ""
 
     def part(self, key: str) -> str:
         """Return the name of the output file of a partition, below the root."""

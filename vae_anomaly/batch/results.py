@@ -23,7 +23,7 @@ from vae_anomaly.batch.plan import Partition
 from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import reach, replace_file, sha256_of
+from vae_anomaly.files import reach, remove_file, replace_file, sha256_of
 from vae_anomaly.words import reason_of
 
 MANIFEST = "manifest.json"
@@ -267,7 +267,7 @@ def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]
 
         yield keep
     if file is None:
-        target.unlink(missing_ok=True)
+        remove_file(target)
 
 
 def read_quarantine(path: Path) -> list[BadItem]:

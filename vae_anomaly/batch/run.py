@@ -10,14 +10,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-
-from filelock import FileLock, Timeout
 
 from vae_anomaly.batch.done import (
     drop_orphans,
@@ -29,6 +26,7 @@ from vae_anomaly.batch.done import (
 from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
 from vae_anomaly.batch.guard import check_limits, require_guard
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
+from vae_anomaly.batch.holding import held
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.plan import (
     DrawnFor,
@@ -51,9 +49,7 @@ from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
     DataError,
-    LockedError,
     ModelRefusedError,
-    StorageError,
     TooManyBadItemsError,
 )
 from vae_anomaly.files import reach, remove_stale
@@ -322,11 +318,13 @@ def _run(
     With a chain each partition goes on from the one before, so one process does them all.
     """
     check_limits(max_bad_fraction, workers)
-    if workers > 1 and len(plan) > 1:
+    workers = min(workers, len(plan))
+    if workers > 1:
         require_guard(workers)
     start, root = time.perf_counter(), Path(out)
-    job = _Job(model, Output(str(root), options), workers, progress or null_progress, chain)
-    with graceful_termination(), _locked(root), Ledger(root / "ledger.sqlite") as ledger:
+    output = Output(str(root), options, run=uuid4().hex[:12])
+    job = _Job(model, output, workers, progress or null_progress, chain)
+    with graceful_termination(), held(root, output.run), Ledger(root / "ledger.sqlite") as ledger:
         todo = _prepare(plan, ledger, job)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
@@ -357,37 +355,14 @@ class _Job:
     workers: int
     progress: Progress
     chain: HistoryChain | None = None
-    run_id: str = field(default_factory=lambda: uuid4().hex[:12])
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:
         """Write one line to the log: what happened and how many, never what was in a row."""
         text = " ".join(f"{name}={value}" for name, value in counts.items())
-        extra: dict[str, object] = {"event": event, "run": self.run_id, "counts": counts}
+        extra: dict[str, object] = {"event": event, "run": self.output.run, "counts": counts}
         if partition:
             extra["partition"] = partition
         logger.info("%s %s %s", event, partition or "run", text, extra=extra)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold the output folder; a killed holder lets it go with its process."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LockedError(
-            f"Another run is writing to {root}. Wait for it, or choose another --out."
-        ) from None
-    except OSError as err:
-        raise StorageError(
-            f"{root} cannot be written: {err.strerror or err}. Choose another --out."
-        ) from err
-    try:
-        reach("locked")
-        yield
-    finally:
-        lock.release()
 
 
 def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition]:
@@ -436,7 +411,7 @@ def _engine(
     if chain is not None:
         return one_process(todo, job.model, job.output, job.progress,
                            lambda partition: chain.start_of(partition, ledger.rows()))  # fmt: skip
-    if job.workers == 1 or len(todo) < 2:
+    if job.workers == 1 or not todo:
         return one_process(todo, job.model, job.output, job.progress)
     return many_processes(todo, job.model, job.output, job.workers)
 

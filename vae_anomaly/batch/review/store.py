@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Floats
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import replace_file, sha256_of
+from vae_anomaly.files import remove_file, replace_file, sha256_of
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.state import from_json
 from vae_anomaly.words import reason_of
@@ -128,7 +128,7 @@ class ReviewKeeper:
         """Write the file of a partition in one step; return its name, none without items."""
         target, items = root / review_path(key), self.items()
         if not items:
-            target.unlink(missing_ok=True)  # of an earlier run
+            remove_file(target)  # of an earlier run
             return []
         with replace_file(target) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.writelines(_line(item) for item in items)
