@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from vae_anomaly.batch.engines import graceful_termination, score_partition
 from vae_anomaly.batch.ledger import PartitionResult
+from vae_anomaly.batch.manifest import night_keys, read_manifest
 from vae_anomaly.batch.plan import (
     Options,
     Output,
@@ -27,8 +28,6 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.results import (
     BadItem,
-    night_keys,
-    read_manifest,
     read_quarantine,
     read_results,
 )

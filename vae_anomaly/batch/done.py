@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.batch.ledger import Ledger, LedgerRow
+from vae_anomaly.batch.manifest import MANIFEST
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
-from vae_anomaly.batch.results import MANIFEST, quarantine_path, read_quarantine
+from vae_anomaly.batch.results import quarantine_path, read_quarantine
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LIST
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.names import spelled, unspelled

@@ -24,8 +24,8 @@ import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.ledger import LedgerRow
+from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.batch.results import read_manifest
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table

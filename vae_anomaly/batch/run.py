@@ -28,6 +28,7 @@ from vae_anomaly.batch.guard import check_limits, require_guard
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
 from vae_anomaly.batch.holding import held
 from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
+from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.plan import (
     DrawnFor,
     Options,
@@ -39,7 +40,6 @@ from vae_anomaly.batch.plan import (
     plan_images,
     plan_tables,
 )
-from vae_anomaly.batch.results import MANIFEST, build_manifest, write_manifest
 from vae_anomaly.batch.review.models import keep_models
 from vae_anomaly.batch.tables import check_columns
 from vae_anomaly.data.images.decode import ImageReading

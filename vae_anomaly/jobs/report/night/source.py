@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from vae_anomaly.batch.results import (
+from vae_anomaly.batch.manifest import (
     MANIFEST,
     MAX_BAD_FRACTION,
     night_keys,
