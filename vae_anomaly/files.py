@@ -13,6 +13,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import ntpath
 import os
 import re
 import shutil
@@ -77,6 +78,29 @@ def in_home(path: str | Path) -> Path:
     '~nobody-of-that-name/model'
     """
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises RuntimeError there
+
+
+def leads_out(root: str | Path, name: str) -> bool:
+    """Tell whether a name, taken below a folder, leads out of it: by itself or over a link.
+
+    Examples
+    --------
+    >>> leads_out(".", "a/b.png"), leads_out(".", "a/../../b.png"), leads_out(".", "/etc/passwd")
+    (False, True, True)
+    """
+    steps = name.replace("\\", "/").split("/")
+    if ".." in steps or "" in steps[:1] or ntpath.splitdrive(name)[0]:
+        return True
+    try:
+        return lies_outside(Path(root, name), os.path.realpath(root))
+    except (OSError, ValueError):  # what no path holds, such as NUL
+        return True
+
+
+def lies_outside(path: str | Path, root: str | Path) -> bool:
+    """Tell whether a path really lies outside the root, which is a real path."""
+    real, top = os.path.realpath(path), os.fspath(root)
+    return real != top and not real.startswith(os.path.join(top, ""))  # noqa: PTH118 - "/" stays "/"
 
 
 def is_system_file(name: str) -> bool:

@@ -57,7 +57,7 @@ def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
     try:
         record: Record = _adapter(kind).validate_python(dict(values))
     except ValidationError as err:
-        raise DataError(f"Not a {kind.__name__}: {_first_fault(err)}.") from None
+        raise DataError(f"Not a {kind.__name__}: {first_fault(err)}.") from None
     return record
 
 
@@ -84,7 +84,7 @@ class JsonRecord(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as err:
-            raise DataError(f"Not {cls.noun}: {_first_fault(err)}. {cls.remedy}") from None
+            raise DataError(f"Not {cls.noun}: {first_fault(err)}. {cls.remedy}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the record as JSON, in one step."""
@@ -113,6 +113,7 @@ def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
     return TypeAdapter(kind)
 
 
-def _first_fault(err: ValidationError) -> str:
+def first_fault(err: ValidationError) -> str:
+    """Return the first thing that is wrong with a record, and where."""
     first = err.errors()[0]
     return f"{first['msg']} at {'.'.join(map(str, first['loc'])) or 'the whole'}"

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from vae_anomaly.batch.ledger import Ledger, LedgerRow
 from vae_anomaly.batch.manifest import MANIFEST
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
-from vae_anomaly.batch.results import quarantine_path, read_quarantine
+from vae_anomaly.batch.results import read_quarantine
+from vae_anomaly.batch.written import quarantine_path
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LIST
 from vae_anomaly.errors import ConfigError
+from vae_anomaly.files import leads_out
 from vae_anomaly.names import spelled, unspelled
 from vae_anomaly.words import names_of, number_of, verb_for
 
@@ -77,7 +79,7 @@ def orphans(plan: list[Partition], rows: Mapping[str, LedgerRow], root: str) -> 
 def _has_images(folder: str) -> bool:
     try:
         names = os.listdir(unspelled(folder))  # noqa: PTH208 - names alone
-    except OSError:
+    except (OSError, ValueError):  # gone, or what no folder is called
         return False
     return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
 
@@ -118,12 +120,14 @@ def refuse_lost_and_double(
 
 def _images_of(row: LedgerRow, root: str) -> set[str]:
     """Return the paths of the images that an output stands for, as far as its ids are paths."""
+    if leads_out(root, row.output) or leads_out(root, quarantine_path(row.key)):
+        return set()
     try:
         with Path(root, row.output).open("rb") as file:
-            ids: list[str] = pq.read_table(file, columns=["id"])["id"].to_pylist()
-    except (OSError, pa.ArrowException):
+            ids = pq.read_table(file, columns=["id"])["id"].to_pylist()
+    except (OSError, pa.ArrowException, KeyError):
         return set()  # a damaged one is scored again, and nothing in it can be lost
-    paths = {_path_of(row, name) for name in ids}
+    paths = {_path_of(row, str(name)) for name in ids}
     quarantine = Path(root, quarantine_path(row.key))
     if quarantine.is_file():
         paths |= {unspelled(item.source) for item in read_quarantine(quarantine)}

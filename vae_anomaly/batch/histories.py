@@ -26,11 +26,12 @@ from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition, input_digest
+from vae_anomaly.batch.written import state_path
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
-from vae_anomaly.files import sha256_of
+from vae_anomaly.files import leads_out, sha256_of
 from vae_anomaly.words import number_of, verb_for
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class HistoryNight:
         """Put the state after the partition in place; return the names of its files."""
         if self.start is None:
             return []
-        names = [f"{_FOLDER}/{self.key}.npz"]
+        names = [state_path(self.key)]
         self._after.save(root / names[0])
         if not self.start.own:
             names.append(f"{_FOLDER}/{_START}{self.start.digest[:16]}.npz")
@@ -328,13 +329,22 @@ def _own(root: Path, rows: Mapping[str, LedgerRow]) -> list[HistoryFile]:
 def _listed(
     root: Path, key: str, record: Mapping[str, Any], files: Mapping[str, str], *, own: bool = False
 ) -> HistoryFile:
-    name = f"{_FOLDER}/{key}.npz"
+    name = state_path(key)
+    if name not in files or leads_out(root, name):
+        raise DataError(
+            f"The histories after the partition {key!r} are not in {root}: {name} is not listed "
+            "there, or a link leads elsewhere. Score that night again, together with this one."
+        )
     return HistoryFile(int(record["until"]), record["after"], str(root / name), files[name], own)
 
 
 def _starts(root: Path, columns: EntityColumns) -> list[HistoryFile]:
     """Return the states from elsewhere that partitions of a folder began from."""
-    return [_state(path, columns) for path in sorted((root / _FOLDER).glob(f"{_START}*.npz"))]
+    return [
+        _state(path, columns)
+        for path in sorted((root / _FOLDER).glob(f"{_START}*.npz"))
+        if not leads_out(root, f"{_FOLDER}/{path.name}")
+    ]
 
 
 def _state(path: Path, columns: EntityColumns) -> HistoryFile:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
+from vae_anomaly.batch.written import HOLDER, refuse_links
 from vae_anomaly.errors import LockedError, StorageError
 from vae_anomaly.files import asking_before_writes, reach
-
-_HOLDER: Final = ".run"
 
 
 @contextmanager
@@ -29,7 +27,7 @@ def held(root: Path, run: str) -> Iterator[None]:
     LockedError
         If another run holds it.
     StorageError
-        If it cannot be written.
+        If it cannot be written, or a link in it leads out of it.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -43,8 +41,9 @@ def held(root: Path, run: str) -> Iterator[None]:
         raise _closed(root, err) from err
     try:
         reach("locked")
+        refuse_links(root)
         try:
-            (root / _HOLDER).write_text(run, encoding="utf-8")
+            (root / HOLDER).write_text(run, encoding="utf-8")
         except OSError as err:
             raise _closed(root, err) from err
         with writing_for(run, root):
@@ -52,7 +51,7 @@ def held(root: Path, run: str) -> Iterator[None]:
     finally:
         with suppress(OSError):
             if _holder(root) == run:
-                (root / _HOLDER).unlink()
+                (root / HOLDER).unlink()
         lock.release()
 
 
@@ -80,7 +79,7 @@ def writing_for(run: str, root: Path) -> Iterator[None]:
 
 def _holder(root: Path) -> str:
     try:
-        return (root / _HOLDER).read_text(encoding="utf-8")
+        return (root / HOLDER).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 

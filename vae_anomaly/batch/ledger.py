@@ -9,14 +9,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Final, Self
 
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from vae_anomaly.batch.written import refuse_unwritten
 from vae_anomaly.errors import StorageError
-from vae_anomaly.files import is_full_disk, reach, sha256_of
+from vae_anomaly.files import is_full_disk, leads_out, reach, sha256_of
+from vae_anomaly.state import from_json
 from vae_anomaly.version import __version__
 from vae_anomaly.words import reason_of
 
@@ -58,6 +64,20 @@ _ADDED = {  # since the first version, in this order
     for name, empty in (("history", "{}"), ("notes", "[]"), ("folders", "{}"))
 }
 _JSON = ("files", "codes", "history", "notes", "folders")
+_NIGHT: Final = TypeAdapter(list[str])
+_Nanoseconds = Annotated[int, Field(gt=-(2**63), lt=2**63)]
+
+
+class HistoryRecord(TypedDict):
+    """What is kept of the states before and after a partition: digests, and where they end."""
+
+    before: str
+    before_until: _Nanoseconds
+    after: str
+    until: _Nanoseconds
+
+
+HISTORY_RECORD: Final = TypeAdapter(HistoryRecord)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +135,12 @@ class LedgerRow(PartitionResult):
     folders: dict[str, str] = field(default_factory=dict)
 
     def is_intact(self, root: Path) -> bool:
-        """Say whether every file it speaks of is there, unchanged."""
+        """Say whether every file it speaks of is there, unchanged, and no link to elsewhere."""
         try:
-            return all(sha256_of(root / name) == digest for name, digest in self.files.items())
+            return all(
+                not leads_out(root, name) and sha256_of(root / name) == digest
+                for name, digest in self.files.items()
+            )
         except OSError:
             return False
 
@@ -150,13 +173,15 @@ class Ledger:
         self._database.close()
 
     def rows(self) -> dict[str, LedgerRow]:
-        """Return every partition that is done, by key, in the order of the keys."""
+        """Return every partition that is done, by key, in the order of the keys.
+
+        A row that no run has written, by its values or the files that it names, is a StorageError.
+        """
         names = [column.name for column in fields(LedgerRow)]
         records = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608  # names of our own fields
         rows = [dict(zip(names, values, strict=True)) for values in records]
-        for row in rows:
-            row |= {name: json.loads(row[name]) for name in _JSON}
-        return {row["key"]: LedgerRow(**row) for row in rows}
+        with self._as_written():
+            return {row["key"]: _checked(row) for row in rows}
 
     def record(self, row: LedgerRow) -> None:
         """Write a partition down as done."""
@@ -191,7 +216,20 @@ class Ledger:
         return [night for night, _ in groupby(filter(None, nights))]
 
     def _nights(self) -> list[list[str]]:
-        return [json.loads(k) for (k,) in self._execute("SELECT keys FROM nights ORDER BY number")]
+        nights = self._execute("SELECT keys FROM nights ORDER BY number")
+        with self._as_written():
+            return [_NIGHT.validate_json(keys) for (keys,) in nights]
+
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """Refuse what no run has written here, before anything of it is followed."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, RecursionError) as err:
+            raise StorageError(
+                f"The ledger {self.path} holds what no run has written: {reason_of(err)}. Move it "
+                "away; everything is then scored again."
+            ) from err
 
     def _execute(self, statement: str, values: dict[str, Any] | None = None) -> list[Any]:
         try:
@@ -209,3 +247,12 @@ class Ledger:
             f"{self.path} is not a ledger that can be used: {reason_of(err)}. Move it away; "
             "everything is then scored again."
         )
+
+
+def _checked(values: dict[str, Any]) -> LedgerRow:
+    """Make a row of what the database holds; a ValueError or the like where no run wrote it."""
+    row = from_json(LedgerRow, values | {name: json.loads(values[name]) for name in _JSON})
+    refuse_unwritten(row.key, row.output, row.files)
+    if row.history:
+        HISTORY_RECORD.validate_python(row.history)
+    return row

@@ -1,6 +1,7 @@
-"""The manifest of an output folder: written last, it lists every output; readers trust nothing else.
+"""The manifest of an output folder: written last, the one thing that readers trust.
 
-It holds no times and no machine's paths: two runs over the same input write the same bytes.
+It lists every output. It holds no times and no machine's paths: two runs over the same input write
+the same bytes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from vae_anomaly.batch.ledger import LedgerRow
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vae_anomaly.batch.ledger import HistoryRecord, LedgerRow
+from vae_anomaly.batch.written import is_model_path, refuse_links, refuse_unwritten
 from vae_anomaly.data.images.folders import LeftOutImages
-from vae_anomaly.errors import DataError
-from vae_anomaly.files import reach, replace_file, sha256_of
+from vae_anomaly.errors import DataError, StorageError
+from vae_anomaly.files import leads_out, reach, replace_file, sha256_of
+from vae_anomaly.state import first_fault
+from vae_anomaly.words import reason_of
 
 MANIFEST = "manifest.json"
 MAX_BAD_FRACTION = 0.05
@@ -66,11 +72,11 @@ def build_manifest(
 def write_manifest(root: Path, manifest: Mapping[str, object]) -> None:
     """Write the manifest in one step, unless it is there already, byte for byte."""
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    target = root / MANIFEST
+    content, target = text.encode(), root / MANIFEST
     reach("before-manifest")
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+    if not target.is_file() or target.read_bytes() != content:
         with replace_file(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(content)
     reach("manifest-written")
 
 
@@ -94,24 +100,93 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If there is no manifest (the run was not finished), or a file is missing or changed.
+        If there is no manifest (the run was not finished), it is none that a run has written, or
+        a file is missing or changed, or is a link that leads out of the folder.
     """
     root = Path(out)
     try:
-        manifest: dict[str, Any] = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-        partitions = manifest["partitions"]
+        text = (root / MANIFEST).read_text(encoding="utf-8")
+        manifest: dict[str, Any] = json.loads(text)
+        _Manifest.model_validate(manifest)
     except FileNotFoundError:
         raise DataError(
             f"{root} has no {MANIFEST}: the run that writes there has not finished. "
             "Run it again; what is done is not done twice."
         ) from None
-    except (OSError, ValueError, KeyError) as err:
-        raise DataError(f"{root / MANIFEST} cannot be read: {err!r}. Run again.") from err
-    for partition in partitions if verify else ():
+    except (OSError, ValueError, RecursionError) as err:
+        reason = first_fault(err) if isinstance(err, ValidationError) else reason_of(err)
+        raise DataError(
+            f"{root / MANIFEST} is no manifest that a run has written: {reason}. Run again."
+        ) from None
+    _refuse_links(root, manifest)
+    for partition in manifest["partitions"] if verify else ():
         verify_files(root, partition["files"])
     if verify:
         verify_files(root, manifest.get("models", {}))
     return manifest
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Entry(BaseModel):
+    """A partition of a manifest, as far as readers use it; what else it holds is let be."""
+
+    model_config = ConfigDict(strict=True)
+    key: str
+    kind: Literal["table", "images"]
+    folder: str = ""
+    output: str
+    files: dict[str, str]
+    rows_in: _Count
+    rows_out: _Count
+    rows_flagged: _Count
+    rows_quarantined: _Count
+    codes: dict[str, _Count]
+    model_version: str
+    model_digest: str
+    threshold: float
+    history: HistoryRecord | None = None
+    notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _names_its_own(self) -> Self:
+        refuse_unwritten(self.key, self.output, self.files)
+        return self
+
+
+def _of_a_model(name: str) -> str:
+    if not is_model_path(name):
+        raise ValueError(f"{name!r} is no file of a model")
+    return name
+
+
+_ModelPath = Annotated[str, AfterValidator(_of_a_model)]
+
+
+class _LeftOut(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    reason: str
+    where: str
+    n_images: int
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True)
+    partitions: list[_Entry]
+    failed: dict[str, str] = {}
+    nights: list[list[str]] = []
+    models: dict[_ModelPath, str] = {}
+    max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = MAX_BAD_FRACTION
+    left_out: list[_LeftOut] = []
+
+
+def _refuse_links(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse outputs, and folders of what lies beside them, that are elsewhere."""
+    try:
+        refuse_links(root, outputs=[entry["output"] for entry in manifest["partitions"]])
+    except StorageError as err:
+        raise DataError(str(err)) from None
 
 
 def night_keys(manifest: Mapping[str, Any]) -> list[list[str]]:
@@ -129,6 +204,11 @@ def verify_files(root: Path, files: Mapping[str, str]) -> None:
     A DataError names the first that is missing or another.
     """
     for name, digest in files.items():
+        if leads_out(root, name):
+            raise DataError(
+                f"{root / name} leads out of the output folder. Remove it and run again; it is "
+                "then scored again."
+            )
         try:
             actual = sha256_of(root / name)
         except OSError as err:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.batch.folders import Piece, pieces
+from vae_anomaly.batch.written import part_path
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ImageListing, condition_of, scan_images
 from vae_anomaly.data.tables.files import (
@@ -188,7 +189,7 @@ class Output:
 
     def part(self, key: str) -> str:
         """Return the name of the output file of a partition, below the root."""
-        return f"part-{key}.parquet"
+        return part_path(key)
 
 
 @lru_cache(maxsize=1)

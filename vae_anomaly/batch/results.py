@@ -19,9 +19,11 @@ import pyarrow as pa
 
 from vae_anomaly.batch.manifest import read_manifest
 from vae_anomaly.batch.plan import Partition
+from vae_anomaly.batch.written import quarantine_path
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import remove_file, replace_file
+from vae_anomaly.state import from_json
 from vae_anomaly.words import reason_of
 
 
@@ -115,11 +117,6 @@ class Counts:
         return [quarantine_path(key)] if self.codes else []
 
 
-def quarantine_path(key: str) -> str:
-    """Return where the quarantine of a partition lies below the output folder."""
-    return f"quarantine/{key}.jsonl"
-
-
 @contextmanager
 def open_quarantine(root: Path, key: str) -> Iterator[Callable[[BadItem], None]]:
     """Yield what writes one item of a partition, so that many of them need no memory.
@@ -150,10 +147,16 @@ def read_quarantine(path: Path) -> list[BadItem]:
     DataError
         If a line is no item of a quarantine.
     """
+    return list(iter_quarantine(path))
+
+
+def iter_quarantine(path: Path) -> Iterator[BadItem]:
+    """Yield the items of a file one by one, as `read_quarantine`: a spoilt night has millions."""
     try:
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-        return [BadItem(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError) as err:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield from_json(BadItem, json.loads(line))
+    except (OSError, ValueError, AttributeError, RecursionError) as err:
         raise DataError(
             f"{path} is no quarantine file: {reason_of(err)}. Score the input again."
         ) from err

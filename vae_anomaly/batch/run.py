@@ -42,6 +42,7 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.review.models import keep_models
 from vae_anomaly.batch.tables import check_columns
+from vae_anomaly.batch.written import LEDGER, refuse_links
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
@@ -324,7 +325,7 @@ def _run(
     start, root = time.perf_counter(), Path(out)
     output = Output(str(root), options, run=uuid4().hex[:12])
     job = _Job(model, output, workers, progress or null_progress, chain)
-    with graceful_termination(), held(root, output.run), Ledger(root / "ledger.sqlite") as ledger:
+    with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
         todo = _prepare(plan, ledger, job)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
@@ -373,6 +374,7 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         job.log("removed", temporary_files=stale)
     reach("stale-removed")
     rows = ledger.rows()
+    refuse_links(root, {*rows, *(partition.key for partition in plan)})
     leaving = orphans(plan, rows, job.output.root)  # refuses another input, changes nothing
     refuse_lost_and_double(plan, rows, leaving, job.output.root)
 

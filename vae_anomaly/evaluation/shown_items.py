@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vae_anomaly.batch.drawings import shrunk
+from vae_anomaly.batch.review.drawings import shrunk
 from vae_anomaly.batch.review.rows import RowReview
 from vae_anomaly.batch.review.shown import expected_images, shown_image, shown_item
 from vae_anomaly.detectors.judged import N_REASONS, JudgedRows

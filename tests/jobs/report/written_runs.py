@@ -48,7 +48,7 @@ def _write_part(
     pq.write_table(pa.Table.from_pandas(full, TABLE_SCHEMA, preserve_index=False), out / name)
     return {
         "key": key,
-        "kind": "tables",
+        "kind": "table",
         "output": name,
         "files": {name: sha256_of(out / name)},
         "rows_in": len(frame),

@@ -8,8 +8,8 @@ from vae_anomaly.batch.review.store import (
     draw_of,
     most_of,
     read_review,
-    review_path,
 )
+from vae_anomaly.batch.written import review_path
 
 __all__ = [
     "ReviewKeeper",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_anomaly.arrays import Floats32
-from vae_anomaly.batch.drawings import shrunk
 from vae_anomaly.batch.plan import SourceFile
+from vae_anomaly.batch.review.drawings import shrunk
 from vae_anomaly.batch.review.shown import expected_images, shown_image, shown_item
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.data.images.decode import Pixels

@@ -7,7 +7,6 @@ the threshold where the model itself is no longer at hand.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 
 from vae_anomaly.batch.ledger import LedgerRow
 from vae_anomaly.batch.plan import ScoringModel, loaded_detector
+from vae_anomaly.batch.written import is_model_path
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import json_text, replace_file, sha256_of
+from vae_anomaly.files import json_text, leads_out, replace_file, sha256_of
 from vae_anomaly.reports.facts.night import ScoringFacts
 from vae_anomaly.state import from_json
 from vae_anomaly.version import __version__
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 MOST_HELD_OUT: Final = 2000
 """Scores of held-out normals that are kept; of more of them so many quantiles, or, where they have
 groups, so many of them at even ranks."""
-
-_NAME: Final = re.compile(r"review/model-[0-9a-f]{12}\.json")
 
 
 def models_path(digest: str) -> str:
@@ -80,11 +78,11 @@ def keep_models(
     names = {models_path(row.model_digest) for row in rows}
     own = models_path(model.digest)
     if own in names:
-        text = json_text(asdict(scoring_facts(model, loaded_detector(model))))
-        if not (root / own).is_file() or (root / own).read_text(encoding="utf-8") != text:
+        content = json_text(asdict(scoring_facts(model, loaded_detector(model)))).encode()
+        if not (root / own).is_file() or (root / own).read_bytes() != content:
             manifest.unlink(missing_ok=True)  # it lists the file as it was
             with replace_file(root / own) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_bytes(content)
     for path in (root / "review").glob("model-*.json"):
         if f"review/{path.name}" not in names:
             path.unlink()
@@ -121,7 +119,7 @@ def read_scoring_facts(root: str | Path, manifest: Mapping[str, Any]) -> dict[st
 
 def _read(root: Path, name: str, digest: str) -> ScoringFacts:
     remedy = "Score the input again."
-    if not _NAME.fullmatch(name):
+    if not is_model_path(name) or leads_out(root, name):
         raise DataError(f"The manifest lists {name!r}, which is no file of a model. {remedy}")
     path = root / name
     try:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from vae_anomaly.arrays import AnyArray, Floats32
-from vae_anomaly.batch.drawings import shrunk
+from vae_anomaly.batch.review.drawings import shrunk
 from vae_anomaly.batch.review.outlines import shown_contours
 from vae_anomaly.detectors.images.heatmaps import HEAT_RANGE, Region, resize_heat
 from vae_anomaly.reports.facts.items import (

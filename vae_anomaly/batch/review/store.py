@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Floats
+from vae_anomaly.batch.written import review_path
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import remove_file, replace_file, sha256_of
+from vae_anomaly.files import leads_out, remove_file, replace_file, sha256_of
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.state import from_json
 from vae_anomaly.words import reason_of
@@ -164,11 +165,6 @@ class _Firsts:
         return [identifier for _, identifier in self._sorted]
 
 
-def review_path(key: str) -> str:
-    """Return where the items of a partition lie below the output folder."""
-    return f"review/{key}.jsonl"
-
-
 def read_review(root: str | Path, entry: Mapping[str, Any]) -> list[ReviewItem]:
     """Read what is kept of a partition for reviewers.
 
@@ -194,7 +190,7 @@ def read_review(root: str | Path, entry: Mapping[str, Any]) -> list[ReviewItem]:
     digest = entry["files"].get(name)
     if digest is None:
         return []
-    _require_inside(name, name)
+    _require_inside(root, name, name)
     path = Path(root, name)
     try:
         content = path.read_bytes()
@@ -208,10 +204,12 @@ def read_review(root: str | Path, entry: Mapping[str, Any]) -> list[ReviewItem]:
             f"{path} is not the file that the manifest lists: its SHA-256 differs. "
             "Run again; it is then scored again."
         )
-    return [_read(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+    return [
+        _read(line, root, f"{path}, line {number}") for number, line in enumerate(lines, start=1)
+    ]
 
 
-def _read(line: str, where: str) -> ReviewItem:
+def _read(line: str, root: str | Path, where: str) -> ReviewItem:
     """Make an item of a line; what its page would follow or show must be what it claims to be."""
     try:
         item = from_json(ReviewItem, json.loads(line))
@@ -221,7 +219,8 @@ def _read(line: str, where: str) -> ReviewItem:
         ) from None
     image = item.image
     if image is not None:
-        _require_inside(image.heatmap_file or ".", where)
+        if image.heatmap_file is not None:
+            _require_inside(root, image.heatmap_file, where)
         for content in (image.thumbnail, image.heat, image.reconstruction or ""):
             if not _BASE64.fullmatch(content):
                 raise DataError(
@@ -231,8 +230,8 @@ def _read(line: str, where: str) -> ReviewItem:
     return item
 
 
-def _require_inside(name: str, where: str) -> None:
-    if Path(name).is_absolute() or ".." in name.replace("\\", "/").split("/") or Path(name).drive:
+def _require_inside(root: str | Path, name: str, where: str) -> None:
+    if leads_out(root, name):
         raise DataError(
             f"{where}: {name!r} leads out of the output folder. Score the input again, into a "
             "folder of its own."

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vae_anomaly.arrays import Ints
-from vae_anomaly.batch.drawings import shrunk
+from vae_anomaly.batch.review.drawings import shrunk
 from vae_anomaly.batch.review.rows import shown_row
 from vae_anomaly.batch.review.shown import shown_image, shown_item
 from vae_anomaly.detectors.images.held_out import HeldOutImages, examine_strangest

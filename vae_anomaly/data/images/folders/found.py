@@ -7,8 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from vae_anomaly.data.images.folders.walk import leads_out
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import lies_outside
 from vae_anomaly.names import alike, unspelled
 
 
@@ -103,7 +103,7 @@ class Names:
                 self._real[folder] = os.path.realpath(folder)
         root, parent = self._real[self.root], self._real[path.parent]
         real = path if path.is_symlink() else Path(parent) / path.name
-        return leads_out(real, root)
+        return lies_outside(real, root)
 
 
 def _leaves(written: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vae_anomaly.data.images.folders.not_input import is_system_folder
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import is_system_file
+from vae_anomaly.files import is_system_file, lies_outside
 
 
 def walk(
@@ -75,14 +75,8 @@ def refuse_escape(path: Path, root: str | Path) -> None:
     """Raise if a link leads out of the root, which is a real path, to something that is there."""
     if not path.is_symlink() or not os.path.exists(path):  # noqa: PTH110 - it never raises
         return
-    if leads_out(path, root):
+    if lies_outside(path, root):
         raise DataError(
             f"{path} is a link to {os.path.realpath(path)}, outside {root}. Give --follow-links "
             "(in Python follow_links=True) to follow such links, or copy there what it leads to."
         )
-
-
-def leads_out(path: Path, root: str | Path) -> bool:
-    """Tell whether a path really lies outside the root, which is a real path."""
-    real, top = os.path.realpath(path), os.fspath(root)
-    return real != top and not real.startswith(os.path.join(top, ""))  # noqa: PTH118 - "/" stays "/"

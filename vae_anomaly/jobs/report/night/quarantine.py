@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from vae_anomaly.batch.results import BadItem, quarantine_path
-from vae_anomaly.errors import DataError
+from vae_anomaly.batch.results import iter_quarantine
+from vae_anomaly.batch.written import quarantine_path
 from vae_anomaly.reports.facts.night import QuarantineGroup
-from vae_anomaly.words import reason_of
 
 EXAMPLES: Final = 20
 _UNKNOWN: Final = (
@@ -140,21 +138,9 @@ def quarantine_groups(
 
 
 def _take_examples(path: Path, examples: dict[str, list[tuple[str, str]]]) -> None:
-    for item in _items(path):
+    for item in iter_quarantine(path):
         some = examples.setdefault(item.code, [])
         if len(some) < EXAMPLES:
             some.append((item.source, item.message))
         elif all(len(found) >= EXAMPLES for found in examples.values()):
             return
-
-
-def _items(path: Path) -> Iterator[BadItem]:
-    """Yield the items of a file one by one: a spoilt night fills it with millions."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield BadItem(**json.loads(line))
-    except (OSError, ValueError, TypeError) as err:
-        raise DataError(
-            f"{path} is no quarantine file: {reason_of(err)}. Score the input again."
-        ) from err

@@ -57,14 +57,10 @@ def read_scores_of(root: Path, entries: Sequence[Mapping[str, Any]]) -> NightSco
         If an output file cannot be read, or has other rows than the manifest says.
     """
     n = sum(int(entry["rows_out"]) for entry in entries)
-    scores, flagged, place = np.empty(n), np.empty(n, dtype=np.bool_), 0
-    for _, piece, flags in score_batches(root, entries):
-        here = slice(place, place + len(piece))
-        if here.stop > n:
-            break
-        scores[here], flagged[here] = piece, flags
-        place = here.stop
-    if place != n:
+    pieces = [(scores, flags) for _, scores, flags in score_batches(root, entries)]
+    scores = np.concatenate([np.empty(0), *(one for one, _ in pieces)])
+    flagged = np.concatenate([np.empty(0, dtype=np.bool_), *(one for _, one in pieces)])
+    if len(scores) != n:
         raise DataError(
             f"The output files of {root} do not hold the {n:,} items that its manifest lists. "
             "Score the input again."

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from vae_anomaly.batch.manifest import (
     MANIFEST,
@@ -17,11 +17,10 @@ from vae_anomaly.batch.manifest import (
     read_manifest,
 )
 from vae_anomaly.batch.review import read_review, read_scoring_facts
+from vae_anomaly.batch.written import LEDGER
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
 from vae_anomaly.reports.facts.night import ScoringFacts
-
-LEDGER: Final = "ledger.sqlite"
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,10 @@ class Night:
     def done_at(self) -> dict[str, datetime]:
         """Return when each partition was done, UTC, by its key; none where nothing tells it."""
         done = self._ledger("committed")
-        return {key: datetime.fromtimestamp(float(when), UTC) for key, when in done.items()}
+        try:
+            return {key: datetime.fromtimestamp(float(when), UTC) for key, when in done.items()}
+        except (ValueError, TypeError, OverflowError, OSError):  # no run has written that
+            return {}
 
     def _ledger(self, column: Literal["committed", "input_path"]) -> dict[str, Any]:
         """Return what the ledger alone knows of each partition, by its key."""

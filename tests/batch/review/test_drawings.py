@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.batch.drawings import render_mask, render_overlay
+from vae_anomaly.batch.review.drawings import render_mask, render_overlay
 
 
 def test_overlay_uses_one_scale_and_outlines_regions():
