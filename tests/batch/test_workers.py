@@ -43,13 +43,18 @@ def test_workers_of_a_killed_run_end_with_it_and_write_nothing_more(
     assert hashes(out) == undisturbed
 
 
-def test_a_worker_that_is_killed_once_costs_nothing(
-    days, table_model, undisturbed, tmp_path, hashes, monkeypatch
+def test_a_worker_that_is_killed_once_costs_nothing_and_leaves_nothing(
+    days, table_model, undisturbed, tmp_path, hashes, monkeypatch, caplog
 ):
-    """The third day is the second of its worker, and the first of the next."""
-    monkeypatch.setenv(VARIABLE, "partition-started:2")
-    assert score_tables(table_model, days, tmp_path / "out", workers=2).rows_in == 180
-    assert hashes(tmp_path / "out") == undisturbed
+    """The third file of a process is of its second day, here of the last; a new one has two."""
+    out = tmp_path / "out"
+    monkeypatch.setenv(VARIABLE, "temp-written:3")
+    assert score_tables(table_model, days, out, workers=2).rows_in == 180
+    assert hashes(out) == undisturbed
+    assert not list(out.rglob(".*.partial"))
+    warned = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.partition for record in warned] == ["2026-01-03"]
+    assert "2026-01-03.parquet was ended" in warned[0].getMessage()
 
 
 def test_a_day_at_which_workers_always_end_is_named_and_the_others_are_scored(

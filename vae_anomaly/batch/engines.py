@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -28,10 +29,12 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.results import Counts
 from vae_anomaly.errors import DataError, VaeAnomalyError
-from vae_anomaly.files import reach, sha256_of
+from vae_anomaly.files import reach, remove_stale, sha256_of
 from vae_anomaly.logs import JsonLines
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.threads import threads_of_a_worker
+
+logger = logging.getLogger(__name__)
 
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
@@ -148,6 +151,11 @@ def many_processes(
             yield partition, outcome
             continue
         ended.append(partition)
+        logger.warning(
+            "The worker at %s was ended: out of memory, or from outside. It is scored once more "
+            "when the others are done, with no other beside it.", input_path_of(partition),
+            extra={"event": "worker-ended", "run": output.run, "partition": partition.key},
+        )  # fmt: skip
         if not is_any_scored and len(ended) > 2 * n:
             raise VaeAnomalyError(
                 f"{len(ended)} workers were ended before one of them had scored anything: out of "
@@ -155,6 +163,8 @@ def many_processes(
             )
     for partition, outcome in _side_by_side(ended, model, output, 1, threads_of_a_worker(n)):
         yield partition, _ended_twice(partition) if outcome is None else outcome
+    if ended:
+        remove_stale(Path(output.root))
 
 
 def _side_by_side(
