@@ -49,9 +49,20 @@ def test_file_uri_is_refused_with_a_remedy():
         tracking_uri("file:///data/mlruns")
 
 
-def test_password_is_not_displayed():
-    assert displayed("https://me:secret@mlflow.example/x") == "https://mlflow.example/x"
-    assert displayed("sqlite:////a/b.db") == "sqlite:////a/b.db"
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:secret@mlflow.example/x", "https://mlflow.example/x"),
+        ("postgresql://me:sec/ret@host:5432/db", "postgresql://host:5432/db"),
+        ("postgresql://me:se@cr/et@host/db", "postgresql://host/db"),
+        ("https://h/x?api_token=secret&a=1", "https://h/x?api_token=***&a=1"),
+        ("postgresql://h/db?user=me&password=secret", "postgresql://h/db?user=me&password=***"),
+        ("http://host:5000/path@here", "http://host:5000/path@here"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+    ],
+)
+def test_credentials_are_not_displayed(uri, shown):
+    assert displayed(uri) == shown
 
 
 def test_session_leaves_the_callers_store_alone(store, monkeypatch):

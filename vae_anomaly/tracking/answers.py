@@ -57,6 +57,13 @@ _STATUS_OF_CODE = {
     "REQUEST_LIMIT_EXCEEDED": 429,
     "TEMPORARILY_UNAVAILABLE": 503,
 }
+_USER_INFO = re.compile(
+    r"(?<=://)(?:[^/\s:@]+:(?!\d+(?:[/?#\s]|$))[^\s'\"]*|[^/\s]*)@"  # also where "/" stands in it
+)
+_SECRET_VALUE = re.compile(
+    r"([?&;][\w.-]*(?:password|passwd|pwd|secret|token|key|sig|signature|credential)s?=)[^&;#\s'\"]+",
+    re.IGNORECASE,
+)
 _CLOUDS = {"azure", "boto3", "botocore", "google", "paramiko"}  # that keep artifacts
 _ADDRESS = "Check scheme, host, port and path of --tracking-uri or MLFLOW_TRACKING_URI."
 _OTHER = "or name another with --tracking-uri or MLFLOW_TRACKING_URI."
@@ -253,12 +260,18 @@ def gist(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Return a text without credentials: those in its URIs, and the values of the variables."""
+    """Return a text without credentials: those in its URIs, and the values of the variables.
+
+    Examples
+    --------
+    >>> masked("mysql://me:pass/word@host/db?ssl_key=4711&timeout=5 is away")
+    'mysql://host/db?ssl_key=***&timeout=5 is away'
+    """
     for name in CREDENTIALS[1:]:
         value = os.environ.get(name, "")
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, "***")
-    return re.sub(r"(?<=://)[^/\s]*@", "", text)
+    return _SECRET_VALUE.sub(r"\1***", _USER_INFO.sub("", text))
 
 
 def _root(err: BaseException) -> str:

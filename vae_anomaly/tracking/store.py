@@ -37,8 +37,13 @@ from vae_anomaly.tracking.databases.addresses import (
     typed_sqlite,
     without_strays,
 )
-from vae_anomaly.tracking.databases.first_use import SERVERS, open_server, open_sqlite
+from vae_anomaly.tracking.databases.first_use import open_sqlite
 from vae_anomaly.tracking.databases.moved import LOCK, experiment_folder
+from vae_anomaly.tracking.databases.servers import (
+    is_database_server,
+    open_server,
+    require_listening,
+)
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -176,11 +181,8 @@ def is_server(uri: str) -> bool:
 
 
 def displayed(uri: str) -> str:
-    """Return the URI without the password that it may hold, for messages and logs."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """Return the URI without the credentials that it may hold, for messages, logs and files."""
+    return masked(uri)
 
 
 @contextmanager
@@ -195,6 +197,8 @@ def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
     with _lock, quiet(), _credentials_apart(given) as resolved, _translated(given):
         if is_server(resolved):
             probe(resolved, displayed(given))
+        if is_database_server(resolved):
+            require_listening(resolved)
         init_store(resolved)
         with _global_uri(resolved), without_strays(resolved):
             import mlflow
@@ -219,7 +223,7 @@ def init_store(uri: str | Path | None = None) -> str:
     """
     resolved = tracking_uri(uri)
     database = database_of(resolved)
-    if resolved in _ready or (database is None and not resolved.startswith(SERVERS)):
+    if resolved in _ready or (database is None and not is_database_server(resolved)):
         return resolved
     if database is None:
         open_server(resolved, _open_database)
@@ -316,7 +320,7 @@ def _credentials_apart(uri: str) -> Iterator[str]:
     before = {name: os.environ.get(name) for name in apart}
     os.environ.update(apart)
     try:
-        yield displayed(uri)
+        yield urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     finally:
         for name, value in before.items():
             if value is None:

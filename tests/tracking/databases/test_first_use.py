@@ -14,7 +14,7 @@ import pytest
 from vae_anomaly.errors import RegistryUnavailableError, StorageError
 from vae_anomaly.tracking import init_store
 from vae_anomaly.tracking.databases.addresses import database_of
-from vae_anomaly.tracking.databases.first_use import open_server, open_sqlite
+from vae_anomaly.tracking.databases.first_use import open_sqlite
 
 OPEN_IT = "import sys; from vae_anomaly.tracking import init_store; init_store(sys.argv[1])"
 
@@ -98,24 +98,3 @@ def test_a_store_of_another_version_of_mlflow_is_told_how_to_be_brought_up(used)
         RegistryUnavailableError, match=r"another version.*mlflow db upgrade sqlite"
     ):
         init_store(used)
-
-
-def test_of_several_that_make_the_tables_of_a_server_the_losers_ask_again(monkeypatch):
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    asked: list[str] = []
-
-    def make(uri: str) -> None:
-        asked.append(uri)
-        if len(asked) < 3:
-            raise RuntimeError("relation alembic_version already exists")
-
-    open_server("postgresql://host/mlflow", make)
-    assert len(asked) == 3
-
-
-def test_a_server_that_is_away_is_not_asked_again():
-    def make(uri: str) -> None:
-        raise ConnectionError("connection refused")
-
-    with pytest.raises(ConnectionError):
-        open_server("postgresql://host/mlflow", make)

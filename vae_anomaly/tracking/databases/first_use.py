@@ -1,16 +1,12 @@
-"""The first use of a database: MLflow's tables are made once, all of them or none.
+"""The first use of a SQLite store: MLflow's tables are made once, all of them or none.
 
 SQLite has no migration in one transaction, so a process that ends while tables are made would leave
 a database that is broken for good. They are made in a file beside it, which then takes its place.
-PostgreSQL makes them in transactions; of several processes that begin at once one wins, and the
-others ask again.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,13 +17,8 @@ from vae_anomaly.names import typed
 from vae_anomaly.tracking.databases.addresses import sqlite_uri
 from vae_anomaly.words import reason_of
 
-PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Before a server's tables are asked for again, which another process may be making."""
-SERVERS: Final = ("postgresql", "mysql", "mssql")
-_RACE: Final = re.compile(r"already exists|duplicate|deadlock|out-of-date database schema", re.I)
 _BUSY: Final = re.compile(r"database is locked")
 _OLD: Final = re.compile(r"out-of-date database schema|Can't locate revision")
-logger = logging.getLogger(__name__)
 
 Open = Callable[[str], object]
 """Opens the store of an address with MLflow, which makes the tables that it lacks."""
@@ -86,18 +77,3 @@ def _fault_of(database: Path, err: Exception) -> VaeAnomalyError:
         f"one, move the file away (the files of its runs stay in {database.parent}) and register "
         "its models again."
     )
-
-
-def open_server(uri: str, make: Open) -> None:
-    """Open a store in a database server, which another process may be about to make as well."""
-    for pause in PAUSES_S:
-        try:
-            make(uri)
-        except Exception as err:
-            if not _RACE.search(str(err)):
-                raise
-            logger.info("the tables are being made by another process; asking again")
-            time.sleep(pause)
-        else:
-            return
-    make(uri)

@@ -1,0 +1,69 @@
+"""Database servers: whether one listens, and the first use of a database by several processes.
+
+MLflow asks a server that is away ten times, with ever longer pauses: two minutes. So it is asked
+for a connection first. Of processes that find no tables one makes them, in transactions, and the
+others ask again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import time
+from typing import Final
+
+from vae_anomaly.errors import RegistryUnavailableError
+from vae_anomaly.tracking.answers import masked
+from vae_anomaly.tracking.databases.first_use import Open
+from vae_anomaly.words import reason_of
+
+CONNECT_TIMEOUT_S: Final = 5.0
+PAUSES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Before tables are asked for again, which another process may be making."""
+_PORTS: Final = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_RACE: Final = re.compile(r"already exists|duplicate|deadlock|out-of-date database schema", re.I)
+logger = logging.getLogger(__name__)
+
+
+def is_database_server(uri: str) -> bool:
+    """Tell whether a store is a database of a server."""
+    return uri.startswith(tuple(_PORTS))
+
+
+def require_listening(uri: str) -> None:
+    """Refuse a database server that takes no connection; where its host is not told, ask nothing.
+
+    Raises
+    ------
+    RegistryUnavailableError
+        If nobody listens there.
+    """
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    if not url.host:
+        return
+    port = url.port or _PORTS[url.get_backend_name()]
+    try:
+        socket.create_connection((url.host, port), CONNECT_TIMEOUT_S).close()
+    except OSError as err:
+        raise RegistryUnavailableError(
+            f"The MLflow store {masked(uri)} does not answer ({reason_of(err)}). Start it, or name "
+            "another with --tracking-uri or MLFLOW_TRACKING_URI."
+        ) from None
+
+
+def open_server(uri: str, make: Open) -> None:
+    """Open a store in a database server, which another process may be about to make as well."""
+    for pause in PAUSES_S:
+        try:
+            make(uri)
+        except Exception as err:
+            if not _RACE.search(str(err)):
+                raise
+            logger.info("the tables are being made by another process; asking again")
+            time.sleep(pause)
+        else:
+            return
+    make(uri)
