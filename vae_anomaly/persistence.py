@@ -19,10 +19,12 @@ file managers leave in folders (``.DS_Store``, ``Thumbs.db``) is passed over.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
@@ -30,19 +32,36 @@ from safetensors.numpy import save as save_tensors
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import is_system_file, json_text, replace_folder, sha256_of
-from vae_anomaly.state import Json
+from vae_anomaly.state import Json, first_fault
 from vae_anomaly.version import __version__
 from vae_anomaly.words import reason_of
 
 FORMAT_VERSION = "1.0"
 SUMS = "SHA256SUMS"
-HEADER = ("kind", "config", "schema", "preprocessing", "fingerprint", "metrics")
 MODEL_FILES = (
     "calibration.safetensors",
     "detector.json",
     "threshold.json",
     "weights.safetensors",
 )
+
+
+class _Header(BaseModel):
+    """What ``detector.json`` holds; what a later minor version adds is passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    format_version: str
+    package_version: str = ""
+    kind: str
+    config: Json
+    columns: Json | None = Field(alias="schema")
+    preprocessing: Json
+    fingerprint: Json
+    metrics: dict[str, float]
+    probability: Json | None = None
+    left_out: list[Json] = Field(default_factory=list)
+    training: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -92,21 +111,28 @@ def read_model(path: str | Path) -> DetectorState:
     """
     folder = Path(path)
     contents = _verified_contents(folder)
-    header = _parse_json(folder, "detector.json", contents["detector.json"])
-    _check_format(folder, header)
+    values = _parse_json(folder, "detector.json", contents["detector.json"]) or {}
+    _check_format(folder, values)
     try:
+        header = _Header.model_validate(values)
         return DetectorState(
-            **{name: header[name] for name in HEADER},
-            probability=header.get("probability"),
-            left_out=header.get("left_out", []),
-            training=header.get("training"),
+            kind=header.kind,
+            config=header.config,
+            preprocessing=header.preprocessing,
             weights=load_tensors(contents["weights.safetensors"]),
             calibration=load_tensors(contents["calibration.safetensors"]),
             threshold=_parse_json(folder, "threshold.json", contents["threshold.json"]),
+            schema=header.columns,
+            fingerprint=header.fingerprint,
+            metrics=header.metrics,
+            probability=header.probability,
+            left_out=header.left_out,
+            training=header.training,
         )
-    except (KeyError, SafetensorError) as err:
+    except (ValidationError, SafetensorError) as err:
+        why = first_fault(err) if isinstance(err, ValidationError) else repr(err)
         raise ModelRefusedError(
-            f"The model in {folder} cannot be read: {err!r}. Save it again or restore a copy."
+            f"The model in {folder} cannot be read: {why}. Save it again or restore a copy."
         ) from err
 
 
@@ -130,12 +156,13 @@ def model_digest(path: str | Path) -> str:
 def saved_with(path: str | Path) -> str:
     """Return the version of the package that wrote a model."""
     folder = Path(path)
-    header = _parse_json(folder, "detector.json", _read_file(folder, "detector.json"))
+    header = _parse_json(folder, "detector.json", _read_file(folder, "detector.json")) or {}
     return str(header.get("package_version", ""))
 
 
 def _serialise(state: DetectorState) -> dict[str, bytes]:
-    header = {name: getattr(state, name) for name in HEADER}
+    names = ("kind", "config", "schema", "preprocessing", "fingerprint", "metrics")
+    header = {name: getattr(state, name) for name in names}
     header |= {"format_version": FORMAT_VERSION, "package_version": __version__}
     if state.probability is not None:
         header["probability"] = state.probability
@@ -155,12 +182,26 @@ def _contiguous(arrays: Arrays) -> Arrays:
     return {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
 
 
-def _parse_json(folder: Path, name: str, content: bytes) -> Json:
+def _parse_json(folder: Path, name: str, content: bytes) -> Json | None:
     try:
-        values: Json = json.loads(content)
-    except ValueError as err:
-        raise ModelRefusedError(f"{folder / name} is not valid JSON: {reason_of(err)}.") from err
+        values: Json | None = json.loads(content, parse_float=_number, parse_constant=_number)
+    except (ValueError, RecursionError) as err:
+        raise ModelRefusedError(
+            f"{folder / name} is not valid JSON: {reason_of(err)}. Restore it or train again."
+        ) from err
+    if not isinstance(values, dict | None):
+        raise ModelRefusedError(
+            f"{folder / name} holds {type(values).__name__} in the place of an object. Restore it "
+            "or train again."
+        )
     return values
+
+
+def _number(text: str) -> float:
+    """Read a number that is not whole; a model holds none that is not finite."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def _verified_contents(folder: Path) -> dict[str, bytes]:

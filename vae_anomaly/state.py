@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import write_json
 from vae_anomaly.words import reason_of
@@ -59,6 +60,14 @@ def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
     except ValidationError as err:
         raise DataError(f"Not a {kind.__name__}: {first_fault(err)}.") from None
     return record
+
+
+def check_sizes(sizes: Mapping[str, int], arrays: Mapping[str, AnyArray]) -> None:
+    """Refuse a size that no saved array has; what is built by it would take all memory."""
+    most = max((side for array in arrays.values() for side in array.shape), default=0)
+    for name, size in sizes.items():
+        if not 0 <= size <= most:
+            raise DataError(f"{name} is {size:,}, where no saved array has a side above {most:,}.")
 
 
 class JsonRecord(BaseModel):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_anomaly.devices import device_name
-from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.errors import ConfigError, ModelRefusedError, VaeAnomalyError
 from vae_anomaly.lazy import lazy_names
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["BaseVAEDetector", "ImageVAEDetector", "TabularVAEDetector", "load_detector"]
 
 _KINDS = ("image", "tabular")
+_OTHER_CONTENTS = (
+    KeyError, IndexError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -63,7 +68,9 @@ def load_detector(
     ConfigError
         If ``features`` or a GPU are given to a model of tables, or there is no such device here.
     """
+    from vae_anomaly.detectors.parameters import IMAGE, TABULAR, check_saved
     from vae_anomaly.persistence import read_model
+    from vae_anomaly.state import from_json
 
     place = device if device == "cpu" else device_name(device)
     state = read_model(path)
@@ -85,6 +92,7 @@ def load_detector(
             "it out, or take device='auto'."
         )
     try:
+        check_saved(TABULAR if state.kind == "tabular" else IMAGE, state.config)
         detector = detector_class._from_state(state, **given)
         if state.probability is not None:
             from vae_anomaly.scoring.probability import ScoreProbability
@@ -94,13 +102,14 @@ def load_detector(
         if state.left_out:
             from vae_anomaly.scoring.outliers import LeftOut
 
-            detector.left_out_ = tuple(LeftOut(**item) for item in state.left_out)
+            detector.left_out_ = tuple(from_json(LeftOut, item) for item in state.left_out)
         return detector
-    except (KeyError, TypeError, ValueError, RuntimeError) as err:  # sound files, other contents
+    except _OTHER_CONTENTS as err:  # of sound files
         if isinstance(err, ModelRefusedError):
             raise
         raise ModelRefusedError(
-            f"{path} lacks something that this version of vae-anomaly needs: {err!r}. "
+            f"{path} lacks something that this version of vae-anomaly needs, or holds what it "
+            f"cannot use: {reason_of(err) if isinstance(err, VaeAnomalyError) else repr(err)}. "
             "Load it with the version that wrote it, or train again."
         ) from err
 

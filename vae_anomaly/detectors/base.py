@@ -46,6 +46,7 @@ from vae_anomaly.thresholds.conformal import rate_above
 from vae_anomaly.vae.training import History
 from vae_anomaly.words import number_of
 
+MAX_THRESHOLD = 1e6  # beyond it everything or nothing is flagged
 logger = logging.getLogger(__name__)
 
 
@@ -197,13 +198,18 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         Raises
         ------
         ConfigError
-            If ``threshold`` is not a `Threshold`.
+            If ``threshold`` is not a `Threshold`, or lies where no score does.
         """
         check_is_fitted(self, "calibration_")
         if not isinstance(threshold, Threshold):
             raise ConfigError(
                 f"set_threshold takes a Threshold; got {type(threshold).__name__}. "
                 "Make one with Threshold.from_fpr(scores, 0.01)."
+            )
+        if abs(threshold.value) > MAX_THRESHOLD:
+            raise ConfigError(
+                f"A threshold is -log10 p, between {-MAX_THRESHOLD:g} and {MAX_THRESHOLD:g}; got "
+                f"{threshold.value:g}. Make one with Threshold.from_fpr(scores, 0.01)."
             )
         self.threshold_ = threshold
         return self

@@ -13,7 +13,7 @@ from math import nan
 from numbers import Integral, Real
 from typing import Final
 
-from vae_anomaly.errors import did_you_mean
+from vae_anomaly.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,12 @@ def faults_of(
     given = [parameter for parameter in parameters if parameter.name in values]
     faults = {p.name: p.fault(values[p.name], owner) for p in given}
     return {name: fault for name, fault in faults.items() if fault is not None}
+
+
+def check_saved(parameters: Iterable[Parameter], config: Mapping[str, object]) -> None:
+    """Refuse the parameters of a saved detector if one has no meaning; ConfigError names them."""
+    if faults := faults_of(parameters, config, "the saved detector"):
+        raise ConfigError(" ".join(faults.values()))
 
 
 def reference() -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.files import sha256_of
@@ -61,15 +61,15 @@ class ThresholdRecord(JsonRecord):
     noun: ClassVar[str] = "a threshold"
     remedy: ClassVar[str] = "Make one with: vae-anomaly threshold tune MODEL --out threshold.json"
 
-    value: FiniteFloat
+    value: float = Field(strict=True, allow_inf_nan=False)
     policy: str = "manual"
     parameters: dict[str, int | float | str | None] = Field(default_factory=dict)
     expected_fpr: Interval | None = None
     expected_recall: Interval | None = None
     expected_precision: Interval | None = None
     expected_cost: Interval | None = None
-    n_normals: int = 0
-    n_anomalies: int = 0
+    n_normals: int = Field(default=0, ge=0)
+    n_anomalies: int = Field(default=0, ge=0)
     data_hash: str = ""
     model_version: str = ""
     extrapolated: bool = False

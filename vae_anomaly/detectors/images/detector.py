@@ -492,7 +492,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         detector = cls(**state.config, device=device)
         detector.model_ = model_of(state, features)
         detector.calibration_, detector.calibration_groups_ = calibration_of(state)
-        detector.threshold_ = Threshold.from_dict(state.threshold or {})
+        detector.set_threshold(Threshold.from_dict(state.threshold or {}))
         detector.fingerprint_, detector.metrics_ = facts_of(state)
         detector.history_ = History()
         if features is not None:

@@ -140,7 +140,9 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
             conditions=tuple(state.preprocessing.get("conditions", ())),
             latents=state.calibration.get("latents"),  # older models have none
         )
-    except (KeyError, TypeError, RuntimeError, ConfigError, DataError) as err:
+    except (
+        KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError, ConfigError, DataError,
+    ) as err:  # fmt: skip
         raise _refused(err) from err
 
 

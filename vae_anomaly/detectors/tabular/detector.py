@@ -495,6 +495,6 @@ class TabularVAEDetector(
         detector.calibration_ = ConformalCalibration(state.calibration["reference"])
         if "reference_groups" in state.calibration:
             detector.calibration_groups_ = state.calibration["reference_groups"]
-        detector.threshold_ = Threshold.from_dict(state.threshold or {})
+        detector.set_threshold(Threshold.from_dict(state.threshold or {}))
         detector.fingerprint_, detector.metrics_ = state.fingerprint, state.metrics
         return detector

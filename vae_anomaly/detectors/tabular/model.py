@@ -11,6 +11,7 @@ Both are immutable once fitted (`vae_anomaly.detectors.tabular.fit`). What they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -152,3 +153,15 @@ def weights_at(trust: float, trust_in_elbo: float) -> dict[str, float]:
     rows = 1.0 - trust
     elbo = ELBO_VOTES * trust_in_elbo
     return {"latent": 2.0 * trust, "data": 2.0 * rows, "local": rows, "elbo": elbo}
+
+
+def are_weights(weights: Mapping[str, float]) -> bool:
+    """Tell whether these are what `weights_at` gives for some trust."""
+    trust, trust_in_elbo = weights["latent"] / 2.0, weights["elbo"] / ELBO_VOTES
+    fair = weights_at(trust, trust_in_elbo)
+    return (
+        0.0 <= trust <= 1.0
+        and 0.0 <= trust_in_elbo <= 1.0
+        and fair.keys() == weights.keys()
+        and all(math.isclose(fair[name], weights[name], abs_tol=1e-9) for name in fair)
+    )

@@ -9,6 +9,7 @@ batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 from torch import nn
 
 from vae_anomaly.arrays import Arrays, Floats32, Ints
+from vae_anomaly.detectors.tabular.encode.table import TableEncoder
+from vae_anomaly.errors import DataError
 from vae_anomaly.scoring.evidence import Evidence, measure_evidence
-from vae_anomaly.state import Json
+from vae_anomaly.state import Json, check_sizes
 from vae_anomaly.vae.family import ModelDescription, build_model
 from vae_anomaly.vae.model import VAEOutput
 from vae_anomaly.vae.objectives import gaussian_kl
@@ -149,6 +152,8 @@ class StackedNetwork:
     def from_state(cls, shape: Json, weights: Arrays) -> StackedNetwork:
         """Make the network again, in evaluation mode."""
         layout = TargetLayout(tuple(shape["gaussian"]), tuple(shape["classes"]))
+        check_sizes({n: shape[n] for n in ("n_features", "latent_dim", "hidden")}, weights)
+        _check_places(layout.gaussian, shape["n_features"])
         with torch.random.fork_rng(devices=[]):
             vae = EnsembleVAE(
                 1, shape["n_features"], shape["latent_dim"], layout,
@@ -261,8 +266,14 @@ class FamilyNetwork(nn.Module):
     @classmethod
     def from_state(cls, shape: Json, weights: Arrays) -> FamilyNetwork:
         """Make the network again, in evaluation mode."""
+        description = ModelDescription.from_dict(shape["description"])
+        sizes = {"latent_dim": description.latent_dim, "hidden": max(description.hidden)}
+        check_sizes(sizes, weights)
+        n_features = len(shape["asked"]) + len(shape["told"])
+        _check_places(shape["asked"], n_features)
+        _check_places(sorted(shape["asked"] + shape["told"]), n_features)
         network = cls(
-            ModelDescription.from_dict(shape["description"]),
+            description,
             tuple(shape["asked"]),
             tuple(shape["told"]),
             float(shape["told_scale"]),
@@ -277,6 +288,18 @@ class FamilyNetwork(nn.Module):
     def _given(self, x: Tensor) -> dict[str, Tensor]:
         """Return what encoder and decoder are told beside the row."""
         return {"condition": x[:, self.condition] * self.condition_scale} if self.condition else {}
+
+
+def target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
+    """Say what a decoder is asked about: every feature as a Gaussian.
+
+    Typed, it is asked for the codes of the discrete columns and the numbers of the others.
+    """
+    if not typed:
+        return TargetLayout(tuple(range(len(encoder.features))))
+    coded = {j for where, _ in encoder.codebook() for j in range(where.start, where.stop)}
+    gaussian = tuple(j for j in range(len(encoder.features)) if j not in coded)
+    return TargetLayout(gaussian, encoder.code_sizes)
 
 
 def targets_of(viewed: Floats32, codes: Ints, layout: TargetLayout) -> Floats32:
@@ -321,6 +344,14 @@ def build_network(shape: Json, weights: Arrays) -> RowNetwork:
     """Make a network from its shape and weights; one without a description is stacked."""
     kind = FamilyNetwork if "description" in shape else StackedNetwork
     return kind.from_state(shape, weights)
+
+
+def _check_places(places: Sequence[int], n_features: int) -> None:
+    """Refuse places of features that are none, or are not in order."""
+    if any(type(place) is not int for place in places) or not (
+        list(places) == sorted(set(places)) and set(places) <= set(range(n_features))
+    ):
+        raise DataError(f"The network asks for features that are not there: {list(places)[:5]}.")
 
 
 def _padded(rows: Floats32, start: int) -> torch.Tensor:

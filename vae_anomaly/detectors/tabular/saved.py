@@ -10,7 +10,11 @@ JSON stands in the ``preprocessing`` of a `DetectorState`. Arrays have a prefix 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
 
 from vae_anomaly.arrays import Arrays
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories
@@ -19,8 +23,13 @@ from vae_anomaly.detectors.tabular.encode.condition import Condition
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import VIEWS
 from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
-from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel
-from vae_anomaly.detectors.tabular.network import build_network
+from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, are_weights
+from vae_anomaly.detectors.tabular.network import (
+    StackedNetwork,
+    build_network,
+    target_layout,
+)
+from vae_anomaly.errors import DataError
 from vae_anomaly.persistence import DetectorState
 from vae_anomaly.scoring.conformal import ConditionalScale
 from vae_anomaly.scoring.fusion import TermSurprise
@@ -28,6 +37,27 @@ from vae_anomaly.state import Json, from_json, named, under
 
 WEIGHTS_BEFORE = {"latent": 1.0, "data": 1.0, "local": 0.5, "elbo": 1.0}  # of models that
 POWER_BEFORE = 2.0  # were saved without them
+POWERS = (1.0, POWER_BEFORE)
+
+
+@dataclass(frozen=True)
+class _View:
+    name: Literal["std", "arg"]
+    vae: Json
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What `header_of` gives, and what the detector adds of its input."""
+
+    encoder: Json
+    views: Annotated[tuple[_View, ...], Field(min_length=1, max_length=len(VIEWS))]
+    n_features_in: Annotated[int, Field(ge=1)]
+    feature_names_in: tuple[str, ...] | None = None
+    term_weights: dict[str, Annotated[float, Field(strict=True)]] | None = None
+    power: float = POWER_BEFORE
+    condition: int | None = None
+    entities: Json | None = None
 
 
 def header_of(model: TabularModel) -> Json:
@@ -65,25 +95,58 @@ def arrays_of(model: TabularModel) -> Arrays:
 
 def model_from(state: DetectorState) -> TabularModel:
     """Make the model again, of this version or an earlier one."""
-    header, arrays = state.preprocessing, under("scorer", state.calibration)
+    header = from_json(_Header, state.preprocessing)
+    arrays = under("scorer", state.calibration)
     elbo, scale = under("elbo", arrays), under("scale", state.calibration)
-    return TabularModel(
+    model = TabularModel(
         schema=Schema.from_dict(state.schema or {}),
-        encoder=TableEncoder.from_dict(header["encoder"]),
+        encoder=TableEncoder.from_dict(header.encoder),
         views=tuple(
-            _view_from(v["name"], v["vae"], under(f"{v['name']}.vae", state.weights),
-                       under(v["name"], arrays))
-            for v in header["views"]
+            _view_from(v.name, v.vae, under(f"{v.name}.vae", state.weights), under(v.name, arrays))
+            for v in header.views
         ),
         elbo=TermSurprise.from_state(elbo) if elbo else None,
         typical_nll=arrays["typical_nll"],
-        term_weights=header.get("term_weights", WEIGHTS_BEFORE),
+        term_weights=_term_weights(header),
         score=state.config["score"],
-        power=header.get("power", POWER_BEFORE),
-        condition=header.get("condition"),
+        power=header.power,
+        condition=header.condition,
         scale=ConditionalScale(scale["scores"], scale["codes"]) if scale else None,
         entities=_entities_from(state),
-    )  # fmt: skip
+    )
+    _check_fit(model)
+    return model
+
+
+def _term_weights(header: _Header) -> dict[str, float]:
+    """Return the weights; a model that was saved before them has no power either."""
+    if header.term_weights is None and header.power != POWER_BEFORE:
+        raise DataError("The model has a power of its terms, and no term_weights.")
+    return WEIGHTS_BEFORE if header.term_weights is None else header.term_weights
+
+
+def _check_fit(model: TabularModel) -> None:
+    """Refuse parts that were not saved together: each is sound, and they do not fit."""
+    encoder, discrete = model.encoder, set(model.encoder.discrete)
+    unknown = set(encoder.names) - {column.name for column in model.schema.features}
+    if unknown:
+        raise DataError(
+            f"The encoder reads {sorted(unknown)[0]!r}, which the schema does not know."
+        )
+    width = len(encoder.features)
+    if any(view.view.transform(np.zeros((1, width))).shape != (1, width) for view in model.views):
+        raise DataError(f"A view does not show the {width} features that the encoder makes.")
+    layouts = [target_layout(encoder, typed=typed) for typed in (True, False)]
+    stacked = [v.network for v in model.views if isinstance(v.network, StackedNetwork)]
+    if any(network.layout not in layouts for network in stacked):
+        raise DataError("A network is asked about other features than the encoder makes.")
+    if model.condition is not None and model.condition not in discrete:
+        raise DataError(f"Column {model.condition} is no condition: it has no codes.")
+    if model.power not in POWERS or not are_weights(model.term_weights):
+        raise DataError(
+            f"power {model.power:g} and weights {dict(model.term_weights)} are none that a model "
+            "of rows has."
+        )
 
 
 def _view_arrays(model: ViewModel) -> Arrays:

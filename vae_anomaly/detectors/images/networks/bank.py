@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
@@ -85,17 +86,17 @@ class NetworkSpec:
     """
 
     kind: str
-    image_size: int
-    channels: int
-    latent_dim: int
-    n_networks: int
-    width: int = 48
+    image_size: Annotated[int, Field(ge=16, le=16384)]
+    channels: Annotated[int, Field(ge=1, le=3)]
+    latent_dim: Annotated[int, Field(ge=1, le=65536)]
+    n_networks: Annotated[int, Field(ge=0, le=16)]
+    width: Annotated[int, Field(ge=1, le=1024)] = 48
     description: ModelDescription | None = None
     backbone: BackboneSpec | None = None
-    repair_weight: float = REPAIR_WEIGHT
-    head_weight: float = HEAD_WEIGHT
-    scored: str = "shown"
-    n_statistics: int | None = None
+    repair_weight: Annotated[float, Field(ge=0, le=100)] = REPAIR_WEIGHT
+    head_weight: Annotated[float, Field(ge=0, le=100)] = HEAD_WEIGHT
+    scored: Annotated[str, Field(pattern="^(shown|linear)$")] = "shown"
+    n_statistics: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @property
     def sees_chroma(self) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints, Objects
+from vae_anomaly.errors import DataError
 from vae_anomaly.state import Json, from_json
 
 Series = pd.Series  # of one column, typed by the schema
@@ -26,6 +28,9 @@ MAX_NUMERIC_LEVELS = 20
 GAP_SHARE = 0.01  # of training rows, from which a gap gets an indicator
 _LARGEST = 1e150  # its square is still a number
 MAX_DECIMALS = 5
+Cell = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 MATCH = 1.0 / np.sqrt(2.0)
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -99,16 +104,16 @@ class NumericColumn(ColumnEncoder):
 
     name: str
     boolean: bool
-    fill: float  # what an empty cell becomes: the median of the training cells (lower of two)
+    fill: Cell  # what an empty cell becomes: the median of the training cells (lower of two)
     indicator: bool  # whether gaps have a feature of their own
-    quantiles: tuple[float, ...]  # of the training cells, at `QUANTILES`
-    levels: tuple[float, ...]  # distinct values where few: 2, or at most 20 and a fifth of the rows
-    shares: tuple[float, ...]  # of each level among the training cells that were not empty
-    gap_share: float  # of the training cells
+    quantiles: tuple[Cell, ...]  # of the training cells, at `QUANTILES`
+    levels: tuple[Cell, ...]  # distinct values where few: 2, or at most 20 and a fifth of the rows
+    shares: tuple[Share, ...]  # of each level among the training cells that were not empty
+    gap_share: Share  # of the training cells
     integer: bool  # whether all of them were whole numbers
-    lowest: float | None = None  # of the training cells; None in models saved without it
-    highest: float | None = None
-    n: int = 0  # training cells that were not empty
+    lowest: Cell | None = None  # of the training cells; None in models saved without it
+    highest: Cell | None = None
+    n: Count = 0  # training cells that were not empty
     decimals: int | None = None  # that all of them are written with; None from `MAX_DECIMALS` on
 
     kind: ClassVar[str] = "numeric"
@@ -130,6 +135,16 @@ class NumericColumn(ColumnEncoder):
             gap_share=gap_share,
             **_summary(known),
         )
+
+    @classmethod
+    def from_dict(cls, state: Json) -> Self:
+        """Make the encoder again."""
+        column = super().from_dict(state)
+        low, high = column.lowest, column.highest
+        inside = low is None or high is None or low <= column.fill <= high
+        if not inside or list(column.levels) != sorted(set(column.levels)):
+            raise DataError(f"The numbers of column {column.name!r} are not those of its cells.")
+        return column
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -192,8 +207,8 @@ class CategoricalColumn(ColumnEncoder):
 
     name: str
     levels: tuple[str, ...]  # values with a feature of their own, most frequent first
-    counts: dict[str, int]  # how often training had each value
-    n: int  # training rows
+    counts: dict[str, Count]  # how often training had each value
+    n: Count  # training rows
     other: bool  # whether training had more values than `MAX_LEVELS`
 
     kind: ClassVar[str] = "categorical"
@@ -299,7 +314,16 @@ class CategoricalColumn(ColumnEncoder):
     def from_dict(cls, state: Json) -> Self:
         """Make the encoder again."""
         counts = dict(zip(state["values"], state["counts"], strict=True))
-        return cls(state["name"], tuple(state["levels"]), counts, state["n"], state["other"])
+        names = ("name", "levels", "n", "other")
+        column = from_json(cls, {name: state[name] for name in names} | {"counts": counts})
+        counted, is_whole = sum(column.counts.values()), len(column.counts) < MAX_COUNTED
+        if (
+            min(column.counts.values()) < 1
+            or counted > column.n
+            or (is_whole and counted < column.n)
+        ):
+            raise DataError(f"The counts of column {column.name!r} are not those of its cells.")
+        return column
 
 
 def _numbers(cells: Series) -> Floats:

@@ -23,6 +23,7 @@ from vae_anomaly.detectors.tabular.network import (
     FamilyNetwork,
     RowNetwork,
     StackedNetwork,
+    target_layout,
     targets_of,
 )
 from vae_anomaly.detectors.tabular.settings import TableSettings
@@ -167,7 +168,7 @@ def _train_stacked(
     first = prepared[0]
     n_views, d = len(settings.views), first.table.numbers.shape[1]
     layouts = [
-        _target_layout(first.encoder, typed=typed and place == n_views - 1)
+        target_layout(first.encoder, typed=typed and place == n_views - 1)
         for place in range(n_views)
     ]
     noise = settings.member.noise
@@ -224,18 +225,6 @@ def _networks(
                 for places in blocks
             ]
         )
-
-
-def _target_layout(encoder: TableEncoder, *, typed: bool) -> TargetLayout:
-    """Say what a decoder is asked about: every feature as a Gaussian.
-
-    Typed, it is asked for the codes of the discrete columns and the numbers of the others.
-    """
-    if not typed:
-        return TargetLayout(tuple(range(len(encoder.features))))
-    coded = {j for where, _ in encoder.codebook() for j in range(where.start, where.stop)}
-    gaussian = tuple(j for j in range(len(encoder.features)) if j not in coded)
-    return TargetLayout(gaussian, encoder.code_sizes)
 
 
 def _codebook(prepared: Sequence[PreparedFold], places: Sequence[int]) -> torch.Tensor:
