@@ -29,7 +29,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
-from vae_anomaly.names import legible
+from vae_anomaly.names import printable
+from vae_anomaly.words import shortened
 
 
 class VaeAnomalyError(Exception):
@@ -38,8 +39,8 @@ class VaeAnomalyError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        """Return the message; names of files in it can be written in every encoding."""
-        return legible(super().__str__())
+        """Return the message, of bounded length and without signs that a terminal would obey."""
+        return printable(shortened(super().__str__()))
 
 
 class ConfigError(VaeAnomalyError, ValueError):

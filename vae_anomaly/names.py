@@ -84,6 +84,22 @@ def legible(text: str) -> str:
     return "".join(_sign(c) if unicodedata.category(c) == "Cs" else c for c in text)
 
 
+def printable(text: str, *, lines: bool = True) -> str:
+    r"""Spell what a terminal would obey, and what no encoding has, in a text for people.
+
+    Ends of lines and tabs stay, unless it is to be one line.
+
+    Examples
+    --------
+    >>> printable("shop \x1b[31mred\nnext")
+    'shop \\x1B[31mred\nnext'
+    """
+    if text.isprintable():
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(c if c in kept else _sign(c) for c in text)
+
+
 def shown_source(source: str | Path | Sequence[str | Path]) -> str:
     """Say where things were read from.
 
@@ -93,10 +109,10 @@ def shown_source(source: str | Path | Sequence[str | Path]) -> str:
     ('night/', '2 inputs, cam1 to cam2')
     """
     if isinstance(source, str | Path):
-        return legible(str(source))
+        return printable(str(source), lines=False)
     if len(source) == 1:
-        return legible(str(source[0]))
-    return legible(f"{len(source)} inputs, {source[0]} to {source[-1]}")
+        return printable(str(source[0]), lines=False)
+    return printable(f"{len(source)} inputs, {source[0]} to {source[-1]}", lines=False)
 
 
 def bounded(name: str, most: int, suffix: str = "") -> str:

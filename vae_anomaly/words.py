@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
+
+from vae_anomaly.names import printable
+
+MOST_OF_A_TEXT: Final = 4_000  # characters of a message
+MOST_OF_A_NAME: Final = 200  # in a list, where a cell may hold megabytes
 
 
 def number_of(n: float, noun: str, plural: str = "") -> str:
@@ -41,7 +47,21 @@ def names_of(names: Iterable[object], most: int = 5) -> str:
     """
     once = list(dict.fromkeys(map(str, names)))
     more = len(once) - most
-    return ", ".join(once[:most]) + (f" and {more:,} more" if more > 0 else "")
+    told = [printable(shortened(name, MOST_OF_A_NAME), lines=False) for name in once[:most]]
+    return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
+
+
+def shortened(text: str, most: int = MOST_OF_A_TEXT) -> str:
+    """Return a text whose middle is left out where it is longer than that.
+
+    Examples
+    --------
+    >>> shortened("x" * 50 + " is no number. Correct it.", most=40)
+    'xxxxxxxxxxxxxxxxxxx…o number. Correct it.'
+    """
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2 - 1]}…{text[len(text) - most // 2 :]}"
 
 
 def reason_of(error: object) -> str:
@@ -52,4 +72,4 @@ def reason_of(error: object) -> str:
     >>> reason_of(ValueError("Give one of a, b or c."))
     'Give one of a, b or c'
     """
-    return " ".join(str(error).split()).rstrip(".:; ")
+    return printable(" ".join(shortened(str(error)).split()).rstrip(".:; "))

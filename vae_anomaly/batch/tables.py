@@ -43,6 +43,7 @@ TABLE_SCHEMA = output_schema(
     *(pa.field(f"reason_{k}", pa.string()) for k in range(1, N_REASONS + 1))
 )
 CHECK_ROWS = 1000
+MAX_ID = 4_096  # characters of an id
 
 
 def check_columns(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
@@ -129,6 +130,12 @@ class _Ids:
         """Say where the id does not name one row."""
         if identifier is None:
             return Fault("missing_id", f"column {self.column!r} is empty, so the row has no name")
+        if len(identifier) > MAX_ID:
+            return Fault(
+                "long_id",
+                f"the id in column {self.column!r} has {len(identifier):,} characters, where an id "
+                f"has at most {MAX_ID:,}",
+            )
         if self.repeated is not None and self.repeated[row]:
             return Fault("duplicate_id", f"the id {identifier!r} was given to an earlier row")
         return None
@@ -164,7 +171,8 @@ def _judge(
     for name, row, fault in zip(names, rows.index, judged.verdicts.faults, strict=True):
         if fault is not None:
             source = f"{ids.name}, row {row + 1}"
-            name_or_row = name or f"{ids.name}#{row + 1}"
+            is_name = name is not None and len(name) <= MAX_ID
+            name_or_row = name if name and is_name else f"{ids.name}#{row + 1}"
             counts.set_aside(BadItem(name_or_row, fault.code, fault.message, source))
     return judged
 

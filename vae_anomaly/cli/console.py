@@ -19,13 +19,15 @@ from typing import TextIO
 import click
 
 from vae_anomaly.cli.streams import leads_to, open_text
-from vae_anomaly.names import legible
+from vae_anomaly.names import legible, printable
 from vae_anomaly.progress import Progress
+from vae_anomaly.words import shortened
 
 LINE_EVERY_S = 5.0
 PIPE_WIDTH = 120
 _GAP = 3  # between columns
 LEAST_WIDTH = 12  # of a column that wraps
+MOST_OF_A_CELL = 1_000  # characters
 NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?( ?%)?( ?\[.*\])?$|-?$")
 
 
@@ -135,6 +137,7 @@ def _widths(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[int]:
 def print_words(text: str, *, err: bool = False) -> None:
     """Print a paragraph, broken between words where the screen ends; a pipe gets one line."""
     width = screen_width()
+    text = printable(text)
     lines = text if width is None else textwrap.fill(text, width, break_on_hyphens=False)
     click.echo(lines, err=err)
 
@@ -154,6 +157,8 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
+    rows = [[_shown(cell) for cell in row] for row in rows]
+    header = [_shown(name) for name in header]
     width, widths = screen_width() or PIPE_WIDTH, _widths(rows, header)
     least = sum(widths[:-1]) + min(widths[-1], LEAST_WIDTH) + (_GAP - 1) * len(widths)
     if least > width and len(widths) > 2:
@@ -176,6 +181,10 @@ def print_table(
         console.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]
     click.echo("\n".join(["", title, *lines[1:]] if title else lines), err=err)
+
+
+def _shown(cell: str) -> str:
+    return printable(shortened(cell, MOST_OF_A_CELL))
 
 
 def _print_blocks(

@@ -24,8 +24,8 @@ from vae_anomaly.cli.options import (
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.errors import DataError
-from vae_anomaly.names import typed
-from vae_anomaly.words import number_of
+from vae_anomaly.names import printable, typed
+from vae_anomaly.words import names_of, number_of, shortened
 
 if TYPE_CHECKING:
     from vae_anomaly.data.doctor import Finding, Report
@@ -172,11 +172,11 @@ def _print_report(report: Report, paths: Sequence[str]) -> None:
 
 
 def _print_finding(finding: Finding) -> None:
-    click.echo(f"\n{finding.severity.value.upper():<8}{finding.message}")
-    click.echo(f"        {finding.remedy}")
+    click.echo(f"\n{finding.severity.value.upper():<8}{printable(shortened(finding.message))}")
+    click.echo(f"        {printable(shortened(finding.remedy))}")
     if finding.items:
         more = f" and {finding.n_items - ITEMS_SHOWN} more" * (finding.n_items > ITEMS_SHOWN)
-        click.echo(f"        {', '.join(finding.items[:ITEMS_SHOWN])}{more}")
+        click.echo(f"        {names_of(finding.items[:ITEMS_SHOWN], ITEMS_SHOWN)}{more}")
 
 
 def _summary(summary: Mapping[str, object]) -> str:
@@ -195,7 +195,7 @@ def _entries(entries: Mapping[str, object]) -> str:
     """List the first entries of a dictionary, numbered names of one kind together."""
     from vae_anomaly.data.tables.families import told_together
 
-    said = told_together((name, _number(value)) for name, value in entries.items())
+    said = told_together((names_of([name]), _number(value)) for name, value in entries.items())
     shown = ", ".join(f"{name} {value}" for name, value in said[:ENTRIES_SHOWN])
     return shown + f" and {len(said) - ENTRIES_SHOWN:,} more" * (len(said) > ENTRIES_SHOWN)
 

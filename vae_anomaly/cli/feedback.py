@@ -167,6 +167,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
     Example:
       vae-anomaly feedback sample models:/cards@champion --scores flags/ --n 200
     """
+    from vae_anomaly.data.tables.sheets import write_sheet
     from vae_anomaly.evaluation import draw_audit, require_unfilled
     from vae_anomaly.files import replace_file
     from vae_anomaly.tracking import load
@@ -182,7 +183,7 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)
     with replace_file(Path(out)) as temporary:
-        sheet.to_csv(temporary, index=False)
+        write_sheet(sheet, temporary)
     drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
     document = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
     if not emit(document, as_json=as_json):

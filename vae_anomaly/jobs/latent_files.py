@@ -19,6 +19,7 @@ from vae_anomaly.data.tables.files import list_partitions
 from vae_anomaly.data.tables.generated import mark_generated
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.data.tables.sheets import write_sheet
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.judged import columns_as_text, row_faults
 from vae_anomaly.errors import ConfigError, DataError
@@ -284,7 +285,7 @@ def _write_table(
 ) -> Written:
     with replace_file(target) as temporary:
         if target.suffix.lower() == ".csv":
-            frame.to_csv(temporary, index=False)
+            write_sheet(frame, temporary)
         else:
             with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
                 frame.to_parquet(file, index=False)

@@ -15,6 +15,7 @@ from vae_anomaly.data.tables.cells import are_fine, read_booleans, read_text
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import listed_strangers, read_answers
 from vae_anomaly.data.tables.read import read_table
+from vae_anomaly.data.tables.sheets import as_meant
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.reviews.sample import ReviewedSample
@@ -258,12 +259,19 @@ def _column(
 
 
 def _items(column: pd.Series[Any], ids: Iterable[str]) -> Objects:
-    """Return the name of each item; one that was scored with spaces around it keeps them."""
-    spaced = {name for name in ids if name != name.strip()}
+    """Return the name of each item; one that was scored with spaces around it keeps them.
+
+    An apostrophe that a sheet has before what would be a formula is no part of it.
+    """
+    scored = set(ids)
+    spaced = {name for name in scored if name != name.strip()}
     keys = read_keys(column)
     for place, cell in enumerate(column.tolist() if spaced else ()):
         if cell in spaced:
             keys[place] = cell
+    for place, key in enumerate(keys):
+        if key not in scored:
+            keys[place] = as_meant(key)
     return keys
 
 

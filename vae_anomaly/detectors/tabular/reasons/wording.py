@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from vae_anomaly.names import printable
+
 MOST_CHARACTERS = 140  # of a reason
 _NAME_CHARACTERS = 40
+_MOST_READ = 1_000  # of a cell
 _CELL_CHARACTERS = 30
 _MOST_DECIMALS = 12
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)  # leading digits
@@ -221,7 +224,7 @@ def moment(time: pd.Timestamp, *, clock: bool) -> str:
 
 def name_of(text: object, characters: int = _NAME_CHARACTERS) -> str:
     """Write a name in one line of so many characters."""
-    line = " ".join(str(text).split())
+    line = printable(" ".join(str(text)[:_MOST_READ].split()), lines=False)
     return line if len(line) <= characters else f"{line[: characters - 1].rstrip()}…"
 
 

@@ -68,6 +68,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The row has no name: its id is empty.",
         "Fill the column of ids, or choose another with --id-column.",
     ),
+    "long_id": (
+        "The id of the row is longer than any id is; the column holds something else.",
+        "Name the column of ids with --id-column, or correct the cell.",
+    ),
     "duplicate_id": (
         "An earlier row of the file has the same id.",
         "Remove the second one, or choose a column with --id-column that names one row each.",
