@@ -89,7 +89,7 @@ class CalibrationError(VaeAnomalyError, ValueError):
 
 
 class TooManyBadItemsError(VaeAnomalyError):
-    """The job is done, but more items went to quarantine than allowed."""
+    """The job is done, but more items went to quarantine than allowed, or a part of the input."""
 
     exit_code = 4
 

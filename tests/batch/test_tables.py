@@ -232,10 +232,60 @@ def test_empty_table_gives_an_empty_output(days, table_model, tmp_path):
         assert pq.read_metadata(tmp_path / "out" / f"part-{day}.parquet").num_rows == 0
 
 
-def test_file_of_no_bytes_is_refused_by_name(days, table_model, tmp_path):
-    (days / "2026-01-04.csv").write_bytes(b"")
-    with pytest.raises(DataError, match=r"2026-01-04\.csv is empty"):
+UNREADABLE = {
+    "of no bytes": (".csv", lambda whole: b""),
+    "truncated parquet": (".parquet", lambda whole: whole[: len(whole) // 2]),
+    "no parquet": (".parquet", lambda whole: b"PAR1 and more"),
+    "broken gzip": (".csv.gz", lambda whole: b"\x1f\x8b\x08 and more"),
+    "a ragged line": (".csv", lambda whole: b"id,amount\n1,2,3,4\n"),
+}
+
+
+@pytest.mark.parametrize(("ending", "damage"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_are_scored(
+    ending, damage, days, table_model, tmp_path
+):
+    whole = (days / "2026-01-02.parquet").read_bytes()
+    (days / "2026-01-02.parquet").unlink()
+    (days / f"2026-01-02{ending}").write_bytes(damage(whole))
+    out = tmp_path / "out"
+    with pytest.raises(TooManyBadItemsError, match=rf"1 of 3 partitions.*2026-01-02\{ending}"):
+        score_tables(table_model, days, out)
+    manifest = read_manifest(out)
+    assert [entry["key"] for entry in manifest["partitions"]] == ["2026-01-01", "2026-01-03"]
+    assert f"2026-01-02{ending}" in manifest["failed"]["2026-01-02"]
+    with pytest.raises(DataError, match=r"lacks 1 part of the input.*2026-01-02"):
+        read_results(out)
+    assert len(read_results(out, allow_failed=True)) == 120
+    (days / f"2026-01-02{ending}").unlink()
+    (days / "2026-01-02.parquet").write_bytes(whole)
+    assert score_tables(table_model, days, out).skipped == 2
+    assert len(read_results(out)) == 180
+
+
+def test_a_column_that_is_empty_throughout_and_never_was_is_refused(days, table_model, tmp_path):
+    transactions(60, seed=2).assign(amount=None).to_parquet(days / "2026-01-02.parquet")
+    out = tmp_path / "out"
+    with pytest.raises(TooManyBadItemsError, match=r"2026-01-02\.parquet: 'amount' is empty"):
+        score_tables(table_model, days, out)
+    assert list(read_manifest(out)["failed"]) == ["2026-01-02"]
+    assert not (out / "part-2026-01-02.parquet").exists()
+
+
+def test_where_no_file_can_be_read_nothing_is_written(days, table_model, tmp_path):
+    for path in days.iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"2026-01-01\.parquet is empty"):
         score_tables(table_model, days, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_columns_are_refused_beside_a_file_that_cannot_be_read(days, table_model, tmp_path):
+    (days / "2026-01-01.parquet").write_bytes(b"")
+    transactions(9, seed=1).drop(columns="amount").to_parquet(days / "2026-01-03.parquet")
+    with pytest.raises(SchemaError, match="'amount'"):
+        score_tables(table_model, days, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_file_damaged_in_its_middle_does_not_stop_the_others(days, table_model, tmp_path):
@@ -245,7 +295,7 @@ def test_file_damaged_in_its_middle_does_not_stop_the_others(days, table_model, 
     content = bytearray(broken.read_bytes())
     content[page : page + 16] = b"\xff" * 16  # far behind the rows that are checked first
     broken.write_bytes(content)
-    with pytest.raises(DataError, match=r"1 of 3 partitions.*2026-01-02\.parquet"):
+    with pytest.raises(TooManyBadItemsError, match=r"1 of 3 partitions.*2026-01-02\.parquet"):
         score_tables(table_model, days, tmp_path / "out", id_column="id")
     manifest = read_manifest(tmp_path / "out")
     assert [entry["key"] for entry in manifest["partitions"]] == ["2026-01-01", "2026-01-03"]

@@ -7,7 +7,7 @@ ends.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,9 @@ from vae_anomaly.detectors.tabular.encode.columns import (
     NumericColumn,
 )
 from vae_anomaly.detectors.tabular.encode.timestamps import TimestampColumn
+from vae_anomaly.errors import DataError
 from vae_anomaly.names import typed
+from vae_anomaly.words import names_of, verb_for
 
 MIN_CELLS = 20
 MOVED_SHARE = 0.95
@@ -44,6 +46,24 @@ class MovedColumns:
             cells = frame[column.name]
             self._known[column.name] += int(cells.notna().sum())
             self._outside[column.name] += _n_outside(column, cells)
+
+    def refuse_dry(self, names: Container[str]) -> None:
+        """Refuse rows of which a column is empty throughout, and never was in training.
+
+        No score says how such rows look to a model that has seen none: a DataError. Looked at are
+        the columns of these names, where there are enough rows.
+        """
+        dry = [
+            column.name
+            for column in self._columns
+            if column.name in names and not self._known[column.name] and not _share_empty(column)
+        ]
+        if dry and self._rows >= MIN_CELLS:
+            raise DataError(
+                f"{names_of(map(repr, dry))} {verb_for(len(dry))} empty in all {self._rows:,} "
+                "rows, and never was in training, so these rows cannot be told from others. Look "
+                "at the source; if it stays so, train again on rows that are like these."
+            )
 
     def notes(self) -> Iterator[str]:
         """Say which columns have moved, and what that may mean."""

@@ -24,7 +24,7 @@ from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import remove_file, replace_file
 from vae_anomaly.state import from_json
-from vae_anomaly.words import reason_of
+from vae_anomaly.words import names_of, number_of, reason_of
 
 
 def output_schema(*own_columns: pa.Field) -> pa.Schema:
@@ -42,7 +42,9 @@ def output_schema(*own_columns: pa.Field) -> pa.Schema:
     )
 
 
-def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.DataFrame:
+def read_results(
+    out: str | Path, *, columns: list[str] | None = None, allow_failed: bool = False
+) -> pd.DataFrame:
     """Return all scored items of a finished run as one table.
 
     Parameters
@@ -51,6 +53,8 @@ def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.Dat
         The output folder.
     columns : list of str, optional
         Only these columns, beside ``partition``.
+    allow_failed : bool
+        Read also what a run wrote that could not score a part of its input.
 
     Returns
     -------
@@ -60,11 +64,19 @@ def read_results(out: str | Path, *, columns: list[str] | None = None) -> pd.Dat
     Raises
     ------
     DataError
-        As `read_manifest`.
+        As `read_manifest`, and if the last run could not score a part of its input.
     """
     root = Path(out)
     frames = []
-    for entry in read_manifest(root)["partitions"]:
+    manifest = read_manifest(root)
+    failed = manifest.get("failed", {})
+    if failed and not allow_failed:
+        raise DataError(
+            f"{root} lacks {number_of(len(failed), 'part')} of the input, which could not be "
+            f"scored ({names_of(failed)}): {reason_of(next(iter(failed.values())))}. Mend it and "
+            "run again; to take the others alone, add --allow-failed (in Python allow_failed=True)."
+        )
+    for entry in manifest["partitions"]:
         with (root / entry["output"]).open("rb") as file:
             frames.append(pd.read_parquet(file, columns=columns).assign(partition=entry["key"]))
     filled = [frame for frame in frames if len(frame)] or frames[:1]

@@ -41,7 +41,7 @@ from vae_anomaly.batch.plan import (
     plan_tables,
 )
 from vae_anomaly.batch.review.models import keep_models
-from vae_anomaly.batch.tables import check_columns
+from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.batch.written import LEDGER, refuse_links
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
@@ -173,12 +173,13 @@ def score_tables(
     SchemaError
         If a table's columns are not the model's; nothing is written.
     DataError
-        If a file cannot be read; the others are scored first. If its rows are older than the
-        histories that they would go on from; nothing is written.
+        If no file can be read, or its rows are older than the histories that they would go on
+        from; nothing is written.
     ModelRefusedError
         If there is no such model, it is damaged, or is no model of tables.
     TooManyBadItemsError
-        After everything is written.
+        After everything is written: too many rows are bad, or some of the files, which the
+        manifest lists under ``failed``.
     LockedError
         If another run writes to ``out``.
     StorageError
@@ -189,8 +190,7 @@ def score_tables(
     plan = plan_tables(input)
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
-    for partition in plan:
-        check_columns(partition, detector, id_column)
+    check_plan(plan, detector, id_column)
     chain = _chain(plan, detector.entities_, Path(out), state)
     return _run(
         plan, model, out, options, max_bad_fraction, workers, progress, chain, finished=finished
@@ -456,10 +456,11 @@ def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> 
 def _judge(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: float) -> None:
     """Raise for what went wrong, after everything that could be done is done."""
     if failed:
-        first = next(iter(failed.values()))
-        raise DataError(
-            f"{len(failed)} of {len(failed) + summary.partitions} partitions could not be scored, "
-            f"the others are in {summary.out}. The first: {first}"
+        others = f", the others are in {summary.out}" if summary.partitions else ""
+        kind = TooManyBadItemsError if summary.partitions else DataError
+        raise kind(
+            f"{len(failed)} of {len(failed) + summary.partitions} partitions could not be scored"
+            f"{others}. The first: {next(iter(failed.values()))}"
         )
     if summary.bad_fraction > max_bad_fraction:
         codes = ", ".join(f"{count} {code}" for code, count in summary.codes.items())

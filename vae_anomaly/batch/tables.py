@@ -28,7 +28,7 @@ from vae_anomaly.detectors.judged import (
     judge_rows,
     row_faults,
 )
-from vae_anomaly.errors import SchemaError
+from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.files import replace_file
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.judging import Fault
@@ -46,11 +46,30 @@ CHECK_ROWS = 1000
 MAX_ID = 4_096  # characters of an id
 
 
-def check_columns(partition: Partition, detector: TableDetector, id_column: str | None) -> None:
-    """Refuse a table whose columns are not the model's, from its first rows: a SchemaError."""
-    file = partition.files[0]
+def check_plan(plan: Sequence[Partition], detector: TableDetector, id_column: str | None) -> None:
+    """Refuse tables whose columns are not the model's, from their first rows: a SchemaError.
+
+    A file that cannot be read fails when its turn comes, and the others are scored. Where none can
+    be read, the first is a DataError.
+    """
+    unreadable = []
     as_text = columns_as_text(detector, id_column)
-    frame = next(iter_batches(file.path, CHECK_ROWS, as_text=as_text))
+    for partition in plan:
+        try:
+            frame = next(iter_batches(partition.files[0].path, CHECK_ROWS, as_text=as_text))
+        except DataError as err:
+            unreadable.append(err)
+        else:
+            check_columns(partition, frame, detector, id_column)
+    if len(unreadable) == len(plan):
+        raise unreadable[0]
+
+
+def check_columns(
+    partition: Partition, frame: pd.DataFrame, detector: TableDetector, id_column: str | None
+) -> None:
+    """Refuse a table whose columns are not the model's, by some rows of it: a SchemaError."""
+    file = partition.files[0]
     entities = detector.entities_
     try:
         detector.schema_.check(frame if entities is None else entities.blank(frame))
@@ -105,11 +124,19 @@ def score_table_file(
                 writer.write_table(_answers(judged, ids.of(frame), model, review, frame, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
+        _refuse_dry(partition, moved, frame)
         states = [] if night is None else night.write(root)
         kept = review.keeper.write(root, partition.key)
     counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *kept, *states]
+
+
+def _refuse_dry(partition: Partition, moved: MovedColumns, frame: pd.DataFrame) -> None:
+    try:
+        moved.refuse_dry({str(name) for name in frame.columns})
+    except DataError as err:
+        raise DataError(f"{partition.files[0].path}: {err}") from None
 
 
 @dataclass(frozen=True)

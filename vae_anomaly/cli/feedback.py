@@ -17,7 +17,7 @@ from vae_anomaly.cli.options import (
     threads_option,
     tracking_option,
 )
-from vae_anomaly.cli.threshold.items import ItemOptions, find_items
+from vae_anomaly.cli.threshold.items import ItemOptions, allow_failed_option, find_items
 from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, verb_for
 
@@ -48,10 +48,12 @@ def feedback() -> None:
 @click.option("--who", metavar="NAME", help="Who reviewed, where FILE does not say.")
 @click.option("--scores", multiple=True, metavar="FILE",
               help="Where the items were scored: refuse others; may be repeated.")  # fmt: skip
+@allow_failed_option
 @tracking_option
 @json_option
 def import_(model: str, file: str, item: str | None, verdict: str | None, who: str | None,
-            scores: tuple[str, ...], uri: str | None, as_json: bool) -> None:  # fmt: skip
+            scores: tuple[str, ...], allow_failed: bool, uri: str | None,
+            as_json: bool) -> None:  # fmt: skip
     """Store the verdicts of FILE with the registered MODEL.
 
     FILE is CSV or parquet: an item and a verdict a row, `confirmed` or `false alarm` (also yes/no,
@@ -68,7 +70,7 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     from vae_anomaly.tracking import import_feedback, registered_name
 
     name = registered_name(model)
-    scored = [read_scores(source)[0] for source in scores]
+    scored = [read_scores(source, allow_failed=allow_failed)[0] for source in scores]
     ids = (str(name) for items in scored for name in items.ids)
     read = read_verdicts(file, item=item, verdict=verdict, ids=ids)
     if scored:
@@ -143,6 +145,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @feedback.command()
 @click.argument("model")
 @click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores.")
+@allow_failed_option
 @click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first.")
 @click.option("--n", type=click.IntRange(min=1), default=100, show_default=True,
               help="Unflagged items to be drawn.")  # fmt: skip
@@ -155,8 +158,8 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
 @tracking_option
 @json_option
 def sample(model: str, scores: str | None, input_: str | None, n: int, out: str, seed: int,
-           state: str | None, follow_links: bool, reading: ImageReading, uri: str | None,
-           as_json: bool) -> None:  # fmt: skip
+           allow_failed: bool, state: str | None, follow_links: bool, reading: ImageReading,
+           uri: str | None, as_json: bool) -> None:  # fmt: skip
     """Write a sheet for reviewers: the flagged items, and some others drawn at random.
 
     What is missed can only be learned from items that were not flagged and drawn at random: they
@@ -177,8 +180,9 @@ def sample(model: str, scores: str | None, input_: str | None, n: int, out: str,
     require_unfilled(Path(out))
     detector, resolved = load(model, uri)
     with show_progress() as progress:
-        where = ItemOptions(scores=scores, input_=input_, state=state, whole=True,
-                            follow_links=follow_links, reading=reading)  # fmt: skip
+        where = ItemOptions(scores=scores, allow_failed=allow_failed, input_=input_,
+                            state=state, whole=True, follow_links=follow_links,
+                            reading=reading)  # fmt: skip
         items = find_items(detector, resolved, uri, progress, where)
     flagged = items.flagged_by(detector.threshold_.value)
     sheet = draw_audit(items, flagged, n, seed)

@@ -365,6 +365,7 @@ def read_scores(
     groups: str | None = None,
     amounts: str | None = None,
     id_column: str | None = None,
+    allow_failed: bool = False,
 ) -> tuple[ScoredItems, tuple[str, ...]]:
     """Read anomaly scores with what is known of their items.
 
@@ -379,6 +380,8 @@ def read_scores(
         Columns of the file.
     id_column : str, optional
         What the column of ids is called in the file of labels, if not ``id``.
+    allow_failed : bool
+        Read also an output folder whose last run could not score a part of its input.
 
     Returns
     -------
@@ -392,7 +395,7 @@ def read_scores(
     DataError
         If there is no column of scores, or a score is missing or no number.
     """
-    frame = _read(Path(source))
+    frame = _read(Path(source), allow_failed=allow_failed)
     name = next((n for n in SCORE_NAMES if n in frame.columns), None)
     if name is None:
         raise DataError(
@@ -416,11 +419,11 @@ def read_scores(
     return items.take(np.isfinite(marks)), tuple(sorted(str(v) for v in versions))
 
 
-def _read(source: Path) -> pd.DataFrame:
+def _read(source: Path, *, allow_failed: bool) -> pd.DataFrame:
     from vae_anomaly.batch import read_results
 
     if (source / "manifest.json").is_file():
-        return read_results(source)
+        return read_results(source, allow_failed=allow_failed)
     return read_table(source, as_text=("id",))
 
 

@@ -95,7 +95,11 @@ def _items(
     ref = model or (owner.ref if owner else None)
     if ref is None and where.scores:
         return read_scores(
-            where.scores, labels=where.labels, groups=where.groups, amounts=where.stake
+            where.scores,
+            labels=where.labels,
+            groups=where.groups,
+            amounts=where.stake,
+            allow_failed=where.allow_failed,
         )[0]
     if ref is None:
         raise click.UsageError(

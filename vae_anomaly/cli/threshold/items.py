@@ -46,6 +46,7 @@ class ItemOptions:
     state: str | None = None
     good: tuple[str, ...] = ()
     defect: tuple[str, ...] = ()
+    allow_failed: bool = False  # of scores
     whole: bool = False  # every image, whatever its folders are called
     follow_links: bool = False
     reading: ImageReading | None = None  # of images
@@ -61,11 +62,15 @@ def _item_options(
     return ItemOptions(reading=read_as(max_pixels, max_bytes, max_frames, white), **said)
 
 
+allow_failed_option: Decorator = click.option(
+    "--allow-failed", is_flag=True, help="Take --scores of a night that lacks a part of its input."
+)
 items_options = bundle(
     "where",
     _item_options,
     state_option,
     click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores."),
+    allow_failed_option,
     click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first."),
     labels_option(),
     groups_option(),
@@ -104,7 +109,7 @@ def find_items(
         ids = detector.schema_.id_column if detector.kind == "tabular" else None
         items, versions = read_scores(
             where.scores, id_column=ids, labels=where.labels, groups=where.groups,
-            amounts=where.stake,
+            amounts=where.stake, allow_failed=where.allow_failed,
         )  # fmt: skip
         require_scores_of(model, versions, uri)
         return with_held_out(items, detector)
