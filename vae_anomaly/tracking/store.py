@@ -1,7 +1,7 @@
 """Where runs and models are kept, and how to reach it: the only door to MLflow.
 
 Every call into MLflow of this package happens inside `session`, which sets the tracking URI
-explicitly (and puts the caller's back), bounds how long a dead server is waited for, switches off
+explicitly (and puts the caller's back), bounds how long a server is waited for, switches off
 pickle, telemetry and MLflow's own chatter, and turns what it raises into one error of ours.
 """
 
@@ -13,7 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -44,6 +44,7 @@ from vae_anomaly.tracking.databases.servers import (
     open_server,
     require_listening,
 )
+from vae_anomaly.tracking.patience import bounded_answers
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def session(uri: str | Path | None = None) -> Iterator[MlflowClient]:
     let us in a RegistryDeniedError, and what else MLflow raises a ModelRefusedError.
     """
     given = tracking_uri(uri)
-    with _lock, quiet(), _credentials_apart(given) as resolved, _translated(given):
+    bounded = bounded_answers() if is_server(given) else nullcontext()
+    with _lock, quiet(), bounded, _credentials_apart(given) as resolved, _translated(given):
         if is_server(resolved):
             probe(resolved, displayed(given))
         if is_database_server(resolved):
