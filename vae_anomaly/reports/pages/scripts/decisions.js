@@ -9,7 +9,7 @@ export function decisionsCsv(items, store) {
   const drawn = new Set(judged.filter(isAudit).map((item) => item.id));
   const rows = [...new Set(judged.map((item) => item.id))].map((id) => {
     const verdict = store.verdictOf(id);
-    return [id, verdict === "unsure" ? "" : verdict, drawn.has(id) ? "yes" : "no", store.whenOf(id)];
+    return [harmlessCell(id), verdict === "unsure" ? "" : verdict, drawn.has(id) ? "yes" : "no", store.whenOf(id)];
   });
   return csvText([["item", "verdict", "audit", "when"], ...rows]);
 }
