@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from vae_anomaly.errors import DataError
+from vae_anomaly.words import reason_of
 
 _REWRITE = "Write it again, or leave it out."
 
 
 def unreadable(path: Path, err: Exception) -> DataError:
     """Return the error for what a library says of a file."""
-    reason = " ".join(str(err).split())[:200] or type(err).__name__
+    reason = reason_of(err)[:200]
     return DataError(f"{path} cannot be read: {reason}. {_REWRITE}")
 
 
