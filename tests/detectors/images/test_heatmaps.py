@@ -40,10 +40,10 @@ def test_no_heat_no_region(heat):
 
 
 @pytest.mark.parametrize("place", [(0, 0), (16, 16), (31, 31), (0, 20)])
-def test_no_region_is_smaller_than_a_cell_of_its_map_nor_leaves_the_image(place):
+def test_no_region_is_smaller_than_half_a_cell_of_its_map_nor_leaves_the_image(place):
     heat = np.zeros((32, 32), np.float32)
     heat[place] = 5.0
-    (region,) = find_regions(heat, 2.0, (8, 8))
+    (region,) = find_regions(heat, 2.0, (4, 4))
     assert (region.bottom - region.top, region.right - region.left) == (4, 4)
     assert region.top <= place[0] < region.bottom <= 32
     assert region.left <= place[1] < region.right <= 32

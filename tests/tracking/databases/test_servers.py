@@ -9,13 +9,15 @@ from vae_anomaly.tracking.databases.servers import open_server, require_listenin
 
 
 def test_a_server_at_which_nobody_listens_is_given_up_at_once_without_its_password():
+    pytest.importorskip("pg8000")
     with pytest.raises(RegistryUnavailableError, match="does not answer") as told:
-        require_listening("postgresql://me:canary@127.0.0.1:9/db")
+        require_listening("postgresql+pg8000://me:canary@127.0.0.1:9/db")
     assert "canary" not in str(told.value)
 
 
 def test_a_server_whose_host_is_not_told_is_left_to_its_driver():
-    require_listening("postgresql:///db")
+    pytest.importorskip("pg8000")
+    require_listening("postgresql+pg8000:///db")
 
 
 def test_of_several_that_make_the_tables_of_a_server_the_losers_ask_again(monkeypatch):

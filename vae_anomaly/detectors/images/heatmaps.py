@@ -31,7 +31,7 @@ class Region:
     Attributes
     ----------
     top, left, bottom, right : int, pixels
-        Box, at least a cell of the map high and wide; bottom and right are exclusive.
+        Box, at least half a cell of the map high and wide; bottom and right are exclusive.
     area_share : float in (0, 1]
         Part of the image.
     peak, mean : float
@@ -80,8 +80,8 @@ def find_regions(
 ) -> list[Region]:
     """Return the connected parts of a map (H, W) above a level, the hottest first.
 
-    Where it was interpolated from fewer ``cells``, down and right, it knows no finer place than
-    one of them: no box is smaller.
+    Where it was interpolated from fewer ``cells``, down and right, it knows no place finer than
+    about half of one: no box is smaller.
     """
     labels, count = ndimage.label(heat > level, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(labels)
@@ -133,7 +133,8 @@ def _region(
     heat: Floats32, members: Bools, box: tuple[slice, slice], cell: Sequence[float]
 ) -> Region:
     values = heat[box][members]
-    (top, bottom), (left, right) = map(_at_least, box, map(math.ceil, cell), heat.shape)
+    least = [math.ceil(side / 2) for side in cell]
+    (top, bottom), (left, right) = map(_at_least, box, least, heat.shape)
     rows, columns = np.nonzero(members)
     hottest = int(np.argmax(values))
     y, x = box[0].start + int(rows[hottest]), box[1].start + int(columns[hottest])

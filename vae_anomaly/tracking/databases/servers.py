@@ -36,12 +36,15 @@ def require_listening(uri: str) -> None:
 
     Raises
     ------
+    ModuleNotFoundError
+        If the driver of the database is not installed.
     RegistryUnavailableError
         If nobody listens there.
     """
     from sqlalchemy.engine import make_url
 
     url = make_url(uri)
+    url.get_dialect().import_dbapi()  # a missing driver is told before a server that is away
     if not url.host:
         return
     port = url.port or _PORTS[url.get_backend_name()]
