@@ -65,7 +65,7 @@ def test_images_that_fill_the_memory_meant_for_them_are_scored_in_smaller_blocks
 ):
     night = write_surfaces(tmp_path / "night", 5)
     score_images(image_model, night, tmp_path / "at_once")
-    monkeypatch.setattr("vae_anomaly.batch.images.HELD_BYTES", 1)
+    monkeypatch.setattr("vae_anomaly.detectors.judged.HELD_BYTES", 1)
     score_images(image_model, night, tmp_path / "one_by_one")
     at_once, one_by_one = (read_results(tmp_path / d) for d in ("at_once", "one_by_one"))
     np.testing.assert_allclose(one_by_one["score"], at_once["score"], rtol=1e-4)

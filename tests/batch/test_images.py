@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from vae_anomaly.batch import (
     read_results,
     score_images,
 )
+from vae_anomaly.data.images.decode import decode_image
+from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError, TooManyBadItemsError
 
 
@@ -228,6 +231,51 @@ def test_images_that_cannot_be_decoded_go_to_quarantine_and_the_rest_is_scored(
     }
     assert all(str(night / item.id) in item.source for item in bad)
     assert len(read_results(tmp_path / "out")) == 3
+
+
+def test_an_image_that_memory_does_not_suffice_for_is_quarantined(
+    image_model, tmp_path, monkeypatch
+):
+    night = write_surfaces(tmp_path / "night", 4)
+    Image.new("L", (64, 99)).save(night / "decoded.png")
+    Image.new("L", (64, 98)).save(night / "judged.png")
+
+    def pixels_of(name, image):
+        if image.height == 99:
+            raise MemoryError
+        return np.asarray(image)
+
+    def resized(pixels, *args):
+        if pixels.shape[0] == 98:
+            raise MemoryError
+        return prepare_image(pixels, *args)
+
+    monkeypatch.setattr("vae_anomaly.data.images.decode.read.pixels_of", pixels_of)
+    monkeypatch.setattr("vae_anomaly.detectors.images.image_list.images.prepare_image", resized)
+    summary = score_images(image_model, night, tmp_path / "out", max_bad_fraction=1)
+    bad = read_quarantine(tmp_path / "out" / "quarantine" / "night-0000.jsonl")
+    assert [(one.id, one.code) for one in bad] == [
+        ("decoded.png", "memory"),
+        ("judged.png", "memory"),
+    ]
+    assert summary.rows_out == 4
+
+
+def test_a_block_is_let_go_before_the_next_is_decoded(image_model, tmp_path, monkeypatch):
+    night = write_surfaces(tmp_path / "night", 6)
+    held, most = set(), []
+
+    def decoded(path, **limits):
+        pixels = decode_image(path, **limits)
+        held.add(path)
+        weakref.finalize(pixels, held.discard, path)
+        most.append(len(held))
+        return pixels
+
+    monkeypatch.setattr("vae_anomaly.batch.images.decode_image", decoded)
+    monkeypatch.setattr("vae_anomaly.detectors.judged.AT_ONCE", 2)
+    score_images(image_model, night, tmp_path / "out")
+    assert max(most) == 2
 
 
 def test_unusual_but_sound_images_are_scored(image_model, tmp_path):

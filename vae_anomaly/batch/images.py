@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -17,19 +17,17 @@ from vae_anomaly.batch.review.images import ScoredImage, keep_images
 from vae_anomaly.batch.review.store import ReviewKeeper, most_of
 from vae_anomaly.data.images.decode import ImageReading, Pixels, decode_image
 from vae_anomaly.data.images.marked import save_marked
-from vae_anomaly.detectors.judged import JudgedImages, judge_images
+from vae_anomaly.detectors.judged import JudgedImages, decoded_blocks, judge_images
 from vae_anomaly.files import replace_file
 from vae_anomaly.names import spelled, unlike
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.judging import Fault, faults_in, one_by_one
+from vae_anomaly.scoring.judging import Fault, faults_in
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector
 
 DRAWN = ("heatmaps", "masks")  # folders of images that are written
-AT_ONCE = 32  # decoded images in memory
 MAX_DRAWN_BYTES = 238  # of a name, so that its temporary file has one that disks take
-HELD_BYTES = 2**28  # or fewer: those that together are larger are scored at once
 IMAGE_SCHEMA = output_schema(pa.field("heatmap", pa.string()), pa.field("mask", pa.string()))
 
 
@@ -63,7 +61,7 @@ def score_image_files(
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
         counts = Counts(keep)
         reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
-        for files, decoded in _blocks(partition.files, detector, reading):
+        for files, decoded in decoded_blocks(partition.files, _decoder(detector, reading)):
             scored, judged = _score(files, decoded, detector, reading, counts)
             answers = [
                 _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
@@ -74,6 +72,7 @@ def score_image_files(
             rows += answers
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
+            del decoded, scored, judged  # before the next ones are decoded
         partition.check_unchanged()
         review = keeper.write(root, key)
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
@@ -86,13 +85,8 @@ def score_image_files(
     return counts, [part.name, *counts.quarantine(key), *review, *written]
 
 
-def _blocks(
-    files: Sequence[SourceFile], detector: ImageDetector, reading: ImageReading
-) -> Iterator[tuple[list[SourceFile], list[Pixels | Fault]]]:
-    """Yield files with their decoded pixels, as many at once as memory is meant to hold.
-
-    Those that cannot be decoded, or have another depth than the model's, are faults.
-    """
+def _decoder(detector: ImageDetector, reading: ImageReading) -> Callable[[SourceFile], Pixels]:
+    """Return what decodes a file, and refuses one of another depth than the model's."""
     limits = reading.limits(tiled=detector.tile_size is not None)
 
     def decoded(file: SourceFile) -> Pixels:
@@ -100,17 +94,7 @@ def _blocks(
         detector.on_scale(pixels, file.path, reading.white)  # refused by its name
         return pixels
 
-    block: list[SourceFile] = []
-    images: list[Pixels | Fault] = []
-    for file in files:
-        block.append(file)
-        images += one_by_one([file], decoded)
-        held = sum(image.nbytes for image in images if not isinstance(image, Fault))
-        if len(block) == AT_ONCE or held > HELD_BYTES:
-            yield block, images
-            block, images = [], []
-    if block:
-        yield block, images
+    return decoded
 
 
 def _score(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from vae_anomaly.errors import ConfigError, DataError
-from vae_anomaly.scoring.judging import Fault, Verdicts, all_at_once, faults_in, judge_sound
+from vae_anomaly.scoring.judging import (
+    Fault,
+    Verdicts,
+    all_at_once,
+    faults_in,
+    judge_sound,
+    one_by_one,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from vae_anomaly.arrays import Floats32, Indices
-    from vae_anomaly.data.images.decode import ImageReading
+    from vae_anomaly.data.images.decode import ImageReading, Pixels
     from vae_anomaly.detectors.images.examination import ImageExamination
     from vae_anomaly.detectors.protocol import ImageDetector, TableDetector
     from vae_anomaly.detectors.tabular.examination import TableExamination
@@ -23,7 +30,11 @@ if TYPE_CHECKING:
 
     Look = tuple[ImageExamination, int]
 
+AT_ONCE = 32  # decoded images in memory
+HELD_BYTES = 2**28  # or fewer: those that together are larger are scored at once
 N_REASONS = 3  # texts beside a flagged row, the strongest first
+
+File = TypeVar("File")
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,27 @@ def require_told_conditions(detector: ImageDetector, told: Iterable[str | None])
         f"No image tells its {detector.condition!r}, by which the model judges it ({known}). Give "
         f"a manifest with the columns path and {detector.condition}."
     )
+
+
+def decoded_blocks(
+    files: Iterable[File], decode: Callable[[File], Pixels]
+) -> Iterator[tuple[list[File], list[Pixels | Fault]]]:
+    """Yield files with their pixels, as many at once as memory is meant to hold.
+
+    At most 32 images, of 256 MiB and the one that was read last; larger ones come alone. Those that
+    cannot be decoded are faults. What was yielded is held no longer here.
+    """
+    block: list[File] = []
+    images: list[Pixels | Fault] = []
+    for file in files:
+        block.append(file)
+        images += one_by_one([file], decode)
+        held = sum(image.nbytes for image in images if not isinstance(image, Fault))
+        if len(block) == AT_ONCE or held > HELD_BYTES:
+            yield block, images
+            block, images = [], []
+    if block:
+        yield block, images
 
 
 def judge_images(

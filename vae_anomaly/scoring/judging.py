@@ -21,7 +21,7 @@ from vae_anomaly.scoring.conformal import ConformalCalibration
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-REFUSALS = (DataError, CalibrationError)  # what is wrong with an item, not with the program
+REFUSALS = (DataError, CalibrationError, MemoryError)  # what an item does, not the program
 NONFINITE = "nonfinite_score"
 
 
@@ -47,6 +47,8 @@ class Fault(NamedTuple):
         """Return what an error says of the one item that raised it."""
         if isinstance(error, CalibrationError):  # the model gave no finite number
             return cls(NONFINITE, str(error))
+        if isinstance(error, MemoryError):
+            return cls("memory", "it takes more memory than there is")
         return cls(getattr(error, "code", "refused"), str(error))
 
 

@@ -31,9 +31,15 @@ import pandas as pd
 from vae_anomaly.data.images.decode import ImageReading, decode_image
 from vae_anomaly.data.images.white import FULL_SCALE
 from vae_anomaly.data.tables.cells import read_text
-from vae_anomaly.detectors.judged import N_REASONS, judge_images, judge_rows, row_faults
+from vae_anomaly.detectors.judged import (
+    N_REASONS,
+    decoded_blocks,
+    judge_images,
+    judge_rows,
+    row_faults,
+)
 from vae_anomaly.errors import ImageError, SchemaError
-from vae_anomaly.scoring.judging import Verdicts, one_by_one
+from vae_anomaly.scoring.judging import Verdicts
 from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, WHITE_COLUMN, image_columns
 from vae_anomaly.tracking.requests import RequestError, request_table
 from vae_anomaly.tracking.served_cells import served_rows
@@ -133,11 +139,15 @@ class ImagePredictor:
                     f"{names_of(frame.columns, 20)}."
                 )
         whites = read_text(frame[WHITE_COLUMN]) if WHITE_COLUMN in frame.columns else [None]
-        cells = zip(frame[IMAGE_COLUMN].tolist(), cycle(whites), strict=False)
-        images = one_by_one(list(cells), lambda cell: self._pixels(*cell))
-        told = read_text(frame[CONDITION_COLUMN]).tolist() if CONDITION_COLUMN in wanted else None
-        judged = judge_images(self.detector, images, told)
-        return _answers(judged.verdicts, frame.index)
+        conditional = CONDITION_COLUMN in wanted
+        told = read_text(frame[CONDITION_COLUMN]).tolist() if conditional else [None]
+        cells = zip(frame[IMAGE_COLUMN].tolist(), cycle(whites), cycle(told), strict=False)
+        answers = [_answers(judge_images(self.detector, []).verdicts)]  # to a request of none
+        for block, images in decoded_blocks(cells, lambda cell: self._pixels(*cell[:2])):
+            conditions = [shown for _, _, shown in block] if conditional else None
+            answers.append(_answers(judge_images(self.detector, images, conditions).verdicts))
+            del images  # before the next ones are decoded
+        return Answers(pd.concat(answers).set_axis(frame.index))
 
     def _pixels(self, cell: object, white: str | None) -> AnyArray:
         """Return the pixels of one image; as shares of its white where that was told."""
@@ -192,7 +202,7 @@ def _file(cell: object) -> bytes:
         raise ImageError(f"The text is no base64: {reason_of(err)}.", code="not_base64") from None
 
 
-def _answers(verdicts: Verdicts, index: pd.Index) -> Answers:
+def _answers(verdicts: Verdicts, index: pd.Index | None = None) -> Answers:
     return Answers(
         {
             "score": verdicts.score,

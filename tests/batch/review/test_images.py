@@ -119,7 +119,7 @@ def test_a_model_on_pixels_shows_what_it_expected_of_flagged_images(pixel_model,
 def test_what_is_kept_follows_from_the_images_alone(image_model, tmp_path, monkeypatch):
     write_surfaces(tmp_path / "night", 9, holes=(2, 5))
     score_images(image_model, tmp_path / "night", tmp_path / "one")
-    monkeypatch.setattr("vae_anomaly.batch.images.AT_ONCE", 2)
+    monkeypatch.setattr("vae_anomaly.detectors.judged.AT_ONCE", 2)
     score_images(image_model, tmp_path / "night", tmp_path / "two")
     one, two = kept(tmp_path / "one"), kept(tmp_path / "two")
     assert [(item.id, item.roles, item.reasons) for item in one] == [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,25 @@ def test_rows_do_not_depend_on_how_many_are_made_at_once(monkeypatch) -> None:
     whole = resize_image(array, (100, 200))
     monkeypatch.setattr("vae_anomaly.data.images.resize._BLOCK", 7)
     np.testing.assert_array_equal(resize_image(array, (100, 200)), whole)
+
+
+@pytest.mark.parametrize("strip", [1, 37, 500])
+@pytest.mark.parametrize("size", [(100, 200), (20, 30), (160, 17)])
+def test_columns_do_not_depend_on_how_many_are_made_at_once(size, strip, monkeypatch) -> None:
+    array = noise(150, 130, 3)
+    whole = resize_image(array, size)
+    monkeypatch.setattr("vae_anomaly.data.images.resize._STRIP", strip)
+    np.testing.assert_array_equal(resize_image(array, size), whole)
+
+
+@pytest.mark.parametrize("shape", [(1, 500_000), (500_000, 1)])
+def test_memory_grows_with_the_pixels_not_with_the_length_of_a_line(shape) -> None:
+    array = np.zeros(shape, np.uint8)
+    tracemalloc.start()
+    resize_image(array, (32, 32))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60 * array.size  # 32 lines in float32, three times, took 384
 
 
 def test_shrinking_keeps_the_mean() -> None:

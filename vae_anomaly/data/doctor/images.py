@@ -157,6 +157,7 @@ _REMEDIES: Final = {
     "not_an_image": "Leave out what is no image, whatever its name says.",
     "frames": "Save the page or frame that is meant as a file of its own, or give --max-frames.",
     "too_large": "Raise --max-pixels or --max-bytes for what is too large.",
+    "memory": "Make images smaller that memory does not suffice for, or free memory.",
     "values": "Rescale pixel values to [0, 1] or unsigned 16 bits, all with one scale.",
 }
 

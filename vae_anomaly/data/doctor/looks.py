@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -15,8 +17,10 @@ from vae_anomaly.arrays import AnyArray, Floats, Floats32
 from vae_anomaly.data.images.decode import (
     ImageInfo,
     ImageLimits,
+    Pixels,
     decode_image,
     probe_image,
+    within_memory,
 )
 from vae_anomaly.data.images.folders import ImageItem, why_not_trained_on
 from vae_anomaly.data.images.over_exposed import white_shares
@@ -37,6 +41,7 @@ THUMBNAIL: Final = 96
 """Side of the grey copy that is kept of each image, in pixels."""
 
 _WORKERS: Final = 4  # decoders run without Python's lock; each holds one whole image
+_LARGE_PIXELS: Final = 4096 * 4096  # of which one at a time is held
 
 Thumbnail = npt.NDArray[np.float16]
 
@@ -101,7 +106,7 @@ def look_at_all(
     items: Sequence[ImageItem], tell: Progress, limits: ImageLimits | None = None
 ) -> Iterator[Look]:
     """Decode images, several at once, and yield a look at each in their order."""
-    look_at = partial(_look_at, limits=limits or ImageLimits())
+    look_at = partial(_look_at, limits=limits or ImageLimits(), alone=Lock())
     with ThreadPoolExecutor(min(_WORKERS, allowed_cores())) as pool:
         for done, look in enumerate(pool.map(look_at, items), start=1):
             yield look
@@ -141,13 +146,19 @@ def thumbnails(looks: Sequence[Look], side: int) -> Floats32:
     return out
 
 
-def _look_at(item: ImageItem, limits: ImageLimits) -> Look:
-    """Decode one image and keep a small grey copy of it."""
+def _look_at(item: ImageItem, limits: ImageLimits, alone: Lock) -> Look:
+    """Look at one image, or say why that cannot be; of large ones no two at once."""
     try:
         info = probe_image(item.path, limits=limits)
-        pixels = decode_image(item.path, limits=limits)
+        large = info.width * info.height > _LARGE_PIXELS
+        with within_memory(str(item.path)), alone if large else nullcontext():
+            return _looked_at(item, info, decode_image(item.path, limits=limits))
     except ImageError as err:
         return Look(item, error=err)
+
+
+def _looked_at(item: ImageItem, info: ImageInfo, pixels: Pixels) -> Look:
+    """Keep a small grey copy of an image, and what the checks ask of the large one."""
     small = prepare_image(pixels, (THUMBNAIL, THUMBNAIL), 1)[..., 0]
     return Look(
         item,

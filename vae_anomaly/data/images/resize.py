@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ RESIZER: Final = "area-bilinear/1"
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 
 _BLOCK: Final = 32  # rows that are made at once
+_STRIP: Final = 2**16  # values of an old line that are read for it at once
 
 Weights = tuple[Indices, Floats32]
 
@@ -49,11 +51,16 @@ def resize_image(array: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     if pixels.shape[:2] == size:
         return np.ascontiguousarray(_to_unit(pixels))
     deep = np.atleast_3d(pixels)
-    resized = np.empty((*size, deep.shape[2]), np.float32)
-    down, along = _weights(deep.shape[0], size[0]), _weights(deep.shape[1], size[1])
-    for start in range(0, size[0], _BLOCK):
-        block = slice(start, start + _BLOCK)
-        resized[block] = _resize_rows(deep, (down[0][block], down[1][block]), along)
+    height, width, channels = deep.shape
+    lines = deep.reshape(height, -1)
+    resized = np.empty((*size, channels), np.float32)
+    for columns in _blocks(size[1], _STRIP * size[1] // (width * channels)):
+        places, shares = _weights(width, size[1], columns)
+        first, last = int(places.min()), int(places.max()) + 1
+        strip, along = lines[:, first * channels : last * channels], (places - first, shares)
+        for rows in _blocks(size[0], _BLOCK):
+            down = _weights(height, size[0], rows)
+            resized[rows, columns] = _resize_block(strip, channels, down, along)
     return resized.reshape(resized.shape[: pixels.ndim])
 
 
@@ -135,15 +142,21 @@ def _remedy(array: AnyArray) -> str:
     return f"Convert them to {bits}."
 
 
-def _resize_rows(deep: AnyArray, down: Weights, along: Weights) -> Floats32:
-    """Return some rows (b, w, C) of the resized image.
+def _blocks(n: int, most: int) -> Iterator[slice]:
+    """Cut 0 ... n into pieces of at most so many, but at least one."""
+    step = max(1, most)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
-    Few rows at a time, for what lies in between then stays in the cache; whole images in float32
-    cost more time in fresh memory than in arithmetic.
+
+def _resize_block(strip: AnyArray, channels: int, down: Weights, along: Weights) -> Floats32:
+    """Return some rows and columns (b, v, C) of the resized image, from a strip of it (H, V * C).
+
+    Few at a time, for what lies in between then stays in the cache; whole images in float32 cost
+    more time in fresh memory than in arithmetic, and lines of any length cost any memory.
     """
-    height, width, channels = deep.shape
-    rows = _weighted_sum(deep.reshape(height, -1), down).reshape(-1, width, channels)
-    turned = np.ascontiguousarray(rows.transpose(1, 2, 0))  # (W, C, b)
+    width = strip.shape[1] // channels
+    rows = _weighted_sum(strip, down).reshape(-1, width, channels)
+    turned = np.ascontiguousarray(rows.transpose(1, 2, 0))  # (V, C, b)
     columns = _weighted_sum(turned.reshape(width, -1), along)
     return columns.reshape(-1, channels, len(rows)).transpose(2, 0, 1)
 
@@ -158,14 +171,15 @@ def _weighted_sum(lines: AnyArray, weights: Weights) -> Floats32:
     return np.clip(total, 0.0, 1.0, out=total)
 
 
-def _weights(n: int, size: int) -> Weights:
-    """Return which old pixels make each new one along an axis, and the share of each: (size, K)."""
-    return _area_weights(n, size) if size <= n else _linear_weights(n, size)
+def _weights(n: int, size: int, block: slice) -> Weights:
+    """Return which of n old pixels make each new one of a block, and the share of each: (b, K)."""
+    of = _area_weights if size <= n else _linear_weights
+    return of(n, size, block)
 
 
-def _area_weights(n: int, size: int) -> Weights:
-    """Return which of n old pixels each new one covers, and the share of each: (size, K)."""
-    edges = np.arange(size + 1, dtype=np.float64) * n / size
+def _area_weights(n: int, size: int, block: slice) -> Weights:
+    """Return which of n old pixels each new one covers, and the share of each: (b, K)."""
+    edges = np.arange(block.start, block.stop + 1, dtype=np.float64) * n / size
     first = np.floor(edges[:-1]).astype(np.intp)
     places = first[:, None] + np.arange(int(np.ceil(n / size)) + 1)
     covered = np.minimum(places + 1, edges[1:, None]) - np.maximum(places, edges[:-1, None])
@@ -173,9 +187,9 @@ def _area_weights(n: int, size: int) -> Weights:
     return np.minimum(places, n - 1), weights.astype(np.float32)
 
 
-def _linear_weights(n: int, size: int) -> Weights:
-    """Return the two old pixels between whose centres each new one lies: (size, 2)."""
-    centres = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+def _linear_weights(n: int, size: int, block: slice) -> Weights:
+    """Return the two old pixels between whose centres each new one lies: (b, 2)."""
+    centres = np.clip((np.arange(block.start, block.stop) + 0.5) * n / size - 0.5, 0, n - 1)
     first = np.minimum(np.floor(centres), max(n - 2, 0)).astype(np.intp)
     right = centres - first
     places = np.stack([first, np.minimum(first + 1, n - 1)], axis=1)

@@ -135,9 +135,9 @@ def _region(
     values = heat[box][members]
     least = [math.ceil(side / 2) for side in cell]
     (top, bottom), (left, right) = map(_at_least, box, least, heat.shape)
-    rows, columns = np.nonzero(members)
-    hottest = int(np.argmax(values))
-    y, x = box[0].start + int(rows[hottest]), box[1].start + int(columns[hottest])
+    hottest = int(np.argmax(np.where(members, heat[box], -np.inf)))
+    row, column = divmod(hottest, members.shape[1])
+    y, x = box[0].start + row, box[1].start + column
     return Region(
         top=top,
         left=left,

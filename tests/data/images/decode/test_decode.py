@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import threading
 import warnings
@@ -315,3 +316,46 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
     for thread in threads:
         thread.join()
     assert list(warnings.filters) == before
+
+
+def png_of_zeros(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    packed = zlib.compress(bytes((width + 1) * height), 1)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*part) for part in ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(67_000_000, 1), (1, 67_000_000)])
+def test_an_image_far_too_long_is_refused_by_its_header(width: int, height: int) -> None:
+    data = png_of_zeros(1, 1)
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    with pytest.raises(
+        ImageError, match=rf"{width} x {height} pixels; no side .* 65,536"
+    ) as caught:
+        decode_image(data)
+    assert caught.value.code == "too_large"
+
+
+def test_a_long_image_is_read_up_to_the_limit_that_its_message_names() -> None:
+    data = png_of_zeros(3, 1000)
+    with pytest.raises(ImageError, match=r"--max-pixels (\d+)") as caught:
+        decode_image(data, limits=ImageLimits(max_pixels=3000))
+    enough = int(re.search(r"--max-pixels (\d+)", str(caught.value))[1])
+    assert decode_image(data, limits=ImageLimits(max_pixels=enough)).shape == (1000, 3)
+
+
+def test_a_lack_of_memory_names_the_image_and_is_no_damage(monkeypatch) -> None:
+    def load(image: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(ImageError, match=r"a\.png takes more memory") as caught:
+        decode_image(png_of_zeros(3, 4), name="a.png")
+    assert caught.value.code == "memory"

@@ -10,7 +10,8 @@ not_an_image   no JPEG, PNG, TIFF, BMP or WebP, whatever the name says
 truncated      the file ends before the image does
 unreadable     damaged
 unsupported    sound, but of a kind that nobody here reads: float64, five bands, ...
-too_large      more pixels or bytes than `ImageLimits` allows
+too_large      more pixels or bytes, or a longer side, than `ImageLimits` allows
+memory         sound, but there was not memory enough to read it
 frames         an animation or a stack: which of its images is meant is not known
 values         pixels that are NaN, negative or above 65535: their scale is not known
 bit_depth      8 bits where the model has learned from 16, or the reverse
@@ -26,6 +27,7 @@ from vae_anomaly.data.images.decode.limits import (
     ImageLimits,
     ImageReading,
 )
+from vae_anomaly.data.images.decode.memory import within_memory
 from vae_anomaly.data.images.decode.pixels import Pixels
 from vae_anomaly.data.images.decode.read import (
     decode_image,
@@ -49,4 +51,5 @@ __all__ = [
     "stored_image",
     "turn_upright",
     "upright_pixels",
+    "within_memory",
 ]

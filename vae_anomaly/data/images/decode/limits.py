@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from typing import Final
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, ImageError
 
 LARGE_PIXELS: Final = 16384 * 16384
 LARGE_BYTES: Final = 2**30
+_LONG: Final = 8  # times the side of the largest square: what is longer is no image of a part
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class ImageLimits:
     Parameters
     ----------
     max_pixels : int
-        Width times height. The default fits an 8192 x 8192 line scan.
+        Width times height. The default fits an 8192 x 8192 line scan. No side may be longer than
+        8 times its root (`max_side`).
     max_bytes : int
         Size of the file.
     max_frames : int
@@ -33,6 +36,19 @@ class ImageLimits:
         for name, value in vars(self).items():
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1. Got {value}.")
+
+    @property
+    def max_side(self) -> int:
+        """The longest side: 65,536 pixels by default, more than a JPEG can have.
+
+        Memory and time for one line grow with its length, however few pixels there are in all.
+        """
+        return _LONG * isqrt(self.max_pixels)
+
+    @staticmethod
+    def pixels_for(side: int) -> int:
+        """Return the `max_pixels` under which so long a side is read."""
+        return int(-(-side // _LONG)) ** 2
 
 
 @dataclass(frozen=True)
@@ -98,3 +114,27 @@ class ImageInfo:
     width: int
     height: int
     size_bytes: int
+
+
+def check_size(name: str, size: tuple[int, int], limits: ImageLimits) -> None:
+    """Refuse an image of a size (width, height) that is too large, or too long."""
+    width, height = size
+    if width * height > limits.max_pixels:
+        raise too_large(name, width * height, f" ({width} x {height})", limits)
+    if max(size) > limits.max_side:
+        raise ImageError(
+            f"{name} has {width} x {height} pixels; no side may have more than "
+            f"{limits.max_side:,}. Cut it into shorter images. If you trust it, give --max-pixels "
+            f"{limits.pixels_for(max(size))} (in Python ImageReading(max_pixels=...)).",
+            code="too_large",
+        )
+
+
+def too_large(name: str, pixels: int, shape: str, limits: ImageLimits) -> ImageError:
+    """Return what is said of an image of so many pixels."""
+    return ImageError(
+        f"{name} has {pixels:,} pixels{shape}; the limit is {limits.max_pixels:,}. If you trust "
+        f"it, give --max-pixels {pixels} (in Python ImageReading(max_pixels=...)); models trained "
+        "with a tile size read more from the start.",
+        code="too_large",
+    )

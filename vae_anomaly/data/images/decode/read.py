@@ -16,7 +16,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vae_anomaly.arrays import AnyArray, Floats32
-from vae_anomaly.data.images.decode.limits import ImageInfo, ImageLimits
+from vae_anomaly.data.images.decode.limits import (
+    ImageInfo,
+    ImageLimits,
+    check_size,
+    too_large,
+)
+from vae_anomaly.data.images.decode.memory import within_memory
 from vae_anomaly.data.images.decode.pixels import Pixels, pixels_of
 from vae_anomaly.data.images.decode.tiff import take_full_page, unread_kind
 from vae_anomaly.data.images.resize import prepare_image
@@ -93,7 +99,7 @@ def upright_pixels(
             code="missing",
         )
     with _translated(name, b""):
-        _check_pixels(name, image, limits or ImageLimits())
+        check_size(name, image.size, limits or ImageLimits())
         _load(image, limits or ImageLimits())
         return turn_upright(pixels_of(name, image), orientation_of(image))
 
@@ -164,7 +170,8 @@ def _read_bytes(
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with within_memory(str(path)):
+            return path.read_bytes()
     except OSError as err:
         raise ImageError(f"{path} cannot be opened: {err.strerror}.", code="missing") from None
 
@@ -173,7 +180,8 @@ def _content(path: Path) -> bytes:
 def _translated(name: str, data: bytes) -> Iterator[None]:
     """Turn everything that Pillow raises on hostile bytes into an `ImageError`."""
     try:
-        yield
+        with within_memory(name):
+            yield
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -237,8 +245,8 @@ def _open(name: str, data: bytes, limits: ImageLimits) -> Image.Image:
             few = _has_few_frames(image, limits.max_frames)
         except Image.DecompressionBombError as err:  # far above the limit
             size = re.search(r"\d+", str(err))
-            raise _too_large(name, int(size[0]) if size else 0, "", limits) from None
-        _check_pixels(name, image, limits)
+            raise too_large(name, int(size[0]) if size else 0, "", limits) from None
+        check_size(name, image.size, limits)
         if not few:
             raise ImageError(
                 f"{name} holds more than {number_of(limits.max_frames, 'frame')} of full size. "
@@ -247,21 +255,6 @@ def _open(name: str, data: bytes, limits: ImageLimits) -> Image.Image:
                 code="frames",
             )
     return image
-
-
-def _check_pixels(name: str, image: Image.Image, limits: ImageLimits) -> None:
-    n_pixels = image.width * image.height
-    if n_pixels > limits.max_pixels:
-        raise _too_large(name, n_pixels, f" ({image.width} x {image.height})", limits)
-
-
-def _too_large(name: str, pixels: int, shape: str, limits: ImageLimits) -> ImageError:
-    return ImageError(
-        f"{name} has {pixels:,} pixels{shape}; the limit is {limits.max_pixels:,}. If you trust "
-        f"it, give --max-pixels {pixels} (in Python ImageReading(max_pixels=...)); models trained "
-        "with a tile size read more from the start.",
-        code="too_large",
-    )
 
 
 def _loaded(name: str, data: bytes, limits: ImageLimits) -> Image.Image:

@@ -13,7 +13,13 @@ import torch
 from PIL import Image
 
 from vae_anomaly.arrays import AnyArray, AnyInts, Floats32
-from vae_anomaly.data.images.decode import ImageReading, Pixels, decode_image, upright_pixels
+from vae_anomaly.data.images.decode import (
+    ImageReading,
+    Pixels,
+    decode_image,
+    upright_pixels,
+    within_memory,
+)
 from vae_anomaly.data.images.resize import prepare_image
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.place.placing import Placing
@@ -82,7 +88,8 @@ class ImageList:
 
         An `ImageError` names the file.
         """
-        return self.placing.depth.scaled(self.decoded(i), self._name(i), self.reading.white)
+        with within_memory(self._name(i)):
+            return self.placing.depth.scaled(self.decoded(i), self._name(i), self.reading.white)
 
     def decoded(self, i: int) -> Pixels | AnyArray:
         """Return the pixels of one image as they are stored; an `ImageError` names the file."""
@@ -102,7 +109,8 @@ class ImageList:
     def prepared(self, i: int, size: int, channels: int) -> Floats32:
         """Return one image as (size, size, channels) float32 in [0, 1], where it should lie."""
         try:
-            image = prepare_image(self.pixels(i), (size, size), channels)
+            with within_memory(self._name(i)):
+                image = prepare_image(self.pixels(i), (size, size), channels)
         except ImageError:
             raise
         except DataError as err:

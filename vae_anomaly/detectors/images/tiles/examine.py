@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
+from vae_anomaly.data.images.decode import within_memory
 from vae_anomaly.detectors.images.image_list import (
     CHUNK,
     ImageList,
@@ -229,7 +230,8 @@ def look_at_each(
     faults, looks = [], []
     for i, name in enumerate(images.ids):
         try:
-            looks.append(look(placing(name, images.pixels(i))))
+            with within_memory(name):
+                looks.append(look(placing(name, images.pixels(i))))
         except ImageError as err:
             faults.append(err)
         progress("score", i + 1, len(images))

@@ -47,6 +47,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The image is larger than the limit, which protects the memory.",
         "If images of this size are wanted, raise --max-pixels or --max-bytes.",
     ),
+    "memory": (
+        "There was not memory enough for the image; it may be sound.",
+        "Free memory, or take fewer --workers, and score again; or make the image smaller.",
+    ),
     "values": (
         "Its pixels have values that no image of this kind has: not finite, or beyond its white.",
         "Look at how the camera's software saves it; --white says what is white.",
