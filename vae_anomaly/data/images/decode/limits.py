@@ -122,10 +122,11 @@ def check_size(name: str, size: tuple[int, int], limits: ImageLimits) -> None:
     if width * height > limits.max_pixels:
         raise too_large(name, width * height, f" ({width} x {height})", limits)
     if max(size) > limits.max_side:
+        pixels = limits.pixels_for(max(size))
         raise ImageError(
             f"{name} has {width} x {height} pixels; no side may have more than "
             f"{limits.max_side:,}. Cut it into shorter images. If you trust it, give --max-pixels "
-            f"{limits.pixels_for(max(size))} (in Python ImageReading(max_pixels=...)).",
+            f"{pixels} (in Python ImageReading(max_pixels=...)).",
             code="too_large",
         )
 
