@@ -14,7 +14,7 @@ from tracking.real_models import transactions, write_days
 
 from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.batch.ledger import Ledger
-from vae_anomaly.errors import DataError, LockedError, StorageError
+from vae_anomaly.errors import DataError, LockedError, StorageError, TooManyBadItemsError
 from vae_anomaly.files import FAILPOINTS, VARIABLE, replace_file
 
 
@@ -176,7 +176,7 @@ def test_input_that_changes_while_it_is_scored_is_not_written_down(days, table_m
             later = time.time() + 5
             os.utime(path, (later, later))
 
-    with pytest.raises(DataError, match="was changed while it was scored"):
+    with pytest.raises(TooManyBadItemsError, match="was changed while it was scored"):
         score_tables(table_model, days, tmp_path / "out", id_column="id", progress=touch)
     assert [e["key"] for e in read_manifest(tmp_path / "out")["partitions"]] == [
         "2026-01-01", "2026-01-03",

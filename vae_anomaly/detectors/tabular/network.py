@@ -269,9 +269,8 @@ class FamilyNetwork(nn.Module):
         description = ModelDescription.from_dict(shape["description"])
         sizes = {"latent_dim": description.latent_dim, "hidden": max(description.hidden)}
         check_sizes(sizes, weights)
-        n_features = len(shape["asked"]) + len(shape["told"])
-        _check_places(shape["asked"], n_features)
-        _check_places(sorted(shape["asked"] + shape["told"]), n_features)
+        _check_places(shape["asked"])
+        _check_places(sorted(shape["asked"] + shape["told"]))
         network = cls(
             description,
             tuple(shape["asked"]),
@@ -346,10 +345,13 @@ def build_network(shape: Json, weights: Arrays) -> RowNetwork:
     return kind.from_state(shape, weights)
 
 
-def _check_places(places: Sequence[int], n_features: int) -> None:
+def _check_places(places: Sequence[int], n_features: int | None = None) -> None:
     """Refuse places of features that are none, or are not in order."""
-    if any(type(place) is not int for place in places) or not (
-        list(places) == sorted(set(places)) and set(places) <= set(range(n_features))
+    whole = all(type(place) is int and place >= 0 for place in places)
+    if (
+        not whole
+        or list(places) != sorted(set(places))
+        or (n_features is not None and max(places, default=0) >= n_features)
     ):
         raise DataError(f"The network asks for features that are not there: {list(places)[:5]}.")
 

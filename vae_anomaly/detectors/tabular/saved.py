@@ -25,6 +25,7 @@ from vae_anomaly.detectors.tabular.encode.views import VIEWS
 from vae_anomaly.detectors.tabular.exemplars import ExemplarMemory
 from vae_anomaly.detectors.tabular.model import TabularModel, ViewModel, are_weights
 from vae_anomaly.detectors.tabular.network import (
+    FamilyNetwork,
     StackedNetwork,
     build_network,
     target_layout,
@@ -137,6 +138,9 @@ def _check_fit(model: TabularModel) -> None:
     if any(view.view.transform(np.zeros((1, width))).shape != (1, width) for view in model.views):
         raise DataError(f"A view does not show the {width} features that the encoder makes.")
     layouts = [target_layout(encoder, typed=typed) for typed in (True, False)]
+    family = [v.network for v in model.views if isinstance(v.network, FamilyNetwork)]
+    if any(max((*one.features, *one.condition), default=0) >= width for one in family):
+        raise DataError("A network asks for features that the encoder does not make.")
     stacked = [v.network for v in model.views if isinstance(v.network, StackedNetwork)]
     if any(network.layout not in layouts for network in stacked):
         raise DataError("A network is asked about other features than the encoder makes.")
