@@ -57,7 +57,7 @@ def shortened(text: str, most: int = MOST_OF_A_TEXT) -> str:
     Examples
     --------
     >>> shortened("x" * 50 + " is no number. Correct it.", most=40)
-    'xxxxxxxxxxxxxxxxxxx…o number. Correct it.'
+    'xxxxxxxxxxxxxxxxxxx… number. Correct it.'
     """
     if len(text) <= most:
         return text
