@@ -14,7 +14,7 @@ import time
 from typing import Final
 
 from vae_anomaly.errors import RegistryUnavailableError
-from vae_anomaly.tracking.answers import masked
+from vae_anomaly.tracking.answers import gist, masked
 from vae_anomaly.tracking.databases.first_use import Open
 from vae_anomaly.words import reason_of
 
@@ -32,16 +32,19 @@ def is_database_server(uri: str) -> bool:
 
 
 def require_listening(uri: str) -> None:
-    """Refuse a database server that takes no connection; where its host is not told, ask nothing.
+    """Refuse a database that takes no connection; where its host is not told, ask nothing.
 
     Raises
     ------
     ModuleNotFoundError
         If the driver of the database is not installed.
     RegistryUnavailableError
-        If nobody listens there.
+        If nobody listens there, or it does not let us in.
     """
+    from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
     url = make_url(uri)
     url.get_dialect().import_dbapi()  # a missing driver is told before a server that is away
@@ -55,6 +58,16 @@ def require_listening(uri: str) -> None:
             f"The MLflow store {masked(uri)} does not answer ({reason_of(err)}). Start it, or name "
             "another with --tracking-uri or MLFLOW_TRACKING_URI."
         ) from None
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as err:
+        raise RegistryUnavailableError(
+            f"The MLflow store {masked(uri)} cannot be opened ({gist(str(err))}). Check the user, "
+            "the password and the name of the database in --tracking-uri or MLFLOW_TRACKING_URI."
+        ) from None
+    finally:
+        engine.dispose()
 
 
 def open_server(uri: str, make: Open) -> None:
