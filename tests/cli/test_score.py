@@ -197,9 +197,10 @@ def test_log_json_tells_errors_as_objects_too(call, rows, words, code):
     assert line["message"]
 
 
-def test_log_json_tells_what_nobody_has_foreseen(call, rows, table_model, monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
+def test_log_json_tells_what_nobody_has_foreseen(call, rows, table_model, monkeypatch, kind):
     def fails(*_: object, **__: object) -> None:
-        raise RuntimeError("a fault of ours")
+        raise kind("a fault of ours")
 
     monkeypatch.setattr("vae_anomaly.batch.score_tables", fails)
     code, _, err = call("score", "table", table_model, rows, "--out", "flags", "--log-json")

@@ -108,21 +108,24 @@ def _run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         emit_error(error, "Interrupted.", INTERRUPTED)
         return tell_error("Interrupted.", INTERRUPTED, label="")
-    except OSError as error:
-        full = is_full_disk(error)
-        if error.filename is None and not full:
-            raise
-        remedy = (
-            "Free some space, then run again." if full else "Check the path, and who may use it."
-        )
-        place = f"{error.filename}: " if error.filename else ""
-        message = f"{place}{error.strerror or error}. {remedy}"
-        return _told(error, message, StorageError.exit_code)
     except Exception as error:
+        message = _of_the_system(error)
+        if message is not None:
+            return _told(error, message, StorageError.exit_code)
         emit_error(error, f"{type(error).__name__}: {error}", 1)
         if not told_as_json(error):
             raise
         return 1
+
+
+def _of_the_system(error: Exception) -> str | None:
+    """Say what the system did not let us do with a file, or for want of space; else nothing."""
+    full = is_full_disk(error)
+    if not isinstance(error, OSError) or (error.filename is None and not full):
+        return None
+    remedy = "Free some space, then run again." if full else "Check the path, and who may use it."
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}. {remedy}"
 
 
 def _refuse_empty(words: list[str]) -> None:

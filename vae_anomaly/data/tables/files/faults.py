@@ -12,7 +12,7 @@ _REWRITE = "Write it again, or leave it out."
 
 def unreadable(path: Path, err: Exception) -> DataError:
     """Return the error for what a library says of a file."""
-    reason = reason_of(err)[:200]
+    reason = reason_of(err)[:200] or type(err).__name__
     return DataError(f"{path} cannot be read: {reason}. {_REWRITE}")
 
 
