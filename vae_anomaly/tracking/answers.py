@@ -147,7 +147,7 @@ def translated(err: BaseException, store: str) -> VaeAnomalyError | None:
     if root in {"mlflow", "requests", "urllib3"}:
         return _of_server(err, store)
     if root == "sqlalchemy":
-        return _away(store, text)
+        return away(store, text)
     if root in _CLOUDS:
         return RegistryUnavailableError(
             f"The place where the MLflow store {store} keeps its files cannot be used ({text}). "
@@ -181,7 +181,7 @@ def _of_server(err: BaseException, store: str) -> VaeAnomalyError:
     if _NOT_JSON in text:
         return _no_mlflow(store, f"a page, {gist(text.partition('Response body: ')[2])!r}")
     if is_outage(err):
-        return _away(store, gist(text))
+        return away(store, gist(text))
     return ModelRefusedError(f"The MLflow store {store} refuses: {gist(text)}.")
 
 
@@ -226,7 +226,8 @@ def _no_mlflow(store: str, answer: str) -> VaeAnomalyError:
     )
 
 
-def _away(store: str, reason: str) -> VaeAnomalyError:
+def away(store: str, reason: str) -> VaeAnomalyError:
+    """Return the error of a store that does not answer; ``store`` as it may be shown."""
     return RegistryUnavailableError(
         f"The MLflow store {store} does not answer ({reason}). Start it, {_OTHER}"
     )

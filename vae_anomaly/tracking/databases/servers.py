@@ -14,7 +14,7 @@ import time
 from typing import Final
 
 from vae_anomaly.errors import RegistryUnavailableError
-from vae_anomaly.tracking.answers import gist, masked
+from vae_anomaly.tracking.answers import away, gist, masked
 from vae_anomaly.tracking.databases.first_use import Open
 from vae_anomaly.words import reason_of
 
@@ -54,10 +54,7 @@ def require_listening(uri: str) -> None:
     try:
         socket.create_connection((url.host, port), CONNECT_TIMEOUT_S).close()
     except OSError as err:
-        raise RegistryUnavailableError(
-            f"The MLflow store {masked(uri)} does not answer ({reason_of(err)}). Start it, or name "
-            "another with --tracking-uri or MLFLOW_TRACKING_URI."
-        ) from None
+        raise away(masked(uri), reason_of(err)) from None
     engine = create_engine(url, poolclass=NullPool)
     try:
         engine.connect().close()
