@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from vae_anomaly.batch.images import IMAGE_SCHEMA
-from vae_anomaly.batch.manifest import write_manifest
+from vae_anomaly.batch.output.manifest import write_manifest
 from vae_anomaly.batch.review import ReviewKeeper, models_path
 from vae_anomaly.batch.tables import TABLE_SCHEMA
 from vae_anomaly.files import json_text, sha256_of

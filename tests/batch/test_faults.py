@@ -13,7 +13,7 @@ from batch.launcher import KILLED
 from tracking.real_models import transactions, write_days
 
 from vae_anomaly.batch import read_manifest, read_results, score_tables
-from vae_anomaly.batch.ledger import Ledger
+from vae_anomaly.batch.output.ledger import Ledger
 from vae_anomaly.errors import DataError, LockedError, StorageError, TooManyBadItemsError
 from vae_anomaly.files import FAILPOINTS, VARIABLE, replace_file
 

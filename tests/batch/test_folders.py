@@ -192,7 +192,7 @@ def test_a_run_that_is_stopped_while_it_clears_up_leaves_nothing_behind(
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        patched.setattr("vae_anomaly.batch.done.shutil", SimpleNamespace(rmtree=stop))
+        patched.setattr("vae_anomaly.batch.output.done.shutil", SimpleNamespace(rmtree=stop))
         with pytest.raises(KeyboardInterrupt):
             score_images(image_model, night, out, **options)
     score_images(image_model, night, out, **options)

@@ -6,7 +6,7 @@ import pytest
 from tracking.real_models import transactions
 
 from vae_anomaly.batch import plan_tables, read_results, score_tables
-from vae_anomaly.batch.results import highest_flags
+from vae_anomaly.batch.output.results import highest_flags
 from vae_anomaly.errors import DataError
 
 

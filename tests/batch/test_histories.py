@@ -14,7 +14,7 @@ from batch.entity_nights import payments
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results, score_tables
-from vae_anomaly.batch.ledger import Ledger
+from vae_anomaly.batch.output.ledger import Ledger
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 

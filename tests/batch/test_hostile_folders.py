@@ -23,10 +23,10 @@ from vae_anomaly.batch import (
     score_images,
     score_tables,
 )
-from vae_anomaly.batch.done import drop_orphans
-from vae_anomaly.batch.ledger import Ledger
+from vae_anomaly.batch.output.done import drop_orphans
+from vae_anomaly.batch.output.ledger import Ledger
+from vae_anomaly.batch.output.written import is_model_path, refuse_unwritten
 from vae_anomaly.batch.plan import plan_images
-from vae_anomaly.batch.written import is_model_path, refuse_unwritten
 from vae_anomaly.errors import DataError, StorageError, VaeAnomalyError
 from vae_anomaly.evaluation.items import read_scores
 from vae_anomaly.files import leads_out

@@ -10,7 +10,7 @@ from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
 from vae_anomaly.batch import read_quarantine, read_results, score_images
-from vae_anomaly.batch.results import BadItem
+from vae_anomaly.batch.output.results import BadItem
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.errors import TooManyBadItemsError
 

@@ -9,8 +9,8 @@ import pytest
 from batch.launcher import KILLED
 
 from vae_anomaly.batch import Output, plan_tables, read_manifest, score_partition, score_tables
-from vae_anomaly.batch.engines import many_processes
-from vae_anomaly.batch.holding import held
+from vae_anomaly.batch.engines.local import many_processes
+from vae_anomaly.batch.output.holding import held
 from vae_anomaly.batch.run import _pinned
 from vae_anomaly.errors import LockedError, VaeAnomalyError
 from vae_anomaly.files import VARIABLE, replace_file
@@ -76,7 +76,8 @@ def test_a_day_at_which_workers_always_end_is_named_and_the_others_are_scored(
 def test_where_no_worker_lives_the_night_ends_with_the_remedy(
     days, table_model, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("vae_anomaly.batch.engines._prepare_worker", int)  # refuses its arguments
+    # int refuses its arguments
+    monkeypatch.setattr("vae_anomaly.batch.engines.local._prepare_worker", int)
     model = _pinned(resolve(table_model), "tabular")
     with pytest.raises(VaeAnomalyError, match=r"5 workers were ended .* fewer than 2 --workers"):
         list(many_processes(plan_tables(days) * 2, model, Output(str(tmp_path)), 2))

@@ -12,7 +12,7 @@ from PIL import Image
 from tracking.real_models import surface, transactions, write_surfaces
 
 from vae_anomaly import ImageVAEDetector, load_detector
-from vae_anomaly.batch.results import read_results
+from vae_anomaly.batch.output.results import read_results
 from vae_anomaly.cli import train
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, DataError, SchemaError

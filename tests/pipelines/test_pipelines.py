@@ -24,7 +24,8 @@ from pipelines.train_table import TrainTable
 from pipelines.train_table import train as train_table
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results
-from vae_anomaly.cli import score, train
+from vae_anomaly.cli import train
+from vae_anomaly.cli.nights import score
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
 from vae_anomaly.tracking import load, show_model

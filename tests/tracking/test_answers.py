@@ -23,8 +23,8 @@ from vae_anomaly.tracking import (
     resolve,
     show_model,
 )
-from vae_anomaly.tracking.answers import CREDENTIALS, gist, masked
 from vae_anomaly.tracking.client import check_writable
+from vae_anomaly.tracking.network.answers import CREDENTIALS, gist, masked
 from vae_anomaly.tracking.store import session
 
 PAGE = "<html><head><title>{}</title></head><body>nginx</body></html>"

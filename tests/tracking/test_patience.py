@@ -11,7 +11,7 @@ import requests
 
 from vae_anomaly.errors import RegistryUnavailableError
 from vae_anomaly.tracking import resolve
-from vae_anomaly.tracking.patience import bounded_answers
+from vae_anomaly.tracking.network.patience import bounded_answers
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
 PAUSE_S = 0.02
@@ -59,7 +59,7 @@ def dripping() -> Iterator[Callable[[bytes, bytes, int], str]]:
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch):
-    monkeypatch.setattr("vae_anomaly.tracking.patience.PATIENCE_S", 0.4)
+    monkeypatch.setattr("vae_anomaly.tracking.network.patience.PATIENCE_S", 0.4)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 

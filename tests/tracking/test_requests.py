@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from vae_anomaly.errors import SchemaError
-from vae_anomaly.tracking.requests import RequestError, TextOrNumber, request_table
+from vae_anomaly.tracking.network.requests import RequestError, TextOrNumber, request_table
 
 NAMES = ["age", "shop"]
 ROWS = {"age": [31, 52], "shop": ["a", "b"]}

@@ -13,7 +13,7 @@ from tracking.real_models import mixed_rows
 
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.data.tables.schema import Schema
-from vae_anomaly.tracking.requests import TextOrNumber
+from vae_anomaly.tracking.network.requests import TextOrNumber
 from vae_anomaly.tracking.served_cells import served_rows
 
 SCHEMA = Schema.infer(mixed_rows(60, seed=0), overrides={"seen": "timestamp"})

@@ -32,9 +32,9 @@ from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistor
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.persistence import read_model
 from vae_anomaly.tracking import load
+from vae_anomaly.tracking.network.requests import RequestError
 from vae_anomaly.tracking.package import write_package
 from vae_anomaly.tracking.pyfunc import TablePredictor, load_predictor
-from vae_anomaly.tracking.requests import RequestError
 from vae_anomaly.tracking.store import quiet
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"

@@ -15,9 +15,15 @@
 
 from __future__ import annotations
 
-from vae_anomaly.batch.engines import graceful_termination, score_partition
-from vae_anomaly.batch.ledger import PartitionResult
-from vae_anomaly.batch.manifest import night_keys, read_manifest
+from vae_anomaly.batch.engines.local import graceful_termination
+from vae_anomaly.batch.engines.partition import score_partition
+from vae_anomaly.batch.output.ledger import PartitionResult
+from vae_anomaly.batch.output.manifest import night_keys, read_manifest
+from vae_anomaly.batch.output.results import (
+    BadItem,
+    read_quarantine,
+    read_results,
+)
 from vae_anomaly.batch.plan import (
     Options,
     Output,
@@ -26,13 +32,9 @@ from vae_anomaly.batch.plan import (
     plan_images,
     plan_tables,
 )
-from vae_anomaly.batch.results import (
-    BadItem,
-    read_quarantine,
-    read_results,
-)
 from vae_anomaly.batch.review import draw_of, read_review, read_scoring_facts
-from vae_anomaly.batch.run import RunSummary, score_images, score_tables
+from vae_anomaly.batch.run import score_images, score_tables
+from vae_anomaly.batch.summary import RunSummary
 from vae_anomaly.logs import JsonFormatter, log_to_stderr
 
 __all__ = [

@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from vae_anomaly.arrays import Bools, Floats
-from vae_anomaly.batch.ledger import LedgerRow
-from vae_anomaly.batch.manifest import read_manifest
+from vae_anomaly.batch.output.ledger import LedgerRow
+from vae_anomaly.batch.output.manifest import read_manifest
+from vae_anomaly.batch.output.written import state_path
 from vae_anomaly.batch.plan import Partition, input_digest
-from vae_anomaly.batch.written import state_path
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.read import read_table

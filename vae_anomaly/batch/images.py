@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
-from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.review.drawings import render_mask, render_overlay
 from vae_anomaly.batch.review.images import ScoredImage, keep_images
 from vae_anomaly.batch.review.store import ReviewKeeper, most_of

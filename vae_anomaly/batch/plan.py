@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.batch.folders import Piece, pieces
-from vae_anomaly.batch.written import part_path
+from vae_anomaly.batch.output.written import part_path
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ImageListing, condition_of, scan_images
 from vae_anomaly.data.tables.files import (

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import filterfalse
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-from vae_anomaly.batch.done import (
+from vae_anomaly.batch.engines.local import (
+    graceful_termination,
+    many_processes,
+    one_process,
+)
+from vae_anomaly.batch.engines.partition import Outcome
+from vae_anomaly.batch.guard import check_limits, require_guard
+from vae_anomaly.batch.histories import HistoryChain, refuse_state
+from vae_anomaly.batch.output.done import (
     drop_orphans,
     input_path_of,
     is_done_already,
     orphans,
     refuse_lost_and_double,
 )
-from vae_anomaly.batch.engines import Outcome, graceful_termination, many_processes, one_process
-from vae_anomaly.batch.guard import check_limits, require_guard
-from vae_anomaly.batch.histories import HistoryChain, refuse_state
-from vae_anomaly.batch.holding import held
-from vae_anomaly.batch.ledger import Ledger, LedgerRow, PartitionResult
-from vae_anomaly.batch.manifest import MANIFEST, build_manifest, write_manifest
+from vae_anomaly.batch.output.holding import held
+from vae_anomaly.batch.output.ledger import Ledger, LedgerRow, PartitionResult
+from vae_anomaly.batch.output.manifest import MANIFEST, build_manifest, write_manifest
+from vae_anomaly.batch.output.written import LEDGER, refuse_links
 from vae_anomaly.batch.plan import (
     DrawnFor,
     Options,
@@ -41,77 +45,22 @@ from vae_anomaly.batch.plan import (
     plan_tables,
 )
 from vae_anomaly.batch.review.models import keep_models
+from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.batch.tables import check_plan
-from vae_anomaly.batch.written import LEDGER, refuse_links
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
-    DataError,
     ModelRefusedError,
-    TooManyBadItemsError,
 )
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve
-from vae_anomaly.words import number_of
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run over all its partitions gave, those included that were done before.
-
-    Parameters
-    ----------
-    partitions, skipped : int
-        How many there are, and how many of them were done already.
-    rows_in, rows_out, flagged, quarantined : int
-        Rows or images.
-    threshold : float
-        Bound on the anomaly score.
-    seconds : float
-        Wall time of this run.
-    codes : dict of str to int
-        Quarantined items by reason.
-    notes : tuple of str
-        What its owner should look at, file by file: columns that have moved as a whole.
-    left_out : tuple of LeftOutImages
-        Images below the input that are none of parts: masks, results of our own, what systems keep.
-    plan : tuple of Partition
-        The input as it was when the run began.
-    """
-
-    partitions: int
-    skipped: int
-    rows_in: int
-    rows_out: int
-    flagged: int
-    quarantined: int
-    out: Path
-    model_version: str
-    model_digest: str
-    threshold: float
-    seconds: float
-    codes: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    left_out: tuple[LeftOutImages, ...] = ()
-    plan: tuple[Partition, ...] = field(default=(), repr=False)
-
-    def record(self) -> dict[str, Any]:
-        """Return it as a document, without the plan."""
-        record = asdict(replace(self, plan=()))
-        del record["plan"]
-        return record
-
-    @property
-    def bad_fraction(self) -> float:
-        """Share of the input that went to quarantine, in [0, 1]."""
-        return self.quarantined / self.rows_in if self.rows_in else 0.0
 
 
 Finished = Callable[[RunSummary], None]
@@ -337,13 +286,15 @@ def _run(
         manifest = build_manifest(rows.values(), failed, left_out, nights, models, max_bad_fraction)
         write_manifest(root, manifest)
     done = [rows[partition.key] for partition in plan if partition.key in rows]
-    summary = _summary(done, len(plan) - len(todo), job, time.perf_counter() - start)
-    summary = replace(summary, left_out=left_out, plan=tuple(plan))
+    summary = RunSummary.of(
+        done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
+        left_out=left_out, plan=tuple(plan),
+    )  # fmt: skip
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
     if finished is not None:
         finished(summary)
-    _judge(summary, failed, max_bad_fraction)
+    require_good(summary, failed, max_bad_fraction)
     return summary
 
 
@@ -432,40 +383,3 @@ def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> Led
         config_sha256=job.output.options.digest(),
         folders=dict(partition.folders) if len(partition.folders) > 1 else {},
     )
-
-
-def _summary(done: list[LedgerRow], skipped: int, job: _Job, seconds: float) -> RunSummary:
-    codes = sum((Counter(row.codes) for row in done), Counter[str]())
-    return RunSummary(
-        partitions=len(done),
-        skipped=skipped,
-        rows_in=sum(row.rows_in for row in done),
-        rows_out=sum(row.rows_out for row in done),
-        flagged=sum(row.rows_flagged for row in done),
-        quarantined=sum(row.rows_quarantined for row in done),
-        out=Path(job.output.root),
-        model_version=job.model.version,
-        model_digest=job.model.digest,
-        threshold=job.model.threshold,
-        seconds=seconds,
-        codes=dict(codes.most_common()),
-        notes=tuple(note for row in done for note in row.notes),
-    )
-
-
-def _judge(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: float) -> None:
-    """Raise for what went wrong, after everything that could be done is done."""
-    if failed:
-        others = f", the others are in {summary.out}" if summary.partitions else ""
-        kind = TooManyBadItemsError if summary.partitions else DataError
-        raise kind(
-            f"{len(failed)} of {len(failed) + summary.partitions} partitions could not be scored"
-            f"{others}. The first: {next(iter(failed.values()))}"
-        )
-    if summary.bad_fraction > max_bad_fraction:
-        codes = ", ".join(f"{count} {code}" for code, count in summary.codes.items())
-        raise TooManyBadItemsError(
-            f"{summary.quarantined} of {number_of(summary.rows_in, 'item')} went to quarantine "
-            f"({codes}), more than the {max_bad_fraction:.1%} allowed. Everything else is scored; "
-            f"look into {summary.out / 'quarantine'}, or raise --max-bad-fraction."
-        )

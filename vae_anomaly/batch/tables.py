@@ -17,8 +17,8 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.moved import MovedColumns
+from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
-from vae_anomaly.batch.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.detectors.judged import (

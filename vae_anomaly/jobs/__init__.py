@@ -10,7 +10,7 @@ Both give a `TrainingReport`: what was read, how it was understood, what was lea
 
 from __future__ import annotations
 
-from vae_anomaly.batch.results import Flag, highest_flags
+from vae_anomaly.batch.output.results import Flag, highest_flags
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import (

@@ -40,8 +40,8 @@ from vae_anomaly.detectors.judged import (
 )
 from vae_anomaly.errors import ImageError, SchemaError
 from vae_anomaly.scoring.judging import Verdicts
+from vae_anomaly.tracking.network.requests import RequestError, request_table
 from vae_anomaly.tracking.package import CONDITION_COLUMN, IMAGE_COLUMN, WHITE_COLUMN, image_columns
-from vae_anomaly.tracking.requests import RequestError, request_table
 from vae_anomaly.tracking.served_cells import served_rows
 from vae_anomaly.words import names_of, reason_of
 

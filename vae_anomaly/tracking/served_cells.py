@@ -34,7 +34,7 @@ from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.scoring.judging import Fault
-from vae_anomaly.tracking.requests import TextOrNumber
+from vae_anomaly.tracking.network.requests import TextOrNumber
 
 EMPTY_IN_A_CSV: Final = frozenset(
     {

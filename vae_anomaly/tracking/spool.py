@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 from vae_anomaly.errors import RegistryUnavailableError, StorageError, VaeAnomalyError
 from vae_anomaly.files import write_json
 from vae_anomaly.names import typed
-from vae_anomaly.tracking.answers import is_outage
 from vae_anomaly.tracking.client import close_runs
+from vae_anomaly.tracking.network.answers import is_outage
 from vae_anomaly.tracking.store import DEFAULT_STORE, displayed, session, store_folder
 
 if TYPE_CHECKING:

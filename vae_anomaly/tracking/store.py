@@ -27,7 +27,6 @@ from vae_anomaly.errors import (
     StorageError,
     VaeAnomalyError,
 )
-from vae_anomaly.tracking.answers import CREDENTIALS, masked, probe, translated
 from vae_anomaly.tracking.databases.addresses import (
     DATABASE,
     SQLITE,
@@ -44,7 +43,8 @@ from vae_anomaly.tracking.databases.servers import (
     open_server,
     require_listening,
 )
-from vae_anomaly.tracking.patience import bounded_answers
+from vae_anomaly.tracking.network.answers import CREDENTIALS, masked, probe, translated
+from vae_anomaly.tracking.network.patience import bounded_answers
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:

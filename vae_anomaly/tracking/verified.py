@@ -29,9 +29,9 @@ from vae_anomaly.errors import (
 from vae_anomaly.files import in_home, write_json
 from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
-from vae_anomaly.tracking.answers import is_denial, is_full_here, is_outage
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.databases.moved import found_here, local_path
+from vae_anomaly.tracking.network.answers import is_denial, is_full_here, is_outage
 from vae_anomaly.tracking.package import check_package, listing_digest
 from vae_anomaly.tracking.store import (
     displayed,

@@ -174,8 +174,8 @@ def test_several_workers_keep_what_one_keeps(image_model, tmp_path, hashes):
 
 
 def test_output_of_an_earlier_version_stands_and_has_kept_nothing(image_model, tmp_path):
-    from vae_anomaly.batch.ledger import Ledger
-    from vae_anomaly.batch.manifest import night_keys
+    from vae_anomaly.batch.output.ledger import Ledger
+    from vae_anomaly.batch.output.manifest import night_keys
 
     write_surfaces(tmp_path / "night", 3)
     out = tmp_path / "out"

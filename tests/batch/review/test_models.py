@@ -10,7 +10,7 @@ import pytest
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import night_keys, read_manifest, read_scoring_facts, score_tables
-from vae_anomaly.batch.ledger import MOST_NIGHTS, Ledger
+from vae_anomaly.batch.output.ledger import MOST_NIGHTS, Ledger
 from vae_anomaly.batch.review.models import MOST_HELD_OUT, scoring_facts
 from vae_anomaly.batch.run import _pinned
 from vae_anomaly.errors import DataError

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vae_anomaly.batch.manifest import write_manifest
+from vae_anomaly.batch.output.manifest import write_manifest
 from vae_anomaly.batch.review.store import ReviewKeeper
 from vae_anomaly.batch.tables import TABLE_SCHEMA
 from vae_anomaly.files import sha256_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vae_anomaly.batch.output.written import review_path
 from vae_anomaly.batch.review.models import models_path, read_scoring_facts
 from vae_anomaly.batch.review.store import (
     ReviewKeeper,
@@ -9,7 +10,6 @@ from vae_anomaly.batch.review.store import (
     most_of,
     read_review,
 )
-from vae_anomaly.batch.written import review_path
 
 __all__ = [
     "ReviewKeeper",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from vae_anomaly.batch.ledger import LedgerRow
+from vae_anomaly.batch.output.ledger import LedgerRow
+from vae_anomaly.batch.output.written import is_model_path
 from vae_anomaly.batch.plan import ScoringModel, loaded_detector
-from vae_anomaly.batch.written import is_model_path
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import json_text, leads_out, replace_file, sha256_of
 from vae_anomaly.reports.facts.night import ScoringFacts

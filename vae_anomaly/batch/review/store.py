@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vae_anomaly.arrays import Floats
-from vae_anomaly.batch.written import review_path
+from vae_anomaly.batch.output.written import review_path
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import leads_out, remove_file, replace_file, sha256_of
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole

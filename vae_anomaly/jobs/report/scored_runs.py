@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
-from vae_anomaly.batch.manifest import read_manifest, verify_files
+from vae_anomaly.batch.output.manifest import read_manifest, verify_files
 from vae_anomaly.batch.review import read_review
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem

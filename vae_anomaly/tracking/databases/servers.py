@@ -14,8 +14,8 @@ import time
 from typing import Final
 
 from vae_anomaly.errors import RegistryUnavailableError
-from vae_anomaly.tracking.answers import away, gist, masked
 from vae_anomaly.tracking.databases.first_use import Open
+from vae_anomaly.tracking.network.answers import away, gist, masked
 from vae_anomaly.words import reason_of
 
 CONNECT_TIMEOUT_S: Final = 5.0

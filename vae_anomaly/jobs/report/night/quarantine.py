@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from vae_anomaly.batch.results import iter_quarantine
-from vae_anomaly.batch.written import quarantine_path
+from vae_anomaly.batch.output.results import iter_quarantine
+from vae_anomaly.batch.output.written import quarantine_path
 from vae_anomaly.reports.facts.night import QuarantineGroup
 
 EXAMPLES: Final = 20

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vae_anomaly.batch.manifest import (
+from vae_anomaly.batch.output.manifest import (
     MANIFEST,
     MAX_BAD_FRACTION,
     night_keys,
     read_manifest,
 )
+from vae_anomaly.batch.output.written import LEDGER
 from vae_anomaly.batch.review import read_review, read_scoring_facts
-from vae_anomaly.batch.written import LEDGER
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
 from vae_anomaly.reports.facts.night import ScoringFacts

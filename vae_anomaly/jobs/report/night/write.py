@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vae_anomaly.batch.manifest import MANIFEST
+from vae_anomaly.batch.output.manifest import MANIFEST
 from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
 from vae_anomaly.names import typed

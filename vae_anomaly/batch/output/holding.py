@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vae_anomaly.batch.written import HOLDER, refuse_links
+from vae_anomaly.batch.output.written import HOLDER, refuse_links
 from vae_anomaly.errors import LockedError, StorageError
 from vae_anomaly.files import asking_before_writes, reach
 

@@ -17,9 +17,9 @@ from typing import Any, TextIO
 import pandas as pd
 import pyarrow as pa
 
-from vae_anomaly.batch.manifest import read_manifest
+from vae_anomaly.batch.output.manifest import read_manifest
+from vae_anomaly.batch.output.written import quarantine_path
 from vae_anomaly.batch.plan import Partition
-from vae_anomaly.batch.written import quarantine_path
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import remove_file, replace_file

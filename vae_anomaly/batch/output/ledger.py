@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from vae_anomaly.batch.written import refuse_unwritten
+from vae_anomaly.batch.output.written import refuse_unwritten
 from vae_anomaly.errors import StorageError
 from vae_anomaly.files import is_full_disk, leads_out, reach, sha256_of
 from vae_anomaly.state import from_json

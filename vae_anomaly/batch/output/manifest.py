@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vae_anomaly.batch.ledger import HistoryRecord, LedgerRow
-from vae_anomaly.batch.written import is_model_path, refuse_links, refuse_unwritten
+from vae_anomaly.batch.output.ledger import HistoryRecord, LedgerRow
+from vae_anomaly.batch.output.written import is_model_path, refuse_links, refuse_unwritten
 from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.errors import DataError, StorageError
 from vae_anomaly.files import leads_out, reach, replace_file, sha256_of

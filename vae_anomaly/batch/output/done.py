@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vae_anomaly.batch.ledger import Ledger, LedgerRow
-from vae_anomaly.batch.manifest import MANIFEST
+from vae_anomaly.batch.output.ledger import Ledger, LedgerRow
+from vae_anomaly.batch.output.manifest import MANIFEST
+from vae_anomaly.batch.output.results import read_quarantine
+from vae_anomaly.batch.output.written import quarantine_path
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
-from vae_anomaly.batch.results import read_quarantine
-from vae_anomaly.batch.written import quarantine_path
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LIST
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import leads_out

@@ -1,4 +1,4 @@
-"""Where partitions are scored: in this process, or in several. An engine decides nothing else."""
+"""The engine of one machine: partitions in this process, or in several."""
 
 from __future__ import annotations
 
@@ -8,108 +8,28 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from vae_anomaly.batch.done import input_path_of
-from vae_anomaly.batch.histories import HistoryFile
-from vae_anomaly.batch.holding import writing_for
-from vae_anomaly.batch.ledger import PartitionResult
+from vae_anomaly.batch.engines.partition import Outcome, StartOf, attempt
+from vae_anomaly.batch.output.done import input_path_of
+from vae_anomaly.batch.output.ledger import PartitionResult
 from vae_anomaly.batch.plan import (
     Output,
     Partition,
     ScoringModel,
-    input_digest,
-    loaded_detector,
 )
-from vae_anomaly.batch.results import Counts
-from vae_anomaly.errors import DataError, VaeAnomalyError
-from vae_anomaly.files import reach, remove_stale, sha256_of
+from vae_anomaly.errors import VaeAnomalyError
+from vae_anomaly.files import remove_stale
 from vae_anomaly.logs import JsonLines
-from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.progress import Progress
 from vae_anomaly.threads import threads_of_a_worker
 
 logger = logging.getLogger(__name__)
-
-Outcome = PartitionResult | str
-"""What scoring gave, or why the input could not be read."""
-StartOf = Callable[[Partition], HistoryFile | None]
-"""Returns the histories that a partition goes on from."""
-
-
-def score_partition(
-    partition: Partition,
-    model: ScoringModel,
-    output: Output,
-    *,
-    progress: Progress = null_progress,
-    start: HistoryFile | None = None,
-) -> PartitionResult:
-    """Score one partition and commit its output file; the same arguments give the same bytes.
-
-    It takes picklable arguments and needs nothing else, so any engine can run it anywhere that sees
-    the same files. The output file is put in place last; the caller then writes the ledger.
-
-    Parameters
-    ----------
-    start : HistoryFile, optional
-        Of a model with entities: the histories to go on from.
-
-    Raises
-    ------
-    DataError
-        If the input cannot be read, or was changed since it was planned.
-    StorageError
-        If the output cannot be written.
-    LockedError
-        If the output is that of a run which no longer holds the folder.
-    """
-    began = time.perf_counter()
-    reach("partition-started", partition.key)
-    partition.check_unchanged()
-    with writing_for(output.run, Path(output.root)):
-        counts, names = _score(partition, model, output, progress, start)
-    root = Path(output.root)
-    result = PartitionResult(
-        key=partition.key,
-        input_sha256=input_digest(partition),
-        rows_in=counts.rows_in,
-        rows_out=counts.rows_out,
-        rows_flagged=counts.rows_flagged,
-        rows_quarantined=counts.codes.total(),
-        output=names[0],
-        files={name: sha256_of(root / name) for name in names},
-        codes=dict(counts.codes.most_common()),
-        seconds=time.perf_counter() - began,
-        history=counts.history,
-        notes=counts.notes,
-    )
-    partition.check_unchanged()
-    reach("partition-finished")
-    return result
-
-
-def _score(
-    partition: Partition,
-    model: ScoringModel,
-    output: Output,
-    progress: Progress,
-    start: HistoryFile | None,
-) -> tuple[Counts, list[str]]:
-    """Score by the model's kind; who scores tables loads no image code."""
-    detector = loaded_detector(model)
-    if detector.kind == "tabular":
-        from vae_anomaly.batch.tables import score_table_file
-
-        return score_table_file(partition, model, output, detector, progress, start)
-    from vae_anomaly.batch.images import score_image_files
-
-    return score_image_files(partition, model, output, detector, progress)
 
 
 def one_process(
@@ -124,7 +44,7 @@ def one_process(
     before = 0
     for partition in todo:
         tell = _shifted(progress, before, images)
-        outcome = _attempt(partition, model, output, tell, start_of)
+        outcome = attempt(partition, model, output, tell, start_of)
         yield partition, outcome
         before += outcome.rows_in if isinstance(outcome, PartitionResult) else len(partition.files)
 
@@ -203,11 +123,11 @@ class _Worker:
     def begin(self, partition: Partition) -> Future[Outcome]:
         """Hand in the next partition."""
         try:
-            return self._pool.submit(_attempt, partition, *self._arguments)
+            return self._pool.submit(attempt, partition, *self._arguments)
         except BrokenProcessPool:
             self.close()
             self._pool = self._started()
-            return self._pool.submit(_attempt, partition, *self._arguments)
+            return self._pool.submit(attempt, partition, *self._arguments)
 
     def close(self) -> None:
         """End the process when it is done with its partition."""
@@ -254,21 +174,6 @@ def graceful_termination() -> Iterator[None]:
 
 def _exit(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
-
-
-def _attempt(
-    partition: Partition,
-    model: ScoringModel,
-    output: Output,
-    tell: Progress = null_progress,
-    start_of: StartOf | None = None,
-) -> Outcome:
-    """Score a partition; an input that cannot be read is told and does not end the run."""
-    try:
-        start = None if start_of is None else start_of(partition)
-        return score_partition(partition, model, output, progress=tell, start=start)
-    except DataError as err:
-        return str(err)
 
 
 def _prepare_worker(number: int, threads: int, device: str, as_json: bool) -> None:

@@ -1,0 +1,1 @@
+"""Where partitions are scored. An engine decides nothing else."""

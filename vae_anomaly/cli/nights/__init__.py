@@ -1,0 +1,1 @@
+"""Commands of the night and of the morning after: scoring, and the pages to look at."""
