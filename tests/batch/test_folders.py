@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tracking.real_models import surface
 
 from vae_anomaly.batch import plan_images, read_manifest, read_results, score_images
-from vae_anomaly.batch.folders import SMALL, pieces
+from vae_anomaly.batch.folders import SMALL, Piece, pieces
 from vae_anomaly.data.images.folders import ImageItem
 from vae_anomaly.errors import ConfigError
 
@@ -37,7 +38,69 @@ def test_every_image_is_in_one_piece_of_bounded_size(sizes):
     cut = list(pieces(listed, 40))
     assert sorted(item.id for piece in cut for item in piece.items) == sorted(i.id for i in listed)
     assert all(0 < len(piece.items) <= 40 for piece in cut)
-    assert len({(piece.folder, piece.number) for piece in cut}) == len(cut)
+    assert len({(piece.folder, piece.mark) for piece in cut}) == len(cut)
+
+
+NAMES = st.sets(st.integers(0, 9999), min_size=1, max_size=120)
+
+
+def cut_of(numbers: set[int], most: int) -> set[tuple[str, tuple[str, ...]]]:
+    listed = [ImageItem(f"{number:04d}.png", Path("a"), place="a") for number in numbers]
+    return {(piece.mark, tuple(i.id for i in piece.items)) for piece in pieces(listed, most)}
+
+
+@given(NAMES, st.integers(0, 9999), st.integers(1, 20))
+def test_one_image_more_or_less_moves_only_the_pieces_that_it_lies_between(numbers, late, most):
+    without, with_it = cut_of(numbers - {late}, most), cut_of(numbers | {late}, most)
+    assert all(len(names) <= most for _, names in without | with_it)
+    assert len(with_it - without) <= 2
+    assert sum(len(names) for _, names in without - with_it) <= 2 * most
+    assert len({mark for mark, _ in with_it}) == len(with_it)
+
+
+@pytest.mark.parametrize("late", ["000.png", "013x.png", "999.png"])
+def test_a_late_image_of_a_large_folder_has_its_own_piece_scored_again(image_model, tmp_path, late):
+    some_images(tmp_path / "night", 24)
+    for path in (tmp_path / "night").iterdir():
+        path.rename(path.with_stem(f"{int(path.stem) + 1:03d}"))
+    options = {"images_per_partition": 6, "heatmaps": "none", "masks": "none"}
+    first = score_images(image_model, tmp_path / "night", tmp_path / "out", **options)
+    assert first.partitions > 4
+    surface(99).save(tmp_path / "night" / late)
+    again = score_images(image_model, tmp_path / "night", tmp_path / "out", **options)
+    assert again.rows_out == 25
+    assert 1 <= again.partitions - again.skipped <= 2
+    left = read_results(tmp_path / "out")
+    assert sorted(left["id"]) == sorted(path.name for path in (tmp_path / "night").iterdir())
+
+
+def cut_at_every(folder: str, items: list[ImageItem], most: int) -> Iterator[Piece]:
+    """Cut a folder as earlier versions did."""
+    for number, start in enumerate(range(0, len(items), most)):
+        yield Piece(folder, f"{number:04d}", tuple(items[start : start + most]))
+
+
+def test_a_night_of_an_earlier_version_stands_until_it_changes(
+    image_model, tmp_path, monkeypatch, hashes
+):
+    some_images(tmp_path / "night", 8)
+    some_images(tmp_path / "night" / "cam", 5)
+    options = {"images_per_partition": 3, "heatmaps": "none", "masks": "none"}
+    with monkeypatch.context() as patched:
+        patched.setattr("vae_anomaly.batch.folders._cut", cut_at_every)
+        score_images(image_model, tmp_path / "night", tmp_path / "out", **options)
+    before = hashes(tmp_path / "out")
+    again = score_images(image_model, tmp_path / "night", tmp_path / "out", **options)
+    assert (again.skipped, again.partitions) == (5, 5)
+    assert hashes(tmp_path / "out") == before
+    surface(99).save(tmp_path / "night" / "0a.png")
+    late = score_images(image_model, tmp_path / "night", tmp_path / "out", **options)
+    assert late.rows_out == 14
+    left = read_results(tmp_path / "out")
+    assert (len(left), left["id"].is_unique) == (14, True)
+    listed = {entry["output"] for entry in read_manifest(tmp_path / "out")["partitions"]}
+    assert listed == {path.name for path in (tmp_path / "out").glob("part-*")}
+    assert {"part-night__cam-0000.parquet", "part-night__cam-0001.parquet"} <= listed
 
 
 def test_a_large_folder_stays_alone_and_small_ones_are_joined():

@@ -1,9 +1,15 @@
 """Which folders of images share a partition, so that thousands of small ones do not cost the night.
 
-A folder of many images is cut into pieces. Small folders are joined, in the order of their names,
-until the name of one of them says that a group ends with it: by its digest, so that the same
-folders give the same groups on every machine, and one folder more or less moves the borders of the
-group that it falls into and of no other. A group is called after its first folder.
+A folder of many images is cut into pieces: before that of its images, in the order of their names,
+whose name has the highest digest, and so are its parts, until none holds more than it may. Where a
+cut lies follows from the names beside it alone, as the shape of a treap does, so one image more or
+less changes the two pieces that it lies between, at most, and no other. A piece is called after
+the image that it begins with.
+
+Small folders are joined, in the order of their names, until the name of one of them says that a
+group ends with it: by its digest, so that the same folders give the same groups on every machine,
+and one folder more or less moves the borders of the group that it falls into and of no other. A
+group is called after its first folder.
 """
 
 from __future__ import annotations
@@ -11,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from vae_anomaly.data.images.folders import ImageItem
@@ -21,6 +28,9 @@ SMALL: Final = 16
 about as many. Larger groups cost little less, and more where one new folder makes one be redone.
 """
 
+FIRST: Final = "0000"
+"""What marks the piece that a folder begins with."""
+_DIGITS: Final = 16  # hexadecimal, of a name's digest
 _WORDS: Final = 2**64
 
 
@@ -32,14 +42,14 @@ class Piece:
     ----------
     folder : str
         The folder, of several the first.
-    number : int
-        Counts the pieces of one folder.
+    mark : str
+        Tells the pieces of one folder apart: `FIRST`, or the digest of the image it begins with.
     items : tuple of ImageItem
         Folder by folder, sorted by id in each.
     """
 
     folder: str
-    number: int
+    mark: str
     items: tuple[ImageItem, ...]
 
 
@@ -56,15 +66,29 @@ def pieces(items: Iterable[ImageItem], most: int) -> Iterator[Piece]:
     small = [(name, inside) for name, inside in folders if len(inside) <= most // SMALL]
     cut = [piece for name, inside in large for piece in _cut(name, inside, most)]
     joined = [
-        Piece(group[0][0], 0, tuple(item for _, inside in group for item in inside))
+        Piece(group[0][0], FIRST, tuple(item for _, inside in group for item in inside))
         for group in _groups(small, most)
     ]
-    yield from sorted([*cut, *joined], key=lambda piece: (piece.folder, piece.number))
+    yield from sorted([*cut, *joined], key=lambda piece: (piece.folder, piece.items[0].id))
 
 
 def _cut(folder: str, items: Sequence[ImageItem], most: int) -> Iterator[Piece]:
-    for number, start in enumerate(range(0, len(items), most)):
-        yield Piece(folder, number, tuple(items[start : start + most]))
+    """Cut one folder; its first piece is marked alike whichever image comes first."""
+    ranks = [sha256_of(item.id) for item in items] if len(items) > most else []
+    bounds = [*_cuts(ranks, 0, len(items), most), len(items)]
+    for start, end in pairwise(bounds):
+        mark = ranks[start][:_DIGITS] if start else FIRST
+        yield Piece(folder, mark, tuple(items[start:end]))
+
+
+def _cuts(ranks: Sequence[str], start: int, end: int, most: int) -> Iterator[int]:
+    """Yield where the parts of a folder begin, in order."""
+    if end - start <= most:
+        yield start
+        return
+    highest = max(range(start + 1, end), key=ranks.__getitem__)
+    yield from _cuts(ranks, start, highest, most)
+    yield from _cuts(ranks, highest, end, most)
 
 
 def _groups(

@@ -1,7 +1,7 @@
 """What is to be done, and with what: the partitions of the input, the model and the options.
 
 A partition is the unit of work, of commit and of the output. A table file is one. Images are cut
-by folder, folders into pieces of at most a thousand, sorted, and small folders are joined. The key
+by folder, folders into pieces of at most a thousand, and small folders are joined. The key
 of a partition names its output, so it follows from names alone: short enough for every disk, where
 a long name is cut and gets a digest. All of it is small, frozen and picklable.
 """
@@ -263,11 +263,16 @@ def plan_images(
     taken: dict[str, str] = {}
     partitions = []
     for piece in pieces(listing.items, per_partition):
-        key = bounded(_key(piece.folder), MAX_KEY_BYTES, f"-{piece.number:04d}")
+        key = key_of_piece(piece.folder, piece.mark)
         if taken.setdefault(alike(key), piece.folder) != piece.folder:  # folders A and a
-            key = marked(_key(piece.folder), piece.folder, MAX_KEY_BYTES, f"-{piece.number:04d}")
+            key = marked(_key(piece.folder), piece.folder, MAX_KEY_BYTES, f"-{piece.mark}")
         partitions.append(_image_partition(key, piece, condition))
     return partitions
+
+
+def key_of_piece(folder: str, mark: str) -> str:
+    """Return the key of a piece of a folder of images."""
+    return bounded(_key(folder), MAX_KEY_BYTES, f"-{mark}")
 
 
 def _image_partition(key: str, piece: Piece, condition: str | None) -> Partition:

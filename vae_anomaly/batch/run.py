@@ -29,6 +29,7 @@ from vae_anomaly.batch.output.done import (
     orphans,
     refuse_lost_and_double,
 )
+from vae_anomaly.batch.output.earlier import as_cut_before
 from vae_anomaly.batch.output.holding import held
 from vae_anomaly.batch.output.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.output.manifest import MANIFEST, build_manifest, write_manifest
@@ -275,6 +276,7 @@ def _run(
     output = Output(str(root), options, run=uuid4().hex[:12])
     job = _Job(model, output, workers, progress or null_progress, chain)
     with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
+        plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
