@@ -62,6 +62,7 @@ class _Header(BaseModel):
     probability: Json | None = None
     left_out: list[Json] = Field(default_factory=list)
     training: Json | None = None
+    recalibrated: list[Json] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class DetectorState:
     probability: Json | None = None  # of scores, as `ScoreProbability.to_dict` gives it
     left_out: list[Json] = field(default_factory=list)  # training items that were no normals
     training: Json | None = None  # what training kept for the model's page; adr 0004
+    recalibrated: list[Json] = field(default_factory=list)  # since, the first one first
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
@@ -128,6 +130,7 @@ def read_model(path: str | Path) -> DetectorState:
             probability=header.probability,
             left_out=header.left_out,
             training=header.training,
+            recalibrated=header.recalibrated,
         )
     except (ValidationError, SafetensorError) as err:
         why = first_fault(err) if isinstance(err, ValidationError) else repr(err)
@@ -170,6 +173,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         header["left_out"] = state.left_out
     if state.training is not None:
         header["training"] = state.training
+    if state.recalibrated:
+        header["recalibrated"] = state.recalibrated
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
         "detector.json": json_text(header).encode(),

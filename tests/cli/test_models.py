@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from tracking.real_models import copy_store
+from tracking.real_models import copy_store, transactions
 
 
 @pytest.fixture
@@ -168,3 +168,27 @@ def test_a_store_that_was_moved_is_put_right_by_a_command(call, filled_store, tm
     code, out, _ = call("models", "relink", *at)
     assert (code, "nothing to do" in out) == (0, True)
     assert call(*promote)[0] == 0
+
+
+def test_recalibrate_registers_a_version_and_moves_no_alias(call, call_json, own_store, tmp_path):
+    at = ("--tracking-uri", own_store)
+    transactions(500, seed=21).to_parquet(tmp_path / "may.parquet")
+    code, out, err = call(
+        "models", "recalibrate", "models:/cards@champion", "--input", tmp_path / "may.parquet",
+        "--who", "Ada", "--reason", "new terminal", *at,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Registered cards version 3." in out
+    assert "vae-anomaly models promote cards 3" in out
+    said = call_json("models", "show", "cards", *at)
+    assert said["aliases"] == {"champion": 1}
+    _, out, _ = call("models", "show", "cards", *at)
+    assert "Version 3 was calibrated anew from cards/1 on 500 normals" in out
+    assert "by Ada: new terminal" in out
+    history = call_json("threshold", "history", "cards", *at)["changes"][0]
+    assert (history["how"], history["who"], history["made_on"]) == (
+        "recalibrated",
+        "Ada",
+        "cards/1",
+    )
+    assert "calibrated anew" in call("models", "card", "models:/cards/3", *at)[1]

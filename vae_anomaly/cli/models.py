@@ -1,4 +1,4 @@
-"""``vae-anomaly models list|show|card|promote|verify|export|relink``."""
+"""``vae-anomaly models list|show|card|promote|recalibrate|verify|export|relink``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from vae_anomaly.cli.options import (
     image_options,
     json_option,
     labels_option,
+    one_or_all,
     renamed,
     state_option,
     threads_option,
     tracking_option,
 )
+from vae_anomaly.cli.recalibrated import print_recalibrated
 from vae_anomaly.names import typed
 from vae_anomaly.words import names_of, number_of
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 METRICS_SHOWN = 2
 LEFT_OUT = "vae_anomaly.left_out"  # tag of a version: names of training items
+RECALIBRATED = "vae_anomaly.recalibrated"  # likewise: of which version, on what, by whom and when
 
 
 @click.group()
@@ -233,6 +236,56 @@ def _refusal(gate: GateResult, name: str, version: int, alias: str) -> GateFaile
 
 @models.command()
 @click.argument("model")
+@click.option("--input", "source", metavar="PATH", multiple=True, required=True,
+              help="Normals that are new to the model; repeatable.")  # fmt: skip
+@click.option("--target-fpr", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Share of normals that may be flagged.  [default: the model's]")  # fmt: skip
+@labels_option("Column of labels, or FILE:COLUMN joined by id; anomalies are left out.")
+@groups_option()
+@class_options
+@state_option
+@image_options
+@click.option("--out", metavar="DIR", help="Model folder to write; needed where MODEL is one.")
+@click.option("--alias", metavar="NAME", help="Alias to move to the new version.  [default: none]")
+@click.option("--who", metavar="NAME", help="Who decided; kept with the version.")
+@click.option("--reason", metavar="TEXT", default="", help="Why; kept with the version.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+@threads_option
+@tracking_option
+@json_option
+def recalibrate(model: str, source: tuple[str, ...], target_fpr: float | None, labels: str | None,
+                groups: str | None, classes: ClassNames, state: str | None, follow_links: bool,
+                reading: ImageReading, out: str | None, alias: str | None, who: str | None,
+                reason: str, dry_run: bool, uri: str | None, as_json: bool) -> None:  # fmt: skip
+    """Make p-values and threshold of MODEL anew on other normals, without training.
+
+    For a new camera, machine or season: what the networks have learned stays, and what counts as
+    usual is what --input shows. The promised rate of false alarms then holds for items like these.
+    A registered model gets a new version, and no alias moves unless --alias names one; a model
+    folder stays as it is, and --out names the new one.
+
+    \b
+    Examples:
+      vae-anomaly models recalibrate models:/tiles@champion --input normals/
+      vae-anomaly models recalibrate models:/cards@champion --input may.parquet \\
+          --labels is_fraud --reason "new terminal"
+      vae-anomaly models recalibrate model/ --input normals/ --out model-camera2/
+    """
+    from vae_anomaly.jobs import recalibrate_job
+
+    with show_progress() as progress:
+        done = recalibrate_job(
+            model, one_or_all(source), target_fpr=target_fpr, labels=labels, groups=groups,
+            state=state, classes=classes, follow_links=follow_links, reading=reading, out=out,
+            alias=alias, who=who, reason=reason, dry_run=dry_run, uri=uri, progress=progress,
+        )  # fmt: skip
+    if not emit({"dry_run": dry_run, **asdict(done), "threshold": done.threshold.to_dict()},
+                as_json=as_json):  # fmt: skip
+        print_recalibrated(done, uri, dry_run=dry_run)
+
+
+@models.command()
+@click.argument("model")
 @tracking_option
 @json_option
 def verify(model: str, uri: str | None, as_json: bool) -> None:
@@ -327,6 +380,8 @@ def _print_card(card: ModelCard) -> None:
                 f"Version {version.version} was trained without {left_out}: outliers; why is in "
                 f"left_out.json of run {version.run_id}."
             )
+        if made := version.tags.get(RECALIBRATED):
+            click.echo(f"Version {version.version} was {made}.")
     if card.promotions:
         rows = [
             [f"{p.when:%Y-%m-%d %H:%M}", p.alias, f"{p.old_version or '-'} -> {p.new_version}",

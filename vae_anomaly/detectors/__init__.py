@@ -103,6 +103,11 @@ def load_detector(
             from vae_anomaly.scoring.outliers import LeftOut
 
             detector.left_out_ = tuple(from_json(LeftOut, item) for item in state.left_out)
+        if state.recalibrated:
+            from vae_anomaly.detectors.recalibration import Recalibration
+
+            made = (from_json(Recalibration, one) for one in state.recalibrated)
+            detector.recalibrated_ = tuple(made)
         return detector
     except _OTHER_CONTENTS as err:  # of sound files
         if isinstance(err, ModelRefusedError):

@@ -26,12 +26,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, Floats, Ints
 from vae_anomaly.detectors.held_out import HeldOut
+from vae_anomaly.detectors.recalibration import Recalibration, without_old_figures
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import is_flagged
 from vae_anomaly.persistence import DetectorState, write_model
@@ -93,6 +95,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     training_ : dict or None
         What training kept for the model's page, as `reports.facts.model.TrainingCard`; the
         commands and `jobs` fill it in.
+    recalibrated_ : tuple of Recalibration
+        How often, and on what, the calibration was made anew since the training, the first first.
     """
 
     kind: str
@@ -107,6 +111,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     left_out_: tuple[LeftOut, ...] = ()
     held_out_: HeldOut | None = None
     training_: Json | None = None
+    recalibrated_: tuple[Recalibration, ...] = ()
 
     @abstractmethod
     def fit(
@@ -214,6 +219,40 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         self.threshold_ = threshold
         return self
 
+    def recalibrate(
+        self, raw_score: ArrayLike, groups: Ints | None = None, *, record: Recalibration
+    ) -> Self:
+        """Make p-values and threshold anew of other normals; what turns items to scores stays.
+
+        Probabilities are taken away, as they were made for other scores, and so is what training
+        measured for the model's page.
+
+        Parameters
+        ----------
+        raw_score : array-like of shape (N,)
+            ``assess(X)["raw_score"]`` of normals that nothing was fitted on, which are what new
+            items will be like.
+        groups : ndarray of shape (N,), int64, optional
+            Items of one group are not independent.
+        record : Recalibration
+            Kept with the model; its ``target_fpr`` chooses the threshold.
+
+        Raises
+        ------
+        CalibrationError
+            If there is no score, or one is not finite.
+        """
+        check_is_fitted(self, "calibration_")
+        left_out, training = self.left_out_, self.training_
+        made = (*self.recalibrated_, record)
+        self.target_fpr = record.target_fpr
+        self._calibrate(np.asarray(raw_score, np.float64), groups)
+        self.left_out_, self.recalibrated_ = left_out, made
+        if training is not None:
+            self.training_ = training | {"held_out": None, "evaluation": None}
+        self.metrics_ = without_old_figures(self.metrics_) | {"threshold": self.threshold_.value}
+        return self
+
     @available_if(_probability_of)  # type: ignore[untyped-decorator]  # sklearn is untyped
     def predict_proba(self, X: object) -> Floats:
         """Return P(normal) and P(anomaly) of each item, shape (N, 2), rows sum to 1.
@@ -263,6 +302,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             probability=None if fitted is None else fitted.to_dict(),
             left_out=[asdict(item) for item in self.left_out_],
             training=self.training_,
+            recalibrated=[asdict(one) for one in self.recalibrated_],
         )
         return write_model(state, path)
 
@@ -275,7 +315,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             self.calibration_, self.target_fpr, self.calibration_groups_
         )
         self.probability_ = None  # it was made for other scores
-        self.left_out_, self.training_ = (), None
+        self.left_out_, self.training_, self.recalibrated_ = (), None, ()
 
     def _note_left_out(self, items: Sequence[LeftOut]) -> None:
         """Keep which training items were left out, and say so; `metrics_` counts them."""

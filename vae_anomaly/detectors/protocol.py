@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
     from vae_anomaly.detectors.images.reasons import Regions
+    from vae_anomaly.detectors.recalibration import Recalibration
     from vae_anomaly.detectors.tabular.examination import TableExamination
     from vae_anomaly.progress import Progress
     from vae_anomaly.scoring.conformal import ConformalCalibration
@@ -49,6 +50,8 @@ class Detector(Protocol):
     fingerprint_: dict[str, Any]
     left_out_: tuple[LeftOut, ...]
     training_: Json | None
+    recalibrated_: tuple[Recalibration, ...]
+    target_fpr: float
 
     def anomaly_score(self, X: object) -> Floats:
         """Return -log10 p, shape (N,), higher = more anomalous."""
@@ -79,6 +82,11 @@ class Detector(Protocol):
 
     def set_probability(self, probability: ScoreProbability | None) -> Self:
         """Turn scores into probabilities from now on; None takes them away."""
+
+    def recalibrate(
+        self, raw_score: ArrayLike, groups: Ints | None = None, *, record: Recalibration
+    ) -> Self:
+        """Make p-values and threshold anew of other normals."""
 
     def save(self, path: str | Path) -> Path:
         """Write the model directory."""
@@ -147,6 +155,10 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     tile_size: int | None
     white_: int
     heat_level_: float
+    latents_: Floats32 | None
+
+    def set_heat_level(self, hottest: Floats) -> None:
+        """Show regions from another heat on."""
 
     def opened(self, X: object, conditions: object = None) -> ImageList:
         """List images as the model reads and places them."""

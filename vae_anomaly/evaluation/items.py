@@ -195,11 +195,11 @@ def _score_rows(
     unlabelled = ~bad & ~generated & ~np.isfinite(marks)
     keep = np.flatnonzero(~(bad | generated | unlabelled))
     _require_some(keep, len(frame), source)
-    scores = np.full(len(frame), np.nan)
+    scores, raw = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     for start in range(0, len(keep), BLOCK_ROWS):
         places = keep[start : start + BLOCK_ROWS]
         verdicts = judge_rows(detector, frame.iloc[places], [None] * len(places)).verdicts
-        scores[places] = verdicts.score
+        scores[places], raw[places] = verdicts.score, verdicts.raw_score
         for place, fault in zip(places, verdicts.faults, strict=True):
             faults[place] = fault
         tell("score rows", min(start + BLOCK_ROWS, len(keep)), len(keep))
@@ -207,7 +207,8 @@ def _score_rows(
     left_out = _left_out(items.ids[candidates], [faults[place] for place in candidates]) | _counts(
         synthetic=int(generated.sum()), **{"without a label": int(unlabelled.sum())}
     )
-    return replace(items, scores=scores, left_out=left_out).take(np.isfinite(scores))
+    judged = replace(items, scores=scores, raw_scores=raw, left_out=left_out)
+    return judged.take(np.isfinite(scores))
 
 
 def _stakes(column: pd.Series) -> Floats:
@@ -266,7 +267,7 @@ def _score_images(
     known = [item for item in listed if item.is_anomaly is not None]
     n_unlabelled = len(listed) - len(known) if known else 0
     listed = known or listed  # where some are labelled the others are left out
-    scores, maps, faults = _examined(detector, listed, reading, tell)
+    seen, maps, faults = _examined(detector, listed, reading, tell)
     good = [item for item, fault in zip(listed, faults, strict=True) if fault is None]
     _require_some(good, len(listed), source, next(filter(None, faults), None))
     groups = _groups(good)
@@ -274,7 +275,9 @@ def _score_images(
     kinds = [item.kind or ("anomaly" if item.is_anomaly else "good") for item in good]
     return ScoredItems(
         ids=np.array([item.id for item in good], dtype=object),
-        scores=scores,
+        scores=seen[:, 0],
+        raw_scores=seen[:, 1],
+        hottest=seen[:, 2],
         labels=np.array([bool(item.is_anomaly) for item in good]) if known else None,
         kinds=np.array(kinds, dtype=object) if known else None,
         groups=groups,
@@ -293,20 +296,25 @@ def _examined(
     reading: ImageReading | None,
     tell: Progress,
 ) -> tuple[Floats, list[HeatOnGrid], list[Fault | None]]:
-    """Return scores and maps of the images that can be scored, and the faults of all."""
-    scores: list[float] = []
+    """Return what is said of the images that can be scored, and the faults of all.
+
+    That is anomaly score, raw score and greatest heat, (N, 3); and the maps.
+    """
+    seen: list[tuple[float, float, float]] = []
     maps: list[HeatOnGrid] = []
     faults: list[Fault | None] = []
     for start in range(0, len(listed), BLOCK_IMAGES):
         block = listed[start : start + BLOCK_IMAGES]
         judged = judge_images(detector, block, reading=reading)
         faults += judged.verdicts.faults
-        scores += judged.verdicts.score[judged.verdicts.is_scored].tolist()
-        for fault, heat in zip(judged.verdicts.faults, judged.heatmaps, strict=True):
+        verdicts = judged.verdicts
+        for place, (fault, heat) in enumerate(zip(verdicts.faults, judged.heatmaps, strict=True)):
             if fault is None and heat is not None:
                 maps.append(HeatOnGrid.of(heat))
+                raw = verdicts.raw_score[place]
+                seen.append((float(verdicts.score[place]), float(raw), float(heat.max())))
         tell("score images", start + len(block), len(listed))
-    return np.array(scores), maps, faults
+    return np.array(seen).reshape(-1, 3), maps, faults
 
 
 def _groups(items: list[ImageItem]) -> Objects | None:

@@ -11,6 +11,7 @@ Both give a `TrainingReport`: what was read, how it was understood, what was lea
 from __future__ import annotations
 
 from vae_anomaly.batch.output.results import Flag, highest_flags
+from vae_anomaly.jobs.recalibrate import RecalibrationReport, recalibrate_job
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
 from vae_anomaly.jobs.train_table import (
@@ -26,11 +27,13 @@ __all__ = [
     "SAMPLE_ROWS",
     "Destination",
     "Flag",
+    "RecalibrationReport",
     "TableColumns",
     "TrainingReport",
     "highest_flags",
     "infer_schema_of",
     "read_schema",
+    "recalibrate_job",
     "schema_of_tables",
     "sweep_images_job",
     "sweep_table_job",

@@ -118,6 +118,7 @@ def _data(facts: ModelFacts) -> Iterator[str]:
     if facts.left_out:
         named = "; ".join(map(str, facts.left_out[:_MOST_STRANGE]))
         lines.append(f"left out as outliers: {len(facts.left_out)} ({_plain(named)})")
+    lines += [_plain(one) for one in facts.recalibrated]
     if "sha256" in facts.fingerprint:
         lines.append(f"SHA-256 of the data: {facts.fingerprint['sha256']}")
     yield _list(lines)

@@ -9,7 +9,9 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Objects
 from vae_anomaly.metrics import is_flagged
 
-_COLUMNS = ("ids", "scores", "labels", "kinds", "groups", "amounts", "flagged")
+_COLUMNS = (
+    "ids", "scores", "labels", "kinds", "groups", "amounts", "flagged", "raw_scores", "hottest",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class ScoredItems:
         Scores of the normals that the model was calibrated on.
     held_out_groups : ndarray of shape (M,), optional
         Their groups, where the model was trained with groups and kept them.
+    raw_scores : ndarray of shape (N,), float64, optional
+        What the model's calibration turned into the scores; not of scores from a file.
+    hottest : ndarray of shape (N,), float64, optional
+        Of images that were scored here, the greatest heat of each map, in sd of held-out normals.
     """
 
     ids: Objects
@@ -103,6 +109,8 @@ class ScoredItems:
     source: str = ""
     held_out: Floats | None = None
     held_out_groups: AnyArray | None = None
+    raw_scores: Floats | None = None
+    hottest: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

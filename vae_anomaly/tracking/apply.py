@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from vae_anomaly.detectors.protocol import Detector
+from vae_anomaly.detectors.recalibration import Recalibration
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.names import typed
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
-from vae_anomaly.tracking.events import this_user
-from vae_anomaly.tracking.registry import change_tag
+from vae_anomaly.tracking.events import MAX_TAG, this_user
+from vae_anomaly.tracking.registry import RECALIBRATED, change_tag
 from vae_anomaly.tracking.runs import register_directory
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
 
@@ -280,6 +281,38 @@ def apply_probability(
     return AppliedProbability(**asdict(_store(detector, model, alias, why, uri=uri)))
 
 
+def apply_recalibration(
+    detector: Detector,
+    model: ResolvedModel,
+    record: Recalibration,
+    *,
+    alias: str | None = None,
+    uri: str | None = None,
+) -> Applied:
+    """Register a model that was calibrated anew as a new version of the one that it was made of.
+
+    Parameters
+    ----------
+    detector : Detector
+        As it is now.
+    model : ResolvedModel
+        What it was, a registered version.
+    record : Recalibration
+    alias : str, optional
+        Alias to move; without it none moves, not even the one that ``model`` was named by.
+    """
+    new = detector.threshold_
+    change = {
+        "how": "recalibrated", "who": record.who, "old": record.old_threshold,
+        "policy": new.policy, "asked": {"fpr": record.target_fpr},
+        "evidence": {"n_normals": record.n_items, "scores_sha256": new.data_hash}
+        | ({} if new.expected_fpr is None else {"fpr": asdict(new.expected_fpr)}),
+        "made_on": model.label, "reason": record.reason,
+    }  # fmt: skip
+    tags = change_tag(change) | {RECALIBRATED: str(record)[:MAX_TAG]}
+    return _registered(detector, model, alias, str(record), who=record.who, tags=tags, uri=uri)
+
+
 def _store(
     detector: Detector,
     model: ResolvedModel,
@@ -295,16 +328,30 @@ def _store(
         detector.save(model.path)
         return Applied(model=model.ref)
     moved = alias or (model.ref.rpartition("@")[2] if "@" in model.ref else None)
+    return _registered(detector, model, moved, evidence, who=who, tags=version_tags, uri=uri)
+
+
+def _registered(
+    detector: Detector,
+    model: ResolvedModel,
+    alias: str | None,
+    evidence: str,
+    *,
+    who: str | None,
+    tags: Mapping[str, str] | None,
+    uri: str | None,
+) -> Applied:
+    """Register a new version of a model, and move an alias to it where one is named."""
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         version = register_directory(
             detector.save(Path(scratch) / "model"),
             name=model.name,
-            alias=moved,
+            alias=alias,
             evidence=evidence,
             description=evidence,
-            version_tags=version_tags,
+            version_tags=tags,
             who=who,
             uri=uri,
         )
-    name = f"models:/{model.name}@{moved}" if moved else version.uri
-    return Applied(model=name, version=version.version, alias=moved)
+    name = f"models:/{model.name}@{alias}" if alias else version.uri
+    return Applied(model=name, version=version.version, alias=alias)

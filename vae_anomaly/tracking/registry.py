@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHANGE = f"{TAG}threshold_change"
+RECALIBRATED = f"{TAG}recalibrated"
+"""Tag of a version: of which one, on what, by whom and when its calibration was made anew."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ThresholdChange:
 
     version: int
     when: datetime
-    how: str  # "trained" with the network, or "applied" to the network of an earlier version
+    how: str  # "trained" with the network, "applied" to that of an earlier version, "recalibrated"
     who: str  # applied it; empty where that was not written down
     old: float | None  # bound on the anomaly score before
     new: float | None  # and after
@@ -212,7 +214,7 @@ def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChang
     return ThresholdChange(
         version=number,
         when=as_time(version.creation_timestamp),
-        how="applied" if applied else "trained",
+        how=change.get("how", "applied" if applied else "trained"),
         who=change.get("who", ""),
         old=change.get("old"),
         new=float(bound) if bound else None,

@@ -16,11 +16,12 @@ import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from vae_anomaly.arrays import Bools, Bytes, Floats, Floats32
+from vae_anomaly.arrays import AnyFloats, Bools, Bytes, Floats, Floats32
 
 HEAT_RANGE: Final = (0.0, 10.0)
 """Cold and hot end of the colour scale, in sd of held-out normals; the same for every image."""
 
+_LEAST_SHARE: Final = 0.05
 _FAR_BELOW: Final = 1e6  # so that an outline that leaves the image runs along its border
 
 
@@ -66,7 +67,12 @@ def resize_heat(heat: Floats32, size: tuple[int, int]) -> Floats32:
     return np.asarray(resized[:, 0].numpy(), np.float32)
 
 
-def region_level(held_out_heat: Floats32, fpr: float) -> float:
+def least_share(target_fpr: float) -> float:
+    """Return the share of held-out normals that may have a region; 5 % at least."""
+    return max(target_fpr, _LEAST_SHARE)
+
+
+def region_level(held_out_heat: AnyFloats, fpr: float) -> float:
     """Return the heat (sd) that only a share ``fpr`` of held-out normals (n, h, w) exceed anywhere.
 
     With few normals the greatest heat seen is the best that can be said.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from sklearn.utils.validation import check_is_fitted
 
-from vae_anomaly.arrays import AnyArray, Floats32
+from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
+from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
@@ -76,6 +77,7 @@ class ModelAttributes:
 
     model_: ImageModel
     condition: str | None
+    target_fpr: float
 
     @property
     def network_(self) -> ImageNetwork:
@@ -94,6 +96,11 @@ class ModelAttributes:
         Regions and contours are drawn there.
         """
         return self.model_.heat_level
+
+    def set_heat_level(self, hottest: AnyFloats) -> None:
+        """Show regions from the heat on that few normals exceed, of which this is the hottest."""
+        level = region_level(hottest[:, None, None], least_share(self.target_fpr))
+        self.model_ = replace(self.model_, heat_level=level)
 
     @property
     def channels_(self) -> int:

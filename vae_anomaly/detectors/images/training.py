@@ -18,7 +18,7 @@ from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
 from vae_anomaly.detectors.images.fit.self_test import warn_if_blind
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, shared_groups, training_set
-from vae_anomaly.detectors.images.heatmaps import region_level
+from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.held_out import HeldOutImages, held_out_images
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
@@ -46,7 +46,6 @@ logger = logging.getLogger(__name__)
 MIN_IMAGES: Final = 8
 
 _REFITS: Final = 2  # fits without outliers, after the first with all images
-_LEAST_SHARE: Final = 0.05  # of held-out normals that may have a region
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class _Judged:
     @property
     def model(self) -> ImageModel:
         """All that scoring needs."""
-        level = region_level(self.fitted.heatmap, max(self.settings.target_fpr, _LEAST_SHARE))
+        level = region_level(self.fitted.heatmap, least_share(self.settings.target_fpr))
         return ImageModel(
             self.fitted.network,
             self.score,

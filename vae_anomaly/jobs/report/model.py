@@ -172,6 +172,7 @@ def facts_of_model(
         unknown=(*damaged, *unknown(told)),
         notices=notices(told),
         commands=_commands(detector, model, called, uri),
+        recalibrated=tuple(map(str, detector.recalibrated_)),
     )
 
 

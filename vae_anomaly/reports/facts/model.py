@@ -119,6 +119,8 @@ class ModelFacts:
         What the gallery shows, in words.
     commands : tuple of (str, str)
         What for, and the command.
+    recalibrated : tuple of str
+        On what, when and by whom its calibration was made anew, in words; the first first.
     """
 
     name: str
@@ -156,3 +158,4 @@ class ModelFacts:
     unknown: tuple[str, ...]
     notices: tuple[Notice, ...]
     commands: tuple[tuple[str, str], ...]
+    recalibrated: tuple[str, ...] = ()

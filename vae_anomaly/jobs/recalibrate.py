@@ -1,0 +1,338 @@
+"""Make the calibration of a model anew on other normals: in seconds, without training."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from vae_anomaly.arrays import Floats, Ints, Objects
+from vae_anomaly.data.images.decode import ImageReading
+from vae_anomaly.data.images.folders import ClassNames, ImageItem, scan_labelled
+from vae_anomaly.data.tables.read import fingerprint, read_table
+from vae_anomaly.detectors.judged import columns_as_text, row_faults
+from vae_anomaly.detectors.recalibration import Recalibration
+from vae_anomaly.errors import CalibrationError, ConfigError, DataError
+from vae_anomaly.evaluation.items import score_items
+from vae_anomaly.metrics import Interval, is_flagged
+from vae_anomaly.metrics.intervals import grouped_interval, proportion_interval
+from vae_anomaly.names import shown_source, typed
+from vae_anomaly.persistence import holds_something_else
+from vae_anomaly.progress import Progress
+from vae_anomaly.scoring.outliers import HEAVY, standing_out
+from vae_anomaly.thresholds import Threshold, smallest_fpr
+from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.tracking.apply import Applied, apply_recalibration
+from vae_anomaly.tracking.events import this_user
+from vae_anomaly.tracking.verified import ResolvedModel, load
+from vae_anomaly.words import names_of, number_of, verb_for
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vae_anomaly.detectors.protocol import AnyDetector, TableDetector
+
+_LOOKED_AT: Final = 256  # rows, and
+_IMAGES: Final = 32  # images that are compared with those of the training
+_SEEN_SHARE: Final = 0.1  # rows repeat by nature; fewer say nothing
+_CLOSE: Final = 1e-4  # latents of one image agree so far, in sd, on any processor
+_NAMED: Final = 5
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RecalibrationReport:
+    """What came of a calibration that was made anew.
+
+    Parameters
+    ----------
+    applied : Applied
+        Where the model is now; nowhere new with ``dry_run``.
+    folder : Path, optional
+        Model folder that was written.
+    flagged_before : Interval
+        Share of the normals that the threshold before flags, with its 95 % interval.
+    left_out : dict of str to int
+        Items of the input that were not used, by reason.
+    warnings : tuple of str
+        What makes the result doubtful.
+    """
+
+    applied: Applied
+    folder: Path | None
+    record: Recalibration
+    flagged_before: Interval
+    threshold: Threshold
+    left_out: dict[str, int]
+    warnings: tuple[str, ...]
+    lost_probability: bool
+
+
+def recalibrate_job(
+    ref: str,
+    source: str | Sequence[str],
+    *,
+    target_fpr: float | None = None,
+    labels: str | None = None,
+    groups: str | None = None,
+    state: str | None = None,
+    classes: ClassNames | None = None,
+    follow_links: bool = False,
+    reading: ImageReading | None = None,
+    out: str | Path | None = None,
+    alias: str | None = None,
+    who: str | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+    uri: str | None = None,
+    progress: Progress | None = None,
+) -> RecalibrationReport:
+    """Score normals that are new to a model, and calibrate it on them; networks stay.
+
+    Parameters
+    ----------
+    ref : str
+        The model. A registered one gets a new version; a folder stays as it is.
+    source : path, pattern or list
+        Normals as they come from now on. Items labelled as anomalies are left out.
+    target_fpr : float, optional
+        Default: what the model was trained for.
+    labels, groups, state, classes, follow_links, reading
+        As for `score_items`.
+    out : path, optional
+        Model folder to write; needed for a model that is a folder.
+    alias : str, optional
+        Alias to move to the new version. By default none moves.
+    who, reason : str, optional
+        For the record.
+    dry_run : bool
+        Write nothing.
+    uri : str, optional
+        The MLflow store.
+
+    Raises
+    ------
+    CalibrationError
+        If there are too few normals for the rate; the message names the lowest that they support.
+    DataError
+        If nothing normal can be scored.
+    ConfigError
+        If a model folder comes without ``out``, or ``out`` holds something else.
+    """
+    detector, model = load(ref, uri)
+    _check_places(model, out, alias)
+    frame = _frame(detector, source)
+    given = source if frame is None else frame
+    items = score_items(
+        detector, given, labels=labels, groups=groups, state=state, classes=classes,  # type: ignore[arg-type]
+        follow_links=follow_links, reading=reading, progress=progress,
+    )  # fmt: skip
+    where = shown_source(source)
+    normal, left_out = _normals(items, where)
+    target = detector.target_fpr if target_fpr is None else target_fpr
+    _require_enough(len(normal), target)
+    flags = is_flagged(normal.scores, detector.threshold_.value)
+    sha256 = _digest(frame, source, classes, normal, follow_links=follow_links)
+    listed = (source, classes, follow_links)
+    warnings = (*_seen(detector, frame, listed, sha256), *_odd(normal))
+    for warning in warnings:
+        logger.warning(warning)
+    record = Recalibration(
+        of=model.label,
+        source=f"{number_of(len(normal), 'normal')} of {where}",
+        n_items=len(normal),
+        n_groups=0 if normal.groups is None else len(set(normal.groups)),
+        sha256=sha256,
+        target_fpr=target,
+        flagged_before=float(flags.mean()),
+        old_threshold=detector.threshold_.value,
+        who=who or this_user(),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=reason,
+    )
+    lost = detector.probability_ is not None
+    _calibrate(detector, normal, record)
+    folder = None if out is None or dry_run else detector.save(out)
+    applied = Applied(model=ref if folder is None else str(folder))
+    if model.name is not None and not dry_run:
+        applied = apply_recalibration(detector, model, record, alias=alias, uri=uri)
+    before = _share(flags, normal.groups)
+    return RecalibrationReport(
+        applied, folder, record, before, detector.threshold_, left_out, warnings, lost
+    )
+
+
+def _check_places(model: ResolvedModel, out: str | Path | None, alias: str | None) -> None:
+    """Refuse a place that cannot take the result, before anything is scored."""
+    if model.name is None and out is None:
+        raise ConfigError(
+            f"{model.ref} is a model folder, and stays as it is. Name a folder for the model that "
+            "is calibrated anew: --out DIR."
+        )
+    if model.name is None and alias is not None:
+        raise ConfigError(f"{model.ref} is a model folder and has no aliases. Leave out --alias.")
+    if out is not None and holds_something_else(Path(out)):
+        raise ConfigError(
+            f"{out} holds something else than a model, and is not written over. Choose another "
+            "--out."
+        )
+
+
+def _frame(detector: AnyDetector, source: str | Sequence[str]) -> pd.DataFrame | None:
+    if detector.kind == "image":
+        return None
+    return read_table(source, as_text=columns_as_text(detector))
+
+
+def _normals(items: ScoredItems, where: str) -> tuple[ScoredItems, dict[str, int]]:
+    """Return the items that are no anomalies, and what was left out."""
+    if items.labels is None:
+        return items, items.left_out
+    normal = items.take(~items.labels)
+    n_odd = int(items.labels.sum())
+    if not len(normal):
+        raise DataError(
+            f"All {number_of(n_odd, 'item')} of {where} are labelled as anomalies, and a "
+            "calibration needs normals. Name those, or correct the labels."
+        )
+    return normal, items.left_out | ({"labelled as anomalies": n_odd} if n_odd else {})
+
+
+def _require_enough(n: int, target: float) -> None:
+    least = smallest_fpr(n)
+    if target < least:
+        reached = typed("--target-fpr", f"{_rounded_up(least):g}")
+        raise CalibrationError(
+            f"A false-positive rate of {target:g} needs at least {ceil(1 / target - 1e-9) - 1:,} "
+            f"normals; got {n:,}, which support {least:.3g} and higher. Give more normals, or "
+            f"{reached}."
+        )
+
+
+def _rounded_up(rate: float) -> float:
+    """Return a rate of two digits that is not lower."""
+    unit = float(10.0 ** (np.floor(np.log10(rate)) - 1))
+    return float(np.ceil(rate / unit - 1e-9) * unit)
+
+
+def _calibrate(detector: AnyDetector, normal: ScoredItems, record: Recalibration) -> None:
+    assert normal.raw_scores is not None  # noqa: S101 - they were scored here
+    detector.recalibrate(normal.raw_scores, _codes(normal.groups), record=record)
+    if detector.kind == "image" and normal.hottest is not None:
+        detector.set_heat_level(normal.hottest)
+
+
+def _codes(groups: Objects | None) -> Ints | None:
+    """Return a number for each item's group; an item without one is a group of its own."""
+    if groups is None:
+        return None
+    names = [f"\0{i}" if name is None else str(name) for i, name in enumerate(groups.tolist())]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _share(flags: np.ndarray, groups: Objects | None) -> Interval:
+    codes = _codes(groups)
+    if codes is None:
+        return proportion_interval(float(flags.sum()), float(len(flags)))
+    return grouped_interval(flags.astype(float), np.ones(len(flags)), codes)
+
+
+def _digest(
+    frame: pd.DataFrame | None,
+    source: str | Sequence[str],
+    classes: ClassNames | None,
+    normal: ScoredItems,
+    *,
+    follow_links: bool,
+) -> str:
+    """Return the SHA-256 of a table, or of the images that were used."""
+    if frame is not None:
+        return str(fingerprint(frame)["sha256"])
+    used, digest = set(normal.ids.tolist()), hashlib.sha256()
+    for item in scan_labelled(source, classes, follow_links=follow_links).items:
+        if item.id in used:
+            digest.update(item.id.encode() + b"\0" + item.path.read_bytes())
+    return digest.hexdigest()
+
+
+def _odd(normal: ScoredItems) -> tuple[str, ...]:
+    """Warn of normals that stand apart from the others: they would own the threshold."""
+    codes = _codes(normal.groups)
+    odd = np.flatnonzero(standing_out(_raw(normal), codes, shape=HEAVY))
+    if not odd.size:
+        return ()
+    names = names_of((str(name) for name in normal.ids[odd]), _NAMED)
+    return (
+        f"{number_of(odd.size, 'normal')} {verb_for(odd.size, 'stands', 'stand')} far apart from "
+        f"all others: {names}. The threshold rests on such items; look at them, and take out what "
+        "is no normal.",
+    )
+
+
+def _raw(items: ScoredItems) -> Floats:
+    return items.scores if items.raw_scores is None else items.raw_scores
+
+
+def _seen(
+    detector: AnyDetector,
+    frame: pd.DataFrame | None,
+    listed: tuple[str | Sequence[str], ClassNames | None, bool],
+    sha256: str,
+) -> tuple[str, ...]:
+    """Warn of items that the model was trained on: it takes them for more usual than new ones."""
+    why = "so new normals will be flagged more often than the rate says. Give normals of later days"
+    made_of = {detector.fingerprint_.get("sha256")}
+    if sha256 in made_of:
+        return (f"This is the table that the model was trained on, {why}.",)
+    if frame is not None and detector.kind == "tabular":
+        share = _seen_rows(detector, frame)
+        if share >= _SEEN_SHARE:
+            return (
+                f"{share:.0%} of the rows looked at equal rows that the model remembers from its "
+                f"training. Where rows do not repeat by nature they were in it, {why}.",
+            )
+        return ()
+    source, classes, follow_links = listed
+    items = scan_labelled(source, classes, follow_links=follow_links).items
+    n_seen, n_looked = _seen_images(detector, items)
+    if n_seen:
+        return (f"{n_seen} of {n_looked} images looked at were in the training, {why}.",)
+    return ()
+
+
+def _seen_rows(detector: TableDetector, frame: pd.DataFrame) -> float:
+    """Return the share of rows that equal a remembered one, of some at equal distances."""
+    fine = np.flatnonzero([fault is None for fault in row_faults(detector, frame)])
+    some = fine[:: -(-len(fine) // _LOOKED_AT) or 1]
+    if not len(some):
+        return 0.0
+    view = detector.examine(frame.iloc[some]).main
+    nearest = view.model.data.vectors[view.near.data.index[:, 0]]
+    return float(np.mean(np.all(nearest == view.viewed, axis=1)))
+
+
+def _seen_images(detector: AnyDetector, items: Sequence[ImageItem]) -> tuple[int, int]:
+    """Return how many of some images lie where a training image does, to the digit."""
+    if detector.kind != "image" or detector.latents_ is None:
+        return 0, 0
+    known = detector.latents_
+    some = items[:: -(-len(items) // _IMAGES) or 1]
+    means = [row for item in some for row in _means(detector, item)]
+    unit = known.std(axis=0) + 1e-12
+    seen = [bool((np.abs(known - one) < _CLOSE * unit).all(axis=1).any()) for one in means]
+    return int(np.sum(seen)), len(means)
+
+
+def _means(detector: AnyDetector, item: ImageItem) -> list[Floats]:
+    """Return the latents of an image; none of one that cannot be read."""
+    try:
+        return [np.asarray(detector.transform([item])[0], np.float64)]
+    except DataError:
+        return []
