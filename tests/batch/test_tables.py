@@ -263,6 +263,33 @@ def test_a_file_that_cannot_be_read_is_set_aside_and_the_others_are_scored(
     assert len(read_results(out)) == 180
 
 
+@pytest.mark.parametrize("id_column", ["id", None], ids=["id column", "numbered"])
+def test_a_ragged_line_costs_its_row_and_no_other(id_column, table_model, tmp_path):
+    lines = transactions(60, seed=1).to_csv(index=False).splitlines()
+    mended, lines[10] = lines[10], lines[10].rpartition(",")[0]
+    lines.append(lines[60])  # its id comes twice
+    day = tmp_path / "day.csv"
+    day.write_text("\n".join(lines) + "\n1,2\n")
+    out = tmp_path / "out"
+    options = {"id_column": id_column, "batch_rows": 8}
+    summary = score_tables(table_model, day, out, **options)
+    n_twice = 1 if id_column else 0
+    assert (summary.rows_in, summary.rows_out) == (62, 60 - n_twice)
+    assert summary.codes == {"ragged": 2} | ({"duplicate_id": 1} if id_column else {})
+    bad = read_quarantine(out / "quarantine" / "day.jsonl")
+    ragged = [item for item in bad if item.code == "ragged"]
+    assert [(item.id, item.source) for item in ragged] == [
+        ("day.csv#10", "day.csv, row 10"), ("day.csv#62", "day.csv, row 62"),
+    ]  # fmt: skip
+    assert "line 11: 4 cells, where the header has 5" in ragged[0].message
+    before = read_results(out).set_index("id")["score"]
+    day.write_text("\n".join([*lines[:10], mended, *lines[11:]]) + "\n")
+    if id_column is None:  # mended, its row is scored and no other has another name
+        score_tables(table_model, day, out, **options)
+        after = read_results(out).set_index("id")["score"]
+        assert after.drop("day.csv#10").equals(before)
+
+
 def test_a_column_that_is_empty_throughout_and_never_was_is_refused(days, table_model, tmp_path):
     transactions(60, seed=2).assign(amount=None).to_parquet(days / "2026-01-02.parquet")
     out = tmp_path / "out"

@@ -28,6 +28,17 @@ def test_row_option_and_colon_name_the_same_row(call_json, table_model, rows):
     assert one == other
 
 
+def test_rows_beside_a_ragged_line_keep_their_numbers(call, call_json, table_model, rows):
+    whole = call_json("inspect", table_model, f"{rows}:150")
+    lines = rows.read_text().splitlines()
+    lines[20] += ",more"
+    rows.write_text("\n".join(lines) + "\n")
+    assert call_json("inspect", table_model, f"{rows}:150") == whole
+    code, _, err = call("inspect", table_model, f"{rows}:20")
+    assert code == 3
+    assert "rows.csv, line 21: row 20 has" in err
+
+
 def test_a_table_alone_shows_its_strangest_rows(call, table_model, rows):
     code, out, _ = call("inspect", table_model, rows, "--top", 2)
     assert code == 0

@@ -29,6 +29,7 @@ from vae_anomaly.batch.output.written import state_path
 from vae_anomaly.batch.plan import Partition, input_digest
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
+from vae_anomaly.data.tables.files import leave_out
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import leads_out, sha256_of
@@ -148,10 +149,12 @@ class HistoryNight:
         self._after = self._before.copy()
         columns = self._after.columns
         path = partition.files[0].path
-        frame = read_table(path, columns=list(columns.inputs), as_text=columns.as_text)
+        frame = read_table(
+            path, columns=list(columns.inputs), as_text=columns.as_text, ragged=leave_out
+        )
         if start is not None:
             self._warn_of_odd_times(frame, partition, start)
-            once = frame if repeated is None else frame[~repeated]
+            once = frame if repeated is None else frame[~repeated[frame.index]]
             self._features = self._after.process(once).reindex(frame.index)
         else:
             self._features = self._after.blank(frame)[list(self._after.names)]
@@ -373,7 +376,9 @@ def _loaded(path: Path, columns: EntityColumns) -> EntityHistories:
 def _span(partition: Partition, entities: EntityHistories) -> tuple[int, int] | None:
     """Return the times of a partition; one that cannot be read fails when its turn comes."""
     try:
-        frame = read_table(partition.files[0].path, columns=[entities.columns.time])
+        frame = read_table(
+            partition.files[0].path, columns=[entities.columns.time], ragged=leave_out
+        )
     except DataError:
         return None
     return entities.span(frame)

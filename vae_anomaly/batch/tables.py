@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
+from vae_anomaly.data.tables.files import RaggedRow, SetAside, leave_out
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.detectors.judged import (
@@ -56,7 +57,8 @@ def check_plan(plan: Sequence[Partition], detector: TableDetector, id_column: st
     as_text = columns_as_text(detector, id_column)
     for partition in plan:
         try:
-            frame = next(iter_batches(partition.files[0].path, CHECK_ROWS, as_text=as_text))
+            path = partition.files[0].path
+            frame = next(iter_batches(path, CHECK_ROWS, as_text=as_text, ragged=leave_out))
         except DataError as err:
             unreadable.append(err)
         else:
@@ -116,7 +118,8 @@ def score_table_file(
             pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,
         ):
             as_text = columns_as_text(detector, id_column)
-            for frame in iter_batches(path, batch_rows, as_text=as_text):
+            ragged = _ragged_to(counts, partition.files[0].id)
+            for frame in iter_batches(path, batch_rows, as_text=as_text, ragged=ragged):
                 judged = _judge(frame, ids, detector, night, counts)
                 if judged.examination is not None:
                     examined = judged.examination
@@ -130,6 +133,17 @@ def score_table_file(
     counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *kept, *states]
+
+
+def _ragged_to(counts: Counts, name: str) -> SetAside:
+    """Return what sets a row with too few or too many cells aside."""
+
+    def set_aside(row: RaggedRow) -> None:
+        counts.rows_in += 1
+        fault = Fault("ragged", f"line {row.line}: {row.reason}")
+        counts.set_aside(_bad_row(name, row.row, fault))
+
+    return set_aside
 
 
 def _refuse_dry(partition: Partition, moved: MovedColumns, frame: pd.DataFrame) -> None:
@@ -175,10 +189,21 @@ def _named(partition: Partition, column: str | None, root: Path, batch_rows: int
     if column is None:
         yield _Ids(file.id)
         return
-    frames = iter_batches(file.path, batch_rows, [column], as_text=[column])
-    pieces = (list(read_keys(frame[column])) for frame in frames)
-    with find_repeats(pieces, root) as repeated:
+    frames = iter_batches(file.path, batch_rows, [column], as_text=[column], ragged=leave_out)
+    with find_repeats(_ids_in_order(frames, column), root) as repeated:
         yield _Ids(file.id, column, repeated)
+
+
+def _ids_in_order(frames: Iterable[pd.DataFrame], column: str) -> Iterator[list[str | None]]:
+    """Yield the ids of all rows, None for those that are left out."""
+    start = 0
+    for frame in frames:
+        places = np.asarray(frame.index, dtype=np.int64) - start
+        ids: list[str | None] = [None] * (int(places[-1]) + 1 if len(places) else 0)
+        for place, name in zip(places.tolist(), read_keys(frame[column]), strict=True):
+            ids[place] = name
+        yield ids
+        start += len(ids)
 
 
 def _judge(
@@ -197,11 +222,14 @@ def _judge(
     judged = judge_rows(detector, rows, faults)
     for name, row, fault in zip(names, rows.index, judged.verdicts.faults, strict=True):
         if fault is not None:
-            source = f"{ids.name}, row {row + 1}"
-            is_name = name is not None and len(name) <= MAX_ID
-            name_or_row = name if name and is_name else f"{ids.name}#{row + 1}"
-            counts.set_aside(BadItem(name_or_row, fault.code, fault.message, source))
+            counts.set_aside(_bad_row(ids.name, row, fault, name))
     return judged
+
+
+def _bad_row(table: str, row: int, fault: Fault, name: str | None = None) -> BadItem:
+    """Return a row, counted from 0, that is not scored; its name where it has one of its own."""
+    own = name if name and len(name) <= MAX_ID else f"{table}#{row + 1}"
+    return BadItem(own, fault.code, fault.message, f"{table}, row {row + 1}")
 
 
 def _answers(

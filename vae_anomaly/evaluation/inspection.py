@@ -12,6 +12,7 @@ import numpy as np
 from vae_anomaly.batch.histories import with_histories
 from vae_anomaly.data.images.decode import ImageReading, Pixels
 from vae_anomaly.data.images.folders import list_images
+from vae_anomaly.data.tables.files import RaggedRow
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.labels import column_of
 from vae_anomaly.data.tables.read import read_table
@@ -113,20 +114,31 @@ def find_rows(
     file, _, number = item.rpartition(":")
     if file and number.isdigit() and not Path(item).exists():
         item, row = file, int(number)
-    rows = read_table(item, as_text=columns_as_text(detector))
+    ragged: list[RaggedRow] = []
+    rows = read_table(item, as_text=columns_as_text(detector), ragged=ragged.append)
     frame, histories = with_histories(detector.entities_, rows, state)
     if identifier is not None:
         chosen = _rows_of_id(detector, frame, identifier, item)
     elif row is not None:
-        if not 1 <= row <= len(frame):
-            raise DataError(
-                f"{item} has {number_of(len(frame), 'row')}; got row {row}. Rows count from 1."
-            )
-        chosen = np.array([row - 1])
+        chosen = _row_of_number(frame, row, ragged, item)
     else:
         chosen = _highest_scored(detector, frame, top)
-    names = [f"{Path(item).name}:{i + 1}" for i in chosen]
+    names = [f"{Path(item).name}:{number + 1}" for number in frame.index[chosen]]
     return FoundRows(frame.iloc[chosen], names, histories)
+
+
+def _row_of_number(
+    frame: pd.DataFrame, row: int, ragged: Sequence[RaggedRow], item: str
+) -> Indices:
+    """Find a row by its number, which counts those that cannot be read."""
+    for one in ragged:
+        if one.row == row - 1:
+            raise DataError(f"{item}, line {one.line}: row {row} has {one.reason}")
+    chosen = np.flatnonzero(np.asarray(frame.index) == row - 1)
+    if not chosen.size:
+        n_rows = number_of(len(frame) + len(ragged), "row")
+        raise DataError(f"{item} has {n_rows}; got row {row}. Rows count from 1.")
+    return chosen
 
 
 def _rows_of_id(

@@ -20,12 +20,15 @@ import pyarrow.parquet as pq
 
 from vae_anomaly.data.tables import cells
 from vae_anomaly.data.tables.files import (
+    RaggedRow,
+    SetAside,
     csv_names,
     doubtful_header,
     existing,
     is_parquet,
     is_path_like,
     list_partitions,
+    numbers_without,
     parquet_batches,
     parquet_table,
     parquet_without_rows,
@@ -41,7 +44,11 @@ _CSV_ROWS: Final = 1 << 16
 
 
 def read_table(
-    source: object, *, columns: Sequence[str] | None = None, as_text: Collection[str] = ()
+    source: object,
+    *,
+    columns: Sequence[str] | None = None,
+    as_text: Collection[str] = (),
+    ragged: SetAside | None = None,
 ) -> pd.DataFrame:
     """Read a table from wherever it is.
 
@@ -55,6 +62,8 @@ def read_table(
     as_text : collection of str, optional
         Columns that stay text in a CSV, just as they are written: those that name things, such as
         ids, whose digits a number would lose. Names that the table does not have do not matter.
+    ragged : callable, optional
+        Takes single rows of a CSV that have not as many cells as its header, as in `iter_batches`.
 
     Returns
     -------
@@ -71,10 +80,11 @@ def read_table(
     if not is_path_like(source):
         return _select(as_frame(source), columns)
     files = list_partitions(source)
-    frames = [_read_file(file, columns, as_text) for file in files]
+    frames = [_read_file(file, columns, as_text, ragged) for file in files]
     unlike = _numbers_here_text_there(frames)
     if unlike:
-        frames = [_read_file(file, columns, {*as_text, *unlike}) for file in files]
+        seen: SetAside | None = None if ragged is None else lambda _: None
+        frames = [_read_file(file, columns, {*as_text, *unlike}, seen) for file in files]
     for file, frame in zip(files, frames, strict=True):
         require_same_columns(file, frame.columns, files[0], frames[0].columns)
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -86,6 +96,7 @@ def iter_batches(
     columns: Sequence[str] | None = None,
     *,
     as_text: Collection[str] = (),
+    ragged: SetAside | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Read one table file in pieces of at most ``batch_rows``, so that its size does not matter.
 
@@ -93,17 +104,47 @@ def iter_batches(
     one empty frame, so that its columns can be seen. Column types of a CSV are decided piece by
     piece, but for those in ``as_text``, as in `read_table`; `Schema.cast` makes them one.
 
+    ``ragged`` takes single rows of a CSV that have not as many cells as its header, before the
+    piece that they would be in. They keep their numbers, so that of the others no number changes
+    when such a row is mended. Without it they are refused, as all other files that cannot be read.
+
     Raises `DataError` if the file is empty or cannot be read; names the file.
     """
     if batch_rows < 1:
         raise DataError(f"batch_rows must be at least 1. Got {batch_rows}.")
     path = existing(Path(path))
-    start = 0
-    for table in _arrow_batches(path, batch_rows, columns, as_text):
+    numbers = _Numbers(ragged)
+    for table in _arrow_batches(path, batch_rows, columns, as_text, numbers.left_out):
         frame = to_frame(table)
-        frame.index = pd.RangeIndex(start, start + len(frame))
-        start += len(frame)
+        frame.index = numbers.of_next(len(frame))
         yield frame
+
+
+class _Numbers:
+    """Number the rows of a file piece by piece, past those that are left out."""
+
+    def __init__(self, ragged: SetAside | None) -> None:
+        self._ragged, self._next, self._gaps = ragged, 0, list[int]()
+
+    @property
+    def left_out(self) -> SetAside | None:
+        """Return what takes a row that is left out; None where none may be."""
+        return None if self._ragged is None else self._leave_out
+
+    def of_next(self, n: int) -> pd.Index:
+        """Return the numbers of the next ``n`` rows."""
+        if not self._gaps:
+            self._next += n
+            return pd.RangeIndex(self._next - n, self._next)
+        numbers = pd.Index(numbers_without(self._next, n, np.array(self._gaps, dtype=np.int64)))
+        self._next = int(numbers[-1]) + 1 if n else self._next
+        self._gaps = [gap for gap in self._gaps if gap >= self._next]
+        return numbers
+
+    def _leave_out(self, row: RaggedRow) -> None:
+        assert self._ragged is not None  # noqa: S101 - else it is not given out
+        self._gaps.append(row.row)
+        self._ragged(row)
 
 
 def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table]:
@@ -297,7 +338,12 @@ def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_axis(names, axis="columns")
 
 
-def _read_file(path: Path, columns: Sequence[str] | None, as_text: Collection[str]) -> pd.DataFrame:
+def _read_file(
+    path: Path,
+    columns: Sequence[str] | None,
+    as_text: Collection[str],
+    ragged: SetAside | None = None,
+) -> pd.DataFrame:
     """Read one file wholly."""
     if is_parquet(path):
         try:
@@ -306,7 +352,9 @@ def _read_file(path: Path, columns: Sequence[str] | None, as_text: Collection[st
             raise unreadable(path, err) from None
         frame = to_frame(table)
     else:
-        frame = to_frame(_read_csv(path, columns, as_text))
+        numbers = _Numbers(ragged)
+        frame = to_frame(_read_csv(path, columns, as_text, numbers.left_out))
+        frame.index = numbers.of_next(len(frame))
     return _select(frame, columns, path)
 
 
@@ -325,12 +373,16 @@ def _select(
 
 
 def _arrow_batches(
-    path: Path, batch_rows: int, columns: Sequence[str] | None, as_text: Collection[str]
+    path: Path,
+    batch_rows: int,
+    columns: Sequence[str] | None,
+    as_text: Collection[str],
+    ragged: SetAside | None,
 ) -> Iterator[pa.Table]:
     """Read a file as Arrow tables of at most `batch_rows` rows, at least one."""
     none_yet = True
     try:
-        for batch in _open_batches(path, batch_rows, columns, as_text):
+        for batch in _open_batches(path, batch_rows, columns, as_text, ragged):
             if len(batch):
                 none_yet = False
                 yield batch
@@ -341,12 +393,16 @@ def _arrow_batches(
 
 
 def _open_batches(
-    path: Path, batch_rows: int, columns: Sequence[str] | None, as_text: Collection[str] = ()
+    path: Path,
+    batch_rows: int,
+    columns: Sequence[str] | None,
+    as_text: Collection[str],
+    ragged: SetAside | None,
 ) -> Iterator[pa.Table]:
     if is_parquet(path):
         yield from parquet_batches(path, batch_rows, columns, as_text)
         return
-    for table in text_batches(path, batch_rows):
+    for table in text_batches(path, batch_rows, ragged=ragged):
         yield typed_table(_chosen(table, columns), as_text)
 
 
@@ -372,11 +428,17 @@ def _empty_like(path: Path) -> pa.Table:
     return pa.table({name: pa.array([], pa.string()) for name in names})
 
 
-def _read_csv(path: Path, columns: Sequence[str] | None, as_text: Collection[str]) -> pa.Table:
+def _read_csv(
+    path: Path,
+    columns: Sequence[str] | None,
+    as_text: Collection[str],
+    ragged: SetAside | None,
+) -> pa.Table:
     """Read a CSV as an Arrow table whose types hold for the whole of it."""
     try:
         chosen = [name for name in csv_names(path) if columns is None or name in columns]
-        pieces = [table.select(chosen) for table in text_batches(path, _CSV_ROWS)]
+        batches = text_batches(path, _CSV_ROWS, ragged=ragged)
+        pieces = [table.select(chosen) for table in batches]
         table = pa.concat_tables([_empty_like(path).select(chosen), *pieces])
         return typed_table(table, as_text)
     except (pa.ArrowException, OSError) as err:

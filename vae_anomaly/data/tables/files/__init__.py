@@ -18,6 +18,7 @@ from vae_anomaly.data.tables.files.parquet import (
     parquet_table,
     parquet_without_rows,
 )
+from vae_anomaly.data.tables.files.ragged import RaggedRow, SetAside, leave_out, numbers_without
 from vae_anomaly.data.tables.files.suffixes import (
     TABLE_SUFFIXES,
     is_parquet,
@@ -29,14 +30,18 @@ from vae_anomaly.data.tables.files.typed import typed_table
 
 __all__ = [
     "TABLE_SUFFIXES",
+    "RaggedRow",
+    "SetAside",
     "csv_names",
     "doubtful_header",
     "existing",
     "is_parquet",
     "is_path_like",
     "is_table",
+    "leave_out",
     "list_files",
     "list_partitions",
+    "numbers_without",
     "parquet_batches",
     "parquet_table",
     "parquet_without_rows",

@@ -1,16 +1,16 @@
 """Read a CSV as Arrow tables of text, block by block, so that its size does not matter.
 
-No row is lost in silence: a line with too few or too many cells, a quote that swallows lines, and
-bytes that are no text are refused with the number of their line.
+No row is lost in silence: a line with too few or too many cells, unless somebody takes it, a quote
+that swallows lines, and bytes that are no text are refused with the number of their line.
 """
 
 from __future__ import annotations
 
 import csv
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +24,17 @@ from vae_anomaly.data.tables.files.dialect import (
     ZERO_BYTES,
     Dialect,
     dialect_of,
-    rows_of,
     utf8_chunks,
 )
 from vae_anomaly.data.tables.files.faults import at_line, not_utf8, unreadable
 from vae_anomaly.data.tables.files.hive import partition_values, with_partitions
 from vae_anomaly.data.tables.files.packed import open_text
+from vae_anomaly.data.tables.files.ragged import (
+    SetAside,
+    first_ragged,
+    line_of_row,
+    ragged_rows,
+)
 from vae_anomaly.data.tables.files.records import Block, UnclosedCellError, n_lines, whole_records
 from vae_anomaly.data.tables.files.swallowed import swallowing_row
 from vae_anomaly.errors import DataError
@@ -38,19 +43,31 @@ from vae_anomaly.words import reason_of
 logger = logging.getLogger(__name__)
 _BLOCK_BYTES: Final = 1 << 22
 _BLANK: Final = "\0blank "  # names columns without a name; no header can hold it
-_SHOWN: Final = 60
 
 
 def text_batches(
-    path: Path, batch_rows: int, *, block_bytes: int = _BLOCK_BYTES
+    path: Path,
+    batch_rows: int,
+    *,
+    block_bytes: int = _BLOCK_BYTES,
+    ragged: SetAside | None = None,
 ) -> Iterator[pa.Table]:
     """Read a CSV as Arrow tables of text, of at most ``batch_rows`` rows.
 
+    ``ragged`` takes single rows that have not as many cells as the header, before those that come
+    after them; without it they are refused.
+
     Raises `DataError` if it cannot be read; names the file and, where there is one, the line.
     """
-    dialect = dialect_of(path)
+    dialect, n_rows = dialect_of(path), 0
     for block in _blocks(path, dialect, block_bytes):
-        table = _parsed(path, dialect, block)
+        table, n_skipped = _parsed(path, dialect, block, skips=ragged is not None)
+        if ragged is not None and n_skipped:
+            for row in ragged_rows(
+                path, dialect, block, before=n_rows, n_whole=len(table), n_skipped=n_skipped
+            ):
+                ragged(row)
+        n_rows += len(table) + n_skipped
         if b'"' in block.data:
             _refuse_swallowed(path, dialect, block, table)
         _refuse_second_header(path, dialect, block, table)
@@ -90,19 +107,31 @@ def _blocks(path: Path, dialect: Dialect, block_bytes: int) -> Iterator[Block]:
             raise at_line(path, line, told) from None
 
 
-def _parsed(path: Path, dialect: Dialect, block: Block) -> pa.Table:
-    """Parse one block. The memory is Arrow's own: its threads may outlive the interpreter's."""
+def _parsed(path: Path, dialect: Dialect, block: Block, *, skips: bool) -> tuple[pa.Table, int]:
+    """Parse one block; count the rows of another width, where they are to be skipped.
+
+    The memory is Arrow's own: its threads may outlive the interpreter's.
+    """
+    skipped = Counter[str]()
+
+    def skip(_: pa_csv.InvalidRow) -> str:
+        skipped["rows"] += 1
+        return "skip"
+
     names = _unique_names(dialect)
     held = pa.allocate_buffer(len(block.data))
     np.frombuffer(held, dtype=np.uint8)[:] = np.frombuffer(block.data, dtype=np.uint8)
     try:
-        return pa_csv.read_csv(
+        table = pa_csv.read_csv(
             pa.BufferReader(held),
             read_options=pa_csv.ReadOptions(
                 use_threads=False, column_names=names, block_size=len(block.data) + 1
             ),
             parse_options=pa_csv.ParseOptions(
-                delimiter=dialect.delimiter, newlines_in_values=True, ignore_empty_lines=True
+                delimiter=dialect.delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=True,
+                invalid_row_handler=skip if skips else None,
             ),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
@@ -110,6 +139,7 @@ def _parsed(path: Path, dialect: Dialect, block: Block) -> pa.Table:
         )
     except pa.ArrowInvalid as err:
         raise _fault(path, dialect, block, err) from None
+    return table, skipped["rows"]
 
 
 def _unique_names(dialect: Dialect) -> list[str]:
@@ -124,46 +154,13 @@ def _fault(path: Path, dialect: Dialect, block: Block, err: Exception) -> DataEr
         block.data.decode()
     except UnicodeDecodeError as bad:
         return not_utf8(path, block.line + n_lines(block.data[: bad.start]))
-    width = len(dialect.names)
     try:
-        for line, cells in _numbered(block, dialect.delimiter):
-            if len(cells) != width:
-                return at_line(path, line, _other_width(cells, width, dialect.delimiter))
+        found = first_ragged(path, dialect, block)
     except csv.Error:  # a cell of more than 2^17 characters
         return at_line(
             path, block.line, f"a row there or below it cannot be read: {reason_of(err)}."
         )
-    return unreadable(path, err)
-
-
-def _other_width(cells: list[str], width: int, delimiter: str) -> str:
-    several = f"{len(cells)} cell{'s' * (len(cells) != 1)}, where the header has {width}"
-    if len(cells) == width + 1 and not cells[-1].strip():
-        return f"{several}: the lines end with {delimiter!r}. End the header with it as well."
-    shown = f"{several}: {delimiter.join(cells)[:_SHOWN]!r}."
-    quoted = f"a cell that holds {delimiter!r} must stand in double quotes."
-    if width == 1:
-        return f"{shown} Remove what stands above the header; {quoted}"
-    if len(cells) == width + 1:
-        return f"{shown} If every line has one more, give the header a name for it; {quoted}"
-    return f"{shown} Correct the line; {quoted}"
-
-
-def _numbered(block: Block, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the records of a block one by one with the line that each begins at."""
-    reader = rows_of(block.data.decode(), delimiter)
-    start = block.line
-    for cells in reader:
-        if cells:
-            yield start, cells
-        start = block.line + reader.line_num
-
-
-def _line_of(block: Block, delimiter: str, row: int) -> int:
-    try:
-        return next(islice(_numbered(block, delimiter), row, None))[0]
-    except csv.Error:  # a cell of more than 2^17 characters
-        return block.line
+    return found or unreadable(path, err)
 
 
 def _refuse_swallowed(path: Path, dialect: Dialect, block: Block, table: pa.Table) -> None:
@@ -173,7 +170,7 @@ def _refuse_swallowed(path: Path, dialect: Dialect, block: Block, table: pa.Tabl
         row, name, n_swallowed = found
         raise at_line(
             path,
-            _line_of(block, dialect.delimiter, row),
+            line_of_row(block, dialect, row),
             f"a quote opens a cell of {name!r} that goes on over {n_swallowed} more lines, each of "
             "which looks like a row. Remove the stray quote, or double every quote inside a quoted "
             'cell ("").',
@@ -190,7 +187,7 @@ def _refuse_second_header(path: Path, dialect: Dialect, block: Block, table: pa.
             return
         is_header = pc.and_(is_header, pc.equal(table.column(place), dialect.names[place]))
     if pc.any(is_header).as_py():
-        line = _line_of(block, dialect.delimiter, pc.index(is_header, True).as_py())
+        line = line_of_row(block, dialect, pc.index(is_header, True).as_py())
         raise at_line(
             path,
             line,
@@ -212,7 +209,7 @@ def _named_columns(path: Path, dialect: Dialect, block: Block, table: pa.Table) 
             row = pc.index(pc.not_equal(column, ""), True).as_py()
             raise at_line(
                 path,
-                _line_of(block, dialect.delimiter, row),
+                line_of_row(block, dialect, row),
                 f"column {place + 1} has no name in the header, and holds {column[row].as_py()!r} "
                 "here. Name it in the header, or drop it.",
             )

@@ -68,6 +68,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The message says why; give images like those of training.",
     ),
     # rows of tables
+    "ragged": (
+        "A line of a CSV has not as many cells as the header.",
+        "Correct the line that the message names; a cell that holds a comma stands in quotes.",
+    ),
     "missing_id": (
         "The row has no name: its id is empty.",
         "Fill the column of ids, or choose another with --id-column.",
