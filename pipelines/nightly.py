@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.job import Job
 from pipelines.places import Place, Places, one_or_all
 from vae_anomaly.batch import RunSummary
+from vae_anomaly.batch.engines.choice import EngineName
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
 from vae_anomaly.jobs.report.night.write import ReportAtEnd
@@ -21,6 +22,7 @@ class Nightly(Job):
     output: Place
     max_bad_fraction: float = 0.05
     workers: int = 1
+    engine: EngineName = "local"
     use_cached_model: bool = False
     fail_on_anomaly: bool = False
     report: bool = True
@@ -42,6 +44,7 @@ class Nightly(Job):
             self.output,
             max_bad_fraction=self.max_bad_fraction,
             workers=self.workers,
+            engine=self.engine,
             uri=self.tracking_uri,
             use_cached=self.use_cached_model,
             finished=page,

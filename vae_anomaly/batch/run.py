@@ -14,9 +14,9 @@ from itertools import filterfalse
 from pathlib import Path
 from uuid import uuid4
 
+from vae_anomaly.batch.engines.choice import EngineName, engine_of, require_engine
 from vae_anomaly.batch.engines.local import (
     graceful_termination,
-    many_processes,
     one_process,
 )
 from vae_anomaly.batch.engines.partition import Outcome
@@ -54,6 +54,7 @@ from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import (
+    ConfigError,
     ModelRefusedError,
 )
 from vae_anomaly.files import reach, remove_stale
@@ -76,6 +77,7 @@ def score_tables(
     batch_rows: int = 8192,
     max_bad_fraction: float = 0.05,
     workers: int = 1,
+    engine: EngineName = "local",
     uri: str | Path | None = None,
     use_cached: bool = False,
     state: str | Path | None = None,
@@ -105,6 +107,8 @@ def score_tables(
         Largest share of rows in quarantine, in [0, 1], that is still a success.
     workers : int
         Processes; each loads the model.
+    engine : {"local", "ray", "spark"}
+        Where the workers are: on this machine, or on those of a cluster, see docs/scaling.md.
     uri : str or Path, optional
         MLflow store of the model.
     use_cached : bool
@@ -143,7 +147,16 @@ def score_tables(
     check_plan(plan, detector, id_column)
     chain = _chain(plan, detector.entities_, Path(out), state)
     return _run(
-        plan, model, out, options, max_bad_fraction, workers, progress, chain, finished=finished
+        plan,
+        model,
+        out,
+        options,
+        max_bad_fraction,
+        workers,
+        progress,
+        chain,
+        finished=finished,
+        engine=engine,
     )
 
 
@@ -157,6 +170,7 @@ def score_images(
     images_per_partition: int = 1000,
     max_bad_fraction: float = 0.05,
     workers: int = 1,
+    engine: EngineName = "local",
     device: str = "cpu",
     reading: ImageReading | None = None,
     uri: str | Path | None = None,
@@ -189,7 +203,7 @@ def score_images(
         How large files may be, and what is white in these images.
     follow_links : bool
         Follow links that lead out of a folder.
-    max_bad_fraction, workers, uri, use_cached, progress
+    max_bad_fraction, workers, engine, uri, use_cached, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
     finished : callable, optional
         As for `score_tables`.
@@ -218,7 +232,7 @@ def score_images(
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
     return _run(
         plan, model, out, options, max_bad_fraction, workers, progress,
-        left_out=listing.left_out, finished=finished,
+        left_out=listing.left_out, finished=finished, engine=engine,
     )  # fmt: skip
 
 
@@ -263,18 +277,25 @@ def _run(
     chain: HistoryChain | None = None,
     left_out: tuple[LeftOutImages, ...] = (),
     finished: Finished | None = None,
+    engine: EngineName = "local",
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
     With a chain each partition goes on from the one before, so one process does them all.
     """
     check_limits(max_bad_fraction, workers)
+    require_engine(engine)
+    if chain is not None and engine != "local":
+        raise ConfigError(
+            f"A model with entities scores one file after the other, each from the histories of "
+            f"the one before: the engine {engine} has nothing to share out. Leave --engine out."
+        )
     workers = min(workers, len(plan))
-    if workers > 1:
+    if workers > 1 and engine == "local":
         require_guard(workers)
     start, root = time.perf_counter(), Path(out)
     output = Output(str(root), options, run=uuid4().hex[:12])
-    job = _Job(model, output, workers, progress or null_progress, chain)
+    job = _Job(model, output, workers, progress or null_progress, chain, engine)
     with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
         plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
@@ -309,6 +330,7 @@ class _Job:
     workers: int
     progress: Progress
     chain: HistoryChain | None = None
+    engine: EngineName = "local"
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:
         """Write one line to the log: what happened and how many, never what was in a row."""
@@ -366,9 +388,9 @@ def _engine(
     if chain is not None:
         return one_process(todo, job.model, job.output, job.progress,
                            lambda partition: chain.start_of(partition, ledger.rows()))  # fmt: skip
-    if job.workers == 1 or not todo:
+    if not todo or (job.workers == 1 and job.engine == "local"):
         return one_process(todo, job.model, job.output, job.progress)
-    return many_processes(todo, job.model, job.output, job.workers)
+    return engine_of(job.engine)(todo, job.model, job.output, job.workers)
 
 
 def _ledger_row(partition: Partition, result: PartitionResult, job: _Job) -> LedgerRow:

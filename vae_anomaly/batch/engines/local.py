@@ -9,22 +9,19 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 from vae_anomaly.batch.engines.partition import Outcome, StartOf, attempt
-from vae_anomaly.batch.output.done import input_path_of
+from vae_anomaly.batch.engines.side_by_side import WorkerEndedError, score_with
 from vae_anomaly.batch.output.ledger import PartitionResult
 from vae_anomaly.batch.plan import (
     Output,
     Partition,
     ScoringModel,
 )
-from vae_anomaly.errors import VaeAnomalyError
-from vae_anomaly.files import remove_stale
 from vae_anomaly.logs import JsonLines
 from vae_anomaly.progress import Progress
 from vae_anomaly.threads import threads_of_a_worker
@@ -52,64 +49,14 @@ def one_process(
 def many_processes(
     todo: list[Partition], model: ScoringModel, output: Output, workers: int
 ) -> Iterator[tuple[Partition, Outcome]]:
-    """Score in several processes, each with its own copy of the model, in any order.
-
-    A partition during which its process was ended, by the system for want of memory or from
-    outside, is scored once more when the others are done, with nothing beside it. Where that
-    process is ended as well, the outcome says so.
-
-    Raises
-    ------
-    VaeAnomalyError
-        If processes are ended again and again before anything is scored.
-    """
+    """Score in several processes, each with its own copy of the model; see `score_with`."""
     n = min(workers, len(todo))
-    is_any_scored, ended = False, list[Partition]()
-    for partition, outcome in _side_by_side(todo, model, output, n, threads_of_a_worker(n)):
-        if outcome is not None:
-            is_any_scored = True
-            yield partition, outcome
-            continue
-        ended.append(partition)
-        logger.warning(
-            "The worker at %s was ended: out of memory, or from outside. It is scored once more "
-            "when the others are done, with no other beside it.", input_path_of(partition),
-            extra={"event": "worker-ended", "run": output.run, "partition": partition.key},
-        )  # fmt: skip
-        if not is_any_scored and len(ended) > 2 * n:
-            raise VaeAnomalyError(
-                f"{len(ended)} workers were ended before one of them had scored anything: out of "
-                f"memory, or from outside. Run again with fewer than {workers} --workers."
-            )
-    for partition, outcome in _side_by_side(ended, model, output, 1, threads_of_a_worker(n)):
-        yield partition, _ended_twice(partition) if outcome is None else outcome
-    if ended:
-        remove_stale(Path(output.root))
+    threads = threads_of_a_worker(n)
+    return score_with(lambda number: _Process(number, threads, model, output), n, todo, output)
 
 
-def _side_by_side(
-    todo: list[Partition], model: ScoringModel, output: Output, n: int, threads: int
-) -> Iterator[tuple[Partition, Outcome | None]]:
-    """Score in ``n`` processes; None where the process was ended."""
-    workers = [_Worker(number, threads, model, output) for number in range(n)]
-    left, busy = iter(todo), dict[Future[Outcome], tuple[_Worker, Partition]]()
-    try:
-        for worker, partition in zip(workers, left, strict=False):
-            busy[worker.begin(partition)] = worker, partition
-        while busy:
-            for future in wait(busy, return_when=FIRST_COMPLETED).done:
-                worker, partition = busy.pop(future)
-                following = next(left, None)
-                if following is not None:
-                    busy[worker.begin(following)] = worker, following
-                yield partition, _outcome(future)
-    finally:
-        for worker in workers:
-            worker.close()
-
-
-class _Worker:
-    """A process that scores one partition after the other; where it was ended, a new one.
+class _Process:
+    """A process that scores one partition after the other.
 
     Each is a pool of its own: in a shared one the end of a process takes the work of all others
     with it, and does not say which partition it was at.
@@ -117,40 +64,25 @@ class _Worker:
 
     def __init__(self, number: int, threads: int, model: ScoringModel, output: Output) -> None:
         self._arguments = model, output
-        self._setup = number, threads, model.device, isinstance(sys.stderr, JsonLines)
-        self._pool = self._started()
+        setup = number, threads, model.device, isinstance(sys.stderr, JsonLines)
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, context, _prepare_worker, setup)
 
     def begin(self, partition: Partition) -> Future[Outcome]:
-        """Hand in the next partition."""
         try:
             return self._pool.submit(attempt, partition, *self._arguments)
-        except BrokenProcessPool:
-            self.close()
-            self._pool = self._started()
-            return self._pool.submit(attempt, partition, *self._arguments)
+        except BrokenProcessPool as err:
+            raise WorkerEndedError from err
+
+    def outcome(self, future: Future[Outcome]) -> Outcome:
+        try:
+            return future.result()
+        except BrokenProcessPool as err:
+            raise WorkerEndedError from err
 
     def close(self) -> None:
         """End the process when it is done with its partition."""
         self._pool.shutdown(cancel_futures=True)
-
-    def _started(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _prepare_worker, self._setup)
-
-
-def _outcome(future: Future[Outcome]) -> Outcome | None:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return None
-
-
-def _ended_twice(partition: Partition) -> str:
-    return (
-        f"{input_path_of(partition)} could not be scored: the worker at it ({partition.key}) was "
-        "ended twice, the second time with no other beside it: out of memory, or from outside. "
-        "Give it more memory, or take it out of the input, and run again."
-    )
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
     from vae_anomaly.batch import RunSummary
+    from vae_anomaly.batch.engines.choice import EngineName
     from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
@@ -58,6 +59,7 @@ class Run:
     out: str
     max_bad_fraction: float
     workers: int
+    engine: EngineName
     cached: bool
     fail_on_anomaly: bool
     log_json: bool
@@ -74,6 +76,8 @@ scoring_options = bundle(
                  show_default=True, help="More than this share in quarantine is exit code 4."),
     click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
                  help="Processes; each loads the model."),
+    click.option("--engine", type=click.Choice(["local", "ray", "spark"]), default="local",
+                 show_default=True, help="Where workers are: here, or on a cluster's machines."),
     click.option("--cached", is_flag=True,
                  help="Registry away: take the verified local copy of the model."),
     click.option("--fail-on-anomaly", is_flag=True, help="Exit code 6 when anything is flagged."),
@@ -125,8 +129,8 @@ def images(
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
             follow_links=follow_links, reading=reading,
-            max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
-            uri=run.uri, progress=progress, finished=page,
+            max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
+            use_cached=run.cached, uri=run.uri, progress=progress, finished=page,
         )  # fmt: skip
     _finish(summary, model, "images", run, page)
 
@@ -159,8 +163,8 @@ def table(
     with _reported(model, run) as page, _progress(run) as progress:
         summary = score_tables(
             model, source, run.out, id_column=id_column, state=state,
-            max_bad_fraction=run.max_bad_fraction, workers=run.workers, use_cached=run.cached,
-            uri=run.uri, progress=progress, finished=page,
+            max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
+            use_cached=run.cached, uri=run.uri, progress=progress, finished=page,
         )  # fmt: skip
     _finish(summary, model, "rows", run, page)
 
