@@ -22,6 +22,7 @@ from vae_anomaly.batch.engines.side_by_side import WorkerEndedError, score_with
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
 from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.threads import threads_of_a_worker
+from vae_anomaly.words import number_of
 
 ADDRESS = "RAY_ADDRESS"
 """Variable with the cluster's address, as Ray has it; without, one is started on this machine."""
@@ -80,8 +81,8 @@ def _needs(workers: int, device: str) -> dict[str, float]:
     cores, gpus = int(there.get("CPU", 0)), there.get("GPU", 0)
     if cores < workers:
         raise ConfigError(
-            f"The Ray cluster has {cores} cores, and each worker takes one. Give at most "
-            f"--workers {cores}, or add machines to it."
+            f"The Ray cluster has {number_of(cores, 'core')}, and each of {workers} workers takes "
+            "one. Give fewer --workers, or add machines to it."
         )
     if not device.startswith("cuda"):
         return {"num_cpus": 1}
