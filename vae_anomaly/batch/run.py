@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import filterfalse
 from pathlib import Path
@@ -32,7 +33,12 @@ from vae_anomaly.batch.output.done import (
 from vae_anomaly.batch.output.earlier import as_cut_before
 from vae_anomaly.batch.output.holding import held
 from vae_anomaly.batch.output.ledger import Ledger, LedgerRow, PartitionResult
-from vae_anomaly.batch.output.manifest import MANIFEST, build_manifest, write_manifest
+from vae_anomaly.batch.output.manifest import (
+    MANIFEST,
+    build_manifest,
+    read_manifest,
+    write_manifest,
+)
 from vae_anomaly.batch.output.written import LEDGER, refuse_links
 from vae_anomaly.batch.plan import (
     DrawnFor,
@@ -45,6 +51,7 @@ from vae_anomaly.batch.plan import (
     plan_images,
     plan_tables,
 )
+from vae_anomaly.batch.repeated_ids import ids_repeated_across, told_repeats
 from vae_anomaly.batch.review.models import keep_models
 from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.batch.tables import check_plan
@@ -53,10 +60,7 @@ from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_ski
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
-from vae_anomaly.errors import (
-    ConfigError,
-    ModelRefusedError,
-)
+from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
@@ -302,16 +306,19 @@ def _run(
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
         drop_orphans(plan, ledger, root)
-        ledger.record_night(partition.key for partition in plan)
         rows = ledger.rows()
+        repeats = _repeats(plan, todo, rows, ledger, root)
+        ledger.record_night(partition.key for partition in plan)
         models = keep_models(root, model, rows.values(), root / MANIFEST)
         nights = ledger.nights()
-        manifest = build_manifest(rows.values(), failed, left_out, nights, models, max_bad_fraction)
+        manifest = build_manifest(
+            rows.values(), failed, left_out, nights, models, max_bad_fraction, repeats
+        )
         write_manifest(root, manifest)
     done = [rows[partition.key] for partition in plan if partition.key in rows]
     summary = RunSummary.of(
         done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
-        left_out=left_out, plan=tuple(plan),
+        left_out=left_out, plan=tuple(plan), repeated_ids=repeats,
     )  # fmt: skip
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
@@ -364,6 +371,24 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     for key in changed:
         ledger.forget(key)
     return todo
+
+
+def _repeats(
+    plan: list[Partition],
+    todo: list[Partition],
+    rows: Mapping[str, LedgerRow],
+    ledger: Ledger,
+    root: Path,
+) -> dict[str, int]:
+    """Return the rows whose ids files of this run share; of a run that does nothing, as it was."""
+    same_as_last = ledger.nights()[-1:] == [sorted(partition.key for partition in plan)]
+    if same_as_last and not todo and (root / MANIFEST).is_file():
+        with suppress(DataError):
+            return dict(read_manifest(root, verify=False).get("repeated_ids", {}))
+    repeats = ids_repeated_across(plan, rows, root)
+    for note in told_repeats(repeats):
+        logger.warning("%s", note, extra={"event": "repeated-ids"})
+    return repeats
 
 
 def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from vae_anomaly.batch.output.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition, ScoringModel
+from vae_anomaly.batch.repeated_ids import told_repeats
 from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.errors import DataError, TooManyBadItemsError
 from vae_anomaly.words import number_of
@@ -33,6 +34,8 @@ class RunSummary:
         Quarantined items by reason.
     notes : tuple of str
         What its owner should look at, file by file: columns that have moved as a whole.
+    repeated_ids : dict of str to int
+        By partition the rows whose id an earlier file of the run has as well.
     left_out : tuple of LeftOutImages
         Images below the input that are none of parts: masks, results of our own, what systems keep.
     plan : tuple of Partition
@@ -54,6 +57,7 @@ class RunSummary:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOutImages, ...] = ()
     plan: tuple[Partition, ...] = field(default=(), repr=False)
+    repeated_ids: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -66,6 +70,7 @@ class RunSummary:
         seconds: float,
         left_out: tuple[LeftOutImages, ...] = (),
         plan: tuple[Partition, ...] = (),
+        repeated_ids: Mapping[str, int] | None = None,
     ) -> Self:
         """Add up what the ledger says of the partitions that are done."""
         codes = sum((Counter(row.codes) for row in done), Counter[str]())
@@ -82,9 +87,13 @@ class RunSummary:
             threshold=model.threshold,
             seconds=seconds,
             codes=dict(codes.most_common()),
-            notes=tuple(note for row in done for note in row.notes),
+            notes=(
+                *told_repeats(repeated_ids or {}),
+                *(note for row in done for note in row.notes),
+            ),
             left_out=left_out,
             plan=plan,
+            repeated_ids=dict(repeated_ids or {}),
         )
 
     def record(self) -> dict[str, Any]:

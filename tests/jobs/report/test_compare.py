@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,6 +105,15 @@ def test_runs_without_a_common_item_are_refused_with_their_first_ids(tmp_path):
 def test_a_folder_that_is_no_finished_run_is_named(tmp_path, two):
     with pytest.raises(DataError, match=r"elsewhere has no manifest\.json"):
         compare_runs(two[0], tmp_path / "elsewhere")
+
+
+def test_a_run_that_lacks_a_part_of_its_input_is_compared_only_where_asked(tmp_path, two):
+    manifest = json.loads((two[1] / "manifest.json").read_text())
+    manifest["failed"] = {"w": "w.csv is empty. Write it again."}
+    (two[1] / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"b lacks 1 part.*w\.csv is empty.*--allow-failed"):
+        compare_runs(*two[:2])
+    assert compare_runs(*two[:2], allow_failed=True).n_common == 400
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):

@@ -37,12 +37,14 @@ def build_manifest(
     nights: Sequence[Sequence[str]] = (),
     models: Mapping[str, str] | None = None,
     max_bad_fraction: float = MAX_BAD_FRACTION,
+    repeated_ids: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return the manifest of an output folder: what is done, and why the rest ``failed``.
 
     ``left_out`` are images below the last input that are no images of parts; ``nights`` the keys
     of each run, ``models`` the SHA-256 of what is kept of those that scored; ``max_bad_fraction``
-    the share in quarantine that the last run still took for a success.
+    the share in quarantine that the last run still took for a success; ``repeated_ids`` by
+    partition the rows whose id an earlier file of the last run has as well.
     """
     partitions = [
         {
@@ -65,6 +67,7 @@ def build_manifest(
         "nights": [list(night) for night in nights],
         "models": dict(models or {}),
         "max_bad_fraction": max_bad_fraction,
+        **({"repeated_ids": dict(repeated_ids)} if repeated_ids else {}),
         **({"left_out": [asdict(one) for one in left_out]} if left_out else {}),
     }
 
@@ -95,7 +98,8 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
     manifest : dict
         ``partitions`` (one entry each, with ``files`` and their SHA-256), ``failed``, ``totals``,
         ``nights`` and ``models``, see `night_keys` and `read_scoring_facts`, and
-        ``max_bad_fraction``; the last is missing where an earlier version has scored.
+        ``max_bad_fraction``; the last is missing where an earlier version has scored. Where
+        files of the last run share ids, ``repeated_ids``.
 
     Raises
     ------
@@ -179,6 +183,7 @@ class _Manifest(BaseModel):
     models: dict[_ModelPath, str] = {}
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = MAX_BAD_FRACTION
     left_out: list[_LeftOut] = []
+    repeated_ids: dict[str, _Count] = {}
 
 
 def _refuse_links(root: Path, manifest: Mapping[str, Any]) -> None:

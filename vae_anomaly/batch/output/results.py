@@ -69,18 +69,24 @@ def read_results(
     root = Path(out)
     frames = []
     manifest = read_manifest(root)
-    failed = manifest.get("failed", {})
-    if failed and not allow_failed:
-        raise DataError(
-            f"{root} lacks {number_of(len(failed), 'part')} of the input, which could not be "
-            f"scored ({names_of(failed)}): {reason_of(next(iter(failed.values())))}. Mend it and "
-            "run again; to take the others alone, add --allow-failed (in Python allow_failed=True)."
-        )
+    if not allow_failed:
+        refuse_failed(root, manifest)
     for entry in manifest["partitions"]:
         with (root / entry["output"]).open("rb") as file:
             frames.append(pd.read_parquet(file, columns=columns).assign(partition=entry["key"]))
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def refuse_failed(root: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a folder whose last run could not score a part of its input: a DataError."""
+    failed = manifest.get("failed", {})
+    if failed:
+        raise DataError(
+            f"{root} lacks {number_of(len(failed), 'part')} of the input, which could not be "
+            f"scored ({names_of(failed)}): {reason_of(next(iter(failed.values())))}. Mend it and "
+            "run again; to take the others alone, add --allow-failed (in Python allow_failed=True)."
+        )
 
 
 # ------------------------------------------------------------------ what could not be scored

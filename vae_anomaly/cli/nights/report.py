@@ -25,6 +25,8 @@ NON_NEGATIVE = click.FloatRange(0)
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--compare", "first", metavar="TARGET", help="Put it beside the other one.")
 @click.option("--input", "input_", metavar="PATH", help="What two models to compare score.")
+@click.option("--allow-failed", is_flag=True,
+              help="Compare also runs that lack a part of their input.")  # fmt: skip
 @click.option("--previous", metavar="DIR", help="The night before.  [default: the run before]")
 @click.option("--verdicts", metavar="FILE",
               help="Decisions or labels.  [default: those of the registry]")  # fmt: skip
@@ -35,7 +37,7 @@ NON_NEGATIVE = click.FloatRange(0)
 @tracking_option
 @json_option
 def report(target: str, out: str | None, opens: bool, first: str | None, input_: str | None,
-           previous: str | None, verdicts: str | None, cost_fp: float | None,
+           allow_failed: bool, previous: str | None, verdicts: str | None, cost_fp: float | None,
            cost_fn: float | None, model: str | None, uri: str | None,
            as_json: bool) -> None:  # fmt: skip
     """Draw the page of a night, or of a model: what is flagged, how sure, is anything wrong.
@@ -61,7 +63,7 @@ def report(target: str, out: str | None, opens: bool, first: str | None, input_:
     from vae_anomaly.jobs.report.night.write import write_night
 
     if first is not None or input_ is not None:
-        path = _compare(first, target, input_, out, uri)
+        path = _compare(first, target, input_, out, uri, allow_failed=allow_failed)
         if opens:
             _open(path)
         if not emit({"report": str(path)}, as_json=as_json):
@@ -89,8 +91,9 @@ def _open(path: Path) -> None:
 
 
 def _compare(
-    first: str | None, second: str, input_: str | None, out: str | None, uri: str | None
-) -> Path:
+    first: str | None, second: str, input_: str | None, out: str | None, uri: str | None,
+    *, allow_failed: bool,
+) -> Path:  # fmt: skip
     """Put two runs, or two models on one input, side by side."""
     from vae_anomaly.jobs.report.compare import compare_models, compare_runs
     from vae_anomaly.jobs.report.model import is_model
@@ -103,7 +106,7 @@ def _compare(
             "MODEL_B --input PATH."
         )
     if input_ is None:
-        facts = compare_runs(_output(first), _output(second))
+        facts = compare_runs(_output(first), _output(second), allow_failed=allow_failed)
     else:
         with show_progress() as progress:
             facts = compare_models(first, second, input_, uri=uri, progress=progress)

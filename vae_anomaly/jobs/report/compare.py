@@ -44,7 +44,7 @@ _MOST_ALONE = 5  # ids that are named of items on one side only
 _TOP_SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
-def compare_runs(a: str | Path, b: str | Path) -> CompareFacts:
+def compare_runs(a: str | Path, b: str | Path, *, allow_failed: bool = False) -> CompareFacts:
     """Compare two finished runs over the same items.
 
     Parameters
@@ -52,16 +52,19 @@ def compare_runs(a: str | Path, b: str | Path) -> CompareFacts:
     a, b : str or Path
         Output folders. Items are matched by their ids; where ids repeat from partition to
         partition, by both.
+    allow_failed : bool
+        Take also a run that could not score a part of its input, without that part.
 
     Raises
     ------
     DataError
-        If one is not finished, cannot be read or was changed since, or no item is in both.
+        If one is not finished or lacks a part, cannot be read or was changed since, or no item is
+        in both.
     """
-    runs = read_scored_run(a), read_scored_run(b)
+    runs = _read_both(a, b, keyed=False, allow_failed=allow_failed)
     notes: tuple[str, ...] = ()
     if any(run.repeats_ids() for run in runs):
-        runs = read_scored_run(a, keyed=True), read_scored_run(b, keyed=True)
+        runs = _read_both(a, b, keyed=True, allow_failed=allow_failed)
         notes = (
             "Ids repeat from part to part of a run, so items are matched by part and id together.",
         )
@@ -69,6 +72,15 @@ def compare_runs(a: str | Path, b: str | Path) -> CompareFacts:
     if not len(common[0]):
         raise _nothing_in_common(*runs)
     return _Pair(*runs, *common).facts(_names(Path(a), Path(b)), notes)
+
+
+def _read_both(
+    a: str | Path, b: str | Path, *, keyed: bool, allow_failed: bool
+) -> tuple[ScoredRun, ScoredRun]:
+    return (
+        read_scored_run(a, keyed=keyed, allow_failed=allow_failed),
+        read_scored_run(b, keyed=keyed, allow_failed=allow_failed),
+    )
 
 
 def compare_models(

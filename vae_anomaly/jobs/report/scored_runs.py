@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
 from vae_anomaly.batch.output.manifest import read_manifest, verify_files
+from vae_anomaly.batch.output.results import refuse_failed
 from vae_anomaly.batch.review import read_review
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
@@ -88,17 +89,23 @@ class ReadItem:
     reasons: tuple[str, ...]
 
 
-def read_scored_run(out: str | Path, *, keyed: bool = False) -> ScoredRun:
+def read_scored_run(
+    out: str | Path, *, keyed: bool = False, allow_failed: bool = False
+) -> ScoredRun:
     """Read the scores of a finished run, a piece at a time.
 
     Raises
     ------
     DataError
-        If there is no finished run, a file cannot be read or is not the one that the manifest
-        lists, or nothing was scored.
+        If there is no finished run, it could not score a part of its input, unless
+        ``allow_failed``, a file cannot be read or is not the one that the manifest lists, or
+        nothing was scored.
     """
     root = Path(out)
-    partitions: list[dict[str, Any]] = read_manifest(root, verify=False)["partitions"]
+    manifest = read_manifest(root, verify=False)
+    if not allow_failed:
+        refuse_failed(root, manifest)
+    partitions: list[dict[str, Any]] = manifest["partitions"]
     pieces: list[tuple[AnyArray, AnyArray, Floats, Bools]] = []
     for entry in partitions:
         output = str(entry["output"])
