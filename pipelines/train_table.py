@@ -9,12 +9,20 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from pipelines.challenger import Challenger, challenged
 from pipelines.job import run_job
 from pipelines.places import Place
-from pipelines.training import Labels, TableParameters, Training, outcome
+from pipelines.training import Labels, TableParameters, outcome
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.data.tables.entity_histories import EntityColumns
-from vae_anomaly.jobs import SAMPLE_ROWS, TableColumns, read_schema, train_table_job
+from vae_anomaly.jobs import (
+    SAMPLE_ROWS,
+    Asked,
+    TableColumns,
+    challenge_table_job,
+    read_schema,
+    train_table_job,
+)
 
 
 def _words(value: object) -> list[object]:
@@ -38,7 +46,7 @@ class Entities(BaseModel, extra="forbid"):
         return EntityColumns(tuple(self.columns), self.time, self.amount)
 
 
-class TrainTable(Training):
+class TrainTable(Challenger):
     """Where the normal rows are, what their columns mean, and what is asked of the detector."""
 
     tables: list[Place]
@@ -59,24 +67,23 @@ class TrainTable(Training):
 def train(job: TrainTable) -> dict[str, Any]:
     """Train on the rows that are not labelled as anomalies, save and register."""
     schema = read_schema(job.schema_file) if job.schema_file else None
-    report = train_table_job(
-        TabularVAEDetector(**job.detector),
-        job.tables,
-        job.destination("pipelines.train_table"),
-        TableColumns(
-            schema,
-            dict.fromkeys(job.ignore, "ignored") | job.column_kinds,
-            job.labels,
-            job.id_column,
-            job.groups,
-            job.number_formats,
-            job.time_formats,
-            job.missing,
-        ),
-        sample_rows=job.sample_rows,
-        entities=job.entities.declared() if job.entities else None,
+    detector, place = TabularVAEDetector(**job.detector), job.destination("pipelines.train_table")
+    columns = TableColumns(
+        schema,
+        dict.fromkeys(job.ignore, "ignored") | job.column_kinds,
+        job.labels,
+        job.id_column,
+        job.groups,
+        job.number_formats,
+        job.time_formats,
+        job.missing,
     )
-    return outcome(report)
+    entities = job.entities.declared() if job.entities else None
+    rest: dict[str, Any] = {"sample_rows": job.sample_rows, "entities": entities}
+    plan = job.plan(Asked("", labels=job.labels, groups=job.groups))
+    if plan is not None:
+        return challenged(challenge_table_job(detector, job.tables, place, plan, columns, **rest))
+    return outcome(train_table_job(detector, job.tables, place, columns, **rest))
 
 
 if __name__ == "__main__":

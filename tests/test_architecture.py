@@ -53,7 +53,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("detectors.images",),
     ("detectors.images.onnx",),
     ("detectors.images.detector",),
-    ("detectors.protocol", "detectors.judged"),
+    ("detectors.protocol", "detectors.judged", "detectors.known_items"),
     ("reports.facts", "reports.palette"),
     ("reports.charts",),
     ("reports",),

@@ -192,3 +192,33 @@ def test_recalibrate_registers_a_version_and_moves_no_alias(call, call_json, own
         "cards/1",
     )
     assert "calibrated anew" in call("models", "card", "models:/cards/3", *at)[1]
+
+
+def test_promote_if_not_worse_prints_both_and_ends_with_6_where_it_is_not_shown(
+    call, call_json, own_store, tmp_path
+):
+    at = ("--tracking-uri", own_store)
+    transactions(60, seed=22).to_parquet(tmp_path / "few.parquet")
+    asked = ("--not-worse", "--input", tmp_path / "few.parquet")
+    code, out, err = call("models", "promote", "cards", 2, *asked, *at)
+    assert code == 6
+    assert all(words in out for words in ("cards/1", "cards/2", "false alarms", "not measured"))
+    assert "normals would tell, there are 60" in out
+    assert "does not become champion" in err
+    assert call("models", "promote", "cards", 2, *at)[0] == 6
+    assert call_json("models", "promote", "cards", 2, "--anyway", *at)["new_version"] == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--not-worse",),
+        ("--margin", "fpr=0.1"),
+        ("--anyway", "--not-worse", "--input", "few.parquet"),
+        ("--not-worse", "--require", "auroc>=0.9", "--input", "few.parquet"),
+    ],
+)
+def test_promote_says_which_options_go_together(call, filled_store, wrong):
+    code, _, err = call("models", "promote", "cards", 2, *wrong, "--tracking-uri", filled_store)
+    assert code == 2
+    assert "keep one" in err or "go together" in err

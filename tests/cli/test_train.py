@@ -467,3 +467,8 @@ def test_where_most_rows_are_labelled_as_anomalies_that_is_said(call_json, tmp_p
     said = call_json("train", "table", "rows.parquet", "--labels", "is_fraud", "--out", "m",
                      "--no-register", *QUICK)  # fmt: skip
     assert any(told.startswith("75% of the rows") for told in said["reading"]["warnings"])
+
+
+def test_a_holdout_belongs_to_a_challenger(call):
+    code, _, err = call("train", "images", "tiles/", "--name", "tiles", "--holdout", "may/")
+    assert (code, "belong to --challenger" in err) == (2, True)

@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
-from tracking.real_models import image_model, table_model  # noqa: F401 - fixtures
+from tracking.real_models import (  # noqa: F401 - fixtures
+    image_model,
+    migrated_store,
+    own_cache,
+    registered,
+    registered_store,
+    store,
+    table_model,
+)

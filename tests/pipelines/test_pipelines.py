@@ -28,6 +28,7 @@ from vae_anomaly.cli import train
 from vae_anomaly.cli.nights import score
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
+from vae_anomaly.jobs import Asked
 from vae_anomaly.tracking import load, show_model
 
 DAY = "2024-03-20"
@@ -283,3 +284,13 @@ def test_a_job_that_logs_json_tells_its_error_as_json_too(tmp_path, monkeypatch,
     line = json.loads(capsys.readouterr().err)
     assert ended.value.code == line["exit_code"] == ConfigError.exit_code
     assert "no_such_key" in line["message"]
+
+
+def test_a_challenger_of_a_pipeline_has_its_holdout_and_margins(site):
+    job = shipped(site, "train_images", challenger=True, holdout=["may/"], margins={"fpr": 0.02})
+    plan = job.plan(Asked("", follow_links=True))
+    assert (plan.holdout.source, plan.holdout.follow_links) == ("may/", True)
+    assert (plan.margins, plan.alias) == ({"fpr": 0.02}, "challenger")
+    assert shipped(site, "train_images").plan(Asked("")) is None
+    with pytest.raises(ConfigError, match="challenger = true"):
+        shipped(site, "train_images", holdout=["may/"]).plan(Asked(""))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vae_anomaly.cli.challenge import margin_option, print_challenge
 from vae_anomaly.cli.console import emit, print_table, show_progress
 from vae_anomaly.cli.options import (
     at_store,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.errors import GateFailedError
     from vae_anomaly.evaluation import GateResult
+    from vae_anomaly.jobs import Asked
     from vae_anomaly.tracking import ModelCard, Promotion, VersionCard
 
 METRICS_SHOWN = 2
@@ -137,7 +139,11 @@ def card(name: str, out: str | None, uri: str | None, as_json: bool) -> None:
     metavar="RULE",
     help='Such as "auroc>=0.9" or "fpr.high<=0.02" (an end of the interval); repeatable.',
 )
-@click.option("--input", "source", metavar="PATH", help="What the rules are measured on.")
+@click.option("--not-worse", is_flag=True,
+              help="Only where it is shown to be not worse than what has the alias.")  # fmt: skip
+@margin_option
+@click.option("--anyway", is_flag=True, help="Also where a comparison was not passed.")
+@click.option("--input", "source", metavar="PATH", help="What it is measured on.")
 @labels_option()
 @groups_option()
 @class_options
@@ -147,8 +153,9 @@ def card(name: str, out: str | None, uri: str | None, as_json: bool) -> None:
 @tracking_option
 @json_option
 def promote(name: str, version: int, alias: str, evidence: str, require: tuple[str, ...],
-            source: str | None, labels: str | None, groups: str | None, classes: ClassNames,
-            state: str | None, follow_links: bool, reading: ImageReading, uri: str | None,
+            not_worse: bool, margins: tuple[str, ...], anyway: bool, source: str | None,
+            labels: str | None, groups: str | None, classes: ClassNames, state: str | None,
+            follow_links: bool, reading: ImageReading, uri: str | None,
             as_json: bool) -> None:  # fmt: skip
     """Point an alias of model NAME at VERSION, on the record.
 
@@ -158,22 +165,40 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
     With --require the version is measured on --input, and the alias moves only where every rule
     holds; else exit code 6. Input without labels counts as normal and can show fpr only.
 
+    With --not-worse it is compared on --input with the version that has the alias, and takes its
+    place only where false alarms, anomalies found and AUROC are shown to be no worse than the
+    margins allow; else exit code 6. A version that did not pass is refused afterwards, too, unless
+    --anyway says so.
+
     \b
     Examples:
       vae-anomaly models promote tiles 4 --evidence "AUROC 0.97, was 0.95"
       vae-anomaly models promote cards 2 --require "auroc>=0.9" --require "fpr.high<=0.02" \\
           --input days/ --labels labels.parquet:is_fraud
+      vae-anomaly models promote tiles 4 --not-worse --input may/
     """
     from vae_anomaly.evaluation import run_gate
+    from vae_anomaly.jobs import Asked
     from vae_anomaly.tracking import promote as move
 
-    if bool(require) != bool(source) or (not require and (labels or groups or state or classes)):
+    asks = bool(require) or not_worse
+    if asks != bool(source) or (not asks and (labels or groups or state or classes)):
         raise click.UsageError(
-            "--require and --input go together: rules, and the items to measure them on; "
-            "--labels, --groups, --good, --defect and --state belong to that input."
+            "--require or --not-worse, and --input go together: rules, and the items to measure "
+            "them on; --labels, --groups, --good, --defect and --state belong to that input."
+        )
+    if (require and not_worse) or (margins and not not_worse) or (anyway and asks):
+        raise click.UsageError(
+            "--require and --not-worse exclude each other, --margin belongs to --not-worse, and "
+            "--anyway asks for nothing: keep one."
         )
     if source is None:
-        _print_moved(name, move(name, version, alias, evidence=evidence, uri=uri), {}, uri, as_json)
+        moved = move(name, version, alias, evidence=evidence, anyway=anyway, uri=uri)
+        _print_moved(name, moved, {}, uri, as_json)
+        return
+    if not_worse:
+        asked = Asked(source, labels, groups, state, classes, follow_links, reading)
+        _promote_if_not_worse(name, version, asked, alias, evidence, margins, uri, as_json)
         return
     with show_progress() as progress:
         gate = run_gate(name, version, require, source, labels=labels, groups=groups, state=state,
@@ -186,6 +211,34 @@ def promote(name: str, version: int, alias: str, evidence: str, require: tuple[s
         emit({"model": name, "version": version, "gate": gate.to_dict()}, as_json=as_json)
         raise _refusal(gate, name, version, alias)
     _print_moved(name, gate.promotion, {"gate": gate.to_dict()}, uri, as_json)
+
+
+def _promote_if_not_worse(
+    name: str,
+    version: int,
+    asked: Asked,
+    alias: str,
+    evidence: str,
+    margins: tuple[str, ...],
+    uri: str | None,
+    as_json: bool,
+) -> None:
+    from vae_anomaly.evaluation.challenge import read_margins
+    from vae_anomaly.jobs import promote_if_not_worse
+    from vae_anomaly.jobs.challenge import refusal
+
+    allowed = read_margins(margins)
+    with show_progress() as progress:
+        found, moved = promote_if_not_worse(
+            name, version, asked, alias=alias, evidence=evidence, margins=allowed, uri=uri,
+            progress=progress,
+        )  # fmt: skip
+    if not as_json:
+        print_challenge(found, uri, hint=False)
+    if moved is None:
+        emit({"model": name, "version": version, "challenge": found.to_dict()}, as_json=as_json)
+        raise refusal(found, alias)
+    _print_moved(name, moved, {"challenge": found.to_dict()}, uri, as_json)
 
 
 def _print_moved(

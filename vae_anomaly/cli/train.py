@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vae_anomaly.cli.challenge import Challenging, challenger_options, print_challenge
 from vae_anomaly.cli.console import emit, show_progress
 from vae_anomaly.cli.options import (
     TableOptions,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
-    from vae_anomaly.jobs import Destination, TrainingReport
+    from vae_anomaly.jobs import ChallengeReport, Destination, TrainingReport
 
 
 @click.group()
@@ -54,6 +55,7 @@ def train() -> None:
 @class_options
 @training_image_options
 @detector_options(IMAGE)
+@challenger_options
 @destination_options
 @threads_option
 @json_option
@@ -64,6 +66,7 @@ def images(
     classes: ClassNames,
     parameters: dict[str, object],
     reading: ImageReading,
+    challenging: Challenging | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -88,11 +91,22 @@ def images(
       vae-anomaly train images tiles/ --out model/ --no-register
       vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
           --features-weights resnet18.safetensors
+      vae-anomaly train images tiles/ --name tiles --challenger --holdout may/
     """
     from vae_anomaly import ImageVAEDetector
-    from vae_anomaly.jobs import train_images_job
+    from vae_anomaly.jobs import Asked, challenge_images_job, train_images_job
 
     detector = ImageVAEDetector().set_params(**parameters)
+    if challenging is not None:
+        asked = Asked("", classes=classes, follow_links=follow_links, reading=reading)
+        with show_progress() as progress:
+            done = challenge_images_job(
+                detector, one_or_all(paths), destination, challenging.plan(asked, destination),
+                groups=groups, classes=classes, follow_links=follow_links, reading=reading,
+                progress=progress,
+            )  # fmt: skip
+        _print_challenged(done, destination, as_json)
+        return
     with show_progress() as progress:
         report = train_images_job(
             detector, one_or_all(paths), destination, groups=groups, classes=classes,
@@ -108,6 +122,7 @@ def images(
 @click.option("--sample-rows", type=click.IntRange(min=1000), default=200_000, show_default=True,
               help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @entity_options
+@challenger_options
 @destination_options
 @threads_option
 @json_option
@@ -117,6 +132,7 @@ def table(
     parameters: dict[str, object],
     sample_rows: int,
     entities: EntityColumns | None,
+    challenging: Challenging | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -133,16 +149,34 @@ def table(
       vae-anomaly train table days/ --name cards --entity card --time at --amount euro
       vae-anomaly train table days.csv --name cards --labels is_fraud --kind shop=categorical
       vae-anomaly train table parts.csv --name press --model conditional --condition product
+      vae-anomaly train table days/ --name cards --labels is_fraud --challenger --holdout may/
     """
     from vae_anomaly import TabularVAEDetector
-    from vae_anomaly.jobs import train_table_job
+    from vae_anomaly.jobs import Asked, challenge_table_job, train_table_job
 
+    detector = TabularVAEDetector().set_params(**parameters)
+    if challenging is not None:
+        asked = Asked("", labels=reading.columns.label, groups=reading.columns.groups)
+        with show_progress() as progress:
+            done = challenge_table_job(
+                detector, list(paths), destination, challenging.plan(asked, destination),
+                reading.columns, sample_rows=sample_rows, entities=entities, progress=progress,
+            )  # fmt: skip
+        _print_challenged(done, destination, as_json)
+        return
     with show_progress() as progress:
         report = train_table_job(
-            TabularVAEDetector().set_params(**parameters), paths, destination, reading.columns,
+            detector, paths, destination, reading.columns,
             sample_rows=sample_rows, entities=entities, progress=progress,
         )  # fmt: skip
     _print(report, destination, as_json)
+
+
+def _print_challenged(done: ChallengeReport, destination: Destination, as_json: bool) -> None:
+    document = {**asdict(done.training), "challenge": done.challenge.to_dict()}
+    if not emit(document, as_json=as_json):
+        _print(done.training, destination, as_json=False)
+        print_challenge(done.challenge, destination.uri)
 
 
 def _print(report: TrainingReport, destination: Destination, as_json: bool) -> None:

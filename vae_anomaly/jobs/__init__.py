@@ -11,6 +11,15 @@ Both give a `TrainingReport`: what was read, how it was understood, what was lea
 from __future__ import annotations
 
 from vae_anomaly.batch.output.results import Flag, highest_flags
+from vae_anomaly.jobs.challenge import (
+    ChallengePlan,
+    ChallengeReport,
+    challenge_images_job,
+    challenge_table_job,
+    compare_versions,
+    promote_if_not_worse,
+)
+from vae_anomaly.jobs.holdout import Asked
 from vae_anomaly.jobs.recalibrate import RecalibrationReport, recalibrate_job
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
 from vae_anomaly.jobs.train_images import train_images_job
@@ -25,13 +34,20 @@ from vae_anomaly.jobs.training_rows import SAMPLE_ROWS, TableColumns
 
 __all__ = [
     "SAMPLE_ROWS",
+    "Asked",
+    "ChallengePlan",
+    "ChallengeReport",
     "Destination",
     "Flag",
     "RecalibrationReport",
     "TableColumns",
     "TrainingReport",
+    "challenge_images_job",
+    "challenge_table_job",
+    "compare_versions",
     "highest_flags",
     "infer_schema_of",
+    "promote_if_not_worse",
     "read_schema",
     "recalibrate_job",
     "schema_of_tables",

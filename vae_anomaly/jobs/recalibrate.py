@@ -15,9 +15,10 @@ import numpy as np
 
 from vae_anomaly.arrays import Floats, Ints, Objects
 from vae_anomaly.data.images.decode import ImageReading
-from vae_anomaly.data.images.folders import ClassNames, ImageItem, scan_labelled
+from vae_anomaly.data.images.folders import ClassNames, scan_labelled
 from vae_anomaly.data.tables.read import fingerprint, read_table
-from vae_anomaly.detectors.judged import columns_as_text, row_faults
+from vae_anomaly.detectors.judged import columns_as_text
+from vae_anomaly.detectors.known_items import known_images, known_rows
 from vae_anomaly.detectors.recalibration import Recalibration
 from vae_anomaly.errors import CalibrationError, ConfigError, DataError
 from vae_anomaly.evaluation.items import score_items
@@ -37,12 +38,11 @@ from vae_anomaly.words import names_of, number_of, verb_for
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vae_anomaly.detectors.protocol import AnyDetector, TableDetector
+    from vae_anomaly.detectors.protocol import AnyDetector
 
 _LOOKED_AT: Final = 256  # rows, and
 _IMAGES: Final = 32  # images that are compared with those of the training
 _SEEN_SHARE: Final = 0.1  # rows repeat by nature; fewer say nothing
-_CLOSE: Final = 1e-4  # latents of one image agree so far, in sd, on any processor
 _NAMED: Final = 5
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def recalibrate_job(
     flags = is_flagged(normal.scores, detector.threshold_.value)
     sha256 = _digest(frame, source, classes, normal, follow_links=follow_links)
     listed = (source, classes, follow_links)
-    warnings = (*_seen(detector, frame, listed, sha256), *_odd(normal))
+    warnings = (*_seen(detector, frame, listed, sha256, reading), *_odd(normal))
     for warning in warnings:
         logger.warning(warning)
     record = Recalibration(
@@ -285,6 +285,7 @@ def _seen(
     frame: pd.DataFrame | None,
     listed: tuple[str | Sequence[str], ClassNames | None, bool],
     sha256: str,
+    reading: ImageReading | None,
 ) -> tuple[str, ...]:
     """Warn of items that the model was trained on: it takes them for more usual than new ones."""
     why = "so new normals will be flagged more often than the rate says. Give normals of later days"
@@ -292,47 +293,20 @@ def _seen(
     if sha256 in made_of:
         return (f"This is the table that the model was trained on, {why}.",)
     if frame is not None and detector.kind == "tabular":
-        share = _seen_rows(detector, frame)
+        some = frame.iloc[:: -(-len(frame) // _LOOKED_AT) or 1]
+        share = float(np.mean(known_rows(detector, some)))
         if share >= _SEEN_SHARE:
             return (
                 f"{share:.0%} of the rows looked at equal rows that the model remembers from its "
                 f"training. Where rows do not repeat by nature they were in it, {why}.",
             )
         return ()
+    if detector.kind == "tabular":
+        return ()
     source, classes, follow_links = listed
     items = scan_labelled(source, classes, follow_links=follow_links).items
-    n_seen, n_looked = _seen_images(detector, items)
-    if n_seen:
-        return (f"{n_seen} of {n_looked} images looked at were in the training, {why}.",)
-    return ()
-
-
-def _seen_rows(detector: TableDetector, frame: pd.DataFrame) -> float:
-    """Return the share of rows that equal a remembered one, of some at equal distances."""
-    fine = np.flatnonzero([fault is None for fault in row_faults(detector, frame)])
-    some = fine[:: -(-len(fine) // _LOOKED_AT) or 1]
-    if not len(some):
-        return 0.0
-    view = detector.examine(frame.iloc[some]).main
-    nearest = view.model.data.vectors[view.near.data.index[:, 0]]
-    return float(np.mean(np.all(nearest == view.viewed, axis=1)))
-
-
-def _seen_images(detector: AnyDetector, items: Sequence[ImageItem]) -> tuple[int, int]:
-    """Return how many of some images lie where a training image does, to the digit."""
-    if detector.kind != "image" or detector.latents_ is None:
-        return 0, 0
-    known = detector.latents_
-    some = items[:: -(-len(items) // _IMAGES) or 1]
-    means = [row for item in some for row in _means(detector, item)]
-    unit = known.std(axis=0) + 1e-12
-    seen = [bool((np.abs(known - one) < _CLOSE * unit).all(axis=1).any()) for one in means]
-    return int(np.sum(seen)), len(means)
-
-
-def _means(detector: AnyDetector, item: ImageItem) -> list[Floats]:
-    """Return the latents of an image; none of one that cannot be read."""
-    try:
-        return [np.asarray(detector.transform([item])[0], np.float64)]
-    except DataError:
-        return []
+    shown = items[:: -(-len(items) // _IMAGES) or 1]
+    known = known_images(detector, shown, reading)
+    if known is None or not known.any():
+        return ()
+    return (f"{known.sum()} of {len(known)} images looked at were in the training, {why}.",)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vae_anomaly.arrays import Objects
+from vae_anomaly.arrays import Bools, Objects
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import (
     ClassNames,
@@ -56,6 +56,7 @@ def train_images_job(
     classes: ClassNames | None = None,
     follow_links: bool = False,
     reading: ImageReading | None = None,
+    hold_back: Callable[[Sequence[ImageItem], Objects | None], Bools] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on images of good parts, save and register it.
@@ -76,6 +77,8 @@ def train_images_job(
         Follow links that lead out of a folder.
     reading : ImageReading, optional
         How large files may be.
+    hold_back : callable, optional
+        Told the good images and their groups, says which of them are trained on, (N,) bool.
 
     Raises
     ------
@@ -98,6 +101,10 @@ def train_images_job(
     good = list(chosen.items)
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
+    if hold_back is not None:
+        keep = hold_back(good, members)
+        good = [item for item, kept in zip(good, keep, strict=True) if kept]
+        members = None if members is None else members[keep]
     images = open_images(good, training=True, condition=detector.condition, reading=reading)
     with collapse_said_once(), left_out_is_reported():
         detector.fit(images, groups=members, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +60,7 @@ def train_table_job(
     *,
     sample_rows: int = SAMPLE_ROWS,
     entities: EntityColumns | None = None,
+    hold_back: Callable[[TrainingRows], TrainingRows] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
     """Train a detector on the normal rows of tables, save and register it.
@@ -81,6 +82,8 @@ def train_table_job(
     entities : EntityColumns, optional
         Columns of entities (card, customer, machine), time and amount. Each row then gets features
         that are relative to its entity's own past; the histories are saved with the model.
+    hold_back : callable, optional
+        Told the rows, returns those that are trained on.
 
     Raises
     ------
@@ -101,6 +104,7 @@ def train_table_job(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
         histories=histories, progress=progress,
     )  # fmt: skip
+    rows = rows if hold_back is None else hold_back(rows)
     normal, notes = _normal_rows(rows, columns)
     schema = _schema_of_rows(normal, rows, columns, histories)
     _require_features(schema)

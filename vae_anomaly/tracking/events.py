@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.state import Json
+from vae_anomaly.tracking.challenges import refuse_worse
 from vae_anomaly.tracking.client import (
     TAG,
     as_time,
@@ -190,6 +191,7 @@ def promote(
     evidence: str | Mapping[str, object] = "",
     metrics: Mapping[str, float] | None = None,
     documents: Mapping[str, object] | None = None,
+    anyway: bool = False,
     uri: str | Path | None = None,
 ) -> Promotion:
     """Point an alias at a version, and write down who did it, when, from where and why.
@@ -212,6 +214,8 @@ def promote(
         What was measured, as metrics of the run.
     documents : mapping of str to JSON values, optional
         More evidence, by file name, as artifacts of the run.
+    anyway : bool
+        Also where the version was compared with the one that has the alias, and did not pass.
     uri : str or Path, optional
         The store, as in `tracking_uri`.
 
@@ -219,6 +223,8 @@ def promote(
     ------
     ConfigError
         If the alias cannot be one.
+    GateFailedError
+        If it did not pass a comparison with the version that has the alias.
     ModelRefusedError
         If there is no such version, or its files are not those that were registered.
     """
@@ -226,6 +232,8 @@ def promote(
     store = tracking_uri(uri)
     resolve(f"models:/{name}/{version}", store)
     with session(store) as client:
+        if not anyway:
+            refuse_worse(client, store, name, int(version), alias)
         return move_alias(
             client, store, name, int(version), alias, who=who, evidence=evidence,
             metrics=metrics, documents=documents,
