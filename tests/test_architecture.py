@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("thresholds.catalogue", "thresholds.threshold"),
     ("thresholds.candidates", "thresholds.compare", "thresholds.interactive", "thresholds.reviews"),
     ("thresholds.tune",),
+    ("monitoring",),
     ("persistence",),
     ("detectors",),
     ("detectors.tabular.encode", "detectors.tabular.memory"),

@@ -5,7 +5,8 @@
     model/
       detector.json             format version, kind, package version, config, schema,
                                 preprocessing, fingerprint of the training data, metrics,
-                                what training kept for the model's page
+                                what training kept for the model's page, what its inputs
+                                looked like
       weights.safetensors       network weights and other learned arrays
       calibration.safetensors   held-out scores, tails, normalisers, references
       threshold.json            the operating point and how it was chosen
@@ -63,6 +64,7 @@ class _Header(BaseModel):
     left_out: list[Json] = Field(default_factory=list)
     training: Json | None = None
     recalibrated: list[Json] = Field(default_factory=list)
+    baseline: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class DetectorState:
     left_out: list[Json] = field(default_factory=list)  # training items that were no normals
     training: Json | None = None  # what training kept for the model's page; adr 0004
     recalibrated: list[Json] = field(default_factory=list)  # since, the first one first
+    baseline: Json | None = None  # of training inputs, as `monitoring.baseline.Baseline`
 
 
 def write_model(state: DetectorState, path: str | Path) -> Path:
@@ -131,6 +134,7 @@ def read_model(path: str | Path) -> DetectorState:
             left_out=header.left_out,
             training=header.training,
             recalibrated=header.recalibrated,
+            baseline=header.baseline,
         )
     except (ValidationError, SafetensorError) as err:
         why = first_fault(err) if isinstance(err, ValidationError) else repr(err)
@@ -175,6 +179,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         header["training"] = state.training
     if state.recalibrated:
         header["recalibrated"] = state.recalibrated
+    if state.baseline is not None:
+        header["baseline"] = state.baseline
     return {
         "calibration.safetensors": save_tensors(_contiguous(state.calibration)),
         "detector.json": json_text(header).encode(),

@@ -36,10 +36,14 @@ def days(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def hashes() -> Callable[[Path], dict[str, str]]:
-    """SHA-256 of everything that a run wrote for readers, by path."""
+    """SHA-256 of everything that a run wrote for readers, by path; a summary tells the time."""
 
     def of(out: Path) -> dict[str, str]:
-        kept = [p for p in out.rglob("*") if p.is_file() and not p.name.startswith((".", "ledger"))]
+        kept = [
+            p
+            for p in out.rglob("*")
+            if p.is_file() and not p.name.startswith((".", "ledger", "summary"))
+        ]
         return {str(path.relative_to(out)): sha256_of(path) for path in sorted(kept)}
 
     return of

@@ -120,7 +120,7 @@ def test_killed_at_random_moments_until_done(table_model, tmp_path, launch, rng)
 
 
 def test_term_ends_in_order_with_143(days, table_model, tmp_path, launch):
-    assert launch(table_model, days, tmp_path / "out", "temp-written:3:term") == 143
+    assert launch(table_model, days, tmp_path / "out", "temp-written:4:term") == 143
     assert not list((tmp_path / "out").rglob(".*.partial"))
     assert score_tables(table_model, days, tmp_path / "out", id_column="id").skipped == 1
 

@@ -46,9 +46,9 @@ def test_workers_of_a_killed_run_end_with_it_and_write_nothing_more(
 def test_a_worker_that_is_killed_once_costs_nothing_and_leaves_nothing(
     days, table_model, undisturbed, tmp_path, hashes, monkeypatch, caplog
 ):
-    """The third file of a process is of its second day, here of the last; a new one has two."""
+    """The fourth file of a process is of its second day, here of the last; a new one has three."""
     out = tmp_path / "out"
-    monkeypatch.setenv(VARIABLE, "temp-written:3")
+    monkeypatch.setenv(VARIABLE, "temp-written:4")
     assert score_tables(table_model, days, out, workers=2).rows_in == 180
     assert hashes(out) == undisturbed
     assert not list(out.rglob(".*.partial"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vae_anomaly.batch.drift.tallies import Tallying
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.review.drawings import render_mask, render_overlay
@@ -61,6 +62,7 @@ def score_image_files(
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
         counts = Counts(keep)
         reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
+        tally = Tallying(detector)
         for files, decoded in decoded_blocks(partition.files, _decoder(detector, reading)):
             scored, judged = _score(files, decoded, detector, reading, counts)
             answers = [
@@ -69,12 +71,13 @@ def score_image_files(
             ]
             drawn = [answer["heatmap"] for answer in answers]
             keep_images(keeper, scored, judged, detector, drawn)
+            tally.take_images(scored)
             rows += answers
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
             del decoded, scored, judged  # before the next ones are decoded
         partition.check_unchanged()
-        review = keeper.write(root, key)
+        review = [*keeper.write(root, key), *tally.write(root, key)]
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
         with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
             pq.write_table(table, file, compression="zstd")

@@ -144,6 +144,8 @@ class Options:
     images_per_partition : int
     reading : ImageReading
         Limits of images, and what is white in them.
+    group_by : str, optional
+        Column of a table whose values are watched one by one.
     """
 
     id_column: str | None = None
@@ -152,6 +154,7 @@ class Options:
     batch_rows: int = 8192
     images_per_partition: int = IMAGES_PER_PARTITION
     reading: ImageReading = field(default_factory=ImageReading)
+    group_by: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("heatmaps", "masks"):
@@ -167,6 +170,8 @@ class Options:
     def digest(self) -> str:
         """Return a SHA-256 of everything here and of the layout of the output."""
         values = {**asdict(self), "layout": LAYOUT_VERSION}
+        if self.group_by is None:
+            del values["group_by"]  # as before there were groups: what is done stays done
         return sha256_of(json.dumps(values, sort_keys=True))
 
 

@@ -10,11 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import filterfalse
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+from vae_anomaly.batch.drift.night import drift_of
+from vae_anomaly.batch.drift.summary_file import summary_of, write_summary
 from vae_anomaly.batch.engines.choice import EngineName, engine_of, require_engine
 from vae_anomaly.batch.engines.local import (
     graceful_termination,
@@ -62,6 +65,7 @@ from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import reach, remove_stale
+from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.tracking import ResolvedModel, resolve
@@ -85,6 +89,8 @@ def score_tables(
     uri: str | Path | None = None,
     use_cached: bool = False,
     state: str | Path | None = None,
+    group_by: str | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
     finished: Finished | None = None,
 ) -> RunSummary:
@@ -120,6 +126,10 @@ def score_tables(
     state : str or Path, optional
         Of a model with entities: another folder's ``state/<key>.npz``, or that folder, to go on
         from. Default: what ``out`` holds, else the end of the model's training.
+    group_by : str, optional
+        Column, such as the shop, whose values are watched one by one: each against all others.
+    limits : Limits, optional
+        What is an alarm; see `vae_anomaly.monitoring.checks`.
     progress : callable, optional
         Called as ``progress("rows", done, 0)`` and ``progress("partitions", done, total)``.
     finished : callable, optional
@@ -143,25 +153,17 @@ def score_tables(
     StorageError
         If the disk is full; earlier output is intact.
     """
-    options = Options(id_column=id_column, batch_rows=batch_rows)
+    options = Options(id_column=id_column, batch_rows=batch_rows, group_by=group_by)
     model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "tabular")
     plan = plan_tables(input)
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
-    check_plan(plan, detector, id_column)
+    check_plan(plan, detector, id_column, group_by)
     chain = _chain(plan, detector.entities_, Path(out), state)
     return _run(
-        plan,
-        model,
-        out,
-        options,
-        max_bad_fraction,
-        workers,
-        progress,
-        chain,
-        finished=finished,
-        engine=engine,
-    )
+        plan, model, out, options, max_bad_fraction, workers, progress, chain,
+        finished=finished, engine=engine, limits=limits,
+    )  # fmt: skip
 
 
 def score_images(
@@ -180,6 +182,7 @@ def score_images(
     uri: str | Path | None = None,
     use_cached: bool = False,
     follow_links: bool = False,
+    limits: Limits | None = None,
     progress: Progress | None = None,
     finished: Finished | None = None,
 ) -> RunSummary:
@@ -207,7 +210,7 @@ def score_images(
         How large files may be, and what is white in these images.
     follow_links : bool
         Follow links that lead out of a folder.
-    max_bad_fraction, workers, engine, uri, use_cached, progress
+    max_bad_fraction, workers, engine, uri, use_cached, limits, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
     finished : callable, optional
         As for `score_tables`.
@@ -236,7 +239,7 @@ def score_images(
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
     return _run(
         plan, model, out, options, max_bad_fraction, workers, progress,
-        left_out=listing.left_out, finished=finished, engine=engine,
+        left_out=listing.left_out, finished=finished, engine=engine, limits=limits,
     )  # fmt: skip
 
 
@@ -282,6 +285,7 @@ def _run(
     left_out: tuple[LeftOutImages, ...] = (),
     finished: Finished | None = None,
     engine: EngineName = "local",
+    limits: Limits | None = None,
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
@@ -299,7 +303,7 @@ def _run(
         require_guard(workers)
     start, root = time.perf_counter(), Path(out)
     output = Output(str(root), options, run=uuid4().hex[:12])
-    job = _Job(model, output, workers, progress or null_progress, chain, engine)
+    job = _Job(model, output, workers, progress or null_progress, chain, engine, limits or Limits())
     with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
         plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
@@ -315,17 +319,34 @@ def _run(
             rows.values(), failed, left_out, nights, models, max_bad_fraction, repeats
         )
         write_manifest(root, manifest)
-    done = [rows[partition.key] for partition in plan if partition.key in rows]
-    summary = RunSummary.of(
-        done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
-        left_out=left_out, plan=tuple(plan), repeated_ids=repeats,
-    )  # fmt: skip
+        done = [rows[partition.key] for partition in plan if partition.key in rows]
+        summary = RunSummary.of(
+            done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
+            left_out=left_out, plan=tuple(plan), repeated_ids=repeats,
+        )  # fmt: skip
+        summary = _watched(summary, manifest, job, len(failed))
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
     if finished is not None:
         finished(summary)
     require_good(summary, failed, max_bad_fraction)
     return summary
+
+
+def _watched(
+    summary: RunSummary, manifest: Mapping[str, Any], job: _Job, failed: int
+) -> RunSummary:
+    """Tell what has moved since the training, and write the summary of the night."""
+    limits = job.limits
+    if limits.max_quarantine_rate is None:
+        limits = replace(limits, max_quarantine_rate=float(manifest["max_bad_fraction"]))
+    drift = drift_of(summary.out, manifest, {part.key for part in summary.plan}, limits)
+    kind = summary.plan[0].kind
+    told = summary_of(
+        summary, drift, summary.out, kind=kind, failed=failed, false_alarms=limits.false_alarms
+    )
+    write_summary(told, summary.out)
+    return replace(summary, alarms=drift.alarms, moved=drift.moved)
 
 
 @dataclass(frozen=True)
@@ -338,6 +359,7 @@ class _Job:
     progress: Progress
     chain: HistoryChain | None = None
     engine: EngineName = "local"
+    limits: Limits = field(default_factory=Limits)
 
     def log(self, event: str, partition: str = "", **counts: int) -> None:
         """Write one line to the log: what happened and how many, never what was in a row."""

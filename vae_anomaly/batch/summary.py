@@ -40,6 +40,9 @@ class RunSummary:
         Images below the input that are none of parts: masks, results of our own, what systems keep.
     plan : tuple of Partition
         The input as it was when the run began.
+    alarms, moved : tuple of str
+        What is unlike the training, in words: what ends a night that is asked to fail on drift, and
+        what has moved less than that.
     """
 
     partitions: int
@@ -58,6 +61,8 @@ class RunSummary:
     left_out: tuple[LeftOutImages, ...] = ()
     plan: tuple[Partition, ...] = field(default=(), repr=False)
     repeated_ids: dict[str, int] = field(default_factory=dict)
+    alarms: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import Bools
+from vae_anomaly.batch.drift.tallies import Tallying
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
 from vae_anomaly.batch.moved import MovedColumns
@@ -47,7 +48,12 @@ CHECK_ROWS = 1000
 MAX_ID = 4_096  # characters of an id
 
 
-def check_plan(plan: Sequence[Partition], detector: TableDetector, id_column: str | None) -> None:
+def check_plan(
+    plan: Sequence[Partition],
+    detector: TableDetector,
+    id_column: str | None,
+    group_by: str | None = None,
+) -> None:
     """Refuse tables whose columns are not the model's, from their first rows: a SchemaError.
 
     A file that cannot be read fails when its turn comes, and the others are scored. Where none can
@@ -63,6 +69,11 @@ def check_plan(plan: Sequence[Partition], detector: TableDetector, id_column: st
             unreadable.append(err)
         else:
             check_columns(partition, frame, detector, id_column)
+            if group_by is not None and group_by not in frame.columns:
+                raise SchemaError(
+                    f"{partition.files[0].path} has no column {group_by!r} to group its rows by. "
+                    f"Columns: {names_of(frame.columns, 20)}. Choose another --group-by."
+                )
     if len(unreadable) == len(plan):
         raise unreadable[0]
 
@@ -113,6 +124,7 @@ def score_table_file(
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
         review = RowReview(partition.files[0].id, detector, night, id_column)
+        tally = Tallying(detector, output.options.group_by)
         with (
             temporary.open("wb") as file,  # Arrow opens no name that is not UTF-8
             pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,
@@ -124,12 +136,13 @@ def score_table_file(
                 if judged.examination is not None:
                     examined = judged.examination
                     moved.add(examined.model.encoder.columns, examined.frame)
+                tally.take_rows(judged, frame)
                 writer.write_table(_answers(judged, ids.of(frame), model, review, frame, counts))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         _refuse_dry(partition, moved, frame)
         states = [] if night is None else night.write(root)
-        kept = review.keeper.write(root, partition.key)
+        kept = [*review.keeper.write(root, partition.key), *tally.write(root, partition.key)]
     counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *kept, *states]

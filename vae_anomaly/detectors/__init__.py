@@ -99,6 +99,10 @@ def load_detector(
 
             detector.set_probability(ScoreProbability.from_dict(state.probability))
         detector.training_ = state.training
+        if state.baseline is not None:
+            from vae_anomaly.monitoring.baseline import Baseline
+
+            detector.baseline_ = Baseline.from_dict(state.baseline)
         if state.left_out:
             from vae_anomaly.scoring.outliers import LeftOut
 

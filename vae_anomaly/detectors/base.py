@@ -36,6 +36,7 @@ from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.detectors.recalibration import Recalibration, without_old_figures
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import is_flagged
+from vae_anomaly.monitoring.baseline import Baseline
 from vae_anomaly.persistence import DetectorState, write_model
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.conformal import ConformalCalibration
@@ -97,6 +98,9 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         commands and `jobs` fill it in.
     recalibrated_ : tuple of Recalibration
         How often, and on what, the calibration was made anew since the training, the first first.
+    baseline_ : Baseline or None
+        What training inputs looked like, to compare nights with; the commands and `jobs` fill it
+        in.
     """
 
     kind: str
@@ -112,6 +116,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     held_out_: HeldOut | None = None
     training_: Json | None = None
     recalibrated_: tuple[Recalibration, ...] = ()
+    baseline_: Baseline | None = None
 
     @abstractmethod
     def fit(
@@ -243,11 +248,11 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             If there is no score, or one is not finite.
         """
         check_is_fitted(self, "calibration_")
-        left_out, training = self.left_out_, self.training_
+        left_out, training, baseline = self.left_out_, self.training_, self.baseline_
         made = (*self.recalibrated_, record)
         self.target_fpr = record.target_fpr
         self._calibrate(np.asarray(raw_score, np.float64), groups)
-        self.left_out_, self.recalibrated_ = left_out, made
+        self.left_out_, self.recalibrated_, self.baseline_ = left_out, made, baseline
         if training is not None:
             self.training_ = training | {"held_out": None, "evaluation": None}
         self.metrics_ = without_old_figures(self.metrics_) | {"threshold": self.threshold_.value}
@@ -303,6 +308,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             left_out=[asdict(item) for item in self.left_out_],
             training=self.training_,
             recalibrated=[asdict(one) for one in self.recalibrated_],
+            baseline=None if self.baseline_ is None else self.baseline_.to_dict(),
         )
         return write_model(state, path)
 
@@ -316,6 +322,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         )
         self.probability_ = None  # it was made for other scores
         self.left_out_, self.training_, self.recalibrated_ = (), None, ()
+        self.baseline_ = None
 
     def _note_left_out(self, items: Sequence[LeftOut]) -> None:
         """Keep which training items were left out, and say so; `metrics_` counts them."""

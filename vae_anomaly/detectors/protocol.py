@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.images.reasons import Regions
     from vae_anomaly.detectors.recalibration import Recalibration
     from vae_anomaly.detectors.tabular.examination import TableExamination
+    from vae_anomaly.monitoring.baseline import Baseline
     from vae_anomaly.progress import Progress
     from vae_anomaly.scoring.conformal import ConformalCalibration
     from vae_anomaly.scoring.outliers import LeftOut
@@ -52,6 +53,7 @@ class Detector(Protocol):
     training_: Json | None
     recalibrated_: tuple[Recalibration, ...]
     target_fpr: float
+    baseline_: Baseline | None
 
     def anomaly_score(self, X: object) -> Floats:
         """Return -log10 p, shape (N,), higher = more anomalous."""

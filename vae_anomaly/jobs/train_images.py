@@ -26,6 +26,7 @@ from vae_anomaly.detectors.images.fit.training_set import group_names
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.settings import check_conditions_wanted
 from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.jobs.baselines import keep_image_baseline
 from vae_anomaly.jobs.report.training_card import keep_image_card
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.taken_images import all_taken_for_good, called_defective, what_was_taken
@@ -108,6 +109,7 @@ def train_images_job(
     images = open_images(good, training=True, condition=detector.condition, reading=reading)
     with collapse_said_once(), left_out_is_reported():
         detector.fit(images, groups=members, progress=progress)
+    keep_image_baseline(detector, images)
     report = Reading(
         source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}",
         n_read=len(listing.items),

@@ -20,6 +20,7 @@ from vae_anomaly.data.tables.kinds import Column, ColumnKind
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
+from vae_anomaly.jobs.baselines import keep_table_baseline
 from vae_anomaly.jobs.label_warnings import label_warnings
 from vae_anomaly.jobs.report.training_card import keep_table_card, labelled_evaluation
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
@@ -113,6 +114,7 @@ def train_table_job(
     with collapse_said_once(), left_out_is_reported():
         detector.set_params(schema=schema).fit(named, groups=columns.groups, progress=progress)
     detector.entities_ = histories.histories if histories else None
+    keep_table_baseline(detector, normal)
     _note_sample(detector, rows)
     figures, evaluation = _measure_ranking(detector, rows)
     doubt = doubtful_header(files[0])

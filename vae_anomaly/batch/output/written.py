@@ -16,7 +16,7 @@ from vae_anomaly.files import leads_out
 
 LEDGER: Final = "ledger.sqlite"
 HOLDER: Final = ".run"
-_FOLDERS: Final = ("quarantine", "review", "state", "heatmaps", "masks")
+_FOLDERS: Final = ("quarantine", "review", "tally", "state", "heatmaps", "masks")
 _KEY: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=+%~-]+")
 _MODEL: Final = re.compile(r"review/model-[0-9a-f]{12}\.json")
 _START: Final = re.compile(r"state/start-[0-9a-f]{16}\.npz")
@@ -36,6 +36,11 @@ def quarantine_path(key: str) -> str:
 def review_path(key: str) -> str:
     """Return where the items of a partition lie below the output folder."""
     return f"review/{key}.jsonl"
+
+
+def tally_path(key: str) -> str:
+    """Return where the counts of a partition lie below the output folder."""
+    return f"tally/{key}.json"
 
 
 def state_path(key: str) -> str:
@@ -60,7 +65,8 @@ def refuse_unwritten(key: str, output: str, files: Iterable[str]) -> None:
     """
     if not _KEY.fullmatch(key):
         raise DataError(f"it lists a partition {key!r}, a name that no run gives")
-    names = [part_path(key), quarantine_path(key), review_path(key), state_path(key)]
+    beside = (quarantine_path, review_path, tally_path, state_path)
+    names = [part_path(key), *(path_of(key) for path_of in beside)]
     given = [*files]
     strange = [name for name in given if name not in names and not _is_of(name, key)]
     if output != names[0] or output not in given:

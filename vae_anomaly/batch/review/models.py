@@ -50,6 +50,7 @@ def scoring_facts(model: ScoringModel, detector: AnyDetector) -> ScoringFacts:
         n_held_out=len(held_out),
         fingerprint=dict(detector.fingerprint_),
         package_version=__version__,
+        baseline=None if detector.baseline_ is None else detector.baseline_.to_dict(),
         groups=() if groups is None else tuple(groups[_places(len(held_out))].tolist()),
     )
 

@@ -30,6 +30,8 @@ class ScoringFacts:
     package_version : str
     groups : tuple of int
         Of each of ``held_out``, where the model was trained with groups; else empty.
+    baseline : dict, optional
+        What training inputs looked like, as `Baseline.to_dict` gives it.
     """
 
     version: str
@@ -41,6 +43,7 @@ class ScoringFacts:
     fingerprint: dict[str, Any] = field(default_factory=dict)
     package_version: str = ""
     groups: tuple[int, ...] = ()
+    baseline: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

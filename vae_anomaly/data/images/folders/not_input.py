@@ -27,7 +27,8 @@ _SYSTEM_FOLDERS: Final = frozenset(
         "found.000", "network trash folder", "temporary items",
     }
 )  # fmt: skip
-_DRAWN: Final = ("heatmaps", "masks", "quarantine", "review", "state")  # beside scores
+_RECORDS: Final = ("manifest.json", "summary.json")
+_DRAWN: Final = ("heatmaps", "masks", "quarantine", "review", "state", "tally")  # beside scores
 _LEDGER_BYTES: Final = 1 << 16
 
 
@@ -118,7 +119,7 @@ class _Sorter:
         """Tell the table, ledger and manifest of a scoring, which are no images either."""
         name = file.name
         if file.suffix.lower() in IMAGE_SUFFIXES or not (
-            name.startswith(("ledger.sqlite", "part-")) or name == "manifest.json"
+            name.startswith(("ledger.sqlite", "part-")) or name in _RECORDS
         ):
             return False
         folder = file.parent

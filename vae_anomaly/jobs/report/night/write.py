@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from vae_anomaly.batch.drift.summary_file import note_report
 from vae_anomaly.batch.output.manifest import MANIFEST
 from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
@@ -92,6 +93,7 @@ class ReportAtEnd:
         """Write and log."""
         try:
             self.path, facts = write_night(summary.out, None, self.wanted)
+            note_report(summary.out)
         except Exception as err:
             logger.debug("no report", exc_info=True)
             self._tell(

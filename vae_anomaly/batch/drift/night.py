@@ -1,0 +1,141 @@
+"""Compare a night with the training of its model, from what lies in the output folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from vae_anomaly.batch.drift.tallies import read_tally
+from vae_anomaly.batch.review.models import read_scoring_facts
+from vae_anomaly.errors import DataError
+from vae_anomaly.monitoring.baseline import Baseline
+from vae_anomaly.monitoring.checks import Calibration, Check, Limits, check_night
+from vae_anomaly.monitoring.tally import Tally, p_bins
+from vae_anomaly.reports.facts.night import ScoringFacts
+from vae_anomaly.words import number_of, verb_for
+
+_NO_BASELINE: Final = (
+    "whether inputs have moved cannot be told: the model keeps nothing of its training inputs. "
+    "Train it again with `vae-anomaly train`"
+)
+_SECONDS_A_DAY: Final = 86_400
+
+
+@dataclass(frozen=True)
+class NightDrift:
+    """What a night tells beside its results.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+        Alarms first.
+    notes : tuple of str
+        What could not be compared, and what to do.
+    tally : Tally
+    calibration : Calibration, optional
+        Of the model; None where an earlier version has scored.
+    data_until : str, optional
+        The latest time that a row tells, ISO 8601.
+    age_days : float, optional
+        From the latest time of the training data to that of the night.
+    """
+
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+    calibration: Calibration | None = None
+    data_until: str | None = None
+    age_days: float | None = None
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What ends a night that is asked to fail on drift, in words."""
+        return tuple(check.text for check in self.checks if check.level == "alarm")
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """What has moved less than that, in words."""
+        return tuple(check.text for check in self.checks if check.level == "moved")
+
+
+def drift_of(
+    root: str | Path, manifest: Mapping[str, Any], keys: Collection[str], limits: Limits
+) -> NightDrift:
+    """Compare the partitions of a night with the training of the model that scored them.
+
+    Parameters
+    ----------
+    root : str or Path
+        Output folder of a finished run.
+    manifest : mapping
+        As `read_manifest` gives it.
+    keys : collection of str
+        Of the night's partitions. Those that another model scored than the last one are left out.
+    limits : Limits
+
+    Raises
+    ------
+    DataError
+        If a file that the manifest lists is missing, or is another.
+    """
+    entries = [entry for entry in manifest["partitions"] if entry["key"] in keys]
+    if not entries:
+        return NightDrift()
+    digest = str(entries[-1]["model_digest"])
+    facts = read_scoring_facts(root, manifest).get(digest)
+    baseline, calibration = _baseline(facts), None if facts is None else held_out_counts(facts)
+    own = [entry for entry in entries if entry["model_digest"] == digest]
+    tallies = [tally for entry in own if (tally := read_tally(root, entry)) is not None]
+    if not all(tally.fits(baseline) for tally in tallies):
+        raise DataError(f"{root} holds counts that are not those of its model. Run again.")
+    tally = Tally.total(tallies)
+    quarantined = sum(int(entry["rows_quarantined"]) for entry in own)
+    return NightDrift(
+        tuple(check_night(tally, baseline, calibration, limits, quarantined=quarantined)),
+        tuple(_notes(baseline, len(entries) - len(tallies))),
+        tally,
+        calibration,
+        tally.until,
+        _days(None if baseline is None else baseline.until, tally.until),
+    )
+
+
+def held_out_counts(facts: ScoringFacts) -> Calibration:
+    """Return what checks ask of the held-out normals of a model; groups count, not their items."""
+    scores, value = np.asarray(facts.held_out, np.float64), facts.threshold.get("value")
+    if not isinstance(value, float | int) or not scores.size:
+        raise DataError(f"The facts of {facts.version} have no threshold. Score the input again.")
+    worth = float(len(set(facts.groups)) or facts.n_held_out)
+    each = worth / scores.size
+    above = float(np.sum(scores > value))
+    bins = p_bins(np.clip(10.0**-scores, 0.0, 1.0)) * each
+    return Calibration(tuple(bins.tolist()), above * each, worth)
+
+
+def _baseline(facts: ScoringFacts | None) -> Baseline | None:
+    if facts is None or facts.baseline is None:
+        return None
+    return Baseline.from_dict(facts.baseline)
+
+
+def _notes(baseline: Baseline | None, n_uncounted: int) -> list[str]:
+    notes = [] if baseline is not None else [_NO_BASELINE]
+    if n_uncounted:
+        notes.append(
+            f"{number_of(n_uncounted, 'part')} {verb_for(n_uncounted, 'was', 'were')} scored by an "
+            "earlier version or another model, and tell nothing of drift"
+        )
+    return notes
+
+
+def _days(before: str | None, now: str | None) -> float | None:
+    try:
+        times = [datetime.fromisoformat(time) for time in (before, now) if time is not None]
+        return (times[1] - times[0]).total_seconds() / _SECONDS_A_DAY if len(times) == 2 else None
+    except (ValueError, TypeError):
+        raise DataError(f"{before!r} or {now!r} is no time. Run again.") from None
