@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pipelines.job import Job
 from pipelines.places import Place, Places, one_or_all
 from vae_anomaly.batch import RunSummary
 from vae_anomaly.batch.engines.choice import EngineName
+from vae_anomaly.batch.summary import require_no_drift
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
 from vae_anomaly.jobs.report.night.write import ReportAtEnd
+from vae_anomaly.monitoring.checks import Limits
 
 
 class Nightly(Job):
@@ -25,15 +27,20 @@ class Nightly(Job):
     engine: EngineName = "local"
     use_cached_model: bool = False
     fail_on_anomaly: bool = False
+    fail_on_drift: bool = False
+    max_flag_rate: float | None = None
     report: bool = True
 
     def check(self, result: Mapping[str, object]) -> None:
-        """Refuse a night with flags, where that was asked for."""
+        """Refuse a night with flags, or one that is unlike the training, where that was asked."""
         if self.fail_on_anomaly and result["flagged"]:
             raise GateFailedError(
                 f"{result['flagged']} of {result['rows_out']} items are flagged and "
                 "fail_on_anomaly is true. Look at them, or leave that key out."
             )
+        if self.fail_on_drift:
+            alarms = cast(tuple[str, ...], result["alarms"])
+            require_no_drift(alarms, self.output)
 
     def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
         """Score what is new with the keys of every night and those of this one; return counts."""
@@ -48,6 +55,7 @@ class Nightly(Job):
             uri=self.tracking_uri,
             use_cached=self.use_cached_model,
             finished=page,
+            limits=Limits(max_flag_rate=self.max_flag_rate),
             **own,
         )
         written = None if page is None or page.path is None else str(page.path)

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from vae_anomaly import ImageVAEDetector
-from vae_anomaly.batch import read_results
+from vae_anomaly.batch import read_results, read_summary
 
 BASH = shutil.which("bash")
 
@@ -176,6 +176,18 @@ def test_fail_on_anomaly_is_exit_6_with_everything_written(call, images, image_m
     assert "Flagged" in out
     assert "--fail-on-anomaly" in err
     assert len(read_results("flags")) == 24
+
+
+def test_fail_on_drift_is_exit_6_and_names_what_has_moved(call, rows, table_model):
+    frame = pd.read_parquet(rows)
+    frame.assign(amount=frame.amount * 50).to_parquet(rows)
+    code, out, err = call("score", "table", table_model, rows, "--out", "flags", "--fail-on-drift")
+    assert code == 6
+    assert "Drift: " in out
+    assert "of the items are flagged" in err
+    assert read_summary("flags").report == "report.html"
+    code, _, _ = call("score", "table", table_model, rows, "--out", "two", "--no-report")
+    assert code == 0
 
 
 def test_log_json_writes_one_object_a_line(call, rows, table_model):

@@ -194,6 +194,15 @@ def test_a_night_with_flags_can_end_with_the_code_of_a_gate(tmp_path):
         job.check({"flagged": 2, "rows_out": 8})
 
 
+def test_a_night_that_has_moved_can_end_with_the_code_of_a_gate(tmp_path):
+    toml = tmp_path / "job.toml"
+    toml.write_text("model = 'm'\ninput = 'i'\noutput = 'o'\nfail_on_drift = true\n")
+    job = read_job(NightlyImages, toml, DAY)
+    job.check({"flagged": 1, "rows_out": 8, "alarms": ()})
+    with pytest.raises(GateFailedError, match="images are darker"):
+        job.check({"flagged": 0, "rows_out": 8, "alarms": ("images are darker",)})
+
+
 def test_images_are_trained_registered_and_scored(site):
     result = train_images(shipped(site, "train_images"))
     assert (result["name"], result["version"]) == ("surfaces", 1)

@@ -8,13 +8,16 @@
       masks/<key>/*.png       images only: the same as 0 and 255, to compute with
       review/<key>.jsonl      what people will look at: flagged, nearest misses, an audit sample
       review/model-*.json     what is known of each model that scored
+      tally/<key>.json        counts of inputs and scores, by which a night is compared
       quarantine/<key>.jsonl  what could not be scored, and why
       ledger.sqlite           what is done, from what, by which model
       manifest.json           written last; readers trust only what it lists
+      summary.json            after it: counts, rates and what has moved, for programs
 """
 
 from __future__ import annotations
 
+from vae_anomaly.batch.drift.summary_file import NightSummary, read_summary
 from vae_anomaly.batch.engines.local import graceful_termination
 from vae_anomaly.batch.engines.partition import score_partition
 from vae_anomaly.batch.output.ledger import PartitionResult
@@ -40,6 +43,7 @@ from vae_anomaly.logs import JsonFormatter, log_to_stderr
 __all__ = [
     "BadItem",
     "JsonFormatter",
+    "NightSummary",
     "Options",
     "Output",
     "Partition",
@@ -57,6 +61,7 @@ __all__ = [
     "read_results",
     "read_review",
     "read_scoring_facts",
+    "read_summary",
     "score_images",
     "score_partition",
     "score_tables",

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from vae_anomaly.batch.output.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition, ScoringModel
 from vae_anomaly.batch.repeated_ids import told_repeats
 from vae_anomaly.data.images.folders import LeftOutImages
-from vae_anomaly.errors import DataError, TooManyBadItemsError
+from vae_anomaly.errors import DataError, GateFailedError, TooManyBadItemsError
 from vae_anomaly.words import number_of
+
+_FIRST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,17 @@ class RunSummary:
     def bad_fraction(self) -> float:
         """Share of the input that went to quarantine, in [0, 1]."""
         return self.quarantined / self.rows_in if self.rows_in else 0.0
+
+
+def require_no_drift(alarms: Sequence[str], out: str | Path) -> None:
+    """Raise a `GateFailedError` where nights are unlike the training of their model."""
+    if alarms:
+        more = f"; and {len(alarms) - _FIRST} more" if len(alarms) > _FIRST else ""
+        raise GateFailedError(
+            f"{out} is unlike the training of its model, and was to fail then: "
+            f"{'; '.join(alarms[:_FIRST])}{more}. Everything is written. Look at the source, or "
+            "train again on recent normals."
+        )
 
 
 def require_good(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: float) -> None:

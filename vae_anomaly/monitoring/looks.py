@@ -13,7 +13,7 @@ from vae_anomaly.monitoring.baseline import Baseline, number_variable
 from vae_anomaly.monitoring.tally import MOST_TALLIED
 
 IMAGE_MEASURES: Final = ("brightness", "contrast", "sharpness", "colour", "width", "height")
-_UNIT: Final = np.linspace(0.0, 1.0, 51)
+_UNIT: Final = np.linspace(0.0, 1.0, 101)
 _GRIDS: Final[Mapping[str, Floats]] = {
     "brightness": _UNIT,
     "contrast": _UNIT,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
     from vae_anomaly.jobs.report.night.write import ReportAtEnd
+    from vae_anomaly.monitoring.checks import Limits
     from vae_anomaly.progress import Progress
 
 TOP = 5
@@ -62,10 +63,18 @@ class Run:
     engine: EngineName
     cached: bool
     fail_on_anomaly: bool
+    fail_on_drift: bool
+    max_flag_rate: float | None
     log_json: bool
     report: bool
     uri: str | None
     as_json: bool
+
+    def limits(self) -> Limits:
+        """Return what is taken for drift."""
+        from vae_anomaly.monitoring.checks import Limits
+
+        return Limits(max_flag_rate=self.max_flag_rate)
 
 
 scoring_options = bundle(
@@ -81,6 +90,10 @@ scoring_options = bundle(
     click.option("--cached", is_flag=True,
                  help="Registry away: take the verified local copy of the model."),
     click.option("--fail-on-anomaly", is_flag=True, help="Exit code 6 when anything is flagged."),
+    click.option("--fail-on-drift", is_flag=True,
+                 help="Exit code 6 when inputs, scores or flags have moved away from training."),
+    click.option("--max-flag-rate", type=click.FloatRange(0, 1), metavar="SHARE",
+                 help="More flags than this are drift.  [default: what chance gives]"),
     click.option("--log-json", is_flag=True,
                  help="Logs on stderr as JSON lines, instead of progress."),
     click.option("--report/--no-report", default=True, show_default=True,
@@ -130,7 +143,8 @@ def images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
             follow_links=follow_links, reading=reading,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
-            use_cached=run.cached, uri=run.uri, progress=progress, finished=page,
+            use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
+            finished=page,
         )  # fmt: skip
     _finish(summary, model, "images", run, page)
 
@@ -139,12 +153,15 @@ def images(
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--id-column", metavar="COLUMN", help="Names a row.  [default: the model's]")
+@click.option("--group-by", metavar="COLUMN",
+              help="Watch each value of a column, such as the shop, on its own.")  # fmt: skip
 @state_option
 @threads_option
 @scoring_options
 def table(
-    model: str, paths: tuple[str, ...], id_column: str | None, state: str | None, run: Run
-) -> None:
+    model: str, paths: tuple[str, ...], id_column: str | None, group_by: str | None,
+    state: str | None, run: Run,
+) -> None:  # fmt: skip
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
@@ -156,15 +173,17 @@ def table(
     Examples:
       vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
       vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
+      vae-anomaly score table model/ today.csv --out flags/ --group-by shop --fail-on-drift
     """
     from vae_anomaly.batch import score_tables
 
     source = one_or_all(paths)
     with _reported(model, run) as page, _progress(run) as progress:
         summary = score_tables(
-            model, source, run.out, id_column=id_column, state=state,
+            model, source, run.out, id_column=id_column, group_by=group_by, state=state,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
-            use_cached=run.cached, uri=run.uri, progress=progress, finished=page,
+            use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
+            finished=page,
         )  # fmt: skip
     _finish(summary, model, "rows", run, page)
 
@@ -209,6 +228,7 @@ def _progress(run: Run) -> Iterator[Progress | None]:
 def _finish(
     summary: RunSummary, model: str, things: str, run: Run, page: ReportAtEnd | None
 ) -> None:
+    from vae_anomaly.batch.summary import require_no_drift
     from vae_anomaly.jobs import highest_flags
 
     top = highest_flags(summary.out, summary.plan, TOP)
@@ -230,6 +250,8 @@ def _finish(
             f"{verb_for(summary.flagged)} flagged and --fail-on-anomaly was given. Look at them, "
             "or leave that option out."
         )
+    if run.fail_on_drift:
+        require_no_drift(summary.alarms, summary.out)
 
 
 def _print(summary: RunSummary, things: str) -> None:
@@ -251,6 +273,8 @@ def _print(summary: RunSummary, things: str) -> None:
         click.echo(f"Note: {reason_of(note)}.")
     if (more := len(summary.notes) - MAX_NOTES) > 0:
         click.echo(f"Note: {number_of(more, 'more note')} {verb_for(more)} in the manifest.")
+    for text in (*summary.alarms, *summary.moved)[:MAX_NOTES]:
+        click.echo(f"{'Drift' if text in summary.alarms else 'Moved'}: {text}.")
     if summary.flagged >= MANY_FLAGS and share > MANY_TIMES * expected:
         click.echo(
             f"Note: normal items alone would give about {expected:.1%}. When most of these are no "

@@ -1,0 +1,177 @@
+"""A night says in summary.json how it was, and what has moved since the training of its model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from tracking.real_models import transactions, write_surfaces
+
+from vae_anomaly import load_detector
+from vae_anomaly.batch import read_manifest, read_summary, score_images, score_tables
+from vae_anomaly.batch.drift.summary_file import SUMMARY
+from vae_anomaly.batch.drift.tallies import read_tally
+from vae_anomaly.data.images.folders import scan_images
+from vae_anomaly.detectors.images.image_list import open_images
+from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.files import sha256_of
+from vae_anomaly.jobs.baselines import keep_image_baseline, keep_table_baseline
+from vae_anomaly.monitoring.checks import Limits
+
+
+@pytest.fixture(scope="module")
+def watched_model(table_model, tmp_path_factory) -> Path:
+    """The table model with what its training rows looked like."""
+    detector = load_detector(table_model)
+    keep_table_baseline(detector, transactions(400, seed=0))
+    return detector.save(tmp_path_factory.mktemp("watched") / "model")
+
+
+def night(path: Path, seed: int, n: int = 300, **columns: object) -> Path:
+    rows = transactions(n, seed=seed).assign(**columns)
+    rows["when"] += pd.Timedelta(days=30)
+    rows.to_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(watched_model, tmp_path_factory) -> Path:
+    """Output folder of a night whose amounts are five times as large."""
+    folder = tmp_path_factory.mktemp("finished")
+    rows = transactions(300, seed=3)
+    night(folder / "night.parquet", 3, amount=5 * rows["amount"])
+    score_tables(watched_model, folder / "night.parquet", folder / "out")
+    return folder / "out"
+
+
+def test_a_quiet_night_has_counts_rates_and_no_alarm(watched_model, tmp_path):
+    summary = score_tables(watched_model, night(tmp_path / "n.parquet", 2), tmp_path / "out")
+    told = read_summary(tmp_path / "out")
+    assert summary.alarms == ()
+    assert told.alarms == []
+    assert (told.items_read, told.items_scored, told.kind) == (300, 300, "table")
+    assert told.flag_rate.low <= told.items_flagged / 300 <= told.flag_rate.high
+    assert told.normal_flags is not None
+    assert told.normal_flags[0] <= told.items_flagged <= told.normal_flags[1]
+    assert told.model_age_days == pytest.approx(30, abs=0.1)
+    assert {check.family for check in told.checks} == {"inputs", "scores", "flags", "limits"}
+
+
+def test_what_moved_is_told_with_what_it_was(finished):
+    (text,) = [text for text in read_summary(finished).alarms if "amount" in text]
+    assert text.startswith("column 'amount': PSI ")
+    assert ", was 3" in text
+
+
+def test_all_but_the_times_is_the_same_in_every_run_and_a_second_run_changes_no_byte(
+    finished, watched_model, tmp_path
+):
+    before = sha256_of(finished / SUMMARY)
+    source = finished.parent / "night.parquet"
+    score_tables(watched_model, source, finished)
+    assert sha256_of(finished / SUMMARY) == before
+    score_tables(watched_model, source, tmp_path / "out", workers=1)
+    one, other = (json.loads((out / SUMMARY).read_text()) for out in (finished, tmp_path / "out"))
+    assert one.pop("times").keys() == other.pop("times").keys() == {"finished_at", "seconds"}
+    assert one == other
+
+
+def test_counts_of_parts_are_those_of_the_night(watched_model, tmp_path):
+    """Cut into three files, the night says the same."""
+    rows = transactions(300, seed=2)
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for i in range(3):
+        rows.iloc[100 * i : 100 * (i + 1)].to_parquet(folder / f"{i}.parquet")
+    rows.to_parquet(tmp_path / "n.parquet")
+    score_tables(watched_model, folder, tmp_path / "three")
+    score_tables(watched_model, tmp_path / "n.parquet", tmp_path / "one")
+    three, one = (read_summary(tmp_path / name) for name in ("three", "one"))
+    assert three.checks == one.checks
+    assert three.parts == 3
+
+
+def test_a_model_that_kept_nothing_says_so_with_the_remedy(table_model, tmp_path):
+    score_tables(table_model, night(tmp_path / "n.parquet", 2), tmp_path / "out")
+    told = read_summary(tmp_path / "out")
+    assert told.notes == [
+        "whether inputs have moved cannot be told: the model keeps nothing of its training inputs. "
+        "Train it again with `vae-anomaly train`"
+    ]
+    assert {check.family for check in told.checks} == {"scores", "flags", "limits"}
+
+
+def test_groups_of_rows_are_watched_one_by_one(watched_model, tmp_path):
+    rows = transactions(400, seed=4)
+    rows.loc[rows.merchant == "fuel", "amount"] = 3000.0
+    rows.to_parquet(tmp_path / "n.parquet")
+    score_tables(
+        watched_model, tmp_path / "n.parquet", tmp_path / "out", group_by="merchant",
+        limits=Limits(max_flag_rate=0.5),
+    )  # fmt: skip
+    told = read_summary(tmp_path / "out").alarms
+    assert any("of the items of 'fuel' are flagged" in text for text in told)
+    assert not any("allowed" in text for text in told)
+    with pytest.raises(SchemaError, match=r"has no column 'shop' to group its rows by"):
+        score_tables(watched_model, tmp_path / "n.parquet", tmp_path / "two", group_by="shop")
+
+
+def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_path):
+    for camera in ("cam1", "cam2"):
+        write_surfaces(tmp_path / "parts" / camera, 30, first=int(camera[-1]) * 100)
+        write_surfaces(tmp_path / "tonight" / camera, 25, first=int(camera[-1]) * 1000)
+    for file in (tmp_path / "tonight" / "cam2").iterdir():
+        Image.open(file).point(lambda level: level * 0.6).save(file)
+    detector = load_detector(image_model)
+    keep_image_baseline(detector, open_images(list(scan_images(tmp_path / "parts").items)))
+    model = detector.save(tmp_path / "model")
+    score_images(model, tmp_path / "tonight", tmp_path / "out", heatmaps="none", masks="none")
+    told = read_summary(tmp_path / "out").alarms
+    (dark,) = [text for text in told if text.startswith("images of 'cam2' are darker")]
+    assert "median brightness 0.28" in dark
+    assert not any("'cam1' are" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"items_read": -1}, "greater than or equal to 0"),
+        ({"manifest": "0" * 64}, "of other results"),
+        ({"report": "../../etc/passwd"}, "report.html"),
+        ({"alarms": ["x" * 5000]}, "at most 4096"),
+        ({"format_version": 2}, "Input should be 1"),
+        ({"flag_rate": None}, "Input should be an object at flag_rate"),
+    ],
+    ids=["negative", "other results", "another page", "long", "version", "no rate"],
+)
+def test_a_summary_that_no_run_has_written_is_refused(finished, tmp_path, change, reason):
+    out = Path(shutil.copytree(finished, tmp_path / "out"))
+    values = json.loads((out / SUMMARY).read_text())
+    (out / SUMMARY).write_text(json.dumps(values | change))
+    with pytest.raises(DataError, match=reason):
+        read_summary(out)
+
+
+def test_a_summary_elsewhere_or_missing_is_refused(finished, tmp_path):
+    out = Path(shutil.copytree(finished, tmp_path / "out"))
+    (out / SUMMARY).rename(tmp_path / "elsewhere.json")
+    with pytest.raises(DataError, match="has no summary"):
+        read_summary(out)
+    (out / SUMMARY).symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(DataError, match="leads out"):
+        read_summary(out)
+
+
+def test_counts_that_others_changed_are_refused_and_scored_again(finished, watched_model, tmp_path):
+    out = Path(shutil.copytree(finished, tmp_path / "out"))
+    (entry,) = read_manifest(out)["partitions"]
+    (tally,) = (out / "tally").iterdir()
+    tally.write_text("{}")
+    with pytest.raises(DataError, match="holds no counts"):
+        read_tally(out, entry)
+    assert score_tables(watched_model, finished.parent / "night.parquet", out).skipped == 0
+    assert read_tally(out, entry) is not None
