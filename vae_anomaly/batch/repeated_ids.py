@@ -6,17 +6,22 @@ and it is told, as whoever adds up the night would count these rows twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from vae_anomaly.batch.duplicate_ids import find_repeats
-from vae_anomaly.batch.output.ledger import LedgerRow
+from vae_anomaly.batch.output.ledger import Ledger, LedgerRow
+from vae_anomaly.batch.output.manifest import MANIFEST, read_manifest
 from vae_anomaly.batch.plan import Partition
+from vae_anomaly.errors import DataError
 from vae_anomaly.words import names_of, number_of, verb_for
 
+logger = logging.getLogger(__name__)
 _ROWS = 65_536
 
 
@@ -36,6 +41,24 @@ def ids_repeated_across(
     with find_repeats(ids, root) as repeated:
         counts = [int(part.sum()) for part in np.split(repeated, ends[:-1])]
     return {part.key: n for part, n in zip(done, counts, strict=True) if n}
+
+
+def repeats_of_run(
+    plan: Sequence[Partition],
+    todo: Sequence[Partition],
+    rows: Mapping[str, LedgerRow],
+    ledger: Ledger,
+    root: Path,
+) -> dict[str, int]:
+    """Return and tell what `ids_repeated_across` finds; of a run that does nothing, as it was."""
+    same_as_last = ledger.nights()[-1:] == [sorted(partition.key for partition in plan)]
+    if same_as_last and not todo and (root / MANIFEST).is_file():
+        with suppress(DataError):
+            return dict(read_manifest(root, verify=False).get("repeated_ids", {}))
+    repeats = ids_repeated_across(plan, rows, root)
+    for note in told_repeats(repeats):
+        logger.warning("%s", note, extra={"event": "repeated-ids"})
+    return repeats
 
 
 def told_repeats(repeats: Mapping[str, int]) -> list[str]:

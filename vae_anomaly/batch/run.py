@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ from vae_anomaly.batch.output.ledger import Ledger, LedgerRow, PartitionResult
 from vae_anomaly.batch.output.manifest import (
     MANIFEST,
     build_manifest,
-    read_manifest,
     write_manifest,
 )
 from vae_anomaly.batch.output.written import LEDGER, refuse_links
@@ -54,8 +52,9 @@ from vae_anomaly.batch.plan import (
     plan_images,
     plan_tables,
 )
-from vae_anomaly.batch.repeated_ids import ids_repeated_across, told_repeats
+from vae_anomaly.batch.repeated_ids import repeats_of_run
 from vae_anomaly.batch.review.models import keep_models
+from vae_anomaly.batch.runs.command import RunCommand
 from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.data.images.decode import ImageReading
@@ -63,7 +62,7 @@ from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_ski
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
-from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.persistence import read_model
@@ -160,9 +159,15 @@ def score_tables(
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
     check_plan(plan, detector, id_column, group_by)
     chain = _chain(plan, detector.entities_, Path(out), state)
+    command = RunCommand.of("table", model_ref, input, uri, {
+        "id_column": id_column, "batch_rows": batch_rows, "max_bad_fraction": max_bad_fraction,
+        "workers": workers, "engine": engine, "use_cached": use_cached, "state": state,
+        "group_by": group_by, **asdict(limits or Limits()),
+    }, model.version)  # fmt: skip
     return _run(
         plan, model, out, options, max_bad_fraction, workers, progress, chain,
         finished=finished, engine=engine, limits=limits,
+        command=command,
     )  # fmt: skip
 
 
@@ -237,9 +242,16 @@ def score_images(
     tell_skipped(listing)
     plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
+    command = RunCommand.of("images", model_ref, input, uri, {
+        "heatmaps": heatmaps, "masks": masks, "images_per_partition": images_per_partition,
+        "max_bad_fraction": max_bad_fraction, "workers": workers, "engine": engine,
+        "device": device, "use_cached": use_cached, "follow_links": follow_links,
+        **asdict(options.reading), **asdict(limits or Limits()),
+    }, model.version)  # fmt: skip
     return _run(
         plan, model, out, options, max_bad_fraction, workers, progress,
         left_out=listing.left_out, finished=finished, engine=engine, limits=limits,
+        command=command,
     )  # fmt: skip
 
 
@@ -286,6 +298,8 @@ def _run(
     finished: Finished | None = None,
     engine: EngineName = "local",
     limits: Limits | None = None,
+    *,
+    command: RunCommand,
 ) -> RunSummary:
     """Do what is not done yet, write it down, and judge the whole.
 
@@ -307,17 +321,19 @@ def _run(
     with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
         plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
+        ledger.begin_run(output.run, command.written(), partitions=len(plan), todo=len(todo))
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
         failed = _work(todo, ledger, job)
         drop_orphans(plan, ledger, root)
         rows = ledger.rows()
-        repeats = _repeats(plan, todo, rows, ledger, root)
+        repeats = repeats_of_run(plan, todo, rows, ledger, root)
         ledger.record_night(partition.key for partition in plan)
         models = keep_models(root, model, rows.values(), root / MANIFEST)
         nights = ledger.nights()
         manifest = build_manifest(
             rows.values(), failed, left_out, nights, models, max_bad_fraction, repeats
         )
+        ledger.end_run(output.run)
         write_manifest(root, manifest)
         done = [rows[partition.key] for partition in plan if partition.key in rows]
         summary = RunSummary.of(
@@ -393,24 +409,6 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     for key in changed:
         ledger.forget(key)
     return todo
-
-
-def _repeats(
-    plan: list[Partition],
-    todo: list[Partition],
-    rows: Mapping[str, LedgerRow],
-    ledger: Ledger,
-    root: Path,
-) -> dict[str, int]:
-    """Return the rows whose ids files of this run share; of a run that does nothing, as it was."""
-    same_as_last = ledger.nights()[-1:] == [sorted(partition.key for partition in plan)]
-    if same_as_last and not todo and (root / MANIFEST).is_file():
-        with suppress(DataError):
-            return dict(read_manifest(root, verify=False).get("repeated_ids", {}))
-    repeats = ids_repeated_across(plan, rows, root)
-    for note in told_repeats(repeats):
-        logger.warning("%s", note, extra={"event": "repeated-ids"})
-    return repeats
 
 
 def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:

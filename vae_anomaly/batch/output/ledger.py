@@ -57,8 +57,22 @@ CREATE TABLE IF NOT EXISTS partitions (
 _CREATE_NIGHTS = """
 CREATE TABLE IF NOT EXISTS nights (number INTEGER PRIMARY KEY, keys TEXT NOT NULL) STRICT
 """
+_CREATE_RUNS = """
+CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY,
+    run TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    command TEXT NOT NULL,
+    partitions INTEGER NOT NULL,
+    todo INTEGER NOT NULL,
+    code_version TEXT NOT NULL
+) STRICT
+"""
 MOST_NIGHTS = 32
 """Runs whose partitions are remembered, the last ones."""
+MOST_RUNS = 100
+"""Runs of which it is remembered what they were asked for, the last ones."""
 _ADDED = {  # since the first version, in this order
     name: f"ALTER TABLE partitions ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'"
     for name, empty in (("history", "{}"), ("notes", "[]"), ("folders", "{}"))
@@ -145,22 +159,53 @@ class LedgerRow(PartitionResult):
             return False
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run over the folder.
+
+    Parameters
+    ----------
+    run : str
+        Its name.
+    started : float
+        Seconds since 1970.
+    ended : float, optional
+        None for one that goes on, or was stopped.
+    command : str
+        What it was asked for, as JSON; see `vae_anomaly.batch.runs.command`.
+    partitions, todo : int
+        Of its input, and those that were not done when it began.
+    """
+
+    run: str
+    started: float
+    ended: float | None
+    command: str
+    partitions: int
+    todo: int
+    code_version: str
+
+
 class Ledger:
     """The SQLite file ``ledger.sqlite`` of an output folder, made where there is none yet.
 
-    Use it in a ``with`` block. One that cannot be used, or is no ledger, is a StorageError.
+    Use it in a ``with`` block. One that cannot be used, or is no ledger, is a StorageError. With
+    ``reads_only`` nothing is made or changed, and one of an earlier version is read as it is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reads_only: bool = False) -> None:
         self.path = path
         try:
+            if reads_only:
+                self._database = _opened_to_read(path)
+                return
             self._database = sqlite3.connect(path, isolation_level=None, timeout=10.0)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(_CREATE)
             self._database.execute(_CREATE_NIGHTS)
-            names = {row[1] for row in self._database.execute("PRAGMA table_info(partitions)")}
-            for name in _ADDED.keys() - names:  # a ledger of an earlier version
+            self._database.execute(_CREATE_RUNS)
+            for name in _ADDED.keys() - self._columns("partitions"):  # of an earlier version
                 self._database.execute(_ADDED[name])
         except sqlite3.Error as err:
             raise self._fault(err) from err
@@ -177,7 +222,8 @@ class Ledger:
 
         A row that no run has written, by its values or the files that it names, is a StorageError.
         """
-        names = [column.name for column in fields(LedgerRow)]
+        present = self._columns("partitions")
+        names = [column.name for column in fields(LedgerRow) if column.name in present]
         records = self._execute(f"SELECT {', '.join(names)} FROM partitions ORDER BY key")  # noqa: S608  # names of our own fields
         rows = [dict(zip(names, values, strict=True)) for values in records]
         with self._as_written():
@@ -198,6 +244,33 @@ class Ledger:
         """Strike a partition out: its output is about to change, or has gone."""
         self._execute("DELETE FROM partitions WHERE key = :key", {"key": key})
 
+    def begin_run(self, run: str, command: str, *, partitions: int, todo: int) -> None:
+        """Write down that a run begins, and what it was asked for."""
+        self._execute(
+            "INSERT INTO runs (run, started, command, partitions, todo, code_version)"
+            " VALUES (:run, :started, :command, :partitions, :todo, :code_version)",
+            {"run": run, "started": time.time(), "command": command, "partitions": partitions,
+             "todo": todo, "code_version": __version__},
+        )  # fmt: skip
+        self._execute(
+            "DELETE FROM runs WHERE number <= (SELECT max(number) FROM runs) - :most",
+            {"most": MOST_RUNS},
+        )
+
+    def end_run(self, run: str) -> None:
+        """Write down that a run has done all that it could."""
+        now = time.time()
+        self._execute("UPDATE runs SET ended = :now WHERE run = :run", {"now": now, "run": run})
+
+    def runs(self) -> list[RunRow]:
+        """Return the runs, the last one last; those of earlier versions are not known."""
+        names = [column.name for column in fields(RunRow)]
+        if not self._columns("runs"):
+            return []
+        records = self._execute(f"SELECT {', '.join(names)} FROM runs ORDER BY number")  # noqa: S608  # names of our own fields
+        with self._as_written():
+            return [from_json(RunRow, dict(zip(names, row, strict=True))) for row in records]
+
     def record_night(self, keys: Iterable[str]) -> None:
         """Write down what a run was given, unless the last one was given the same."""
         night = sorted(keys)
@@ -215,7 +288,12 @@ class Ledger:
         nights = [[key for key in night if key in done] for night in self._nights()]
         return [night for night, _ in groupby(filter(None, nights))]
 
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self._execute(f"PRAGMA table_info({table})")}
+
     def _nights(self) -> list[list[str]]:
+        if not self._columns("nights"):
+            return []
         nights = self._execute("SELECT keys FROM nights ORDER BY number")
         with self._as_written():
             return [_NIGHT.validate_json(keys) for (keys,) in nights]
@@ -249,9 +327,19 @@ class Ledger:
         )
 
 
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """Open a database that is there; without a log beside it nothing is put beside it either."""
+    is_whole = not path.with_name(f"{path.name}-wal").exists()
+    address = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * is_whole}"
+    database = sqlite3.connect(address, uri=True, timeout=10.0)
+    database.execute("SELECT count(*) FROM sqlite_schema")
+    return database
+
+
 def _checked(values: dict[str, Any]) -> LedgerRow:
     """Make a row of what the database holds; a ValueError or the like where no run wrote it."""
-    row = from_json(LedgerRow, values | {name: json.loads(values[name]) for name in _JSON})
+    told = {name: json.loads(values[name]) for name in _JSON if name in values}
+    row = from_json(LedgerRow, values | told)
     refuse_unwritten(row.key, row.output, row.files)
     if row.history:
         HISTORY_RECORD.validate_python(row.history)

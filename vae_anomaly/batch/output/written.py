@@ -16,7 +16,7 @@ from vae_anomaly.files import leads_out
 
 LEDGER: Final = "ledger.sqlite"
 HOLDER: Final = ".run"
-_FOLDERS: Final = ("quarantine", "review", "tally", "state", "heatmaps", "masks")
+FOLDERS: Final = ("quarantine", "review", "tally", "state", "heatmaps", "masks")
 _KEY: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=+%~-]+")
 _MODEL: Final = re.compile(r"review/model-[0-9a-f]{12}\.json")
 _START: Final = re.compile(r"state/start-[0-9a-f]{16}\.npz")
@@ -89,7 +89,7 @@ def refuse_links(root: Path, keys: Iterable[str] = (), outputs: Iterable[str] = 
     and ``outputs``.
     """
     drawn = [f"{folder}/{key}" for key in keys for folder in ("heatmaps", "masks")]
-    for name in (LEDGER, HOLDER, *_FOLDERS, *drawn, *outputs):
+    for name in (LEDGER, HOLDER, *FOLDERS, *drawn, *outputs):
         if leads_out(root, name):
             raise StorageError(
                 f"{root / name} is a link that leads out of the output folder. Remove the link; "

@@ -138,7 +138,7 @@ def images(
     from vae_anomaly.batch import score_images
 
     source = one_or_all(paths)
-    with _reported(model, run) as page, _progress(run) as progress:
+    with reported(model, run) as page, shown_progress(run) as progress:
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
             follow_links=follow_links, reading=reading,
@@ -146,7 +146,7 @@ def images(
             use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
             finished=page,
         )  # fmt: skip
-    _finish(summary, model, "images", run, page)
+    finish(summary, model, "images", run, page)
 
 
 @score.command()
@@ -178,18 +178,18 @@ def table(
     from vae_anomaly.batch import score_tables
 
     source = one_or_all(paths)
-    with _reported(model, run) as page, _progress(run) as progress:
+    with reported(model, run) as page, shown_progress(run) as progress:
         summary = score_tables(
             model, source, run.out, id_column=id_column, group_by=group_by, state=state,
             max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
             use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
             finished=page,
         )  # fmt: skip
-    _finish(summary, model, "rows", run, page)
+    finish(summary, model, "rows", run, page)
 
 
 @contextmanager
-def _reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
+def reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
     """Give what writes the page when the run is finished.
 
     A run that ends with an error after everything is written has its page as well: told on stderr.
@@ -210,7 +210,7 @@ def _reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
 
 
 @contextmanager
-def _progress(run: Run) -> Iterator[Progress | None]:
+def shown_progress(run: Run) -> Iterator[Progress | None]:
     """Show progress, or structured logs where a program listens; never both."""
     from vae_anomaly.logs import log_to_stderr
 
@@ -225,9 +225,10 @@ def _progress(run: Run) -> Iterator[Progress | None]:
         logging.getLogger("vae_anomaly").removeHandler(handler)
 
 
-def _finish(
+def finish(
     summary: RunSummary, model: str, things: str, run: Run, page: ReportAtEnd | None
 ) -> None:
+    """Print what a run gave; a GateFailedError where it was not to flag anything."""
     from vae_anomaly.batch.summary import require_no_drift
     from vae_anomaly.jobs import highest_flags
 

@@ -1,0 +1,1 @@
+"""Output folders seen from outside: what each was asked for, how far it is, whether it is whole."""
