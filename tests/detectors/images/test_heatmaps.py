@@ -12,6 +12,7 @@ from vae_anomaly.detectors.images.heatmaps import (
     contours,
     find_regions,
     region_level,
+    regions_at,
     render,
     resize_heat,
 )
@@ -136,3 +137,20 @@ def test_the_peak_of_a_region_lies_in_the_image_and_in_its_hottest_cell_or_besid
     row, column = np.unravel_index(np.argmax(grid), grid.shape)
     assert 20 * column <= region.peak_x <= 20 * column + 20
     assert 15 * row <= region.peak_y <= 15 * row + 15
+
+
+@pytest.mark.parametrize("size", [(3000, 5000), (2500, 700), (400, 300)])
+def test_regions_of_an_image_of_any_size_are_those_of_its_whole_map(size):
+    heat = np.random.default_rng(3).random((24, 32), np.float32)
+    heat[5:8, 10:13] = 4.0
+    heat[20, 30] = 3.0
+    whole = find_regions(resize_heat(heat[None], size)[0], 2.0, heat.shape)
+    found = regions_at(heat, size, 2.0)
+    assert len(found) == len(whole) == 2
+    step = max(size) / 2048
+    for one, other in zip(found, whole, strict=True):
+        for name in ("top", "left", "bottom", "right", "peak_x", "peak_y"):
+            tolerance = 0 if max(size) <= 2048 else 3 * step
+            assert getattr(one, name) == pytest.approx(getattr(other, name), abs=tolerance), name
+        assert one.area_share == pytest.approx(other.area_share, rel=0.02)
+        assert one.peak == pytest.approx(other.peak, rel=0.01)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ HEAT_RANGE: Final = (0.0, 10.0)
 """Cold and hot end of the colour scale, in sd of held-out normals; the same for every image."""
 
 _LEAST_SHARE: Final = 0.05
+_FINEST: Final = 2048  # pixels of a side among which regions are looked for
 _FAR_BELOW: Final = 1e6  # so that an outline that leaves the image runs along its border
 
 
@@ -79,6 +80,29 @@ def region_level(held_out_heat: AnyFloats, fpr: float) -> float:
     """
     peaks = held_out_heat.reshape(len(held_out_heat), -1).max(axis=1)
     return float(np.quantile(peaks, 1.0 - fpr, method="higher"))
+
+
+def regions_at(heat: Floats32, size: tuple[int, int], level: float) -> list[Region]:
+    """Return the regions of a map (h, w) in pixels of an image (height, width), the hottest first.
+
+    Sides longer than 2,048 pixels are looked at in as many steps, or in two for each cell, so that
+    an image of any size takes the same memory; boxes end at the next step outside.
+    """
+    steps = [min(side, max(_FINEST, 2 * n)) for side, n in zip(size, heat.shape, strict=True)]
+    found = find_regions(resize_heat(heat[None], (steps[0], steps[1]))[0], level, heat.shape)
+    down, along = (side / n for side, n in zip(size, steps, strict=True))
+    return [
+        replace(
+            region,
+            top=math.floor(region.top * down),
+            left=math.floor(region.left * along),
+            bottom=math.ceil(region.bottom * down),
+            right=math.ceil(region.right * along),
+            peak_x=round(region.peak_x * along, 1),
+            peak_y=round(region.peak_y * down, 1),
+        )
+        for region in found
+    ]
 
 
 def find_regions(

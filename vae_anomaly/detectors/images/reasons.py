@@ -12,7 +12,7 @@ import pandas as pd
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.images.conditions import unseen_reason
 from vae_anomaly.detectors.images.examination import ImageExamination
-from vae_anomaly.detectors.images.heatmaps import Region, find_regions, resize_heat
+from vae_anomaly.detectors.images.heatmaps import Region, regions_at, resize_heat
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.metrics import is_flagged
@@ -112,7 +112,7 @@ def regions_of(examination: ImageExamination, level: float) -> list[list[Region]
     """Return boxes of what is hotter than ``level``, in pixels of each image, hottest first."""
     images, heatmaps = examination.images, examination.heatmap
     return [
-        find_regions(resize_heat(heatmaps[i : i + 1], images.shape(i))[0], level, heatmaps[i].shape)
+        regions_at(heatmaps[i], images.shape(i), level)
         if heatmaps[i].max() > level  # no map grows hotter than its cells: most images are cool
         else []
         for i in range(len(images))
