@@ -196,7 +196,7 @@ def names_defined(path: Path) -> set[str]:
 
 def test_the_tests_lie_as_the_package_does():
     folders = {name_of(path.parent / "__init__.py") for path in MODULES.values()}
-    extra = {"golden", "oracles", "benchmarks", "browser", "datasets", "pipelines"}
+    extra = {"golden", "oracles", "benchmarks", "browser", "datasets", "faults", "pipelines"}
     for path in TESTS.rglob("test_*.py"):
         folder = ".".join(path.relative_to(TESTS).parent.parts)
         assert folder in folders or folder in extra, f"{path} has no room of that name"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from batch.entity_nights import card_model, write_nights  # noqa: F401 - a fixture
-from batch.launcher import launch  # noqa: F401 - a fixture
 from tracking.real_models import (  # noqa: F401 - fixtures
     image_model,
     migrated_store,

@@ -44,7 +44,7 @@ for line in sys.stdin:
     while pid == 0:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid == 0 and time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, order["signal"])
             pid, status = os.waitpid(child, 0)
         time.sleep(0.002)
     print(os.waitstatus_to_exitcode(status), flush=True)
@@ -79,12 +79,13 @@ def launch() -> Iterator[Launch]:
         workers: int = 1,
         stderr: Path | None = None,
         patience: float = 60,
+        ended_by: int = signal.SIGKILL,
         max_bytes: int = 0,
     ) -> int:
         order: dict[str, object] = {"model": str(model), "night": str(night), "out": str(out)}
         order |= {"failpoint": failpoint, "images": images}
         order |= {"id_column": id_column, "workers": workers, "stderr": stderr and str(stderr)}
-        order |= {"patience": patience, "max_bytes": max_bytes}
+        order |= {"patience": patience, "signal": int(ended_by), "max_bytes": max_bytes}
         print(json.dumps(order), file=process.stdin, flush=True)
         return int(process.stdout.readline())
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from batch.launcher import KILLED
 from PIL import Image
 from tracking.real_models import surface, write_surfaces
 
@@ -95,20 +94,6 @@ def test_masks_are_the_detectors_in_eight_bits(which, masked, image_model, tmp_p
             assert shown.mode == "L"
             np.testing.assert_array_equal(np.asarray(shown), expected[row] * np.uint8(255))
     assert not masked or expected[4].any()
-
-
-def test_killed_between_masks_and_run_again_every_mask_is_whole(
-    image_model, tmp_path, hashes, launch
-):
-    night = write_surfaces(tmp_path / "night", 4, holes=(1, 3))
-    assert launch(image_model, night, tmp_path / "out", "temp-written:4", images=True) == KILLED
-    assert list((tmp_path / "out" / "masks").rglob(".*.partial"))
-    assert len(list((tmp_path / "out").rglob("masks/*/0*.png"))) == 1
-    score_images(image_model, night, tmp_path / "out")
-    score_images(image_model, night, tmp_path / "undisturbed")
-    assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
-    listed = read_manifest(tmp_path / "out")["partitions"][0]["files"]
-    assert {"masks/night-0000/001.png.png", "masks/night-0000/003.png.png"} < set(listed)
 
 
 def test_mask_that_was_lost_is_drawn_again(image_model, tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from batch.entity_nights import payments, write_nights
 from batch.launcher import KILLED
-from tracking.real_models import transactions, write_days
+from tracking.real_models import transactions, write_days, write_surfaces
 
-from vae_anomaly.batch import read_manifest, read_results, score_tables
+from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
 from vae_anomaly.batch.output.ledger import Ledger
 from vae_anomaly.errors import DataError, LockedError, StorageError, TooManyBadItemsError
 from vae_anomaly.files import FAILPOINTS, VARIABLE, replace_file
@@ -101,22 +101,18 @@ def test_killed_while_replacing_a_changed_day_readers_are_refused(
     assert score_tables(table_model, days, out, id_column="id").rows_in == 170
 
 
-def test_killed_at_random_moments_until_done(table_model, tmp_path, launch, rng):
-    days, out = tmp_path / "many", tmp_path / "out"
-    days.mkdir()
-    for day in range(12):
-        transactions(40, seed=day).to_parquet(days / f"{day:02d}.parquet")
-    kills = 0
-    while (status := launch(table_model, days, out, patience=rng.uniform(0.02, 0.3))) == KILLED:
-        assert_whole(out)
-        kills += 1
-        if kills == 20:
-            status = launch(table_model, days, out)
-            break
-    assert status == 0
-    assert kills >= 1, "the machine is too fast for this test: shorten the patience"
-    expected = sorted(f"t{day}-{i}" for day in range(12) for i in range(40))
-    assert sorted(read_results(out)["id"]) == expected
+def test_killed_between_masks_and_run_again_every_mask_is_whole(
+    image_model, tmp_path, hashes, launch
+):
+    night = write_surfaces(tmp_path / "night", 4, holes=(1, 3))
+    assert launch(image_model, night, tmp_path / "out", "temp-written:4", images=True) == KILLED
+    assert list((tmp_path / "out" / "masks").rglob(".*.partial"))
+    assert len(list((tmp_path / "out").rglob("masks/*/0*.png"))) == 1
+    score_images(image_model, night, tmp_path / "out")
+    score_images(image_model, night, tmp_path / "undisturbed")
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
+    listed = read_manifest(tmp_path / "out")["partitions"][0]["files"]
+    assert {"masks/night-0000/001.png.png", "masks/night-0000/003.png.png"} < set(listed)
 
 
 def test_term_ends_in_order_with_143(days, table_model, tmp_path, launch):
