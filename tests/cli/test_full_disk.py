@@ -90,7 +90,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing_in_the_spool(at, tmp_pat
     (tmp_path / "page.html").write_text("x" * 5_000)
     night = ScoredNight("cards/1", "d", "out", "m")
     with files_end_at(1_000), pytest.raises(OSError, match="Free some space"):
-        log_night(night, tmp_path / "page.html", uri=registered.store)
+        log_night(night, [tmp_path / "page.html"], uri=registered.store)
     assert not list(tmp_path.rglob("spool/*"))
 
 

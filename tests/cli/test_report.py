@@ -9,7 +9,7 @@ import shutil
 import pytest
 from tracking.real_models import transactions
 
-from vae_anomaly.batch import read_results
+from vae_anomaly.batch import read_results, read_summary
 from vae_anomaly.jobs.report.night.facts import Wanted, night_facts
 from vae_anomaly.metrics import is_flagged
 
@@ -141,7 +141,11 @@ def test_a_registered_model_has_the_page_logged_once_and_no_store_is_made(
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.data.tags["vae_anomaly.model"] == "cards/1"
     assert run.data.metrics["items_scored"] == 300
-    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["report.html"]
+    summary = read_summary("flags")
+    assert run.data.metrics["flag_rate_low"] == summary.flag_rate.low
+    assert run.data.metrics["alarms"] == len(summary.alarms)
+    kept = [file.path for file in client.list_artifacts(run.info.run_id)]
+    assert kept == ["report.html", "summary.json"]
     assert call("score", "table", table_model, rows, "--out", "own")[0] == 0
     assert not (tmp_path / "vae-anomaly-store").exists()
 

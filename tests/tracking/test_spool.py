@@ -32,7 +32,7 @@ def statuses(store: str) -> list[str]:
 
 
 def resend(record: Path, store: str, upload):
-    return send(record, store, upload, what="the record is", again="log_sweep_record")
+    return send(record, store, upload, what="the record is")
 
 
 def test_what_was_sent_leaves_no_record(store):

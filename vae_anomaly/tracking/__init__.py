@@ -8,8 +8,9 @@
     log_evaluation(model, figures, source="days/")           a run of its own, with figures
     threshold_history("cards")                               who moved the threshold, when, and why
     import_feedback("cards", verdicts)                       what reviewers said of flagged items
-    log_night(night, "flags/report.html")            a scoring run, with its page
+    log_night(night, ["flags/report.html"])                  a scoring run, with its page
     log_sweep(report)                                        a run, and one below it a model
+    sync_spool()                                             what outages left on the disk
 
 The store is a tracking URI, always explicit: the ``uri`` argument, else ``MLFLOW_TRACKING_URI``,
 else SQLite in ``vae-anomaly-store/`` in the working directory. Importing this package does not
@@ -42,6 +43,7 @@ from vae_anomaly.tracking.registry import (
     threshold_history,
 )
 from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
+from vae_anomaly.tracking.spooled import Synced, sync_spool
 from vae_anomaly.tracking.store import init_store, tracking_uri
 from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
@@ -58,6 +60,7 @@ __all__ = [
     "Relinked",
     "ResolvedModel",
     "ScoredNight",
+    "Synced",
     "ThresholdHistory",
     "VersionCard",
     "import_feedback",
@@ -77,6 +80,7 @@ __all__ = [
     "relink_store",
     "resolve",
     "show_model",
+    "sync_spool",
     "threshold_history",
     "tracking_uri",
     "verify",

@@ -1,7 +1,7 @@
 """Log a scoring run: its counts and its page, with the registered model that scored.
 
 Like a training, it is written to the local disk first and removed from there when MLflow has it.
-When the server is away the record stays, and `log_night_record` logs it later.
+When the server is away the record stays, and `log_night_record`, or `runs sync`, logs it later.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from vae_anomaly.version import __version__
 from vae_anomaly.words import reason_of
 
 NIGHTS = "vae-anomaly-scores"
-_RUN = "night.json"
-_REPORT = "report.html"
+NIGHT_FILE = "night.json"
+_FILES = ("report.html", "summary.json")
 logger = logging.getLogger(__name__)
 
 
@@ -64,14 +64,14 @@ class LoggedNight:
 
 
 def log_night(
-    night: ScoredNight, page: str | Path, *, uri: str | Path | None = None
+    night: ScoredNight, files: Iterable[str | Path], *, uri: str | Path | None = None
 ) -> LoggedNight | None:
-    """Log a night as a run with its page.
+    """Log a night as a run with its page and its summary.
 
     Parameters
     ----------
-    page : str or Path
-        The report.
+    files : iterable of str or Path
+        ``report.html`` and ``summary.json``, those that there are.
     uri : str or Path, optional
         The store, as in `tracking_uri`. None is made where there is none.
 
@@ -92,9 +92,10 @@ def log_night(
     if not store_exists(store):
         return None
     with new_record(store, "night") as record:
-        with replace_file(record / _REPORT) as temporary:
-            shutil.copyfile(page, temporary)
-        write_json(asdict(night), record / _RUN)
+        for file in map(Path, files):
+            with replace_file(record / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+        write_json(asdict(night), record / NIGHT_FILE)
     return _send(record, night, store)
 
 
@@ -117,7 +118,8 @@ def log_night_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
     """
     folder = Path(record)
     try:
-        night = from_json(ScoredNight, json.loads((folder / _RUN).read_text(encoding="utf-8")))
+        text = (folder / NIGHT_FILE).read_text(encoding="utf-8")
+        night = from_json(ScoredNight, json.loads(text))
     except (OSError, ValueError, AttributeError) as err:
         raise DataError(
             f"{folder} is not the record of a night: {reason_of(err)}. Give the folder below "
@@ -132,7 +134,6 @@ def _send(record: Path, night: ScoredNight, store: str) -> LoggedNight:
         store,
         lambda sending: _upload(sending, night, store),
         what="the night is",
-        again="log_night_record",
     )
 
 
@@ -141,15 +142,21 @@ def _upload(sending: Upload, night: ScoredNight, store: str) -> LoggedNight:
     experiment = experiment_id(client, store, NIGHTS)
     for run in finished_runs(client, NIGHTS, f"{TAG}manifest", night.manifest):
         if run.data.tags.get(f"{TAG}output") == night.output[:MAX_TAG]:
-            client.log_artifact(run.info.run_id, str(sending.record / _REPORT))  # drawn anew
+            _log_files(sending, run.info.run_id)  # drawn anew
             return LoggedNight(str(run.info.run_id), NIGHTS, displayed(store))
     name = f"{night.model} on {Path(night.output).name}"
     run_id = sending.open_run(experiment, name, _tags(night))
     log_metrics(client, run_id, night.counts)
-    client.log_artifact(run_id, str(sending.record / _REPORT))
+    _log_files(sending, run_id)
     client.set_terminated(run_id, "FINISHED")
     logger.info("the night is run %s in %s", run_id, displayed(store))
     return LoggedNight(run_id, NIGHTS, displayed(store))
+
+
+def _log_files(sending: Upload, run_id: str) -> None:
+    for name in _FILES:
+        if (file := sending.record / name).is_file():
+            sending.client.log_artifact(run_id, str(file))
 
 
 def _tags(night: ScoredNight) -> Mapping[str, str]:

@@ -316,7 +316,6 @@ def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
         store,
         lambda sending: _upload(sending, run, store),
         what=f"the run and the model ({Path('package') / INNER} alone) are",
-        again="register_directory",
     )
 
 

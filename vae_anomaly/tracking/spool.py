@@ -3,13 +3,16 @@
 A record is a folder below ``spool/`` in the store's folder, or in ``vae-anomaly-store/`` where the
 store is elsewhere. It is written before the server is asked for anything, and removed when all of
 it was sent. Which of its runs an outage cut off stands in ``interrupted.json``; they are closed
-when it is sent again.
+when it is sent again. Whose it is while it is made and sent for the first time stands in
+``.owner``: nobody else sends it then.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import platform
 import shutil
 import tempfile
 import time
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 INTERRUPTED = "interrupted.json"
+OWNER = ".owner"
 Sent = TypeVar("Sent")
 logger = logging.getLogger(__name__)
 
@@ -57,11 +61,12 @@ class Upload:
 @contextmanager
 def new_record(store: str, name: str) -> Iterator[Path]:
     """Yield a folder for a record, which the block writes whole; else nothing of it stays."""
-    spool = (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
+    spool = spool_folder(store)
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     try:
         spool.mkdir(parents=True, exist_ok=True)
         record = Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '_')}-{stamp}-", dir=spool))
+        (record / OWNER).write_text(_this_process(), encoding="utf-8")
         try:
             yield record
         except BaseException:
@@ -76,33 +81,52 @@ def new_record(store: str, name: str) -> Iterator[Path]:
         ) from err
 
 
-def send(
-    record: Path, store: str, upload: Callable[[Upload], Sent], *, what: str, again: str
-) -> Sent:
+def send(record: Path, store: str, upload: Callable[[Upload], Sent], *, what: str) -> Sent:
     """Send a record to the store and remove it; keep it when that fails, whatever the reason.
 
     ``upload`` logs the record and returns where it went. Runs that it has opened when it raises end
     as failed, at once or, after an outage, when the record is sent again. ``what`` the record holds
-    ("the sweep is") and which function of `vae_anomaly.tracking` sends it ``again`` are for the
-    message of the error.
+    ("the sweep is") is for the message of the error.
     """
     try:
         with session(store) as client:
             close_runs(client, _interrupted(record))
             sent = _closing(Upload(client, record), upload)
     except VaeAnomalyError as err:
-        code = (
-            f"from vae_anomaly.tracking import {again} as r; "
-            f"r({str(record)!r}, uri={displayed(store)!r})"
-        )
+        again = typed("vae-anomaly", "runs", "sync", "--tracking-uri", displayed(store))
         raise type(err)(
-            f"{err} Nothing is lost: {what} in {record}. Log it later: python -c {typed(code)}"
+            f"{err} Nothing is lost: {what} in {record}. Log it later: {again}"
         ) from err.__cause__
     except BaseException:
         logger.exception("%s kept in %s", what, record)
         raise
+    finally:
+        (record / OWNER).unlink(missing_ok=True)
     shutil.rmtree(record, ignore_errors=True)
     return sent
+
+
+def spool_folder(store: str) -> Path:
+    """Return where records of a store wait."""
+    return (store_folder(store) or Path(DEFAULT_STORE).absolute()) / "spool"
+
+
+def is_owned(record: Path) -> bool:
+    """Tell whether another process of this machine is at a record, for the first time."""
+    if os.name != "posix":
+        return False
+    try:
+        host, _, process = (record / OWNER).read_text(encoding="utf-8").rpartition(" ")
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return host == platform.node() and int(process) != os.getpid()
+
+
+def _this_process() -> str:
+    return f"{platform.node()} {os.getpid()}"
 
 
 def _closing(sending: Upload, upload: Callable[[Upload], Sent]) -> Sent:

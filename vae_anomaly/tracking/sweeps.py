@@ -122,7 +122,6 @@ def _send(record: Path, report: SweepReport, name: str, store: str) -> LoggedSwe
         store,
         lambda sending: _upload(sending, report, name, store),
         what="the sweep is",
-        again="log_sweep_record",
     )
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vae_anomaly.batch.drift.summary_file import note_report
-from vae_anomaly.batch.output.manifest import MANIFEST
-from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
 from vae_anomaly.names import typed
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from vae_anomaly.batch import RunSummary
+    from vae_anomaly.metrics import Interval
     from vae_anomaly.reports.facts.items import ReviewItem
     from vae_anomaly.reports.facts.night import NightFacts
 
@@ -91,46 +90,28 @@ class ReportAtEnd:
 
     def __call__(self, summary: RunSummary) -> None:
         """Write and log."""
+        alarms = None
         try:
             self.path, facts = write_night(summary.out, None, self.wanted)
             note_report(summary.out)
+            alarms = facts.expected_false_alarms
         except Exception as err:
             logger.debug("no report", exc_info=True)
             self._tell(
                 f"The report was not written: {reason_of(err)}. The results are complete; try: "
                 f"vae-anomaly report {typed(summary.out)}"
             )
-            return
         if not summary.model_version.startswith(FOLDER):
-            self._log(facts, summary)
+            self._log(summary, alarms)
 
-    def _log(self, facts: NightFacts, summary: RunSummary) -> None:
-        from vae_anomaly.tracking.nights import ScoredNight, log_night
+    def _log(self, summary: RunSummary, alarms: Interval | None) -> None:
+        from vae_anomaly.jobs.report.night.logged import log_scored
 
-        assert self.path is not None  # noqa: S101 - it was just written
-        alarms = facts.expected_false_alarms
-        counts = {
-            "items_read": facts.n_read,
-            "items_scored": facts.n_scored,
-            "flagged": facts.n_flagged,
-            "quarantined": facts.n_quarantined,
-            "threshold": summary.threshold,
-            "expected_false_alarms": alarms.estimate,
-            "expected_false_alarms_low": alarms.low,
-            "expected_false_alarms_high": alarms.high,
-        }
-        night = ScoredNight(
-            summary.model_version,
-            summary.model_digest,
-            str(summary.out.resolve()),
-            sha256_of(summary.out / MANIFEST),
-            {name: float(count) for name, count in counts.items()},
-        )
         try:
-            log_night(night, self.path, uri=self.wanted.uri)
+            log_scored(summary, self.path, alarms, self.wanted.uri)
         except Exception as err:
             logger.debug("not logged", exc_info=True)
-            self._tell(f"The report was not logged to MLflow: {reason_of(err)}.")
+            self._tell(f"The night was not logged to MLflow: {reason_of(err)}.")
 
     def _tell(self, problem: str) -> None:
         self.problems.append(problem)
