@@ -11,6 +11,7 @@ import click
 
 from vae_anomaly.cli.console import emit, print_table, print_words
 from vae_anomaly.cli.nights.score import Run, finish, reported, shown_progress
+from vae_anomaly.cli.nights.sync import sync
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.errors import DataError, StorageError
 from vae_anomaly.names import typed
@@ -25,14 +26,18 @@ MAX_SHOWN = 20
 
 @click.group()
 def runs() -> None:
-    """Look at output folders of `score`: how far they are, whether they are whole.
+    """Look at output folders of `score`: how far they are, whether they are whole; log them later.
 
     \b
     Examples:
       vae-anomaly runs list nights/
       vae-anomaly runs verify flags/
       vae-anomaly runs resume flags/
+      vae-anomaly runs sync
     """
+
+
+runs.add_command(sync)
 
 
 @runs.command("list")
