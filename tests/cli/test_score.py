@@ -286,3 +286,15 @@ def test_a_model_on_a_module_of_its_user_is_refused_with_the_remedy(call, images
     code, out, err = call("score", "images", path, images, "--out", tmp_path / "flags")
     assert (code, out) == (5, "")
     assert all(words in err for words in ("Conv2d", "features=module", "timm:NAME"))
+
+
+def test_a_dry_run_tells_the_plan_and_makes_nothing(call, call_json, table_model, rows, tmp_path):
+    command = ("score", "table", table_model, rows, "--out", "flags", "--dry-run")
+    code, out, _ = call(*command)
+    assert code == 0
+    assert "would score 1 of 1 part into flags/; 0 are done already" in out
+    document = call_json(*command)
+    assert (document["counts"], document["parts"][0]["key"]) == (
+        {"done": 0, "new": 1, "again": 0}, "rows",
+    )  # fmt: skip
+    assert not (tmp_path / "flags").exists()

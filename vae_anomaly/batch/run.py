@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from vae_anomaly.batch.asked import chain_of as _chain
+from vae_anomaly.batch.asked import pinned as _pinned
 from vae_anomaly.batch.drift.night import drift_of
 from vae_anomaly.batch.drift.summary_file import summary_of, write_summary
 from vae_anomaly.batch.engines.choice import EngineName, engine_of, require_engine
@@ -24,7 +26,7 @@ from vae_anomaly.batch.engines.local import (
 )
 from vae_anomaly.batch.engines.partition import Outcome
 from vae_anomaly.batch.guard import check_limits, require_guard
-from vae_anomaly.batch.histories import HistoryChain, refuse_state
+from vae_anomaly.batch.histories import HistoryChain
 from vae_anomaly.batch.output.done import (
     drop_orphans,
     input_path_of,
@@ -59,15 +61,13 @@ from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
-from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
-from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
-from vae_anomaly.persistence import read_model
 from vae_anomaly.progress import Progress, null_progress
-from vae_anomaly.tracking import ResolvedModel, resolve
+from vae_anomaly.tracking import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -253,33 +253,6 @@ def score_images(
         left_out=listing.left_out, finished=finished, engine=engine, limits=limits,
         command=command,
     )  # fmt: skip
-
-
-def _chain(
-    plan: list[Partition],
-    entities: EntityHistories | None,
-    out: Path,
-    state: str | Path | None,
-) -> HistoryChain | None:
-    """Return how histories go from file to file; None for a model that has none."""
-    if entities is not None:
-        return HistoryChain.of(plan, entities, out, state)
-    if state is not None:
-        refuse_state(state)
-    return None
-
-
-def _pinned(resolved: ResolvedModel, kind: str) -> ScoringModel:
-    """Take the resolved version as the one model of this run, if it is of the right kind."""
-    if resolved.kind != kind:
-        thing, other = ("tables", "images") if kind == "tabular" else ("images", "tables")
-        raise ModelRefusedError(
-            f"{resolved.ref} is a model of {other} (kind {resolved.kind!r}); {thing} were to be "
-            f"scored. Give a model of {thing}, or use the other `score` command."
-        )
-    threshold = read_model(resolved.path).threshold or {}
-    bound = float(threshold["value"])
-    return ScoringModel(str(resolved.path), resolved.digest, kind, resolved.label, bound)
 
 
 # ------------------------------------------------------------------ one run

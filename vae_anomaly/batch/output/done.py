@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,14 +30,28 @@ def is_done_already(
     Output of another input, which would be lost, is a ConfigError.
     """
     row = rows.get(partition.key)
-    if row is None:
-        return False
-    same_input = row.input_sha256 == input_digest(partition)
-    if not same_input and row.input_path != input_path_of(partition):
-        raise _other_input(output.root, row, row.input_path, input_path_of(partition))
-    wanted = (model.version, model.digest, model.threshold, output.options.digest())
-    present = (row.model_version, row.model_digest, row.threshold, row.config_sha256)
-    return same_input and wanted == present and row.is_intact(Path(output.root))
+    return row is not None and next(why_again(partition, row, model, output), None) is None
+
+
+def why_again(
+    partition: Partition, row: LedgerRow, model: ScoringModel, output: Output
+) -> Iterator[str]:
+    """Say why a partition that was scored has to be scored again; nothing where it stands.
+
+    Output of another input, which would be lost, is a ConfigError.
+    """
+    if row.input_sha256 != input_digest(partition):
+        if row.input_path != input_path_of(partition):
+            raise _other_input(output.root, row, row.input_path, input_path_of(partition))
+        yield "the input has changed"
+    if (row.model_version, row.model_digest) != (model.version, model.digest):
+        yield f"the model is another: {row.model_version} before, {model.version} now"
+    if row.threshold != model.threshold:
+        yield f"the threshold is another: {row.threshold:g} before, {model.threshold:g} now"
+    if row.config_sha256 != output.options.digest():
+        yield "options, or what this version writes, are others"
+    if not row.is_intact(Path(output.root)):
+        yield "its output is missing or was changed"
 
 
 def input_path_of(partition: Partition) -> str:

@@ -153,7 +153,7 @@ def resume(
     run = Run(
         out=folder, max_bad_fraction=0.0, workers=1, engine="local", cached=False,
         fail_on_anomaly=fail_on_anomaly, fail_on_drift=fail_on_drift,
-        max_flag_rate=None, log_json=log_json, report=report,
+        max_flag_rate=None, log_json=log_json, report=report, dry_run=False,
         uri=None if store is None else str(store), as_json=as_json,
     )  # fmt: skip
     with reported(command.model, run) as page, shown_progress(run) as progress:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.nights.preview import show_preview
 from vae_anomaly.cli.options import (
     at_store,
     bundle,
@@ -67,6 +68,7 @@ class Run:
     max_flag_rate: float | None
     log_json: bool
     report: bool
+    dry_run: bool
     uri: str | None
     as_json: bool
 
@@ -98,6 +100,8 @@ scoring_options = bundle(
                  help="Logs on stderr as JSON lines, instead of progress."),
     click.option("--report/--no-report", default=True, show_default=True,
                  help="Write report.html, and log it with a registered model."),
+    click.option("--dry-run", is_flag=True,
+                 help="Say what would be scored, and why again; write nothing."),
     tracking_option,
     json_option,
 )  # fmt: skip
@@ -134,10 +138,19 @@ def images(
       vae-anomaly score images model/ tonight/ --out flags/ --masks all --heatmaps none
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
       vae-anomaly score images model/ tonight/ --out flags/ --white 4095 --max-pixels 400000000
+      vae-anomaly score images model/ tonight/ --out flags/ --dry-run
     """
-    from vae_anomaly.batch import score_images
+    from vae_anomaly.batch import Options, score_images
+    from vae_anomaly.batch.asked import images_asked_for
+    from vae_anomaly.batch.preview import preview_run
 
     source = one_or_all(paths)
+    if run.dry_run:
+        options = Options(heatmaps=heatmaps, masks=masks, reading=reading)
+        asked = images_asked_for(model, source, Path(run.out), options, use_cached=run.cached,
+                                 uri=run.uri, follow_links=follow_links)  # fmt: skip
+        show_preview(preview_run(asked, run.out), as_json=run.as_json)
+        return
     with reported(model, run) as page, shown_progress(run) as progress:
         summary = score_images(
             model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
@@ -175,9 +188,17 @@ def table(
       vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
       vae-anomaly score table model/ today.csv --out flags/ --group-by shop --fail-on-drift
     """
-    from vae_anomaly.batch import score_tables
+    from vae_anomaly.batch import Options, score_tables
+    from vae_anomaly.batch.asked import tables_asked_for
+    from vae_anomaly.batch.preview import preview_run
 
     source = one_or_all(paths)
+    if run.dry_run:
+        options = Options(id_column=id_column, group_by=group_by)
+        asked = tables_asked_for(model, source, Path(run.out), options, use_cached=run.cached,
+                                 uri=run.uri, state=state)  # fmt: skip
+        show_preview(preview_run(asked, run.out), as_json=run.as_json)
+        return
     with reported(model, run) as page, shown_progress(run) as progress:
         summary = score_tables(
             model, source, run.out, id_column=id_column, group_by=group_by, state=state,

@@ -1,0 +1,115 @@
+"""What a run is asked for, before a folder is touched: the one model, the plan, where it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vae_anomaly.batch.histories import HistoryChain, refuse_state
+from vae_anomaly.batch.plan import (
+    Options,
+    Partition,
+    ScoringModel,
+    Source,
+    loaded_detector,
+    plan_images,
+    plan_tables,
+)
+from vae_anomaly.batch.tables import check_plan
+from vae_anomaly.data.images.folders import LeftOutImages, scan_images
+from vae_anomaly.data.tables.entity_histories import EntityHistories
+from vae_anomaly.detectors.judged import require_told_conditions
+from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.persistence import read_model
+from vae_anomaly.tracking import ResolvedModel, resolve
+
+
+@dataclass(frozen=True)
+class AskedFor:
+    """What would be scored, and with what.
+
+    Parameters
+    ----------
+    plan : list of Partition
+    model : ScoringModel
+    options : Options
+    chain : HistoryChain, optional
+        Of a model with entities.
+    left_out : tuple of LeftOutImages
+        Images below the input that are none of parts.
+    """
+
+    plan: list[Partition]
+    model: ScoringModel
+    options: Options
+    chain: HistoryChain | None = None
+    left_out: tuple[LeftOutImages, ...] = ()
+
+
+def tables_asked_for(
+    model_ref: str | Path,
+    source: Source,
+    out: Path,
+    options: Options,
+    *,
+    uri: str | Path | None = None,
+    use_cached: bool = False,
+    state: str | Path | None = None,
+) -> AskedFor:
+    """Return what `score_tables` would score; raises what that raises before it writes."""
+    model = pinned(resolve(model_ref, uri, use_cached=use_cached), "tabular")
+    plan = plan_tables(source)
+    detector = loaded_detector(model)
+    assert detector.kind == "tabular"  # noqa: S101 - pinned to it
+    check_plan(plan, detector, options.id_column, options.group_by)
+    return AskedFor(plan, model, options, chain_of(plan, detector.entities_, out, state))
+
+
+def images_asked_for(
+    model_ref: str | Path,
+    source: Source,
+    out: Path,
+    options: Options,
+    *,
+    device: str = "cpu",
+    uri: str | Path | None = None,
+    use_cached: bool = False,
+    follow_links: bool = False,
+) -> AskedFor:
+    """Return what `score_images` would score; raises what that raises before it writes."""
+    model = pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
+    model = replace(model, device=device)
+    detector = loaded_detector(model)
+    assert detector.kind == "image"  # noqa: S101 - pinned to it
+    listing = scan_images(source, out=out, follow_links=follow_links)
+    most = options.images_per_partition
+    plan = plan_images(listing, per_partition=most, condition=detector.condition)
+    require_told_conditions(detector, [file.condition for part in plan for file in part.files])
+    return AskedFor(plan, model, options, left_out=listing.left_out)
+
+
+def chain_of(
+    plan: list[Partition],
+    entities: EntityHistories | None,
+    out: Path,
+    state: str | Path | None,
+) -> HistoryChain | None:
+    """Return how histories go from file to file; None for a model that has none."""
+    if entities is not None:
+        return HistoryChain.of(plan, entities, out, state)
+    if state is not None:
+        refuse_state(state)
+    return None
+
+
+def pinned(resolved: ResolvedModel, kind: str) -> ScoringModel:
+    """Take the resolved version as the one model of this run, if it is of the right kind."""
+    if resolved.kind != kind:
+        thing, other = ("tables", "images") if kind == "tabular" else ("images", "tables")
+        raise ModelRefusedError(
+            f"{resolved.ref} is a model of {other} (kind {resolved.kind!r}); {thing} were to be "
+            f"scored. Give a model of {thing}, or use the other `score` command."
+        )
+    threshold = read_model(resolved.path).threshold or {}
+    bound = float(threshold["value"])
+    return ScoringModel(str(resolved.path), resolved.digest, kind, resolved.label, bound)
