@@ -16,6 +16,7 @@
     ├── GateFailedError                 an evaluation, drift or promotion gate failed exit 6
     ├── RegistryUnavailableError (ConnectionError)  tracking server or registry away exit 69
     │   └── RegistryDeniedError         it answers, but does not let us in           exit 69
+    ├── AlarmUndeliveredError (ConnectionError)  nobody could be told of an alarm    exit 69
     ├── StorageError (OSError)          disk full, not writable                      exit 74
     ├── LockedError                     another run holds the output folder          exit 75
     └── MissingExtraError (ImportError) an optional dependency is not installed      exit 2
@@ -114,6 +115,12 @@ class RegistryUnavailableError(VaeAnomalyError, ConnectionError):
 
 class RegistryDeniedError(RegistryUnavailableError):
     """The tracking server answers, but not to these credentials; nothing stands in for it."""
+
+
+class AlarmUndeliveredError(VaeAnomalyError, ConnectionError):
+    """A command or a web address that was to be told of an alarm did not take it."""
+
+    exit_code = 69
 
 
 class StorageError(VaeAnomalyError, OSError):

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("train:train", "Learn what normal looks like, and register the model."),
     "score": ("nights.score:score", "Score a night's images or a day's rows."),
     "runs": ("nights.runs:runs", "List, show, verify and resume what was scored."),
+    "monitor": ("nights.monitor:monitor", "See how the last nights went, and what has moved."),
     "report": ("nights.report:report", "Draw the page of a night, a model or two runs."),
     "inspect": ("inspect:inspect_", "Say why an image or a row was flagged."),
     "evaluate": ("evaluate:evaluate", "Measure detection where labels exist."),
