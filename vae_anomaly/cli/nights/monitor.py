@@ -26,8 +26,11 @@ MAX_TOLD = 12
               help="More items in quarantine are an alarm.  [default: likewise]")  # fmt: skip
 @click.option("--fail-on-drift", is_flag=True,
               help="Exit code 6 when one of these nights has an alarm.")  # fmt: skip
-@click.option("--alarm-command", metavar="CMD",
-              help="Run it on an alarm, with paths of summaries, and JSON on its input.")  # fmt: skip
+@click.option(
+    "--alarm-command",
+    metavar="CMD",
+    help="Run it on an alarm, with paths of summaries; JSON on its input.",
+)
 @click.option("--webhook", metavar="URL", envvar="VAE_ANOMALY_WEBHOOK",
               help="Post an alarm there as JSON.  [env: VAE_ANOMALY_WEBHOOK]")  # fmt: skip
 @json_option
