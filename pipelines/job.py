@@ -20,6 +20,7 @@ from pipelines.faults import fault_of
 from pipelines.places import Place
 from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.logs import json_lines, log_to_stderr, tell_error, told_as_json
+from vae_anomaly.storage.addresses import with_addresses
 from vae_anomaly.threads import thread_policy
 
 
@@ -72,7 +73,7 @@ def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
         print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result
         job.check(result)
     except VaeAnomalyError as err:
-        return tell_error(str(err), err.exit_code)
+        return tell_error(with_addresses(str(err)), err.exit_code)
     except KeyboardInterrupt:
         return tell_error("Interrupted.", 130, label="")
     except Exception as err:

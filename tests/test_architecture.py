@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("errors", "names", "progress", "version", "arrays", "lazy", "words"),
     ("files", "devices", "logs", "threads"),
     ("state",),
+    ("storage",),
     ("metrics", "vae.likelihoods", "data.tables", "scoring.outliers"),
     ("vae", "data.images"),
     ("vae.training", "data.doctor", "data.synthetic"),

@@ -17,6 +17,7 @@
     ├── RegistryUnavailableError (ConnectionError)  tracking server or registry away exit 69
     │   └── RegistryDeniedError         it answers, but does not let us in           exit 69
     ├── AlarmUndeliveredError (ConnectionError)  nobody could be told of an alarm    exit 69
+    ├── ObjectStoreError (ConnectionError)  an object store is away, or closed to us exit 69
     ├── StorageError (OSError)          disk full, not writable                      exit 74
     ├── LockedError                     another run holds the output folder          exit 75
     └── MissingExtraError (ImportError) an optional dependency is not installed      exit 2
@@ -119,6 +120,12 @@ class RegistryDeniedError(RegistryUnavailableError):
 
 class AlarmUndeliveredError(VaeAnomalyError, ConnectionError):
     """A command or a web address that was to be told of an alarm did not take it."""
+
+    exit_code = 69
+
+
+class ObjectStoreError(VaeAnomalyError, ConnectionError):
+    """An object store does not answer, or does not let us in."""
 
     exit_code = 69
 

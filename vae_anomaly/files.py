@@ -27,7 +27,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
-from vae_anomaly.errors import StorageError, VaeAnomalyError
+from vae_anomaly.errors import ConfigError, StorageError, VaeAnomalyError
 from vae_anomaly.names import MAX_NAME_BYTES, bounded
 
 PARTIAL = ".partial"
@@ -59,6 +59,7 @@ FAILPOINTS: Final = (
 )
 """Every step of a run, in order; those of a file are passed once for each file."""
 
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _NO_ROOM: Final = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT)
 _SAYS_NO_ROOM: Final = re.compile(
     "database or disk is full|readonly database|disk I/O error|"
@@ -164,8 +165,19 @@ def remove_file(target: Path) -> None:
     target.unlink(missing_ok=True)
 
 
+def _refuse_address(target: Path) -> None:
+    """Refuse to make a folder called ``s3:``: this is written to disks only."""
+    start = target.parts[0] if target.parts else ""
+    if _SCHEME.fullmatch(start):
+        raise ConfigError(
+            f"{start}//{'/'.join(target.parts[1:])} is an address, and this is written to a disk. "
+            "Name a path here, and copy it there."
+        )
+
+
 def _require_file_place(target: Path) -> None:
-    """Refuse what a file cannot take the place of: a folder, a device, a pipe."""
+    """Refuse what a file cannot take the place of: an address, a folder, a device, a pipe."""
+    _refuse_address(target)
     if not target.name or target.is_dir():
         raise StorageError(f"{target} is a folder, where a file is to be written. Name the file.")
     if os.path.lexists(target) and target.exists() and not target.is_file():
@@ -179,6 +191,7 @@ def replace_folder(target: Path, remedy: str = REMEDY) -> Iterator[Path]:
     As `replace_file`: a reader sees the older folder or the newer one, never a part of either, and
     a disk that is full or not writable is a `StorageError` and leaves the older one.
     """
+    _refuse_address(target)
     with _or_storage_error(target, "folder", remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = _hidden_beside(target, ".")

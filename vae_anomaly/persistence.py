@@ -45,6 +45,8 @@ MODEL_FILES = (
     "threshold.json",
     "weights.safetensors",
 )
+ALL_FILES = (*MODEL_FILES, SUMS)
+"""What a model's folder holds; the list of digests makes it one."""
 
 
 class _Header(BaseModel):

@@ -33,6 +33,7 @@ from vae_anomaly.data.tables.files import leave_out
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import leads_out, sha256_of
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import number_of, verb_for
 
 logger = logging.getLogger(__name__)
@@ -304,7 +305,7 @@ def load_state(state: HistoryFile | None, model: EntityHistories) -> EntityHisto
 
 def states_of(source: str | Path, columns: EntityColumns) -> list[HistoryFile]:
     """Return the states that a file or the output folder of a scoring run holds, at least one."""
-    path = Path(source)
+    path = Path(on_disk(source))
     if path.is_file():
         return [_state(path, columns)]
     entries = read_manifest(path, verify=False)["partitions"] if path.is_dir() else []

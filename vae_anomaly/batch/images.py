@@ -23,6 +23,7 @@ from vae_anomaly.files import replace_file
 from vae_anomaly.names import spelled, unlike
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.judging import Fault, faults_in
+from vae_anomaly.storage.addresses import with_addresses
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import ImageDetector
@@ -137,7 +138,9 @@ def _score(
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:
     for file, fault in zip(files, faults, strict=True):
         if fault is not None:
-            counts.set_aside(BadItem(file.id, fault.code, fault.message, spelled(file.path)))
+            counts.set_aside(
+                BadItem(file.id, fault.code, with_addresses(fault.message), spelled(file.origin))
+            )
 
 
 def _drawn_names(partition: Partition) -> dict[str, str]:

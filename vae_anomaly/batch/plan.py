@@ -31,6 +31,7 @@ from vae_anomaly.errors import ConfigError, DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.names import alike, bounded, marked, spelled
 from vae_anomaly.persistence import model_digest
+from vae_anomaly.storage.addresses import with_addresses
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
@@ -56,6 +57,11 @@ class SourceFile:
     size_bytes: int
     mtime_ns: int
     condition: str | None = None  # what an image shows, for a conditional model
+
+    @property
+    def origin(self) -> str:
+        """The path; of what was fetched the address, which results name."""
+        return with_addresses(self.path)
 
 
 @dataclass(frozen=True)
@@ -289,7 +295,7 @@ def _image_partition(key: str, piece: Piece, condition: str | None) -> Partition
     )
     folders: dict[str, str] = {}
     for item, file in zip(piece.items, files, strict=True):
-        folders.setdefault(item.place, spelled(os.path.dirname(file.path)))  # noqa: PTH120 - many
+        folders.setdefault(item.place, spelled(os.path.dirname(file.origin)))  # noqa: PTH120 - many
     return Partition(key, "images", piece.folder, files, tuple(folders.items()))
 
 

@@ -42,6 +42,7 @@ from vae_anomaly.batch.output.manifest import (
     build_manifest,
     write_manifest,
 )
+from vae_anomaly.batch.output.remote import OutputPlace, Uploads, output_place
 from vae_anomaly.batch.output.written import LEDGER, refuse_links
 from vae_anomaly.batch.plan import (
     DrawnFor,
@@ -67,6 +68,7 @@ from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.storage.copies import copies_dropped
 from vae_anomaly.tracking import resolve
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ logger = logging.getLogger(__name__)
 Finished = Callable[[RunSummary], None]
 
 
+@copies_dropped()
 def score_tables(
     model_ref: str | Path,
     input: Source,  # noqa: A002 - the word for it
@@ -158,19 +161,21 @@ def score_tables(
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
     check_plan(plan, detector, id_column, group_by)
-    chain = _chain(plan, detector.entities_, Path(out), state)
+    place = output_place(out)
+    chain = _chain(plan, detector.entities_, place.root, state)
     command = RunCommand.of("table", model_ref, input, uri, {
         "id_column": id_column, "batch_rows": batch_rows, "max_bad_fraction": max_bad_fraction,
         "workers": workers, "engine": engine, "use_cached": use_cached, "state": state,
         "group_by": group_by, **asdict(limits or Limits()),
     }, model.version)  # fmt: skip
     return _run(
-        plan, model, out, options, max_bad_fraction, workers, progress, chain,
+        plan, model, place, options, max_bad_fraction, workers, progress, chain,
         finished=finished, engine=engine, limits=limits,
         command=command,
     )  # fmt: skip
 
 
+@copies_dropped()
 def score_images(
     model_ref: str | Path,
     input: Source,  # noqa: A002 - the word for it
@@ -238,7 +243,8 @@ def score_images(
     model = replace(model, device=place)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
-    listing = scan_images(input, out=out, follow_links=follow_links)
+    place_out = output_place(out)
+    listing = scan_images(input, out=place_out.root, follow_links=follow_links)
     tell_skipped(listing)
     plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
@@ -249,7 +255,7 @@ def score_images(
         **asdict(options.reading), **asdict(limits or Limits()),
     }, model.version)  # fmt: skip
     return _run(
-        plan, model, out, options, max_bad_fraction, workers, progress,
+        plan, model, place_out, options, max_bad_fraction, workers, progress,
         left_out=listing.left_out, finished=finished, engine=engine, limits=limits,
         command=command,
     )  # fmt: skip
@@ -261,7 +267,7 @@ def score_images(
 def _run(
     plan: list[Partition],
     model: ScoringModel,
-    out: str | Path,
+    place: OutputPlace,
     options: Options,
     max_bad_fraction: float,
     workers: int,
@@ -288,15 +294,21 @@ def _run(
     workers = min(workers, len(plan))
     if workers > 1 and engine == "local":
         require_guard(workers)
-    start, root = time.perf_counter(), Path(out)
+    start, root = time.perf_counter(), place.root
     output = Output(str(root), options, run=uuid4().hex[:12])
     job = _Job(model, output, workers, progress or null_progress, chain, engine, limits or Limits())
-    with graceful_termination(), held(root, output.run), Ledger(root / LEDGER) as ledger:
+    with (
+        graceful_termination(),
+        held(root, output.run),
+        place.opened(output.run) as uploads,
+        Ledger(root / LEDGER) as ledger,
+    ):
         plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
         ledger.begin_run(output.run, command.written(), partitions=len(plan), todo=len(todo))
+        uploads.begin(ledger)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
-        failed = _work(todo, ledger, job)
+        failed = _work(todo, ledger, job, uploads)
         drop_orphans(plan, ledger, root)
         rows = ledger.rows()
         repeats = repeats_of_run(plan, todo, rows, ledger, root)
@@ -308,6 +320,7 @@ def _run(
         )
         ledger.end_run(output.run)
         write_manifest(root, manifest)
+        uploads.commit(manifest, ledger)
         done = [rows[partition.key] for partition in plan if partition.key in rows]
         summary = RunSummary.of(
             done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
@@ -318,6 +331,7 @@ def _run(
             quarantined=summary.quarantined)  # fmt: skip
     if finished is not None:
         finished(summary)
+    place.put_beside()
     require_good(summary, failed, max_bad_fraction)
     return summary
 
@@ -384,12 +398,13 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
     return todo
 
 
-def _work(todo: list[Partition], ledger: Ledger, job: _Job) -> dict[str, str]:
+def _work(todo: list[Partition], ledger: Ledger, job: _Job, uploads: Uploads) -> dict[str, str]:
     """Score partitions and write each down when it is in place; return those that failed."""
     failed: dict[str, str] = {}
     for done, (partition, outcome) in enumerate(_engine(todo, ledger, job), start=1):
         if isinstance(outcome, PartitionResult):
             ledger.record(_ledger_row(partition, outcome, job))
+            uploads.put_partition(outcome.files, ledger)
             job.log("scored", partition.key, rows_in=outcome.rows_in, flagged=outcome.rows_flagged,
                     quarantined=outcome.rows_quarantined)  # fmt: skip
         else:

@@ -13,6 +13,7 @@ from vae_anomaly.batch.plan import Partition, ScoringModel
 from vae_anomaly.batch.repeated_ids import told_repeats
 from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.errors import DataError, GateFailedError, TooManyBadItemsError
+from vae_anomaly.storage.addresses import with_addresses
 from vae_anomaly.words import number_of
 
 _FIRST: Final = 3
@@ -105,9 +106,14 @@ class RunSummary:
 
     def record(self) -> dict[str, Any]:
         """Return it as a document, without the plan."""
-        record = asdict(replace(self, plan=()))
+        record = asdict(replace(self, plan=())) | {"out": self.place}
         del record["plan"]
         return record
+
+    @property
+    def place(self) -> str:
+        """Where the results are: the output folder, of one in an object store its address."""
+        return with_addresses(str(self.out))
 
     @property
     def bad_fraction(self) -> float:

@@ -13,6 +13,7 @@ from vae_anomaly.cli.streams import standard_streams
 from vae_anomaly.errors import StorageError, VaeAnomalyError
 from vae_anomaly.files import is_full_disk
 from vae_anomaly.logs import JsonLines, json_lines, tell_error, told_as_json
+from vae_anomaly.storage.addresses import with_addresses
 from vae_anomaly.threads import thread_policy
 from vae_anomaly.version import __version__
 
@@ -100,7 +101,7 @@ def _run(words: list[str]) -> int:
         result = cli.main(args=words, prog_name="vae-anomaly", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except VaeAnomalyError as error:
-        return _told(error, str(error), error.exit_code)
+        return _told(error, with_addresses(str(error)), error.exit_code)
     except click.ClickException as error:
         if isinstance(sys.stderr, JsonLines):
             return _told(error, error.format_message(), error.exit_code)

@@ -71,8 +71,10 @@ def load_detector(
     from vae_anomaly.detectors.parameters import IMAGE, TABULAR, check_saved
     from vae_anomaly.persistence import read_model
     from vae_anomaly.state import from_json
+    from vae_anomaly.storage.copies import on_disk
 
     place = device if device == "cpu" else device_name(device)
+    path = on_disk(path)
     state = read_model(path)
     if state.kind not in _KINDS:
         raise ModelRefusedError(

@@ -40,6 +40,7 @@ from vae_anomaly.evaluation.outlines import HeatOnGrid, outlines_of
 from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.words import names_of, number_of, verb_for
 
@@ -403,7 +404,7 @@ def read_scores(
     DataError
         If there is no column of scores, or a score is missing or no number.
     """
-    frame = _read(Path(source), allow_failed=allow_failed)
+    frame = _read(Path(on_disk(source)), allow_failed=allow_failed)
     name = next((n for n in SCORE_NAMES if n in frame.columns), None)
     if name is None:
         raise DataError(

@@ -13,9 +13,12 @@ from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.persistence import holds_something_else
+from vae_anomaly.persistence import ALL_FILES, holds_something_else
 from vae_anomaly.reports import write_figure
 from vae_anomaly.scoring.outliers import LeftOut
+from vae_anomaly.storage.addresses import is_remote, with_addresses
+from vae_anomaly.storage.copies import on_disk
+from vae_anomaly.storage.models import put_model, refuse_other_folder
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import RegisteredModel, log_training
 from vae_anomaly.tracking.client import check_alias, check_writable
@@ -82,7 +85,9 @@ class Destination:
             check_name(self.name)
             if self.alias is not None:
                 check_alias(self.alias)
-        if self.folder is not None and holds_something_else(Path(self.folder)):
+        if self.folder is not None and is_remote(self.folder):
+            refuse_other_folder(str(self.folder), ALL_FILES)
+        elif self.folder is not None and holds_something_else(Path(on_disk(self.folder))):
             raise ConfigError(
                 f"{self.folder} holds something else than a model, and is not written over. "
                 "Choose another --out."
@@ -129,8 +134,8 @@ class TrainingReport:
         Wall time.
     registered : RegisteredModel, optional
         Name, version, run and store.
-    folder : Path, optional
-        Model folder that was written.
+    folder : Path or str, optional
+        Model folder that was written; of one in an object store its address.
     outliers : tuple of LeftOut
         Training items that stood far apart from all others, and were not trained on.
     outlier_sheet : Path or str, optional
@@ -148,7 +153,7 @@ class TrainingReport:
     model: str
     seconds: float
     registered: RegisteredModel | None = None
-    folder: Path | None = None
+    folder: Path | str | None = None
     outliers: tuple[LeftOut, ...] = ()
     outlier_sheet: Path | str | None = None
 
@@ -167,11 +172,11 @@ def finish(
     ``started`` is `time.perf_counter` at the beginning; the figures are for the run.
     """
     figures = dict(figures or {})
-    folder = None if to.folder is None else detector.save(to.folder)
+    folder = None if to.folder is None else _saved(detector, to.folder)
     sheet = figures.get(OUTLIER_SHEET)
     looked_at: Path | str | None = None
     if sheet is not None and folder is not None:
-        looked_at = write_figure(sheet, folder.with_name(f"{folder.name}-outliers.png"))
+        looked_at = write_figure(sheet, _beside(folder, "-outliers.png"))
     registered = None
     if to.name is not None:
         registered = log_training(
@@ -205,6 +210,20 @@ def finish(
     )
 
 
+def _saved(detector: BaseVAEDetector, folder: str | Path) -> Path | str:
+    """Save a detector, and return where: the folder, or its address in an object store."""
+    if is_remote(folder):
+        return put_model(detector.save, str(folder), ALL_FILES)
+    return detector.save(on_disk(folder))
+
+
+def _beside(folder: Path | str, ending: str) -> Path:
+    """Return a path beside a folder; of one in an object store, in the folder here."""
+    if isinstance(folder, str):
+        return Path(f"{folder.rpartition('/')[2]}{ending}")
+    return folder.with_name(f"{folder.name}{ending}")
+
+
 def _pages(detector: BaseVAEDetector, name: str) -> dict[str, str]:
     """Return the page of a model that is about to be registered, by file name."""
     from vae_anomaly.jobs.report.model import facts_of_saved
@@ -215,7 +234,7 @@ def _pages(detector: BaseVAEDetector, name: str) -> dict[str, str]:
         return {MODEL_PAGE: model_page(facts_of_saved(saved, name))}
 
 
-def _called(registered: RegisteredModel | None, to: Destination, folder: Path | None) -> str:
+def _called(registered: RegisteredModel | None, to: Destination, folder: Path | str | None) -> str:
     if registered is None:
         return str(folder)
     return f"models:/{registered.name}@{to.alias}" if to.alias else registered.uri
@@ -226,4 +245,5 @@ def shown_table(n_rows: int, n_columns: int, files: Sequence[Path]) -> str:
     names = str(files[0])
     if len(files) > 1:
         names = f"{len(files)} files, {files[0]} to {files[-1].name}"
-    return f"{number_of(n_rows, 'row')} of {number_of(n_columns, 'column')} from {names}"
+    shown = with_addresses(names)
+    return f"{number_of(n_rows, 'row')} of {number_of(n_columns, 'column')} from {shown}"

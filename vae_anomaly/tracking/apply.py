@@ -14,7 +14,10 @@ from vae_anomaly.detectors.recalibration import Recalibration
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.names import typed
+from vae_anomaly.persistence import ALL_FILES
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
+from vae_anomaly.storage.addresses import is_remote
+from vae_anomaly.storage.models import put_model
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.tracking.events import MAX_TAG, this_user
@@ -324,6 +327,8 @@ def _store(
     version_tags: Mapping[str, str] | None = None,
 ) -> Applied:
     """Save a folder in place, or register a new version and move the alias to it."""
+    if model.name is None and is_remote(model.ref):
+        return Applied(model=put_model(detector.save, model.ref, ALL_FILES))
     if model.name is None:
         detector.save(model.path)
         return Applied(model=model.ref)

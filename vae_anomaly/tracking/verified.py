@@ -29,6 +29,8 @@ from vae_anomaly.errors import (
 from vae_anomaly.files import in_home, write_json
 from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
+from vae_anomaly.storage.addresses import cache_folder, is_remote, path_of_file
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.databases.moved import found_here, local_path
 from vae_anomaly.tracking.network.answers import is_denial, is_full_here, is_outage
@@ -179,12 +181,12 @@ def verify(ref: str | Path, uri: str | Path | None = None) -> ResolvedModel:
 
 
 def _resolve_folder(text: str) -> ResolvedModel:
-    if re.match(r"[a-z][a-z0-9+.-]+:/", text):
+    if re.match(r"[a-z][a-z0-9+.-]+:/", text) and not (is_remote(text) or path_of_file(text)):
         raise ConfigError(
             f"{text!r} is no reference to a model of ours. "
             "Write models:/NAME@ALIAS, models:/NAME/VERSION or a folder."
         )
-    path = in_home(text).absolute()
+    path = in_home(on_disk(text)).absolute()
     state = read_model(path)
     return ResolvedModel(ref=text, path=path, digest=model_digest(path), kind=state.kind)
 
@@ -214,7 +216,7 @@ def _find_version(client: MlflowClient, match: re.Match[str], store: str) -> Mod
 def _fetch(ref: str, version: ModelVersion, store: str) -> ResolvedModel:
     what = f"{version.name} version {version.version} in {displayed(store)}"
     files = _registered_files(version, what)
-    target = _cache() / "models" / listing_digest(files)
+    target = cache_folder() / "models" / listing_digest(files)
     if target.exists():
         try:
             inner = check_package(target, files, what)
@@ -313,16 +315,8 @@ def _files_here(version: ModelVersion, store: str, what: str) -> Path | None:
     return here
 
 
-def _cache() -> Path:
-    given = os.environ.get("VAE_ANOMALY_CACHE")
-    if given:
-        return in_home(given).absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return in_home(base) / "vae-anomaly"
-
-
 def _memory(ref: str, store: str) -> Path:
-    return _cache() / "refs" / f"{listing_digest({displayed(store): ref})}.json"
+    return cache_folder() / "refs" / f"{listing_digest({displayed(store): ref})}.json"
 
 
 def _remember(ref: str, store: str, model: ResolvedModel, files: dict[str, str]) -> None:
@@ -340,7 +334,7 @@ def _recall(ref: str, store: str, why: str) -> ResolvedModel:
         )
     note = json.loads(path.read_text())
     what = f"the cached copy of {ref}"
-    target = _cache() / "models" / listing_digest(note["files"])
+    target = cache_folder() / "models" / listing_digest(note["files"])
     inner = check_package(target, note["files"], what)
     logger.warning("registry away: using %s, version %s", what, note["version"])
     return ResolvedModel(

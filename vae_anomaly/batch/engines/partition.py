@@ -20,6 +20,7 @@ from vae_anomaly.batch.plan import (
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
+from vae_anomaly.storage.addresses import with_addresses
 
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
@@ -109,4 +110,4 @@ def attempt(
         start = None if start_of is None else start_of(partition)
         return score_partition(partition, model, output, progress=tell, start=start)
     except DataError as err:
-        return str(err)
+        return with_addresses(str(err))

@@ -16,9 +16,10 @@ from vae_anomaly.batch.output.results import read_quarantine
 from vae_anomaly.batch.output.written import quarantine_path
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, input_digest
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LIST
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, ObjectStoreError
 from vae_anomaly.files import leads_out
 from vae_anomaly.names import spelled, unspelled
+from vae_anomaly.storage.copies import is_there, names_in
 from vae_anomaly.words import names_of, number_of, verb_for
 
 
@@ -56,8 +57,8 @@ def why_again(
 
 def input_path_of(partition: Partition) -> str:
     """Return the table, or the folder of the first image, as the ledger has it."""
-    first = Path(partition.files[0].path)
-    return spelled(str(first if partition.kind == "table" else first.parent))
+    first = partition.files[0].origin
+    return spelled(first if partition.kind == "table" else os.path.dirname(first))  # noqa: PTH120 - an address
 
 
 def orphans(plan: list[Partition], rows: Mapping[str, LedgerRow], root: str) -> list[LedgerRow]:
@@ -92,7 +93,9 @@ def orphans(plan: list[Partition], rows: Mapping[str, LedgerRow], root: str) -> 
 
 def _has_images(folder: str) -> bool:
     try:
-        names = os.listdir(unspelled(folder))  # noqa: PTH208 - names alone
+        names = names_in(unspelled(folder))
+    except ObjectStoreError:  # it is not known what is there
+        raise
     except (OSError, ValueError):  # gone, or what no folder is called
         return False
     return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
@@ -107,14 +110,14 @@ def refuse_lost_and_double(
     called a list yesterday may be images of which none is given today.
     """
     keys = {partition.key for partition in plan} | {row.key for row in leaving}
-    planned = {file.path for partition in plan for file in partition.files}
+    planned = {file.origin for partition in plan for file in partition.files}
     folders = {path for partition in plan for _, path in partition.folders}
     for row in rows.values():
         own = row.folders or {row.folder: row.input_path}
         if row.kind != "images":
             continue
         if row.key in keys and row.folder.partition("/")[0] == LIST:
-            lost = [path for path in _images_of(row, root) - planned if os.path.lexists(path)]
+            lost = [path for path in _images_of(row, root) - planned if is_there(path)]
             if lost:
                 raise ConfigError(
                     f"{root} holds part-{row.key}.parquet of a list of images, of which "

@@ -20,6 +20,7 @@ from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.errors import DataError, StorageError
 from vae_anomaly.files import leads_out, reach, replace_file, sha256_of
 from vae_anomaly.state import first_fault
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import reason_of
 
 MANIFEST = "manifest.json"
@@ -107,7 +108,7 @@ def read_manifest(out: str | Path, *, verify: bool = True) -> dict[str, Any]:
         If there is no manifest (the run was not finished), it is none that a run has written, or
         a file is missing or changed, or is a link that leads out of the folder.
     """
-    root = Path(out)
+    root = Path(on_disk(out))
     try:
         text = (root / MANIFEST).read_text(encoding="utf-8")
         manifest: dict[str, Any] = json.loads(text)

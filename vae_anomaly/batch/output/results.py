@@ -24,6 +24,7 @@ from vae_anomaly.data.tables.read import iter_batches
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import remove_file, replace_file
 from vae_anomaly.state import from_json
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import names_of, number_of, reason_of
 
 
@@ -66,7 +67,7 @@ def read_results(
     DataError
         As `read_manifest`, and if the last run could not score a part of its input.
     """
-    root = Path(out)
+    root = Path(on_disk(out))
     frames = []
     manifest = read_manifest(root)
     if not allow_failed:
@@ -244,12 +245,12 @@ def _highest_rows(path: Path, top: int) -> pd.DataFrame:
 
 def _flag(row: Mapping[Hashable, Any], partition: Partition) -> Flag:
     reasons = [row.get(f"reason_{number}") for number in (1, 2, 3)]
-    sources = {file.id: file.path for file in partition.files}
+    sources = {file.id: file.origin for file in partition.files}
     return Flag(
         id=str(row["id"]),
         score=float(row["score"]),
         p_value=float(row["p_value"]),
         reasons=tuple(str(reason) for reason in reasons if isinstance(reason, str) and reason),
         heatmap=row.get("heatmap") if isinstance(row.get("heatmap"), str) else None,
-        source=sources.get(str(row["id"]), partition.files[0].path),
+        source=sources.get(str(row["id"]), partition.files[0].origin),
     )

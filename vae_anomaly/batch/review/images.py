@@ -91,7 +91,7 @@ def _maker(
     item = shown_item(detector, name, one.score, one.p_value, is_anomaly=one.is_anomaly)
     small, heat = shrunk(one.pixels, THUMBNAIL_SIDE), one.heat.copy()
     size = one.pixels.shape[0], one.pixels.shape[1]
-    level, source = detector.heat_level_, spelled(one.file.path)
+    level, source = detector.heat_level_, spelled(one.file.origin)
 
     def made() -> ReviewItem:
         image = shown_image(

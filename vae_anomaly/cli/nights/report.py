@@ -76,7 +76,7 @@ def report(target: str, out: str | None, opens: bool, first: str | None, input_:
         return
     costs = _costs(cost_fp, cost_fn)
     wanted = Wanted(model or "", uri, previous, verdicts, costs)
-    path, facts = write_night(_output(target), out, wanted)
+    path, facts = write_night(_output(target), out or _page_of(target), wanted)
     if opens:
         _open(path)
     if not emit({"report": str(path), **_record(facts)}, as_json=as_json):
@@ -144,12 +144,20 @@ def _costs(cost_fp: float | None, cost_fn: float | None) -> tuple[float, float] 
     return None if cost_fp is None or cost_fn is None else (cost_fp, cost_fn)
 
 
+def _page_of(target: str) -> str | None:
+    """Return where the page of a folder in an object store goes: into the folder that one is in."""
+    from vae_anomaly.storage.addresses import is_remote
+
+    return "report.html" if is_remote(target) else None
+
+
 def _output(target: str) -> Path:
     """Return an output folder of a run; refuse what is none."""
     from vae_anomaly.errors import DataError
     from vae_anomaly.jobs.report.night.source import is_output
+    from vae_anomaly.storage.copies import on_disk
 
-    folder = Path(target)
+    folder = Path(on_disk(target))
     if is_output(folder):
         return folder
     what = (

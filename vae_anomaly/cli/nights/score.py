@@ -261,7 +261,7 @@ def finish(
         _print(summary, things)
         if top:
             _print_flags(summary, top, things)
-        click.echo(f"Results are in {summary.out}/ (manifest.json lists them).")
+        click.echo(f"Results are in {summary.place}/ (manifest.json lists them).")
         if top:
             _print_next(model, top[0], things, run.uri, summary)
         if path is not None:
@@ -304,7 +304,9 @@ def _print(summary: RunSummary, things: str) -> None:
         )
     if summary.quarantined:
         codes = ", ".join(f"{n:,} {code}" for code, n in summary.codes.items())
-        click.echo(f"Not scored: {summary.quarantined:,} ({codes}); see {summary.out}/quarantine/")
+        click.echo(
+            f"Not scored: {summary.quarantined:,} ({codes}); see {summary.place}/quarantine/"
+        )
 
 
 def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
@@ -320,11 +322,11 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:
     source, here = Path(flag.source), Path.cwd()
-    item = str(source.relative_to(here) if source.is_relative_to(here) else source)
+    item = str(source.relative_to(here)) if source.is_relative_to(here) else flag.source
     name = [] if things == "images" else ["--id", flag.id]
     numbered = flag.id.rpartition("#")
     if things == "rows" and numbered[0] and PurePosixPath(numbered[0]).name == spelled(source.name):
         item, name = f"{item}:{numbered[2]}", []  # without an id column, a row is FILE:ROW
-    histories = ["--state", str(summary.out)] if (summary.out / "state").is_dir() else []
+    histories = ["--state", summary.place] if (summary.out / "state").is_dir() else []
     command = ["vae-anomaly", "inspect", model, item, *name, *histories, *at_store(uri)]
     click.echo(f"See why:\n  {typed(*command)}")

@@ -72,11 +72,12 @@ def compare(a: str, b: str, where: ItemOptions, model: str | None, uri: str | No
 def _threshold(ref: str, uri: str | None) -> tuple[Threshold, ResolvedModel | None]:
     """Read a threshold from a file, or take the one in force of a model."""
     from vae_anomaly.evaluation import bind
+    from vae_anomaly.storage.copies import on_disk
     from vae_anomaly.thresholds import Threshold
     from vae_anomaly.tracking import load
 
-    if not ref.startswith("models:") and not Path(ref).is_dir():
-        return Threshold.load(ref), None
+    if not ref.startswith("models:") and not Path(on_disk(ref)).is_dir():
+        return Threshold.load(on_disk(ref)), None
     detector, resolved = load(ref, uri)
     return bind(detector.threshold_, resolved), resolved
 

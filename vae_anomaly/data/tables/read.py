@@ -38,6 +38,7 @@ from vae_anomaly.data.tables.files import (
 )
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import names_of, reason_of
 
 _CSV_ROWS: Final = 1 << 16
@@ -112,7 +113,7 @@ def iter_batches(
     """
     if batch_rows < 1:
         raise DataError(f"batch_rows must be at least 1. Got {batch_rows}.")
-    path = existing(Path(path))
+    path = existing(Path(on_disk(path)))
     numbers = _Numbers(ragged)
     for table in _arrow_batches(path, batch_rows, columns, as_text, numbers.left_out):
         frame = to_frame(table)
@@ -153,7 +154,7 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table
     Of a CSV all is text: types are decided when it is known which rows are kept. A file without
     rows gives none.
     """
-    path = existing(Path(path))
+    path = existing(Path(on_disk(path)))
     try:
         yield from (parquet_batches if is_parquet(path) else text_batches)(path, batch_rows)
     except (pa.ArrowException, OSError) as err:

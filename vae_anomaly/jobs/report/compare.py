@@ -29,6 +29,7 @@ from vae_anomaly.reports.facts.compare import (
     RankMap,
 )
 from vae_anomaly.reports.facts.items import ReviewItem
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.thresholds.compare import Sides
 from vae_anomaly.words import number_of
 
@@ -71,7 +72,7 @@ def compare_runs(a: str | Path, b: str | Path, *, allow_failed: bool = False) ->
     common = matched(*runs)
     if not len(common[0]):
         raise _nothing_in_common(*runs)
-    return _Pair(*runs, *common).facts(_names(Path(a), Path(b)), notes)
+    return _Pair(*runs, *common).facts(_names(Path(on_disk(a)), Path(on_disk(b))), notes)
 
 
 def _read_both(

@@ -29,6 +29,8 @@ from vae_anomaly.reports.facts.training import ColumnRange, HeldOutFacts, Traini
 from vae_anomaly.reports.pages.numbers import day
 from vae_anomaly.scoring.outliers import LeftOut
 from vae_anomaly.state import from_json
+from vae_anomaly.storage.addresses import is_remote
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.tracking import ResolvedModel, load, show_model
 from vae_anomaly.tracking.store import displayed
 
@@ -65,7 +67,7 @@ def model_facts(ref: str | Path, uri: str | None = None) -> ModelFacts:
 
 def is_model(target: str) -> bool:
     """Say whether a name is that of a model: in the registry, or a folder that holds one."""
-    return target.startswith("models:") or (Path(target) / "detector.json").is_file()
+    return target.startswith("models:") or Path(on_disk(target), "detector.json").is_file()
 
 
 def write_model_page(
@@ -91,7 +93,9 @@ def write_model_page(
 
     facts = model_facts(ref, uri)
     beside = Path(f"{facts.name}-{facts.version}-report.html")
-    if facts.version is None:
+    if facts.version is None and is_remote(ref):
+        beside = Path(f"{facts.name}-report.html")
+    elif facts.version is None:
         folder = Path(ref).resolve()
         beside = folder.with_name(f"{folder.name}-report.html")
     return write_page(model_page(facts), out or beside), facts

@@ -22,6 +22,7 @@ from vae_anomaly.batch.output.results import refuse_failed
 from vae_anomaly.batch.review import read_review
 from vae_anomaly.errors import DataError
 from vae_anomaly.reports.facts.items import ReviewItem
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import reason_of
 
 BATCH_ROWS = 65_536
@@ -101,7 +102,7 @@ def read_scored_run(
         ``allow_failed``, a file cannot be read or is not the one that the manifest lists, or
         nothing was scored.
     """
-    root = Path(out)
+    root = Path(on_disk(out))
     manifest = read_manifest(root, verify=False)
     if not allow_failed:
         refuse_failed(root, manifest)

@@ -73,8 +73,8 @@ def test_what_a_pattern_matches_besides_is_said(pattern):
     [
         ("dusk/*.png", r"Nothing matches dusk/\*\.png\. Check the pattern"),
         ("night/*.txt", r"No image matches .*only other files such as 'notes\.txt'"),
-        ("file:///data/night", r"is an address, not a path\. Write /data/night"),
-        ("https://host/night", r"Download or mount it first"),
+        ("file:///data/night", r"/data/night does not exist"),
+        ("https://host/night", r"no address that is read\. .*download all else first"),
         ("", "A path is empty"),
         ("dusk", "dusk does not exist"),
     ],

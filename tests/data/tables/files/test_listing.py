@@ -145,8 +145,12 @@ def test_empty_text_is_not_the_folder_here(days, monkeypatch):
 
 
 def test_an_address_is_told_from_a_path():
-    with pytest.raises(DataError, match=r"s3://days/1\.csv is an address, not a path. Download it"):
-        list_partitions("s3://days/1.csv")
+    with pytest.raises(DataError, match=r"http://days/1\.csv is no address that is read"):
+        list_partitions("http://days/1.csv")
+
+
+def test_a_file_address_is_the_path_that_it_is(days):
+    assert list_partitions(days.absolute().as_uri()) == list_partitions(days.absolute())
 
 
 def test_a_table_beside_itself_packed_does_not_count_twice(tmp_path):

@@ -17,6 +17,7 @@ from vae_anomaly.data.images.folders.masks import masks_among
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import in_home
 from vae_anomaly.names import alike, spelled, unspelled
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import names_of, verb_for
 
 _WORKBOOKS: Final = frozenset({".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"})
@@ -62,7 +63,7 @@ def given_of(source: str | Path | Sequence[str | Path]) -> list[Given]:
     DataError
         If a path does not exist, a pattern matches nothing, or nothing was named.
     """
-    named = [source] if isinstance(source, str | Path) else list(source)
+    named = [on_disk(one) for one in ([source] if isinstance(source, str | Path) else source)]
     if not named:
         raise DataError("No images were given: the list is empty. Name at least one.")
     paths, absent = [], []
@@ -169,10 +170,6 @@ def _checked(source: str | Path) -> Path | None:
         raise DataError(f"The path {text!r} holds a NUL character. Check where it is from.")
     if not text:
         raise DataError("A path is empty. Name a folder, an image or a pattern; . is the one here.")
-    if "://" in text:
-        plain = text.partition("://")[2]
-        remedy = f"Write {plain}" if text.startswith("file://") else "Download or mount it first"
-        raise DataError(f"{text} is an address, not a path. {remedy}.")
     candidates = (in_home(text), in_home(unspelled(text)))
     return next((path for path in candidates if os.path.lexists(path)), None)
 

@@ -28,6 +28,7 @@ from vae_anomaly.data.tables.cells import read_text
 from vae_anomaly.data.tables.labels import read_answers
 from vae_anomaly.data.tables.read import read_table
 from vae_anomaly.errors import DataError
+from vae_anomaly.storage.copies import fetch_beside
 from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def list_manifest(
         logger.info("manifest columns that have no fixed meaning: %s", ", ".join(unknown))
     if frame.empty:
         raise DataError(f"{path} lists no images. Add rows, or name another manifest.")
+    fetch_beside(path, _named_files(frame))
     rows = _rows(path, frame, Names(path.parent, follow_links=follow_links), said)
     _refuse_repeated_files(path, rows)
     items = tuple(row.item for row in rows)
@@ -75,6 +77,12 @@ def list_manifest(
             path, n_other, len(rows), first.written, first.item.id,
         )  # fmt: skip
     return ImageListing(items, (), "manifest", questions=questions)
+
+
+def _named_files(frame: pd.DataFrame) -> list[str]:
+    """Return the paths of images and masks, as they are written but for slashes."""
+    cells = [read_text(frame[name]) for name in ("path", "mask") if name in frame.columns]
+    return [cell.strip().replace("\\", "/") for column in cells for cell in column if cell]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from vae_anomaly.data.tables.files.suffixes import READABLE, is_table, packing_of, role_of
 from vae_anomaly.errors import DataError
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ def existing(path: Path) -> Path:
 def _files_of(source: Any) -> list[TableFile]:
     """Expand one path, folder or glob."""
     _refuse_no_path(source)
+    source = on_disk(source)
     path = Path(source)
     if path.is_dir():
         return _files_below(path)
@@ -104,11 +106,9 @@ def _alone(path: Path) -> TableFile:
 
 
 def _refuse_no_path(source: Any) -> None:
-    """Refuse empty text, which would be the folder that one is in, and what is not on this disk."""
+    """Refuse empty text, which would be the folder that one is in."""
     if source == "":
         raise DataError("A path is empty. Name a file, folder or glob; . is the folder here.")
-    if "://" in str(source):
-        raise DataError(f"{source} is an address, not a path. Download it, or mount it, first.")
 
 
 def _files_below(folder: Path) -> list[TableFile]:

@@ -25,6 +25,7 @@ from vae_anomaly.jobs.report.night.steps import KnownFigures, histogram_of, slid
 from vae_anomaly.names import typed
 from vae_anomaly.reports.facts.items import ReviewItem, ReviewRole
 from vae_anomaly.reports.facts.night import Changes, NightFacts, Notice
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.tracking.store import displayed
 
 MOST_FLAGGED: Final = 500
@@ -75,7 +76,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
         were named are on other items.
     """
     wanted = wanted or Wanted()
-    *earlier, night = nights_of(Path(run_dir), verify=wanted.verify)
+    *earlier, night = nights_of(Path(on_disk(run_dir)), verify=wanted.verify)
     scores, held_out = read_scores_of(night.root, night.entries), HeldOutScores.of(night.scoring)
     judged, verdicts = _judged(night, scores, wanted)
     steps = slider_steps(scores, held_out, night.threshold, judged)
@@ -155,7 +156,7 @@ def _changes(
     night: Night, items: list[ReviewItem], earlier: list[Night], wanted: Wanted
 ) -> Changes | None:
     if wanted.previous is not None:
-        before = nights_of(Path(wanted.previous), verify=wanted.verify)[-1]
+        before = nights_of(Path(on_disk(wanted.previous)), verify=wanted.verify)[-1]
         if before.scoring.kind != night.scoring.kind:
             raise DataError(
                 f"{wanted.previous} holds {before.scoring.kind} results, {night.root} "

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from vae_anomaly.batch.drift.summary_file import note_report
 from vae_anomaly.jobs.report.night.facts import FOLDER, Wanted, night_facts
 from vae_anomaly.names import typed
+from vae_anomaly.storage.addresses import is_remote, with_addresses
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def write_night(
     run_dir : str or Path
         Output folder of `score_images` or `score_tables`.
     out : str or Path, optional
-        Default: ``report.html`` in that folder.
+        Default: ``report.html`` in that folder; of one in an object store, in the one here.
 
     Returns
     -------
@@ -50,8 +52,9 @@ def write_night(
     from vae_anomaly.reports.pages.night import night_page
     from vae_anomaly.reports.pages.page import write_page
 
-    facts, page = night_facts(run_dir, wanted), Path(out or Path(run_dir) / _REPORT)
-    items = tuple(_linked(item, Path(run_dir), page) for item in facts.items)
+    beside = Path(_REPORT) if is_remote(run_dir) else Path(on_disk(run_dir), _REPORT)
+    facts, page = night_facts(run_dir, wanted), Path(out or beside)
+    items = tuple(_linked(item, Path(on_disk(run_dir)), page) for item in facts.items)
     facts = replace(facts, items=items)
     return write_page(night_page(facts), page), facts
 
@@ -60,6 +63,8 @@ def _linked(item: ReviewItem, root: Path, page: Path) -> ReviewItem:
     """Return an item whose overlay is named as seen from its page, where a link can lead there."""
     if item.image is None or item.image.heatmap_file is None:
         return item
+    if with_addresses(str(root)) != str(root) and not page.is_relative_to(root):
+        return replace(item, image=replace(item.image, heatmap_file=None))  # a copy, which goes
     try:
         overlay = os.path.relpath((root / item.image.heatmap_file).resolve(), page.parent.resolve())
     except ValueError:  # on another drive
