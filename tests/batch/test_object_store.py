@@ -14,6 +14,9 @@ from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
 from vae_anomaly.batch.output.remote import output_place
+from vae_anomaly.batch.runs.found import find_runs
+from vae_anomaly.batch.runs.resume import command_of, resume
+from vae_anomaly.batch.runs.verify import verify_run
 from vae_anomaly.detectors import load_detector
 from vae_anomaly.errors import (
     ConfigError,
@@ -31,6 +34,7 @@ from vae_anomaly.storage.models import put_model, refuse_other_folder
 from vae_anomaly.tracking.apply import apply_threshold
 
 OUT = "memory://bucket/flags"
+TIMED = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "summary.json")
 Come = Callable[[str], None]
 
 
@@ -69,14 +73,14 @@ def put(fs: fsspec.AbstractFileSystem, frame: pd.DataFrame, name: str) -> None:
 
 
 def objects(fs: fsspec.AbstractFileSystem) -> dict[str, bytes]:
-    """What the store holds for readers, by name; the ledger holds times."""
+    """What the store holds for readers, by name; ledger and summary hold times."""
     found = {name.removeprefix("/bucket/flags/"): fs.cat(name) for name in fs.find("bucket/flags")}
-    return {name: content for name, content in found.items() if name != "ledger.sqlite"}
+    return {name: content for name, content in found.items() if name not in TIMED}
 
 
 def files(out: Path) -> dict[str, bytes]:
     """What a run has written for readers on this disk."""
-    kept = [p for p in out.rglob("*") if p.is_file() and not p.name.startswith((".", "ledger"))]
+    kept = [p for p in out.rglob("*") if p.is_file() and p.name[0] != "." and p.name not in TIMED]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in kept}
 
 
@@ -240,6 +244,9 @@ def test_readers_take_results_in_a_store(bucket, remote_days, table_model, tmp_p
     page, facts = write_night(OUT)
     assert page == Path("report.html")
     assert facts.n_scored == 180
+    assert not verify_run(OUT).findings
+    assert [(one.place, one.state) for one in find_runs([OUT])] == [(OUT, "complete")]
+    assert resume(command_of(OUT), OUT).skipped == 3
 
 
 def test_two_workers_read_and_write_what_is_fetched(bucket, remote_days, table_model, tmp_path):

@@ -34,6 +34,7 @@ pytest.importorskip("moto", reason="moto, a server that speaks S3, is not instal
 pytest.importorskip("flask_cors", reason="what moto's server needs is not installed")
 
 SECRET = "canary-4711"  # noqa: S105 - of a server that ends with the test
+TIMED = ("ledger.sqlite", "summary.json")
 SERVER = """
 import logging, sys
 from moto.server import ThreadedMotoServer
@@ -119,11 +120,11 @@ def launch(server, cache) -> Iterator[Callable[..., int]]:
 
 
 def objects(bucket: str, folder: str) -> dict[str, bytes]:
-    """What a folder of the store holds for readers; the ledger holds times."""
+    """What a folder of the store holds for readers; ledger and summary hold times."""
     store = Store(address_of(f"s3://{bucket}/{folder}"))
     found = [one.name for one in store.find(f"{bucket}/{folder}")]
     content = {name.rpartition(f"{folder}/")[2]: store.read(name) or b"" for name in found}
-    return {name: one for name, one in content.items() if name != "ledger.sqlite"}
+    return {name: one for name, one in content.items() if name not in TIMED}
 
 
 KILLS = [f"{step}:1" for step in PUT_STEPS] + ["put:2", "put:3"]
@@ -134,7 +135,7 @@ def test_killed_between_any_two_uploads_and_run_again_the_bytes_are_those_of_a_l
 ):  # fmt: skip
     score_tables(table_model, "days", "local", id_column="id")
     local = {p.relative_to("local").as_posix(): p.read_bytes() for p in Path("local").rglob("*")
-             if p.is_file() and not p.name.startswith((".", "ledger"))}  # fmt: skip
+             if p.is_file() and not p.name.startswith((".", "ledger", "summary"))}  # fmt: skip
     n_killed = 0
     for number, step in enumerate(KILLS):
         out = f"s3://{bucket}/flags-{number}"

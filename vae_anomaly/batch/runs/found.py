@@ -16,6 +16,8 @@ from vae_anomaly.batch.output.manifest import MANIFEST, read_manifest
 from vae_anomaly.batch.output.written import HOLDER, LEDGER, refuse_links
 from vae_anomaly.batch.runs.command import RunCommand
 from vae_anomaly.errors import DataError, StorageError, VaeAnomalyError
+from vae_anomaly.storage.addresses import with_addresses
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import number_of
 
 RunState = Literal["complete", "failed", "unfinished", "running", "damaged"]
@@ -86,6 +88,11 @@ class FoundRun:
         """Return the sum of a count over all partitions: ``rows_in``, ``rows_flagged``, ..."""
         return sum(int(getattr(row, what)) for row in self.rows)
 
+    @property
+    def place(self) -> str:
+        """The folder, of one in an object store its address."""
+        return with_addresses(str(self.path))
+
     def changed(self) -> float | None:
         """Return when a run last began, ended or finished a part, in seconds since 1970."""
         times = [row.committed for row in self.rows]
@@ -103,7 +110,7 @@ def find_runs(roots: Iterable[str | Path]) -> Iterator[FoundRun]:
     DataError
         If there is no such folder.
     """
-    for root in map(Path, roots):
+    for root in (Path(on_disk(one)) for one in roots):
         if not root.is_dir():
             raise DataError(f"{root} is no folder. Give folders that hold results of `score`.")
         for folder, inner, names in os.walk(root):
@@ -131,7 +138,7 @@ def read_state(path: str | Path) -> FoundRun:
     DataError
         If there is none.
     """
-    root = Path(path)
+    root = Path(on_disk(path))
     if not is_scored_folder(root):
         raise DataError(f"{root} holds no results of `vae-anomaly score`. Check the path.")
     try:

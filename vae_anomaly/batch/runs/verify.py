@@ -21,6 +21,7 @@ from vae_anomaly.batch.output.written import FOLDERS, quarantine_path
 from vae_anomaly.batch.runs.found import FoundRun, read_state
 from vae_anomaly.errors import DataError, LockedError
 from vae_anomaly.files import sha256_of
+from vae_anomaly.storage.addresses import with_addresses
 from vae_anomaly.words import names_of, number_of, reason_of, verb_for
 
 _BATCH_ROWS: Final = 65_536
@@ -69,6 +70,11 @@ class Verified:
     notes: tuple[str, ...] = ()
     files: int = 0
     rows: int = 0
+
+    @property
+    def place(self) -> str:
+        """The folder, of one in an object store its address."""
+        return with_addresses(str(self.path))
 
 
 @dataclass
@@ -125,7 +131,7 @@ def verify_run(path: str | Path, *, allow_failed: bool = False) -> Verified:
 def _manifest(look: _Look, found: FoundRun) -> dict[str, Any] | None:
     """Return the manifest, if it can be followed."""
     if found.state == "damaged":
-        look.find(str(found.path), found.why, "")
+        look.find(found.place, found.why, "")
         return None
     try:
         return read_manifest(found.path, verify=False)
@@ -136,7 +142,7 @@ def _manifest(look: _Look, found: FoundRun) -> dict[str, Any] | None:
 
 def _check_ledger(look: _Look, found: FoundRun, *, allow_failed: bool) -> None:
     if found.state == "unfinished":
-        look.find(str(found.path), found.why)
+        look.find(found.place, found.why)
     for key, reason in {} if allow_failed else found.failed.items():
         look.find(key, f"it could not be scored: {reason_of(reason)}", "Mend it, and run again.")
     if not found.rows:

@@ -66,7 +66,7 @@ def list_(folders: tuple[str, ...], as_json: bool) -> None:
     print_table(list(map(_line, found)), header)
     for one in found:
         if one.why:
-            print_words(f"{one.path}: {reason_of(one.why)}.{_remedy(one)}")
+            print_words(f"{one.place}: {reason_of(one.why)}.{_remedy(one)}")
 
 
 @runs.command()
@@ -114,8 +114,8 @@ def verify(folders: tuple[str, ...], allow_failed: bool, as_json: bool) -> None:
         kind = StorageError if any(f.is_io for one in wrong for f in one.findings) else DataError
         first, n = wrong[0], sum(len(one.findings) for one in wrong)
         raise kind(
-            f"{first.path} is not as its run has promised: {number_of(n, 'fault')}. To score "
-            f"again what is not right: {typed('vae-anomaly', 'runs', 'resume', str(first.path))}"
+            f"{first.place} is not as its run has promised: {number_of(n, 'fault')}. To score "
+            f"again what is not right: {typed('vae-anomaly', 'runs', 'resume', first.place)}"
         )
 
 
@@ -168,7 +168,7 @@ def _record(found: FoundRun) -> dict[str, Any]:
     """Return an output folder in counts."""
     last = found.runs[-1] if found.runs else None
     return {
-        "folder": str(found.path),
+        "folder": found.place,
         "state": found.state,
         "why": found.why,
         "models": list(found.models),
@@ -191,7 +191,7 @@ def _details(found: FoundRun) -> dict[str, Any]:
     command = found.command if found.state != "damaged" else None
     return {
         **_record(found),
-        "command": None if command is None else command.words(found.path),
+        "command": None if command is None else command.words(found.place),
         "asked": None if command is None else asdict(command),
         "runs": [
             {"run": one.run, "started": _time(one.started),
@@ -214,14 +214,14 @@ def _line(found: FoundRun) -> list[str]:
     counts = [found.count(name) for name in ("rows_out", "rows_flagged", "rows_quarantined")]
     model = ", ".join(found.models) or "-"
     told = [f"{n:,}" for n in counts] if found.state != "damaged" else ["-"] * len(counts)
-    return [str(found.path), found.state, model, *told, _minute(found.changed())]
+    return [found.place, found.state, model, *told, _minute(found.changed())]
 
 
 def _print_details(found: FoundRun) -> None:
     command = found.command if found.state != "damaged" else None
-    print_words(f"{found.path} is {found.state}{': ' * bool(found.why)}{reason_of(found.why)}.")
+    print_words(f"{found.place} is {found.state}{': ' * bool(found.why)}{reason_of(found.why)}.")
     if command is not None:
-        click.echo(f"Asked for: {command.words(found.path)}")
+        click.echo(f"Asked for: {command.words(found.place)}")
     for run in found.runs[-1:]:
         ended = "not ended" if run.ended is None else f"ended {_minute(run.ended)}"
         click.echo(f"Last run: began {_minute(run.started)}, {ended} (UTC); {run.todo} of "
@@ -232,7 +232,7 @@ def _print_details(found: FoundRun) -> None:
         print_words(f"Failed: {key}: {reason}")
     if found.codes:
         codes = ", ".join(f"{n:,} {code}" for code, n in found.codes.items())
-        click.echo(f"Not scored: {codes}; see {found.path}/quarantine/")
+        click.echo(f"Not scored: {codes}; see {found.place}/quarantine/")
     if remedy := _remedy(found):
         click.echo(remedy.strip())
 
@@ -254,11 +254,11 @@ def _remedy(found: FoundRun) -> str:
         return ""
     if not found.runs:
         return " Run the same command again; what is done is not done twice."
-    return f" Go on: {typed('vae-anomaly', 'runs', 'resume', str(found.path))}"
+    return f" Go on: {typed('vae-anomaly', 'runs', 'resume', found.place)}"
 
 
 def _verdict(looked: Verified) -> dict[str, Any]:
-    return {"folder": str(looked.path), "whole": not looked.findings, "files": looked.files,
+    return {"folder": looked.place, "whole": not looked.findings, "files": looked.files,
             "rows": looked.rows, "notes": list(looked.notes),
             "findings": [asdict(one) for one in looked.findings]}  # fmt: skip
 
@@ -266,7 +266,7 @@ def _verdict(looked: Verified) -> dict[str, Any]:
 def _print_verdict(looked: Verified) -> None:
     counted = f"{number_of(looked.files, 'file')}, {number_of(looked.rows, 'item')}"
     state = "whole" if not looked.findings else number_of(len(looked.findings), "fault")
-    click.echo(f"{looked.path}: {state} ({counted} looked at)")
+    click.echo(f"{looked.place}: {state} ({counted} looked at)")
     for one in _first(looked.findings):
         print_words(f"- {one.where}: {reason_of(one.what)}. {one.remedy}".rstrip())
     for note in looked.notes:
