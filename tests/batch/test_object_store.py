@@ -13,7 +13,10 @@ import pytest
 from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
-from vae_anomaly.batch.output.remote import output_place
+from vae_anomaly.batch.asked import tables_asked_for
+from vae_anomaly.batch.output.remote import output_place, place_to_look_at
+from vae_anomaly.batch.plan import Options
+from vae_anomaly.batch.preview import preview_run
 from vae_anomaly.batch.runs.found import find_runs
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
@@ -228,6 +231,17 @@ def test_a_model_in_a_store_is_verified_like_a_local_one(
     bucket.pipe("bucket/model/weights.safetensors", weights[:-1] + b"!")
     with pytest.raises(ModelRefusedError):
         load_detector("memory://bucket/model")
+
+
+def test_a_dry_run_looks_at_a_store_and_writes_nothing(bucket, remote_days, table_model):
+    for n_done in (0, 3):
+        place = place_to_look_at(OUT)
+        asked = tables_asked_for(table_model, remote_days, place, Options(id_column="id"))
+        before = bucket.find("bucket/flags")
+        preview = preview_run(asked, OUT)
+        assert (preview.place, preview.count("done")) == (OUT, n_done)
+        assert bucket.find("bucket/flags") == before
+        score_tables(table_model, remote_days, OUT, id_column="id")
 
 
 def test_file_addresses_are_paths(days, table_model, tmp_path):

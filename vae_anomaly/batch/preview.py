@@ -17,10 +17,12 @@ from vae_anomaly.batch.output.done import (
 )
 from vae_anomaly.batch.output.earlier import as_cut_before
 from vae_anomaly.batch.output.ledger import Ledger, LedgerRow
+from vae_anomaly.batch.output.remote import place_to_look_at
 from vae_anomaly.batch.output.written import LEDGER, refuse_links
 from vae_anomaly.batch.plan import Output, Partition
 from vae_anomaly.batch.runs.found import is_running
 from vae_anomaly.data.images.folders import LeftOutImages
+from vae_anomaly.storage.addresses import with_addresses
 
 PlannedState = Literal["done", "new", "again"]
 
@@ -77,6 +79,11 @@ class Preview:
     left_out: tuple[LeftOutImages, ...]
     running: bool
 
+    @property
+    def place(self) -> str:
+        """The output folder, of one in an object store its address."""
+        return with_addresses(str(self.out))
+
     def count(self, state: PlannedState) -> int:
         """Return how many partitions are in a state."""
         return sum(part.state == state for part in self.parts)
@@ -97,7 +104,7 @@ def preview_run(asked: AskedFor, out: str | Path) -> Preview:
     ConfigError, DataError, StorageError
         What the run itself would refuse.
     """
-    root, model = Path(out), asked.model
+    root, model = place_to_look_at(out), asked.model
     output, rows = Output(str(root), asked.options), _rows(root)
     plan = as_cut_before(asked.plan, rows, model, output)
     refuse_links(root, {*rows, *(partition.key for partition in plan)})

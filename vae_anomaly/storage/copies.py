@@ -41,7 +41,7 @@ _BEING_MADE_S: Final = 60.0
 _kept: dict[Path, str] = {}  # what each copy of this process is a copy of
 
 
-def on_disk(path: str | Path) -> str | Path:
+def on_disk(path: str | Path, *, missing_ok: bool = False) -> str | Path:
     """Return where something can be read on this machine: an address is fetched, whole.
 
     Parameters
@@ -49,6 +49,8 @@ def on_disk(path: str | Path) -> str | Path:
     path : str or Path
         A path, which is returned as it is, a ``file://`` address, or the address of an object, of
         all below a folder, or a pattern in an object store.
+    missing_ok : bool
+        Return where the copy would be, if nothing is there.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def on_disk(path: str | Path) -> str | Path:
     _drop(folder / address.scheme / address.fixed, {one.name for one in found}, folder)
     if address.is_pattern:
         found = [one for one in found if _matches(address, one.name)]
-    if not found:
+    if not found and not missing_ok:
         what = "nothing matches it" if address.is_pattern else "nothing is there"
         raise DataError(f"{address}: {what}. Check the address.")
     _fetch(store, found, folder)

@@ -32,7 +32,7 @@ from vae_anomaly.storage.addresses import (
     path_of_file,
 )
 from vae_anomaly.storage.answers import store_name
-from vae_anomaly.storage.copies import require_room
+from vae_anomaly.storage.copies import on_disk, require_room
 from vae_anomaly.storage.leases import HeldLease, leased
 from vae_anomaly.storage.stores import Store, StoredObject
 from vae_anomaly.words import names_of
@@ -78,6 +78,15 @@ class OutputPlace:
                 pass
         except VaeAnomalyError as err:
             logger.warning("%s lacks %s: %s", self.address, names_of(_BESIDE), err)
+
+
+def place_to_look_at(out: str | Path) -> Path:
+    """Return where an output folder can be read before a run, there or not; nothing is written.
+
+    Raises as `output_place`.
+    """
+    place = output_place(out)
+    return place.root if place.address is None else Path(on_disk(out, missing_ok=True))
 
 
 def output_place(out: str | Path) -> OutputPlace:

@@ -25,7 +25,7 @@ def show_preview(preview: Preview, *, as_json: bool) -> None:
     n_done = preview.count("done")
     click.echo(
         f"Dry run, nothing is written: {preview.model} (score above {preview.threshold:.2f}) would "
-        f"score {len(todo)} of {number_of(len(preview.parts), 'part')} into {preview.out}/; "
+        f"score {len(todo)} of {number_of(len(preview.parts), 'part')} into {preview.place}/; "
         f"{n_done} {verb_for(n_done)} done already."
     )
     if todo:
@@ -61,7 +61,7 @@ def document_of(preview: Preview) -> dict[str, Any]:
     return {
         "dry_run": True,
         **asdict(preview),
-        "out": str(preview.out),
+        "out": preview.place,
         "counts": {"done": states["done"], "new": states["new"], "again": states["again"]},
     }
 

@@ -142,12 +142,14 @@ def images(
     """
     from vae_anomaly.batch import Options, score_images
     from vae_anomaly.batch.asked import images_asked_for
+    from vae_anomaly.batch.output.remote import place_to_look_at
     from vae_anomaly.batch.preview import preview_run
 
     source = one_or_all(paths)
     if run.dry_run:
         options = Options(heatmaps=heatmaps, masks=masks, reading=reading)
-        asked = images_asked_for(model, source, Path(run.out), options, use_cached=run.cached,
+        out = place_to_look_at(run.out)
+        asked = images_asked_for(model, source, out, options, use_cached=run.cached,
                                  uri=run.uri, follow_links=follow_links)  # fmt: skip
         show_preview(preview_run(asked, run.out), as_json=run.as_json)
         return
@@ -190,12 +192,14 @@ def table(
     """
     from vae_anomaly.batch import Options, score_tables
     from vae_anomaly.batch.asked import tables_asked_for
+    from vae_anomaly.batch.output.remote import place_to_look_at
     from vae_anomaly.batch.preview import preview_run
 
     source = one_or_all(paths)
     if run.dry_run:
         options = Options(id_column=id_column, group_by=group_by)
-        asked = tables_asked_for(model, source, Path(run.out), options, use_cached=run.cached,
+        out = place_to_look_at(run.out)
+        asked = tables_asked_for(model, source, out, options, use_cached=run.cached,
                                  uri=run.uri, state=state)  # fmt: skip
         show_preview(preview_run(asked, run.out), as_json=run.as_json)
         return
