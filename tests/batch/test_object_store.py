@@ -30,6 +30,7 @@ from vae_anomaly.errors import (
 )
 from vae_anomaly.evaluation import read_scores
 from vae_anomaly.files import write_json
+from vae_anomaly.jobs.monitor.nights import last_nights
 from vae_anomaly.jobs.report.night.write import write_night
 from vae_anomaly.persistence import ALL_FILES
 from vae_anomaly.storage.leases import LAPSES_S
@@ -261,6 +262,7 @@ def test_readers_take_results_in_a_store(bucket, remote_days, table_model, tmp_p
     assert not verify_run(OUT).findings
     assert [(one.place, one.state) for one in find_runs([OUT])] == [(OUT, "complete")]
     assert resume(command_of(OUT), OUT).skipped == 3
+    assert [night.items_read for night in last_nights([OUT])] == [180]
 
 
 def test_two_workers_read_and_write_what_is_fetched(bucket, remote_days, table_model, tmp_path):

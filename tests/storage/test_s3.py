@@ -131,7 +131,7 @@ KILLS = [f"{step}:1" for step in PUT_STEPS] + ["put:2", "put:3"]
 
 
 def test_killed_between_any_two_uploads_and_run_again_the_bytes_are_those_of_a_local_run(
-    bucket, table_model, launch
+    bucket, table_model, launch, cache
 ):  # fmt: skip
     score_tables(table_model, "days", "local", id_column="id")
     local = {p.relative_to("local").as_posix(): p.read_bytes() for p in Path("local").rglob("*")
@@ -147,6 +147,8 @@ def test_killed_between_any_two_uploads_and_run_again_the_bytes_are_those_of_a_l
         score_tables(table_model, f"s3://{bucket}/days", out, id_column="id")
         assert objects(bucket, f"flags-{number}") == local, step
     assert n_killed == len(KILLS)
+    kept = [path for path in cache.rglob("*") if path.is_file()]
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
 
 
 def test_one_lock_for_two_runs_and_it_is_renewed(bucket, monkeypatch):

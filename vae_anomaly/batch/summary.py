@@ -135,7 +135,7 @@ def require_no_drift(alarms: Sequence[str], out: str | Path) -> None:
 def require_good(summary: RunSummary, failed: Mapping[str, str], max_bad_fraction: float) -> None:
     """Raise for what went wrong, after everything that could be done is done."""
     if failed:
-        others = f", the others are in {summary.out}" if summary.partitions else ""
+        others = f", the others are in {summary.place}" if summary.partitions else ""
         kind = TooManyBadItemsError if summary.partitions else DataError
         raise kind(
             f"{len(failed)} of {len(failed) + summary.partitions} partitions could not be scored"
@@ -146,5 +146,5 @@ def require_good(summary: RunSummary, failed: Mapping[str, str], max_bad_fractio
         raise TooManyBadItemsError(
             f"{summary.quarantined} of {number_of(summary.rows_in, 'item')} went to quarantine "
             f"({codes}), more than the {max_bad_fraction:.1%} allowed. Everything else is scored; "
-            f"look into {summary.out / 'quarantine'}, or raise --max-bad-fraction."
+            f"look into {summary.place}/quarantine, or raise --max-bad-fraction."
         )

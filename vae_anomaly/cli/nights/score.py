@@ -277,7 +277,7 @@ def finish(
             "or leave that option out."
         )
     if run.fail_on_drift:
-        require_no_drift(summary.alarms, summary.out)
+        require_no_drift(summary.alarms, summary.place)
 
 
 def _print(summary: RunSummary, things: str) -> None:

@@ -16,6 +16,7 @@ from vae_anomaly.errors import DataError
 from vae_anomaly.metrics import Interval, proportion_interval
 from vae_anomaly.monitoring.checks import Check, Limits
 from vae_anomaly.monitoring.statistics import flag_range
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import number_of
 
 LAST: Final = 30
@@ -93,7 +94,8 @@ def last_nights(
     DataError
         If there is no night, or a folder is damaged or not finished.
     """
-    folders = [folder for root in map(Path, roots) for folder in _folders(root)]
+    given = [Path(on_disk(root)) for root in roots]
+    folders = [folder for root in given for folder in _folders(root)]
     if not folders:
         named = ", ".join(map(str, roots)) or "no folder"
         raise DataError(f"No results of `vae-anomaly score` in {named}. Give its output folders.")

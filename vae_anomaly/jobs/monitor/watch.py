@@ -14,6 +14,7 @@ from vae_anomaly.jobs.monitor.alarm import (
     shown_host,
 )
 from vae_anomaly.jobs.monitor.nights import WatchedNight
+from vae_anomaly.storage.addresses import with_addresses
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def night_record(night: WatchedNight) -> dict[str, Any]:
     values = asdict(night)
     return {
         **values,
-        "folder": str(night.folder.absolute()),
+        "folder": with_addresses(str(night.folder.absolute())),
         "alarms": list(night.alarms),
         "moved": list(night.moved),
         "quarantine_codes": dict(night.quarantine_codes or {}),

@@ -41,7 +41,7 @@ def log_scored(
     night = ScoredNight(
         run.model_version,
         run.model_digest,
-        str(run.out.resolve()),
+        str(run.out.resolve()) if run.place == str(run.out) else run.place,
         sha256_of(run.out / MANIFEST),
         metrics,
     )

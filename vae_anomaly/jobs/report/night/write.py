@@ -102,9 +102,10 @@ class ReportAtEnd:
             alarms = facts.expected_false_alarms
         except Exception as err:
             logger.debug("no report", exc_info=True)
+            why = with_addresses(reason_of(err))
             self._tell(
-                f"The report was not written: {reason_of(err)}. The results are complete; try: "
-                f"vae-anomaly report {typed(summary.out)}"
+                f"The report was not written: {why}. The results are complete; try: "
+                f"vae-anomaly report {typed(summary.place)}"
             )
         if not summary.model_version.startswith(FOLDER):
             self._log(summary, alarms)
