@@ -134,14 +134,27 @@ def test_a_camera_that_has_become_dark_is_named(rng):
     assert not any("'cam1'" in text for text in told)
 
 
-def test_a_group_whose_items_are_flagged_more_is_named(rng):
+def groups_of(rng, **shares: float) -> Tally:
+    """Groups of 400 items, and the share of each that is flagged."""
     groups = {
         name: counted_scores(rng.random(400), np.arange(400) < 400 * share)
-        for name, share in {"north": 0.01, "south": 0.01, "west": 0.2}.items()
+        for name, share in shares.items()
     }
-    whole = sum(groups.values(), GroupCounts())
-    told = alarms(check_night(Tally(whole, groups), None, None))
+    return Tally(sum(groups.values(), GroupCounts()), groups)
+
+
+def test_a_group_whose_items_are_flagged_more_than_before_is_an_alarm(rng):
+    past = groups_of(rng, north=0.01, south=0.2)
+    now = groups_of(rng, north=0.2, south=0.2)
+    told = alarms(check_night(now, None, None, past=past))
+    assert told == ["20.0% of the items of 'north' are flagged, 1.0% before"]
+
+
+def test_a_group_without_a_past_that_differs_from_the_others_is_told_and_no_alarm(rng):
+    checks = check_night(groups_of(rng, north=0.01, south=0.01, west=0.2), None, None)
+    told = [check.text for check in checks if check.level == "moved"]
     assert told == ["20.0% of the items of 'west' are flagged, 1.0% of all others"]
+    assert alarms(checks) == []
 
 
 def test_counts_of_parts_add_up_to_those_of_the_night(rng, baseline):

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from vae_anomaly.batch.asked import chain_of as _chain
 from vae_anomaly.batch.asked import pinned as _pinned
-from vae_anomaly.batch.drift.night import drift_of
+from vae_anomaly.batch.drift.night import drift_of, fresh_keys
 from vae_anomaly.batch.drift.summary_file import summary_of, write_summary
 from vae_anomaly.batch.engines.choice import EngineName, engine_of, require_engine
 from vae_anomaly.batch.engines.local import (
@@ -343,13 +343,20 @@ def _watched(
     limits = job.limits
     if limits.max_quarantine_rate is None:
         limits = replace(limits, max_quarantine_rate=float(manifest["max_bad_fraction"]))
-    drift = drift_of(summary.out, manifest, {part.key for part in summary.plan}, limits)
+    fresh, past = _new_to_it(manifest["nights"], {part.key for part in summary.plan})
+    drift = drift_of(summary.out, manifest, fresh, limits, past)
     kind = summary.plan[0].kind
     told = summary_of(
         summary, drift, summary.out, kind=kind, failed=failed, false_alarms=limits.false_alarms
     )
     write_summary(told, summary.out)
     return replace(summary, alarms=drift.alarms, moved=drift.moved)
+
+
+def _new_to_it(nights: list[list[str]], planned: set[str]) -> tuple[set[str], set[str]]:
+    """Return which parts of a night no earlier one had, and those of earlier nights."""
+    *_, (fresh, past) = fresh_keys(nights) if nights else ((list[str](), set[str]()),)
+    return (set(fresh), past) if planned.issuperset(fresh) else (planned, set())
 
 
 @dataclass(frozen=True)

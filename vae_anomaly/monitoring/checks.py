@@ -9,13 +9,14 @@ family, so the share of quiet nights with any alarm stays below the stated rate.
     inputs   each column or measure of images against training: Kolmogorov-Smirnov or chi-square
     scores   p-values above 0.1 against those of the held-out normals: anomalies sit below
     flags    against the rate of the threshold: beta-binomial
-    groups   inputs as above; p-values and flags of each against all other groups of the night
+    groups   each against itself in training or on earlier nights; without a past it is told how it
+             differs from the others of the night, which is no alarm
     limits   shares of flags and quarantine that the user set: no test, the limit is the limit
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -45,6 +46,8 @@ MORE_FLAGS: Final = 2.0
 _BULK: Final = P_BINS // 10  # bins of p-values that are left to anomalies
 _FEWEST: Final = 20  # items of a group that is looked at by itself
 _GROUP_MORE: Final = 0.02  # share of flags above that of the other groups
+
+_THAN: Final = {"before": "on earlier nights", "of all others": "those of all other groups"}
 
 Family = Literal["inputs", "scores", "flags", "groups", "limits"]
 Level = Literal["quiet", "moved", "alarm"]
@@ -134,6 +137,7 @@ def check_night(
     calibration: Calibration | None,
     limits: Limits = Limits(),
     *,
+    past: Tally | None = None,
     quarantined: int = 0,
 ) -> list[Check]:
     """Ask everything of a night; alarms first, then what moved.
@@ -146,6 +150,8 @@ def check_night(
     calibration : Calibration, optional
         Without one scores and flags are not compared.
     limits : Limits
+    past : Tally, optional
+        Of earlier nights that the same model scored.
     quarantined : int
         Items that were not scored.
     """
@@ -154,7 +160,7 @@ def check_night(
         asked += _scores(tally.whole, calibration)
         if limits.max_flag_rate is None:
             asked += _flags(tally.whole, calibration)
-    asked += _groups(tally, baseline)
+    asked += _groups(tally, baseline, past or Tally())
     answered = [*_corrected(asked, limits.false_alarms), *_over(tally.whole, limits, quarantined)]
     order = {"alarm": 0, "moved": 1, "quiet": 2}
     return sorted(answered, key=lambda check: (order[check.level], -check.size))
@@ -174,15 +180,23 @@ def _corrected(asked: Sequence[_Asked], false_alarms: float) -> Iterator[Check]:
 # ------------------------------------------------------------------ inputs
 
 
-def _inputs(counts: GroupCounts, baseline: Baseline | None, group: str = "") -> Iterator[_Asked]:
+def _inputs(
+    counts: GroupCounts,
+    baseline: Baseline | None,
+    group: str = "",
+    past: Mapping[str, VariableCounts] | None = None,
+) -> Iterator[_Asked]:
     for place, variable in enumerate(baseline.variables if baseline else ()):
         now = counts.variables.get(variable.name)
         if now is None or not sum(now.counts) + now.missing:
             continue
-        known = not group
+        known, before = not group, (past or {}).get(variable.name)
         if baseline is not None and group in baseline.groups:
             own = baseline.groups[group][place]
             variable, known = replace(variable, counts=own, missing=0), True
+        elif before is not None:
+            known = True
+            variable = replace(variable, counts=before.counts, missing=before.missing)
         yield _input(variable, now, group, is_known=known)
 
 
@@ -237,16 +251,21 @@ def _scores(counts: GroupCounts, calibration: Calibration) -> Iterator[_Asked]:
 
 
 def _of_scores(
-    before: Sequence[float], now: Sequence[int], group: str, worth: float | None = None
+    before: Sequence[float],
+    now: Sequence[int],
+    group: str,
+    worth: float | None = None,
+    *,
+    whom: str = "",
 ) -> _Asked:
     psi = population_stability(*(added_up(counts, _pairs(len(before))) for counts in (before, now)))
     raw = float(kolmogorov_smirnov(before, now, worth)[1])
     centre = [_mean_p(counts) for counts in (before, now)]
     side = "more" if centre[1] < centre[0] else "less"
-    whom = "those of the other groups" if group else "held-out normals"
     text = (
         f"items {f'of {group!r} ' if group else ''}that are not anomalous look {side} unusual than "
-        f"{whom}: mean p-value {centre[1]:.2f}, was {centre[0]:.2f} (PSI {psi:.2f})"
+        f"{_THAN.get(whom, 'held-out normals')}: mean p-value {centre[1]:.2f}, was "
+        f"{centre[0]:.2f} (PSI {psi:.2f})"
     )
     family: Family = "groups" if group else "scores"
     return _Asked(Check(family, "p-values", group, psi, None, "quiet", text), raw, _level(psi))
@@ -293,26 +312,48 @@ def _over(counts: GroupCounts, limits: Limits, quarantined: int) -> Iterator[Che
 # ------------------------------------------------------------------ groups
 
 
-def _groups(tally: Tally, baseline: Baseline | None) -> Iterator[_Asked]:
-    groups = {name: own for name, own in tally.groups.items() if own.n >= _FEWEST}
+def _groups(tally: Tally, baseline: Baseline | None, past: Tally) -> Iterator[_Asked]:
+    """Compare each group with itself: in training, or on earlier nights.
+
+    Groups differ from each other on quiet nights too. So where a group has no past, what sets it
+    apart from the others of the night is told, and is no alarm.
+    """
     if len(tally.groups) < 2:
         return
-    for name, own in groups.items():
-        yield from _inputs(own, baseline, name)
-        yield from _against_others(name, own, tally.whole)
+    for name, own in tally.groups.items():
+        if own.n < _FEWEST:
+            continue
+        before = past.groups.get(name, GroupCounts())
+        has_past = before.n >= _FEWEST
+        yield from _inputs(own, baseline, name, before.variables if has_past else {})
+        others = before if has_past else _others(tally.whole, own)
+        yield from _group_scores(name, own, others, has_past=has_past)
 
 
-def _against_others(name: str, own: GroupCounts, whole: GroupCounts) -> Iterator[_Asked]:
-    others = [all_ - one for all_, one in zip(whole.p_values, own.p_values, strict=True)]
-    n, flagged = whole.n - own.n, whole.flagged - own.flagged
-    if sum(others[_BULK:]) and sum(own.p_values[_BULK:]):
-        yield _of_scores(others[_BULK:], own.p_values[_BULK:], name)
-    if n < _FEWEST:
+def _others(whole: GroupCounts, own: GroupCounts) -> GroupCounts:
+    p_values = tuple(a - b for a, b in zip(whole.p_values, own.p_values, strict=True))
+    return GroupCounts(whole.n - own.n, whole.flagged - own.flagged, p_values)
+
+
+def _group_scores(
+    name: str, own: GroupCounts, others: GroupCounts, *, has_past: bool
+) -> Iterator[_Asked]:
+    whom = "before" if has_past else "of all others"
+    if sum(others.p_values[_BULK:]) and sum(own.p_values[_BULK:]):
+        asked = _of_scores(others.p_values[_BULK:], own.p_values[_BULK:], name, whom=whom)
+        yield asked if has_past else _no_alarm(asked)
+    if others.n < _FEWEST:
         return
-    raw = float(stats.hypergeom(whole.n, whole.flagged, own.n).sf(own.flagged - 1))
-    rate, other = own.flagged / own.n, flagged / n
-    size = rate / max(other, 1 / n)
-    text = f"{rate:.1%} of the items of {name!r} are flagged, {other:.1%} of all others"
+    n, flagged = own.n + others.n, own.flagged + others.flagged
+    raw = float(stats.hypergeom(n, flagged, own.n).sf(own.flagged - 1))
+    rate, other = own.flagged / own.n, others.flagged / others.n
+    size = rate / max(other, 1 / others.n)
+    text = f"{rate:.1%} of the items of {name!r} are flagged, {other:.1%} {whom}"
     is_large = size >= MORE_FLAGS and rate - other >= _GROUP_MORE
     level: Level = "alarm" if is_large else "quiet"
-    yield _Asked(Check("groups", "flag rate", name, size, None, level, text), raw, level)
+    asked = _Asked(Check("groups", "flag rate", name, size, None, level, text), raw, level)
+    yield asked if has_past else _no_alarm(asked)
+
+
+def _no_alarm(asked: _Asked) -> _Asked:
+    return replace(asked, would_be="moved") if asked.would_be == "alarm" else asked

@@ -105,19 +105,35 @@ def test_a_model_that_kept_nothing_says_so_with_the_remedy(table_model, tmp_path
     assert {check.family for check in told.checks} == {"scores", "flags", "limits"}
 
 
-def test_groups_of_rows_are_watched_one_by_one(watched_model, tmp_path):
+def test_groups_of_rows_are_watched_one_by_one_against_their_past(watched_model, tmp_path):
+    out = tmp_path / "out"
+    score_tables(watched_model, night(tmp_path / "a.parquet", 3, n=400), out, group_by="merchant")
+    assert read_summary(out).alarms == []
     rows = transactions(400, seed=4)
     rows.loc[rows.merchant == "fuel", "amount"] = 3000.0
-    rows.to_parquet(tmp_path / "n.parquet")
-    score_tables(
-        watched_model, tmp_path / "n.parquet", tmp_path / "out", group_by="merchant",
-        limits=Limits(max_flag_rate=0.5),
-    )  # fmt: skip
-    told = read_summary(tmp_path / "out").alarms
-    assert any("of the items of 'fuel' are flagged" in text for text in told)
-    assert not any("allowed" in text for text in told)
+    rows.to_parquet(tmp_path / "b.parquet")
+    limits = Limits(max_flag_rate=0.5)
+    score_tables(watched_model, tmp_path / "b.parquet", out, group_by="merchant", limits=limits)
+    told = read_summary(out)
+    assert any("of the items of 'fuel' are flagged" in text for text in told.alarms)
+    assert not any("allowed" in text for text in told.alarms)
     with pytest.raises(SchemaError, match=r"has no column 'shop' to group its rows by"):
-        score_tables(watched_model, tmp_path / "n.parquet", tmp_path / "two", group_by="shop")
+        score_tables(watched_model, tmp_path / "b.parquet", out, group_by="shop")
+
+
+def test_the_new_day_of_a_growing_folder_is_not_lost_among_the_others(watched_model, tmp_path):
+    days = tmp_path / "days"
+    days.mkdir()
+    for day in range(6):
+        night(days / f"{day}.parquet", day + 10)
+    score_tables(watched_model, days, tmp_path / "out")
+    assert read_summary(tmp_path / "out").alarms == []
+    rows = transactions(300, seed=20)
+    night(days / "6.parquet", 20, amount=4 * rows["amount"])
+    score_tables(watched_model, days, tmp_path / "out")
+    told = read_summary(tmp_path / "out")
+    assert (told.items_read, told.items_watched) == (2100, 300)
+    assert any(text.startswith("column 'amount'") for text in told.alarms)
 
 
 def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_path):

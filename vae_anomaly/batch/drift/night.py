@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -64,7 +64,11 @@ class NightDrift:
 
 
 def drift_of(
-    root: str | Path, manifest: Mapping[str, Any], keys: Collection[str], limits: Limits
+    root: str | Path,
+    manifest: Mapping[str, Any],
+    keys: Collection[str],
+    limits: Limits,
+    past: Collection[str] = (),
 ) -> NightDrift:
     """Compare the partitions of a night with the training of the model that scored them.
 
@@ -77,6 +81,8 @@ def drift_of(
     keys : collection of str
         Of the night's partitions. Those that another model scored than the last one are left out.
     limits : Limits
+    past : collection of str
+        Of earlier nights, with which groups are compared.
 
     Raises
     ------
@@ -90,19 +96,49 @@ def drift_of(
     facts = read_scoring_facts(root, manifest).get(digest)
     baseline, calibration = _baseline(facts), None if facts is None else held_out_counts(facts)
     own = [entry for entry in entries if entry["model_digest"] == digest]
-    tallies = [tally for entry in own if (tally := read_tally(root, entry)) is not None]
-    if not all(tally.fits(baseline) for tally in tallies):
+    before = [
+        entry
+        for entry in manifest["partitions"]
+        if entry["key"] in past and entry["model_digest"] == digest
+    ]
+    tallies, earlier = _read(root, own), _read(root, before)
+    if not all(tally.fits(baseline) for tally in (*tallies, *earlier)):
         raise DataError(f"{root} holds counts that are not those of its model. Run again.")
     tally = Tally.total(tallies)
     quarantined = sum(int(entry["rows_quarantined"]) for entry in own)
     return NightDrift(
-        tuple(check_night(tally, baseline, calibration, limits, quarantined=quarantined)),
+        tuple(
+            check_night(
+                tally,
+                baseline,
+                calibration,
+                limits,
+                past=Tally.total(earlier),
+                quarantined=quarantined,
+            )
+        ),
         tuple(_notes(baseline, len(entries) - len(tallies))),
         tally,
         calibration,
         tally.until,
         _days(None if baseline is None else baseline.until, tally.until),
     )
+
+
+def fresh_keys(nights: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], set[str]]]:
+    """Yield for each night the partitions that were new to it, and those of all nights before.
+
+    Where a run was given nothing new, all of its partitions.
+    """
+    seen: set[str] = set()
+    for keys in nights:
+        fresh = [key for key in keys if key not in seen] or list(keys)
+        yield fresh, seen - set(fresh)
+        seen = seen | set(keys)
+
+
+def _read(root: str | Path, entries: Sequence[Mapping[str, Any]]) -> list[Tally]:
+    return [tally for entry in entries if (tally := read_tally(root, entry)) is not None]
 
 
 def held_out_counts(facts: ScoringFacts) -> Calibration:

@@ -99,6 +99,7 @@ class NightSummary(_Part):
     items_scored: _Count
     items_flagged: _Count
     items_quarantined: _Count
+    items_watched: _Count
     quarantine_codes: dict[_Text, _Count]
     flag_rate: Rate
     quarantine_rate: Rate
@@ -138,6 +139,7 @@ def summary_of(
         items_scored=run.rows_out,
         items_flagged=run.flagged,
         items_quarantined=run.quarantined,
+        items_watched=drift.tally.whole.n,
         quarantine_codes=dict(sorted(run.codes.items())),
         flag_rate=flag_rate,
         quarantine_rate=quarantine_rate,

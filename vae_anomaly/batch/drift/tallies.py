@@ -42,7 +42,7 @@ _MOST_ROWS: Final = 2048
 
 
 class Tallying:
-    """Count the items of one partition, piece by piece.
+    """Count the items of one partition, piece by piece, into ``tally``.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Tallying:
     def __init__(self, detector: AnyDetector, group_by: str | None = None) -> None:
         self._baseline: Baseline | None = detector.baseline_
         self._group_by = group_by
-        self._tally = Tally()
+        self.tally = Tally()
         self._pieces = 0
 
     def take_rows(self, judged: JudgedRows, frame: pd.DataFrame) -> None:
@@ -96,11 +96,11 @@ class Tallying:
         """Write the file of a partition in one step; return its name below the output folder."""
         name = tally_path(key)
         with replace_file(root / name) as temporary:
-            temporary.write_text(json_text(self._tally.to_dict()), encoding="utf-8")
+            temporary.write_text(json_text(self.tally.to_dict()), encoding="utf-8")
         return [name]
 
     def _add(self, piece: Tally) -> None:
-        self._tally += piece
+        self.tally += piece
         self._pieces += 1
 
     def _drawn(self, n: int) -> Indices:

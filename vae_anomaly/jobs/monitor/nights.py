@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from vae_anomaly.batch.drift.night import drift_of
+from vae_anomaly.batch.drift.night import drift_of, fresh_keys
 from vae_anomaly.batch.drift.summary_file import SUMMARY, CheckRecord, read_summary
 from vae_anomaly.batch.output.manifest import MANIFEST, night_keys, read_manifest
 from vae_anomaly.batch.runs.found import is_scored_folder
@@ -122,17 +122,12 @@ def _when(night: WatchedNight) -> str:
 def _nights(folder: Path, last: int, limits: Limits | None) -> Iterator[WatchedNight]:
     """Yield the nights of one folder, each with what was new to it."""
     manifest = read_manifest(folder, verify=False)
-    seen: set[str] = set()
-    fresh = []
-    for keys in night_keys(manifest):
-        fresh.append([key for key in keys if key not in seen] or keys)
-        seen.update(keys)
-    for number, keys in list(enumerate(fresh))[-last:]:
-        is_last = number == len(fresh) - 1
-        whole = is_last and set(keys) == set(night_keys(manifest)[-1])
+    fresh = list(fresh_keys(night_keys(manifest)))
+    for number, (keys, past) in list(enumerate(fresh))[-last:]:
         name = folder.name if len(fresh) == 1 else f"{folder.name}/{_told(keys)}"
-        night = _of_files(folder, name, manifest, keys, limits or Limits())
-        yield _as_told(night) if whole and limits is None and _has_summary(folder) else night
+        night = _of_files(folder, name, manifest, keys, limits or Limits(), past)
+        is_last = number == len(fresh) - 1
+        yield _as_told(night) if is_last and limits is None and _has_summary(folder) else night
 
 
 def _told(keys: Sequence[str]) -> str:
@@ -144,7 +139,12 @@ def _has_summary(folder: Path) -> bool:
 
 
 def _of_files(
-    folder: Path, name: str, manifest: Mapping[str, Any], keys: Sequence[str], limits: Limits
+    folder: Path,
+    name: str,
+    manifest: Mapping[str, Any],
+    keys: Sequence[str],
+    limits: Limits,
+    past: Collection[str],
 ) -> WatchedNight:
     """Put a night together from the manifest and the counts of its parts."""
     own = [entry for entry in manifest["partitions"] if entry["key"] in set(keys)]
@@ -156,7 +156,7 @@ def _of_files(
     for entry in own:
         for code, n in entry["codes"].items():
             codes[code] = codes.get(code, 0) + int(n)
-    drift = drift_of(folder, manifest, keys, limits)
+    drift = drift_of(folder, manifest, keys, limits, past)
     counted, n = drift.calibration, drift.tally.whole.n
     usual = flag_range(n, counted.above, counted.worth, _NIGHTS) if counted and n else None
     return WatchedNight(
