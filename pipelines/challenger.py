@@ -1,4 +1,4 @@
-"""What a training says of its challenge to the champion."""
+"""What a training says of earlier models: which one it challenges, and which it begins with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pipelines.places import Places, one_or_all
+from pipelines.places import Place, Places, one_or_all
 from pipelines.training import Training, outcome
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation.challenge import read_margins
@@ -15,11 +15,12 @@ from vae_anomaly.jobs import Asked, ChallengePlan, ChallengeReport
 
 
 class Challenger(Training):
-    """Whether the model is compared with the champion, on what, and what is allowed to it."""
+    """Whether it is compared with the champion, on what; and whose weights it begins with."""
 
     challenger: bool = False
     holdout: Places | None = None
     margins: dict[str, float] = Field(default_factory=dict)
+    warm_start: Place | None = None
 
     def plan(self, asked: Asked) -> ChallengePlan | None:
         """Return how the model is compared with the champion; None where it is not to be."""

@@ -34,6 +34,7 @@ def train(job: TrainImages) -> dict[str, Any]:
     """Train, save and register; return where it went."""
     detector = ImageVAEDetector(**job.detector)
     place = job.destination("pipelines.train_images")
+    place.begin(detector, job.warm_start)
     classes = ClassNames(tuple(job.good), tuple(job.defect))
     read: dict[str, Any] = {
         "classes": classes,

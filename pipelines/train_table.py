@@ -68,6 +68,7 @@ def train(job: TrainTable) -> dict[str, Any]:
     """Train on the rows that are not labelled as anomalies, save and register."""
     schema = read_schema(job.schema_file) if job.schema_file else None
     detector, place = TabularVAEDetector(**job.detector), job.destination("pipelines.train_table")
+    place.begin(detector, job.warm_start)
     columns = TableColumns(
         schema,
         dict.fromkeys(job.ignore, "ignored") | job.column_kinds,

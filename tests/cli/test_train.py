@@ -472,3 +472,15 @@ def test_where_most_rows_are_labelled_as_anomalies_that_is_said(call_json, tmp_p
 def test_a_holdout_belongs_to_a_challenger(call):
     code, _, err = call("train", "images", "tiles/", "--name", "tiles", "--holdout", "may/")
     assert (code, "belong to --challenger" in err) == (2, True)
+
+
+def test_a_warm_start_from_another_table_is_refused_and_says_what_differs(
+    call, table_model, tmp_path
+):
+    transactions(60, seed=5).drop(columns="online").to_parquet(tmp_path / "rows.parquet")
+    code, _, err = call(
+        "train", "table", tmp_path / "rows.parquet", "--out", tmp_path / "new", "--no-register",
+        "--preset", "fast", "--max-steps", 2, "--warm-start", table_model,
+    )  # fmt: skip
+    assert (code, "column 'online' is" in err) == (5, True)
+    assert not (tmp_path / "new").exists()

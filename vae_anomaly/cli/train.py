@@ -23,6 +23,7 @@ from vae_anomaly.cli.options import (
     table_options,
     threads_option,
     training_image_options,
+    warm_start_option,
 )
 from vae_anomaly.cli.proposal import print_proposal
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
@@ -56,6 +57,7 @@ def train() -> None:
 @training_image_options
 @detector_options(IMAGE)
 @challenger_options
+@warm_start_option
 @destination_options
 @threads_option
 @json_option
@@ -67,6 +69,7 @@ def images(
     parameters: dict[str, object],
     reading: ImageReading,
     challenging: Challenging | None,
+    warm_start: str | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -97,6 +100,7 @@ def images(
     from vae_anomaly.jobs import Asked, challenge_images_job, train_images_job
 
     detector = ImageVAEDetector().set_params(**parameters)
+    destination.begin(detector, warm_start)
     if challenging is not None:
         asked = Asked("", classes=classes, follow_links=follow_links, reading=reading)
         with show_progress() as progress:
@@ -123,6 +127,7 @@ def images(
               help="Of a longer table, keep a uniform sample of so many.")  # fmt: skip
 @entity_options
 @challenger_options
+@warm_start_option
 @destination_options
 @threads_option
 @json_option
@@ -133,6 +138,7 @@ def table(
     sample_rows: int,
     entities: EntityColumns | None,
     challenging: Challenging | None,
+    warm_start: str | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -155,6 +161,7 @@ def table(
     from vae_anomaly.jobs import Asked, challenge_table_job, train_table_job
 
     detector = TabularVAEDetector().set_params(**parameters)
+    destination.begin(detector, warm_start)
     if challenging is not None:
         asked = Asked("", labels=reading.columns.label, groups=reading.columns.groups)
         with show_progress() as progress:

@@ -3,14 +3,11 @@
 A subclass turns input into a raw score (higher = more anomalous) and into evidence; this class
 turns the raw score into p-values, anomaly scores and flags. Three signs, and no other:
 
-===================  ==========================  =======================
 method               direction                   range
-===================  ==========================  =======================
 anomaly_score        higher = more anomalous     -log10 p, any float
 p_value              lower = more anomalous      (0, 1]
 score_samples        lower = more anomalous      ``-anomaly_score``
 decision_function    < 0 = anomaly               ``score_samples - offset_``
-===================  ==========================  =======================
 
 ``predict_proba`` exists where labelled items calibrated it (`set_probability`), and nowhere else.
 """
@@ -34,6 +31,7 @@ from sklearn.utils.validation import check_is_fitted
 from vae_anomaly.arrays import AnyArray, Floats, Ints
 from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.detectors.recalibration import Recalibration, without_old_figures
+from vae_anomaly.detectors.warm_start import WarmStart
 from vae_anomaly.errors import CalibrationError, ConfigError
 from vae_anomaly.metrics import is_flagged
 from vae_anomaly.monitoring.baseline import Baseline
@@ -101,6 +99,8 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     baseline_ : Baseline or None
         What training inputs looked like, to compare nights with; the commands and `jobs` fill it
         in.
+    start_ : WarmStart or None
+        What `vae_anomaly.detectors.begin.begin_with` lets the next fit begin with.
     """
 
     kind: str
@@ -117,6 +117,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     training_: Json | None = None
     recalibrated_: tuple[Recalibration, ...] = ()
     baseline_: Baseline | None = None
+    start_: WarmStart | None = None
 
     @abstractmethod
     def fit(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from vae_anomaly.data.images.folders import LeftOutImages
 from vae_anomaly.data.tables.kinds import Column
+from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.base import BaseVAEDetector
+from vae_anomaly.detectors.begin import begin_with
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.persistence import ALL_FILES, holds_something_else
 from vae_anomaly.reports import write_figure
@@ -20,7 +22,7 @@ from vae_anomaly.storage.addresses import is_remote, with_addresses
 from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.storage.models import put_model, refuse_other_folder
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.tracking import RegisteredModel, log_training
+from vae_anomaly.tracking import RegisteredModel, load, log_training
 from vae_anomaly.tracking.client import check_alias, check_writable
 from vae_anomaly.tracking.events import PROMOTIONS
 from vae_anomaly.tracking.runs import check_name
@@ -92,6 +94,18 @@ class Destination:
                 f"{self.folder} holds something else than a model, and is not written over. "
                 "Choose another --out."
             )
+
+    def begin(self, detector: ImageVAEDetector | TabularVAEDetector, ref: str | None) -> None:
+        """Let a training begin with the weights of a model: a folder, or one of the store.
+
+        Raises
+        ------
+        ModelRefusedError
+            As `vae_anomaly.detectors.begin.begin_with`; nothing happens where there is no model.
+        """
+        if ref is not None:
+            earlier, model = load(ref, self.uri)
+            begin_with(detector, earlier, model.label)
 
     def check_store(self) -> None:
         """Refuse, before a long training, a store that does not answer or will not take it."""

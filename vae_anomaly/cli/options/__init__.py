@@ -18,6 +18,7 @@ from vae_anomaly.cli.options.detectors import (
     detector_options,
     device_option,
     parameter_option,
+    warm_start_option,
 )
 from vae_anomaly.cli.options.images import (
     class_names,
@@ -77,5 +78,6 @@ __all__ = [
     "threads_option",
     "tracking_option",
     "training_image_options",
+    "warm_start_option",
     "white_option",
 ]

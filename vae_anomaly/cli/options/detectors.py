@@ -92,6 +92,9 @@ def _destination(
     )
 
 
+warm_start_option: Decorator = click.option(
+    "--warm-start", metavar="MODEL", help="Begin with the weights of MODEL, if it is built alike."
+)
 destination_options = bundle(
     "destination",
     _destination,

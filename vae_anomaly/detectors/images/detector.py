@@ -246,7 +246,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         ConfigError
             If a parameter has no meaning.
         """
-        settings = ImageSettings(**self.get_params(deep=False))
+        settings = ImageSettings(**self.get_params(deep=False), start=self.start_)
         check_parameters(settings)
         check_conditions_wanted(self.model, self.condition, conditions)
         images = open_images(X, training=True, condition=self.condition, conditions=conditions)

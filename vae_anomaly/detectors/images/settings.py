@@ -10,6 +10,7 @@ import numpy as np
 from vae_anomaly.detectors.images.features.plug_in import check_features
 from vae_anomaly.detectors.images.networks.pixels import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.parameters import IMAGE, faults_of
+from vae_anomaly.detectors.warm_start import WarmStart
 from vae_anomaly.devices import device_name
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.vae.training import TrainingConfig
@@ -109,6 +110,7 @@ class ImageSettings:
     precision: Literal["float32", "bf16"]
     outliers: Literal["drop", "keep"]
     random_state: int | None
+    start: WarmStart | None = None  # weights to begin with
 
     @property
     def work(self) -> TrainingWork:

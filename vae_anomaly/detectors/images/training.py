@@ -34,6 +34,7 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.start import image_network_facts
 from vae_anomaly.detectors.images.tiles.fit import fit_tiles
 from vae_anomaly.devices import exact_float32, torch_device
 from vae_anomaly.errors import NotEnoughDataError
@@ -256,5 +257,8 @@ def _fit_bank(
     spec, bank = chosen_bank(settings, size, data.channels, work.n_networks, few)
     maps = read_training_maps(data.images, bank.to(device), work.copies, random_state, progress)
     placing = data.images.placing
-    task = BankTask(spec, work, random_state, settings.pose, bank.cpu(), device, placing)
+    pose, start = settings.pose, settings.start
+    if start is not None:
+        start.require(image_network_facts(spec))
+    task = BankTask(spec, work, random_state, pose, bank.cpu(), device, placing, start)
     return fit_bank_network(maps, data.groups, data.folds, task, progress)

@@ -256,7 +256,7 @@ class TabularVAEDetector(
         schema = self.schema or infer_schema(
             rows.distinct, self.column_kinds, groups, named=has_names(X), rng=rng
         )
-        settings = replace(settings, seed=int(rng.integers(2**31)))
+        settings = replace(settings, seed=int(rng.integers(2**31)), start=self.start_)
         fitted = fit_table(rows, folds, schema, settings, progress)
         self.model_ = replace(fitted.model, entities=self.entities_)
         self.history_, self.held_out_ = fitted.history, fitted.held_out

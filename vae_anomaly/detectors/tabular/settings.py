@@ -25,6 +25,7 @@ from typing import Literal, NamedTuple
 
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors.parameters import TABULAR, faults_of
+from vae_anomaly.detectors.warm_start import WarmStart
 from vae_anomaly.errors import ConfigError
 
 Score = Literal["fused", "reconstruction", "elbo", "iw_nll", "kl", "latent"]
@@ -97,6 +98,7 @@ class TableSettings:
     outliers: Literal["drop", "keep"]
     random_state: int | None
     seed: int = 0  # of the training; drawn from `random_state`
+    start: WarmStart | None = None  # weights to begin with
 
     @property
     def member(self) -> Member:

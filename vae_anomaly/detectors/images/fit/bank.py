@@ -49,6 +49,7 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import TrainingWork
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.detectors.warm_start import WarmStart, warmed
 from vae_anomaly.devices import device_of
 from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.diagnostics import ACTIVE_VARIANCE
@@ -105,6 +106,8 @@ class BankTask:
         Where the repair VAEs are trained; all else, and the network returned, is on the processor.
     placing : Placing
         That of the images: heat counts inside of its foreground.
+    start : WarmStart, optional
+        Weights of as many repair VAEs to begin with.
     """
 
     spec: NetworkSpec
@@ -114,6 +117,7 @@ class BankTask:
     bank: Bank | None = None
     device: torch.device | None = None
     placing: Placing = field(default_factory=Placing)
+    start: WarmStart | None = None
 
 
 def fit_bank_network(
@@ -198,7 +202,7 @@ def _add_members(
     history, n = History(), network.spec.n_networks
     for k in range(n):
         report = part_of(progress, k, n)
-        member, history = _fit_member(lesson, parts != k, task, task.random_state + k, report)
+        member, history = _fit_member(lesson, parts != k, task, k, report)
         maps.judge(member, lesson.z, parts == k, colour=network.spec.sees_chroma)
         network.members.append(member.cpu())
     return history
@@ -254,17 +258,21 @@ class _Held:
 
 
 def _fit_member(
-    lesson: _Lesson, is_allowed: Bools, task: BankTask, random_state: int, progress: Progress
+    lesson: _Lesson, is_allowed: Bools, task: BankTask, k: int, progress: Progress
 ) -> tuple[RepairMember, History]:
-    """Train one repair VAE with its head on the images that it may see."""
+    """Train the k-th repair VAE with its head on the images that it may see."""
+    random_state = task.random_state + k
     with seeded(random_state):
         vae = RepairVAE(lesson.z.shape[1], lesson.z.shape[2], width=task.work.width)
+    if task.start is not None:
+        task.start.fill(vae, [k])
     vae.to(device=task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
     train, stop = validation_split(lesson.groups, is_allowed, random_state)
     x, target, mask = lesson.pairs(train)
     held: tuple[Tensor | None, ...] = (None, None, None)
     if stop.any():
         held = lesson.pairs(stop, copies=1)
+    config = task.work.training(int(train.sum()), random_state)
     with torch.enable_grad():
         history = fit_vae(
             vae,
@@ -274,7 +282,7 @@ def _fit_member(
             validation=held[0],
             validation_target=held[1],
             validation_extras=None if held[2] is None else {"mask": held[2]},
-            config=task.work.training(int(train.sum()), random_state),
+            config=config if task.start is None else warmed(config),
             progress=progress,
         )
     vae.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as when loaded

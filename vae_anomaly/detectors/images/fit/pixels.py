@@ -32,7 +32,9 @@ from vae_anomaly.detectors.images.networks.pixels import (
 from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.start import image_network_facts
 from vae_anomaly.detectors.latent_space import MAX_REFERENCE
+from vae_anomaly.detectors.warm_start import warmed
 from vae_anomaly.devices import torch_device
 from vae_anomaly.errors import NotEnoughDataError
 from vae_anomaly.progress import Progress, null_progress
@@ -68,6 +70,10 @@ def fit_pixel_network(
     config = settings.work.training(int(train.sum()), random_state, decay=None)
     config = replace(config, beta=_kl_weight(settings))
     metrics = _prepare(network, training.images[train], config.beta)
+    if settings.start is not None:
+        settings.start.require(image_network_facts(network.spec, data.conditions))
+        settings.start.fill(network.vae, [0])
+        config = warmed(config)
     network.vae.to(torch_device(settings.device))
     history = _train(network, training, train, stop, config, progress)
     heatmap, statistics = _calibrate(network, training, held_out)

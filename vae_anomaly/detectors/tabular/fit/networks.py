@@ -27,6 +27,8 @@ from vae_anomaly.detectors.tabular.network import (
     targets_of,
 )
 from vae_anomaly.detectors.tabular.settings import TableSettings
+from vae_anomaly.detectors.tabular.start import network_facts
+from vae_anomaly.detectors.warm_start import warmed
 from vae_anomaly.progress import Progress, null_progress, part_of
 from vae_anomaly.vae.family import ModelDescription
 from vae_anomaly.vae.noise import GaussianNoise
@@ -124,7 +126,7 @@ def training_config(n_rows: int, n_features: int, settings: TableSettings) -> Tr
     if steps is None:
         longest = 250 if n_features > 400 else 300
         steps = int(np.clip(60 * n_rows / batch, 250, longest))
-    return TrainingConfig(
+    config = TrainingConfig(
         max_steps=steps,
         batch_size=batch,
         lr=4e-3,
@@ -140,6 +142,7 @@ def training_config(n_rows: int, n_features: int, settings: TableSettings) -> Tr
         min_steps=steps // 2,
         random_state=settings.seed,
     )
+    return config if settings.start is None else warmed(config)
 
 
 def train_networks(
@@ -175,6 +178,7 @@ def _train_stacked(
     sees_mask = d <= MAX_FEATURES_WITH_MASK and not noise
     mask = ColumnMask(first.encoder, sees_mask=sees_mask)
     group = _networks(prepared, layouts, d, sees_mask, settings)
+    _begin_stacked(group, prepared, settings)
     tensors = [_tensors(prepared, place, layouts[place]) for place in range(n_views)]
     x = torch.cat([pair[0] for pair in tensors], dim=1)
     target = torch.cat([_widened(pair[1], group.n_targets) for pair in tensors], dim=1)
@@ -225,6 +229,25 @@ def _networks(
                 for places in blocks
             ]
         )
+
+
+def _begin_stacked(
+    group: EnsembleGroup, prepared: Sequence[PreparedFold], settings: TableSettings
+) -> None:
+    """Begin every fold of a view with the weights of an earlier model, if there is one."""
+    if settings.start is None:
+        return
+    settings.start.require(_facts(prepared, settings))
+    place = 0
+    for ensemble in group.parts:
+        n_views = ensemble.n_members // len(prepared)
+        views = range(place, place + n_views)
+        settings.start.fill(ensemble, [view for view in views for _ in prepared])
+        place += n_views
+
+
+def _facts(prepared: Sequence[PreparedFold], settings: TableSettings) -> dict[str, str]:
+    return network_facts(prepared[0].encoder, settings.views, settings.model, settings.condition)
 
 
 def _codebook(prepared: Sequence[PreparedFold], places: Sequence[int]) -> torch.Tensor:
@@ -288,6 +311,9 @@ def _train_alone(
         rows, own = one.viewed(place), replace(settings, seed=settings.seed + number)
         network = _network(rows[one.fold.train], one.conditions[place], own)
         report = part_of(tell, number, len(jobs))
+        if settings.start is not None:
+            settings.start.require(_facts(prepared, settings))
+            settings.start.fill(network.model, [place])
         histories.append(_fit(network, rows, one.fold, mask, settings, report))
         networks.append(network)
     starts = range(0, len(networks), n_views)
