@@ -214,10 +214,9 @@ class StoreUploads(Uploads):
 
     def _remove(self, names: Collection[str]) -> None:
         """Remove files that the manifest may list, which goes first."""
-        gone = [name for name in (MANIFEST, *sorted(names)) if name in self._there]
-        if names:
+        for some in ([MANIFEST], sorted(names)) if names else ():
+            gone = [name for name in some if self._there.pop(name, None) is not None]
             self.store.remove([self._inside(name) for name in gone])
-        self._there = {n: one for n, one in self._there.items() if not names or n not in gone}
         self._known = self._known - set(names)
 
     def _is_missing(self, name: str, digest: str) -> bool:
