@@ -122,6 +122,26 @@ def test_images_from_a_store_have_the_names_and_the_bytes_of_local_ones(
     assert here == []
 
 
+def test_no_more_images_lie_here_than_one_partition_has(bucket, image_model, tmp_path):
+    write_surfaces(tmp_path / "night", 9)
+    bucket.put(str(tmp_path / "night"), "bucket/night", recursive=True)
+    fetched = []
+
+    def look(stage: str, done: int, total: int) -> None:
+        copies = (tmp_path / "cache" / "storage" / "inputs").rglob("*.png")
+        if stage == "images":
+            fetched.append(sum(path.read_bytes()[:4] == b"\x89PNG" for path in copies))
+
+    score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3, progress=look)
+    assert max(fetched) <= 3
+    assert min(fetched) >= 1
+    again = score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3)
+    assert again.skipped == again.partitions > 2
+    bucket.cp_file("bucket/night/001.png", "bucket/night/002.png")
+    changed = score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3)
+    assert changed.skipped == changed.partitions - 1
+
+
 def test_a_list_of_images_in_a_store_brings_the_images_that_it_names(bucket, image_model, tmp_path):
     write_surfaces(tmp_path / "night", 3)
     bucket.put(str(tmp_path / "night"), "bucket/night", recursive=True)

@@ -16,11 +16,12 @@ from vae_anomaly.batch.plan import (
     plan_tables,
 )
 from vae_anomaly.batch.tables import check_plan
-from vae_anomaly.data.images.folders import LeftOutImages, scan_images
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.errors import ModelRefusedError
 from vae_anomaly.persistence import read_model
+from vae_anomaly.storage.later import fetched_later
 from vae_anomaly.tracking import ResolvedModel, resolve
 
 
@@ -81,7 +82,8 @@ def images_asked_for(
     model = replace(model, device=device)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
-    listing = scan_images(source, out=out, follow_links=follow_links)
+    with fetched_later(IMAGE_SUFFIXES, alone=True):
+        listing = scan_images(source, out=out, follow_links=follow_links)
     most = options.images_per_partition
     plan = plan_images(listing, per_partition=most, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])

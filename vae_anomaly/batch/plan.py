@@ -32,6 +32,7 @@ from vae_anomaly.files import sha256_of
 from vae_anomaly.names import alike, bounded, marked, spelled
 from vae_anomaly.persistence import model_digest
 from vae_anomaly.storage.addresses import with_addresses
+from vae_anomaly.storage.later import present
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
@@ -90,6 +91,11 @@ class Partition:
     def size_bytes(self) -> int:
         """Size of all its files."""
         return sum(file.size_bytes for file in self.files)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where its files lie."""
+        return [file.path for file in self.files]
 
     def check_unchanged(self) -> None:
         """Refuse an input that was changed since the run was planned.
@@ -303,14 +309,15 @@ def input_digest(partition: Partition) -> str:
     """Return one SHA-256 for names, contents and conditions of a partition's files."""
     if partition.kind == "table":
         return _digest_of(partition.files[0])
-    return sha256_of(
-        *(
-            f"{_digest_of(file)}  {file.id}"
-            + (f"  {file.condition}" if file.condition is not None else "")
-            + "\n"
-            for file in partition.files
+    with present(partition.paths):
+        return sha256_of(
+            *(
+                f"{_digest_of(file)}  {file.id}"
+                + (f"  {file.condition}" if file.condition is not None else "")
+                + "\n"
+                for file in partition.files
+            )
         )
-    )
 
 
 def _digest_of(file: SourceFile) -> str:

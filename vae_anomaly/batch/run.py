@@ -61,7 +61,7 @@ from vae_anomaly.batch.runs.command import RunCommand
 from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.data.images.decode import ImageReading
-from vae_anomaly.data.images.folders import LeftOutImages, scan_images, tell_skipped
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError
@@ -69,6 +69,7 @@ from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.storage.copies import copies_dropped
+from vae_anomaly.storage.later import fetched_later
 from vae_anomaly.tracking import resolve
 
 logger = logging.getLogger(__name__)
@@ -244,7 +245,8 @@ def score_images(
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
     place_out = output_place(out)
-    listing = scan_images(input, out=place_out.root, follow_links=follow_links)
+    with fetched_later(IMAGE_SUFFIXES, alone=workers == 1):
+        listing = scan_images(input, out=place_out.root, follow_links=follow_links)
     tell_skipped(listing)
     plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from vae_anomaly.errors import ConfigError, DataError
+from vae_anomaly.errors import ConfigError, DataError, StorageError
 from vae_anomaly.files import in_home, leads_out
 from vae_anomaly.names import MAX_NAME_BYTES
 
@@ -27,6 +28,7 @@ DRIVERS: Final = {
     "az": "adlfs", "memory": None,
 }  # fmt: skip
 """The stores that are known, by the beginning of their addresses, with the package of each."""
+_SPARE: Final = 0.02  # of a disk, that is left free
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -145,6 +147,18 @@ def cache_folder() -> Path:
 def copies_folder() -> Path:
     """Return where the copies of object stores lie, those of each purpose in a folder of it."""
     return cache_folder() / "storage"
+
+
+def require_room(folder: Path, n_bytes: int, address: Address) -> None:
+    """Refuse to fetch more than the disk of a folder has room for: a StorageError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    usage = shutil.disk_usage(folder)
+    if n_bytes > max(usage.free - _SPARE * usage.total, 0) and n_bytes:
+        raise StorageError(
+            f"{address} holds {n_bytes / 1e9:,.1f} GB to be copied, and the disk of {folder} has "
+            f"{usage.free / 1e9:,.1f} GB free. Set VAE_ANOMALY_CACHE to a folder that has room, or "
+            "give a part of it."
+        )
 
 
 def with_addresses(text: str) -> str:

@@ -30,12 +30,13 @@ from vae_anomaly.storage.addresses import (
     copy_path,
     is_remote,
     path_of_file,
+    require_room,
 )
+from vae_anomaly.storage.later import hold_place, is_awaited, is_for_later
 from vae_anomaly.storage.stores import Store, StoredObject
 from vae_anomaly.words import number_of
 
 logger = logging.getLogger(__name__)
-_SPARE: Final = 0.02  # of a disk, that is left free
 _LOCK: Final = ".lock"
 _BEING_MADE_S: Final = 60.0
 _kept: dict[Path, str] = {}  # what each copy of this process is a copy of
@@ -149,14 +150,19 @@ def _fetch(store: Store, found: Sequence[StoredObject], folder: Path) -> None:
     wanted = [
         (one, path)
         for one, path in zip(found, paths, strict=True)
-        if _kept.get(path) != one.mark or not path.is_file()
+        if _kept.get(path) != one.mark or not path.is_file() or is_awaited(path)
     ]
-    n_bytes = sum(one.size_bytes for one, _ in wanted)
+    later = {path for one, path in wanted if is_for_later(store.address, one.name)}
+    for one, path in wanted:
+        if path in later:
+            hold_place(path, one.size_bytes)
+    now = [(one, path) for one, path in wanted if path not in later]
+    n_bytes = sum(one.size_bytes for one, _ in now)
     require_room(folder, n_bytes, store.address)
-    if wanted:
-        n = number_of(len(wanted), "file")
+    if now:
+        n = number_of(len(now), "file")
         logger.info("fetching %s (%.1f MB) from %s", n, n_bytes / 1e6, store.address)
-    store.fetch([one for one, _ in wanted], [path for _, path in wanted])
+    store.fetch([one for one, _ in now], [path for _, path in now])
     for one, path in wanted:
         if path.stat().st_size != one.size_bytes:
             raise DataError(
@@ -181,18 +187,6 @@ def _drop(place: Path, names: Set[str], folder: Path) -> None:
         if path.relative_to(folder).as_posix().partition("/")[2] not in names:
             del _kept[path]
             path.unlink(missing_ok=True)
-
-
-def require_room(folder: Path, n_bytes: int, address: Address) -> None:
-    """Refuse to fetch more than the disk of a folder has room for: a StorageError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    usage = shutil.disk_usage(folder)
-    if n_bytes > max(usage.free - _SPARE * usage.total, 0) and n_bytes:
-        raise StorageError(
-            f"{address} holds {n_bytes / 1e9:,.1f} GB to be copied, and the disk of {folder} has "
-            f"{usage.free / 1e9:,.1f} GB free. Set VAE_ANOMALY_CACHE to a folder that has room, or "
-            "give a part of it."
-        )
 
 
 def _matches(address: Address, name: str) -> bool:

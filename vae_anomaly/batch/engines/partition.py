@@ -21,6 +21,7 @@ from vae_anomaly.errors import DataError
 from vae_anomaly.files import reach, sha256_of
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.storage.addresses import with_addresses
+from vae_anomaly.storage.later import present
 
 Outcome = PartitionResult | str
 """What scoring gave, or why the input could not be read."""
@@ -58,12 +59,14 @@ def score_partition(
     began = time.perf_counter()
     reach("partition-started", partition.key)
     partition.check_unchanged()
-    with writing_for(output.run, Path(output.root)):
-        counts, names = _score(partition, model, output, progress, start)
     root = Path(output.root)
+    with present(partition.paths):
+        with writing_for(output.run, root):
+            counts, names = _score(partition, model, output, progress, start)
+        digest = input_digest(partition)
     result = PartitionResult(
         key=partition.key,
-        input_sha256=input_digest(partition),
+        input_sha256=digest,
         rows_in=counts.rows_in,
         rows_out=counts.rows_out,
         rows_flagged=counts.rows_flagged,

@@ -30,9 +30,10 @@ from vae_anomaly.storage.addresses import (
     copy_path,
     is_remote,
     path_of_file,
+    require_room,
 )
 from vae_anomaly.storage.answers import store_name
-from vae_anomaly.storage.copies import on_disk, require_room
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.storage.leases import HeldLease, leased
 from vae_anomaly.storage.stores import Store, StoredObject
 from vae_anomaly.words import names_of
