@@ -6,16 +6,12 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.arguments import Arguments, arguments
 from pipelines.faults import fault_of
 from pipelines.places import Place
 from vae_anomaly.errors import ConfigError, VaeAnomalyError
@@ -35,6 +31,11 @@ class Job(BaseModel):
 
     def check(self, result: Mapping[str, object]) -> None:
         """Refuse a result, after it was printed, that this job is not to end well with."""
+
+    @classmethod
+    def over_days(cls, asked: Arguments, run: Callable[..., Any]) -> tuple[dict[str, Any], int]:
+        """Run over a range of days, or say what that would do; return what came of it, and how."""
+        raise ConfigError("A training has no days. Leave out --from, --to and --dry-run.")
 
 
 J = TypeVar("J", bound=Job)
@@ -56,7 +57,7 @@ def read_job(kind: type[J], path: Path, day: str) -> J:
 
 
 def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
-    """Run a job from the command line: MODULE FILE.toml [YYYY-MM-DD]; the result goes to stdout."""
+    """Run a job from the command line, see `pipelines.arguments`; the result goes to stdout."""
     with json_lines(_asks_for_json(sys.argv)):
         code = _run(kind, run)
     if code:
@@ -66,12 +67,15 @@ def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
 def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
     """Run a job, tell its error, and return the exit code."""
     try:
-        job = read_job(kind, *_arguments(sys.argv))
+        asked = arguments(sys.argv)
+        job = read_job(kind, asked.file, f"{asked.days[0]}")
         log_to_stderr(as_json=job.log_json)
         with thread_policy(job.threads):
-            result = run(job)
+            many = asked.is_range or asked.dry_run
+            result, code = kind.over_days(asked, run) if many else (run(job), 0)
         print(json.dumps(result, indent=2, default=str))  # noqa: T201 - the result
-        job.check(result)
+        if not many:
+            job.check(result)
     except VaeAnomalyError as err:
         return tell_error(with_addresses(str(err)), err.exit_code)
     except KeyboardInterrupt:
@@ -80,7 +84,7 @@ def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
         if not told_as_json(err):
             raise
         return 1
-    return 0
+    return code
 
 
 def _asks_for_json(argv: list[str]) -> bool:
@@ -90,11 +94,3 @@ def _asks_for_json(argv: list[str]) -> bool:
     except (IndexError, OSError, ValueError):
         return False
     return content.get("log_json") is True
-
-
-def _arguments(argv: list[str]) -> tuple[Path, str]:
-    try:
-        _, file, day = argv if len(argv) > 2 else [*argv, date.today().isoformat()]
-        return Path(file), date.fromisoformat(day).isoformat()
-    except ValueError:
-        raise ConfigError("Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD].") from None

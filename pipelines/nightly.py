@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
-from pipelines.job import Job
+from pipelines.arguments import Arguments
+from pipelines.days import score_days
+from pipelines.job import Job, read_job
 from pipelines.places import Place, Places, one_or_all
-from vae_anomaly.batch import RunSummary
+from vae_anomaly.batch import Partition, RunSummary
+from vae_anomaly.batch.asked import AskedFor
 from vae_anomaly.batch.engines.choice import EngineName
+from vae_anomaly.batch.preview import preview_run
 from vae_anomaly.batch.summary import require_no_drift
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
@@ -41,6 +47,22 @@ class Nightly(Job):
         if self.fail_on_drift:
             alarms = cast(tuple[str, ...], result["alarms"])
             require_no_drift(alarms, self.output)
+
+    @classmethod
+    def over_days(cls, asked: Arguments, run: Callable[..., Any]) -> tuple[dict[str, Any], int]:
+        """Score a range of days, or say what one night or a range would do."""
+        if asked.is_range:
+            return score_days(partial(read_job, cls, asked.file), asked, run)
+        job = read_job(cls, asked.file, f"{asked.days[0]}")
+        return {"dry_run": True, **asdict(preview_run(job.asked(), job.output))}, 0
+
+    def partitions(self) -> Sequence[Partition]:
+        """Return the partitions of the input; no model is asked."""
+        raise NotImplementedError
+
+    def asked(self) -> AskedFor:
+        """Return what would be scored, and with what."""
+        raise NotImplementedError
 
     def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
         """Score what is new with the keys of every night and those of this one; return counts."""

@@ -5,12 +5,15 @@ python -m pipelines.nightly_transactions pipelines/nightly_transactions.toml [YY
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipelines.job import run_job
 from pipelines.nightly import Nightly
-from pipelines.places import Place
-from vae_anomaly.batch import score_tables
+from pipelines.places import Place, one_or_all
+from vae_anomaly.batch import Options, Partition, plan_tables, score_tables
+from vae_anomaly.batch.asked import AskedFor, tables_asked_for
+from vae_anomaly.batch.output.remote import place_to_look_at
 
 
 class NightlyTransactions(Nightly):
@@ -19,6 +22,18 @@ class NightlyTransactions(Nightly):
     id_column: str | None = None
     group_by: str | None = None
     state: Place | None = None
+
+    def partitions(self) -> Sequence[Partition]:
+        """Return the partitions of the input; no model is asked."""
+        return plan_tables(one_or_all(self.input))
+
+    def asked(self) -> AskedFor:
+        """Return what would be scored, and with what."""
+        return tables_asked_for(
+            self.model, one_or_all(self.input), place_to_look_at(self.output),
+            Options(id_column=self.id_column, group_by=self.group_by),
+            uri=self.tracking_uri, use_cached=self.use_cached_model, state=self.state,
+        )  # fmt: skip
 
 
 def score(job: NightlyTransactions) -> dict[str, Any]:

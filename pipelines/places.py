@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from vae_anomaly.files import in_home
+from vae_anomaly.jobs.nights.dates import dated
 
 
 def placed(value: str, info: ValidationInfo) -> str:
-    """Put today's date in and resolve a relative path against the TOML file's folder."""
-    folder, day = info.context or (Path(), "{date}")
-    text = value.replace("{date}", day)
+    """Put the day in and resolve a relative path against the TOML file's folder."""
+    folder, day = info.context or (Path(), "")
+    text = dated(value, date.fromisoformat(day)) if day else value
     if "://" in text or text.startswith(("models:/", "databricks")):
         return text
     return str(Path(folder, in_home(text)).resolve())

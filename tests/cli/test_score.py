@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from torch import nn
+from tracking.real_models import write_days
 
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.batch import read_results, read_summary
@@ -298,3 +299,44 @@ def test_a_dry_run_tells_the_plan_and_makes_nothing(call, call_json, table_model
         {"done": 0, "new": 1, "again": 0}, "rows",
     )  # fmt: skip
     assert not (tmp_path / "flags").exists()
+
+
+def test_a_range_of_days_is_scored_into_their_own_folders(call, call_json, table_model, tmp_path):
+    write_days(tmp_path / "days")
+    score = ("score", "table", table_model, "days/{date}.parquet", "--out", "flags/{date}",
+             "--id-column", "id", "--no-report")  # fmt: skip
+    of_range = ("--from", "2026-01-02", "--to", "2026-01-04")
+    code, out, _ = call(*score, *of_range, "--dry-run")
+    assert (code, "2 of 3 days would be scored, 1 without an input" in out) == (0, True)
+    assert call(*score, "--date", "2026-01-02")[0] == 0
+    whole = (tmp_path / "days" / "2026-01-03.parquet").read_bytes()
+    (tmp_path / "days" / "2026-01-03.parquet").write_bytes(b"PAR1")
+    code, out, err = call(*score, *of_range, "--json")
+    days = json.loads(out)["days"]
+    assert [(day["before"], day["action"]) for day in days] == [
+        ("done", "skip"), ("new", "gave an error"), ("no input", "skip"),
+    ]  # fmt: skip
+    assert (code, json.loads(out)["exit_code"]) == (3, 3)
+    assert "give the range again with --redo failed" in err
+    (tmp_path / "days" / "2026-01-03.parquet").write_bytes(whole)
+    assert call_json(*score, *of_range, "--redo", "completed")["days"][1]["rows_out"] == 60
+    assert sorted(path.name for path in (tmp_path / "flags").iterdir()) == [
+        "2026-01-02", "2026-01-03",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paths", "options", "told"),
+    [
+        (("days/{date}.csv", "out"), ("--from", "2026-01-01"), "Give both --from and --to"),
+        (("days.csv", "out"), ("--from", "2026-01-01", "--to", "2026-01-02"), "Write {date} in"),
+        (("days.csv", "out"), ("--date", "2026-01-01"), "none has"),
+        (("{date}.csv", "out"), ("--redo", "failed"), "--redo is for a range"),
+        (("{date}.csv", "out"), ("--from", "2026-02-01", "--to", "2026-01-01"), "earlier first"),
+        (("{date}.csv", "out"), ("--date", "yesterday"), "does not match the format"),
+    ],
+    ids=["half", "one input", "no place", "redo", "backwards", "words"],
+)
+def test_dates_that_mean_nothing_are_refused(call, table_model, paths, options, told):
+    code, _, err = call("score", "table", table_model, paths[0], "--out", paths[1], *options)
+    assert (code, told in err) == (2, True), err

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tracking.real_models import table_model, write_days  # noqa: F401 - a fixture
 
 import pipelines
 from pipelines.job import read_job, run_job
@@ -88,6 +89,11 @@ KEY_OF = {  # where a key of the TOML file is not called as the option
 }  # fmt: skip
 
 
+TOLD_WHEN_CALLED = {  # beside the TOML file
+    "as_json", "no_alias", "dry_run", "day", "first", "last", "redo",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("job", "command", "renamed"),
     [
@@ -100,7 +106,7 @@ KEY_OF = {  # where a key of the TOML file is not called as the option
 )
 def test_a_job_has_a_key_for_every_option_of_its_command(job, command, renamed):
     options = {param.name for param in command.params if not param.name.startswith("former")}
-    keys = {(KEY_OF | renamed).get(name, name) for name in options - {"as_json", "no_alias"}}
+    keys = {(KEY_OF | renamed).get(name, name) for name in options - TOLD_WHEN_CALLED}
     if "detector" in job.model_fields:
         keys -= {parameter.name for parameter in (*TABULAR, *IMAGE)}
     assert keys <= set(job.model_fields)
@@ -256,7 +262,11 @@ def test_paths_uris_and_the_date_are_told_apart(tmp_path):
     assert job.tracking_uri == "http://mlflow.example:5000"
 
 
-@pytest.mark.parametrize("given", [[], ["a.toml", "yesterday"], ["a.toml", DAY, "more"]])
+@pytest.mark.parametrize(
+    "given",
+    [[], ["a.toml", "yesterday"], ["a.toml", DAY, "more"], ["a.toml", "--from", DAY],
+     ["a.toml", "--redo", "failed"], ["a.toml", DAY, "--from", DAY, "--to", DAY]],
+)  # fmt: skip
 def test_wrong_usage_is_answered_with_the_right_one(given, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["nightly_images", *given])
     with pytest.raises(SystemExit) as ended:
@@ -303,3 +313,45 @@ def test_a_challenger_of_a_pipeline_has_its_holdout_and_margins(site):
     assert shipped(site, "train_images").plan(Asked("")) is None
     with pytest.raises(ConfigError, match="challenger = true"):
         shipped(site, "train_images", holdout=["may/"]).plan(Asked(""))
+
+
+def called(monkeypatch, capsys, path: Path, *words: str) -> tuple[int, dict[str, object]]:
+    monkeypatch.setattr(sys, "argv", ["nightly_transactions", str(path), *words])
+    try:
+        run_job(NightlyTransactions, score_day)
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_nightly_job_scores_a_range_and_tells_before_what_it_would_do(
+    table_model, tmp_path, monkeypatch, capsys
+):  # fmt: skip
+    write_days(tmp_path / "days")
+    path = tmp_path / "night.toml"
+    path.write_text(
+        f"model = '{table_model}'\ninput = 'days/{{date}}.parquet'\noutput = 'out/{{date:%d}}'\n"
+        "report = false\n"
+    )
+    of_range = ("--from", "2026-01-02", "--to", "2026-01-04")
+    code, told = called(monkeypatch, capsys, path, *of_range, "--dry-run")
+    assert [(day["day"], day["action"]) for day in told["days"]] == [
+        ("2026-01-02", "score"), ("2026-01-03", "score"), ("2026-01-04", "skip"),
+    ]  # fmt: skip
+    assert (code, (tmp_path / "out").exists()) == (0, False)
+    code, told = called(monkeypatch, capsys, path, "2026-01-02", "--dry-run")
+    assert [(part["key"], part["state"]) for part in told["parts"]] == [("2026-01-02", "new")]
+    code, told = called(monkeypatch, capsys, path, *of_range)
+    assert (code, [day["rows_out"] for day in told["days"]]) == (0, [60, 60, 0])
+    assert len(read_results(tmp_path / "out" / "03")) == 60
+
+
+def test_a_training_has_no_days(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "job.toml"
+    path.write_text("name = 'x'\ntables = ['x.csv']\n")
+    monkeypatch.setattr(sys, "argv", ["train_table", str(path), "--dry-run"])
+    with pytest.raises(SystemExit) as ended:
+        run_job(TrainTable, train_table)
+    assert ended.value.code == ConfigError.exit_code
+    assert "A training has no days" in capsys.readouterr().err

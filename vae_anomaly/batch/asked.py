@@ -90,6 +90,11 @@ def images_asked_for(
     return AskedFor(plan, model, options, left_out=listing.left_out)
 
 
+def images_in(source: Source, out: Path, *, follow_links: bool = False) -> list[Partition]:
+    """Return the partitions of some images as `score_images` calls them; no model is asked."""
+    return plan_images(scan_images(source, out=out, follow_links=follow_links))
+
+
 def chain_of(
     plan: list[Partition],
     entities: EntityHistories | None,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
 
 from vae_anomaly.cli.console import emit, print_table, show_progress
+from vae_anomaly.cli.nights.days import Dates, date_options, told_day, told_days
 from vae_anomaly.cli.nights.preview import show_preview
 from vae_anomaly.cli.options import (
     at_store,
@@ -29,11 +31,15 @@ from vae_anomaly.names import spelled, typed
 from vae_anomaly.words import number_of, reason_of, verb_for
 
 if TYPE_CHECKING:
-    from vae_anomaly.batch import RunSummary
+    from datetime import date
+
+    from vae_anomaly.batch import Partition, RunSummary
+    from vae_anomaly.batch.asked import AskedFor
     from vae_anomaly.batch.engines.choice import EngineName
     from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
+    from vae_anomaly.jobs.nights.backfill import DayCounts, DayJob
     from vae_anomaly.jobs.report.night.write import ReportAtEnd
     from vae_anomaly.monitoring.checks import Limits
     from vae_anomaly.progress import Progress
@@ -117,11 +123,12 @@ scoring_options = bundle(
 @image_options
 @device_option
 @threads_option
+@date_options
 @scoring_options
 def images(
     model: str, paths: tuple[str, ...], heatmaps: DrawnFor, masks: DrawnFor, follow_links: bool,
-    reading: ImageReading, device: str, run: Run,
-) -> None:  # fmt: skip
+    reading: ImageReading, device: str, dates: Dates, run: Run,
+) -> int | None:  # fmt: skip
     """Score the images of INPUT (folders, manifests, images, 'patterns*') with MODEL.
 
     All of them, whatever its folders are called; masks beside a data set, earlier results and
@@ -139,29 +146,24 @@ def images(
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
       vae-anomaly score images model/ tonight/ --out flags/ --white 4095 --max-pixels 400000000
       vae-anomaly score images model/ tonight/ --out flags/ --dry-run
+      vae-anomaly score images model/ 'night/{date}' --out 'flags/{date}' --date 2024-05-01
     """
     from vae_anomaly.batch import Options, score_images
-    from vae_anomaly.batch.asked import images_asked_for
-    from vae_anomaly.batch.output.remote import place_to_look_at
-    from vae_anomaly.batch.preview import preview_run
+    from vae_anomaly.batch.asked import images_asked_for, images_in
 
-    source = one_or_all(paths)
-    if run.dry_run:
-        options = Options(heatmaps=heatmaps, masks=masks, reading=reading)
-        out = place_to_look_at(run.out)
-        asked = images_asked_for(model, source, out, options, use_cached=run.cached,
-                                 uri=run.uri, follow_links=follow_links)  # fmt: skip
-        show_preview(preview_run(asked, run.out), as_json=run.as_json)
-        return
-    with reported(model, run) as page, shown_progress(run) as progress:
-        summary = score_images(
-            model, source, run.out, heatmaps=heatmaps, masks=masks, device=device,
-            follow_links=follow_links, reading=reading,
-            max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
-            use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
-            finished=page,
-        )  # fmt: skip
-    finish(summary, model, "images", run, page)
+    night = _Night(
+        model, paths, run, dates, "images",
+        score=partial(
+            score_images, heatmaps=heatmaps, masks=masks, device=device, follow_links=follow_links,
+            reading=reading,
+        ),
+        ask=partial(
+            images_asked_for, options=Options(heatmaps=heatmaps, masks=masks, reading=reading),
+            follow_links=follow_links,
+        ),
+        plan=partial(images_in, follow_links=follow_links),
+    )  # fmt: skip
+    return night.done()
 
 
 @score.command()
@@ -172,11 +174,12 @@ def images(
               help="Watch each value of a column, such as the shop, on its own.")  # fmt: skip
 @state_option
 @threads_option
+@date_options
 @scoring_options
 def table(
     model: str, paths: tuple[str, ...], id_column: str | None, group_by: str | None,
-    state: str | None, run: Run,
-) -> None:  # fmt: skip
+    state: str | None, dates: Dates, run: Run,
+) -> int | None:  # fmt: skip
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
     Writes one part-*.parquet for each file (id, score, p_value, is_anomaly, reason_1 to reason_3),
@@ -189,28 +192,109 @@ def table(
       vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
       vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
       vae-anomaly score table model/ today.csv --out flags/ --group-by shop --fail-on-drift
+      vae-anomaly score table model/ 'days/{date}.csv' --out 'flags/{date}' --from 2024-05-01
+          --to 2024-05-31 --redo failed --dry-run
     """
-    from vae_anomaly.batch import Options, score_tables
+    from vae_anomaly.batch import Options, plan_tables, score_tables
     from vae_anomaly.batch.asked import tables_asked_for
-    from vae_anomaly.batch.output.remote import place_to_look_at
-    from vae_anomaly.batch.preview import preview_run
 
-    source = one_or_all(paths)
-    if run.dry_run:
-        options = Options(id_column=id_column, group_by=group_by)
-        out = place_to_look_at(run.out)
-        asked = tables_asked_for(model, source, out, options, use_cached=run.cached,
-                                 uri=run.uri, state=state)  # fmt: skip
-        show_preview(preview_run(asked, run.out), as_json=run.as_json)
-        return
-    with reported(model, run) as page, shown_progress(run) as progress:
-        summary = score_tables(
-            model, source, run.out, id_column=id_column, group_by=group_by, state=state,
-            max_bad_fraction=run.max_bad_fraction, workers=run.workers, engine=run.engine,
-            use_cached=run.cached, uri=run.uri, limits=run.limits(), progress=progress,
-            finished=page,
+    night = _Night(
+        model, paths, run, dates, "rows",
+        score=partial(score_tables, id_column=id_column, group_by=group_by, state=state),
+        ask=partial(
+            tables_asked_for, options=Options(id_column=id_column, group_by=group_by), state=state,
+        ),
+        plan=lambda source, _: plan_tables(source),
+    )  # fmt: skip
+    return night.done()
+
+
+@dataclass(frozen=True)
+class _Night:
+    """What is scored, of which day or days, and how."""
+
+    model: str
+    paths: tuple[str, ...]
+    run: Run
+    dates: Dates
+    things: str
+    score: Callable[..., RunSummary]
+    ask: Callable[..., AskedFor]
+    plan: Callable[[str | list[str], Path], Sequence[Partition]]
+
+    def done(self) -> int | None:
+        """Score one day, or the days of a range, or say what that would do."""
+        self.dates.check(self.paths, self.run.out)
+        if self.dates.is_range:
+            return self._range()
+        day = self.dates.the_day()
+        if self.run.dry_run:
+            self._preview(day)
+            return None
+        run = self._run_of(day)
+        with reported(self.model, run) as page, shown_progress(run) as progress:
+            summary = self._scored(day, progress, page)
+        finish(summary, self.model, self.things, run, page)
+        return None
+
+    def _preview(self, day: date) -> None:
+        from vae_anomaly.batch.output.remote import place_to_look_at
+        from vae_anomaly.batch.preview import preview_run
+
+        out = self._run_of(day).out
+        asked = self.ask(
+            self.model, self._source(day), place_to_look_at(out), use_cached=self.run.cached,
+            uri=self.run.uri,
         )  # fmt: skip
-    finish(summary, model, "rows", run, page)
+        show_preview(preview_run(asked, out), as_json=self.run.as_json)
+
+    def _range(self) -> int:
+        from vae_anomaly.jobs.nights.backfill import backfill
+        from vae_anomaly.tracking import resolve
+
+        resolved = resolve(self.model, self.run.uri, use_cached=self.run.cached)
+        is_registered = self.model.startswith("models:/")
+        pinned = replace(self, model=f"models:/{resolved.label}" if is_registered else self.model)
+        jobs = map(pinned._job, self.dates.all_days())
+        dry_run = self.run.dry_run
+        results = backfill(jobs, self.dates.redo or "none", dry_run=dry_run, tell=told_day)
+        return told_days(results, dry_run=dry_run, as_json=self.run.as_json)
+
+    def _job(self, day: date) -> DayJob:
+        from vae_anomaly.jobs.nights.backfill import DayJob
+
+        out, source = self._run_of(day).out, self._source(day)
+        inputs = [source] if isinstance(source, str) else source
+        plan, score = partial(self.plan, source, Path(out)), partial(self._of_range, day)
+        return DayJob(day, inputs, out, plan, score)
+
+    def _of_range(self, day: date) -> DayCounts:
+        """Score one of many days: nothing is printed of it alone but its page's place."""
+        from vae_anomaly.jobs.nights.backfill import DayCounts
+
+        run = self._run_of(day)
+        with reported(self.model, run) as page, shown_progress(run) as progress:
+            summary = self._scored(day, progress, page)
+        require_as_asked(summary, self.things, run)
+        return DayCounts(summary.rows_out, summary.flagged, summary.quarantined)
+
+    def _scored(self, day: date, progress: Progress | None, page: ReportAtEnd | None) -> RunSummary:
+        run = self._run_of(day)
+        return self.score(
+            self.model, self._source(day), run.out, max_bad_fraction=run.max_bad_fraction,
+            workers=run.workers, engine=run.engine, use_cached=run.cached, uri=run.uri,
+            limits=run.limits(), progress=progress, finished=page,
+        )  # fmt: skip
+
+    def _source(self, day: date) -> str | list[str]:
+        from vae_anomaly.jobs.nights.dates import dated
+
+        return one_or_all(tuple(dated(path, day) for path in self.paths))
+
+    def _run_of(self, day: date) -> Run:
+        from vae_anomaly.jobs.nights.dates import dated
+
+        return replace(self.run, out=dated(self.run.out, day))
 
 
 @contextmanager
@@ -254,7 +338,6 @@ def finish(
     summary: RunSummary, model: str, things: str, run: Run, page: ReportAtEnd | None
 ) -> None:
     """Print what a run gave; a GateFailedError where it was not to flag anything."""
-    from vae_anomaly.batch.summary import require_no_drift
     from vae_anomaly.jobs import highest_flags
 
     top = highest_flags(summary.out, summary.plan, TOP)
@@ -270,6 +353,13 @@ def finish(
             _print_next(model, top[0], things, run.uri, summary)
         if path is not None:
             click.echo(f"Report: {path}")
+    require_as_asked(summary, things, run)
+
+
+def require_as_asked(summary: RunSummary, things: str, run: Run) -> None:
+    """Refuse a night that flags, or has moved, where that was not to be: a GateFailedError."""
+    from vae_anomaly.batch.summary import require_no_drift
+
     if run.fail_on_anomaly and summary.flagged:
         raise GateFailedError(
             f"{summary.flagged:,} of {number_of(summary.rows_out, things[:-1])} "

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., object])
-Body = Callable[..., None]
+Body = Callable[..., int | None]  # an exit code other than 0, where there is no error
 
 
 class Decorator(Protocol):
@@ -62,9 +62,9 @@ def bundle(into: str, make: Callable[..., object], *options: Decorator) -> Calla
 
     def add(command: Body) -> Body:
         @wraps(command)
-        def call(**given: object) -> None:
+        def call(**given: object) -> int | None:
             value = make(**{name: given.pop(name) for name in names})
-            command(**{into: value}, **given)
+            return command(**{into: value}, **given)
 
         return add_options(options)(call)
 
