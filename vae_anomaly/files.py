@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from vae_anomaly.errors import ConfigError, StorageError, VaeAnomalyError
 from vae_anomaly.names import MAX_NAME_BYTES, bounded
@@ -227,6 +227,21 @@ def remove_stale(root: Path) -> int:
 def json_text(content: object) -> str:
     """Return JSON for a file: indented, its keys sorted; NaN raises ValueError."""
     return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Read JSON of unknown origin; what is too deep to be read is a ValueError like other faults.
+
+    Examples
+    --------
+    >>> parsed_json("[" * 100_000)
+    Traceback (most recent call last):
+    json.decoder.JSONDecodeError: it is nested too deeply: line 1 column 1 (char 0)
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise json.JSONDecodeError("it is nested too deeply", "", 0) from None
 
 
 def write_json(content: object, path: str | Path, remedy: str = REMEDY) -> Path:

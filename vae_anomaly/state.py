@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import write_json
+from vae_anomaly.files import parsed_json, write_json
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class JsonRecord(BaseModel):
             If the file is missing, is not JSON or is no such record.
         """
         try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            fields = parsed_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as err:
             raise DataError(
                 f"Cannot read {cls.noun} from {path}: {reason_of(err)}. {cls.remedy}"

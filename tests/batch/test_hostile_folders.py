@@ -305,3 +305,12 @@ def test_names_of_a_partition_stay_where_its_files_are(key, name):
     assert folder in known
     assert rest not in {"", ".", ".."}
     assert not is_model_path(name)
+
+
+def test_a_ledger_of_which_the_name_of_a_column_is_no_text_is_told_to_be_moved(tmp_path):
+    ledger = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(ledger)) as database:
+        database.execute("CREATE TABLE partitions (key TEXT, columnname TEXT)")
+    ledger.write_bytes(ledger.read_bytes().replace(b"columnname", b"column\xffame"))
+    with pytest.raises(StorageError, match="Move it away"):
+        Ledger(ledger)

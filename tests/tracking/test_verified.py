@@ -193,3 +193,13 @@ def test_verify_looks_past_the_cache(registered, store, tmp_path):
 def test_the_home_of_a_user_who_is_not_there_is_a_folder_without_a_model():
     with pytest.raises(ModelRefusedError, match=r"no model folder at .*~nobody-of-that-name/x"):
         resolve("~nobody-of-that-name/x")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"files": {}}', "null"])
+def test_a_damaged_note_of_the_cached_copy_is_named(text, registered, store, tmp_path):
+    resolve("models:/cards@champion", store)
+    (note,) = (tmp_path / "cache" / "refs").glob("*.json")
+    note.write_text(text)
+    (tmp_path / "store" / "mlflow.db").write_bytes(b"damaged" * 1000)
+    with pytest.raises(ModelRefusedError, match=f"{note.name}.* cannot be read.* Remove it"):
+        resolve("models:/cards@champion", store, use_cached=True)

@@ -6,7 +6,6 @@ When the server is away the record stays, and `log_night_record`, or `runs sync`
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Iterable, Mapping
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import replace_file, write_json
+from vae_anomaly.files import parsed_json, replace_file, write_json
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, experiment_id, finished_runs, log_metrics
 from vae_anomaly.tracking.events import MAX_TAG
@@ -119,7 +118,7 @@ def log_night_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
     folder = Path(record)
     try:
         text = (folder / NIGHT_FILE).read_text(encoding="utf-8")
-        night = from_json(ScoredNight, json.loads(text))
+        night = from_json(ScoredNight, parsed_json(text))
     except (OSError, ValueError, AttributeError) as err:
         raise DataError(
             f"{folder} is not the record of a night: {reason_of(err)}. Give the folder below "

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
-from vae_anomaly.files import write_json
+from vae_anomaly.files import parsed_json, write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, check_alias, ensure_name, experiment_id, log_numbers
@@ -391,7 +391,7 @@ def _stamp(package: Path, model_id: str, run_id: str) -> None:
 
 def _read_run(record: Path) -> _Run:
     try:
-        fields = json.loads((record / RUN).read_text())
+        fields = parsed_json((record / RUN).read_text())
         fields.pop("interrupted_run", None)  # stood here before `interrupted.json`
         return from_json(_Run, fields)
     except (AttributeError, TypeError, ValueError) as err:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import replace_file
+from vae_anomaly.files import parsed_json, replace_file
 from vae_anomaly.tracking.client import TAG, experiment_id, log_metrics, log_numbers
 from vae_anomaly.tracking.spool import Upload, new_record, send
 from vae_anomaly.tracking.store import displayed, tracking_uri
@@ -94,7 +94,7 @@ def log_sweep_record(record: str | Path, *, uri: str | Path | None = None) -> Lo
 
     folder = Path(record)
     try:
-        document = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        document = parsed_json((folder / FILES[0]).read_text(encoding="utf-8"))
         report, name = SweepReport.from_dict(document), str(document["experiment"])
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise DataError(

@@ -8,7 +8,6 @@ the SHA-256 that was written down when the version was registered. Copies are ke
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import re
@@ -17,7 +16,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from vae_anomaly.errors import (
     ConfigError,
@@ -26,9 +28,10 @@ from vae_anomaly.errors import (
     RegistryUnavailableError,
     StorageError,
 )
-from vae_anomaly.files import in_home, write_json
+from vae_anomaly.files import in_home, parsed_json, write_json
 from vae_anomaly.names import typed
 from vae_anomaly.persistence import model_digest, read_model
+from vae_anomaly.state import first_fault
 from vae_anomaly.storage.addresses import cache_folder, is_remote, path_of_file
 from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
@@ -51,7 +54,21 @@ if TYPE_CHECKING:
     from vae_anomaly.detectors.protocol import AnyDetector
 
 _REF = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[1-9]\d*))")
+_LISTING: Final = TypeAdapter(dict[str, str])
 logger = logging.getLogger(__name__)
+
+
+class _Note(TypedDict):
+    """What is kept of a model that was fetched."""
+
+    ref: str
+    name: str
+    version: int
+    kind: str
+    files: dict[str, str]
+
+
+_NOTE: Final = TypeAdapter(_Note)
 
 
 @dataclass(frozen=True)
@@ -127,7 +144,7 @@ def resolve(
         if not use_cached or isinstance(err, RegistryDeniedError):
             raise
         return _recall(text, store, str(err))
-    _remember(text, store, model, json.loads(version.tags[f"{TAG}files"]))
+    _remember(text, store, model, _listed(version.tags[f"{TAG}files"], text))
     return model
 
 
@@ -237,13 +254,24 @@ def _registered_files(version: ModelVersion, what: str) -> dict[str, str]:
             f"{what} carries no {' and no '.join(TAG + key for key in missing)} tag: it was not "
             "registered by vae-anomaly, so it is not loaded. Register it with `vae-anomaly train`."
         )
-    files = json.loads(version.tags[f"{TAG}files"])
+    files = _listed(version.tags[f"{TAG}files"], f"The files tag of {what}")
     if listing_digest(files) != version.tags[f"{TAG}digest"]:
         raise ModelRefusedError(
             f"The digest and files tags of {what} contradict each other. One was changed; "
             "register the model again from a good copy."
         )
-    return dict(files)
+    return files
+
+
+def _listed(text: str, where: str) -> dict[str, str]:
+    """Read a list of files and their digests; a ModelRefusedError where it is none."""
+    try:
+        return _LISTING.validate_python(parsed_json(text))
+    except ValueError as err:
+        reason = first_fault(err) if isinstance(err, ValidationError) else reason_of(err)
+        raise ModelRefusedError(
+            f"{where} is no list of files: {reason}. Register the model again from a good copy."
+        ) from None
 
 
 def _download(
@@ -326,13 +354,24 @@ def _remember(ref: str, store: str, model: ResolvedModel, files: dict[str, str])
     write_json({**note, "files": files}, _memory(ref, store), remedy)
 
 
+def _note(path: Path) -> _Note:
+    try:
+        return _NOTE.validate_python(parsed_json(path.read_bytes()))
+    except (OSError, ValueError) as err:
+        reason = first_fault(err) if isinstance(err, ValidationError) else reason_of(err)
+        raise ModelRefusedError(
+            f"{path}, which tells what the cached copy is of, cannot be read: {reason}. Remove it; "
+            "it is written anew when the registry answers."
+        ) from None
+
+
 def _recall(ref: str, store: str, why: str) -> ResolvedModel:
     path = _memory(ref, store)
     if not path.is_file():
         raise RegistryUnavailableError(
             f"{why} No copy stands in for it: {ref} was never fetched on this machine."
         )
-    note = json.loads(path.read_text())
+    note = _note(path)
     what = f"the cached copy of {ref}"
     target = cache_folder() / "models" / listing_digest(note["files"])
     inner = check_package(target, note["files"], what)

@@ -99,3 +99,18 @@ def test_before_the_first_row_there_is_no_time():
     assert time_text(histories.until) == "the beginning"
     assert histories.process(rows().iloc[:0]).shape == (0, 12)
     assert histories.span(rows().iloc[:0]) is None
+
+
+def test_a_state_in_which_a_byte_is_another_is_refused_or_read(tmp_path):
+    histories = EntityHistories(COLUMNS)
+    histories.process(rows())
+    content = histories.save(tmp_path / "state.npz").read_bytes()
+    refused = 0
+    for place in range(0, len(content), 67):
+        spoilt = content[:place] + bytes([content[place] ^ 0x91]) + content[place + 1 :]
+        (tmp_path / "state.npz").write_bytes(spoilt)
+        try:
+            EntityHistories.load(tmp_path / "state.npz")
+        except ModelRefusedError:
+            refused += 1
+    assert refused > 5

@@ -93,6 +93,24 @@ def test_a_parquet_file_cut_short_is_named(frame: pd.DataFrame, tmp_path: Path) 
         read_table(tmp_path / "t.parquet")
 
 
+def test_text_of_a_parquet_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    offsets, latin = pa.py_buffer(np.array([0, 4, 8], np.int32)), pa.py_buffer(b"caf\xe9 bar")
+    column = pa.StringArray.from_buffers(2, offsets, latin)
+    pq.write_table(pa.table({"shop": column}), tmp_path / "shops.parquet")
+    with pytest.raises(DataError, match=r"shops\.parquet cannot be read: .*UTF"):
+        read_table(tmp_path / "shops.parquet")
+    with pytest.raises(DataError, match=r"shops\.parquet cannot be read: .*UTF"):
+        list(iter_batches(tmp_path / "shops.parquet", 10))
+
+
+def test_a_column_of_a_parquet_file_whose_name_is_no_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "shops.parquet"
+    pq.write_table(pa.table({"shopname": [1, 2]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"shopname", b"sh\xffpname"))
+    with pytest.raises(DataError, match=r"shops\.parquet cannot be read"):
+        read_table(path)
+
+
 def test_a_folder_is_read_in_the_order_of_names(frame: pd.DataFrame, tmp_path: Path) -> None:
     for name, part in (("b/2.parquet", frame[500:]), ("a/1.parquet", frame[:500])):
         (tmp_path / name).parent.mkdir()

@@ -78,6 +78,7 @@ _ADDED = {  # since the first version, in this order
     for name, empty in (("history", "{}"), ("notes", "[]"), ("folders", "{}"))
 }
 _JSON = ("files", "codes", "history", "notes", "folders")
+_FAULTS: Final = (sqlite3.Error, UnicodeDecodeError)  # names of columns are decoded by Python
 _NIGHT: Final = TypeAdapter(list[str])
 _Nanoseconds = Annotated[int, Field(gt=-(2**63), lt=2**63)]
 
@@ -207,7 +208,7 @@ class Ledger:
             self._database.execute(_CREATE_RUNS)
             for name in _ADDED.keys() - self._columns("partitions"):  # of an earlier version
                 self._database.execute(_ADDED[name])
-        except sqlite3.Error as err:
+        except _FAULTS as err:
             raise self._fault(err) from err
         reach("ledger-open")
 
@@ -316,10 +317,10 @@ class Ledger:
     def _execute(self, statement: str, values: dict[str, Any] | None = None) -> list[Any]:
         try:
             return self._database.execute(statement, values or {}).fetchall()
-        except sqlite3.Error as err:
+        except _FAULTS as err:
             raise self._fault(err) from err
 
-    def _fault(self, err: sqlite3.Error) -> StorageError:
+    def _fault(self, err: Exception) -> StorageError:
         if is_full_disk(err):
             return StorageError(
                 f"The ledger {self.path} cannot be written: {reason_of(err)}. Free some space, "

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -73,10 +74,30 @@ def read_results(
     if not allow_failed:
         refuse_failed(root, manifest)
     for entry in manifest["partitions"]:
-        with (root / entry["output"]).open("rb") as file:
-            frames.append(pd.read_parquet(file, columns=columns).assign(partition=entry["key"]))
+        part = _read_part(root / entry["output"], columns)
+        frames.append(part.assign(partition=entry["key"]))
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+
+
+def _read_part(path: Path, columns: list[str] | None) -> pd.DataFrame:
+    """Read an output file; DataError where it is none, although the manifest lists its digest."""
+    try:
+        with path.open("rb") as file:
+            frame = pd.read_parquet(file, columns=columns)
+    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError, AttributeError) as err:
+        raise _no_part(path, reason_of(err)) from err
+    scores = frame.get("score")
+    if scores is not None and not (scores.dtype == "float64" and np.isfinite(scores).all()):
+        raise _no_part(path, "it holds a score that is no finite number")
+    return frame
+
+
+def _no_part(path: Path, reason: str) -> DataError:
+    return DataError(
+        f"{path} is no output that a run has written: {reason}. Remove it and run again; it is "
+        "then scored again."
+    )
 
 
 def refuse_failed(root: Path, manifest: Mapping[str, Any]) -> None:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,10 @@ from vae_anomaly.state import named, under
 from vae_anomaly.words import names_of, reason_of
 
 _FORMAT = 1
+_UNREADABLE: Final = (
+    OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error,
+    NotImplementedError, RuntimeError,  # of zipfile: another compression, a password
+)  # fmt: skip
 _MANY_UNREAD = 0.5  # of the amounts, where it is not clear how they are written
 
 
@@ -277,7 +282,7 @@ class EntityHistories:
                 tuple(entities), time, amount, form or None, written or None, tuple(missing)
             )
             return cls.from_arrays(columns, arrays)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        except _UNREADABLE as err:
             raise ModelRefusedError(
                 f"{path} holds no state of entities that can be read: {reason_of(err)}. "
                 "Restore the file, or start from the model's own state again."

@@ -42,6 +42,7 @@ from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import names_of, reason_of
 
 _CSV_ROWS: Final = 1 << 16
+_FAULTS: Final = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def read_table(
@@ -157,7 +158,7 @@ def iter_pieces(path: str | Path, batch_rows: int = 65_536) -> Iterator[pa.Table
     path = existing(Path(on_disk(path)))
     try:
         yield from (parquet_batches if is_parquet(path) else text_batches)(path, batch_rows)
-    except (pa.ArrowException, OSError) as err:
+    except _FAULTS as err:
         raise unreadable(path, err) from None
 
 
@@ -349,7 +350,7 @@ def _read_file(
     if is_parquet(path):
         try:
             table = parquet_table(path, columns, as_text)
-        except (pa.ArrowException, OSError) as err:
+        except _FAULTS as err:
             raise unreadable(path, err) from None
         frame = to_frame(table)
     else:
@@ -387,7 +388,7 @@ def _arrow_batches(
             if len(batch):
                 none_yet = False
                 yield batch
-    except (pa.ArrowException, OSError) as err:
+    except _FAULTS as err:
         raise unreadable(path, err) from None
     if none_yet:
         yield _chosen(_empty_like(path), columns)
@@ -414,7 +415,7 @@ def _counted(path: Path) -> Iterator[int]:
             yield int(pq.read_metadata(path).num_rows)
         else:
             yield from (len(table) for table in text_batches(path, 65_536))
-    except (pa.ArrowException, OSError) as err:
+    except _FAULTS as err:
         raise unreadable(path, err) from None
 
 
@@ -442,7 +443,7 @@ def _read_csv(
         pieces = [table.select(chosen) for table in batches]
         table = pa.concat_tables([_empty_like(path).select(chosen), *pieces])
         return typed_table(table, as_text)
-    except (pa.ArrowException, OSError) as err:
+    except _FAULTS as err:
         raise unreadable(path, err) from None
 
 

@@ -34,6 +34,7 @@ from vae_anomaly.data.tables.said import (
     with_times,
 )
 from vae_anomaly.errors import DataError, SchemaError, did_you_mean
+from vae_anomaly.files import parsed_json
 from vae_anomaly.words import names_of, number_of, verb_for
 
 _TROUBLE: Final = {
@@ -276,7 +277,7 @@ class Schema(BaseModel):
     def from_json(cls, text: str) -> Self:
         """Read JSON text as `to_json` writes it; SchemaError names every mistake."""
         try:
-            data = json.loads(text)
+            data = parsed_json(text)
         except json.JSONDecodeError as err:
             raise SchemaError(
                 f"The schema is not JSON: line {err.lineno}, column {err.colno}: {err.msg}. "

@@ -311,7 +311,8 @@ def _times(frame: pd.DataFrame, source: str) -> pd.Series[Any]:
     if "when" not in frame.columns:
         return pd.Series(pd.NaT, index=frame.index, dtype="datetime64[ns, UTC]")
     times = pd.to_datetime(frame["when"], utc=True, format="ISO8601", errors="coerce")
-    bad = np.flatnonzero(times.isna() & frame["when"].notna())
+    told = np.array([text is not None for text in read_text(frame["when"])], dtype=np.bool_)
+    bad = np.flatnonzero(times.isna() & told)
     if bad.size:
         raise DataError(
             f"{source} says {frame['when'].iloc[bad[0]]!r} in row {bad[0] + 1} of when, which is "

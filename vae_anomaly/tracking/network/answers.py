@@ -13,7 +13,6 @@ Credentials are named by their variables and never shown: neither their values n
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ from vae_anomaly.errors import (
     StorageError,
     VaeAnomalyError,
 )
-from vae_anomaly.files import is_full_disk
+from vae_anomaly.files import is_full_disk, parsed_json
 
 if TYPE_CHECKING:
     from requests import Response
@@ -103,7 +102,7 @@ def _ask(uri: str, max_retries: int | None) -> Response:
 
 def _is_mlflow(text: str) -> bool:
     try:
-        document = json.loads(text or "{}")
+        document = parsed_json(text or "{}")
     except ValueError:
         return False
     return isinstance(document, Mapping) and (not document or "experiments" in document)
@@ -247,7 +246,7 @@ def gist(text: str) -> str:
     if page := re.search(r"<title[^>]*>(.*?)</title>|<h1[^>]*>(.*?)</h1>", text, re.I | re.S):
         text = page[1] or page[2]
     try:
-        document = json.loads(text)
+        document = parsed_json(text)
         text = str(document["message"]) if "message" in document else text
     except (ValueError, TypeError):
         pass

@@ -6,7 +6,6 @@ manifest, a store by its database, a figure, heatmap, mask or card by the mark i
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from typing import Final
 
 from vae_anomaly.data.images.folders.items import IMAGE_SUFFIXES, LeftOutImages
 from vae_anomaly.data.images.marked import head_of, was_drawn
+from vae_anomaly.files import parsed_json
 
 RESULTS: Final = "results of vae-anomaly"
 SYSTEM: Final = "in system folders and recycle bins"
@@ -142,7 +142,7 @@ def _holds_scores(folder: Path) -> bool:
     if b"rows_quarantined" in ledger:
         return True
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = parsed_json((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and {"partitions", "totals"} <= manifest.keys()

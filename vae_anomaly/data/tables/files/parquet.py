@@ -69,7 +69,11 @@ def _stored(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None) -> 
 def _told(
     table: pa.Table, path: Path, columns: Sequence[str] | None, as_text: Collection[str]
 ) -> pa.Table:
-    """Add what the folders tell; keep the columns that were asked for."""
+    """Add what the folders tell; keep the columns that were asked for.
+
+    Arrow does not look at text as it reads it; what is no UTF-8 would fail wherever it is used.
+    """
+    table.validate(full=True)
     whole = with_partitions(table, path, typed=True, as_text=as_text)
     if columns is None:
         return whole
