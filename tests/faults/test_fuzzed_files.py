@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load, save
 
-from vae_anomaly.errors import VaeAnomalyError
+from vae_anomaly.errors import ModelRefusedError, VaeAnomalyError
 
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 sys.path.insert(0, BENCHMARKS)
@@ -56,3 +61,37 @@ FOUND = [("schema", DEEP), ("threshold", DEEP), ("part-*.parquet", b"no parquet"
 def test_what_fuzzing_has_found_is_refused(name, data, tmp_path):
     with pytest.raises(VaeAnomalyError):
         TARGETS[name].read(data, tmp_path)
+
+
+def model_changed(name: str, file: str, change: Callable[[Any], Any]) -> bytes:
+    """Return a file of a golden model after a change of its values."""
+    [content] = [one for one in TARGETS[name].seeds() if one.startswith(file.encode())]
+    head, _, data = content.partition(b"\n")
+    if file.endswith(".json"):
+        return head + b"\n" + json.dumps(change(json.loads(data))).encode()
+    return head + b"\n" + save(change(dict(load(data))))
+
+
+def with_other(arrays: dict[str, Any], ending: str, value: Any) -> dict[str, Any]:
+    return {name: value if name.endswith(ending) else array for name, array in arrays.items()}
+
+
+def asked_less(header: Any) -> Any:
+    del header["preprocessing"]["views"][0]["vae"]["asked"][-1]
+    return header
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "change"),
+    [
+        ("model table_mixed", "calibration.safetensors",
+         lambda arrays: with_other(arrays, ".n_groups", np.array([-(2**60)]))),
+        ("model table_autoencoder", "calibration.safetensors",
+         lambda arrays: with_other(arrays, ".nearest", np.array([0]))),
+        ("model table_vamp", "detector.json", asked_less),
+    ],
+    ids=["groups", "nearest", "asked"],
+)  # fmt: skip
+def test_a_model_whose_parts_do_not_fit_is_refused_as_it_is_loaded(name, file, change, tmp_path):
+    with pytest.raises(ModelRefusedError):
+        TARGETS[name].read(model_changed(name, file, change), tmp_path)

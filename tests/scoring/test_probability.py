@@ -136,6 +136,26 @@ def test_a_model_without_probability_is_saved_as_before(table_model, tmp_path):
         assert (saved / name).read_bytes() == (table_model / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scores": [0.0, 1.0]},
+        {"scores": [], "probabilities": []},
+        {"scores": [1.0, 0.0, 2.0]},
+        {"probabilities": [0.1, 0.5, 1.0]},
+        {"probabilities": [0.1, 0.5, float("nan")]},
+        {"method": "sigmoid"},
+    ],
+    ids=str,
+)
+def test_a_map_that_no_fit_makes_is_refused(changed):
+    fields = calibrate_probability([0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1]).to_dict()
+    fields |= {"scores": [0.0, 1.0, 2.0], "probabilities": [0.1, 0.5, 0.9]}
+    ScoreProbability.from_dict(fields)
+    with pytest.raises(DataError, match="Not a calibrated probability"):
+        ScoreProbability.from_dict(fields | changed)
+
+
 def test_something_else_is_no_probability(table_model):
     with pytest.raises(ConfigError, match="takes a ScoreProbability"):
         load_detector(table_model).set_probability(0.5)

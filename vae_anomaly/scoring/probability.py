@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -85,6 +85,20 @@ class ScoreProbability(JsonRecord):
     data_hash: str = ""
     model_version: str = ""
     created: str = Field(default_factory=lambda: datetime.now(UTC).date().isoformat())
+
+    @model_validator(mode="after")
+    def _has_a_map(self) -> Self:
+        numbers = [*self.scores, *self.probabilities, *self.parameters.values()]
+        rises = all(np.all(np.diff(knots) >= 0) for knots in (self.scores, self.probabilities))
+        if not np.isfinite(numbers).all() or not rises:
+            raise ValueError("its knots do not rise, or are no finite numbers")
+        if not all(0 < p < 1 for p in self.probabilities):
+            raise ValueError("a probability is not between 0 and 1")
+        if self.method == "sigmoid" and self.parameters.keys() != {"slope", "intercept"}:
+            raise ValueError("a sigmoid has a slope and an intercept")
+        if self.method == "isotonic" and not 0 < len(self.scores) == len(self.probabilities):
+            raise ValueError("each knot has a score and a probability")
+        return self
 
     def predict(self, scores: ArrayLike) -> Floats:
         """Return P(anomaly) of anomaly scores, shape (N,), in (0, 1); never falls with the score.

@@ -41,7 +41,7 @@ import numpy as np
 import torch
 
 from vae_anomaly.arrays import Arrays, Floats, Floats32, Ints
-from vae_anomaly.errors import NotEnoughDataError
+from vae_anomaly.errors import DataError, NotEnoughDataError
 
 _CHUNK = 128  # rows a matrix product is made for; always this many
 N_GROUPS = 128  # for 5 neighbours; 64 for 3
@@ -49,6 +49,7 @@ EXACT_BELOW = 512  # exemplars, under which every one is its own group
 MAX_COMPONENTS = 32
 PROJECTION_BUDGET = 320_000  # exemplars x components that cost nothing noticeable
 NEAREST = 3
+_MOST_GROUPS = 100_000
 LOCAL = 5
 RELATIVE_EPS = 1e-3
 FAR = 1e30
@@ -243,6 +244,12 @@ class ExemplarMemory:
         eps, n_groups = float(arrays["eps"][0]), int(arrays["n_groups"][0])
         nearest = int(arrays["nearest"][0]) if "nearest" in arrays else NEAREST
         n_even = int(arrays["n_even"][0]) if "n_even" in arrays else None
+        n, width = arrays["vectors"].shape
+        if not (0 < n_groups <= _MOST_GROUPS and nearest > 0 and n >= NEAREST and width):
+            raise DataError(
+                f"A memory of {n} exemplars with {width} features, in {n_groups} groups, of which "
+                f"the {nearest} nearest are looked at, is none that training makes."
+            )
         return cls(
             arrays["vectors"], projection, eps, arrays["scale"], n_groups, nearest,
             arrays.get("weights"), n_even,

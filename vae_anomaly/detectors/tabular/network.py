@@ -271,6 +271,11 @@ class FamilyNetwork(nn.Module):
         check_sizes(sizes, weights)
         _check_places(shape["asked"])
         _check_places(sorted(shape["asked"] + shape["told"]))
+        if description.in_shape != (len(shape["asked"]),):
+            raise DataError(
+                f"The network takes {description.in_shape} features and asks for "
+                f"{len(shape['asked'])}."
+            )
         network = cls(
             description,
             tuple(shape["asked"]),
