@@ -5,7 +5,8 @@
 
 **Quiet nights.** Rows of ``simulate_transactions`` without its frauds, drawn at random: 5,000 train
 a model (preset ``fast``), 3,000 others are a night, counted and compared as ``score table
---group-by merchant_category`` does, but for files. Ten nights share a model. Images: plates and
+--group-by merchant_category`` does, but for files, after five earlier nights. Ten nights share a
+model and its past. Images: plates and
 cloth of ``render_surfaces``, 200 train (two cameras), 100 are a night; their scores are normal
 draws, ranked among 200 held-out ones. Stated: at most one quiet night in a hundred has an alarm.
 An alarm takes a corrected p-value and a size; ``tests alone`` counts nights on which any corrected
@@ -43,7 +44,7 @@ from vae_anomaly.monitoring.looks import by_measure, image_baseline, look_of
 from vae_anomaly.monitoring.tally import GroupCounts, Tally, count_measures, counted_scores
 from vae_anomaly.scoring.conformal import ConformalCalibration
 
-TRAIN, NIGHT, PER_MODEL, MOST = 5_000, 3_000, 10, 20
+TRAIN, NIGHT, PAST, PER_MODEL, MOST = 5_000, 3_000, 5, 10, 20
 IMAGES, IMAGES_A_NIGHT, HELD_OUT = 200, 100, 200
 Rows = pd.DataFrame
 
@@ -87,7 +88,7 @@ class TableWorld:
         keep_table_baseline(self.detector, train)
         model = ScoringModel("", "0" * 64, "tabular", "m", self.detector.threshold_.value)
         self.calibration = held_out_counts(scoring_facts(model, self.detector))
-        self.past = self.tally(self.draw(NIGHT))
+        self.past = self.tally(self.draw(PAST * NIGHT))
 
     def draw(self, n: int) -> Rows:
         """Draw rows, as independent as they come."""
@@ -96,7 +97,7 @@ class TableWorld:
         )
 
     def checks(self, n: int, change: Callable[[Rows], Rows] = lambda rows: rows) -> list[Check]:
-        """Score a night and compare it; groups have one earlier night."""
+        """Score a night and compare it; groups have five earlier nights."""
         tally = self.tally(change(self.draw(n)))
         return check_night(tally, self.detector.baseline_, self.calibration, past=self.past)
 

@@ -9,12 +9,14 @@ from browser import made_models
 from reports.pages import made
 from reports.pages.test_compare import facts as comparison
 from reports.pages.test_inspect import facts as inspected
+from reports.pages.test_monitor import facts as monitored
 
 from vae_anomaly.reports.facts.model import ModelFacts
 from vae_anomaly.reports.facts.night import NightFacts
 from vae_anomaly.reports.pages.compare import compare_page
 from vae_anomaly.reports.pages.inspect import inspect_page
 from vae_anomaly.reports.pages.model import model_page
+from vae_anomaly.reports.pages.monitor import monitor_page
 from vae_anomaly.reports.pages.night import night_page
 
 
@@ -38,5 +40,6 @@ KINDS: dict[str, Callable[[], str]] = {
     "model of images": cache(lambda: _model(made_models.of_images())),
     "model of rows": cache(lambda: _model(made_models.of_rows())),
     "comparison": cache(lambda: compare_page(comparison())),
+    "last nights": cache(lambda: monitor_page(monitored(), made=made.MADE)),
     "inspected items": cache(lambda: _inspected(made.images(1, 2))),
 }

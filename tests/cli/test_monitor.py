@@ -51,6 +51,12 @@ def test_json_has_every_night_and_a_limit_makes_alarms(call, scored):
     assert [bool(night["alarms"]) for night in nights] == flagged
 
 
+def test_a_page_of_the_nights_is_drawn(call, scored, tmp_path):
+    code, out, _ = call("monitor", scored, "--report", "nights.html")
+    assert (code, "Report: nights.html" in out) == (0, True)
+    assert "1 of 3 nights has an alarm" in (tmp_path / "nights.html").read_text(encoding="utf-8")
+
+
 def test_fail_on_drift_is_exit_6_only_where_a_night_is_loud(call, scored):
     assert call("monitor", scored / "quiet", "--fail-on-drift")[0] == 0
     code, out, err = call("monitor", scored, "--fail-on-drift", "--last", "1")

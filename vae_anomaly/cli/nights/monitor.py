@@ -33,11 +33,12 @@ MAX_TOLD = 12
 )
 @click.option("--webhook", metavar="URL", envvar="VAE_ANOMALY_WEBHOOK",
               help="Post an alarm there as JSON.  [env: VAE_ANOMALY_WEBHOOK]")  # fmt: skip
+@click.option("--report", metavar="FILE", help="Draw a page of these nights, as HTML.")
 @json_option
 def monitor(
     folders: tuple[str, ...], last: int, max_flag_rate: float | None,
     max_quarantine_rate: float | None, fail_on_drift: bool, alarm_command: str | None,
-    webhook: str | None, as_json: bool,
+    webhook: str | None, report: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """See how the last nights went, and whether anything has moved since the training.
 
@@ -47,11 +48,12 @@ def monitor(
     \b
     Examples:
       vae-anomaly monitor flags/
-      vae-anomaly monitor nights/ --last 14
+      vae-anomaly monitor nights/ --last 14 --report nights.html
       vae-anomaly monitor flags/ --last 1 --fail-on-drift --alarm-command 'mail -s drift ada'
     """
     from vae_anomaly.batch.summary import require_no_drift
     from vae_anomaly.jobs.monitor.nights import last_nights
+    from vae_anomaly.jobs.monitor.page import write_monitor
     from vae_anomaly.jobs.monitor.watch import Listeners, alarms_of, night_record
     from vae_anomaly.monitoring.checks import Limits
 
@@ -62,6 +64,9 @@ def monitor(
     nights = last_nights(folders, last=last, limits=limits)
     if not emit({"nights": [night_record(night) for night in nights]}, as_json=as_json):
         _print(nights)
+    if report is not None:
+        written = write_monitor(nights, ", ".join(folders), report)
+        click.echo(f"Report: {written}", err=as_json)
     if listeners.tell(nights):
         click.echo("The alarm was handed on.", err=True)
     if fail_on_drift:
