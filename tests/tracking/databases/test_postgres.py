@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tracking.live_server import LiveServer
+from tracking.model_life import live
 
 from vae_anomaly.tracking import list_models, register_directory
 
@@ -88,3 +90,14 @@ def test_several_processes_use_a_new_database_at_once_and_no_password_is_shown(
     assert [model.name for model in list_models(postgres)] == ["cards"]
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in kept if PASSWORD.encode() in path.read_bytes()]
+
+
+def test_a_model_lives_on_a_server_over_postgresql(
+    postgres, say, own_cache, tmp_path, tmp_path_factory, monkeypatch
+):
+    server = LiveServer(tmp_path_factory.mktemp("mlflow"), postgres)
+    server.start()
+    try:
+        live(server, say, tmp_path, monkeypatch)
+    finally:
+        server.kill()
