@@ -13,9 +13,9 @@ import pytest
 from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
-from vae_anomaly.batch.asked import tables_asked_for
+from vae_anomaly.batch.asked import images_asked_for, tables_asked_for
 from vae_anomaly.batch.output.remote import output_place, place_to_look_at
-from vae_anomaly.batch.plan import Options
+from vae_anomaly.batch.plan import Options, input_digest
 from vae_anomaly.batch.preview import preview_run
 from vae_anomaly.batch.runs.found import find_runs
 from vae_anomaly.batch.runs.resume import command_of, resume
@@ -122,7 +122,7 @@ def test_images_from_a_store_have_the_names_and_the_bytes_of_local_ones(
     assert here == []
 
 
-def test_no_more_images_lie_here_than_one_partition_has(bucket, image_model, tmp_path):
+def test_no_more_images_lie_here_than_one_partition_has(bucket, image_model, tmp_path, monkeypatch):
     write_surfaces(tmp_path / "night", 9)
     bucket.put(str(tmp_path / "night"), "bucket/night", recursive=True)
     fetched = []
@@ -135,6 +135,13 @@ def test_no_more_images_lie_here_than_one_partition_has(bucket, image_model, tmp
     score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3, progress=look)
     assert max(fetched) <= 3
     assert min(fetched) >= 1
+    with monkeypatch.context() as patch:  # what was seen is not fetched again to be known
+        patch.delattr("fsspec.implementations.memory.MemoryFileSystem._open")
+        place = place_to_look_at(tmp_path / "none")
+        options = Options(images_per_partition=3)
+        plan = images_asked_for(image_model, "memory://bucket/night", place, options).plan
+        digests = [input_digest(part) for part in plan]
+    assert len({*digests}) > 2
     again = score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3)
     assert again.skipped == again.partitions > 2
     bucket.cp_file("bucket/night/001.png", "bucket/night/002.png")

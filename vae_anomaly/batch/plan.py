@@ -32,6 +32,7 @@ from vae_anomaly.files import sha256_of
 from vae_anomaly.names import alike, bounded, marked, spelled
 from vae_anomaly.persistence import model_digest
 from vae_anomaly.storage.addresses import with_addresses
+from vae_anomaly.storage.digests import recalled_digests, remember_digests
 from vae_anomaly.storage.later import present
 
 if TYPE_CHECKING:
@@ -309,15 +310,20 @@ def input_digest(partition: Partition) -> str:
     """Return one SHA-256 for names, contents and conditions of a partition's files."""
     if partition.kind == "table":
         return _digest_of(partition.files[0])
-    with present(partition.paths):
-        return sha256_of(
-            *(
-                f"{_digest_of(file)}  {file.id}"
-                + (f"  {file.condition}" if file.condition is not None else "")
-                + "\n"
-                for file in partition.files
-            )
+    digests = recalled_digests(partition.paths)
+    with present(path for path in partition.paths if path not in digests):
+        digests |= {
+            file.path: _digest_of(file) for file in partition.files if file.path not in digests
+        }
+    remember_digests(digests)
+    return sha256_of(
+        *(
+            f"{digests[file.path]}  {file.id}"
+            + (f"  {file.condition}" if file.condition is not None else "")
+            + "\n"
+            for file in partition.files
         )
+    )
 
 
 def _digest_of(file: SourceFile) -> str:

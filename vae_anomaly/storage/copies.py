@@ -155,7 +155,7 @@ def _fetch(store: Store, found: Sequence[StoredObject], folder: Path) -> None:
     later = {path for one, path in wanted if is_for_later(store.address, one.name)}
     for one, path in wanted:
         if path in later:
-            hold_place(path, one.size_bytes)
+            hold_place(path, one)
     now = [(one, path) for one, path in wanted if path not in later]
     n_bytes = sum(one.size_bytes for one, _ in now)
     require_room(folder, n_bytes, store.address)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from vae_anomaly.errors import DataError
+from vae_anomaly.files import sha256_of
 from vae_anomaly.storage.addresses import Address, copies_folder, require_room
 from vae_anomaly.storage.stores import Store, StoredObject
 
@@ -49,12 +50,14 @@ def is_for_later(address: Address, name: str) -> bool:
     return _is_later.get()(address, name)
 
 
-def hold_place(path: Path, size_bytes: int) -> None:
-    """Put an empty file of that size in the place of a copy."""
+def hold_place(path: Path, one: StoredObject) -> None:
+    """Put an empty file of its size in the place of a copy; its time tells the object's mark."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with path.open("wb") as file:
-        file.truncate(size_bytes)
+        file.truncate(one.size_bytes)
+    mark = int(sha256_of(one.mark)[:15], 16)  # nanoseconds of a day before 2007
+    os.utime(path, ns=(mark, mark))
     path.chmod(_AWAITED)
 
 
