@@ -14,8 +14,9 @@ from vae_anomaly.jobs.nights.backfill import Redo
 from vae_anomaly.jobs.nights.dates import days_from_to
 
 _USAGE = (
-    "Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD] [--dry-run], or of a nightly job "
-    "FILE.toml --from YYYY-MM-DD --to YYYY-MM-DD [--redo none|failed|completed] [--dry-run]."
+    "Write: python -m pipelines.JOB FILE.toml [YYYY-MM-DD] [--set KEY=VALUE] [--dry-run], or of a "
+    "nightly job FILE.toml --from YYYY-MM-DD --to YYYY-MM-DD [--redo none|failed|completed] "
+    "[--dry-run]."
 )
 
 
@@ -28,6 +29,7 @@ class Arguments:
     is_range: bool
     redo: Redo
     dry_run: bool
+    sets: tuple[str, ...] = ()
 
 
 class _Parser(ArgumentParser):
@@ -44,13 +46,16 @@ def arguments(argv: Sequence[str]) -> Arguments:
     parser.add_argument("--to", dest="last")
     parser.add_argument("--redo", choices=["none", "failed", "completed"])
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--set", dest="sets", action="append", default=[])
     given = parser.parse_args(argv[1:])
     ends = [_date(text) for text in (given.first, given.last) if text is not None]
     if len(ends) == 1 or (ends and given.day) or (given.redo and not ends):
         raise ConfigError(_USAGE)
     day = date.today() if given.day is None else _date(given.day)
     days = days_from_to(*ends) if ends else [day]
-    return Arguments(given.file, tuple(days), bool(ends), given.redo or "none", given.dry_run)
+    return Arguments(
+        given.file, tuple(days), bool(ends), given.redo or "none", given.dry_run, tuple(given.sets)
+    )
 
 
 def _date(text: str) -> date:

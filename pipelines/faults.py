@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -9,8 +10,17 @@ from pydantic import BaseModel
 from vae_anomaly.errors import did_you_mean
 
 
-def fault_of(kind: type[BaseModel], error: Any) -> str:
-    """Say in words what is wrong with one key, with the nearest that is known."""
+def fault_of(kind: type[BaseModel], error: Any, sources: Mapping[str, str]) -> str:
+    """Say in words what is wrong with one key, with the nearest that is known.
+
+    ``sources`` say where keys come from that are not in the file.
+    """
+    key = ".".join(map(str, error["loc"]))
+    source = next((sources[name] for name in sources if f"{key}.".startswith(f"{name}.")), "")
+    return _fault(kind, error) + (f" (from {source})" if source else "")
+
+
+def _fault(kind: type[BaseModel], error: Any) -> str:
     *parents, name = error["loc"]
     for parent in parents:
         field = kind.model_fields.get(str(parent))

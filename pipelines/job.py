@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.arguments import Arguments, arguments
 from pipelines.faults import fault_of
+from pipelines.layers import read_layers
 from pipelines.places import Place
 from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.logs import json_lines, log_to_stderr, tell_error, told_as_json
@@ -41,24 +41,19 @@ class Job(BaseModel):
 J = TypeVar("J", bound=Job)
 
 
-def read_job(kind: type[J], path: Path, day: str) -> J:
+def read_job(kind: type[J], path: Path, day: str, sets: Sequence[str] = ()) -> J:
     """Read a job; ConfigError names the TOML file and every key that is wrong."""
+    layers = read_layers(kind, path, sets)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as err:
-        raise ConfigError(f"{path} cannot be read: {err.strerror}. Check the path.") from None
-    except ValueError as err:
-        raise ConfigError(f"{path} is not valid TOML: {err}. Correct it there.") from None
-    try:
-        return kind.model_validate(content, context=(path.absolute().parent, day))
+        return kind.model_validate(layers.content, context=(path.absolute().parent, day))
     except ValidationError as err:
-        faults = "; ".join(fault_of(kind, error) for error in err.errors())
+        faults = "; ".join(fault_of(kind, error, layers.sources) for error in err.errors())
         raise ConfigError(f"{path}: {faults}. Correct the file.") from None
 
 
 def run_job(kind: type[J], run: Callable[[J], dict[str, Any]]) -> None:
     """Run a job from the command line, see `pipelines.arguments`; the result goes to stdout."""
-    with json_lines(_asks_for_json(sys.argv)):
+    with json_lines(_asks_for_json(kind, sys.argv)):
         code = _run(kind, run)
     if code:
         sys.exit(code)
@@ -68,7 +63,7 @@ def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
     """Run a job, tell its error, and return the exit code."""
     try:
         asked = arguments(sys.argv)
-        job = read_job(kind, asked.file, f"{asked.days[0]}")
+        job = read_job(kind, asked.file, f"{asked.days[0]}", asked.sets)
         log_to_stderr(as_json=job.log_json)
         with thread_policy(job.threads):
             many = asked.is_range or asked.dry_run
@@ -87,10 +82,11 @@ def _run(kind: type[J], run: Callable[[J], dict[str, Any]]) -> int:
     return code
 
 
-def _asks_for_json(argv: list[str]) -> bool:
+def _asks_for_json(kind: type[Job], argv: list[str]) -> bool:
     """Tell whether a job wants JSON lines, also where its file has faults elsewhere."""
     try:
-        content = tomllib.loads(Path(argv[1]).read_text(encoding="utf-8"))
-    except (IndexError, OSError, ValueError):
+        asked = arguments(argv)
+        told = read_layers(kind, asked.file, asked.sets).content.get("log_json")
+    except VaeAnomalyError:
         return False
-    return content.get("log_json") is True
+    return str(told).lower() in ("true", "1", "yes", "on")

@@ -52,8 +52,8 @@ class Nightly(Job):
     def over_days(cls, asked: Arguments, run: Callable[..., Any]) -> tuple[dict[str, Any], int]:
         """Score a range of days, or say what one night or a range would do."""
         if asked.is_range:
-            return score_days(partial(read_job, cls, asked.file), asked, run)
-        job = read_job(cls, asked.file, f"{asked.days[0]}")
+            return score_days(partial(read_job, cls, asked.file, sets=asked.sets), asked, run)
+        job = read_job(cls, asked.file, f"{asked.days[0]}", asked.sets)
         return {"dry_run": True, **asdict(preview_run(job.asked(), job.output))}, 0
 
     def partitions(self) -> Sequence[Partition]:

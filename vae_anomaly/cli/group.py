@@ -32,6 +32,7 @@ COMMANDS = {
     "threshold": ("threshold:threshold", "Tune, compare and apply the operating point."),
     "feedback": ("feedback:feedback", "Keep reviewers' verdicts, to tune thresholds by."),
     "probability": ("probability:probability", "Probabilities, where labels exist."),
+    "config": ("nights.config:config", "Say what a job is told, and by whom."),
     "models": ("models:models", "List, show, promote and verify registered models."),
 }
 """For each command its place in this folder and its one-line help, a newcomer's first."""
