@@ -27,12 +27,15 @@ Every class carries the exit code that the command line returns for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vae_anomaly.names import printable
 from vae_anomaly.words import shortened
+
+_NO_MEMORY: Final = re.compile("not enough memory|can't allocate memory|out of memory|bad_alloc")
 
 
 class VaeAnomalyError(Exception):
@@ -154,6 +157,18 @@ def check_parameter(fine: bool, owner: object, name: str, expected: str, value: 
         raise ConfigError(
             f"The {name!r} parameter of {type(owner).__name__} must be {expected}. Got {value!r}."
         )
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Tell whether an error means that memory did not suffice, of a GPU or of this machine.
+
+    Examples
+    --------
+    >>> lacks_memory(MemoryError()), lacks_memory(RuntimeError("CUDA out of memory. Tried to ..."))
+    (True, True)
+    """
+    by_torch = isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+    return by_torch or isinstance(error, MemoryError)
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:

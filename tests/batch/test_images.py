@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import weakref
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from vae_anomaly.batch import (
     read_manifest,
     read_quarantine,
     read_results,
+    read_review,
     score_images,
 )
 from vae_anomaly.data.images.decode import decode_image
@@ -248,6 +250,48 @@ def test_an_image_that_memory_does_not_suffice_for_is_quarantined(
         ("judged.png", "memory"),
     ]
     assert summary.rows_out == 4
+
+
+OF_TORCH = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+    "tried to allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+STEPS = {
+    "batch.images.render_overlay": lambda args: args[0].shape[0],
+    "batch.images.render_mask": lambda args: args[0].shape[0],
+    "detectors.images.reasons.regions_at": lambda args: args[1][0],
+    "detectors.images.image_list.images.prepare_image": lambda args: args[0].shape[0],
+}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OF_TORCH], ids=["python", "torch"])
+@pytest.mark.parametrize(("step", "height"), STEPS.items(), ids=STEPS)
+def test_an_image_that_memory_does_not_suffice_to_draw_is_quarantined_and_leaves_nothing(
+    step, height, error, image_model, tmp_path, monkeypatch
+):
+    night = write_surfaces(tmp_path / "night", 3, holes=(1, 2))
+    surface(1, hole=True).resize((64, 98)).save(night / "large.png")
+    room, _, name = f"vae_anomaly.{step}".rpartition(".")
+    real = getattr(import_module(room), name)
+
+    def short_of_memory(*args, **kwargs):
+        if height(args) == 98:
+            raise error
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(f"vae_anomaly.{step}", short_of_memory)
+    summary = score_images(image_model, night, tmp_path / "out", max_bad_fraction=1)
+    (bad,) = read_quarantine(tmp_path / "out" / "quarantine" / "night-0000.jsonl")
+    assert (bad.id, bad.code, summary.rows_out) == ("large.png", "memory", 3)
+    assert not list((tmp_path / "out").rglob("large.png*"))
+    manifest = read_manifest(tmp_path / "out")
+    assert "large" not in str(manifest["partitions"][0]["files"])
+    (entry,) = manifest["partitions"]
+    assert {item.id for item in read_review(tmp_path / "out", entry)} == {
+        "000.png", "001.png", "002.png",
+    }  # fmt: skip
 
 
 def test_a_block_is_let_go_before_the_next_is_decoded(image_model, tmp_path, monkeypatch):

@@ -19,10 +19,10 @@ from vae_anomaly.batch.review.store import ReviewKeeper, most_of
 from vae_anomaly.data.images.decode import ImageReading, Pixels, decode_image
 from vae_anomaly.data.images.marked import save_marked
 from vae_anomaly.detectors.judged import JudgedImages, decoded_blocks, judge_images
-from vae_anomaly.files import replace_file
+from vae_anomaly.files import remove_file, replace_file
 from vae_anomaly.names import spelled, unlike
 from vae_anomaly.progress import Progress
-from vae_anomaly.scoring.judging import Fault, faults_in
+from vae_anomaly.scoring.judging import Fault, faults_in, one_by_one
 from vae_anomaly.storage.addresses import with_addresses
 
 if TYPE_CHECKING:
@@ -60,23 +60,25 @@ def score_image_files(
     rows: list[Row] = []
     names = _drawn_names(partition)
     part = root / output.part(key)
+
+    def draw(one: ScoredImage) -> Row:
+        return _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
+
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
         counts = Counts(keep)
         reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
         tally = Tallying(detector)
         for files, decoded in decoded_blocks(partition.files, _decoder(detector, reading)):
             scored, judged = _score(files, decoded, detector, reading, counts)
-            answers = [
-                _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
-                for one in scored
-            ]
-            drawn = [answer["heatmap"] for answer in answers]
-            keep_images(keeper, scored, judged, detector, drawn)
-            tally.take_images(scored)
-            rows += answers
+            seen = _draw(scored, draw, counts)
+            heatmaps = [row["heatmap"] for _, row in seen]
+            lost = keep_images(keeper, [one for one, _ in seen], judged, detector, heatmaps)
+            seen = _without(lost, seen, root, counts)
+            tally.take_images([one for one, _ in seen])
+            rows += [row for _, row in seen]
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
-            del decoded, scored, judged  # before the next ones are decoded
+            del decoded, scored, judged, seen  # before the next ones are decoded
         partition.check_unchanged()
         review = [*keeper.write(root, key), *tally.write(root, key)]
         table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
@@ -143,6 +145,36 @@ def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], coun
             )
 
 
+def _draw(
+    scored: Sequence[ScoredImage], draw: Callable[[ScoredImage], Row], counts: Counts
+) -> list[tuple[ScoredImage, Row]]:
+    """Return images with their rows; those that memory does not suffice to draw are set aside."""
+    answers = one_by_one(scored, draw)
+    _set_aside([one.file for one in scored], faults_in(answers), counts)
+    pairs = zip(scored, answers, strict=True)
+    return [(one, answer) for one, answer in pairs if not isinstance(answer, Fault)]
+
+
+def _without(
+    lost: Sequence[Fault | None],
+    seen: Sequence[tuple[ScoredImage, Row]],
+    root: Path,
+    counts: Counts,
+) -> list[tuple[ScoredImage, Row]]:
+    """Set those aside that have a fault after all, and remove what was drawn of them."""
+    _set_aside([one.file for one, _ in seen], lost, counts)
+    for (_, row), fault in zip(seen, lost, strict=True):
+        if fault is not None:
+            _remove_drawn(root, [row["heatmap"], row["mask"]])
+    return [pair for pair, fault in zip(seen, lost, strict=True) if fault is None]
+
+
+def _remove_drawn(root: Path, names: Sequence[str | None]) -> None:
+    for name in names:
+        if name is not None:
+            remove_file(root / name)
+
+
 def _drawn_names(partition: Partition) -> dict[str, str]:
     """Return by its id what the drawings of each image are called: readable, short, no two alike.
 
@@ -161,10 +193,14 @@ def _answer(one: ScoredImage, model: ScoringModel, output: Output, level: float,
     drawn = output.options.heatmaps, output.options.masks
     wanted = [which == "all" or (which == "flagged" and one.is_anomaly) for which in drawn]
     names = [f"{kind}/{name}" if it else None for kind, it in zip(DRAWN, wanted, strict=True)]
-    for path, render_one in zip(names, (render_overlay, render_mask), strict=True):
-        if path is not None:
-            with replace_file(Path(output.root) / path) as temporary:
-                save_marked(render_one(one.pixels, one.heat, level=level), temporary)
+    try:
+        for path, render_one in zip(names, (render_overlay, render_mask), strict=True):
+            if path is not None:
+                with replace_file(Path(output.root) / path) as temporary:
+                    save_marked(render_one(one.pixels, one.heat, level=level), temporary)
+    except (MemoryError, RuntimeError):  # what follows is about this image alone
+        _remove_drawn(Path(output.root), names)
+        raise
     return {
         "id": one.file.id,
         "score": one.score,

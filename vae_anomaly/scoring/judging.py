@@ -14,7 +14,7 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
-from vae_anomaly.errors import CalibrationError, DataError
+from vae_anomaly.errors import CalibrationError, DataError, lacks_memory
 from vae_anomaly.metrics import is_flagged
 from vae_anomaly.scoring.conformal import ConformalCalibration
 
@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 REFUSALS = (DataError, CalibrationError, MemoryError)  # what an item does, not the program
+_OF_AN_ITEM = (*REFUSALS, RuntimeError)  # torch has no error of its own for a lack of memory
 NONFINITE = "nonfinite_score"
 
 
@@ -47,7 +48,7 @@ class Fault(NamedTuple):
         """Return what an error says of the one item that raised it."""
         if isinstance(error, CalibrationError):  # the model gave no finite number
             return cls(NONFINITE, str(error))
-        if isinstance(error, MemoryError):
+        if lacks_memory(error):
             return cls("memory", "it takes more memory than there is")
         return cls(getattr(error, "code", "refused"), str(error))
 
@@ -140,8 +141,8 @@ def all_at_once(
         try:
             answers = iter(answer(sound))
             return [item if isinstance(item, Fault) else next(answers) for item in items]
-        except REFUSALS:
-            pass
+        except _OF_AN_ITEM as err:
+            _raise_other(err)
     return one_by_one(items, lambda item: next(iter(answer([item]))))
 
 
@@ -153,8 +154,15 @@ def faults_in(answers: Iterable[Answer | Fault]) -> list[Fault | None]:
 def _attempt(item: Item, answer: Callable[[Item], Answer]) -> Answer | Fault:
     try:
         return answer(item)
-    except REFUSALS as err:
+    except _OF_AN_ITEM as err:
+        _raise_other(err)
         return Fault.of(err)
+
+
+def _raise_other(error: Exception) -> None:
+    """Raise again what says something of the program, and nothing of the item."""
+    if not isinstance(error, REFUSALS) and not lacks_memory(error):
+        raise error
 
 
 def _verdicts(

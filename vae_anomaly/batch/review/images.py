@@ -22,6 +22,7 @@ from vae_anomaly.detectors.images.reasons import regions_of
 from vae_anomaly.detectors.judged import N_REASONS, JudgedImages
 from vae_anomaly.names import spelled
 from vae_anomaly.reports.facts.items import THUMBNAIL_SIDE, ReviewItem
+from vae_anomaly.scoring.judging import Fault, all_at_once
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors.images.examination import ImageExamination
@@ -56,26 +57,49 @@ def keep_images(
     judged: JudgedImages,
     detector: ImageDetector,
     drawn: Sequence[str | None],
-) -> None:
+) -> list[Fault | None]:
     """Offer images that were judged together, and hand in those that are kept.
 
-    ``drawn`` names the overlay of each, where there is one.
+    ``drawn`` names the overlay of each, where there is one. Returned is the fault of each image
+    that memory does not suffice for as it is explained; it is not kept.
     """
+    faults: list[Fault | None] = [None] * len(scored)
     chosen = keeper.offer(
         [one.file.id for one in scored],
         [one.score for one in scored],
         [one.is_anomaly for one in scored],
     )
     by_place = {scored[i].place: i for i in chosen}
-    for places, examination in judged.examined(list(by_place)):
-        group = [by_place[place] for place in places]
-        regions = regions_of(examination, detector.heat_level_)
-        reasons = detector.reasons_of(examination, N_REASONS, regions)
-        expected = _expected([scored[i] for i in group], examination, detector)
-        for k, i in enumerate(group):
-            one, why = scored[i], tuple(reasons[k])
-            made = _maker(one, detector, regions[k], why, expected.get(k), drawn[i])
-            keeper.keep(one.file.id, made() if one.is_anomaly else made)
+
+    def keep(places: Sequence[int]) -> list[None]:
+        for group, examination in judged.examined(places):
+            _keep(
+                keeper, [by_place[place] for place in group], scored, examination, detector, drawn
+            )
+        return [None] * len(places)
+
+    for place, answer in zip(by_place, all_at_once(list(by_place), keep), strict=True):
+        if isinstance(answer, Fault):
+            faults[by_place[place]] = answer
+            keeper.forget(scored[by_place[place]].file.id)
+    return faults
+
+
+def _keep(
+    keeper: ReviewKeeper,
+    group: Sequence[int],
+    scored: Sequence[ScoredImage],
+    examination: ImageExamination,
+    detector: ImageDetector,
+    drawn: Sequence[str | None],
+) -> None:
+    regions = regions_of(examination, detector.heat_level_)
+    reasons = detector.reasons_of(examination, N_REASONS, regions)
+    expected = _expected([scored[i] for i in group], examination, detector)
+    for k, i in enumerate(group):
+        one, why = scored[i], tuple(reasons[k])
+        made = _maker(one, detector, regions[k], why, expected.get(k), drawn[i])
+        keeper.keep(one.file.id, made() if one.is_anomaly else made)
 
 
 def _maker(

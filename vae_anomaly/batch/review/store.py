@@ -113,6 +113,12 @@ class ReviewKeeper:
         """Hand in an item that `offer` asked for, or what will make it if it is kept to the end."""
         self._made[identifier] = made
 
+    def forget(self, identifier: str) -> None:
+        """Keep an item no longer that `offer` asked for."""
+        self._made.pop(identifier, None)
+        for firsts in self._firsts.values():
+            firsts.remove(identifier)
+
     def items(self) -> list[ReviewItem]:
         """Return what is kept, the highest score first, each with its roles."""
         roles: dict[str, list[ReviewRole]] = {}
@@ -160,6 +166,9 @@ class _Firsts:
             near = np.flatnonzero(ranks <= np.partition(ranks, self._most)[self._most])
         self._sorted = sorted([*self._sorted, *((float(ranks[i]), ids[i]) for i in near.tolist())])
         del self._sorted[self._most :]
+
+    def remove(self, identifier: str) -> None:
+        self._sorted = [pair for pair in self._sorted if pair[1] != identifier]
 
     def ids(self) -> list[str]:
         return [identifier for _, identifier in self._sorted]

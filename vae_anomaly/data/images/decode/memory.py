@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vae_anomaly.errors import ImageError
+from vae_anomaly.errors import ImageError, lacks_memory
 
 
 @contextmanager
@@ -13,7 +13,9 @@ def within_memory(name: str) -> Iterator[None]:
     """Turn a lack of memory into an `ImageError` of the one image that asked for it."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, RuntimeError) as err:
+        if not lacks_memory(err):
+            raise
         raise ImageError(
             f"{name} takes more memory than there is. Make it smaller, or free memory: end other "
             "programs, take fewer --workers.",
