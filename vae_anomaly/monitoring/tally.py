@@ -21,6 +21,8 @@ MOST_TALLIED: Final = 64
 OTHERS: Final = ""
 
 PCounts = Annotated[tuple[ItemCount, ...], Field(min_length=P_BINS, max_length=P_BINS)]
+GroupName = Annotated[str, Field(max_length=512)]
+Time = Annotated[str, Field(max_length=40)]
 _NO_P: Final = (0,) * P_BINS
 
 
@@ -84,8 +86,8 @@ class Tally:
     """
 
     whole: GroupCounts = GroupCounts()
-    groups: dict[str, GroupCounts] = field(default_factory=dict)
-    until: str | None = None
+    groups: dict[GroupName, GroupCounts] = field(default_factory=dict)
+    until: Time | None = None
 
     def __add__(self, other: Tally) -> Tally:
         """Add up two partitions."""

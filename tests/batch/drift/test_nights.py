@@ -17,9 +17,11 @@ from vae_anomaly.batch.drift.summary_file import SUMMARY
 from vae_anomaly.batch.drift.tallies import read_tally
 from vae_anomaly.data.images.folders import scan_images
 from vae_anomaly.detectors.images.image_list import open_images
-from vae_anomaly.errors import DataError, SchemaError
+from vae_anomaly.errors import DataError, SchemaError, TooManyBadItemsError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs.baselines import keep_image_baseline, keep_table_baseline
+from vae_anomaly.jobs.monitor.nights import last_nights
+from vae_anomaly.jobs.monitor.watch import night_record
 from vae_anomaly.monitoring.checks import Limits
 
 
@@ -103,6 +105,25 @@ def test_a_model_that_kept_nothing_says_so_with_the_remedy(table_model, tmp_path
         "Train it again with `vae-anomaly train`"
     ]
     assert {check.family for check in told.checks} == {"scores", "flags", "limits"}
+
+
+def test_a_night_of_which_nothing_could_be_scored_is_summed_up_all_the_same(
+    watched_model, tmp_path
+):
+    night(tmp_path / "n.parquet", 2, n=30, amount=float("inf"))
+    with pytest.raises(TooManyBadItemsError):
+        score_tables(watched_model, tmp_path / "n.parquet", tmp_path / "out")
+    told = read_summary(tmp_path / "out")
+    assert (told.items_scored, told.flag_rate.estimate, told.quarantine_rate.estimate) == (
+        0,
+        None,
+        1,
+    )
+    assert told.quarantine_codes == {"infinite": 30}
+    (text,) = told.alarms
+    assert text == "100.00% of the items are in quarantine, and 5.00% are allowed"
+    (seen,) = last_nights([tmp_path])
+    assert night_record(seen)["flag_rate"] == {"estimate": None, "low": 0.0, "high": 1.0}
 
 
 def test_groups_of_rows_are_watched_one_by_one_against_their_past(watched_model, tmp_path):

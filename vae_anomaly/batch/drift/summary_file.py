@@ -152,7 +152,7 @@ def summary_of(
         moved=[_short(text) for text in drift.moved],
         notes=[_short(text) for text in drift.notes],
         checks=[
-            CheckRecord(**{**vars(check), "text": _short(check.text)})
+            CheckRecord(**{**vars(check), "name": _short(check.name), "text": _short(check.text)})
             for check in drift.checks[:_MOST_CHECKS]
         ],
         report="report.html" if (root / "report.html").is_file() else None,

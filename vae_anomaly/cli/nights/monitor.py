@@ -12,6 +12,7 @@ from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
     from vae_anomaly.jobs.monitor.nights import WatchedNight
+    from vae_anomaly.metrics import Interval
 
 MAX_TOLD = 12
 
@@ -87,6 +88,10 @@ def _print(nights: list[WatchedNight]) -> None:
         print_words(f"Note: {note}.")
 
 
+def _share(rate: Interval) -> str:
+    return f"{rate.estimate:.2%}" if rate.estimate == rate.estimate else "-"
+
+
 def _row(night: WatchedNight) -> list[str]:
     usual = night.normal_rate
     if night.alarms:
@@ -97,9 +102,9 @@ def _row(night: WatchedNight) -> list[str]:
         night.name,
         night.model,
         f"{night.items_read:,}",
-        f"{night.flag_rate.estimate:.2%}",
+        _share(night.flag_rate),
         "-" if usual is None else f"{usual[0]:.2%} to {usual[1]:.2%}",
-        f"{night.quarantine_rate.estimate:.2%}",
+        _share(night.quarantine_rate),
         "-" if night.age_days is None else f"{night.age_days:.0f}",
         state,
     ]

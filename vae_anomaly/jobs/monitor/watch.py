@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from vae_anomaly.jobs.monitor.alarm import (
     shown_host,
 )
 from vae_anomaly.jobs.monitor.nights import WatchedNight
+from vae_anomaly.metrics import Interval
 from vae_anomaly.storage.addresses import with_addresses
 
 
@@ -63,9 +65,16 @@ def night_record(night: WatchedNight) -> dict[str, Any]:
         "folder": with_addresses(str(night.folder.absolute())),
         "alarms": list(night.alarms),
         "moved": list(night.moved),
+        **{name: _rate(getattr(night, name)) for name in ("flag_rate", "quarantine_rate")},
         "quarantine_codes": dict(night.quarantine_codes or {}),
         "checks": [asdict(check) for check in night.checks if check.level != "quiet"],
     }
+
+
+def _rate(rate: Interval) -> dict[str, float | None]:
+    """Return a share with its interval; null where there is no item."""
+    known = math.isfinite(rate.estimate)
+    return {"estimate": rate.estimate if known else None, "low": rate.low, "high": rate.high}
 
 
 def alarms_of(nights: Sequence[WatchedNight]) -> list[str]:

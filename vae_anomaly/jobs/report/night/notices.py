@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from vae_anomaly.batch import read_summary
+from vae_anomaly.errors import DataError
 from vae_anomaly.jobs.report.night.source import Night
 from vae_anomaly.metrics import Interval
 from vae_anomaly.names import typed
@@ -46,6 +48,7 @@ def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
         *_failed(night),
         *_flag_rate(night, counts),
         *_quarantine(night),
+        *_drift(night),
         *_threshold(night, counts),
         *_age(night, counts),
         *_notes(night),
@@ -104,6 +107,24 @@ def _flag_rate(night: Night, counts: NightCounts) -> Iterator[Notice]:
             "Some are anomalies, or normal has moved.",
             "Judge the flagged items: the verdicts tell which of both.",
         )
+
+
+def _drift(night: Night) -> Iterator[Notice]:
+    """Say what has moved since the training, but for flags, which are told above."""
+    try:
+        checks = read_summary(night.root).checks
+    except DataError:  # an earlier version has scored, or a run was ended
+        return
+    told = [check for check in checks if check.family not in ("flags", "limits")]
+    levels: tuple[tuple[str, Literal["warning", "info"]], ...]
+    levels = (("alarm", "warning"), ("moved", "info"))
+    for check_level, level in levels:
+        for check in [one for one in told if one.level == check_level][:_MOST_NOTES]:
+            yield Notice(
+                level,
+                f"{check.text[0].upper()}{check.text[1:]}.",
+                "Look at the source of these items; if it stays so, train again on recent normals.",
+            )
 
 
 def _quarantine(night: Night) -> Iterator[Notice]:
