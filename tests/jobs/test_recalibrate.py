@@ -7,12 +7,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from batch.entity_nights import card_model, payments  # noqa: F401 - a fixture
 from PIL import Image
 from tracking.real_models import SIDE, transactions, write_surfaces
 
 from vae_anomaly import load_detector
 from vae_anomaly.errors import CalibrationError, ConfigError, DataError
 from vae_anomaly.jobs import recalibrate_job
+from vae_anomaly.jobs.baselines import keep_table_baseline
+from vae_anomaly.thresholds import Threshold
 
 
 def dearer(n: int, seed: int) -> pd.DataFrame:
@@ -116,3 +119,46 @@ def test_groups_of_normals_are_kept_with_the_model(table_model, tmp_path):
     assert done.record.n_groups == 100
     assert len(np.unique(again.calibration_groups_)) == 100
     assert dataclasses.asdict(again.recalibrated_[0]) == dataclasses.asdict(done.record)
+
+
+def test_the_rate_of_a_tuned_threshold_is_kept_and_another_policy_told(table_model, tmp_path):
+    rows = dearer(300, seed=17)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    detector = load_detector(table_model)
+    scores = detector.anomaly_score(rows)
+    for made, rate, told in (
+        (Threshold.from_fpr(scores, 0.04), 0.04, 0),
+        (Threshold.from_manual(scores, 2.0), 0.01, 1),
+    ):
+        detector.set_threshold(made.for_model("cards/1")).save(tmp_path / "tuned")
+        done = recalibrate_job(
+            str(tmp_path / "tuned"), str(tmp_path / "rows.parquet"), out=tmp_path / "new",
+            dry_run=True,
+        )  # fmt: skip
+        assert done.record.target_fpr == rate
+        assert sum("chosen by the policy manual" in words for words in done.warnings) == told
+
+
+def test_nights_are_compared_with_the_new_normals(table_model, tmp_path):
+    detector = load_detector(table_model)
+    keep_table_baseline(detector, transactions(400, seed=0))
+    detector.save(tmp_path / "old")
+    rows = dearer(300, seed=18).assign(fraud=[1] * 30 + [0] * 270)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    recalibrate_job(
+        str(tmp_path / "old"), str(tmp_path / "rows.parquet"), labels="fraud", out=tmp_path / "new"
+    )
+    new = load_detector(tmp_path / "new").baseline_
+    keep_table_baseline(detector, rows.iloc[30:])
+    assert new == detector.baseline_
+
+
+def test_rows_with_a_past_are_scored_looked_at_and_described_with_it(card_model, tmp_path):
+    payments(12, 3).to_parquet(tmp_path / "nights.parquet")
+    recalibrate_job(
+        str(card_model), str(tmp_path / "nights.parquet"), target_fpr=0.05, out=tmp_path / "new"
+    )
+    new = load_detector(tmp_path / "new")
+    assert new.entities_ is not None
+    assert new.recalibrated_[0].n_items == 180
+    assert any("usual" in one.name for one in new.baseline_.variables)

@@ -355,11 +355,12 @@ def _compared(
     progress: Progress | None,
 ) -> Challenge:
     """Score the items with both, leave out what cannot be compared, and compare."""
-    held = unknown_to_both(items, *detectors, asked.state, asked.reading)
-    held = with_verdicts(held, load_feedback(name, uri))
     tell = progress or null_progress
-    scores = [scores_on(one, held, asked.state, asked.reading, tell) for one in detectors]
-    fine = np.isfinite(scores[0]) & np.isfinite(scores[1])
+    scores = (scores_on(one, items, asked.state, asked.reading, tell) for one in detectors)
+    held = replace(items, scores=tuple(scores))  # of all: a row is part of the past of others
+    held = unknown_to_both(held, *detectors, asked.state, asked.reading)
+    held = with_verdicts(held, load_feedback(name, uri))
+    fine = np.isfinite(held.scores[0]) & np.isfinite(held.scores[1])
     n_bad = int((~fine).sum())
     bad = f"{number_of(n_bad, 'item')} left out that one of the two cannot score"
     held = held.take(fine, *((bad,) if n_bad else ()))
@@ -368,8 +369,8 @@ def _compared(
     n_open = int((~np.isfinite(held.labels)).sum())
     note = f"{number_of(n_open, 'item')} without a label or verdict count as normal"
     judges = [
-        ComparedModel(label, one[fine], detector.threshold_.value, detector.target_fpr)
-        for label, one, detector in zip(names, scores, detectors, strict=True)
+        ComparedModel(label, one, detector.threshold_.value, detector.target_fpr)
+        for label, one, detector in zip(names, held.scores, detectors, strict=True)
     ]
     return challenged_by(
         judges[0], judges[1], held.labels == 1.0, held.groups, source=held.source,

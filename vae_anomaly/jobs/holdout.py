@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -55,6 +55,8 @@ class HoldOut:
         Of a table, as read.
     images : tuple of ImageItem
     notes : tuple of str
+    scores : tuple of ndarray of shape (N,), float64
+        Of each model that was asked; NaN of what it cannot score.
     """
 
     source: str
@@ -64,6 +66,8 @@ class HoldOut:
     rows: pd.DataFrame | None = None
     images: tuple[ImageItem, ...] = ()
     notes: tuple[str, ...] = ()
+    scores: tuple[Floats, ...] = ()
+    pasts: dict[int, pd.DataFrame] = field(default_factory=dict)  # with features, by detector
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,6 +81,8 @@ class HoldOut:
             groups=None if self.groups is None else self.groups[keep],
             rows=None if self.rows is None else self.rows[keep],
             images=tuple(one for one, kept in zip(self.images, keep, strict=False) if kept),
+            scores=tuple(one[keep] for one in self.scores),
+            pasts={},
             notes=(*self.notes, *notes),
         )
 
@@ -194,12 +200,15 @@ def _image_scores(
 def _frame(detector: TableDetector, held: HoldOut, state: str | None) -> pd.DataFrame:
     """Return the rows with the features of their entities' past, in their order."""
     assert held.rows is not None  # noqa: S101 - a table has rows
+    if id(detector) in held.pasts:
+        return held.pasts[id(detector)]
     frame = with_past(detector.entities_, held.rows, state)
     if len(frame) != len(held.rows):
         raise DataError(
             f"Of {number_of(len(held.rows), 'row')} of {held.source} only {len(frame):,} have a "
             "time at which they happened. Give each row its time."
         )
+    held.pasts[id(detector)] = frame
     return frame
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -14,14 +15,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from vae_anomaly.arrays import Floats, Ints, Objects
+from vae_anomaly.batch.histories import with_past
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ClassNames, scan_labelled
+from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.data.tables.read import fingerprint, read_table
+from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
+from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.judged import columns_as_text
 from vae_anomaly.detectors.known_items import known_images, known_rows
 from vae_anomaly.detectors.recalibration import Recalibration
 from vae_anomaly.errors import CalibrationError, ConfigError, DataError
 from vae_anomaly.evaluation.items import score_items
+from vae_anomaly.jobs.baselines import keep_image_baseline, keep_table_baseline
 from vae_anomaly.metrics import Interval, is_flagged
 from vae_anomaly.metrics.intervals import grouped_interval, proportion_interval
 from vae_anomaly.names import shown_source, typed
@@ -103,7 +109,7 @@ def recalibrate_job(
     source : path, pattern or list
         Normals as they come from now on. Items labelled as anomalies are left out.
     target_fpr : float, optional
-        Default: what the model was trained for.
+        Default: that of the threshold in force, or of the training where it has none.
     labels, groups, state, classes, follow_links, reading
         As for `score_items`.
     out : path, optional
@@ -129,19 +135,22 @@ def recalibrate_job(
     detector, model = load(ref, uri)
     _check_places(model, out, alias)
     frame = _frame(detector, source)
-    given = source if frame is None else frame
-    items = score_items(
-        detector, given, labels=labels, groups=groups, state=state, classes=classes,  # type: ignore[arg-type]
-        follow_links=follow_links, reading=reading, progress=progress,
-    )  # fmt: skip
+    rows = _with_features(detector, frame, state)
+    with _features_known(detector):
+        items = score_items(
+            detector, source if rows is None else rows, labels=labels, groups=groups,  # type: ignore[arg-type]
+            state=None if detector.kind == "tabular" else state, classes=classes,
+            follow_links=follow_links, reading=reading, progress=progress,
+        )  # fmt: skip
     where = shown_source(source)
     normal, left_out = _normals(items, where)
-    target = detector.target_fpr if target_fpr is None else target_fpr
+    target, other_policy = _target(detector, target_fpr)
     _require_enough(len(normal), target)
     flags = is_flagged(normal.scores, detector.threshold_.value)
     sha256 = _digest(frame, source, classes, normal, follow_links=follow_links)
     listed = (source, classes, follow_links)
-    warnings = (*_seen(detector, frame, listed, sha256, reading), *_odd(normal))
+    seen = _seen(detector, rows, listed, sha256, reading)
+    warnings = (*seen, *_odd(normal), *other_policy)
     for warning in warnings:
         logger.warning(warning)
     record = Recalibration(
@@ -159,6 +168,8 @@ def recalibrate_job(
     )
     lost = detector.probability_ is not None
     _calibrate(detector, normal, record)
+    if detector.baseline_ is not None:
+        _describe_anew(detector, normal, rows, listed, reading)
     folder = None if out is None or dry_run else detector.save(out)
     applied = Applied(model=ref if folder is None else str(folder))
     if model.name is not None and not dry_run:
@@ -191,6 +202,28 @@ def _frame(detector: AnyDetector, source: str | Sequence[str]) -> pd.DataFrame |
     return read_table(source, as_text=columns_as_text(detector))
 
 
+def _with_features(
+    detector: AnyDetector, frame: pd.DataFrame | None, state: str | None
+) -> pd.DataFrame | None:
+    """Return rows with the features of their entities' past."""
+    if frame is None or detector.kind == "image":
+        return None
+    return with_past(detector.entities_, frame, state)
+
+
+@contextmanager
+def _features_known(detector: AnyDetector) -> Iterator[None]:
+    """Let a detector take rows as they are: they have the features of their entities' past."""
+    if detector.kind == "image":
+        yield
+        return
+    entities, detector.entities_ = detector.entities_, None
+    try:
+        yield
+    finally:
+        detector.entities_ = entities
+
+
 def _normals(items: ScoredItems, where: str) -> tuple[ScoredItems, dict[str, int]]:
     """Return the items that are no anomalies, and what was left out."""
     if items.labels is None:
@@ -220,6 +253,44 @@ def _rounded_up(rate: float) -> float:
     """Return a rate of two digits that is not lower."""
     unit = float(10.0 ** (np.floor(np.log10(rate)) - 1))
     return float(np.ceil(rate / unit - 1e-9) * unit)
+
+
+def _target(detector: AnyDetector, asked: float | None) -> tuple[float, tuple[str, ...]]:
+    """Return the rate that the threshold is chosen for, and a warning where it was another kind."""
+    current, rate = detector.threshold_, detector.target_fpr
+    if asked is not None or not current.model_version:  # it is that of the training
+        return rate if asked is None else asked, ()
+    if current.policy == "fpr":
+        return float(current.parameters["fpr"] or rate), ()
+    return rate, (
+        f"The threshold before was chosen by the policy {current.policy}; this one is for a "
+        f"false-positive rate of {rate:g}. Choose it anew with `vae-anomaly threshold tune`.",
+    )
+
+
+def _describe_anew(
+    detector: AnyDetector,
+    normal: ScoredItems,
+    rows: pd.DataFrame | None,
+    listed: tuple[str | Sequence[str], ClassNames | None, bool],
+    reading: ImageReading | None,
+) -> None:
+    """Let nights be compared with what these normals look like, no longer with the training."""
+    used = set(normal.ids.tolist())
+    if isinstance(detector, TabularVAEDetector) and rows is not None:
+        name = detector.schema_.id_column
+        ids = (
+            read_keys(rows[name])
+            if name in rows.columns
+            else [f"row {i + 1}" for i in range(len(rows))]
+        )
+        keep_table_baseline(detector, rows[[one in used for one in ids]])
+    if isinstance(detector, ImageVAEDetector):
+        source, classes, follow_links = listed
+        items = scan_labelled(source, classes, follow_links=follow_links).items
+        chosen = [one for one in items if one.id in used]
+        images = open_images(chosen, condition=detector.condition, reading=reading)
+        keep_image_baseline(detector, images)
 
 
 def _calibrate(detector: AnyDetector, normal: ScoredItems, record: Recalibration) -> None:
