@@ -54,6 +54,7 @@ from vae_anomaly.detectors.judged import columns_as_text, judge_rows, row_faults
 from vae_anomaly.files import sha256_of
 from vae_anomaly.jobs import read_schema
 from vae_anomaly.persistence import MODEL_FILES, SUMS
+from vae_anomaly.scoring.judging import judge_sound
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.reviews.verdicts import read_verdicts
 
@@ -369,7 +370,10 @@ def read_model(name: str, data: bytes, folder: Path) -> None:
     items = items_of(name)
     if getattr(detector, "entities_", None) is not None:
         items = detector.entities_.copy().extend(items)
-    finite(detector.assess(items).select_dtypes("number"))
+    raw, threshold = detector.assess(items)["raw_score"], detector.threshold_.value
+    verdicts = judge_sound(raw, [None] * len(raw), detector.calibration_, threshold, "item")
+    finite(verdicts.score[verdicts.is_scored])
+    finite(verdicts.p_value[verdicts.is_scored])
     if hasattr(detector, "predict_proba") and detector.probability_ is not None:
         finite(detector.predict_proba(items))
     detector.reasons(items)

@@ -76,6 +76,19 @@ def with_other(arrays: dict[str, Any], ending: str, value: Any) -> dict[str, Any
     return {name: value if name.endswith(ending) else array for name, array in arrays.items()}
 
 
+def hours_less(header: Any) -> Any:
+    for column in header["preprocessing"]["encoder"]["columns"]:
+        column.get("hours", []).clear()
+    return header
+
+
+def never_missing(header: Any) -> Any:
+    for column in header["preprocessing"]["encoder"]["columns"]:
+        if "gap_share" in column:
+            column["gap_share"] = 1.0
+    return header
+
+
 def asked_less(header: Any) -> Any:
     del header["preprocessing"]["views"][0]["vae"]["asked"][-1]
     return header
@@ -88,10 +101,21 @@ def asked_less(header: Any) -> Any:
          lambda arrays: with_other(arrays, ".n_groups", np.array([-(2**60)]))),
         ("model table_autoencoder", "calibration.safetensors",
          lambda arrays: with_other(arrays, ".nearest", np.array([0]))),
+        ("model table_conditional", "calibration.safetensors",
+         lambda arrays: with_other(arrays, ".condition.places", np.array([2**31 - 1] * 4))),
+        ("model table_entities", "calibration.safetensors",
+         lambda arrays: with_other(arrays, ".entity", arrays["entities.0.entity"] + 1000)),
+        ("model table_entities", "detector.json", hours_less),
         ("model table_vamp", "detector.json", asked_less),
     ],
-    ids=["groups", "nearest", "asked"],
+    ids=["groups", "nearest", "places", "entity", "hours", "asked"],
 )  # fmt: skip
 def test_a_model_whose_parts_do_not_fit_is_refused_as_it_is_loaded(name, file, change, tmp_path):
     with pytest.raises(ModelRefusedError):
         TARGETS[name].read(model_changed(name, file, change), tmp_path)
+
+
+def test_a_column_that_no_training_row_had_has_a_reason(tmp_path):
+    TARGETS["model table_vamp"].read(
+        model_changed("model table_vamp", "detector.json", never_missing), tmp_path
+    )

@@ -168,7 +168,9 @@ class EntityHistory:
         names = [text[a:b].decode() for a, b in zip([0, *ends], ends, strict=False)]
         past = _Rows(arrays["entity"], arrays["time"], arrays["amount"])
         known = len(names) == len(arrays["last"])
-        if not known or len({len(past.entity), len(past.time), len(past.amount)}) != 1:
+        whole = known and len({len(past.entity), len(past.time), len(past.amount)}) == 1
+        inside = whole and not ((past.entity < 0) | (past.entity >= len(names))).any()
+        if not inside or len(set(names)) < len(names):
             raise ValueError("its arrays do not belong together")
         self._names, self._past = pd.Index(names, dtype=object), past
         self._last = np.array(arrays["last"])

@@ -21,7 +21,7 @@ from vae_anomaly.arrays import AnyArray, Arrays, Floats, Floats32, Ints
 from vae_anomaly.detectors.tabular.encode.columns import MATCH, CategoricalColumn, NumericColumn
 from vae_anomaly.detectors.tabular.encode.table import TableEncoder
 from vae_anomaly.detectors.tabular.encode.views import View
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.names import typed
 from vae_anomaly.words import names_of
 
@@ -138,7 +138,17 @@ class Condition:
     @classmethod
     def from_state(cls, arrays: Mapping[str, AnyArray]) -> Self:
         """Make it again."""
-        return cls(**arrays)
+        made = cls(**arrays)
+        shape = len(made.book), *made.center.shape[1:]
+        features = np.concatenate([made.places, made.own])
+        if (
+            made.book.shape != (len(made.book), len(made.places))
+            or not made.center.shape == made.scale.shape == shape
+            or features.min() < 0
+            or features.max() >= made.center.shape[1]
+        ):
+            raise DataError("The arrays of a condition do not belong together.")
+        return made
 
 
 def _moments(rows: Floats, codes: Ints, n_codes: int) -> tuple[Floats, Floats]:

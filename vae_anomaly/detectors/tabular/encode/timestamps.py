@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from vae_anomaly.arrays import AnyArray, Floats, Ints, Times
 from vae_anomaly.data.tables.cells import closed, is_open
@@ -30,6 +31,8 @@ _FEW_DATES = 8
 class TimestampColumn(ColumnEncoder):
     """Points in time: where in the day, where in the week.
 
+    Of the training cells ``hours`` is the share in each hour, ``weekdays`` on each day from Monday.
+
     The date itself is no feature: tomorrow is always later than every training row. A date that is
     open-ended, 9999-12-31, has no place in day and week; that it is open is a feature of its own
     where training had such dates.
@@ -42,8 +45,8 @@ class TimestampColumn(ColumnEncoder):
     first_s: float  # their range, seconds since 1970
     last_s: float
     gap_share: float  # of the training cells
-    hours: tuple[float, ...]  # share of the training cells in each of 24 hours
-    weekdays: tuple[float, ...]  # and on each of 7 days from Monday
+    hours: Annotated[tuple[float, ...], Field(min_length=24, max_length=24)]
+    weekdays: Annotated[tuple[float, ...], Field(min_length=7, max_length=7)]
     week: bool = True  # whether the weekday is read
     open_indicator: bool = False  # whether open-ended dates have a feature of their own
     open_share: float = 0.0  # of the training cells

@@ -161,8 +161,9 @@ def _gap_words(name: str, share: float, state: str = "empty") -> str:
 def _strange_number(column: NumericColumn, value: float) -> str | None:
     name = name_of(column.name)
     if 1.0 - column.gap_share <= STRANGE:
-        filled = share_words(1.0 - column.gap_share)
-        return f"{name} {say_number(column, value)}, where only {filled} training rows has a value"
+        share = 1.0 - column.gap_share
+        having = f"only {share_words(share)} training rows has" if share else "no training row has"
+        return f"{name} {say_number(column, value)}, where {having} a value"
     if len(column.levels) == 1 and value not in column.levels:
         (always,) = column.levels
         here, there = say_number(column, value, always), say_number(column, always)
