@@ -12,9 +12,10 @@ one worker alone, or the run is told to end (SIGTERM, SIGINT). It is started aga
 Then must hold: exit codes as documented; of each part rows in = rows out + quarantined; the ids
 equal those of the input as multisets; the folder has the files of the undisturbed run and no other,
 each of the same bytes, but for ``ledger.sqlite`` (its rows are compared, without their times),
-``.lock`` and the fields of time in ``report.html``. After each hit every file in place can be read,
-and workers of a killed run are gone. One line is printed for each scenario; the first difference
-ends the script with exit status 1, and its folder is kept.
+``.lock`` and the fields of time in ``report.html`` and ``summary.json``; and `verify_run` finds
+nothing. After each hit every file in place can be read, and workers of a killed run are gone. One
+line is printed for each scenario; the first difference ends the script with exit status 1, and its
+folder is kept.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ import pyarrow.parquet as pq
 from soak_data import train_cards, train_images, train_table, write_images, write_tables
 
 from vae_anomaly.batch import read_manifest, read_quarantine, read_results
+from vae_anomaly.batch.runs.verify import verify_run
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
 
@@ -50,7 +52,10 @@ WITH_WORKERS = ("kill", "parent", "parent", "worker", "term", "int")
 CODES = {"kill": 137, "parent": 137, "term": 143, "int": 130}
 NOT_COMPARED = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", ".lock")
 TIMES = ("committed", "seconds")  # of a row of the ledger
-TIME_IN_PAGE = re.compile(rb'(?<="scored_at":)"[^"]*"|<time datetime="[^"]*">[^<]*</time>')
+TIMES_IN = {
+    "report.html": re.compile(rb'(?<="scored_at":)"[^"]*"|<time datetime="[^"]*">[^<]*</time>'),
+    "summary.json": re.compile(rb'"(finished_at|seconds)": [^,\n]*'),
+}
 PATIENCE = 120.0  # seconds for anything at all
 
 
@@ -297,6 +302,8 @@ def check(one: Scenario, out: Path, code: int) -> None:
         found.update(item.id for item in read_quarantine(path))
     must(found == one.ids, f"lost {list((one.ids - found).items())[:5]}, "
                            f"doubled {list((found - one.ids).items())[:5]}")  # fmt: skip
+    verified = verify_run(out, allow_failed=True)
+    must(not verified.findings, f"verify: {verified.findings}")
     stale = [p.name for p in out.rglob("*") if p.name.endswith(".partial") or p.name == ".run"]
     must(not stale, f"left over: {stale}")
     ours, theirs = contents(out), contents(one.reference)
@@ -312,9 +319,8 @@ def contents(out: Path) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
-    if path.name != "report.html":
-        return sha256_of(path)
-    return sha256_of(TIME_IN_PAGE.sub(b"", path.read_bytes()))
+    times = TIMES_IN.get(path.name)
+    return sha256_of(path if times is None else times.sub(b"", path.read_bytes()))
 
 
 def ledger_of(out: Path) -> list[dict[str, object]]:
