@@ -89,6 +89,16 @@ def never_missing(header: Any) -> Any:
     return header
 
 
+def conditions_less(header: Any) -> Any:
+    del header["preprocessing"]["conditions"][-1]
+    return header
+
+
+def condition_of_numbers(header: Any) -> Any:
+    header["config"]["condition"] = [1, 2]
+    return header
+
+
 def asked_less(header: Any) -> Any:
     del header["preprocessing"]["views"][0]["vae"]["asked"][-1]
     return header
@@ -106,9 +116,11 @@ def asked_less(header: Any) -> Any:
         ("model table_entities", "calibration.safetensors",
          lambda arrays: with_other(arrays, ".entity", arrays["entities.0.entity"] + 1000)),
         ("model table_entities", "detector.json", hours_less),
+        ("model pixels_conditional", "detector.json", conditions_less),
+        ("model pixels_conditional", "detector.json", condition_of_numbers),
         ("model table_vamp", "detector.json", asked_less),
     ],
-    ids=["groups", "nearest", "places", "entity", "hours", "asked"],
+    ids=["groups", "nearest", "places", "entity", "hours", "conditions", "condition", "asked"],
 )  # fmt: skip
 def test_a_model_whose_parts_do_not_fit_is_refused_as_it_is_loaded(name, file, change, tmp_path):
     with pytest.raises(ModelRefusedError):

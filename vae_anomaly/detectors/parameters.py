@@ -295,8 +295,13 @@ def faults_of(
 
 def check_saved(parameters: Iterable[Parameter], config: Mapping[str, object]) -> None:
     """Refuse the parameters of a saved detector if one has no meaning; ConfigError names them."""
+    parameters = tuple(parameters)
     if faults := faults_of(parameters, config, "the saved detector"):
         raise ConfigError(" ".join(faults.values()))
+    texts = [one.name for one in parameters if isinstance(one.allowed, Text)]
+    others = [name for name in texts if not isinstance(config.get(name), str | None)]
+    if others:
+        raise ConfigError(f"{others[0]!r} of the saved detector is no text.")
 
 
 def reference() -> str:

@@ -131,13 +131,14 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
     """
     _check_preprocessing(state)
     try:
+        network = _network(state, features)
         return ImageModel(
-            network=_network(state, features),
+            network=network,
             score=score_from_state(state.calibration),
             placing=_placing(state),
             heat_level=float(state.calibration["heat_level"][0]),
             random_state=int(state.preprocessing["random_state"]),
-            conditions=tuple(state.preprocessing.get("conditions", ())),
+            conditions=_conditions(state.preprocessing, network),
             latents=state.calibration.get("latents"),  # older models have none
         )
     except (
@@ -178,6 +179,16 @@ def _network(state: DetectorState, features: nn.Module | None) -> ImageNetwork:
     network = _empty_network(state.preprocessing)
     network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in state.weights.items()})
     return network.eval()
+
+
+def _conditions(preprocessing: Mapping[str, Any], network: ImageNetwork) -> tuple[str, ...]:
+    """Return the names of the conditions, one for each that the network knows."""
+    names = tuple(preprocessing.get("conditions", ()))
+    levels = getattr(network, "levels", None)
+    n_known = 0 if levels is None else len(levels.mean)
+    if not all(isinstance(name, str) for name in names) or not len(set(names)) == n_known:
+        raise DataError(f"the names {names[:5]} are not those of {n_known} conditions")
+    return names
 
 
 def _empty_network(
