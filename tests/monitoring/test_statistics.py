@@ -65,3 +65,13 @@ def test_flags_scatter_as_the_finite_calibration_lets_them(rng):
     above = np.mean(np.array(flags) >= 60)
     assert excess_flags(60, 1000, 1, 99) == pytest.approx(above, abs=0.01)
     assert stats.binom(1000, 0.02).sf(59) < 1e-9  # what a known share would say
+
+
+def test_of_very_many_rows_the_law_is_the_same_and_takes_no_time():
+    law = stats.betabinom(200_000, 51, 4950)
+    low, high = flag_range(200_000, 50, 5000, 0.99)
+    assert low == pytest.approx(law.ppf(0.005), rel=0.02)
+    assert high == pytest.approx(law.ppf(0.995), rel=0.02)
+    assert excess_flags(2700, 200_000, 50, 5000) == pytest.approx(law.sf(2699), rel=0.1)
+    wide = flag_range(10**9, 50, 5000, 0.99)
+    assert [end / 10**9 for end in wide] == pytest.approx([low / 2e5, high / 2e5], rel=0.02)

@@ -13,6 +13,7 @@ from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_summary, score_images, score_tables
+from vae_anomaly.batch.drift.night import fresh_keys
 from vae_anomaly.batch.drift.summary_file import SUMMARY
 from vae_anomaly.batch.drift.tallies import read_tally
 from vae_anomaly.data.images.folders import scan_images
@@ -155,6 +156,14 @@ def test_the_new_day_of_a_growing_folder_is_not_lost_among_the_others(watched_mo
     told = read_summary(tmp_path / "out")
     assert (told.items_read, told.items_watched) == (2100, 300)
     assert any(text.startswith("column 'amount'") for text in told.alarms)
+
+
+def test_a_night_is_what_was_new_to_it_and_its_past_the_last_eight():
+    growing = [[str(day) for day in range(n + 1)] for n in range(12)]
+    fresh, past = list(fresh_keys(growing))[-1]
+    assert fresh == ["11"]
+    assert past == {str(day) for day in range(3, 11)}
+    assert list(fresh_keys([["a"], ["b"], ["a"]]))[-1] == (["a"], {"b"})
 
 
 def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ _NO_BASELINE: Final = (
     "whether inputs have moved cannot be told: the model keeps nothing of its training inputs. "
     "Train it again with `vae-anomaly train`"
 )
+_PAST_NIGHTS: Final = 8
 _SECONDS_A_DAY: Final = 86_400
 
 
@@ -126,15 +128,17 @@ def drift_of(
 
 
 def fresh_keys(nights: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], set[str]]]:
-    """Yield for each night the partitions that were new to it, and those of all nights before.
+    """Yield for each night the partitions that were new to it, and those of the nights before.
 
-    Where a run was given nothing new, all of its partitions.
+    Where a run was given nothing new, all of its partitions; before are at most eight nights.
     """
     seen: set[str] = set()
+    recent: deque[list[str]] = deque(maxlen=_PAST_NIGHTS)
     for keys in nights:
         fresh = [key for key in keys if key not in seen] or list(keys)
-        yield fresh, seen - set(fresh)
-        seen = seen | set(keys)
+        yield fresh, {key for night in recent for key in night} - set(fresh)
+        recent.append(fresh)
+        seen.update(keys)
 
 
 def _read(root: str | Path, entries: Sequence[Mapping[str, Any]]) -> list[Tally]:
