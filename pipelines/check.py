@@ -35,7 +35,8 @@ def checked(
     """
     path, name = Path(file), job or Path(file).stem
     if name not in JOBS:
-        raise ConfigError(f"{path} is called like none of {JOBS}. Say which with --job.")
+        known = ", ".join(JOBS)
+        raise ConfigError(f"{path} is called like no job ({known}). Say which with --job.")
     module = import_module(f"pipelines.{name}")
     kind: type[Job] = getattr(module, name.title().replace("_", ""))
     values = read_job(kind, path, day or date.today().isoformat(), sets)

@@ -16,7 +16,7 @@ from vae_anomaly.batch.plan import (
     plan_tables,
 )
 from vae_anomaly.batch.tables import check_plan
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images
+from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
 from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.errors import ModelRefusedError
@@ -76,14 +76,19 @@ def images_asked_for(
     uri: str | Path | None = None,
     use_cached: bool = False,
     follow_links: bool = False,
+    alone: bool = True,
 ) -> AskedFor:
-    """Return what `score_images` would score; raises what that raises before it writes."""
+    """Return what `score_images` would score; raises what that raises before it writes.
+
+    ``alone`` where one process reads the images.
+    """
     model = pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
     model = replace(model, device=device)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
-    with fetched_later(IMAGE_SUFFIXES, alone=True):
+    with fetched_later(IMAGE_SUFFIXES, alone=alone):
         listing = scan_images(source, out=out, follow_links=follow_links)
+    tell_skipped(listing)
     most = options.images_per_partition
     plan = plan_images(listing, per_partition=most, condition=detector.condition)
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
@@ -92,7 +97,8 @@ def images_asked_for(
 
 def images_in(source: Source, out: Path, *, follow_links: bool = False) -> list[Partition]:
     """Return the partitions of some images as `score_images` calls them; no model is asked."""
-    return plan_images(scan_images(source, out=out, follow_links=follow_links))
+    with fetched_later(IMAGE_SUFFIXES, alone=True):
+        return plan_images(scan_images(source, out=out, follow_links=follow_links))
 
 
 def chain_of(

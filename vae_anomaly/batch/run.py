@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from vae_anomaly.batch.asked import chain_of as _chain
-from vae_anomaly.batch.asked import pinned as _pinned
+from vae_anomaly.batch.asked import AskedFor, images_asked_for, tables_asked_for
 from vae_anomaly.batch.drift.night import drift_of, fresh_keys
 from vae_anomaly.batch.drift.summary_file import summary_of, write_summary
 from vae_anomaly.batch.engines.choice import EngineName, engine_of, require_engine
@@ -51,26 +50,18 @@ from vae_anomaly.batch.plan import (
     Partition,
     ScoringModel,
     Source,
-    loaded_detector,
-    plan_images,
-    plan_tables,
 )
 from vae_anomaly.batch.repeated_ids import repeats_of_run
 from vae_anomaly.batch.review.models import keep_models
 from vae_anomaly.batch.runs.command import RunCommand
 from vae_anomaly.batch.summary import RunSummary, require_good
-from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.data.images.decode import ImageReading
-from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images, tell_skipped
-from vae_anomaly.detectors.judged import require_told_conditions
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.storage.copies import copies_dropped
-from vae_anomaly.storage.later import fetched_later
-from vae_anomaly.tracking import resolve
 
 logger = logging.getLogger(__name__)
 
@@ -157,22 +148,18 @@ def score_tables(
         If the disk is full; earlier output is intact.
     """
     options = Options(id_column=id_column, batch_rows=batch_rows, group_by=group_by)
-    model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "tabular")
-    plan = plan_tables(input)
-    detector = loaded_detector(model)
-    assert detector.kind == "tabular"  # noqa: S101 - pinned to it
-    check_plan(plan, detector, id_column, group_by)
     place = output_place(out)
-    chain = _chain(plan, detector.entities_, place.root, state)
+    asked = tables_asked_for(
+        model_ref, input, place.root, options, uri=uri, use_cached=use_cached, state=state
+    )
     command = RunCommand.of("table", model_ref, input, uri, {
         "id_column": id_column, "batch_rows": batch_rows, "max_bad_fraction": max_bad_fraction,
         "workers": workers, "engine": engine, "use_cached": use_cached, "state": state,
         "group_by": group_by, **asdict(limits or Limits()),
-    }, model.version)  # fmt: skip
+    }, asked.model.version)  # fmt: skip
     return _run(
-        plan, model, place, options, max_bad_fraction, workers, progress, chain,
-        finished=finished, engine=engine, limits=limits,
-        command=command,
+        asked, place, max_bad_fraction, workers, progress, finished=finished, engine=engine,
+        limits=limits, command=command,
     )  # fmt: skip
 
 
@@ -238,28 +225,22 @@ def score_images(
         heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition,
         reading=reading or ImageReading(),
     )  # fmt: skip
-    place = device_name(device)
-    check_workers(place, workers)
-    model = _pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
-    model = replace(model, device=place)
-    detector = loaded_detector(model)
-    assert detector.kind == "image"  # noqa: S101 - pinned to it
-    place_out = output_place(out)
-    with fetched_later(IMAGE_SUFFIXES, alone=workers == 1):
-        listing = scan_images(input, out=place_out.root, follow_links=follow_links)
-    tell_skipped(listing)
-    plan = plan_images(listing, per_partition=images_per_partition, condition=detector.condition)
-    require_told_conditions(detector, [file.condition for part in plan for file in part.files])
+    computes_on = device_name(device)
+    check_workers(computes_on, workers)
+    place = output_place(out)
+    asked = images_asked_for(
+        model_ref, input, place.root, options, device=computes_on, uri=uri, use_cached=use_cached,
+        follow_links=follow_links, alone=workers == 1,
+    )  # fmt: skip
     command = RunCommand.of("images", model_ref, input, uri, {
         "heatmaps": heatmaps, "masks": masks, "images_per_partition": images_per_partition,
         "max_bad_fraction": max_bad_fraction, "workers": workers, "engine": engine,
         "device": device, "use_cached": use_cached, "follow_links": follow_links,
         **asdict(options.reading), **asdict(limits or Limits()),
-    }, model.version)  # fmt: skip
+    }, asked.model.version)  # fmt: skip
     return _run(
-        plan, model, place_out, options, max_bad_fraction, workers, progress,
-        left_out=listing.left_out, finished=finished, engine=engine, limits=limits,
-        command=command,
+        asked, place, max_bad_fraction, workers, progress, finished=finished, engine=engine,
+        limits=limits, command=command,
     )  # fmt: skip
 
 
@@ -267,15 +248,11 @@ def score_images(
 
 
 def _run(
-    plan: list[Partition],
-    model: ScoringModel,
+    asked: AskedFor,
     place: OutputPlace,
-    options: Options,
     max_bad_fraction: float,
     workers: int,
     progress: Progress | None,
-    chain: HistoryChain | None = None,
-    left_out: tuple[LeftOutImages, ...] = (),
     finished: Finished | None = None,
     engine: EngineName = "local",
     limits: Limits | None = None,
@@ -288,6 +265,7 @@ def _run(
     """
     check_limits(max_bad_fraction, workers)
     require_engine(engine)
+    plan, model, chain = asked.plan, asked.model, asked.chain
     if chain is not None and engine != "local":
         raise ConfigError(
             f"A model with entities scores one file after the other, each from the histories of "
@@ -297,7 +275,7 @@ def _run(
     if workers > 1 and engine == "local":
         require_guard(workers)
     start, root = time.perf_counter(), place.root
-    output = Output(str(root), options, run=uuid4().hex[:12])
+    output = Output(str(root), asked.options, run=uuid4().hex[:12])
     job = _Job(model, output, workers, progress or null_progress, chain, engine, limits or Limits())
     with (
         graceful_termination(),
@@ -318,7 +296,7 @@ def _run(
         models = keep_models(root, model, rows.values(), root / MANIFEST)
         nights = ledger.nights()
         manifest = build_manifest(
-            rows.values(), failed, left_out, nights, models, max_bad_fraction, repeats
+            rows.values(), failed, asked.left_out, nights, models, max_bad_fraction, repeats
         )
         ledger.end_run(output.run)
         write_manifest(root, manifest)
@@ -326,7 +304,7 @@ def _run(
         done = [rows[partition.key] for partition in plan if partition.key in rows]
         summary = RunSummary.of(
             done, model, root, skipped=len(plan) - len(todo), seconds=time.perf_counter() - start,
-            left_out=left_out, plan=tuple(plan), repeated_ids=repeats,
+            left_out=asked.left_out, plan=tuple(plan), repeated_ids=repeats,
         )  # fmt: skip
         summary = _watched(summary, manifest, job, len(failed))
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
