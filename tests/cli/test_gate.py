@@ -87,4 +87,4 @@ def test_rules_without_input_are_wrong_usage(call, filled_store):
     said = call("models", "promote", "cards", 2, "--require", "auroc>=0.9",
                 "--tracking-uri", filled_store)  # fmt: skip
     assert said[0] == 2
-    assert "--require and --input go together" in said[2]
+    assert "--require or --not-worse, and --input go together" in " ".join(said[2].split())

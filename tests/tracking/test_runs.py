@@ -96,7 +96,7 @@ def test_name_that_cannot_be_one_is_refused_before_anything_is_written(name, tab
 
 def test_outage_keeps_the_training_and_says_how_to_log_it_later(table_model, store, tmp_path):
     detector = load_detector(table_model)
-    with pytest.raises(RegistryUnavailableError, match="register_directory") as caught:
+    with pytest.raises(RegistryUnavailableError, match="vae-anomaly runs sync") as caught:
         log_training(detector, name="cards", uri=NOBODY, alias="champion")
     (record,) = spooled(tmp_path)
     assert str(record) in str(caught.value)
