@@ -292,11 +292,6 @@ def test_readers_take_results_in_a_store(bucket, remote_days, table_model, tmp_p
     assert [night.items_read for night in last_nights([OUT])] == [180]
 
 
-def test_two_workers_read_and_write_what_is_fetched(bucket, remote_days, table_model, tmp_path):
-    score_tables(table_model, remote_days, OUT, id_column="id", workers=2)
-    assert len(read_results(OUT)) == 180
-
-
 @pytest.mark.parametrize(
     ("source", "out", "error", "message"),
     [

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from batch.launcher import KILLED, LAUNCHER
-from tracking.real_models import table_model, transactions, write_days  # noqa: F401 - a fixture
+from tracking.real_models import image_model, table_model, write_days, write_surfaces  # noqa: F401 - a fixture
 
-from vae_anomaly.batch import read_manifest, score_tables
+from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
 from vae_anomaly.batch.output.remote import PUT_STEPS
 from vae_anomaly.errors import (
     DataError,
@@ -149,6 +150,18 @@ def test_killed_between_any_two_uploads_and_run_again_the_bytes_are_those_of_a_l
     assert n_killed == len(KILLS)
     kept = [path for path in cache.rglob("*") if path.is_file()]
     assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
+
+
+def test_workers_fetch_the_images_of_their_partitions(bucket, image_model):
+    night = write_surfaces(Path("night"), 8, holes=(2,))
+    for _ in Store(address_of(f"s3://{bucket}/x")).put(
+        {f"{bucket}/night/{path.name}": path for path in night.iterdir()}
+    ):
+        pass
+    source, out = f"s3://{bucket}/night", f"s3://{bucket}/out"
+    assert score_images(image_model, source, out, images_per_partition=4, workers=2).rows_out == 8
+    score_images(image_model, night, "local", images_per_partition=4)
+    pd.testing.assert_frame_equal(read_results(out), read_results("local"))
 
 
 def test_one_lock_for_two_runs_and_it_is_renewed(bucket, monkeypatch):
