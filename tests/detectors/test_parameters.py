@@ -67,7 +67,10 @@ def _is_literal(hint: object) -> bool:
 
 @pytest.mark.parametrize(
     ("settings", "parameters", "beside"),
-    [(TableSettings, TABULAR, {*OF_THE_READING, "seed"}), (ImageSettings, IMAGE, set())],
+    [
+        (TableSettings, TABULAR, {*OF_THE_READING, "seed", "start"}),
+        (ImageSettings, IMAGE, {"start"}),
+    ],
     ids=["tabular", "image"],
 )
 def test_what_a_fit_gets_has_the_same_parameters_and_defaults(settings, parameters, beside):
