@@ -82,6 +82,12 @@ def hours_less(header: Any) -> Any:
     return header
 
 
+def quantiles_less(header: Any) -> Any:
+    for column in header["preprocessing"]["encoder"]["columns"]:
+        del column.get("quantiles", [0])[-1]
+    return header
+
+
 def never_missing(header: Any) -> Any:
     for column in header["preprocessing"]["encoder"]["columns"]:
         if "gap_share" in column:
@@ -116,11 +122,13 @@ def asked_less(header: Any) -> Any:
         ("model table_entities", "calibration.safetensors",
          lambda arrays: with_other(arrays, ".entity", arrays["entities.0.entity"] + 1000)),
         ("model table_entities", "detector.json", hours_less),
+        ("model table_vamp", "detector.json", quantiles_less),
         ("model pixels_conditional", "detector.json", conditions_less),
         ("model pixels_conditional", "detector.json", condition_of_numbers),
         ("model table_vamp", "detector.json", asked_less),
     ],
-    ids=["groups", "nearest", "places", "entity", "hours", "conditions", "condition", "asked"],
+    ids=["groups", "nearest", "places", "entity", "hours", "quantiles", "conditions", "condition",
+         "asked"],
 )  # fmt: skip
 def test_a_model_whose_parts_do_not_fit_is_refused_as_it_is_loaded(name, file, change, tmp_path):
     with pytest.raises(ModelRefusedError):

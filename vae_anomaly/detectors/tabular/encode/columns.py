@@ -106,7 +106,7 @@ class NumericColumn(ColumnEncoder):
     boolean: bool
     fill: Cell  # what an empty cell becomes: the median of the training cells (lower of two)
     indicator: bool  # whether gaps have a feature of their own
-    quantiles: tuple[Cell, ...]  # of the training cells, at `QUANTILES`
+    quantiles: Annotated[tuple[Cell, ...], Field(min_length=7, max_length=7)]  # at `QUANTILES`
     levels: tuple[Cell, ...]  # distinct values where few: 2, or at most 20 and a fifth of the rows
     shares: tuple[Share, ...]  # of each level among the training cells that were not empty
     gap_share: Share  # of the training cells
