@@ -108,7 +108,7 @@ GUARANTEES: dict[str, tuple[str, ...]] = {
     ),
     "16 every network call ends; an outage of the tracking store loses no score": (
         "tracking/test_server.py::test_port_that_says_nothing_is_given_up_within_seconds",
-        "tracking/test_server.py::test_server_keeps_runs_and_models_and_its_death_loses_nothing",
+        "tracking/databases/test_live_server.py::test_a_model_lives_on_a_server_over_sqlite",
         "tracking/test_patience.py::test_a_server_that_drips_is_away",
         "cli/test_score.py::test_registry_away_is_exit_69_unless_the_cached_copy_is_asked_for",
     ),
