@@ -16,7 +16,7 @@ family, so the share of quiet nights with any alarm stays below the stated rate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -82,6 +82,11 @@ class Check:
     p_value: float | None
     level: Level
     text: str
+
+
+def texts_of(checks: Iterable[Check], level: Level) -> tuple[str, ...]:
+    """Return in words what the checks of a level have found."""
+    return tuple(check.text for check in checks if check.level == level)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from vae_anomaly.batch.drift.tallies import read_tally
 from vae_anomaly.batch.review.models import read_scoring_facts
 from vae_anomaly.errors import DataError
 from vae_anomaly.monitoring.baseline import Baseline
-from vae_anomaly.monitoring.checks import Calibration, Check, Limits, check_night
+from vae_anomaly.monitoring.checks import Calibration, Check, Limits, check_night, texts_of
 from vae_anomaly.monitoring.tally import Tally, p_bins
 from vae_anomaly.reports.facts.night import ScoringFacts
 from vae_anomaly.words import number_of, verb_for
@@ -57,12 +57,12 @@ class NightDrift:
     @property
     def alarms(self) -> tuple[str, ...]:
         """What ends a night that is asked to fail on drift, in words."""
-        return tuple(check.text for check in self.checks if check.level == "alarm")
+        return texts_of(self.checks, "alarm")
 
     @property
     def moved(self) -> tuple[str, ...]:
         """What has moved less than that, in words."""
-        return tuple(check.text for check in self.checks if check.level == "moved")
+        return texts_of(self.checks, "moved")
 
 
 def drift_of(

@@ -14,7 +14,7 @@ from vae_anomaly.batch.output.manifest import MANIFEST, night_keys, read_manifes
 from vae_anomaly.batch.runs.found import is_scored_folder
 from vae_anomaly.errors import DataError
 from vae_anomaly.metrics import Interval, proportion_interval
-from vae_anomaly.monitoring.checks import Check, Limits
+from vae_anomaly.monitoring.checks import Check, Limits, texts_of
 from vae_anomaly.monitoring.statistics import flag_range
 from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.words import number_of
@@ -67,12 +67,12 @@ class WatchedNight:
     @property
     def alarms(self) -> tuple[str, ...]:
         """What is unlike the training, in words."""
-        return tuple(check.text for check in self.checks if check.level == "alarm")
+        return texts_of(self.checks, "alarm")
 
     @property
     def moved(self) -> tuple[str, ...]:
         """What has moved less than that."""
-        return tuple(check.text for check in self.checks if check.level == "moved")
+        return texts_of(self.checks, "moved")
 
 
 def last_nights(
