@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from typing import TextIO
+from contextlib import contextmanager, redirect_stderr, suppress
+from typing import Final, TextIO
 
 from vae_anomaly.names import legible
 
+_STDERR: Final = 2
+_PATIENCE_S: Final = 2.0  # with processes that keep stderr open
 FIELDS = ("event", "run", "partition", "counts", "exit_code")
 
 
@@ -137,8 +141,50 @@ def json_lines(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with JsonLines(sys.stderr) as stream, redirect_stderr(stream):
+    with _apart_from_below() as stderr, JsonLines(stderr) as stream, redirect_stderr(stream):
         yield
+
+
+@contextmanager
+def _apart_from_below() -> Iterator[TextIO]:
+    """Yield a stream to where stderr leads, and write to it what comes from below Python.
+
+    Libraries in C, such as one that decodes images, print to the descriptor of stderr itself. Each
+    of their lines becomes an object of JSON; those of workers are some already.
+    """
+    if not _is_descriptor(sys.stderr):
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    ours, (reading, writing) = os.dup(_STDERR), os.pipe()
+    with open(ours, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123
+        os.dup2(writing, _STDERR)
+        os.close(writing)
+        passing = threading.Thread(target=_pass_on, args=(reading, stream), daemon=True)
+        passing.start()
+        try:
+            yield stream
+        finally:
+            os.dup2(ours, _STDERR)  # with which the last writer of this process is gone
+            passing.join(timeout=_PATIENCE_S)
+
+
+def _pass_on(reading: int, stream: TextIO) -> None:
+    with (
+        suppress(ValueError),  # the stream is closed, and somebody still writes
+        open(reading, encoding="utf-8", errors="backslashreplace") as lines,
+        JsonLines(stream) as out,
+    ):
+        for line in lines:
+            out.write(line)
+
+
+def _is_descriptor(stream: TextIO) -> bool:
+    """Tell whether a stream is that of the process, and no test's or notebook's."""
+    try:
+        return stream.fileno() == _STDERR
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def tell_error(message: str, exit_code: int, *, label: str = "Error: ") -> int:
