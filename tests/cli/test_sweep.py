@@ -115,7 +115,7 @@ def test_outage_of_the_store_does_not_lose_the_table(call, valves):
     assert code == RegistryUnavailableError.exit_code == 69
     said = json.loads(out)
     assert (len(said["cells"]), said["logged"]) == (2, None)
-    assert "log_sweep_record" in err
+    assert "vae-anomaly runs sync" in err
     code, out, _ = call(*line, "--tracking-uri", DEAD)
     assert code == 69
     assert "predict the mean" in out

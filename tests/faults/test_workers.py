@@ -9,9 +9,9 @@ import pytest
 from batch.launcher import KILLED
 
 from vae_anomaly.batch import Output, plan_tables, read_manifest, score_partition, score_tables
+from vae_anomaly.batch.asked import pinned
 from vae_anomaly.batch.engines.local import many_processes
 from vae_anomaly.batch.output.holding import held
-from vae_anomaly.batch.run import _pinned
 from vae_anomaly.errors import LockedError, VaeAnomalyError
 from vae_anomaly.files import VARIABLE, replace_file
 from vae_anomaly.tracking import resolve
@@ -78,13 +78,13 @@ def test_where_no_worker_lives_the_night_ends_with_the_remedy(
 ):
     # int refuses its arguments
     monkeypatch.setattr("vae_anomaly.batch.engines.local._prepare_worker", int)
-    model = _pinned(resolve(table_model), "tabular")
+    model = pinned(resolve(table_model), "tabular")
     with pytest.raises(VaeAnomalyError, match=r"5 workers were ended .* fewer than 2 --workers"):
         list(many_processes(plan_tables(days) * 2, model, Output(str(tmp_path)), 2))
 
 
 def test_a_run_that_lost_its_folder_writes_and_removes_nothing(days, table_model, tmp_path):
-    model, out = _pinned(resolve(table_model), "tabular"), tmp_path / "out"
+    model, out = pinned(resolve(table_model), "tabular"), tmp_path / "out"
     day = plan_tables(days)[0]
     with held(out, "second"):
         (out / "part-2026-01-01.parquet").write_text("of the second run")

@@ -95,6 +95,7 @@ def test_the_command_prints_each_value_with_its_source(night, monkeypatch, capsy
 
     point = EntryPoint("pipelines", "pipelines.check:checked", "vae_anomaly.checks")
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([point]))
+    monkeypatch.setenv("COLUMNS", "400")  # a row a line, however long the paths are
     with pytest.raises(SystemExit) as ended:
         main(["config", "check", str(night), "--set", "workers=4"])
     out = capsys.readouterr().out

@@ -15,13 +15,36 @@ from pathlib import Path
 START_TIMEOUT_S = 180.0  # much longer than it takes, for machines that are busy
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - loopback
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} does not answer: {log.read_text()}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Kill a server and the workers that it started; it leads their group."""
+    with suppress(ProcessLookupError):  # a test has stopped it
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+
+
 class LiveServer:
     """``mlflow server`` over a database; its files lie in ``home`` and go over HTTP alone."""
 
     def __init__(self, home: Path, backend: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.home, self.backend = home, backend
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -49,25 +72,11 @@ class LiveServer:
                 command, stdout=log, stderr=log, cwd=self.home, env=environment,
                 start_new_session=True,
             )  # fmt: skip
-        self._wait()
+        wait_until_it_answers(f"{self.url}/health", self.process, self.home / "log")
 
     def kill(self) -> None:
         """Kill it and the workers that it started; it leads their group."""
         if self.process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=30)
+        stop(self.process)
         self.process = None
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        assert self.process is not None
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, (self.home / "log").read_text()
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=1):  # noqa: S310 - loopback
-                    return
-            except OSError:
-                time.sleep(0.2)
-        raise AssertionError(f"{self.url} does not answer: {(self.home / 'log').read_text()}")

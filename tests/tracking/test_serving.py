@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tracking.live_server import free_port, stop, wait_until_it_answers
 from tracking.real_models import mixed_rows, surface, transactions
-from tracking.test_server import free_port, stop, wait_until_it_answers
 
 from vae_anomaly import TabularVAEDetector, load_detector
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories

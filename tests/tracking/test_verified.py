@@ -60,7 +60,9 @@ def test_what_is_missing_is_answered_with_what_there_is(ref, told, registered, s
         resolve(ref, store)
 
 
-@pytest.mark.parametrize("ref", ["models:/cards", "models:/a/b/c", "runs:/1234/model", "s3://b/m"])
+@pytest.mark.parametrize(
+    "ref", ["models:/cards", "models:/a/b/c", "runs:/1234/model", "http://b/m"]
+)
 def test_reference_of_another_form_is_refused(ref, store):
     with pytest.raises(ConfigError, match="models:/NAME@ALIAS"):
         resolve(ref, store)

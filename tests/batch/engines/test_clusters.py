@@ -69,11 +69,11 @@ def test_a_day_that_cannot_be_read_is_set_aside_and_the_command_says_so(
 def test_an_error_in_a_worker_is_the_error_of_the_run(engine, days, table_model, tmp_path):
     """A folder that a second run has taken: the workers of the first write nothing to it."""
     from vae_anomaly.batch import Output, plan_tables
+    from vae_anomaly.batch.asked import pinned
     from vae_anomaly.batch.engines.choice import engine_of
     from vae_anomaly.batch.output.holding import held
-    from vae_anomaly.batch.run import _pinned
     from vae_anomaly.tracking import resolve
 
-    model, out = _pinned(resolve(table_model), "tabular"), tmp_path / "out"
+    model, out = pinned(resolve(table_model), "tabular"), tmp_path / "out"
     with held(out, "second"), pytest.raises(LockedError, match="another has begun there"):
         list(engine_of(engine)(plan_tables(days)[:1], model, Output(str(out), run="first"), 1))

@@ -10,9 +10,9 @@ import pytest
 
 from vae_anomaly import load_detector
 from vae_anomaly.batch import night_keys, read_manifest, read_scoring_facts, score_tables
+from vae_anomaly.batch.asked import pinned
 from vae_anomaly.batch.output.ledger import MOST_NIGHTS, Ledger
 from vae_anomaly.batch.review.models import MOST_HELD_OUT, scoring_facts
-from vae_anomaly.batch.run import _pinned
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.thresholds import Threshold
@@ -33,7 +33,7 @@ def test_the_facts_are_those_of_the_model_that_scored(days, table_model, tmp_pat
 def test_of_many_held_out_normals_quantiles_are_kept(table_model):
     detector = load_detector(table_model)
     detector.calibration_ = type(detector.calibration_).fit(np.arange(50_000.0))
-    facts = scoring_facts(_pinned(resolve(table_model), "tabular"), detector)
+    facts = scoring_facts(pinned(resolve(table_model), "tabular"), detector)
     assert (len(facts.held_out), facts.n_held_out) == (MOST_HELD_OUT, 50_000)
     scores = detector.calibration_.reference_scores()
     assert (facts.held_out[0], facts.held_out[-1]) == (scores[0], scores[-1])
@@ -45,7 +45,7 @@ def test_held_out_normals_keep_their_groups(table_model):
     groups = np.repeat(np.arange(1_000), 5)
     detector.calibration_ = type(detector.calibration_).fit(np.arange(5_000.0))
     detector.calibration_groups_ = groups
-    facts = scoring_facts(_pinned(resolve(table_model), "tabular"), detector)
+    facts = scoring_facts(pinned(resolve(table_model), "tabular"), detector)
     scores = detector.calibration_.reference_scores()
     assert (len(facts.held_out), len(facts.groups)) == (MOST_HELD_OUT, MOST_HELD_OUT)
     places = np.searchsorted(scores, facts.held_out)

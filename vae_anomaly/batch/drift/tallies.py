@@ -17,7 +17,6 @@ import pandas as pd
 
 from vae_anomaly.arrays import Bools, Indices
 from vae_anomaly.batch.output.written import tally_path
-from vae_anomaly.batch.review.images import ScoredImage
 from vae_anomaly.data.tables.keys import read_keys
 from vae_anomaly.detectors.judged import JudgedRows
 from vae_anomaly.errors import DataError
@@ -36,6 +35,7 @@ from vae_anomaly.state import from_json
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.batch.review.images import ScoredImage
     from vae_anomaly.detectors.protocol import AnyDetector
 
 _MOST_ROWS: Final = 2048
