@@ -26,7 +26,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("metrics", "vae.likelihoods", "data.tables", "scoring.outliers"),
     ("vae", "data.images"),
     ("vae.training", "data.doctor", "data.synthetic"),
-    ("vae.sweep", "scoring"),
+    ("vae.sweep", "scoring", "verdicts"),
     ("thresholds",),
     ("thresholds.policies",),
     ("thresholds.catalogue", "thresholds.threshold"),

@@ -1,0 +1,1 @@
+"""Learning from reviewers: a second stage behind a detector, which it does not change."""

@@ -1,0 +1,144 @@
+"""The state of an entity: whether this terminal, machine or camera is a bad one just now.
+
+A filter with two states, good and bad. A bad one gives an anomaly with probability ``phi`` each
+time; it becomes good again, or a good one bad, at a slow rate. Verdicts move the odds of a value by
+Bayes' rule, and a wrong verdict is allowed for. A column whose states do not predict verdicts that
+were not yet learned from switches itself off: its weight is the sigmoid of what it has gained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from scipy.special import expit
+
+from vae_anomaly.arrays import Floats
+
+_LEAST, _MOST = 0.001, 0.98  # of a probability that a verdict is compared with
+_CERTAIN: Final = 1e-4
+_SUREST: Final = 1.0 - 1e-6  # that an entity is a bad one
+
+
+@dataclass(frozen=True)
+class EntityRates:
+    """How entities turn bad and good again.
+
+    Parameters
+    ----------
+    bad : float
+        Share of bad ones where nothing is known.
+    anomalous : float
+        How often an item of a bad one is an anomaly for that reason.
+    recovery : float
+        Rate at which a bad one becomes good, per night.
+    wrong : float
+        Share of verdicts that are wrong.
+    """
+
+    bad: float = 0.005
+    anomalous: float = 0.8
+    recovery: float = 1 / 28
+    wrong: float = 0.02
+
+    def later(self, risk: Floats | float, nights: Floats | float) -> Floats:
+        """Return the probabilities of being bad after some nights without a verdict."""
+        kept = 1.0 - self.recovery - self.bad * self.recovery / (1.0 - self.bad)
+        return np.asarray(self.bad + (np.asarray(risk) - self.bad) * kept ** np.asarray(nights))
+
+    def lift(self, risk: Floats) -> Floats:
+        """Return how likely an entity makes its item an anomaly, beyond one of which nobody knows.
+
+        Without taking that off, every item would be called a little more likely than it is.
+        """
+        beyond = np.maximum(risk - self.bad, 0.0) / (1.0 - self.bad)
+        return np.asarray(self.anomalous * beyond)
+
+    def after(self, risk: float, without: float, *, confirmed: bool) -> float:
+        """Return the probability of being bad after a verdict on one of its items.
+
+        ``without`` is the probability of an anomaly by everything else that was known of the item.
+        """
+        good = min(max(without, _LEAST), _MOST)
+        bad = 1.0 - (1.0 - self.anomalous) * (1.0 - good)
+        if not confirmed:
+            good, bad = 1.0 - good, 1.0 - bad
+        right = 1.0 - self.wrong
+        factor = (right * bad + self.wrong * (1.0 - bad)) / (
+            right * good + self.wrong * (1.0 - good)
+        )
+        odds = risk / (1.0 - risk) * factor
+        return min(odds / (1.0 + odds), _SUREST)
+
+
+@dataclass
+class ColumnRisks:
+    """What verdicts have said of the values of one column.
+
+    Parameters
+    ----------
+    verdicts : dict of str to dict of str to (int, float, bool)
+        Of each value its reviewed items by id: the night, the probability without this column,
+        and whether the anomaly was confirmed.
+    gains : dict of str to (float, float, bool)
+        Of each reviewed item the probability with and without this column, as it was when the
+        verdict came, and the verdict.
+    """
+
+    rates: EntityRates
+    verdicts: dict[str, dict[str, tuple[int, float, bool]]] = field(default_factory=dict)
+    gains: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
+    _known: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
+
+    @property
+    def gain(self) -> float:
+        """How much better verdicts were foretold with this column than without, in nats."""
+        return float(
+            sum(
+                np.log(on / off) if confirmed else np.log((1.0 - on) / (1.0 - off))
+                for on, off, confirmed in self.gains.values()
+            )
+        )
+
+    @property
+    def weight(self) -> float:
+        """How much the column counts, in [0, 1]; a half where nothing is known."""
+        return float(expit(self.gain))
+
+    def learn(
+        self, item: str, value: str, night: int, without: float, with_: float, *, confirmed: bool
+    ) -> None:
+        """Take a verdict; one on an item that has one replaces it."""
+        held = self.gains.get(item, (_sure(with_), _sure(without), confirmed))
+        self.gains[item] = (held[0], held[1], confirmed)
+        of_value = self.verdicts.setdefault(value, {})
+        before = of_value.get(item, (night, without, confirmed))
+        of_value[item] = (before[0], before[1], confirmed)
+        self._known.pop(value, None)
+
+    def risk(self, values: Sequence[str], night: int) -> Floats:
+        """Return how likely each value is a bad one in a night, shape (N,)."""
+        risks = np.full(len(values), self.rates.bad)
+        for place, value in enumerate(values):
+            if value in self.verdicts:
+                last, risk = self._filtered(value)
+                risks[place] = float(self.rates.later(risk, max(0, night - last)))
+        return risks
+
+    def _filtered(self, value: str) -> tuple[int, float]:
+        """Return the night of a value's last reviewed item, and its risk right after it."""
+        if value not in self._known:
+            ordered = sorted(self.verdicts[value].items(), key=lambda pair: (pair[1][0], pair[0]))
+            last, risk = ordered[0][1][0], self.rates.bad
+            for _, (night, without, confirmed) in ordered:
+                risk = float(self.rates.later(risk, night - last))
+                risk = self.rates.after(risk, without, confirmed=confirmed)
+                last = night
+            self._known[value] = last, risk
+        return self._known[value]
+
+
+def _sure(probability: float) -> float:
+    return min(max(probability, _CERTAIN), 1.0 - _CERTAIN)

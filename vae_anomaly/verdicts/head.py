@@ -1,0 +1,141 @@
+"""The head: what reviewers' verdicts say of evidence, beside what the score says already.
+
+A ridge logistic regression towards a prior, not towards zero: without verdicts the probability
+follows the raw score alone, nat for nat; each verdict moves it a little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import expit
+
+from vae_anomaly.arrays import AnyFloats, Bools, Floats
+
+_CLIP: Final = 6.0  # standard deviations
+_BENDS: Final = (1.5, 3.0)  # where what is unusual may count more, in standard deviations
+_STEPS: Final = 50
+_CLOSE: Final = 1e-9  # of the loss, between two steps of Newton's method
+_SHORTEST: Final = 1e-6  # part of a step
+_FREE: Final = 1e-6  # ridge of the intercept
+
+
+@dataclass(frozen=True)
+class ScoreHead:
+    """Log-odds of a reviewer's confirmation, from the evidence of N items.
+
+    Parameters
+    ----------
+    middle, centre, spread : ndarray of shape (F,), float64
+        Medians for missing values; means and standard deviations of unreviewed items.
+    coefficients : ndarray of shape (1 + 3 F,), float64
+        The intercept, then the standardised features and what of them lies beyond each bend.
+    """
+
+    middle: Floats
+    centre: Floats
+    spread: Floats
+    coefficients: Floats
+
+    @classmethod
+    def fit(
+        cls, features: AnyFloats, labels: Bools, weights: Floats, usual: Bools, ridge: float
+    ) -> ScoreHead:
+        """Learn from reviewed items and a sample of unreviewed ones, which stand for normals.
+
+        Parameters
+        ----------
+        features : ndarray of shape (N, F)
+            Column 0 is the raw score, in nats; NaN is a missing value.
+        labels : ndarray of shape (N,), bool
+        weights : ndarray of shape (N,), float64
+        usual : ndarray of shape (N,), bool
+            The unreviewed items, by which features are standardised.
+        ridge : float
+            Weight of the prior; that of the raw score is a coefficient of 1 per nat.
+        """
+        sample = features[usual]
+        middle = np.asarray(np.nan_to_num(np.nanmedian(sample, axis=0)), np.float64)
+        filled = np.where(np.isfinite(sample), sample, middle)
+        spread = np.asarray(filled.std(axis=0), np.float64)
+        spread[spread <= 0.0] = 1.0
+        head = cls(middle, np.asarray(filled.mean(axis=0), np.float64), spread, np.empty(0))
+        design = head._design(features)
+        prior = np.zeros(design.shape[1])
+        prior[1] = 1.0
+        coefficients = _ridge_logistic(design, labels.astype(np.float64), weights, prior, ridge)
+        return cls(middle, head.centre, spread, coefficients)
+
+    def __call__(self, features: AnyFloats) -> Floats:
+        """Return the log-odds of items (N, F), shape (N,)."""
+        return np.asarray(self._design(features) @ self.coefficients, np.float64)
+
+    def shares(self, features: AnyFloats) -> Floats:
+        """Return what each feature adds to the log-odds beyond the average item's, (N, F)."""
+        parts = self._design(features)[:, 1:] * self.coefficients[1:]
+        return np.asarray(parts.reshape(len(features), -1, len(self.centre)).sum(axis=1))
+
+    def _design(self, features: AnyFloats) -> Floats:
+        known = np.where(np.isfinite(features), features, self.middle)
+        whole = (known - self.centre) / self.spread
+        z = np.clip(whole, -_CLIP, _CLIP)
+        beyond = [np.maximum(z - bend, 0.0) for bend in _BENDS]
+        z[:, 0] = whole[:, 0]  # two scores that are both far out do not tie
+        return np.column_stack([np.ones(len(z)), z, *beyond])
+
+
+def prior_offset(raw_score: AnyFloats, rate: float) -> float:
+    """Return what to take off raw scores, so that they are log-odds that are right on the whole.
+
+    The mean probability of the items is then ``rate``, the share of anomalies that is taken for
+    granted before anybody has looked.
+    """
+    u = np.asarray(raw_score, np.float64)
+    low, high = float(u.min()) - 50.0, float(u.max()) + 50.0
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        if float(expit(u - middle).mean()) > rate:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _ridge_logistic(
+    design: Floats, labels: Floats, weights: Floats, prior: Floats, ridge: float
+) -> Floats:
+    """Minimise the weighted logistic loss plus ``ridge / 2`` times the squared way from the prior.
+
+    Newton's method; the intercept is free, and begins where the prior is right on the whole.
+    """
+    penalty = np.full(design.shape[1], ridge)
+    penalty[0] = _FREE
+    b = prior.copy()
+    share = np.clip(float(weights @ labels / weights.sum()), 1e-9, 1.0 - 1e-9)
+    b[0] = np.log(share / (1.0 - share)) - float(np.average(design @ prior, weights=weights))
+    loss = _loss(design, labels, weights, prior, penalty, b)
+    for _ in range(_STEPS):
+        p = expit(design @ b)
+        slope = design.T @ (weights * (p - labels)) + penalty * (b - prior)
+        curve = (design.T * (weights * p * (1.0 - p))) @ design + np.diag(penalty)
+        step = np.linalg.solve(curve, slope)
+        length = 1.0
+        while (after := _loss(design, labels, weights, prior, penalty, b - length * step)) > loss:
+            length *= 0.5
+            if length < _SHORTEST:
+                return b
+        b = b - length * step
+        if loss - after < _CLOSE * (1.0 + abs(after)):
+            break
+        loss = after
+    return b
+
+
+def _loss(
+    design: Floats, labels: Floats, weights: Floats, prior: Floats, penalty: Floats, b: Floats
+) -> float:
+    eta = design @ b
+    misfit = weights @ (np.logaddexp(0.0, eta) - labels * eta)
+    return float(misfit + 0.5 * (penalty @ (b - prior) ** 2))

@@ -1,0 +1,194 @@
+"""What was learned by a night: the head and the states of entities, a function of the ledger alone.
+
+Night by night, in order: take the verdicts that have come, fit the head anew, and note what the
+kept items of the night are then given. Nothing of a night is ever reckoned with later verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from scipy.special import expit, log_expit
+
+from vae_anomaly.arrays import AnyFloats, Floats
+from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
+from vae_anomaly.verdicts.head import ScoreHead
+from vae_anomaly.verdicts.ledger import (
+    SAMPLED_NIGHTS,
+    ItemVerdict,
+    KeptNight,
+    NightItems,
+    VerdictLedger,
+)
+
+LEAST_CONFIRMED: Final = 10
+"""Confirmed anomalies from which the head is fitted."""
+_LEAST_SHARE: Final = 0.05  # of what the head learns from an anomaly that its entity explains
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of N items, from verdicts on others.
+
+    Parameters
+    ----------
+    surprise : ndarray of shape (N,), float64
+        ``-ln(1 - P)``: by it items are ranked, for a probability near 1 has no digits left.
+    log_odds : ndarray of shape (N,), float64
+        Of an anomaly, by the evidence alone, without the entities.
+    lifted : ndarray of shape (N,), float64
+        What the entities add to the surprise, in nats.
+    lifts : dict of str to ndarray of shape (N,), float64
+        By column of entities what each adds: the probability that it makes its item an anomaly.
+    """
+
+    surprise: Floats
+    log_odds: Floats
+    lifted: Floats
+    lifts: dict[str, Floats]
+
+    @property
+    def probability(self) -> Floats:
+        """Probability of an anomaly, in [0, 1]."""
+        return np.asarray(-np.expm1(-self.surprise))
+
+
+@dataclass
+class LearnedState:
+    """What the verdicts that came until a night have taught.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Columns of entities that may count.
+    ridge : float
+        Weight of the head's prior.
+    """
+
+    columns: tuple[str, ...]
+    ridge: float = 3.0
+    rates: EntityRates = field(default_factory=EntityRates)
+    head: ScoreHead | None = None
+    entities: dict[str, ColumnRisks] = field(default_factory=dict)
+    verdicts: dict[tuple[int, str], ItemVerdict] = field(default_factory=dict)
+    given: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.columns:
+            self.entities.setdefault(name, ColumnRisks(self.rates))
+
+    @property
+    def n_confirmed(self) -> int:
+        """How many anomalies are confirmed."""
+        return sum(verdict.confirmed for verdict in self.verdicts.values())
+
+    def judge(self, items: NightItems, offset: float) -> Judgement:
+        """Say how likely items are anomalies; ``offset`` as `KeptNight` has it."""
+        log_odds = self.log_odds(items.features, offset)
+        lifts = {
+            name: column.weight * self.rates.lift(column.risk(items.entities[name], items.night))
+            for name, column in self.entities.items()
+            if name in items.entities
+        }
+        lifted = np.asarray(
+            sum((-np.log1p(-lift) for lift in lifts.values()), np.zeros(len(items)))
+        )
+        return Judgement(lifted - log_expit(-log_odds), log_odds, lifted, lifts)
+
+    def log_odds(self, features: AnyFloats, offset: float) -> Floats:
+        """Return the log-odds of an anomaly by the evidence alone."""
+        if self.head is None:
+            return np.asarray(features[:, 0] - offset, np.float64)
+        return self.head(features)
+
+    def learn(self, ledger: VerdictLedger, night: int) -> None:
+        """Take the verdicts that have come for a night, and fit the head to all of them."""
+        came = [v for v in ledger.verdicts if v.arrived == night]
+        for verdict in sorted(came, key=lambda v: (v.night or 0, v.item)):
+            self._take(verdict, ledger)
+        if self.n_confirmed >= LEAST_CONFIRMED:
+            self.head = self._fitted(ledger, night)
+
+    def note(self, kept: KeptNight) -> None:
+        """Note what the kept items of a night are given."""
+        judged = self.judge(kept.items, kept.offset)
+        for item, log_odds, surprise in zip(
+            kept.items.ids, judged.log_odds, judged.surprise, strict=True
+        ):
+            self.given[kept.items.night, item] = float(log_odds), float(surprise)
+
+    def _take(self, verdict: ItemVerdict, ledger: VerdictLedger) -> None:
+        """Move the states of the item's entities by a verdict."""
+        assert verdict.night is not None  # noqa: S101 - the ledger has filled it in
+        kept = ledger.nights[verdict.night]
+        items, row = kept.items, kept.places[verdict.item]
+        self.verdicts[verdict.night, verdict.item] = verdict
+        by_evidence = float(expit(self.given[verdict.night, verdict.item][0]))
+        values = {
+            name: str(items.entities[name][row]) for name in self.entities if name in items.entities
+        }
+        risks = {n: self.entities[n].risk([v], verdict.night) for n, v in values.items()}
+        lifts = {n: float(self.rates.lift(risk)[0]) for n, risk in risks.items()}
+        weights = {n: self.entities[n].weight for n in values}
+        key = f"{verdict.night}/{verdict.item}"
+        for name, value in values.items():
+            others = 1.0 - by_evidence
+            for other in values.keys() - {name}:
+                others *= 1.0 - weights[other] * lifts[other]
+            without, with_ = 1.0 - others, 1.0 - others * (1.0 - lifts[name])
+            self.entities[name].learn(
+                key, value, verdict.night, without, with_, confirmed=verdict.confirmed
+            )
+
+    def _fitted(self, ledger: VerdictLedger, night: int) -> ScoreHead:
+        """Fit the head to reviewed items and to those that stand for the others."""
+        features, labels, weights, usual = list[Floats](), list[bool](), list[float](), list[bool]()
+        for number, kept in ledger.nights.items():
+            if number >= night:
+                continue
+            stands_for = kept.n_items / max(1, int(kept.stands.sum()))
+            for row, item in enumerate(kept.items.ids):
+                verdict = self.verdicts.get((number, item))
+                if verdict is None and not (kept.stands[row] and number >= night - SAMPLED_NIGHTS):
+                    continue
+                features.append(kept.items.features[row])
+                labels.append(verdict is not None and verdict.confirmed)
+                usual.append(verdict is None)
+                weights.append(self._weight(number, item, verdict, stands_for))
+        return ScoreHead.fit(
+            np.array(features), np.array(labels), np.array(weights), np.array(usual), self.ridge
+        )
+
+    def _weight(
+        self, night: int, item: str, verdict: ItemVerdict | None, stands_for: float
+    ) -> float:
+        if verdict is None:
+            return stands_for
+        if not verdict.confirmed:
+            return 1.0
+        log_odds, surprise = self.given[night, item]
+        return max(float(expit(log_odds) / max(-np.expm1(-surprise), 1e-12)), _LEAST_SHARE)
+
+
+def replay(ledger: VerdictLedger, state: LearnedState, last: int | None, until: int) -> None:
+    """Go on night by night from what was learned by ``last`` to what is learned by ``until``.
+
+    The verdicts of ``last`` are learned already, its own items not yet noted.
+    """
+    arrivals = {verdict.arrived for verdict in ledger.verdicts}
+    for night in sorted({*ledger.nights, *arrivals, until}):
+        if night > until or (last is not None and night < last):
+            continue
+        if night != last:
+            state.learn(ledger, night)
+        if night in ledger.nights and night < until:
+            state.note(ledger.nights[night])
+
+
+def drawn(n: int, most: int, seed: Sequence[int]) -> list[int]:
+    """Return some of n places drawn at random, in order; the same for the same seed."""
+    rng = np.random.default_rng(list(seed))
+    return sorted(rng.choice(n, min(n, most), replace=False).tolist())
