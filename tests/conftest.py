@@ -16,6 +16,8 @@ import pytest
 from batch.launcher import launch  # noqa: F401 - a fixture
 from hypothesis import settings
 
+from vae_anomaly import files
+
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("suite")
 
@@ -31,6 +33,11 @@ def _global_random_state_is_left_alone():
     before = _global_state()
     yield
     assert _global_state() == before, "a test touched NumPy's global random state"
+
+
+@pytest.fixture(autouse=True)
+def _failpoints_are_counted_from_the_start_of_a_test():
+    files._reached.clear()
 
 
 def _global_state() -> bytes:
