@@ -22,7 +22,13 @@ from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.logs import tell_error
 from vae_anomaly.tracking.network.answers import masked
 
-JOBS: Final = ("nightly_images", "nightly_transactions", "train_images", "train_table")
+JOBS: Final = (
+    "nightly_images",
+    "nightly_transactions",
+    "recalibrate",
+    "train_images",
+    "train_table",
+)
 OTHERS: Final = {f"{PREFIX}{name}" for name in ["CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]}
 
 

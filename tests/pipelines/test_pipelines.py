@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tracking.real_models import table_model, write_days  # noqa: F401 - a fixture
+from tracking.real_models import table_model, transactions, write_days  # noqa: F401 - a fixture  # noqa: F401 - a fixture
 
 import pipelines
 from pipelines.job import read_job, run_job
@@ -19,13 +19,14 @@ from pipelines.nightly_images import NightlyImages
 from pipelines.nightly_images import score as score_night
 from pipelines.nightly_transactions import NightlyTransactions
 from pipelines.nightly_transactions import score as score_day
+from pipelines.recalibrate import Recalibrate, recalibrate
 from pipelines.train_images import TrainImages
 from pipelines.train_images import train as train_images
 from pipelines.train_table import TrainTable
 from pipelines.train_table import train as train_table
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results
-from vae_anomaly.cli import train
+from vae_anomaly.cli import models, train
 from vae_anomaly.cli.nights import score
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
@@ -34,6 +35,7 @@ from vae_anomaly.tracking import load, show_model
 
 DAY = "2024-03-20"
 JOBS = {
+    "recalibrate": Recalibrate,
     "train_images": TrainImages,
     "train_table": TrainTable,
     "nightly_images": NightlyImages,
@@ -101,8 +103,9 @@ TOLD_WHEN_CALLED = {  # beside the TOML file
         (TrainTable, train.table, {"paths": "tables"}),
         (NightlyImages, score.images, {"paths": "input", "out": "output"}),
         (NightlyTransactions, score.table, {"paths": "input", "out": "output"}),
+        (Recalibrate, models.recalibrate, {"source": "input"}),
     ],
-    ids=["train images", "train table", "score images", "score table"],
+    ids=["train images", "train table", "score images", "score table", "recalibrate"],
 )
 def test_a_job_has_a_key_for_every_option_of_its_command(job, command, renamed):
     options = {param.name for param in command.params if not param.name.startswith("former")}
@@ -355,3 +358,18 @@ def test_a_training_has_no_days(tmp_path, monkeypatch, capsys):
         run_job(TrainTable, train_table)
     assert ended.value.code == ConfigError.exit_code
     assert "A training has no days" in capsys.readouterr().err
+
+
+def test_a_model_is_calibrated_anew_by_a_job(table_model, tmp_path):
+    transactions(400, seed=8).to_parquet(tmp_path / "normals.parquet")
+    toml = tmp_path / "job.toml"
+    toml.write_text(
+        f"model = '{table_model}'\ninput = 'normals.parquet'\nout = 'anew'\ntarget_fpr = 0.05\n"
+        "reason = 'a new terminal'\n"
+    )
+    result = recalibrate(read_job(Recalibrate, toml, DAY))
+    assert (result["record"]["n_items"], result["record"]["target_fpr"]) == (400, 0.05)
+    anew = load_detector(tmp_path / "anew")
+    assert anew.threshold_.value == result["threshold"]["value"]
+    flagged = anew.predict(transactions(400, seed=9).drop(columns="id")) == -1
+    assert 0.01 < flagged.mean() < 0.12
