@@ -23,12 +23,8 @@ from vae_anomaly.logs import tell_error
 from vae_anomaly.tracking.network.answers import masked
 
 JOBS: Final = (
-    "nightly_images",
-    "nightly_transactions",
-    "recalibrate",
-    "train_images",
-    "train_table",
-)
+    "nightly_images", "nightly_transactions", "recalibrate", "train_images", "train_table",
+)  # fmt: skip
 OTHERS: Final = {f"{PREFIX}{name}" for name in ["CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]}
 
 
