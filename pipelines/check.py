@@ -22,9 +22,7 @@ from vae_anomaly.errors import ConfigError, VaeAnomalyError
 from vae_anomaly.logs import tell_error
 from vae_anomaly.tracking.network.answers import masked
 
-JOBS: Final = (
-    "nightly_images", "nightly_transactions", "recalibrate", "train_images", "train_table",
-)  # fmt: skip
+JOBS: Final = sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
 OTHERS: Final = {f"{PREFIX}{name}" for name in ["CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]}
 
 
