@@ -44,6 +44,7 @@ def from_json(kind: type[Record], values: Mapping[str, object]) -> Record:
 
     Examples
     --------
+    >>> import json
     >>> from dataclasses import asdict, dataclass
     >>> @dataclass(frozen=True)
     ... class Grid:
