@@ -72,6 +72,18 @@ def postgres(tmp_path_factory) -> Iterator[str]:
         server.wait(30)
 
 
+@pytest.fixture
+def database(postgres) -> str:
+    """The address of a database of one test, which nobody has used directly before."""
+    import pg8000.native
+
+    port = int(postgres.rpartition(":")[2].partition("/")[0])
+    asked = pg8000.native.Connection("me", "127.0.0.1", "postgres", port, PASSWORD)
+    asked.run("CREATE DATABASE life")
+    asked.close()
+    return postgres.replace("/postgres", "/life")
+
+
 def test_several_processes_use_a_new_database_at_once_and_no_password_is_shown(
     postgres, table_model, tmp_path
 ):
@@ -93,9 +105,9 @@ def test_several_processes_use_a_new_database_at_once_and_no_password_is_shown(
 
 
 def test_a_model_lives_on_a_server_over_postgresql(
-    postgres, say, own_cache, tmp_path, tmp_path_factory, monkeypatch
+    database, say, own_cache, tmp_path, tmp_path_factory, monkeypatch
 ):
-    server = LiveServer(tmp_path_factory.mktemp("mlflow"), postgres)
+    server = LiveServer(tmp_path_factory.mktemp("mlflow"), database)
     server.start()
     try:
         live(server, say, tmp_path, monkeypatch)
