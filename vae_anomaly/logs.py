@@ -157,7 +157,7 @@ def _apart_from_below() -> Iterator[TextIO]:
         return
     sys.stderr.flush()
     ours, (reading, writing) = os.dup(_STDERR), os.pipe()
-    with open(ours, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123
+    with open(ours, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123 - a descriptor
         os.dup2(writing, _STDERR)
         os.close(writing)
         passing = threading.Thread(target=_pass_on, args=(reading, stream), daemon=True)

@@ -384,7 +384,7 @@ def _keep(
 ) -> None:  # fmt: skip
     """Keep a comparison: as an evaluation of the challenger, and as a tag of its version."""
     assert challenger.name is not None  # noqa: S101 - it is registered
-    assert challenger.version is not None  # noqa: S101
+    assert challenger.version is not None  # noqa: S101 - likewise
     log_evaluation(
         challenger, _metrics(found), source=found.source, documents={_FILE: found.to_dict()},
         uri=uri,
