@@ -72,11 +72,6 @@ class ScoreHead:
         """Return the log-odds of items (N, F), shape (N,)."""
         return np.asarray(self._design(features) @ self.coefficients, np.float64)
 
-    def shares(self, features: AnyFloats) -> Floats:
-        """Return what each feature adds to the log-odds beyond the average item's, (N, F)."""
-        parts = self._design(features)[:, 1:] * self.coefficients[1:]
-        return np.asarray(parts.reshape(len(features), -1, len(self.centre)).sum(axis=1))
-
     def _design(self, features: AnyFloats) -> Floats:
         known = np.where(np.isfinite(features), features, self.middle)
         whole = (known - self.centre) / self.spread

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -25,8 +24,6 @@ from vae_anomaly.batch.plan import (
 from vae_anomaly.logs import JsonLines
 from vae_anomaly.progress import Progress
 from vae_anomaly.threads import threads_of_a_worker
-
-logger = logging.getLogger(__name__)
 
 
 def one_process(
