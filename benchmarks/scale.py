@@ -5,16 +5,18 @@
 
 Tables are files of a million rows of 12 columns each, images of 128 pixels in folders of 5,000. A
 model is trained on the first rows or images; then ``vae-anomaly score`` runs as a process of its
-own for each engine and number of workers. CPU seconds are those of the whole machine meanwhile, for
-an engine's processes are nobody's children: let nothing else run. Memory is the largest resident
-set of any one process below the command, looked at twice a second; it should not grow with the
-rows. Parts of all engines must be equal to the byte. Ray and Spark need their extras.
+own for each engine and number of workers. CPU seconds are those of all cores that this may use, for an
+engine's processes are nobody's children: let nothing else run on them (``taskset`` keeps a core
+apart). Memory is the largest resident set of any one process below the command, looked at twice a
+second; it should not grow with the rows. Parts of all engines must be equal to the byte. Ray and
+Spark need their extras.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -70,9 +72,10 @@ def write_images(folder: Path, n_images: int) -> None:
 
 
 def machine_seconds() -> float:
-    """Return the CPU seconds that this machine has worked."""
-    user, nice, system, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    return (int(user) + int(nice) + int(system)) / 100
+    """Return the CPU seconds that the cores have worked which this process may use."""
+    lines = map(str.split, Path("/proc/stat").read_text().splitlines())
+    cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    return sum(sum(map(int, line[1:4])) for line in lines if line[0] in cores) / 100
 
 
 def below(pid: int) -> Iterator[int]:
