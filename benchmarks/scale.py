@@ -5,7 +5,7 @@
 
 Tables are files of a million rows of 12 columns each, images of 128 pixels in folders of 5,000. A
 model is trained on the first rows or images; then ``vae-anomaly score`` runs as a process of its
-own for each engine and number of workers. CPU seconds are those of all cores that this may use, for an
+own for each engine and number of workers. CPU seconds are those of all cores this may use, for an
 engine's processes are nobody's children: let nothing else run on them (``taskset`` keeps a core
 apart). Memory is the largest resident set of any one process below the command, looked at twice a
 second; it should not grow with the rows. Parts of all engines must be equal to the byte. Ray and
