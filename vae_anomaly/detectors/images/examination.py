@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,9 @@ from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
+
+_SUMS: Final = frozenset({"negative_elbo", "local", "raw_score"})
+"""Columns of the evidence that say nothing but what others say."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,14 @@ class ImageExamination:
     def ids(self) -> tuple[str, ...]:
         """What the images are called."""
         return self.images.ids
+
+    def evidence_to_learn(self) -> tuple[tuple[str, ...], Floats]:
+        """Return -log p of poolings and judges, names (F,) and values (N, F), nats.
+
+        For `vae_anomaly.detectors.learner_features`. Sums of others are left out.
+        """
+        names = tuple(name for name in self.evidence if name not in _SUMS)
+        return names, self.evidence[list(names)].to_numpy(np.float64)
 
     def take(self, rows: AnyInts) -> ImageExamination:
         """Return what is known of some of the images, in the order of ``rows``."""

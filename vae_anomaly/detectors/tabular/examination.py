@@ -171,6 +171,21 @@ class TableExamination:
         columns["fused"] = fuse(self.terms, self.model.weights, self.model.power)
         return pd.DataFrame(columns, index=self.frame.index)
 
+    def evidence_to_learn(self) -> tuple[tuple[str, ...], Floats]:
+        """Return terms and encoded columns, names (F,) and values (N, F), for `learner_features`.
+
+        Of rows beyond `BLOCK`, block by block.
+        """
+        features = tuple(feature.name for feature in self.model.encoder.features)
+        if len(self) > BLOCK:
+            starts = range(0, len(self), BLOCK)
+            blocks = [self.take(np.arange(s, min(s + BLOCK, len(self)))) for s in starts]
+            parts = [block.evidence_to_learn() for block in blocks]
+            return parts[0][0], np.concatenate([values for _, values in parts])
+        surprises = {f"{name}_surprise": surprise for name, surprise in self.terms.items()}
+        values = np.column_stack([*surprises.values(), self.table.numbers])
+        return (*surprises, *features), values
+
     def _evidence(self, iw_draws: int) -> Evidence:
         network, viewed = self.main.model.network, self.main.viewed
         target = targets_of(viewed, self.table.codes, network.layout)
