@@ -48,7 +48,7 @@ def learner_features(examination: Learnable) -> tuple[tuple[str, ...], Floats]:
 
 
 def _each_once(names: Sequence[str]) -> tuple[str, ...]:
-    """Number the names that come again: a category ``other`` and all others, for one."""
+    """Give names that come again a number: a category ``other`` and all others, for one."""
     seen: Counter[str] = Counter()
     once = []
     for name in names:

@@ -114,7 +114,7 @@ class ImageExamination:
 
         For `vae_anomaly.detectors.learner_features`. Sums of others are left out.
         """
-        names = tuple(name for name in self.evidence if name not in _SUMS)
+        names = tuple(str(name) for name in self.evidence if name not in _SUMS)
         return names, self.evidence[list(names)].to_numpy(np.float64)
 
     def take(self, rows: AnyInts) -> ImageExamination:
