@@ -6,7 +6,7 @@ kept items of the night are then given. Nothing of a night is ever reckoned with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,11 +21,12 @@ from vae_anomaly.verdicts.ledger import (
     ItemVerdict,
     KeptNight,
     NightItems,
+    Scorer,
     VerdictLedger,
 )
 
 LEAST_CONFIRMED: Final = 10
-"""Confirmed anomalies from which the head is fitted."""
+"""Confirmed anomalies, of the nights of one model, from which its head is fitted."""
 _LEAST_SHARE: Final = 0.05  # of what the head learns from an anomaly that its entity explains
 
 
@@ -66,12 +67,16 @@ class LearnedState:
         Columns of entities that may count.
     ridge : float
         Weight of the head's prior.
+    scorer : (str, tuple of str), optional
+        The model, and its features, that the head speaks of. Verdicts and the states of entities
+        carry over to another model; a head does not, for its evidence is other evidence.
     """
 
     columns: tuple[str, ...]
     ridge: float = 3.0
     rates: EntityRates = field(default_factory=EntityRates)
     head: ScoreHead | None = None
+    scorer: Scorer | None = None
     entities: dict[str, ColumnRisks] = field(default_factory=dict)
     verdicts: dict[tuple[int, str], ItemVerdict] = field(default_factory=dict)
     given: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
@@ -90,8 +95,9 @@ class LearnedState:
         log_odds = self.log_odds(items.features, offset)
         lifts = {
             name: column.weight * self.rates.lift(column.risk(items.entities[name], items.night))
-            for name, column in self.entities.items()
             if name in items.entities
+            else np.zeros(len(items))
+            for name, column in self.entities.items()
         }
         lifted = np.asarray(
             sum((-np.log1p(-lift) for lift in lifts.values()), np.zeros(len(items)))
@@ -105,12 +111,20 @@ class LearnedState:
         return self.head(features)
 
     def learn(self, ledger: VerdictLedger, night: int) -> None:
-        """Take the verdicts that have come for a night, and fit the head to all of them."""
+        """Take the verdicts that have come for a night."""
         came = [v for v in ledger.verdicts if v.arrived == night]
         for verdict in sorted(came, key=lambda v: (v.night or 0, v.item)):
             self._take(verdict, ledger)
-        if self.n_confirmed >= LEAST_CONFIRMED:
-            self.head = self._fitted(ledger, night)
+
+    def fit_head(self, ledger: VerdictLedger, night: int, scorer: Scorer) -> None:
+        """Fit the head to what is known before a night of items that this model has scored.
+
+        Without enough confirmed ones there is none, and the score is trusted.
+        """
+        nights = {n: k for n, k in ledger.nights.items() if n < night and k.scorer == scorer}
+        confirmed = sum(v.confirmed for (n, _), v in self.verdicts.items() if n in nights)
+        self.head = self._fitted(nights, night) if confirmed >= LEAST_CONFIRMED else None
+        self.scorer = scorer
 
     def note(self, kept: KeptNight) -> None:
         """Note what the kept items of a night are given."""
@@ -127,9 +141,8 @@ class LearnedState:
         items, row = kept.items, kept.places[verdict.item]
         self.verdicts[verdict.night, verdict.item] = verdict
         by_evidence = float(expit(self.given[verdict.night, verdict.item][0]))
-        values = {
-            name: str(items.entities[name][row]) for name in self.entities if name in items.entities
-        }
+        values = {n: str(items.entities[n][row]) for n in self.entities if n in items.entities}
+        values = {name: value for name, value in values.items() if value}
         risks = {n: self.entities[n].risk([v], verdict.night) for n, v in values.items()}
         lifts = {n: float(self.rates.lift(risk)[0]) for n, risk in risks.items()}
         weights = {n: self.entities[n].weight for n in values}
@@ -143,12 +156,10 @@ class LearnedState:
                 key, value, verdict.night, without, with_, confirmed=verdict.confirmed
             )
 
-    def _fitted(self, ledger: VerdictLedger, night: int) -> ScoreHead:
+    def _fitted(self, nights: Mapping[int, KeptNight], night: int) -> ScoreHead:
         """Fit the head to reviewed items and to those that stand for the others."""
         features, labels, weights, usual = list[Floats](), list[bool](), list[float](), list[bool]()
-        for number, kept in ledger.nights.items():
-            if number >= night:
-                continue
+        for number, kept in nights.items():
             stands_for = kept.n_items / max(1, int(kept.stands.sum()))
             for row, item in enumerate(kept.items.ids):
                 verdict = self.verdicts.get((number, item))
@@ -173,10 +184,17 @@ class LearnedState:
         return max(float(expit(log_odds) / max(-np.expm1(-surprise), 1e-12)), _LEAST_SHARE)
 
 
-def replay(ledger: VerdictLedger, state: LearnedState, last: int | None, until: int) -> None:
+def replay(
+    ledger: VerdictLedger,
+    state: LearnedState,
+    last: int | None,
+    until: int,
+    scorer: Scorer | None = None,
+) -> None:
     """Go on night by night from what was learned by ``last`` to what is learned by ``until``.
 
-    The verdicts of ``last`` are learned already, its own items not yet noted.
+    The verdicts of ``last`` are learned already, its own items not yet noted. The head is then that
+    of ``scorer``, by default of the last model whose night is kept.
     """
     arrivals = {verdict.arrived for verdict in ledger.verdicts}
     for night in sorted({*ledger.nights, *arrivals, until}):
@@ -185,7 +203,13 @@ def replay(ledger: VerdictLedger, state: LearnedState, last: int | None, until: 
         if night != last:
             state.learn(ledger, night)
         if night in ledger.nights and night < until:
-            state.note(ledger.nights[night])
+            kept = ledger.nights[night]
+            if night != last or state.scorer != kept.scorer:
+                state.fit_head(ledger, night, kept.scorer)
+            state.note(kept)
+    scorer = scorer or (ledger.nights[max(ledger.nights)].scorer if ledger.nights else None)
+    if scorer is not None and (last != until or state.scorer != scorer):
+        state.fit_head(ledger, until, scorer)
 
 
 def drawn(n: int, most: int, seed: Sequence[int]) -> list[int]:

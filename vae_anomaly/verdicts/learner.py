@@ -18,6 +18,7 @@ from vae_anomaly.verdicts.ledger import (
     ItemVerdict,
     KeptNight,
     NightItems,
+    Scorer,
     VerdictLedger,
 )
 
@@ -141,23 +142,63 @@ class VerdictLearner:
         self.ledger_.verdicts = list(verdicts)
         return self
 
-    def rank(self, items: NightItems, p_value: ArrayLike | None = None) -> RankedNight:
+    def rank(
+        self, items: NightItems, p_value: ArrayLike | None = None, *, offset: float | None = None
+    ) -> RankedNight:
         """Say how likely the items of a night are anomalies, by verdicts that came before it.
 
         Parameters
         ----------
         items : NightItems
+            All of a night, or a part of it if the offset is given.
         p_value : array-like of shape (N,), optional
             The detector's, for as long as nothing is learned.
+        offset : float, optional
+            What to take off raw scores to have log-odds as long as there is no head:
+            `offset_at`. By default it is that of these items.
         """
-        state = self._state_at(items.night)
-        offset = prior_offset(items.features[:, 0], self.rates.bad)
+        state = self._state_at(items.night, items.scorer)
+        if offset is None:
+            offset = prior_offset(items.features[:, 0], self.rates.bad)
         judged = state.judge(items, offset)
         learned = bool(state.verdicts)
         p = None if p_value is None else np.asarray(p_value, np.float64)
         if learned or p is None:
-            p = self._combined(judged.surprise, items.night, state, p)
+            p = self._combined(judged.surprise, items, state, p)
         return RankedNight(items, judged, p, learned, offset)
+
+    def offset_at(
+        self, night: int, model: str = "", normal_scores: ArrayLike | None = None
+    ) -> float:
+        """Return the offset to rank a night by that is scored in parts.
+
+        It is that of the last night before which the same model scored, or else of held-out
+        normals: nothing of the night itself is needed.
+
+        Parameters
+        ----------
+        night : int
+        model : str
+            As `NightItems` has it.
+        normal_scores : array-like of shape (M,), optional
+            Raw scores of normals that were held out, for as long as the model has no night.
+
+        Raises
+        ------
+        ConfigError
+            If the model has no night, and no scores are given.
+        """
+        before = [n for n, k in self.ledger_.nights.items() if n < night and k.model == model]
+        if before:
+            scores = self.ledger_.nights[max(before)].reference.features[:, 0]
+        elif normal_scores is not None:
+            scores = np.asarray(normal_scores, np.float64)
+        else:
+            raise ConfigError(
+                f"No night before {night} was scored by this model; give normal_scores, the raw "
+                "scores of its held-out normals."
+            )
+        return prior_offset(scores, self.rates.bad)
 
     def choose(
         self, ranked: RankedNight, capacity: int, reserve: float = 0.1, audit: int = 15
@@ -211,36 +252,41 @@ class VerdictLearner:
 
     def update(self, verdicts: Iterable[ItemVerdict]) -> int:
         """Take verdicts; return how many were new. They count from the next night on."""
-        return self.ledger_.add(verdicts)
+        known = len(self.ledger_.verdicts)
+        new = self.ledger_.add(verdicts)
+        if self._state and any(v.arrived <= self._state[0] for v in self.ledger_.verdicts[known:]):
+            self._state = None  # ranked, but not kept: it is ranked again with them
+        return new
 
     def withdraw(self, source: str) -> int:
         """Take back what one import brought, and all that was learned from it."""
         self._state = None
         return self.ledger_.withdraw(source)
 
-    def _state_at(self, night: int) -> LearnedState:
+    def _state_at(self, night: int, scorer: Scorer) -> LearnedState:
         """Return what is learned by a night, going on from the last one where that holds."""
         if self._state is None or self._state[0] > night:
             self._state = None
         last, state = self._state or (None, LearnedState(self.entities, self.ridge, self.rates))
-        replay(self.ledger_, state, last, night)
+        replay(self.ledger_, state, last, night, scorer)
         self._state = night, state
         return state
 
     def _combined(
-        self, surprise: AnyFloats, night: int, state: LearnedState, base: Floats | None
+        self, surprise: AnyFloats, tonight: NightItems, state: LearnedState, base: Floats | None
     ) -> Floats:
-        """Return the share of earlier items that would be given as much tonight.
+        """Return the share of earlier items of the same model that would be given as much tonight.
 
         Each counts by the probability that it is no anomaly, a confirmed one not at all.
         """
-        before = [n for n in sorted(self.ledger_.nights) if n < night][-REFERENCE_NIGHTS:]
+        same = [n for n, k in self.ledger_.nights.items() if k.scorer == tonight.scorer]
+        before = sorted(n for n in same if n < tonight.night)[-REFERENCE_NIGHTS:]
         if not before:
             return np.ones(len(surprise)) if base is None else base
         count, total = np.zeros(len(surprise)), 0.0
         for number in before:
             kept = self.ledger_.nights[number]
-            given, normal = self._given(kept, state, night)
+            given, normal = self._given(kept, state, tonight.night)
             above = np.append(np.cumsum(normal[::-1])[::-1], 0.0)
             stands_for = kept.n_items / len(given)
             count += stands_for * above[np.searchsorted(given, surprise, side="left")]

@@ -20,6 +20,8 @@ from vae_anomaly.words import names_of, number_of
 
 SAMPLED_NIGHTS: Final = 90
 """Nights of which unreviewed items are kept; reviewed ones are kept for good."""
+Scorer = tuple[str, tuple[str, ...]]
+"""A model's digest, and the names of the features that it gives."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class NightItems:
     names : tuple of F str
         What the features are called.
     entities : mapping of str to sequence of N str
-        By column, which value each item has: terminal, machine, camera.
+        By column, which value each item has: terminal, machine, camera; an empty one is none.
+    model : str
+        The digest of the detector that scored them: scores of two models are not compared.
     """
 
     night: int
@@ -44,6 +48,7 @@ class NightItems:
     features: Floats
     names: tuple[str, ...]
     entities: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    model: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -62,11 +67,17 @@ class NightItems:
         """Return the number of items."""
         return len(self.ids)
 
+    @property
+    def scorer(self) -> Scorer:
+        """What gave the features."""
+        return self.model, tuple(self.names)
+
     def take(self, rows: Sequence[int]) -> NightItems:
         """Return some of the items."""
         return NightItems(
             self.night, [self.ids[i] for i in rows], self.features[list(rows)], self.names,
             {name: [values[i] for i in rows] for name, values in self.entities.items()},
+            self.model,
         )  # fmt: skip
 
 
@@ -85,6 +96,8 @@ class KeptNight:
         Drawn at random from all, to compare later items with.
     offset : float
         What to take off raw scores to have log-odds, as long as nothing is learned.
+    model : str
+        The digest of the detector that scored it; by default that of its items.
     """
 
     items: NightItems
@@ -92,6 +105,15 @@ class KeptNight:
     n_items: int
     reference: NightItems
     offset: float
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", self.model or self.items.model)
+
+    @property
+    def scorer(self) -> Scorer:
+        """What gave the features."""
+        return self.model, tuple(self.items.names)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -104,7 +126,7 @@ class KeptNight:
         entities = [f"{name}={values}" for name, values in sorted(items.entities.items())]
         return sha256_of(
             f"{items.night} {list(items.ids)} {items.names} {entities}",
-            f"{self.n_items} {self.offset!r}",
+            f"{self.n_items} {self.offset!r} {self.model}",
             np.ascontiguousarray(items.features, "<f8").tobytes(),
             self.stands.tobytes(),
         )
