@@ -123,11 +123,11 @@ class ColumnRisks:
         risks = np.full(len(values), self.rates.bad)
         for place, value in enumerate(values):
             if value in self.verdicts:
-                last, risk = self._filtered(value)
+                last, risk = self.after_last(value)
                 risks[place] = float(self.rates.later(risk, max(0, night - last)))
         return risks
 
-    def _filtered(self, value: str) -> tuple[int, float]:
+    def after_last(self, value: str) -> tuple[int, float]:
         """Return the night of a value's last reviewed item, and its risk right after it."""
         if value not in self._known:
             ordered = sorted(self.verdicts[value].items(), key=lambda pair: (pair[1][0], pair[0]))

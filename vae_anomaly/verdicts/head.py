@@ -72,6 +72,13 @@ class ScoreHead:
         """Return the log-odds of items (N, F), shape (N,)."""
         return np.asarray(self._design(features) @ self.coefficients, np.float64)
 
+    def beyond_prior(self, features: AnyFloats) -> Floats:
+        """Return what verdicts have added to the log-odds of items by feature, shape (N, F)."""
+        learned = self.coefficients.copy()
+        learned[1] -= 1.0
+        parts = (self._design(features) * learned)[:, 1:]
+        return np.asarray(parts.reshape(len(parts), -1, len(self.centre)).sum(axis=1))
+
     def _design(self, features: AnyFloats) -> Floats:
         known = np.where(np.isfinite(features), features, self.middle)
         whole = (known - self.centre) / self.spread

@@ -51,6 +51,14 @@ class Judgement:
     lifted: Floats
     lifts: dict[str, Floats]
 
+    @classmethod
+    def of(cls, log_odds: Floats, lifts: dict[str, Floats]) -> Judgement:
+        """Put together what the evidence says and what the entities add."""
+        lifted = np.asarray(
+            sum((-np.log1p(-lift) for lift in lifts.values()), np.zeros(len(log_odds)))
+        )
+        return cls(lifted - log_expit(-log_odds), log_odds, lifted, lifts)
+
     @property
     def probability(self) -> Floats:
         """Probability of an anomaly, in [0, 1]."""
@@ -99,10 +107,7 @@ class LearnedState:
             else np.zeros(len(items))
             for name, column in self.entities.items()
         }
-        lifted = np.asarray(
-            sum((-np.log1p(-lift) for lift in lifts.values()), np.zeros(len(items)))
-        )
-        return Judgement(lifted - log_expit(-log_odds), log_odds, lifted, lifts)
+        return Judgement.of(log_odds, lifts)
 
     def log_odds(self, features: AnyFloats, offset: float) -> Floats:
         """Return the log-odds of an anomaly by the evidence alone."""

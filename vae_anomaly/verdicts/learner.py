@@ -9,8 +9,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vae_anomaly.arrays import AnyFloats, Floats, Ints
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.arrays import Floats, Ints
+from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.verdicts.entities import EntityRates
 from vae_anomaly.verdicts.head import prior_offset
 from vae_anomaly.verdicts.learned import Judgement, LearnedState, drawn, replay
@@ -21,6 +21,7 @@ from vae_anomaly.verdicts.ledger import (
     Scorer,
     VerdictLedger,
 )
+from vae_anomaly.verdicts.stage import KnownValues, Reference, SecondStage
 
 REFERENCE_NIGHTS: Final = 7
 """Nights whose scores a combined p-value is read from."""
@@ -164,7 +165,11 @@ class VerdictLearner:
         learned = bool(state.verdicts)
         p = None if p_value is None else np.asarray(p_value, np.float64)
         if learned or p is None:
-            p = self._combined(judged.surprise, items, state, p)
+            reference = self.reference(items.night, items.scorer)
+            if reference is not None:
+                p = reference.p_value(judged.surprise)
+            elif p is None:
+                p = np.ones(len(items))
         return RankedNight(items, judged, p, learned, offset)
 
     def offset_at(
@@ -272,30 +277,57 @@ class VerdictLearner:
         self._state = night, state
         return state
 
-    def _combined(
-        self, surprise: AnyFloats, tonight: NightItems, state: LearnedState, base: Floats | None
-    ) -> Floats:
-        """Return the share of earlier items of the same model that would be given as much tonight.
+    def stage(self, night: int, model: str = "") -> SecondStage:
+        """Return what is learned for a night as plain numbers, which judge it as `rank` does.
 
-        Each counts by the probability that it is no anomaly, a confirmed one not at all.
+        Parameters
+        ----------
+        night : int
+        model : str
+            The detector that will score it, as `NightItems` has it.
+
+        Raises
+        ------
+        DataError
+            If no night was kept.
         """
-        same = [n for n, k in self.ledger_.nights.items() if k.scorer == tonight.scorer]
-        before = sorted(n for n in same if n < tonight.night)[-REFERENCE_NIGHTS:]
+        nights = self.ledger_.nights
+        if not nights:
+            raise DataError("No night was kept to learn from. Score one with --learn first.")
+        known = [number for number, kept in nights.items() if kept.model == model]
+        names = nights[max(known or nights)].items.names
+        state = self._state_at(night, (model, names))
+        return SecondStage(
+            night=night,
+            model=model,
+            names=names,
+            offset=self.offset_at(night, model) if known else 0.0,
+            rates=self.rates,
+            head=state.head,
+            entities={name: KnownValues.of(column) for name, column in state.entities.items()},
+            reference=self.reference(night, (model, names)) if state.verdicts else None,
+            verdicts=len(state.verdicts),
+            confirmed=state.n_confirmed,
+        )
+
+    def reference(self, night: int, scorer: Scorer) -> Reference | None:
+        """Return what items of the last nights of a model would be given in this one.
+
+        Each counts by the probability that it is no anomaly, a confirmed one not at all. None where
+        the model has no night before.
+        """
+        state = self._state_at(night, scorer)
+        same = [n for n, k in self.ledger_.nights.items() if k.scorer == scorer]
+        before = sorted(n for n in same if n < night)[-REFERENCE_NIGHTS:]
         if not before:
-            return np.ones(len(surprise)) if base is None else base
-        count, total = np.zeros(len(surprise)), 0.0
-        for number in before:
-            kept = self.ledger_.nights[number]
-            given, normal = self._given(kept, state, tonight.night)
-            above = np.append(np.cumsum(normal[::-1])[::-1], 0.0)
-            stands_for = kept.n_items / len(given)
-            count += stands_for * above[np.searchsorted(given, surprise, side="left")]
-            total += stands_for * above[0]
-        return np.asarray((1.0 + count) / (1.0 + total))
+            return None
+        pairs = [self._given(self.ledger_.nights[number], state, night) for number in before]
+        given, counts = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        return Reference.of(given, counts)
 
     @staticmethod
     def _given(kept: KeptNight, state: LearnedState, night: int) -> tuple[Floats, Floats]:
-        """Return what reference items would be given tonight, rising, and how normal each is."""
+        """Return what reference items would be given tonight, and how many normals each is."""
         items = replace(kept.reference, night=night)
         surprise = state.judge(items, kept.offset).surprise
         normal = np.exp(-surprise)
@@ -303,5 +335,4 @@ class VerdictLearner:
             verdict = state.verdicts.get((kept.items.night, item))
             if verdict is not None:
                 normal[place] = 0.0 if verdict.confirmed else 1.0
-        order = np.argsort(surprise, kind="stable")
-        return surprise[order], normal[order]
+        return surprise, normal * (kept.n_items / len(items))

@@ -1,0 +1,178 @@
+"""What a scoring run keeps to learn from, in one parquet file: numbers, codes and ids of items.
+
+Of a night or of a part of it: the likeliest items, those with the highest scores, and a uniform
+sample. Bounded, whatever the night; no cell is kept, and of entities a code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.errors import DataError
+from vae_anomaly.files import replace_file
+from vae_anomaly.state import from_json
+from vae_anomaly.verdicts.ledger import KeptNight, NightItems
+from vae_anomaly.words import reason_of
+
+FORMAT_VERSION: Final = 1
+MOST_KEPT: Final = 1_000
+"""Items that are kept for their probability, and as many for their score."""
+SAMPLE: Final = 20_000
+"""Items of the uniform sample."""
+STAND: Final = 300
+"""Items of the sample that stand for all that nobody looks at, when it is learned."""
+_META: Final = b"vae_anomaly.kept"
+_FEATURE, _ENTITY = "feature: ", "entity: "
+
+
+@dataclass(frozen=True)
+class KeptFacts:
+    """What holds for all items that are kept.
+
+    Parameters
+    ----------
+    night : int
+        As `NightItems` has it; 0 for a part, which does not know its night.
+    n_items : int
+        How many were scored.
+    offset : float
+        As `KeptNight` has it.
+    scorer : str
+        The detector, as `NightItems.model` has it.
+    version : str
+        The version that scored: ``cards/3``.
+    stage : str
+        Digest of the second stage that judged; empty where nothing was learned.
+    scored_at : str
+        When the run began: ISO 8601, UTC. Verdicts that came later were not known.
+    """
+
+    night: int
+    n_items: int
+    offset: float
+    scorer: str
+    version: str
+    stage: str = ""
+    scored_at: str = ""
+    format_version: int = field(default=FORMAT_VERSION)
+
+
+@dataclass(frozen=True)
+class KeptItems:
+    """Scored items that are kept, K of them, in the order of their ids.
+
+    Parameters
+    ----------
+    facts : KeptFacts
+    items : NightItems
+        Entities as codes.
+    likely, high, drawn : ndarray of shape (K,), bool
+        Kept for their probability, for their raw score, and drawn at random.
+    draw : ndarray of shape (K,), float64
+        In [0, 1), from the id alone; those with the smallest are drawn.
+    score, p_value, p_combined, surprise : ndarray of shape (K,), float64
+        As the run gave them.
+    """
+
+    facts: KeptFacts
+    items: NightItems
+    likely: Bools
+    high: Bools
+    drawn: Bools
+    draw: Floats
+    score: Floats
+    p_value: Floats
+    p_combined: Floats
+    surprise: Floats
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self.items)
+
+    @property
+    def probability(self) -> Floats:
+        """Probability of an anomaly, in [0, 1]."""
+        return np.asarray(-np.expm1(-self.surprise))
+
+    def night(self, judged: Container[str] = ()) -> KeptNight:
+        """Return what a learner takes of them; ``judged`` has the ids that there are verdicts on.
+
+        Of the uniform sample the first `STAND` stand for all that nobody looks at.
+        """
+        stands = np.zeros(len(self), np.bool_)
+        drawn = np.flatnonzero(self.drawn)
+        stands[drawn[np.argsort(self.draw[drawn], kind="stable")[:STAND]]] = True
+        known = np.array([item in judged for item in self.items.ids], np.bool_)
+        wanted = np.flatnonzero(stands | known).tolist()
+        return KeptNight(
+            self.items.take(wanted), stands[wanted], self.facts.n_items,
+            self.items.take(drawn.tolist()), self.facts.offset,
+        )  # fmt: skip
+
+
+def write_kept(kept: KeptItems, path: Path) -> None:
+    """Write kept items as parquet, in one step; the same items give the same bytes."""
+    items = kept.items
+    columns: dict[str, object] = {"id": list(items.ids)}
+    columns |= {name: getattr(kept, name) for name in _OWN}
+    columns |= {_ENTITY + name: list(values) for name, values in items.entities.items()}
+    table = pa.table(columns)
+    for place, name in enumerate(items.names):
+        values = pa.array(items.features[:, place].astype(np.float32))
+        table = table.append_column(_FEATURE + name, values)
+    meta = {_META: json.dumps(asdict(kept.facts), sort_keys=True).encode()}
+    with replace_file(path) as temporary, temporary.open("wb") as file:
+        pq.write_table(table.replace_schema_metadata(meta), file, compression="zstd")
+
+
+def read_kept(path: str | Path) -> KeptItems:
+    """Read what `write_kept` wrote; features come back with the precision of float32.
+
+    Raises
+    ------
+    DataError
+        If it is missing, damaged or another kind of file.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            table = pq.read_table(file)
+        meta = (table.schema.metadata or {}).get(_META)
+        if meta is None:
+            raise DataError("it holds no kept items")
+        facts = from_json(KeptFacts, json.loads(meta))
+        if facts.format_version != FORMAT_VERSION:
+            raise DataError(f"its format is {facts.format_version}, where {FORMAT_VERSION} is read")
+        return _kept(facts, table)
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, DataError) as err:
+        raise DataError(
+            f"{path} cannot be learned from: {reason_of(err)}. Score the night again with --learn."
+        ) from None
+
+
+_OWN: Final = (
+    "likely", "high", "drawn", "draw", "score", "p_value", "p_combined", "surprise",
+)  # fmt: skip
+
+
+def _kept(facts: KeptFacts, table: pa.Table) -> KeptItems:
+    names = [name for name in table.column_names if name.startswith(_FEATURE)]
+    features = np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
+    entities = {
+        name.removeprefix(_ENTITY): table[name].to_pylist()
+        for name in table.column_names
+        if name.startswith(_ENTITY)
+    }
+    plain = tuple(name.removeprefix(_FEATURE) for name in names)
+    items = NightItems(
+        facts.night, table["id"].to_pylist(), features, plain, entities, facts.scorer
+    )
+    return KeptItems(facts, items, **{name: table[name].to_numpy() for name in _OWN})
