@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_anomaly.errors import DataError, ModelRefusedError
-from vae_anomaly.verdicts.kept import KeptFacts, KeptItems, read_kept, write_kept
+from vae_anomaly.verdicts.kept import KeptFacts, KeptItems, read_kept_items, write_kept_items
 from vae_anomaly.verdicts.learner import VerdictLearner
 from vae_anomaly.verdicts.ledger import ItemVerdict, NightItems
 from vae_anomaly.verdicts.saved import ARRAYS, STAGE, read_stage, stage_digest, write_stage
@@ -121,8 +121,8 @@ def kept_items() -> KeptItems:
 
 def test_kept_items_are_read_back_and_become_a_night(tmp_path):
     kept = kept_items()
-    write_kept(kept, tmp_path / "learn.parquet")
-    again = read_kept(tmp_path / "learn.parquet")
+    write_kept_items(kept, tmp_path / "learn.parquet")
+    again = read_kept_items(tmp_path / "learn.parquet")
     assert again.facts == kept.facts
     assert again.items.entities == kept.items.entities
     assert np.allclose(again.items.features, kept.items.features, rtol=1e-6)
@@ -135,4 +135,4 @@ def test_kept_items_are_read_back_and_become_a_night(tmp_path):
 def test_no_kept_items_are_read_of_another_file(tmp_path):
     (tmp_path / "learn.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="Score the night again"):
-        read_kept(tmp_path / "learn.parquet")
+        read_kept_items(tmp_path / "learn.parquet")

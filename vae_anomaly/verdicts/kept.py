@@ -20,16 +20,13 @@ from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import from_json
+from vae_anomaly.verdicts.learner import SAMPLE
 from vae_anomaly.verdicts.ledger import KeptNight, NightItems
 from vae_anomaly.words import reason_of
 
-FORMAT_VERSION: Final = 1
+_FORMAT: Final = 1
 MOST_KEPT: Final = 1_000
 """Items that are kept for their probability, and as many for their score."""
-SAMPLE: Final = 20_000
-"""Items of the uniform sample."""
-STAND: Final = 300
-"""Items of the sample that stand for all that nobody looks at, when it is learned."""
 _META: Final = b"vae_anomaly.kept"
 _FEATURE, _ENTITY = "feature: ", "entity: "
 
@@ -63,7 +60,7 @@ class KeptFacts:
     version: str
     stage: str = ""
     scored_at: str = ""
-    format_version: int = field(default=FORMAT_VERSION)
+    format_version: int = field(default=_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,11 @@ class KeptItems:
     def night(self, judged: Container[str] = ()) -> KeptNight:
         """Return what a learner takes of them; ``judged`` has the ids that there are verdicts on.
 
-        Of the uniform sample the first `STAND` stand for all that nobody looks at.
+        Of the uniform sample the first `SAMPLE` stand for all that nobody looks at.
         """
         stands = np.zeros(len(self), np.bool_)
         drawn = np.flatnonzero(self.drawn)
-        stands[drawn[np.argsort(self.draw[drawn], kind="stable")[:STAND]]] = True
+        stands[drawn[np.argsort(self.draw[drawn], kind="stable")[:SAMPLE]]] = True
         known = np.array([item in judged for item in self.items.ids], np.bool_)
         wanted = np.flatnonzero(stands | known).tolist()
         return KeptNight(
@@ -119,7 +116,7 @@ class KeptItems:
         )  # fmt: skip
 
 
-def write_kept(kept: KeptItems, path: Path) -> None:
+def write_kept_items(kept: KeptItems, path: Path) -> None:
     """Write kept items as parquet, in one step; the same items give the same bytes."""
     items = kept.items
     columns: dict[str, object] = {"id": list(items.ids)}
@@ -134,8 +131,8 @@ def write_kept(kept: KeptItems, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata(meta), file, compression="zstd")
 
 
-def read_kept(path: str | Path) -> KeptItems:
-    """Read what `write_kept` wrote; features come back with the precision of float32.
+def read_kept_items(path: str | Path) -> KeptItems:
+    """Read what `write_kept_items` wrote; features come back with the precision of float32.
 
     Raises
     ------
@@ -149,8 +146,8 @@ def read_kept(path: str | Path) -> KeptItems:
         if meta is None:
             raise DataError("it holds no kept items")
         facts = from_json(KeptFacts, json.loads(meta))
-        if facts.format_version != FORMAT_VERSION:
-            raise DataError(f"its format is {facts.format_version}, where {FORMAT_VERSION} is read")
+        if facts.format_version != _FORMAT:
+            raise DataError(f"its format is {facts.format_version}, where {_FORMAT} is read")
         return _kept(facts, table)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, DataError) as err:
         raise DataError(

@@ -22,7 +22,7 @@ from vae_anomaly.verdicts.stage import KnownValues, Reference, SecondStage
 from vae_anomaly.words import reason_of
 
 STAGE, ARRAYS = "stage.json", "stage.safetensors"
-FORMAT_VERSION: Final = 1
+_FORMAT: Final = 1
 _REMEDY: Final = "Learn it again: vae-anomaly feedback learn MODEL"
 
 
@@ -54,7 +54,7 @@ def write_stage(stage: SecondStage, path: str | Path) -> str:
 
     arrays = save(dict(sorted(_arrays(stage).items())))
     facts = _Facts(
-        FORMAT_VERSION, sha256_of(arrays), stage.night, stage.model, stage.names, stage.offset,
+        _FORMAT, sha256_of(arrays), stage.night, stage.model, stage.names, stage.offset,
         stage.rates, {n: _Column(k.weight, k.gain) for n, k in stage.entities.items()},
         stage.verdicts, stage.confirmed,
     )  # fmt: skip
@@ -80,8 +80,8 @@ def read_stage(path: str | Path) -> SecondStage:
     try:
         facts = from_json(_Facts, parsed_json((folder / STAGE).read_text(encoding="utf-8")))
         content = (folder / ARRAYS).read_bytes()
-        if facts.format_version != FORMAT_VERSION:
-            raise DataError(f"its format is {facts.format_version}, where {FORMAT_VERSION} is read")
+        if facts.format_version != _FORMAT:
+            raise DataError(f"its format is {facts.format_version}, where {_FORMAT} is read")
         if sha256_of(content) != facts.arrays_sha256:
             raise DataError(f"{ARRAYS} was changed after it was saved")
         return _stage(facts, load(content))

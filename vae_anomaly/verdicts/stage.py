@@ -6,7 +6,7 @@ A scoring job needs no more than this: neither the verdicts nor the nights befor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -15,7 +15,7 @@ import numpy as np
 from vae_anomaly.arrays import AnyFloats, Floats, Ints
 from vae_anomaly.files import sha256_of
 from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
-from vae_anomaly.verdicts.head import ScoreHead
+from vae_anomaly.verdicts.head import ScoreHead, prior_offset
 from vae_anomaly.verdicts.learned import Judgement
 
 _TELLING: Final = 0.02  # probability that an entity adds, from which it is told
