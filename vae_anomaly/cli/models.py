@@ -437,8 +437,8 @@ def _print_card(card: ModelCard) -> None:
             click.echo(f"Version {version.version} was {made}.")
     if card.promotions:
         rows = [
-            [f"{p.when:%Y-%m-%d %H:%M}", p.alias, f"{p.old_version or '-'} -> {p.new_version}",
-             p.who, p.evidence]
+            [f"{p.when:%Y-%m-%d %H:%M}", p.alias,
+             f"{p.old_version or '-'} -> {p.new_version or '-'}", p.who, p.evidence]
             for p in card.promotions
         ]  # fmt: skip
         print_table(rows, ["when (UTC)", "alias", "moved", "by", "why"], "Promotions")

@@ -9,6 +9,7 @@
     threshold_history("cards")                               who moved the threshold, when, and why
     import_feedback("cards", verdicts)                       what reviewers said of flagged items
     log_night(night, ["flags/report.html"])                  a scoring run, with its page
+    resolve_stage("cards")                                   what verdicts have taught, verified
     log_sweep(report)                                        a run, and one below it a model
     sync_spool()                                             what outages left on the disk
 
@@ -31,6 +32,12 @@ from vae_anomaly.tracking.events import (
     log_evaluation,
     promote,
     registered_name,
+)
+from vae_anomaly.tracking.learned import (
+    ResolvedStage,
+    register_stage,
+    resolve_stage,
+    withdraw_stage,
 )
 from vae_anomaly.tracking.nights import LoggedNight, ScoredNight, log_night, log_night_record
 from vae_anomaly.tracking.registry import (
@@ -59,6 +66,7 @@ __all__ = [
     "RegisteredModel",
     "Relinked",
     "ResolvedModel",
+    "ResolvedStage",
     "ScoredNight",
     "Synced",
     "ThresholdHistory",
@@ -76,14 +84,17 @@ __all__ = [
     "log_training",
     "promote",
     "register_directory",
+    "register_stage",
     "registered_name",
     "relink_store",
     "resolve",
+    "resolve_stage",
     "show_model",
     "sync_spool",
     "threshold_history",
     "tracking_uri",
     "verify",
+    "withdraw_stage",
 ]
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 TAG = "vae_anomaly."
 """Prefix of every tag that this package writes."""
 
+STAGE_DIGEST = f"{TAG}stage_digest"
+"""Tag of a version that is no detector but what verdicts have taught: the digest of that."""
+
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 """MLflow's codes for a name, version or alias that is not there."""
 

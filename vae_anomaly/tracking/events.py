@@ -75,7 +75,7 @@ class Promotion:
 
     alias: str
     old_version: int | None
-    new_version: int
+    new_version: int | None  # None where the alias was taken away
     who: str
     when: datetime
     evidence: str
@@ -273,6 +273,29 @@ def move_alias(
     return replace(_promotion(run), evidence=why)  # whole, where the tag is cut off
 
 
+def remove_alias(
+    client: MlflowClient,
+    store: str,
+    name: str,
+    version: int,
+    alias: str,
+    *,
+    who: str | None = None,
+    evidence: str = "",
+) -> Promotion:
+    """Take an alias away from the version that has it, and write that down as `promote` does."""
+    facts = {
+        "model": name, "alias": alias, "from": version, "to": "", "who": who or this_user(),
+        "evidence": evidence[:MAX_TAG],
+    }  # fmt: skip
+    title = f"{name}/{version} is no longer {alias}"
+    with own_run(client, store, PROMOTIONS, title, _tags("promotion", facts)) as run:
+        client.log_text(run.info.run_id, evidence + "\n", "evidence.txt")
+        client.delete_registered_model_alias(name, alias)
+    logger.info("%s/%s is no longer %s", name, version, alias)
+    return _promotion(run)
+
+
 def promotions(client: MlflowClient, name: str) -> list[Promotion]:
     """Return how the aliases of a model moved, latest first."""
     return [
@@ -404,7 +427,7 @@ def _promotion(run: Run) -> Promotion:
     return Promotion(
         alias=tags["alias"],
         old_version=int(tags["from"]) if tags["from"] else None,
-        new_version=int(tags["to"]),
+        new_version=int(tags["to"]) if tags["to"] else None,
         who=tags["who"],
         when=as_time(run.info.start_time),
         evidence=tags.get("evidence", ""),

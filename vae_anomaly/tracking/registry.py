@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_anomaly.state import Json
-from vae_anomaly.tracking.client import TAG, all_pages, all_versions, as_time, model_aliases
+from vae_anomaly.tracking.client import (
+    STAGE_DIGEST,
+    TAG,
+    all_pages,
+    all_versions,
+    as_time,
+    model_aliases,
+)
 from vae_anomaly.tracking.events import Promotion, promotions
 from vae_anomaly.tracking.store import require_store, session, store_exists, tracking_uri
 
@@ -89,7 +96,7 @@ class AliasMove:
     when: datetime
     who: str
     old_version: int | None
-    new_version: int
+    new_version: int | None
     old: float | None
     new: float | None
     evidence: str
@@ -158,7 +165,7 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
             old_version=move.old_version,
             new_version=move.new_version,
             old=bound.get(move.old_version or 0),
-            new=bound.get(move.new_version),
+            new=bound.get(move.new_version or 0),
             evidence=move.evidence,
         )
         for move in moved
@@ -198,12 +205,16 @@ def _version_card(
         aliases=_aliases_of(number, aliases),
         created=as_time(version.creation_timestamp),
         run_id=version.run_id or "",
-        kind=version.tags.get(f"{TAG}kind", "unknown"),
-        digest=version.tags.get(f"{TAG}model_digest", ""),
+        kind=_kind(version.tags),
+        digest=version.tags.get(f"{TAG}model_digest", version.tags.get(STAGE_DIGEST, "")),
         description=version.description or "",
         tags={key: value for key, value in version.tags.items() if key != f"{TAG}files"},
         metrics=_run_metrics(client, version.run_id),
     )
+
+
+def _kind(tags: Mapping[str, str]) -> str:
+    return tags.get(f"{TAG}kind", "second stage" if STAGE_DIGEST in tags else "unknown")
 
 
 def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChange:

@@ -240,6 +240,11 @@ def check_name(name: str) -> None:
             f"A model's name has letters, digits, '.', '_', '-' and spaces, and begins with a "
             f"letter or digit; got {name!r}. Choose another --name."
         )
+    if name.endswith(".learned"):
+        raise ConfigError(
+            f"Names that end in .learned are kept for what verdicts teach; got {name!r}. Choose "
+            "another --name."
+        )
 
 
 def _check_names(name: str, alias: str | None) -> None:

@@ -34,7 +34,7 @@ from vae_anomaly.persistence import model_digest, read_model
 from vae_anomaly.state import first_fault
 from vae_anomaly.storage.addresses import cache_folder, is_remote, path_of_file
 from vae_anomaly.storage.copies import on_disk
-from vae_anomaly.tracking.client import ABSENT, TAG, all_versions, model_aliases
+from vae_anomaly.tracking.client import ABSENT, STAGE_DIGEST, TAG, all_versions, model_aliases
 from vae_anomaly.tracking.databases.moved import found_here, local_path
 from vae_anomaly.tracking.network.answers import is_denial, is_full_here, is_outage
 from vae_anomaly.tracking.package import check_package, listing_digest
@@ -248,6 +248,12 @@ def _fetch(ref: str, version: ModelVersion, store: str) -> ResolvedModel:
 
 
 def _registered_files(version: ModelVersion, what: str) -> dict[str, str]:
+    if STAGE_DIGEST in version.tags:
+        detector = version.name.removesuffix(".learned")
+        raise ModelRefusedError(
+            f"{what} is what verdicts have taught, and no detector. Give the detector: "
+            f"{typed(f'models:/{detector}@champion')}"
+        )
     missing = [key for key in ("digest", "files", "kind") if f"{TAG}{key}" not in version.tags]
     if missing:
         raise ModelRefusedError(
