@@ -42,7 +42,7 @@ def train(job: TrainImages) -> dict[str, Any]:
         "reading": job.reading(),
     }
     plan = job.plan(Asked("", **read))
-    read["groups"] = job.groups
+    read |= {"groups": job.groups, "leave_out": job.confirmed()}
     if plan is not None:
         done = challenge_images_job(detector, one_or_all(job.images), place, plan, **read)
         return challenged(done)

@@ -80,7 +80,11 @@ def train(job: TrainTable) -> dict[str, Any]:
         job.missing,
     )
     entities = job.entities.declared() if job.entities else None
-    rest: dict[str, Any] = {"sample_rows": job.sample_rows, "entities": entities}
+    rest: dict[str, Any] = {
+        "sample_rows": job.sample_rows,
+        "entities": entities,
+        "leave_out": job.confirmed(),
+    }
     plan = job.plan(Asked("", labels=job.labels, groups=job.groups))
     if plan is not None:
         return challenged(challenge_table_job(detector, job.tables, place, plan, columns, **rest))

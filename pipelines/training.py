@@ -7,13 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from pipelines.job import Job
 from pipelines.places import Place, placed
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR, Parameter, faults_of
 from vae_anomaly.errors import did_you_mean
-from vae_anomaly.jobs import Destination, TrainingReport
+from vae_anomaly.jobs import (
+    ConfirmedAnomalies,
+    Destination,
+    TrainingReport,
+    confirmed_anomalies,
+)
 
 
 def _checked(
@@ -49,6 +54,19 @@ Labels = Annotated[str, AfterValidator(_labels)]
 """A column, or FILE:COLUMN joined by id."""
 
 
+def _switch(value: object) -> object:
+    """Take the words true and false, as variables have them, for what they say."""
+    return (
+        {"true": True, "false": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
+
+
+Confirmed = Annotated[bool | str, BeforeValidator(_switch)]
+"""Whether confirmed anomalies are left out; or the model that their verdicts are kept with."""
+
+
 class Training(Job):
     """What every training has: what the model is called, and where it goes."""
 
@@ -58,6 +76,7 @@ class Training(Job):
     out: Place | None = None
     no_register: bool = False
     no_report: bool = False
+    leave_out_confirmed: Confirmed = False
 
     def destination(self, trained_by: str) -> Destination:
         """Return where the model goes."""
@@ -71,6 +90,14 @@ class Training(Job):
             report=not self.no_report,
         )
 
+    def confirmed(self) -> ConfirmedAnomalies | None:
+        """Return what reviewers confirmed, where it is to be left out."""
+        said = self.leave_out_confirmed
+        if said is False:
+            return None
+        model = self.name if said is True else said
+        return confirmed_anomalies(model, self.tracking_uri, may_be_new=said is True)
+
 
 def outcome(report: TrainingReport) -> dict[str, Any]:
     """Return where a model went, and what was measured."""
@@ -81,4 +108,5 @@ def outcome(report: TrainingReport) -> dict[str, Any]:
         "threshold": report.threshold.value,
         "metrics": report.metrics,
         "notes": report.reading.notes,
+        "confirmed_left_out": report.reading.n_confirmed,
     }

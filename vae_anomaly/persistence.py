@@ -64,6 +64,7 @@ class _Header(BaseModel):
     metrics: dict[str, float]
     probability: Json | None = None
     left_out: list[Json] = Field(default_factory=list)
+    left_out_confirmed: list[str] = Field(default_factory=list)
     training: Json | None = None
     recalibrated: list[Json] = Field(default_factory=list)
     baseline: Json | None = None
@@ -84,6 +85,7 @@ class DetectorState:
     metrics: Json = field(default_factory=dict)  # measured at the end of training
     probability: Json | None = None  # of scores, as `ScoreProbability.to_dict` gives it
     left_out: list[Json] = field(default_factory=list)  # training items that were no normals
+    left_out_confirmed: list[str] = field(default_factory=list)  # ids, as reviewers had said
     training: Json | None = None  # what training kept for the model's page; adr 0004
     recalibrated: list[Json] = field(default_factory=list)  # since, the first one first
     baseline: Json | None = None  # of training inputs, as `monitoring.baseline.Baseline`
@@ -134,6 +136,7 @@ def read_model(path: str | Path) -> DetectorState:
             metrics=header.metrics,
             probability=header.probability,
             left_out=header.left_out,
+            left_out_confirmed=header.left_out_confirmed,
             training=header.training,
             recalibrated=header.recalibrated,
             baseline=header.baseline,
@@ -177,6 +180,8 @@ def _serialise(state: DetectorState) -> dict[str, bytes]:
         header["probability"] = state.probability
     if state.left_out:
         header["left_out"] = state.left_out
+    if state.left_out_confirmed:
+        header["left_out_confirmed"] = state.left_out_confirmed
     if state.training is not None:
         header["training"] = state.training
     if state.recalibrated:

@@ -484,3 +484,22 @@ def test_a_warm_start_from_another_table_is_refused_and_says_what_differs(
     )  # fmt: skip
     assert (code, "column 'online' is" in err) == (5, True)
     assert not (tmp_path / "new").exists()
+
+
+def test_what_reviewers_confirmed_trains_no_later_model(call, call_json, registered, rows):
+    uri = ("--tracking-uri", registered.store)
+    Path("decisions.csv").write_text("item,verdict\nt7-5,confirmed\nt7-6,false alarm\nx,yes\n")
+    assert call("feedback", "import", "cards", "decisions.csv", *uri)[0] == 0
+    train = ("train", "table", rows, "--name", "cards", "--id-column", "id", *QUICK, *uri)
+    code, out, _ = call(*train, "--leave-out-confirmed")
+    assert code == 0
+    assert "left out: 1 item (t7-5) that reviewers of cards confirmed as anomalies" in out
+    assert "1 of 2 confirmed items is not in the input" in out
+    _, shown, _ = call("models", "show", "cards", *uri)
+    assert "Version 2 was trained without t7-5: confirmed as anomalies by reviewers" in shown
+    said = call_json(*train[:3], "--out", "m", "--no-register", "--id-column", "id", *QUICK, *uri,
+                     "--leave-out-confirmed", "models:/cards@champion")  # fmt: skip
+    assert (said["reading"]["n_confirmed"], said["metrics"]["left_out_confirmed"]) == (1, 1.0)
+    assert load_detector("m").left_out_confirmed_ == ("t7-5",)
+    code, _, err = call(*train[:3], "--out", "m", "--no-register", *QUICK, "--leave-out-confirmed")
+    assert (code, "give it a MODEL" in err) == (2, True)

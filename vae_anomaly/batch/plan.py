@@ -242,18 +242,23 @@ def plan_tables(source: Source) -> list[Partition]:
     ConfigError
         If two files would give the same output.
     """
+    partitions = []
+    for path, name in named_tables(source):
+        key = bounded(_key(spelled(without_suffixes(name).as_posix())), MAX_KEY_BYTES)
+        source_file = _source_file(spelled(name.as_posix()), path)
+        folder = spelled(name.parent.as_posix())
+        partitions.append(Partition(key, "table", folder, (source_file,)))
+    return _distinct(partitions)
+
+
+def named_tables(source: Source) -> list[tuple[Path, Path]]:
+    """List table files, each with what it is called, as `plan_tables` says."""
     is_one = isinstance(source, str | Path)
     files = list_files(source if isinstance(source, str | Path) else list(source))
     names = [_with_hive(file.path, file.name if is_one else Path(file.name.name)) for file in files]
     if len({without_suffixes(name) for name in names}) < len(names):
         names = [_with_hive(file.path, file.folder / file.name) for file in files]
-    partitions = []
-    for file, name in zip(files, names, strict=True):
-        key = bounded(_key(spelled(without_suffixes(name).as_posix())), MAX_KEY_BYTES)
-        source_file = _source_file(spelled(name.as_posix()), file.path)
-        folder = spelled(name.parent.as_posix())
-        partitions.append(Partition(key, "table", folder, (source_file,)))
-    return _distinct(partitions)
+    return [(file.path, name) for file, name in zip(files, names, strict=True)]
 
 
 def plan_images(

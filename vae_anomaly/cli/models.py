@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 METRICS_SHOWN = 2
 LEFT_OUT = "vae_anomaly.left_out"  # tag of a version: names of training items
+CONFIRMED = f"{LEFT_OUT}_confirmed"  # likewise, of those that reviewers had confirmed
 RECALIBRATED = "vae_anomaly.recalibrated"  # likewise: of which version, on what, by whom and when
 
 
@@ -432,6 +433,11 @@ def _print_card(card: ModelCard) -> None:
             click.echo(
                 f"Version {version.version} was trained without {left_out}: outliers; why is in "
                 f"left_out.json of run {version.run_id}."
+            )
+        if confirmed := version.tags.get(CONFIRMED):
+            click.echo(
+                f"Version {version.version} was trained without {confirmed}: confirmed as "
+                "anomalies by reviewers."
             )
         if made := version.tags.get(RECALIBRATED):
             click.echo(f"Version {version.version} was {made}.")

@@ -14,10 +14,12 @@ from vae_anomaly.cli.options import (
     TableOptions,
     at_store,
     class_options,
+    confirmed_to_leave_out,
     destination_options,
     detector_options,
     entity_options,
     json_option,
+    leave_out_confirmed_option,
     look_at,
     one_or_all,
     table_options,
@@ -58,6 +60,7 @@ def train() -> None:
 @detector_options(IMAGE)
 @challenger_options
 @warm_start_option
+@leave_out_confirmed_option
 @destination_options
 @threads_option
 @json_option
@@ -70,6 +73,7 @@ def images(
     reading: ImageReading,
     challenging: Challenging | None,
     warm_start: str | None,
+    leave_out: str | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -100,6 +104,7 @@ def images(
     from vae_anomaly.jobs import Asked, challenge_images_job, train_images_job
 
     detector = ImageVAEDetector().set_params(**parameters)
+    confirmed = confirmed_to_leave_out(leave_out, destination)
     destination.begin(detector, warm_start)
     if challenging is not None:
         asked = Asked("", classes=classes, follow_links=follow_links, reading=reading)
@@ -107,14 +112,15 @@ def images(
             done = challenge_images_job(
                 detector, one_or_all(paths), destination, challenging.plan(asked, destination),
                 groups=groups, classes=classes, follow_links=follow_links, reading=reading,
-                progress=progress,
+                leave_out=confirmed, progress=progress,
             )  # fmt: skip
         _print_challenged(done, destination, as_json)
         return
     with show_progress() as progress:
         report = train_images_job(
             detector, one_or_all(paths), destination, groups=groups, classes=classes,
-            follow_links=follow_links, reading=reading, progress=progress,
+            follow_links=follow_links, reading=reading, leave_out=confirmed,
+            progress=progress,
         )  # fmt: skip
     _print(report, destination, as_json)
 
@@ -128,6 +134,7 @@ def images(
 @entity_options
 @challenger_options
 @warm_start_option
+@leave_out_confirmed_option
 @destination_options
 @threads_option
 @json_option
@@ -139,6 +146,7 @@ def table(
     entities: EntityColumns | None,
     challenging: Challenging | None,
     warm_start: str | None,
+    leave_out: str | None,
     destination: Destination,
     as_json: bool,
 ) -> None:
@@ -161,20 +169,23 @@ def table(
     from vae_anomaly.jobs import Asked, challenge_table_job, train_table_job
 
     detector = TabularVAEDetector().set_params(**parameters)
+    confirmed = confirmed_to_leave_out(leave_out, destination)
     destination.begin(detector, warm_start)
     if challenging is not None:
         asked = Asked("", labels=reading.columns.label, groups=reading.columns.groups)
         with show_progress() as progress:
             done = challenge_table_job(
                 detector, list(paths), destination, challenging.plan(asked, destination),
-                reading.columns, sample_rows=sample_rows, entities=entities, progress=progress,
+                reading.columns, sample_rows=sample_rows, entities=entities,
+                leave_out=confirmed, progress=progress,
             )  # fmt: skip
         _print_challenged(done, destination, as_json)
         return
     with show_progress() as progress:
         report = train_table_job(
             detector, paths, destination, reading.columns,
-            sample_rows=sample_rows, entities=entities, progress=progress,
+            sample_rows=sample_rows, entities=entities, leave_out=confirmed,
+            progress=progress,
         )  # fmt: skip
     _print(report, destination, as_json)
 

@@ -101,6 +101,7 @@ def load_detector(
 
             detector.set_probability(ScoreProbability.from_dict(state.probability))
         detector.training_ = state.training
+        detector.left_out_confirmed_ = tuple(state.left_out_confirmed)
         if state.baseline is not None:
             from vae_anomaly.monitoring.baseline import Baseline
 

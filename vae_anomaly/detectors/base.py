@@ -89,6 +89,9 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         Training items that were no normals by the rule of `vae_anomaly.scoring.outliers`, with
         what is unusual about them; ``metrics_["left_out"]`` counts them, and
         ``metrics_["dropped_held_out"]`` those that would have calibrated.
+    left_out_confirmed_ : tuple of str
+        Ids of training items that were left out because reviewers had confirmed them as anomalies;
+        the commands and `jobs` fill it in.
     held_out_ : HeldOut or None
         The normals that calibrate, as they were judged; not saved.
     training_ : dict or None
@@ -113,6 +116,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
     fingerprint_: dict[str, Any]
     probability_: ScoreProbability | None = None
     left_out_: tuple[LeftOut, ...] = ()
+    left_out_confirmed_: tuple[str, ...] = ()
     held_out_: HeldOut | None = None
     training_: Json | None = None
     recalibrated_: tuple[Recalibration, ...] = ()
@@ -250,10 +254,12 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """
         check_is_fitted(self, "calibration_")
         left_out, training, baseline = self.left_out_, self.training_, self.baseline_
+        confirmed = self.left_out_confirmed_
         made = (*self.recalibrated_, record)
         self.target_fpr = record.target_fpr
         self._calibrate(np.asarray(raw_score, np.float64), groups)
         self.left_out_, self.recalibrated_, self.baseline_ = left_out, made, baseline
+        self.left_out_confirmed_ = confirmed
         if training is not None:
             self.training_ = training | {"held_out": None, "evaluation": None}
         self.metrics_ = without_old_figures(self.metrics_) | {"threshold": self.threshold_.value}
@@ -307,6 +313,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
             self._state(),
             probability=None if fitted is None else fitted.to_dict(),
             left_out=[asdict(item) for item in self.left_out_],
+            left_out_confirmed=list(self.left_out_confirmed_),
             training=self.training_,
             recalibrated=[asdict(one) for one in self.recalibrated_],
             baseline=None if self.baseline_ is None else self.baseline_.to_dict(),
@@ -323,7 +330,7 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
         )
         self.probability_ = None  # it was made for other scores
         self.left_out_, self.training_, self.recalibrated_ = (), None, ()
-        self.baseline_ = None
+        self.left_out_confirmed_, self.baseline_ = (), None
 
     def _note_left_out(self, items: Sequence[LeftOut]) -> None:
         """Keep which training items were left out, and say so; `metrics_` counts them."""

@@ -50,6 +50,7 @@ class Detector(Protocol):
     metrics_: dict[str, float]
     fingerprint_: dict[str, Any]
     left_out_: tuple[LeftOut, ...]
+    left_out_confirmed_: tuple[str, ...]
     training_: Json | None
     recalibrated_: tuple[Recalibration, ...]
     target_fpr: float

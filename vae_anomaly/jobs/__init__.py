@@ -19,6 +19,7 @@ from vae_anomaly.jobs.challenge import (
     compare_versions,
     promote_if_not_worse,
 )
+from vae_anomaly.jobs.confirmed import ConfirmedAnomalies, confirmed_anomalies
 from vae_anomaly.jobs.holdout import Asked
 from vae_anomaly.jobs.recalibrate import RecalibrationReport, recalibrate_job
 from vae_anomaly.jobs.sweep import sweep_images_job, sweep_table_job
@@ -37,6 +38,7 @@ __all__ = [
     "Asked",
     "ChallengePlan",
     "ChallengeReport",
+    "ConfirmedAnomalies",
     "Destination",
     "Flag",
     "RecalibrationReport",
@@ -45,6 +47,7 @@ __all__ = [
     "challenge_images_job",
     "challenge_table_job",
     "compare_versions",
+    "confirmed_anomalies",
     "highest_flags",
     "infer_schema_of",
     "promote_if_not_worse",

@@ -27,6 +27,7 @@ from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.settings import check_conditions_wanted
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.jobs.baselines import keep_image_baseline
+from vae_anomaly.jobs.confirmed import ConfirmedAnomalies, keep_confirmed, without_confirmed
 from vae_anomaly.jobs.report.training_card import keep_image_card
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
 from vae_anomaly.jobs.taken_images import all_taken_for_good, called_defective, what_was_taken
@@ -57,6 +58,7 @@ def train_images_job(
     classes: ClassNames | None = None,
     follow_links: bool = False,
     reading: ImageReading | None = None,
+    leave_out: ConfirmedAnomalies | None = None,
     hold_back: Callable[[Sequence[ImageItem], Objects | None], Bools] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
@@ -78,6 +80,8 @@ def train_images_job(
         Follow links that lead out of a folder.
     reading : ImageReading, optional
         How large files may be.
+    leave_out : ConfirmedAnomalies, optional
+        Images that reviewers confirmed as anomalies: left out by their ids, counted and named.
     hold_back : callable, optional
         Told the good images and their groups, says which of them are trained on, (N,) bool.
 
@@ -99,7 +103,9 @@ def train_images_job(
     products = detector.condition == "folder"
     listing = scan_labelled(source, classes, follow_links=follow_links, products=products)
     chosen = select(listing, "train", source)
-    good = list(chosen.items)
+    good, out = list(chosen.items), None
+    if leave_out is not None:
+        good, out = without_confirmed(good, leave_out, listing.items)
     members = None if groups is None else groups_of(good, Path(groups))
     destination.check_store()
     if hold_back is not None:
@@ -110,14 +116,18 @@ def train_images_job(
     with collapse_said_once(), left_out_is_reported():
         detector.fit(images, groups=members, progress=progress)
     keep_image_baseline(detector, images)
+    keep_confirmed(detector, out)
     report = Reading(
         source=f"{number_of(len(listing.items), 'image')} from {shown_source(source)}",
         n_read=len(listing.items),
         n_left_out=sum(bool(item.is_anomaly) for item in listing.items),
+        n_confirmed=len(out.ids) if out else 0,
+        n_confirmed_elsewhere=out.n_elsewhere if out else 0,
         left_out=chosen.left_out,
-        warnings=called_defective(chosen, source),
+        warnings=(*called_defective(chosen, source), *(out.warnings() if out else ())),
         notes=(
             *what_was_taken(chosen),
+            *(out.notes() if out else ()),
             *all_taken_for_good(chosen, detector.condition),
             *_notes(good, members),
             *_stored(detector),

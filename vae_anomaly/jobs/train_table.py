@@ -21,6 +21,7 @@ from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.detectors import TabularVAEDetector
 from vae_anomaly.errors import DataError, NotEnoughDataError, SchemaError
 from vae_anomaly.jobs.baselines import keep_table_baseline
+from vae_anomaly.jobs.confirmed import ConfirmedAnomalies, ConfirmedRows, keep_confirmed
 from vae_anomaly.jobs.label_warnings import label_warnings
 from vae_anomaly.jobs.report.training_card import keep_table_card, labelled_evaluation
 from vae_anomaly.jobs.said_once import collapse_said_once, left_out_is_reported
@@ -61,6 +62,7 @@ def train_table_job(
     *,
     sample_rows: int = SAMPLE_ROWS,
     entities: EntityColumns | None = None,
+    leave_out: ConfirmedAnomalies | None = None,
     hold_back: Callable[[TrainingRows], TrainingRows] | None = None,
     progress: Progress | None = None,
 ) -> TrainingReport:
@@ -83,6 +85,8 @@ def train_table_job(
     entities : EntityColumns, optional
         Columns of entities (card, customer, machine), time and amount. Each row then gets features
         that are relative to its entity's own past; the histories are saved with the model.
+    leave_out : ConfirmedAnomalies, optional
+        Rows that reviewers confirmed as anomalies: left out by their ids, counted and named.
     hold_back : callable, optional
         Told the rows, returns those that are trained on.
 
@@ -101,10 +105,12 @@ def train_table_job(
     destination.check()
     files, columns = list_partitions(source), columns.completed()
     histories = _histories(files, columns, entities)
+    confirmed = ConfirmedRows(leave_out, source, columns.id_column) if leave_out else None
     rows = read_training_rows(
         files, columns, sample_rows=sample_rows, seed=detector.random_state,
-        histories=histories, progress=progress,
+        histories=histories, confirmed=confirmed, progress=progress,
     )  # fmt: skip
+    out = confirmed.left_out(rows.confirmed) if confirmed else None
     rows = rows if hold_back is None else hold_back(rows)
     normal, notes = _normal_rows(rows, columns)
     schema = _schema_of_rows(normal, rows, columns, histories)
@@ -116,16 +122,21 @@ def train_table_job(
     detector.entities_ = histories.histories if histories else None
     keep_table_baseline(detector, normal)
     _note_sample(detector, rows)
+    keep_confirmed(detector, out)
     figures, evaluation = _measure_ranking(detector, rows)
     doubt = doubtful_header(files[0])
     notes += () if doubt is None else (doubt,)
     notes += (histories.notes if histories else ()) + _notes(normal, schema)
+    notes += out.notes() if out else ()
     warnings = label_warnings(schema, normal, columns) + _of_many_anomalies(rows, columns)
+    warnings += out.warnings() if out else ()
     n_read = histories.n_read if histories else rows.n_read
     reading = Reading(
         source=shown_table(n_read, normal.shape[1], files),
         n_read=n_read,
         n_left_out=rows.n_anomalous,
+        n_confirmed=len(rows.confirmed),
+        n_confirmed_elsewhere=out.n_elsewhere if out else 0,
         notes=notes + _sample_notes(detector, rows),
         warnings=warnings,
     )

@@ -121,6 +121,8 @@ class Reading:
     source: str  # in words: how much, from where
     n_read: int  # rows or images in the input
     n_left_out: int = 0  # those labelled as anomalies, which no training sees
+    n_confirmed: int = 0  # others that reviewers confirmed as anomalies, left out as well
+    n_confirmed_elsewhere: int = 0  # confirmed items that are not in the input
     left_out: tuple[
         LeftOutImages, ...
     ] = ()  # images that were not trained on, by reason and folder

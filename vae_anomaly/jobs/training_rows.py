@@ -6,6 +6,7 @@ With entities, rows are read in the order of time and get the features of their 
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from vae_anomaly.arrays import Bools
+from vae_anomaly.arrays import Bools, Objects
 from vae_anomaly.data.tables.entity_features import DAY_NS
 from vae_anomaly.data.tables.entity_histories import EntityColumns, EntityHistories, time_text
 from vae_anomaly.data.tables.keys import read_keys
@@ -33,6 +34,7 @@ from vae_anomaly.data.tables.read import (
 from vae_anomaly.data.tables.sample import RowSample, group_keys, row_keys
 from vae_anomaly.data.tables.schema import Schema
 from vae_anomaly.errors import ConfigError, DataError, SchemaError
+from vae_anomaly.jobs.confirmed import ConfirmedRows
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.words import names_of, number_of
 
@@ -40,6 +42,7 @@ SAMPLE_ROWS = 200_000
 WARM_UP_DAYS = 7.0
 WARM_UP_SHARE = 0.25  # of a short span
 ROWS_TO_INFER = 100_000  # of each file, at equal distances, tell how times are written
+_CONFIRMED = "\0confirmed"  # column of pieces: whether reviewers confirmed a row as an anomaly
 MIN_GROUPS = 20  # fewer whole groups that fit, and rows are drawn from all groups instead
 
 
@@ -130,11 +133,12 @@ class TrainingRows:
     n_normal: int  # in the table
     n_anomalous: int
     fingerprint: dict[str, Any] | None = None  # of the files, where the rows are a sample
+    confirmed: tuple[str, ...] = ()  # ids of the other rows that reviewers confirmed as anomalies
 
     @property
     def n_read(self) -> int:
         """Rows of the table."""
-        return self.n_normal + self.n_anomalous
+        return self.n_normal + self.n_anomalous + len(self.confirmed)
 
     @property
     def is_sample(self) -> bool:
@@ -175,7 +179,10 @@ class TrainingHistories:
         return self.histories.columns.as_text
 
     def frame(self, as_text: Collection[str] = ()) -> pd.DataFrame:
-        """Return all rows after the warm-up, with the features; ``as_text`` as in `read_table`."""
+        """Return all rows after the warm-up, with the features; ``as_text`` as in `read_table`.
+
+        They are numbered through all files, the warm-up included.
+        """
         frames: list[pd.DataFrame] = []
         columns: list[str] = []
         for file in self.files:
@@ -184,7 +191,7 @@ class TrainingHistories:
             require_same_columns(file, rows.columns, self.files[0], columns)
             frames.append(self.histories.extend(rows))
         frame = pd.concat(frames, ignore_index=True)
-        return frame[self._kept(frame)].reset_index(drop=True)
+        return frame[self._kept(frame)]
 
     def extend(self, pieces: Iterable[tuple[int, pa.Table]]) -> Iterator[tuple[int, pa.Table]]:
         """Give pieces of `files` their features, and leave out the warm-up.
@@ -221,6 +228,7 @@ def read_training_rows(
     sample_rows: int = SAMPLE_ROWS,
     seed: int | None = None,
     histories: TrainingHistories | None = None,
+    confirmed: ConfirmedRows | None = None,
     progress: Progress | None = None,
 ) -> TrainingRows:
     """Read a table whole where it has at most ``sample_rows`` rows, else a uniform sample.
@@ -229,6 +237,7 @@ def read_training_rows(
     groups fit into the sample, whole groups are drawn; else rows. The same seed draws the same
     rows, however the table is cut into pieces. Histories of these files see every row, in the
     order of time, before any is drawn; rows get their features, and the warm-up is left out.
+    Rows that are ``confirmed`` anomalies are left out, and named, but fill the histories as well.
 
     Raises DataError or SchemaError where a file cannot be read or has other columns, ConfigError
     where an option names no column.
@@ -238,12 +247,15 @@ def read_training_rows(
     files = files if histories is None else histories.files
     if count_rows(files, sample_rows) <= sample_rows:
         if histories is None:
-            return _split(read_table(files, as_text=columns.as_text), columns)
+            frame = read_table(files, as_text=columns.as_text)
+            return _split(frame, columns, _ids_of_confirmed(frame, files, confirmed))
         frame = histories.frame(columns.as_text)
-        return _split(frame, columns)
+        ids = _ids_of_confirmed(frame, files, confirmed)
+        return _split(frame.reset_index(drop=True), columns, ids)
     labelled = _labels_of_pieces(files, columns)
     drawn = secrets.randbits(32) if seed is None else seed
-    pieces = _pieces(files) if histories is None else histories.extend(_pieces(files))
+    pieces: Iterable[tuple[int, pa.Table]] = _pieces(files, confirmed)
+    pieces = pieces if histories is None else histories.extend(pieces)
     progress = progress or null_progress
     as_text = {*columns.as_text, *(histories.as_text if histories else ())}
     return _read_sample(
@@ -251,16 +263,40 @@ def read_training_rows(
     )
 
 
-def _split(frame: pd.DataFrame, columns: TableColumns) -> TrainingRows:
-    """Part the rows of a table by their labels."""
+def _split(frame: pd.DataFrame, columns: TableColumns, confirmed: Objects) -> TrainingRows:
+    """Part the rows of a table by their labels and by what reviewers confirmed.
+
+    ``confirmed`` has the ids of rows that are confirmed anomalies, (N,), None for others.
+    """
     anomalous, id_column = np.zeros(len(frame), dtype=np.bool_), columns.id_column
     if columns.label is not None:
         if id_column is not None:
             check_column(frame, id_column, "id")
         ids = None if id_column is None else read_keys(frame[id_column])
         anomalous = find_labels(columns.label, frame, ids, id_column)[0] == 1.0
-    n_anomalous = int(anomalous.sum())
-    return TrainingRows(frame[~anomalous], frame[anomalous], len(frame) - n_anomalous, n_anomalous)
+    out = pd.notna(confirmed) & ~anomalous
+    normal = ~(anomalous | out)
+    return TrainingRows(
+        frame[normal], frame[anomalous], int(normal.sum()), int(anomalous.sum()),
+        confirmed=tuple(confirmed[out]),
+    )  # fmt: skip
+
+
+def _ids_of_confirmed(
+    frame: pd.DataFrame, files: Sequence[Path], confirmed: ConfirmedRows | None
+) -> Objects:
+    """Return the ids of rows that are confirmed anomalies, (N,), None for others.
+
+    The rows are numbered through all files.
+    """
+    if confirmed is None:
+        return np.full(len(frame), None, dtype=object)
+    if confirmed.id_column is not None:
+        check_column(frame, confirmed.id_column, "id")
+        return confirmed.named(read_keys(frame[confirmed.id_column]))
+    of_files = [confirmed.numbered(file, 0, count_rows([file], sys.maxsize)) for file in files]
+    found: Objects = np.concatenate(of_files)[frame.index.to_numpy()]
+    return found
 
 
 def _labels_of_pieces(files: Sequence[Path], columns: TableColumns) -> PieceLabels | None:
@@ -283,17 +319,21 @@ def _read_sample(
 ) -> TrainingRows:
     """Go through the files once, keeping a sample of normal rows and one of anomalies."""
     normal, anomalous, grouped = (RowSample(sample_rows) for _ in range(3))
-    n_read = 0
+    n_read, confirmed = 0, list[str]()
     columns: list[str] = []
-    for place, table in pieces:
+    for place, piece in pieces:
+        table, ids = _parted(piece)
         columns = table.column_names
         marked = _marked(labels, table)
         keys = row_keys(n_read, len(table), seed)
-        normal.add(place, _only(table, ~marked), keys[~marked])
+        out = pd.notna(ids) & ~marked
+        kept = ~(marked | out)
+        confirmed += ids[out].tolist()
+        normal.add(place, _only(table, kept), keys[kept])
         anomalous.add(place, _only(table, marked), keys[marked])
         if groups is not None:
             of_groups = group_keys(_column(table, groups, "group"), seed)
-            grouped.add(place, _only(table, ~marked), of_groups[~marked])
+            grouped.add(place, _only(table, kept), of_groups[kept])
         n_read += len(table)
         progress("rows", n_read, 0)
     if labels is not None:
@@ -307,17 +347,42 @@ def _read_sample(
         n_normal=normal.n_added,
         n_anomalous=anomalous.n_added,
         fingerprint=file_fingerprint(files, normal.n_added, columns),
+        confirmed=tuple(confirmed),
     )
 
 
-def _pieces(files: Sequence[Path]) -> Iterator[tuple[int, pa.Table]]:
-    """Yield the pieces of all files with the file's number, refusing other columns."""
+def _pieces(
+    files: Sequence[Path], confirmed: ConfirmedRows | None = None
+) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the pieces of all files with the file's number, refusing other columns.
+
+    Where anything is ``confirmed`` a further column has the ids of rows that are.
+    """
     columns: list[str] = []
     for place, file in enumerate(files):
+        start = 0
         for table in iter_pieces(file):
             columns = columns or table.column_names
             require_same_columns(file, table.column_names, files[0], columns)
+            if confirmed is not None:
+                ids = _ids_in_piece(confirmed, file, start, table)
+                start += len(table)
+                table = table.append_column(_CONFIRMED, pa.array(ids, pa.string()))
             yield place, table
+
+
+def _ids_in_piece(confirmed: ConfirmedRows, file: Path, start: int, table: pa.Table) -> Objects:
+    if confirmed.id_column is None:
+        return confirmed.numbered(file, start, len(table))
+    return confirmed.named(read_keys(_column(table, confirmed.id_column, "id")))
+
+
+def _parted(piece: pa.Table) -> tuple[pa.Table, Objects]:
+    """Part a piece from the ids of its confirmed anomalies, (N,), None for other rows."""
+    if _CONFIRMED not in piece.column_names:
+        return piece, np.full(len(piece), None, dtype=object)
+    ids = np.array(piece[_CONFIRMED].to_pylist(), dtype=object)
+    return piece.drop_columns([_CONFIRMED]), ids
 
 
 def _marked(labels: PieceLabels | None, table: pa.Table) -> Bools:

@@ -285,6 +285,9 @@ def _describe(
     if state.left_out:  # names alone: why is in left_out.json, as reasons of rows quote cells
         names = names_of((item["id"] for item in state.left_out), MOST_NAMED)
         run.version_tags[f"{TAG}left_out"] = names[:MAX_TAG]
+    if state.left_out_confirmed:
+        names = names_of(state.left_out_confirmed, MOST_NAMED)
+        run.version_tags[f"{TAG}left_out_confirmed"] = names[:MAX_TAG]
     run.tags = run.version_tags | _texts(tags)
     return run
 

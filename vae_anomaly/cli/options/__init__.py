@@ -14,9 +14,11 @@ from vae_anomaly.cli.options.common import (
 )
 from vae_anomaly.cli.options.declare import Body, Decorator, add_options, bundle, renamed
 from vae_anomaly.cli.options.detectors import (
+    confirmed_to_leave_out,
     destination_options,
     detector_options,
     device_option,
+    leave_out_confirmed_option,
     parameter_option,
     warm_start_option,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "cell_options",
     "class_names",
     "class_options",
+    "confirmed_to_leave_out",
     "defect_option",
     "destination_options",
     "detector_options",
@@ -64,6 +67,7 @@ __all__ = [
     "image_options",
     "json_option",
     "labels_option",
+    "leave_out_confirmed_option",
     "limit_options",
     "look_at",
     "one_image_options",

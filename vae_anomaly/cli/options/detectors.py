@@ -12,7 +12,7 @@ from vae_anomaly.cli.options.declare import Body, Decorator, bundle, renamed
 from vae_anomaly.detectors.parameters import DEVICE, Allowed, Number, OneOf, Parameter, Whole
 
 if TYPE_CHECKING:
-    from vae_anomaly.jobs import Destination
+    from vae_anomaly.jobs import ConfirmedAnomalies, Destination
 
 FORMER = {"--target-fpr": "--fpr"}
 
@@ -95,6 +95,26 @@ def _destination(
 warm_start_option: Decorator = click.option(
     "--warm-start", metavar="MODEL", help="Begin with the weights of MODEL, if it is built alike."
 )
+leave_out_confirmed_option: Decorator = click.option(
+    "--leave-out-confirmed", "leave_out", is_flag=False, flag_value="", metavar="[MODEL]",
+    help="Leave out what reviewers of MODEL confirmed as anomalies.  [MODEL: that of --name]",
+)  # fmt: skip
+
+
+def confirmed_to_leave_out(
+    model: str | None, destination: Destination
+) -> ConfirmedAnomalies | None:
+    """Return what ``--leave-out-confirmed`` leaves out; None where it was not given."""
+    from vae_anomaly.jobs import confirmed_anomalies
+
+    if model is None:
+        return None
+    if not (model or destination.name):
+        raise click.UsageError("--leave-out-confirmed needs to know whose: give it a MODEL.")
+    name = model or str(destination.name)
+    return confirmed_anomalies(name, destination.uri, may_be_new=not model)
+
+
 destination_options = bundle(
     "destination",
     _destination,
