@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 from cli.evaluation_fixtures import *  # noqa: F403 - fixtures
@@ -151,3 +153,39 @@ def test_verdicts_that_do_not_count_for_a_threshold_are_named(at, tmp_path, capl
     assert at(*line)[0] == 0
     assert "1 of 161 verdicts are on items that are not among the 400" in caplog.text
     assert "'last week'" in caplog.text
+
+
+def test_a_withdrawn_import_counts_nowhere_and_can_be_imported_again(at, store, tmp_path):
+    (tmp_path / "good.csv").write_text("item,verdict\na,confirmed\nb,no\n")
+    (tmp_path / "bad.csv").write_text("item,verdict\na,no\nc,confirmed\n")
+    at("feedback", "import", "cards", "good.csv", "--who", "Ada")
+    bad = json.loads(at("feedback", "import", "cards", "bad.csv", "--who", "Eve", "--json")[1])[
+        "run_id"
+    ]
+    code, out, err = at("feedback", "withdraw", "cards", bad[:8], "--who", "Bo")
+    assert (code, err) == (0, "")
+    assert f"Import {bad[:8]} of cards is withdrawn: 2 verdicts that Eve imported" in out
+    kept = load_feedback("cards", store).set_index("item")
+    assert kept["is_anomaly"].to_dict() == {"a": True, "b": False}
+    shown = at("feedback", "show", "cards")[1]
+    assert "2 items have a verdict" in shown
+    assert "by Bo" in shown
+    at("feedback", "import", "cards", "bad.csv")
+    assert len(load_feedback("cards", store)) == 3
+
+
+def test_an_import_that_is_not_there_is_refused_with_those_that_are(at, tmp_path):
+    (tmp_path / "d.csv").write_text("item,verdict\na,yes\n")
+    one = json.loads(at("feedback", "import", "cards", "d.csv", "--json")[1])["run_id"]
+    code, out, err = at("feedback", "withdraw", "cards", "zzz")
+    assert (code, out) == (2, "")
+    assert f"cards has no import 'zzz'; it has {one[:8]}" in err
+
+
+@pytest.mark.parametrize("step", ["feedback-opened", "feedback-logged"])
+def test_an_import_that_broke_off_counts_nothing_and_is_made_again(at, tmp_path, step, monkeypatch):
+    (tmp_path / "d.csv").write_text("item,verdict\na,yes\n")
+    monkeypatch.setenv("VAE_ANOMALY_FAILPOINT", f"{step}:1:full")
+    assert at("feedback", "import", "cards", "d.csv")[0] == 74
+    assert "No verdicts" in at("feedback", "show", "cards")[1]
+    assert "1 verdict of d.csv is stored" in at("feedback", "import", "cards", "d.csv")[1]

@@ -24,11 +24,8 @@ from pathlib import Path
 
 from vae_anomaly.tracking.databases.moved import Relinked, relink_store
 from vae_anomaly.tracking.events import (
-    FeedbackSummary,
     LoggedEvaluation,
     Promotion,
-    import_feedback,
-    load_feedback,
     log_evaluation,
     promote,
     registered_name,
@@ -49,6 +46,15 @@ from vae_anomaly.tracking.registry import (
     show_model,
     threshold_history,
 )
+from vae_anomaly.tracking.reviews.imports import (
+    FeedbackImport,
+    FeedbackSummary,
+    import_feedback,
+    imported_verdicts,
+    list_imports,
+    load_feedback,
+    withdraw_import,
+)
 from vae_anomaly.tracking.runs import RegisteredModel, log_training, register_directory
 from vae_anomaly.tracking.spooled import Synced, sync_spool
 from vae_anomaly.tracking.store import init_store, tracking_uri
@@ -56,6 +62,7 @@ from vae_anomaly.tracking.sweeps import LoggedSweep, log_sweep, log_sweep_record
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve, verify
 
 __all__ = [
+    "FeedbackImport",
     "FeedbackSummary",
     "LoggedEvaluation",
     "LoggedNight",
@@ -72,7 +79,9 @@ __all__ = [
     "ThresholdHistory",
     "VersionCard",
     "import_feedback",
+    "imported_verdicts",
     "init_store",
+    "list_imports",
     "list_models",
     "load",
     "load_feedback",
@@ -94,6 +103,7 @@ __all__ = [
     "threshold_history",
     "tracking_uri",
     "verify",
+    "withdraw_import",
     "withdraw_stage",
 ]
 

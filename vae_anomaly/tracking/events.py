@@ -1,7 +1,6 @@
-"""What happens to a model after its training, each a run of its own: evaluated, promoted, reviewed.
+"""What happens to a model after its training, each a run of its own: evaluated and promoted.
 
-MLflow keeps no history of aliases, so each move is a run. Reviewers' verdicts are only ever added,
-so that two people can import at once; reading merges them, and the last verdict on an item wins.
+MLflow keeps no history of aliases, so each move is a run.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,20 +33,15 @@ from vae_anomaly.tracking.client import (
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel, resolve
 from vae_anomaly.version import __version__
-from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 EVALUATIONS = "vae-anomaly-evaluations"
 PROMOTIONS = "vae-anomaly-promotions"
-FEEDBACK = "vae-anomaly-feedback"
 MAX_TAG = 5000  # characters of a tag that every store accepts
-FILE = "feedback.parquet"
 EVALUATION_FILE = "evaluation.json"
-COLUMNS = ("item", "is_anomaly", "audit", "who", "when")
 logger = logging.getLogger(__name__)
 
 
@@ -80,28 +74,6 @@ class Promotion:
     when: datetime
     evidence: str
     run_id: str
-
-
-@dataclass(frozen=True)
-class FeedbackSummary:
-    """What an import added.
-
-    Parameters
-    ----------
-    imported, new, changed : int
-        Verdicts of the import; on items without one before; that contradict the one before.
-    total : int
-        Items with a verdict now.
-    """
-
-    name: str
-    run_id: str
-    imported: int
-    new: int
-    changed: int
-    total: int
-    who: str
-    when: datetime
 
 
 def log_evaluation(
@@ -265,7 +237,7 @@ def move_alias(
         "evidence": why[:MAX_TAG],
     }
     title = f"{name}/{version} becomes {alias}"
-    with own_run(client, store, PROMOTIONS, title, _tags("promotion", facts)) as run:
+    with own_run(client, store, PROMOTIONS, title, event_tags("promotion", facts)) as run:
         client.log_text(run.info.run_id, why + "\n", "evidence.txt")
         _log_measured(client, run, metrics, documents)
         client.set_registered_model_alias(name, alias, str(version))
@@ -289,7 +261,7 @@ def remove_alias(
         "evidence": evidence[:MAX_TAG],
     }  # fmt: skip
     title = f"{name}/{version} is no longer {alias}"
-    with own_run(client, store, PROMOTIONS, title, _tags("promotion", facts)) as run:
+    with own_run(client, store, PROMOTIONS, title, event_tags("promotion", facts)) as run:
         client.log_text(run.info.run_id, evidence + "\n", "evidence.txt")
         client.delete_registered_model_alias(name, alias)
     logger.info("%s/%s is no longer %s", name, version, alias)
@@ -329,73 +301,6 @@ def registered_name(model: str) -> str:
     return model
 
 
-def import_feedback(
-    name: str,
-    verdicts: pd.DataFrame,
-    *,
-    who: str | None = None,
-    source: str = "",
-    uri: str | Path | None = None,
-) -> FeedbackSummary:
-    """Store verdicts with a registered model.
-
-    Parameters
-    ----------
-    name : str
-        Registered name.
-    verdicts : DataFrame
-        Columns ``item`` (text), ``is_anomaly`` and ``audit`` (bool), ``who`` (text) and ``when``
-        (UTC); empty cells of the last two become ``who`` and now.
-    who : str, optional
-        Default: the user of this process.
-    source : str
-        Where they are from, for the record.
-    uri : str or Path, optional
-        The store, as in `tracking_uri`.
-
-    Raises
-    ------
-    ModelRefusedError
-        If the registry holds no model of that name.
-    """
-    store, person = tracking_uri(uri), who or this_user()
-    with session(store) as client:
-        model_aliases(client, name, store)
-        before = _merged(_stored(client, store, name))
-        now = datetime.now(UTC)
-        added = verdicts[list(COLUMNS)].copy()
-        added["who"] = added["who"].where(added["who"].notna(), person)
-        added["when"] = added["when"].where(added["when"].notna(), now)
-        run_id = _log(client, store, name, added, person, source)
-        after = _merged(_stored(client, store, name))
-    ours = _merged([added])
-    known = before.set_index("item")["is_anomaly"].reindex(ours["item"])
-    judged = known.notna().to_numpy()
-    final = after.set_index("item")["is_anomaly"].reindex(ours["item"]).to_numpy()
-    changed = int((known.to_numpy()[judged] != final[judged]).sum())
-    new = int((~judged).sum())
-    return FeedbackSummary(name, run_id, len(ours), new, changed, len(after), person, now)
-
-
-def load_feedback(name: str, uri: str | Path | None = None) -> pd.DataFrame:
-    """Return the verdicts on the items of a registered model, the last one on each.
-
-    Returns
-    -------
-    verdicts : DataFrame
-        ``item, is_anomaly, audit, who, when``, latest last; empty where there are none.
-
-    Raises
-    ------
-    ModelRefusedError
-        If the registry holds no model of that name.
-    """
-    store = tracking_uri(uri)
-    with session(store) as client:
-        model_aliases(client, name, store)
-        return _merged(_stored(client, store, name))
-
-
 def this_user() -> str:
     """Return the name of the user of this process."""
     try:
@@ -404,7 +309,7 @@ def this_user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _tags(event: str, facts: Mapping[str, object]) -> dict[str, object]:
+def event_tags(event: str, facts: Mapping[str, object]) -> dict[str, object]:
     """Return the tags of what a person did."""
     return {f"{TAG}{event}.{key}": value for key, value in facts.items()} | {
         "mlflow.user": facts["who"]
@@ -433,40 +338,3 @@ def _promotion(run: Run) -> Promotion:
         evidence=tags.get("evidence", ""),
         run_id=run.info.run_id,
     )
-
-
-def _log(
-    client: MlflowClient, store: str, name: str, verdicts: pd.DataFrame, who: str, source: str
-) -> str:
-    facts = {"model": name, "who": who, "verdicts": len(verdicts), "source": source}
-    title = f"{name}: {number_of(len(verdicts), 'verdict')}"
-    with (
-        own_run(client, store, FEEDBACK, title, _tags("feedback", facts)) as run,
-        tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch,
-    ):
-        verdicts.to_parquet(Path(scratch) / FILE, index=False)
-        client.log_artifact(run.info.run_id, str(Path(scratch) / FILE))
-    return str(run.info.run_id)
-
-
-def _stored(client: MlflowClient, store: str, name: str) -> list[pd.DataFrame]:
-    """Return the finished imports of a model, oldest first."""
-    import pandas as pd
-
-    runs = finished_runs(client, FEEDBACK, f"{TAG}feedback.model", name)
-    runs.sort(key=lambda run: as_time(run.info.start_time))
-    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
-        return [pd.read_parquet(stored_file(client, store, run, FILE, scratch)) for run in runs]
-
-
-def _merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Keep the last verdict on each item; an item drawn at random once stays so."""
-    import pandas as pd
-
-    if not frames:
-        return pd.DataFrame(columns=list(COLUMNS))
-    everything = pd.concat(frames, ignore_index=True)
-    everything["when"] = pd.to_datetime(everything["when"], utc=True)
-    everything["audit"] = everything.groupby("item")["audit"].transform("max").astype(bool)
-    ordered = everything.sort_values("when", kind="stable", ignore_index=True)
-    return ordered.drop_duplicates("item", keep="last", ignore_index=True)

@@ -1,4 +1,4 @@
-"""Log a scoring run: its counts and its page, with the registered model that scored.
+"""Log a scoring run: its counts, its page and what it keeps to learn from, with what scored.
 
 Like a training, it is written to the local disk first and removed from there when MLflow has it.
 When the server is away the record stays, and `log_night_record`, or `runs sync`, logs it later.
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vae_anomaly.errors import DataError
-from vae_anomaly.files import parsed_json, replace_file, write_json
+from vae_anomaly.files import parsed_json, replace_file, sha256_of, write_json
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.client import TAG, experiment_id, finished_runs, log_metrics
 from vae_anomaly.tracking.events import MAX_TAG
@@ -24,7 +24,12 @@ from vae_anomaly.words import reason_of
 
 NIGHTS = "vae-anomaly-scores"
 NIGHT_FILE = "night.json"
-_FILES = ("report.html", "summary.json")
+LEARN_FILE = "learn.parquet"
+LEARN = f"{TAG}learn"
+"""Tag of a run that keeps items to learn from: of which night, as ``2026-01-31``."""
+LEARN_DIGEST = f"{TAG}learn_digest"
+"""Tag of such a run: the SHA-256 of ``learn.parquet``."""
+_FILES = ("report.html", "summary.json", LEARN_FILE)
 logger = logging.getLogger(__name__)
 
 
@@ -44,6 +49,8 @@ class ScoredNight:
         SHA-256 of its manifest: the same results are logged once.
     counts : dict of str to float
         Metrics.
+    learn : str
+        Of which night ``learn.parquet`` is, as ``2026-01-31``; empty where nothing is kept.
     """
 
     model: str
@@ -51,6 +58,7 @@ class ScoredNight:
     output: str
     manifest: str
     counts: dict[str, float] = field(default_factory=dict)
+    learn: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,12 @@ class LoggedNight:
 def log_night(
     night: ScoredNight, files: Iterable[str | Path], *, uri: str | Path | None = None
 ) -> LoggedNight | None:
-    """Log a night as a run with its page and its summary.
+    """Log a night as a run with its page, its summary and what it keeps to learn from.
 
     Parameters
     ----------
     files : iterable of str or Path
-        ``report.html`` and ``summary.json``, those that there are.
+        ``report.html``, ``summary.json`` and ``learn.parquet``, those that there are.
     uri : str or Path, optional
         The store, as in `tracking_uri`. None is made where there is none.
 
@@ -141,21 +149,24 @@ def _upload(sending: Upload, night: ScoredNight, store: str) -> LoggedNight:
     experiment = experiment_id(client, store, NIGHTS)
     for run in finished_runs(client, NIGHTS, f"{TAG}manifest", night.manifest):
         if run.data.tags.get(f"{TAG}output") == night.output[:MAX_TAG]:
-            _log_files(sending, run.info.run_id)  # drawn anew
+            _log_files(sending, run.info.run_id, night)  # drawn anew
             return LoggedNight(str(run.info.run_id), NIGHTS, displayed(store))
     name = f"{night.model} on {Path(night.output).name}"
     run_id = sending.open_run(experiment, name, _tags(night))
     log_metrics(client, run_id, night.counts)
-    _log_files(sending, run_id)
+    _log_files(sending, run_id, night)
     client.set_terminated(run_id, "FINISHED")
     logger.info("the night is run %s in %s", run_id, displayed(store))
     return LoggedNight(run_id, NIGHTS, displayed(store))
 
 
-def _log_files(sending: Upload, run_id: str) -> None:
+def _log_files(sending: Upload, run_id: str, night: ScoredNight) -> None:
     for name in _FILES:
         if (file := sending.record / name).is_file():
             sending.client.log_artifact(run_id, str(file))
+    if night.learn and (kept := sending.record / LEARN_FILE).is_file():
+        sending.client.set_tag(run_id, LEARN_DIGEST, sha256_of(kept))
+        sending.client.set_tag(run_id, LEARN, night.learn)  # last: what has it is whole
 
 
 def _tags(night: ScoredNight) -> Mapping[str, str]:

@@ -1,46 +1,27 @@
-"""``vae-anomaly feedback import|show|sample``."""
+"""``vae-anomaly feedback import|show|withdraw``: verdicts that are stored with a model."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.console import emit, print_table, show_progress
-from vae_anomaly.cli.options import (
-    image_options,
-    json_option,
-    seed_option,
-    state_option,
-    threads_option,
-    tracking_option,
-)
-from vae_anomaly.cli.threshold.items import ItemOptions, allow_failed_option, find_items
+from vae_anomaly.cli.console import emit, print_table
+from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.threshold.items import allow_failed_option
 from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vae_anomaly.data.images.decode import ImageReading
+    from vae_anomaly.tracking import FeedbackImport
 
 SHOWN = 20
 
 
-@click.group()
-def feedback() -> None:
-    """Keep what reviewers said of flagged items, for `threshold tune --feedback`.
-
-    \b
-    Examples:
-      vae-anomaly feedback sample models:/cards@champion --scores flags/ --out decisions.csv
-      vae-anomaly feedback import models:/cards@champion decisions.csv --who Ada
-    """
-
-
-@feedback.command("import")
+@click.command("import")
 @click.argument("model")
 @click.argument("file", type=click.Path())
 @click.option("--item", metavar="COLUMN", help="Names the items.  [default: item, id or path]")
@@ -68,6 +49,7 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     """
     from vae_anomaly.evaluation import read_scores, read_verdicts, require_scored
     from vae_anomaly.tracking import import_feedback, registered_name
+    from vae_anomaly.tracking.reviews.imports import SHOWN_OF_RUN
 
     name = registered_name(model)
     scored = [read_scores(source, allow_failed=allow_failed)[0] for source in scores]
@@ -88,7 +70,8 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     )
     click.echo(f"{number_of(done.new, 'item')} {verb_for(done.new)} new, "
                f"{done.changed:,} changed their verdict; "
-               f"{done.total:,} have one now.")  # fmt: skip
+               f"{done.total:,} have one now. "
+               f"This is import {done.run_id[:SHOWN_OF_RUN]}.")  # fmt: skip
     for count, why in (
         (read.undecided, "without a verdict"),
         (read.repeated, "judged again below"),
@@ -105,33 +88,40 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     )
 
 
-@feedback.command()
+@click.command()
 @click.argument("model")
 @tracking_option
 @json_option
 def show(model: str, uri: str | None, as_json: bool) -> None:
-    """Show the verdicts stored with MODEL: how many, whose, and the latest.
+    """Show the verdicts stored with MODEL: how many, whose, the latest, and the imports.
 
     \b
     Example:
       vae-anomaly feedback show models:/cards@champion
     """
-    from vae_anomaly.tracking import load_feedback, registered_name
+    from vae_anomaly.tracking import list_imports, load_feedback, registered_name
 
     name = registered_name(model)
-    verdicts = load_feedback(name, uri)
+    verdicts, imports = load_feedback(name, uri), list_imports(name, uri)
     document = {
         "model": name,
         "verdicts": len(verdicts),
         "confirmed": int(verdicts["is_anomaly"].sum()),
         "audited": int(verdicts["audit"].sum()),
         "items": verdicts.to_dict("records"),
+        "imports": [asdict(one) for one in imports],
     }
     if emit(document, as_json=as_json):
         return
-    if not len(verdicts):
+    if not imports:
         click.echo(f"No verdicts on items of {name} yet. Store some: vae-anomaly feedback import")
         return
+    if len(verdicts):
+        _print_latest(name, verdicts)
+    _print_imports(name, imports)
+
+
+def _print_latest(name: str, verdicts: pd.DataFrame) -> None:
     click.echo(f"{name}: {_counts(verdicts)}")
     rows = [
         [str(v["item"]), "confirmed" if v["is_anomaly"] else "false alarm",
@@ -142,59 +132,51 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     print_table(rows, ["item", "verdict", "at random", "by", "when (UTC)"], title)
 
 
-@feedback.command()
+def _print_imports(name: str, imports: list[FeedbackImport]) -> None:
+    from vae_anomaly.tracking.reviews.imports import SHOWN_OF_RUN
+
+    rows = [
+        [one.run_id[:SHOWN_OF_RUN], f"{one.when:%Y-%m-%d %H:%M}", one.who, f"{one.verdicts:,}",
+         one.source or "-", "" if one.withdrawn is None
+         else f"{one.withdrawn:%Y-%m-%d %H:%M} by {one.withdrawn_by}"]
+        for one in imports[:SHOWN]
+    ]  # fmt: skip
+    header = ["import", "when (UTC)", "by", "verdicts", "from", "withdrawn (UTC)"]
+    title = f"The latest {len(rows)} of {number_of(len(imports), 'import')} (all with --json)"
+    print_table(rows, header, title)
+    click.echo(f"Take one back: vae-anomaly feedback withdraw {typed(name)} IMPORT")
+
+
+@click.command()
 @click.argument("model")
-@click.option("--scores", metavar="FILE", help="Output folder of `score`, or a file of scores.")
-@allow_failed_option
-@click.option("--input", "input_", metavar="PATH", help="Images or tables, scored first.")
-@click.option("--n", type=click.IntRange(min=1), default=100, show_default=True,
-              help="Unflagged items to be drawn.")  # fmt: skip
-@click.option("--out", metavar="FILE", default="decisions.csv", show_default=True,
-              help="Sheet for the reviewers.")  # fmt: skip
-@state_option
-@image_options
-@threads_option
-@seed_option
+@click.argument("run", metavar="IMPORT")
+@click.option("--who", metavar="NAME", help="Who withdraws it.  [default: the user]")
 @tracking_option
 @json_option
-def sample(model: str, scores: str | None, input_: str | None, n: int, out: str, seed: int,
-           allow_failed: bool, state: str | None, follow_links: bool, reading: ImageReading,
-           uri: str | None, as_json: bool) -> None:  # fmt: skip
-    """Write a sheet for reviewers: the flagged items, and some others drawn at random.
+def withdraw(model: str, run: str, who: str | None, uri: str | None, as_json: bool) -> None:
+    """Take back the verdicts of one IMPORT of MODEL: they count nowhere from now on.
 
-    What is missed can only be learned from items that were not flagged and drawn at random: they
-    are marked in the column audit. Fill in the column verdict, then run `feedback import`. A sheet
-    with verdicts is never written over.
+    IMPORT is what `feedback import` and `feedback show` call it. Who withdrew it, and when, stays
+    on the record; to undo it, import the file again.
 
     \b
     Example:
-      vae-anomaly feedback sample models:/cards@champion --scores flags/ --n 200
+      vae-anomaly feedback withdraw models:/cards@champion 1f4be0a2
     """
-    from vae_anomaly.data.tables.sheets import write_sheet
-    from vae_anomaly.evaluation import draw_audit, require_unfilled
-    from vae_anomaly.files import replace_file
-    from vae_anomaly.tracking import load
+    from vae_anomaly.tracking import load_feedback, registered_name, withdraw_import
+    from vae_anomaly.tracking.reviews.imports import SHOWN_OF_RUN
 
-    if not (scores or input_):
-        raise click.UsageError("Say which items: add --scores FILE or --input PATH.")
-    require_unfilled(Path(out))
-    detector, resolved = load(model, uri)
-    with show_progress() as progress:
-        where = ItemOptions(scores=scores, allow_failed=allow_failed, input_=input_,
-                            state=state, whole=True, follow_links=follow_links,
-                            reading=reading)  # fmt: skip
-        items = find_items(detector, resolved, uri, progress, where)
-    flagged = items.flagged_by(detector.threshold_.value)
-    sheet = draw_audit(items, flagged, n, seed)
-    with replace_file(Path(out)) as temporary:
-        write_sheet(sheet, temporary)
-    drawn, n_flagged = int((sheet["audit"] == "yes").sum()), int(flagged.sum())
-    document = {"flagged": n_flagged, "drawn": drawn, "of": len(items), "written": out}
-    if not emit(document, as_json=as_json):
-        click.echo(f"wrote {out}: {number_of(n_flagged, 'flagged item')} and {drawn:,} of the "
-                   f"{len(items) - n_flagged:,} others, drawn at random.")  # fmt: skip
-        click.echo("Fill in the column verdict (confirmed or false alarm), then:")
-        click.echo(f"  vae-anomaly feedback import {typed(model, out)}")
+    name = registered_name(model)
+    done = withdraw_import(name, run, uri, who=who)
+    left = len(load_feedback(name, uri))
+    if emit({**asdict(done), "model": name, "total": left}, as_json=as_json):
+        return
+    click.echo(
+        f"Import {done.run_id[:SHOWN_OF_RUN]} of {name} is withdrawn: "
+        f"{number_of(done.verdicts, 'verdict')} that {done.who} imported on "
+        f"{done.when:%Y-%m-%d %H:%M} UTC. {number_of(left, 'item')} "
+        f"{verb_for(left, 'has', 'have')} a verdict now."
+    )
 
 
 def _full(model: str) -> str:

@@ -1,0 +1,1 @@
+"""What reviewers said, and what nights keep to learn from it."""
