@@ -221,6 +221,11 @@ class BaseVAEDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # skl
                 f"set_threshold takes a Threshold; got {type(threshold).__name__}. "
                 "Make one with Threshold.from_fpr(scores, 0.01)."
             )
+        if threshold.basis != "score":
+            raise ConfigError(
+                f"This threshold bounds what verdicts have taught ({threshold.bound_text}): it "
+                "belongs to the second stage. Store it with: vae-anomaly threshold apply MODEL FILE"
+            )
         if abs(threshold.value) > MAX_THRESHOLD:
             raise ConfigError(
                 f"A threshold is -log10 p, between {-MAX_THRESHOLD:g} and {MAX_THRESHOLD:g}; got "

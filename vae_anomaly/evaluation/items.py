@@ -41,7 +41,9 @@ from vae_anomaly.names import shown_source
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.storage.copies import on_disk
+from vae_anomaly.thresholds.basis import surprise_of
 from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.verdicts.kept import read_kept_items
 from vae_anomaly.words import names_of, number_of, verb_for
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ BLOCK_ROWS = 8192
 BLOCK_IMAGES = 32
 _MOST_NAMED = 10  # items whose faults are logged
 SCORE_NAMES = ("score", "anomaly_score")
+P_COMBINED, PROBABILITY = "p_combined", "probability"
+_LEARN_FILE = "learn.parquet"
+_FEW_DIGITS = 20.0  # nats of surprise, from which a probability has not the digits to rank by
 logger = logging.getLogger(__name__)
 
 
@@ -424,6 +429,7 @@ def read_scores(
         flagged=_flags(frame),
         left_out=_counts(synthetic=generated, **{"without a label": n_unlabelled}),
     )
+    items = _with_learned(items, frame, Path(on_disk(source)))
     versions = frame["model_version"].unique() if "model_version" in frame.columns else ()
     return items.take(np.isfinite(marks)), tuple(sorted(str(v) for v in versions))
 
@@ -449,6 +455,37 @@ def _flags(frame: pd.DataFrame) -> Bools | None:
         return None
     values, _ = read_booleans(frame["is_anomaly"])
     return values == 1 if np.isfinite(values).all() else None
+
+
+def _with_learned(items: ScoredItems, frame: pd.DataFrame, source: Path) -> ScoredItems:
+    """Add what verdicts had taught of each item, where the run learned."""
+    if not {P_COMBINED, PROBABILITY} <= set(frame.columns):
+        return items
+    p_combined = _shares(frame[P_COMBINED], str(source))
+    probability = frame[PROBABILITY]
+    known = probability.notna().to_numpy()
+    surprise = np.full(len(frame), np.nan)
+    surprise[known] = surprise_of(_shares(probability[known], str(source)))
+    kept = source / _LEARN_FILE
+    if known.any() and kept.is_file():  # it has the digits that a probability near 1 lacks
+        exact = read_kept_items(kept)
+        of = dict(zip(map(str, exact.items.ids), exact.surprise.tolist(), strict=True))
+        for place in np.flatnonzero(known & (surprise > _FEW_DIGITS)).tolist():
+            surprise[place] = of.get(str(items.ids[place]), surprise[place])
+    return replace(items, p_combined=p_combined, surprise=surprise)
+
+
+def _shares(column: pd.Series, source: str) -> Floats:
+    """Read p-values or probabilities; p-values are never 0."""
+    values = _finite(column, source)
+    least = np.nextafter(0.0, 1.0) if column.name == P_COMBINED else 0.0
+    bad = np.flatnonzero((values < least) | (values > 1.0))
+    if bad.size:
+        raise DataError(
+            f"{column.name} of {source} is {values[bad[0]]:g} in row {bad[0] + 1}, which is no "
+            "share. Score these items again."
+        )
+    return values
 
 
 def _finite(column: pd.Series, source: str) -> Floats:

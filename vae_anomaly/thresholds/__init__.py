@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from vae_anomaly.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from vae_anomaly.thresholds.candidates import candidate_table
     from vae_anomaly.thresholds.conformal import smallest_fpr
     from vae_anomaly.thresholds.reviews.sample import ReviewedSample, threshold_from_reviews
     from vae_anomaly.thresholds.threshold import Threshold
-    from vae_anomaly.thresholds.tune import candidate_table
 
 __all__ = [
     "ReviewedSample",
@@ -30,9 +30,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        ".candidates": ("candidate_table",),
         ".conformal": ("smallest_fpr",),
         ".reviews.sample": ("ReviewedSample", "threshold_from_reviews"),
         ".threshold": ("Threshold",),
-        ".tune": ("candidate_table",),
     },
 )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.thresholds import policies
 from vae_anomaly.thresholds.policy import LabelPolicy, Policy, Request, ScorePolicy
+
+if TYPE_CHECKING:
+    from vae_anomaly.thresholds.basis import Basis
 
 DEFAULT: Mapping[str, float] = {"target_fpr": 0.01}
 """What is asked for where nothing is."""
@@ -50,6 +54,26 @@ def policy_of(request: Request) -> Policy:
         )
     matching[0].check(request)
     return matching[0]
+
+
+def combined_basis(policy: Policy) -> Basis:
+    """Return what a policy bounds where it follows what verdicts have taught.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot.
+    """
+    if isinstance(policy, LabelPolicy):
+        return "probability"
+    if policy.combined is None:
+        able = [p for p in POLICIES.values() if isinstance(p, LabelPolicy) or p.combined]
+        raise ConfigError(
+            f"{policy.options[0].flag} bounds the model's own scores, not what verdicts have "
+            f"taught. With --by combined ask for {', '.join(p.options[0].flag for p in able)}; or "
+            "leave out --by combined."
+        )
+    return policy.combined_on
 
 
 def policy_title(name: str, parameters: Mapping[str, object]) -> str:

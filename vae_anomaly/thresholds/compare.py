@@ -10,7 +10,13 @@ import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.metrics import Interval, checked_labels, checked_scores, proportion_interval
+from vae_anomaly.metrics import (
+    Interval,
+    checked_labels,
+    checked_scores,
+    is_flagged,
+    proportion_interval,
+)
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.thresholds.rules import TWO_SIDED, resampled_sums, share_of
 from vae_anomaly.thresholds.threshold import Threshold
@@ -93,10 +99,10 @@ def compare(
     CalibrationError
         If a score is not finite, or labels hold one class only.
     """
-    s = checked_scores(items.scores)
+    s = checked_scores(items.on("score").scores)
     y = None if items.labels is None else checked_labels(items.labels, s.size)
     bad = np.zeros(s.size, dtype=np.bool_) if y is None else y
-    flags = s > a.value, s > b.value
+    flags = _flags(items, a), _flags(items, b)
     changed, sides = flags[0] != flags[1], Sides.of(*flags)
     draws = _Draws(items.groups, random_state)
     figures = {"fpr": _shares(flags, ~bad, draws)}
@@ -123,6 +129,10 @@ def compare(
         examples=tuple(str(name) for name in items.ids[first]),
         figures=figures,
     )
+
+
+def _flags(items: ScoredItems, threshold: Threshold) -> Bools:
+    return is_flagged(items.on(threshold.basis).scores, threshold.value)
 
 
 def require_same_scale(a: Threshold, b: Threshold) -> None:
@@ -175,6 +185,8 @@ def _shares(flags: tuple[Bools, Bools], of: Bools, draws: _Draws) -> Figures:
     one, other = (share_of(of, f, draws.groups) for f in flags)
     if draws.groups is not None:
         return one, other, _ratios([(f & of, of) for f in flags], draws)[2]
+    if (flags[0] & ~flags[1]).any() and (flags[1] & ~flags[0]).any():
+        return one, other, _ratios([(f & of, of) for f in flags], draws)[2]  # on two bases
     n, counts = float(of.sum()), [float((f & of).sum()) for f in flags]
     between = proportion_interval(abs(counts[1] - counts[0]), n)  # flags of one contain the other's
     if counts[0] == counts[1] and np.array_equal(*flags):

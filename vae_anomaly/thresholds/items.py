@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Objects
+from vae_anomaly.errors import DataError
 from vae_anomaly.metrics import is_flagged
+from vae_anomaly.thresholds.basis import Basis
 
 _COLUMNS = (
     "ids", "scores", "labels", "kinds", "groups", "amounts", "flagged", "raw_scores", "hottest",
+    "p_combined", "surprise", "own_scores",
 )  # fmt: skip
 
 
@@ -93,6 +96,14 @@ class ScoredItems:
         What the model's calibration turned into the scores; not of scores from a file.
     hottest : ndarray of shape (N,), float64, optional
         Of images that were scored here, the greatest heat of each map, in sd of held-out normals.
+    p_combined : ndarray of shape (N,), float64, optional
+        Combined p-values, of a run that learns.
+    surprise : ndarray of shape (N,), float64, optional
+        ``-ln(1 - P)`` of the probability that verdicts have taught; NaN where nothing was learned.
+    basis : str
+        What ``scores`` are now: see `on`.
+    own_scores : ndarray of shape (N,), float64, optional
+        The anomaly scores, where ``scores`` are something else.
     """
 
     ids: Objects
@@ -111,6 +122,10 @@ class ScoredItems:
     held_out_groups: AnyArray | None = None
     raw_scores: Floats | None = None
     hottest: Floats | None = None
+    p_combined: Floats | None = None
+    surprise: Floats | None = None
+    basis: Basis = "score"
+    own_scores: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -130,11 +145,62 @@ class ScoredItems:
     @property
     def are_held_out(self) -> bool:
         """Whether they are the very normals that the model was calibrated on."""
-        return self.held_out is not None and np.array_equal(self.scores, self.held_out)
+        return (
+            self.basis == "score"
+            and self.held_out is not None
+            and np.array_equal(self.scores, self.held_out)
+        )
 
     def flagged_by(self, value: float) -> Bools:
         """Say what was flagged: by the scoring job if known, else by this threshold."""
-        return is_flagged(self.scores, value) if self.flagged is None else self.flagged
+        own = self.scores if self.own_scores is None else self.own_scores
+        return is_flagged(own, value) if self.flagged is None else self.flagged
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether verdicts have taught something of every item."""
+        return self.surprise is not None and bool(np.isfinite(self.surprise).all())
+
+    def learned(self) -> ScoredItems:
+        """Return the items of which verdicts have taught something; count the others.
+
+        Raises
+        ------
+        DataError
+            If there are none.
+        """
+        where = self.source or "The items"
+        if self.surprise is None:
+            raise DataError(
+                f"{where} has no columns p_combined and probability. Score with --learn COLUMN, "
+                "and give that output folder with --scores; or leave out --by combined."
+            )
+        known = np.isfinite(self.surprise)
+        if not known.any():
+            raise DataError(
+                f"Nothing was learned when {where} was scored: its p_combined are the model's "
+                "p-values. Learn from verdicts first (vae-anomaly feedback learn), then score a "
+                "night; or leave out --by combined."
+            )
+        before = {"scored before anything was learned": int((~known).sum())}
+        rest = self.take(known)
+        return rest if known.all() else replace(rest, left_out={**self.left_out, **before})
+
+    def on(self, basis: Basis) -> ScoredItems:
+        """Return the same items with other scores: higher is more anomalous on every basis."""
+        if basis == self.basis:
+            return self
+        own = self.scores if self.own_scores is None else self.own_scores
+        if basis == "score":
+            return replace(self, scores=own, basis=basis, own_scores=None)
+        known = self.learned()
+        if len(known) < len(self) or known.p_combined is None or known.surprise is None:
+            raise DataError(
+                f"Of {len(self):,} items of {self.source} verdicts had taught something of "
+                f"{len(known):,} when they were scored. Compare on nights after that."
+            )
+        scores = -np.log10(known.p_combined) if basis == "p_combined" else known.surprise
+        return replace(self, scores=scores, basis=basis, own_scores=own)
 
     def take(self, keep: Bools) -> ScoredItems:
         """Return some of the items; outlines are not touched."""

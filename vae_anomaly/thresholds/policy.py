@@ -16,6 +16,7 @@ from vae_anomaly.errors import ConfigError
 
 if TYPE_CHECKING:
     from vae_anomaly.metrics import RankingCurve
+    from vae_anomaly.thresholds.basis import Basis
     from vae_anomaly.thresholds.items import ScoredItems
     from vae_anomaly.thresholds.record import ThresholdRecord
 
@@ -141,14 +142,24 @@ class ScorePolicy(_Policy):
         The scores are those of all items as they come; else of normals only.
     read : callable, optional
         Calls ``make`` where it needs more of the items or of the request than that.
+    combined : callable, optional
+        Does the same on what verdicts have taught; without it that cannot be asked for.
+    combined_on : str
+        The basis that this then is on.
     """
 
     make: Callable[..., ThresholdRecord]
     of_batch: bool = False
     read: Callable[[ScoredItems, Request], ThresholdRecord] | None = None
+    combined: Callable[[ScoredItems, Request], ThresholdRecord] | None = None
+    combined_on: Basis = "p_combined"
 
     def choose(self, items: ScoredItems, request: Request) -> ThresholdRecord:
         """Return the threshold for a request on these items."""
+        if items.basis != "score":
+            if self.combined is None or items.basis != self.combined_on:
+                raise ConfigError(f"The policy {self.name} chooses no bound on {items.basis}.")
+            return self.combined(items, request)
         if self.read is not None:
             return self.read(items, request)
         numbers = self.asked(request).values()

@@ -13,7 +13,8 @@ from pydantic import Field
 from vae_anomaly.arrays import AnyArray, Bools, Floats
 from vae_anomaly.files import sha256_of
 from vae_anomaly.metrics import Interval, checked_labels, checked_scores, is_flagged
-from vae_anomaly.state import JsonRecord
+from vae_anomaly.state import Json, JsonRecord
+from vae_anomaly.thresholds.basis import Basis, bound_text, flags_in_words
 from vae_anomaly.thresholds.rules import flag_quality
 from vae_anomaly.words import number_of
 
@@ -32,10 +33,14 @@ def data_hash(*arrays: AnyArray) -> str:
 class ThresholdRecord(JsonRecord):
     """A bound on the anomaly score, with the policy that made it and what to expect of it.
 
+    Or on what verdicts have taught: then it belongs to the second stage, not to the model.
+
     Parameters
     ----------
     value : float
-        Flag when ``anomaly_score > value``.
+        Flag when ``anomaly_score > value``; where it is on another basis, when that is.
+    basis : str
+        What is bounded, as `vae_anomaly.thresholds.basis.Basis`; written where it is no score.
     policy : str
         Name of a policy in `vae_anomaly.thresholds.catalogue`; ``manual`` was set by hand.
     parameters : dict
@@ -75,11 +80,24 @@ class ThresholdRecord(JsonRecord):
     extrapolated: bool = False
     created: str = Field(default_factory=_today)
     note: str = ""
+    basis: Basis = "score"
+
+    def to_dict(self) -> Json:
+        """Return a JSON-able dictionary; `from_dict` reads it back."""
+        fields = super().to_dict()
+        if self.basis == "score":
+            del fields["basis"]  # as before there were others
+        return fields
 
     @property
     def p_value(self) -> float:
-        """The same bound as a p-value, where scores are -log10 p: flag when ``p < p_value``."""
-        return float(min(1.0, 10.0**-self.value))
+        """The same bound as a p-value: flag when ``p < p_value``; NaN where it bounds none."""
+        return math.nan if self.basis == "probability" else float(min(1.0, 10.0**-self.value))
+
+    @property
+    def bound_text(self) -> str:
+        """What is flagged, such as ``score > 2.31`` or ``p_combined <= 0.01``."""
+        return bound_text(self.basis, self.value)
 
     @property
     def is_nested(self) -> bool:
@@ -163,6 +181,8 @@ class ThresholdRecord(JsonRecord):
     def describe(self) -> str:
         """Say in one sentence what is flagged and what to expect."""
         text = f"flag when score > {self.value:.4g} (p < {self.p_value:.2g}), policy {self.policy}"
+        if self.basis != "score":
+            text = f"flag when {self.bound_text}, policy {self.policy}"
         if self.expected_fpr is not None:
             rate = self.expected_fpr
             text += (
@@ -179,12 +199,7 @@ class ThresholdRecord(JsonRecord):
         volume : float, optional
             Items a day; without, of a thousand items.
         """
-        share = one_in(self.value)
-        most = share if share.startswith("fewer") else f"at most {share}"
-        sentences = [
-            f"An item is flagged when its anomaly score is above {self.value:.4g}: by the model's "
-            f"own calibration {most} normal items is that strange."
-        ]
+        sentences = [self._flags_in_words()]
         if self.expected_fpr is not None:
             count, unit = (volume, " a day") if volume else (PER_THOUSAND, "")
             alarms = self.expected_fpr.scaled(count)
@@ -204,6 +219,16 @@ class ThresholdRecord(JsonRecord):
         if self.extrapolated:
             sentences.append("This rests on a fitted tail, beyond what the normals can show.")
         return " ".join([*sentences, self.note]).strip()
+
+    def _flags_in_words(self) -> str:
+        if self.basis != "score":
+            return flags_in_words(self.basis, self.value)
+        share = one_in(self.value)
+        most = share if share.startswith("fewer") else f"at most {share}"
+        return (
+            f"An item is flagged when its anomaly score is above {self.value:.4g}: by the model's "
+            f"own calibration {most} normal items is that strange."
+        )
 
     def changed(self, **changes: Any) -> Self:
         """Return the same threshold with other values of some fields, unchecked."""

@@ -156,7 +156,8 @@ class Threshold(ThresholdRecord):
                 "items. Add --input PATH (or --scores FILE) and --labels COLUMN, or ask for "
                 "--target-fpr."
             )
-        return cls._tuned(policy, request, items.scores, items.labels, items.amounts, items.groups)
+        tuned = cls._tuned(policy, request, items.scores, items.labels, items.amounts, items.groups)
+        return tuned.changed(basis=items.basis)
 
     @classmethod
     def _tuned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,10 +20,12 @@ from vae_anomaly.storage.addresses import is_remote
 from vae_anomaly.storage.models import put_model
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.items import ScoredItems
-from vae_anomaly.tracking.events import MAX_TAG, this_user
+from vae_anomaly.tracking.events import MAX_TAG, registered_name, this_user
+from vae_anomaly.tracking.learned import STAGE_ALIAS, learned_name, register_stage, resolve_stage
 from vae_anomaly.tracking.registry import RECALIBRATED, change_tag
 from vae_anomaly.tracking.runs import register_directory
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
+from vae_anomaly.verdicts.saved import read_stage, write_stage
 
 _SCALE_FILES = ("calibration.safetensors", "weights.safetensors")
 _MARK = "#"
@@ -139,6 +141,9 @@ def apply_threshold(
 ) -> Application:
     """Store a threshold with a model.
 
+    One on what verdicts have taught is stored with the second stage in force instead, as a new
+    version of NAME.learned; the model and its own threshold stay.
+
     Parameters
     ----------
     ref : str
@@ -158,11 +163,13 @@ def apply_threshold(
     Raises
     ------
     ModelRefusedError
-        If the threshold was made for another model.
+        If the threshold was made for another model; if nothing is learned for it.
     """
     detector, model = load(ref, uri)
     require_same_scores(threshold, model)
     old = detector.threshold_
+    if threshold.basis != "score":
+        return _with_stage(threshold, old, model, uri=uri, who=who, reason=reason, dry_run=dry_run)
     if dry_run:
         return Application(model=ref, old=old, new=threshold)
     change = Change(old, threshold, model, who or this_user(), reason)
@@ -172,6 +179,80 @@ def apply_threshold(
         version_tags=change_tag(change.record()),
     )  # fmt: skip
     return Application(**asdict(applied), old=old, new=threshold)
+
+
+def withdraw_learned_threshold(
+    ref: str,
+    *,
+    uri: str | None = None,
+    who: str | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Application:
+    """Let the model's own threshold flag again; what verdicts have taught stays.
+
+    Parameters
+    ----------
+    ref, uri, who, reason, dry_run
+        As in `apply_threshold`.
+
+    Raises
+    ------
+    ModelRefusedError
+        If no threshold on what verdicts have taught is in force.
+    """
+    detector, model = load(ref, uri)
+    return _with_stage(
+        None, detector.threshold_, model, uri=uri, who=who, reason=reason, dry_run=dry_run
+    )
+
+
+def learned_threshold(name: str, uri: str | None = None) -> Threshold | None:
+    """Return the threshold on what verdicts have taught that is in force for a registered model."""
+    current = resolve_stage(name, uri)
+    told = None if current is None else read_stage(current.path).threshold
+    return None if told is None else Threshold.from_dict(told)
+
+
+def _with_stage(
+    threshold: Threshold | None,
+    own: Threshold,
+    model: ResolvedModel,
+    *,
+    uri: str | None,
+    who: str | None,
+    reason: str,
+    dry_run: bool,
+) -> Application:
+    """Store a threshold, or none, with what verdicts have taught; ``own`` is the model's."""
+    name = model.name or registered_name(model.ref)
+    current = resolve_stage(name, uri)
+    learn = f"vae-anomaly feedback learn {typed(name)}"
+    if current is None:
+        raise ModelRefusedError(
+            f"Nothing that verdicts have taught is in force for {name}. {learn}"
+        )
+    stage = read_stage(current.path)
+    if threshold is None and stage.threshold is None:
+        raise ModelRefusedError(f"{name} flags by its own threshold already: {own.bound_text}.")
+    if threshold is not None and stage.model != score_scale(model.path):
+        raise ModelRefusedError(
+            f"What verdicts have taught is of another model's scores than those of {model.label}. "
+            f"Score a night with it, then learn again: {learn}"
+        )
+    old = own if stage.threshold is None else Threshold.from_dict(stage.threshold)
+    done = Application(model=f"models:/{learned_name(name)}@{STAGE_ALIAS}", old=old,
+                       new=threshold or own)  # fmt: skip
+    if dry_run:
+        return done
+    told = None if threshold is None else threshold.to_dict()
+    facts = {"verdicts": stage.verdicts, "confirmed": stage.confirmed, "reason": reason,
+             "policy": threshold.policy if threshold else ""}  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
+        folder = Path(scratch) / "stage"
+        write_stage(replace(stage, threshold=told), folder)
+        kept = register_stage(name, folder, {k: v for k, v in facts.items() if v}, uri, who)
+    return replace(done, version=kept.version, alias=STAGE_ALIAS)
 
 
 @dataclass(frozen=True)

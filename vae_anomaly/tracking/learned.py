@@ -24,6 +24,7 @@ from vae_anomaly.errors import (
 from vae_anomaly.files import parsed_json, reach, write_json
 from vae_anomaly.names import typed
 from vae_anomaly.storage.addresses import cache_folder
+from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking.client import (
     ABSENT,
     STAGE_DIGEST,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 STAGES: Final = "vae-anomaly-learned"
 STAGE_ALIAS: Final = "current"
+STAGE_BOUND: Final = f"{TAG}learned.threshold"
+"""Tag of a version: what it flags, such as ``p_combined <= 0.01``; none where the model does."""
 _FOLDER: Final = "stage"  # of the artifacts of a run
 _NO_ROOM: Final = "Free some space or set VAE_ANOMALY_CACHE to another folder."
 logger = logging.getLogger(__name__)
@@ -140,7 +143,7 @@ def register_stage(
     folder : str or Path
         As `write_stage` writes it.
     facts : mapping of str to value
-        What it was learned from, for the record: tags of the version.
+        What it was learned from, for the record: tags of the version. Its threshold is added.
     uri : str or Path, optional
         The store, as in `tracking_uri`.
     who : str, optional
@@ -155,8 +158,10 @@ def register_stage(
     """
     from vae_anomaly.verdicts.saved import read_stage, stage_digest
 
-    read_stage(folder)
+    stage = read_stage(folder)
     digest, store, registered = stage_digest(folder), tracking_uri(uri), learned_name(name)
+    if stage.threshold is not None:
+        facts = {**facts, "threshold": Threshold.from_dict(stage.threshold).bound_text}
     with session(store) as client:
         current = _in_force(client, name)
         if current is not None and current.tags.get(STAGE_DIGEST) == digest:

@@ -19,6 +19,7 @@ from vae_anomaly.tracking.client import (
     model_aliases,
 )
 from vae_anomaly.tracking.events import Promotion, promotions
+from vae_anomaly.tracking.learned import STAGE_BOUND, learned_name
 from vae_anomaly.tracking.store import require_store, session, store_exists, tracking_uri
 
 if TYPE_CHECKING:
@@ -103,12 +104,33 @@ class AliasMove:
 
 
 @dataclass(frozen=True)
+class LearnedThresholdChange:
+    """Another threshold on what verdicts have taught, or none, came into force.
+
+    Its versions are those of NAME.learned; ``old`` and ``new`` say what was flagged, such as
+    ``p_combined <= 0.01``, and are empty where the model's own threshold flagged.
+    """
+
+    when: datetime
+    who: str
+    old_version: int | None
+    new_version: int | None
+    old: str
+    new: str
+    evidence: str
+
+
+@dataclass(frozen=True)
 class ThresholdHistory:
-    """Changes, newest version first, and moves of aliases, latest first."""
+    """Changes, newest version first, and moves of aliases, latest first.
+
+    ``learned`` are changes of the threshold on what verdicts have taught, latest first.
+    """
 
     name: str
     changes: list[ThresholdChange]
     moves: list[AliasMove]
+    learned: list[LearnedThresholdChange] = field(default_factory=list)
 
 
 def list_models(uri: str | Path | None = None) -> list[ModelSummary]:
@@ -155,6 +177,7 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
         aliases = model_aliases(client, name, store)
         versions = sorted(all_versions(client, name), key=lambda v: -int(v.version))
         moved = promotions(client, name)
+        learned = _learned_changes(client, learned_name(name))
     changes = [_change(version, aliases) for version in versions]
     bound = {change.version: change.new for change in changes}
     moves = [
@@ -170,7 +193,7 @@ def threshold_history(name: str, uri: str | Path | None = None) -> ThresholdHist
         )
         for move in moved
     ]
-    return ThresholdHistory(name, changes, moves)
+    return ThresholdHistory(name, changes, moves, learned)
 
 
 def change_tag(change: Mapping[str, object]) -> dict[str, str]:
@@ -236,6 +259,24 @@ def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChang
         aliases=_aliases_of(number, aliases),
         reason=change.get("reason", "") if change else (version.description or ""),
     )
+
+
+def _learned_changes(client: MlflowClient, registered: str) -> list[LearnedThresholdChange]:
+    """Return the moves of NAME.learned that changed what is flagged, latest first."""
+    bounds = {int(v.version): v.tags.get(STAGE_BOUND, "") for v in all_versions(client, registered)}
+    found = [
+        LearnedThresholdChange(
+            when=move.when,
+            who=move.who,
+            old_version=move.old_version,
+            new_version=move.new_version,
+            old=bounds.get(move.old_version or 0, ""),
+            new=bounds.get(move.new_version or 0, ""),
+            evidence=move.evidence,
+        )
+        for move in promotions(client, registered)
+    ]
+    return [change for change in found if change.old != change.new]
 
 
 def _aliases_of(number: int, aliases: Mapping[str, int]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from vae_anomaly.arrays import AnyArray
 from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import json_text, parsed_json, replace_folder, sha256_of
-from vae_anomaly.state import from_json, named, under
+from vae_anomaly.state import Json, from_json, named, under
 from vae_anomaly.verdicts.entities import EntityRates
 from vae_anomaly.verdicts.head import ScoreHead
 from vae_anomaly.verdicts.stage import KnownValues, Reference, SecondStage
@@ -46,6 +46,7 @@ class _Facts:
     entities: dict[str, _Column]
     verdicts: int
     confirmed: int
+    threshold: Json | None = None
 
 
 def write_stage(stage: SecondStage, path: str | Path) -> str:
@@ -56,9 +57,12 @@ def write_stage(stage: SecondStage, path: str | Path) -> str:
     facts = _Facts(
         _FORMAT, sha256_of(arrays), stage.night, stage.model, stage.names, stage.offset,
         stage.rates, {n: _Column(k.weight, k.gain) for n, k in stage.entities.items()},
-        stage.verdicts, stage.confirmed,
+        stage.verdicts, stage.confirmed, stage.threshold,
     )  # fmt: skip
-    text = json_text(asdict(facts))
+    told = asdict(facts)
+    if facts.threshold is None:
+        del told["threshold"]
+    text = json_text(told)
     with replace_folder(Path(path), "Free some space, or choose another folder.") as staging:
         (staging / ARRAYS).write_bytes(arrays)
         (staging / STAGE).write_text(text, encoding="utf-8")
@@ -131,6 +135,7 @@ def _stage(facts: _Facts, arrays: Mapping[str, AnyArray]) -> SecondStage:
         facts.night, facts.model, facts.names, facts.offset, facts.rates,
         ScoreHead(**head) if head else None, entities,
         Reference(**reference) if reference else None, facts.verdicts, facts.confirmed,
+        facts.threshold,
     )  # fmt: skip
 
 

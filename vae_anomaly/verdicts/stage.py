@@ -14,6 +14,7 @@ import numpy as np
 
 from vae_anomaly.arrays import AnyFloats, Floats, Ints
 from vae_anomaly.files import sha256_of
+from vae_anomaly.state import Json
 from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
 from vae_anomaly.verdicts.head import ScoreHead, prior_offset
 from vae_anomaly.verdicts.learned import Judgement
@@ -144,6 +145,9 @@ class SecondStage:
         None where no night was kept; the combined p-value is then the detector's.
     verdicts, confirmed : int
         How many it has learned from.
+    threshold : dict or None
+        What flags by it, as ``Threshold.to_dict`` gives it; None where the detector's threshold
+        does.
     """
 
     night: int
@@ -156,6 +160,7 @@ class SecondStage:
     reference: Reference | None
     verdicts: int
     confirmed: int
+    threshold: Json | None = None
 
     def for_model(
         self, model: str, names: tuple[str, ...], normal_scores: AnyFloats
@@ -167,7 +172,10 @@ class SecondStage:
         if (model, names) == (self.model, self.names):
             return self
         offset = prior_offset(normal_scores, self.rates.bad)
-        return replace(self, model=model, names=names, offset=offset, head=None, reference=None)
+        return replace(
+            self, model=model, names=names, offset=offset, head=None, reference=None,
+            threshold=None,
+        )  # fmt: skip
 
     def judge(self, features: Floats, codes: Mapping[str, Sequence[str]], night: int) -> Judgement:
         """Say how likely N items are anomalies.

@@ -44,6 +44,7 @@ def compare(a: str, b: str, where: ItemOptions, model: str | None, uri: str | No
     """Put two thresholds side by side on the same scores.
 
     A and B are files of `threshold tune`, or models, of which the threshold in force is taken.
+    One may bound the score and the other what verdicts have taught, on scores that have both.
     Without --scores or --input the normals that the model held out decide. Told are the figures of
     both, their difference with its own interval, and how many items change side.
 
@@ -134,8 +135,7 @@ def _print(comparison: Comparison, items: ScoredItems, a: str, b: str) -> None:
             f"{number_of(comparison.n_anomalies, 'anomalous item')}"
         )
     click.echo(f"A = {a}\nB = {b}\nFrom {items.source}: {counts}")
-    rows = [["score above", f"{comparison.a.value:.3f}", f"{comparison.b.value:.3f}",
-             f"{comparison.b.value - comparison.a.value:+.3f}"]]  # fmt: skip
+    rows = [_bounds(comparison.a, comparison.b)]
     titles = titles_of(daily=True)
     for name, three in comparison.figures.items():
         between = figure_text(name, three[2], between=" to ", sign="+")
@@ -156,6 +156,12 @@ def _print(comparison: Comparison, items: ScoredItems, a: str, b: str) -> None:
         f"{number_of(n, 'item')} {verb_for(n, 'changes', 'change')} side{what}: {way}; {both}."
     )
     print_words(f"For example {', '.join(comparison.examples)}.")
+
+
+def _bounds(a: Threshold, b: Threshold) -> list[str]:
+    if a.basis == b.basis == "score":
+        return ["score above", f"{a.value:.3f}", f"{b.value:.3f}", f"{b.value - a.value:+.3f}"]
+    return ["flagged when", a.bound_text, b.bound_text, ""]
 
 
 def _flagged(n: int) -> str:

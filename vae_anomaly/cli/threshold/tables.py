@@ -38,7 +38,8 @@ def print_tuned(tuned: Tuned, items: ScoredItems, daily: bool) -> None:
     titles = titles_of(daily=daily)
     shown = [name for name in titles if tuned.table[name].notna().any()]
     points = tuned.table.to_dict("records")
-    header = ["policy", "score above", *(titles[name] for name in shown)]
+    above = "flagged when" if "bound" in tuned.table.columns else "score above"
+    header = ["policy", above, *(titles[name] for name in shown)]
     rows = [_row(point, shown) for point in points]
     if not fits_the_screen(rows, header):
         header = [title.replace(" a", "\na").replace(" in", "\nin") for title in header]
@@ -83,7 +84,7 @@ def _row(point: dict[Any, Any], shown: list[str]) -> list[str]:
     policy = mark + point["policy"] + (" (extrapolated)" if point["extrapolated"] else "")
     known = {name: Interval(*(point[name + end] for end in ENDS)) for name in shown}
     figures = [figure_text(name, figure) for name, figure in known.items()]
-    return [policy, f"{point['threshold']:.3f}", *figures]
+    return [policy, point.get("bound") or f"{point['threshold']:.3f}", *figures]
 
 
 def _stacked(point: dict[Any, Any], shown: list[str]) -> list[str]:

@@ -59,6 +59,13 @@ _policy_options = bundle(  # of all policies
 @threads_option
 @click.option("--feedback", is_flag=True,
               help="Learn from the verdicts of `feedback import` instead of labels.")  # fmt: skip
+@click.option(
+    "--by",
+    type=click.Choice(["score", "combined"]),
+    default="score",
+    show_default=True,
+    help="Bound the model's score, or what verdicts have taught.",
+)
 @_policy_options
 @click.option("--interactive", is_flag=True, help="Move the threshold by keys and watch.")
 @click.option("--out", metavar="FILE", default="threshold.json", show_default=True,
@@ -67,12 +74,15 @@ _policy_options = bundle(  # of all policies
 @tracking_option
 @json_option
 def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: float | None,
-         feedback: bool, interactive: bool, out: str, figures: str | None, uri: str | None,
+         feedback: bool, by: str, interactive: bool, out: str, figures: str | None, uri: str | None,
          as_json: bool) -> None:  # fmt: skip
     """Choose a threshold for MODEL by what you ask for, and see what else you could have.
 
     Without --scores or --input the normals that the model held out of training decide. Input
     without labels counts as normal; what is wrong in it makes the threshold stricter than need be.
+
+    --by combined bounds the combined p-value of a run with --learn (--target-fpr,
+    --max-alarms-per-day), else the probability. Where the scores have both, the table shows both.
 
     \b
     Examples:
@@ -80,25 +90,43 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
       vae-anomaly threshold tune models:/cards@champion --value 2.31
       vae-anomaly threshold tune models:/cards@champion --volume 9500 --interactive
       vae-anomaly threshold tune models:/cards@champion --scores flags/ --feedback --f-beta 1
+      vae-anomaly threshold tune models:/cards@champion --scores flags/ --by combined --capacity 100
       vae-anomaly threshold tune models:/cards@champion --scores flags/ \\
           --labels labels.parquet:is_fraud --cost-fp 1 --cost-fn 50 --volume 9500
     """
     from vae_anomaly.evaluation import tune as choose
     from vae_anomaly.tracking import load
+    from vae_anomaly.tracking.apply import learned_threshold
 
+    combined = by == "combined"
+    _require_fitting(where, combined=combined, interactive=interactive)
     if interactive:
         require_terminal()
     detector, resolved = load(model, uri)
     with show_progress() as progress:
         items = find_items(detector, resolved, uri, progress, where)
+    items = items.learned() if combined else items
     current = detector.threshold_
     reviews = _reviews(items, resolved, current, uri, where.labels) if feedback else None
-    tuned = choose(items, numbers, volume=volume, current=current, reviews=reviews)
+    if items.is_learned and resolved.name:
+        current = learned_threshold(resolved.name, uri) or current
+    tuned = choose(items, numbers, volume=volume, current=current, reviews=reviews,
+                   combined=combined)  # fmt: skip
     chosen: Tuned | None = tuned
     if interactive:
         chosen = let_owner_move(tuned, items, numbers, volume=volume, current=current,
                               reviews=reviews)  # fmt: skip
     _finish(chosen, items, resolved, out, figures, uri, daily=volume is not None, as_json=as_json)
+
+
+def _require_fitting(where: ItemOptions, *, combined: bool, interactive: bool) -> None:
+    """Refuse options that do not go with ``--by combined``."""
+    if combined and interactive:
+        raise click.UsageError("--interactive moves a bound on the score: leave out --by combined.")
+    if combined and not where.scores:
+        raise click.UsageError(
+            "--by combined needs what a run with --learn has written: add --scores DIR."
+        )
 
 
 def _finish(
@@ -123,7 +151,8 @@ def _finish(
     bound = bind(tuned.threshold, model)
     files = [write_json(bound.to_dict(), out)]
     if figures:
-        files += write_figures(items.scores, items.labels, bound.value, figures)
+        shown = items.on(bound.basis)
+        files += write_figures(shown.scores, shown.labels, bound.value, figures)
     document = {"model": model.label, "threshold": bound.to_dict(), "words": tuned.words,
                 "nested_estimate": nested_record(tuned), "candidates": records(tuned),
                 "written": out}  # fmt: skip

@@ -171,7 +171,19 @@ def _capacity(items: ScoredItems, request: Request) -> ThresholdRecord:
     return from_capacity(items.scores, request["capacity"], volume=day, groups=groups)
 
 
+def _likeliest(items: ScoredItems, request: Request) -> ThresholdRecord:
+    return _capacity(items, request).changed(basis="probability")
+
+
 POLICIES = (
     ScorePolicy("fdr", (FDR,), make=from_fdr, of_batch=True, read=_fdr),
-    ScorePolicy("capacity", (CAPACITY,), make=from_capacity, of_batch=True, read=_capacity),
+    ScorePolicy(
+        "capacity",
+        (CAPACITY,),
+        make=from_capacity,
+        of_batch=True,
+        read=_capacity,
+        combined=_likeliest,
+        combined_on="probability",
+    ),
 )

@@ -265,9 +265,30 @@ def _max_alarms(items: ScoredItems, request: Request) -> ThresholdRecord:
     return from_max_alarms(items.normals, alarms, day, groups=items.normal_groups)
 
 
+def _combined_fpr(items: ScoredItems, request: Request) -> ThresholdRecord:
+    from vae_anomaly.thresholds import combined
+
+    rate = request[TARGET_FPR.name]
+    return combined.at_most(items, rate, "fpr", {"fpr": rate})
+
+
+def _combined_alarms(items: ScoredItems, request: Request) -> ThresholdRecord:
+    from vae_anomaly.thresholds import combined
+
+    alarms, day = request[MAX_ALARMS.name], request.daily(MAX_ALARMS.flag)
+    asked = {"max_alarms_per_day": alarms, "volume": day, "fpr": alarms / day}
+    return combined.at_most(items, alarms / day, "max_alarms", asked)
+
+
 POLICIES = (
-    ScorePolicy("fpr", (TARGET_FPR,), make=from_fpr),
-    ScorePolicy("max_alarms", (MAX_ALARMS,), make=from_max_alarms, read=_max_alarms),
+    ScorePolicy("fpr", (TARGET_FPR,), make=from_fpr, combined=_combined_fpr),
+    ScorePolicy(
+        "max_alarms",
+        (MAX_ALARMS,),
+        make=from_max_alarms,
+        read=_max_alarms,
+        combined=_combined_alarms,
+    ),
     ScorePolicy("quantile", (QUANTILE,), make=from_quantile),
     ScorePolicy("tail", (TAIL_FPR,), make=from_tail),
     ScorePolicy("manual", (VALUE,), make=from_manual),

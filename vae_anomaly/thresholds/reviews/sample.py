@@ -10,7 +10,8 @@ nothing is claimed: no recall, no cost, no threshold below the old one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,6 +54,8 @@ class ReviewedSample:
         Items at or below it were not flagged when they were reviewed.
     groups : ndarray of shape (M,), optional
     amounts : ndarray of shape (M,), optional
+    given : mapping of str to ndarray of shape (N,), or None
+        What `of` was told beside the scores.
     """
 
     scores: Floats
@@ -67,6 +70,7 @@ class ReviewedSample:
     bound: float
     groups: AnyArray | None = None
     amounts: Floats | None = None
+    given: Mapping[str, AnyArray | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(
@@ -130,7 +134,14 @@ class ReviewedSample:
             bound=_bound(s, flags),
             groups=None if groups is None else np.asarray(groups).reshape(-1)[known],
             amounts=None if amounts is None else np.asarray(amounts, np.float64)[known],
-        )
+            given={"verdicts": verdict, "flagged": flags, "audit": at_random,
+                   "groups": None if groups is None else np.asarray(groups).reshape(-1),
+                   "amounts": None if amounts is None else np.asarray(amounts, np.float64)},
+        )  # fmt: skip
+
+    def rescored(self, scores: Floats) -> ReviewedSample:
+        """Return the same reviews of the same items, which have other scores, (N,)."""
+        return ReviewedSample.of(scores, **self.given)  # type: ignore[arg-type]  # as it was made
 
     @property
     def is_audited(self) -> bool:
