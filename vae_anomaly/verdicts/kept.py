@@ -7,13 +7,14 @@ sample. Bounded, whatever the night; no cell is kept, and of entities a code.
 from __future__ import annotations
 
 import json
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import Bools, Floats
@@ -131,8 +132,14 @@ def write_kept_items(kept: KeptItems, path: Path) -> None:
         pq.write_table(table.replace_schema_metadata(meta), file, compression="zstd")
 
 
-def read_kept_items(path: str | Path) -> KeptItems:
+def read_kept_items(path: str | Path, judged: Collection[str] | None = None) -> KeptItems:
     """Read what `write_kept_items` wrote; features come back with the precision of float32.
+
+    Parameters
+    ----------
+    path : str or Path
+    judged : collection of str, optional
+        Ids that there are verdicts on: read these alone, and those that stand for all others.
 
     Raises
     ------
@@ -148,11 +155,21 @@ def read_kept_items(path: str | Path) -> KeptItems:
         facts = from_json(KeptFacts, json.loads(meta))
         if facts.format_version != _FORMAT:
             raise DataError(f"its format is {facts.format_version}, where {_FORMAT} is read")
-        return _kept(facts, table)
+        return _kept(facts, table if judged is None else table.filter(_needed(table, judged)))
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, DataError) as err:
         raise DataError(
             f"{path} cannot be learned from: {reason_of(err)}. Score the night again with --learn."
         ) from None
+
+
+def _needed(table: pa.Table, judged: Collection[str]) -> pa.ChunkedArray:
+    """Tell which rows a learner needs, as `KeptItems.night` takes them."""
+    draw = np.where(table["drawn"].to_numpy(), table["draw"].to_numpy(), np.inf)
+    stands = np.zeros(len(draw), np.bool_)
+    stands[np.argsort(draw, kind="stable")[:SAMPLE]] = True
+    values = pa.array(list(judged), table["id"].type)
+    known = pc.is_in(table["id"], value_set=values)
+    return pc.or_(known, pa.chunked_array([stands & np.isfinite(draw)]))
 
 
 _OWN: Final = (

@@ -6,7 +6,7 @@ kept items of the night are then given. Nothing of a night is ever reckoned with
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from vae_anomaly.arrays import AnyFloats, Floats
+from vae_anomaly.files import sha256_of
 from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
 from vae_anomaly.verdicts.head import ScoreHead
 from vae_anomaly.verdicts.ledger import (
@@ -78,6 +79,8 @@ class LearnedState:
     scorer : (str, tuple of str), optional
         The model, and its features, that the head speaks of. Verdicts and the states of entities
         carry over to another model; a head does not, for its evidence is other evidence.
+    heads : mutable mapping of str to ScoreHead
+        Heads that were fitted before, by what they follow from; they are not fitted again.
     """
 
     columns: tuple[str, ...]
@@ -88,6 +91,8 @@ class LearnedState:
     entities: dict[str, ColumnRisks] = field(default_factory=dict)
     verdicts: dict[tuple[int, str], ItemVerdict] = field(default_factory=dict)
     given: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
+    heads: MutableMapping[str, ScoreHead] = field(default_factory=dict, repr=False)
+    _past: str = field(default="", repr=False)  # a digest of all that was taken and noted
 
     def __post_init__(self) -> None:
         for name in self.columns:
@@ -128,7 +133,7 @@ class LearnedState:
         """
         nights = {n: k for n, k in ledger.nights.items() if n < night and k.scorer == scorer}
         confirmed = sum(v.confirmed for (n, _), v in self.verdicts.items() if n in nights)
-        self.head = self._fitted(nights, night) if confirmed >= LEAST_CONFIRMED else None
+        self.head = self._head(nights, night, scorer) if confirmed >= LEAST_CONFIRMED else None
         self.scorer = scorer
 
     def note(self, kept: KeptNight) -> None:
@@ -138,6 +143,16 @@ class LearnedState:
             kept.items.ids, judged.log_odds, judged.surprise, strict=True
         ):
             self.given[kept.items.night, item] = float(log_odds), float(surprise)
+        self._past = sha256_of(self._past, kept.digest_of(np.flatnonzero(kept.stands).tolist()))
+
+    def _head(self, nights: Mapping[int, KeptNight], night: int, scorer: Scorer) -> ScoreHead:
+        """Fit the head, or take the one that was fitted to the same before."""
+        asked = f"{night} {scorer} {self.columns} {self.ridge!r} {self.rates}"
+        key = sha256_of(self._past, asked)
+        head = self.heads.get(key)
+        if head is None:
+            head = self.heads[key] = self._fitted(nights, night)
+        return head
 
     def _take(self, verdict: ItemVerdict, ledger: VerdictLedger) -> None:
         """Move the states of the item's entities by a verdict."""
@@ -145,6 +160,7 @@ class LearnedState:
         kept = ledger.nights[verdict.night]
         items, row = kept.items, kept.places[verdict.item]
         self.verdicts[verdict.night, verdict.item] = verdict
+        self._past = sha256_of(self._past, f"{verdict.confirmed}", kept.digest_of([row]))
         by_evidence = float(expit(self.given[verdict.night, verdict.item][0]))
         values = {n: str(items.entities[n][row]) for n in self.entities if n in items.entities}
         values = {name: value for name, value in values.items() if value}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.verdicts.entities import EntityRates
-from vae_anomaly.verdicts.head import prior_offset
+from vae_anomaly.verdicts.head import ScoreHead, prior_offset
 from vae_anomaly.verdicts.learned import Judgement, LearnedState, drawn, replay
 from vae_anomaly.verdicts.ledger import (
     ItemVerdict,
@@ -93,6 +93,9 @@ class VerdictLearner:
     rates : EntityRates, optional
     random_state : int
         Of the draws: the same for the same seed and night.
+    memory : mutable mapping of str to ScoreHead, optional
+        Where heads are kept that were fitted, so that a history that is learned again with a night
+        more costs one fit. What is learned is the same without it, to the bit.
 
     Attributes
     ----------
@@ -125,6 +128,7 @@ class VerdictLearner:
         ridge: float = 3.0,
         rates: EntityRates | None = None,
         random_state: int = 0,
+        memory: MutableMapping[str, ScoreHead] | None = None,
     ) -> None:
         if not ridge > 0.0:
             raise ConfigError(f"ridge must be above 0; got {ridge:g}.")
@@ -132,6 +136,7 @@ class VerdictLearner:
         self.ridge = ridge
         self.rates = rates or EntityRates()
         self.random_state = random_state
+        self.memory = memory
         self.ledger_ = VerdictLedger()
         self._state: tuple[int, LearnedState] | None = None
 
@@ -252,7 +257,7 @@ class VerdictLearner:
     def state_(self) -> LearnedState:
         """What was learned by the last night that was ranked."""
         if self._state is None:
-            return LearnedState(self.entities, self.ridge, self.rates)
+            return self._nothing()
         return self._state[1]
 
     def update(self, verdicts: Iterable[ItemVerdict]) -> int:
@@ -272,10 +277,15 @@ class VerdictLearner:
         """Return what is learned by a night, going on from the last one where that holds."""
         if self._state is None or self._state[0] > night:
             self._state = None
-        last, state = self._state or (None, LearnedState(self.entities, self.ridge, self.rates))
+        last, state = self._state or (None, self._nothing())
         replay(self.ledger_, state, last, night, scorer)
         self._state = night, state
         return state
+
+    def _nothing(self) -> LearnedState:
+        """Return what is learned before anything is."""
+        heads = {} if self.memory is None else self.memory
+        return LearnedState(self.entities, self.ridge, self.rates, heads=heads)
 
     def stage(self, night: int, model: str = "") -> SecondStage:
         """Return what is learned for a night as plain numbers, which judge it as `rank` does.

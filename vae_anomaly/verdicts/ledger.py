@@ -122,13 +122,17 @@ class KeptNight:
 
     def digest(self) -> str:
         """Return a SHA-256 of everything here."""
-        items = self.items
+        return self.digest_of(list(range(len(self.items))))
+
+    def digest_of(self, rows: Sequence[int]) -> str:
+        """Return a SHA-256 of some of the items, and of the facts of the night."""
+        items = self.items.take(rows)
         entities = [f"{name}={values}" for name, values in sorted(items.entities.items())]
         return sha256_of(
             f"{items.night} {list(items.ids)} {items.names} {entities}",
             f"{self.n_items} {self.offset!r} {self.model}",
             np.ascontiguousarray(items.features, "<f8").tobytes(),
-            self.stands.tobytes(),
+            self.stands[list(rows)].tobytes(),
         )
 
 

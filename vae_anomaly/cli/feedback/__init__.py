@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from vae_anomaly.cli.feedback.learn import learn
 from vae_anomaly.cli.feedback.sample import sample
 from vae_anomaly.cli.feedback.verdicts import import_, show, withdraw
 
@@ -19,5 +20,5 @@ def feedback() -> None:
     """
 
 
-for _command in (sample, import_, show, withdraw):
+for _command in (sample, import_, show, withdraw, learn):
     feedback.add_command(_command)

@@ -1,0 +1,1 @@
+"""Learning from reviewers: from nights and verdicts that are stored to a second stage in force."""
