@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from functools import partial
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, Field
 
 from pipelines.arguments import Arguments
 from pipelines.days import score_days
 from pipelines.job import Job, read_job
-from pipelines.places import Place, Places, one_or_all
+from pipelines.places import Day, Place, Places, one_or_all
 from vae_anomaly.batch import Partition, RunSummary
 from vae_anomaly.batch.asked import AskedFor
 from vae_anomaly.batch.engines.choice import EngineName
+from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.preview import preview_run
 from vae_anomaly.batch.summary import require_no_drift
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
 from vae_anomaly.jobs.report.night.write import ReportAtEnd
 from vae_anomaly.monitoring.checks import Limits
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class Nightly(Job):
@@ -36,6 +44,8 @@ class Nightly(Job):
     fail_on_drift: bool = False
     max_flag_rate: float | None = None
     report: bool = True
+    learn: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    night: Day = Field("{date}", validate_default=True)
 
     def check(self, result: Mapping[str, object]) -> None:
         """Refuse a night with flags, or one that is unlike the training, where that was asked."""
@@ -64,6 +74,14 @@ class Nightly(Job):
         """Return what would be scored, and with what."""
         raise NotImplementedError
 
+    def learning(self) -> LearnOptions | None:
+        """Return what is learned by; a night that is today's may go on with an earlier run's."""
+        return LearnOptions.of(self.learn, self._night())
+
+    def _night(self) -> str | None:
+        is_today = self.night == date.today().isoformat()
+        return None if self.learn is None or is_today else self.night
+
     def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
         """Score what is new with the keys of every night and those of this one; return counts."""
         page = self._page()
@@ -78,13 +96,16 @@ class Nightly(Job):
             use_cached=self.use_cached_model,
             finished=page,
             limits=Limits(max_flag_rate=self.max_flag_rate),
+            learn=self.learn,
+            night=self._night(),
             **own,
         )
         written = None if page is None or page.path is None else str(page.path)
         return {**summary.record(), "report": written}
 
     def _page(self) -> ReportAtEnd | None:
-        """Return what writes the page when the night is scored, where it is wanted."""
-        if not self.report:
+        """Return what writes the page when the night is scored, and logs it, as it is wanted."""
+        if not self.report and self.learn is None:
             return None
-        return ReportAtEnd(Wanted(self.model, self.tracking_uri, verify=False))
+        wanted = Wanted(self.model, self.tracking_uri, verify=False)
+        return ReportAtEnd(wanted, draws=self.report)

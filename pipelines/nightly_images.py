@@ -37,7 +37,9 @@ class NightlyImages(Nightly, ImageKeys):
         reading = self.reading(white=self.white)
         return images_asked_for(
             self.model, one_or_all(self.input), place_to_look_at(self.output),
-            Options(heatmaps=self.heatmaps, masks=self.masks, reading=reading),
+            Options(
+                heatmaps=self.heatmaps, masks=self.masks, reading=reading, learn=self.learning()
+            ),
             uri=self.tracking_uri, use_cached=self.use_cached_model,
             follow_links=self.follow_links,
         )  # fmt: skip

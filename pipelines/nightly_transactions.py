@@ -31,7 +31,9 @@ class NightlyTransactions(Nightly):
         """Return what would be scored, and with what."""
         return tables_asked_for(
             self.model, one_or_all(self.input), place_to_look_at(self.output),
-            Options(id_column=self.id_column, group_by=self.group_by),
+            Options(
+                id_column=self.id_column, group_by=self.group_by, learn=self.learning()
+            ),
             uri=self.tracking_uri, use_cached=self.use_cached_model, state=self.state,
         )  # fmt: skip
 

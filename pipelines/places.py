@@ -21,8 +21,16 @@ def placed(value: str, info: ValidationInfo) -> str:
     return str(Path(folder, in_home(text)).resolve())
 
 
+def _dated(value: str, info: ValidationInfo) -> str:
+    _, day = info.context or (Path(), "")
+    return dated(value, date.fromisoformat(day)) if day else value
+
+
 Place = Annotated[str, AfterValidator(placed)]
 """A path, pattern, URI or model: relative paths begin at the TOML file; {date} is filled in."""
+
+Day = Annotated[str, AfterValidator(_dated)]
+"""A date; {date} is filled in."""
 
 Places = Annotated[list[Place], BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
 """One such text or a list of them."""

@@ -47,6 +47,7 @@ MODEL_FILES = (
 )
 ALL_FILES = (*MODEL_FILES, SUMS)
 """What a model's folder holds; the list of digests makes it one."""
+_SCALE_FILES = ("calibration.safetensors", "weights.safetensors")
 
 
 class _Header(BaseModel):
@@ -163,6 +164,16 @@ def _own_names(folder: Path) -> set[str]:
 def model_digest(path: str | Path) -> str:
     """Return the SHA-256 of a model's list of digests, in hexadecimal."""
     return sha256_of(_read_file(Path(path), SUMS))
+
+
+def score_scale(path: str | Path) -> str:
+    """Return what two models share when their scores mean the same, 16 hexadecimal digits.
+
+    It covers weights and calibration of a model directory, not its threshold: a version that
+    differs in the threshold only has the same scale.
+    """
+    folder = Path(path)
+    return sha256_of(*(one for name in _SCALE_FILES for one in (f"{name}\0", folder / name)))[:16]
 
 
 def saved_with(path: str | Path) -> str:

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from vae_anomaly.tracking.store import ENVIRONMENT
+
 LAUNCHER = """
 import json, os, resource, signal, sys, time
+import mlflow  # as all that follows: once, not in every fork
 from vae_anomaly.batch import score_images, score_tables
 from vae_anomaly.files import VARIABLE
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector  # loaded before the forks
@@ -25,6 +28,8 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.environ[VARIABLE] = order["failpoint"]
+        if order["cache"]:
+            os.environ["VAE_ANOMALY_CACHE"] = order["cache"]
         if order["stderr"]:
             os.dup2(os.open(order["stderr"], os.O_WRONLY), 2)
         if order["max_bytes"]:
@@ -34,7 +39,10 @@ for line in sys.stdin:
             if order["images"]:
                 score_images(*places)
             else:
-                score_tables(*places, id_column=order["id_column"], workers=order["workers"])
+                score_tables(
+                    *places, id_column=order["id_column"], workers=order["workers"],
+                    learn=order["learn"], night=order["night_of"], uri=order["uri"],
+                )
         except VaeAnomalyError as err:
             print(err, file=sys.stderr, flush=True)
             sys.exit(err.exit_code)
@@ -62,14 +70,14 @@ def launch() -> Iterator[Launch]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**ENVIRONMENT, **os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
 
     def run(
-        model: Path,
+        model: Path | str,
         night: Path,
         out: Path,
         failpoint: str = "",
@@ -81,8 +89,13 @@ def launch() -> Iterator[Launch]:
         patience: float = 60,
         ended_by: int = signal.SIGKILL,
         max_bytes: int = 0,
+        learn: list[str] | None = None,
+        night_of: str | None = None,
+        uri: str | None = None,
+        cache: Path | None = None,
     ) -> int:
         order: dict[str, object] = {"model": str(model), "night": str(night), "out": str(out)}
+        order |= {"learn": learn, "night_of": night_of, "uri": uri, "cache": cache and str(cache)}
         order |= {"failpoint": failpoint, "images": images}
         order |= {"id_column": id_column, "workers": workers, "stderr": stderr and str(stderr)}
         order |= {"patience": patience, "signal": int(ended_by), "max_bytes": max_bytes}

@@ -87,7 +87,7 @@ def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeyp
 
 KEY_OF = {  # where a key of the TOML file is not called as the option
     "uri": "tracking_uri", "cached": "use_cached_model", "kind": "column_kinds",
-    "entity": "entities", "time": "entities", "amount": "entities",
+    "entity": "entities", "time": "entities", "amount": "entities", "evidence": "learn",
 }  # fmt: skip
 
 

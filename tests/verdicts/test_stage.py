@@ -60,9 +60,9 @@ def test_it_judges_as_its_learner_does(learner, stage):
 def test_it_says_which_terminal_was_confirmed(stage):
     items, terminals, _ = night(FIRST + 5)
     judged = stage.judge(items.features, items.entities, items.night)
-    told = stage.why(items.features, judged, {"terminal": terminals})
+    told = stage.why(items.features, judged, items.entities, lambda _, i: f"till {terminals[i]}")
     of_bad = [text for text, name in zip(told, terminals, strict=True) if name == "t7"]
-    assert all("terminal t7: " in (text or "") for text in of_bad)
+    assert all("till t7: " in (text or "") for text in of_bad)
     assert "reviewed were confirmed, the last look on 2024-04-" in str(of_bad[0])
     assert sum(text is None for text in told) > N / 2
 

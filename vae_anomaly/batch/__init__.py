@@ -9,10 +9,12 @@
       review/<key>.jsonl      what people will look at: flagged, nearest misses, an audit sample
       review/model-*.json     what is known of each model that scored
       tally/<key>.json        counts of inputs and scores, by which a night is compared
+      learn/<key>.parquet     with learning only: what is kept of the partition to learn from
       quarantine/<key>.jsonl  what could not be scored, and why
       ledger.sqlite           what is done, from what, by which model
       manifest.json           written last; readers trust only what it lists
       summary.json            after it: counts, rates and what has moved, for programs
+      learn.parquet           with learning only: what the night has kept to learn from
 """
 
 from __future__ import annotations

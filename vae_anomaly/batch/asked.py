@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vae_anomaly.batch.histories import HistoryChain, refuse_state
+from vae_anomaly.batch.learning.asked import require_entities, with_stage
 from vae_anomaly.batch.plan import (
     Options,
     Partition,
@@ -58,11 +59,14 @@ def tables_asked_for(
     state: str | Path | None = None,
 ) -> AskedFor:
     """Return what `score_tables` would score; raises what that raises before it writes."""
-    model = pinned(resolve(model_ref, uri, use_cached=use_cached), "tabular")
+    resolved = resolve(model_ref, uri, use_cached=use_cached)
+    model = pinned(resolved, "tabular")
+    options = with_stage(options, resolved, uri, use_cached=use_cached)
     plan = plan_tables(source)
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
-    check_plan(plan, detector, options.id_column, options.group_by)
+    learn_by = () if options.learn is None else options.learn.columns
+    check_plan(plan, detector, options.id_column, options.group_by, learn_by)
     return AskedFor(plan, model, options, chain_of(plan, detector.entities_, out, state))
 
 
@@ -82,16 +86,23 @@ def images_asked_for(
 
     ``alone`` where one process reads the images.
     """
-    model = pinned(resolve(model_ref, uri, use_cached=use_cached), "image")
-    model = replace(model, device=device)
+    resolved = resolve(model_ref, uri, use_cached=use_cached)
+    model = replace(pinned(resolved, "image"), device=device)
+    options = with_stage(options, resolved, uri, use_cached=use_cached)
     detector = loaded_detector(model)
     assert detector.kind == "image"  # noqa: S101 - pinned to it
     with fetched_later(IMAGE_SUFFIXES, alone=alone):
         listing = scan_images(source, out=out, follow_links=follow_links)
     tell_skipped(listing)
-    most = options.images_per_partition
-    plan = plan_images(listing, per_partition=most, condition=detector.condition)
+    plan = plan_images(
+        listing,
+        per_partition=options.images_per_partition,
+        condition=detector.condition,
+        entities=() if options.learn is None else options.learn.columns,
+    )
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
+    if options.learn is not None:
+        require_entities(options.learn, plan)
     return AskedFor(plan, model, options, left_out=listing.left_out)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.batch.drift.tallies import Tallying
+from vae_anomaly.batch.learning.images import ImageLearning, learned_of
+from vae_anomaly.batch.learning.judging import schema_of, write_learned
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
 from vae_anomaly.batch.review.drawings import render_mask, render_overlay
@@ -57,7 +59,9 @@ def score_image_files(
     root, key = Path(output.root), partition.key
     for kind in DRAWN:  # of an earlier run over other images
         shutil.rmtree(root / kind / key, ignore_errors=True)
-    rows: list[Row] = []
+    learn = output.options.learn
+    learning = None if learn is None else ImageLearning(learn, model, detector)
+    rows: list[dict[str, Any]] = []
     names = _drawn_names(partition)
     part = root / output.part(key)
 
@@ -75,20 +79,22 @@ def score_image_files(
             lost = keep_images(keeper, [one for one, _ in seen], judged, detector, heatmaps)
             seen = _without(lost, seen, root, counts)
             tally.take_images([one for one, _ in seen])
-            rows += [row for _, row in seen]
+            learned = learned_of(learning, [one for one, _ in seen], judged)
+            rows += [{**row, **more} for (_, row), more in zip(seen, learned, strict=True)]
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
             del decoded, scored, judged, seen  # before the next ones are decoded
         partition.check_unchanged()
-        review = [*keeper.write(root, key), *tally.write(root, key)]
-        table = pa.Table.from_pylist(rows, schema=IMAGE_SCHEMA)
+        kept = [*keeper.write(root, key), *tally.write(root, key)]
+        kept += write_learned(learning, root, key)
+        table = pa.Table.from_pylist(rows, schema=schema_of(IMAGE_SCHEMA, learn))
         with temporary.open("wb") as file:  # Arrow opens no name that is not UTF-8
             pq.write_table(table, file, compression="zstd")
     counts.rows_out = len(rows)
     counts.rows_flagged = sum(bool(row["is_anomaly"]) for row in rows)
     written = [path for row in rows if (path := row["heatmap"])]
     written += [path for row in rows if (path := row["mask"])]
-    return counts, [part.name, *counts.quarantine(key), *review, *written]
+    return counts, [part.name, *counts.quarantine(key), *kept, *written]
 
 
 def _decoder(detector: ImageDetector, reading: ImageReading) -> Callable[[SourceFile], Pixels]:

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from vae_anomaly.batch.folders import Piece, pieces
+from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.output.written import part_path
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.data.images.folders import ImageListing, condition_of, scan_images
@@ -59,6 +60,7 @@ class SourceFile:
     size_bytes: int
     mtime_ns: int
     condition: str | None = None  # what an image shows, for a conditional model
+    entities: tuple[str | None, ...] = ()  # of an image: its value of each column to learn by
 
     @property
     def origin(self) -> str:
@@ -159,6 +161,8 @@ class Options:
         Limits of images, and what is white in them.
     group_by : str, optional
         Column of a table whose values are watched one by one.
+    learn : LearnOptions, optional
+        What is kept to learn from, and by what items are ranked.
     """
 
     id_column: str | None = None
@@ -168,6 +172,7 @@ class Options:
     images_per_partition: int = IMAGES_PER_PARTITION
     reading: ImageReading = field(default_factory=ImageReading)
     group_by: str | None = None
+    learn: LearnOptions | None = None
 
     def __post_init__(self) -> None:
         for name in ("heatmaps", "masks"):
@@ -185,6 +190,10 @@ class Options:
         values = {**asdict(self), "layout": LAYOUT_VERSION}
         if self.group_by is None:
             del values["group_by"]  # as before there were groups: what is done stays done
+        if self.learn is None:
+            del values["learn"]
+        else:
+            values["learn"] = self.learn.facts()
         return sha256_of(json.dumps(values, sort_keys=True))
 
 
@@ -266,6 +275,7 @@ def plan_images(
     *,
     per_partition: int = IMAGES_PER_PARTITION,
     condition: str | None = None,
+    entities: Sequence[str] = (),
 ) -> list[Partition]:
     """Cut images into partitions of at most ``per_partition`` images, of one or of small folders.
 
@@ -276,6 +286,8 @@ def plan_images(
     source : folder, manifest, image, pattern, list of these, or a listing of one of these
     condition : str, optional
         Where each image's condition is told: "folder" or a column of the manifest.
+    entities : sequence of str
+        Where the entities that images are learned by are told: the same.
 
     Raises
     ------
@@ -289,7 +301,7 @@ def plan_images(
         key = key_of_piece(piece.folder, piece.mark)
         if taken.setdefault(alike(key), piece.folder) != piece.folder:  # folders A and a
             key = marked(_key(piece.folder), piece.folder, MAX_KEY_BYTES, f"-{piece.mark}")
-        partitions.append(_image_partition(key, piece, condition))
+        partitions.append(_image_partition(key, piece, condition, entities))
     return partitions
 
 
@@ -298,10 +310,15 @@ def key_of_piece(folder: str, mark: str) -> str:
     return bounded(_key(folder), MAX_KEY_BYTES, f"-{mark}")
 
 
-def _image_partition(key: str, piece: Piece, condition: str | None) -> Partition:
+def _image_partition(
+    key: str, piece: Piece, condition: str | None, entities: Sequence[str]
+) -> Partition:
     files = tuple(
         _source_file(
-            item.id, item.path, None if condition is None else condition_of(item, condition)
+            item.id,
+            item.path,
+            None if condition is None else condition_of(item, condition),
+            tuple(condition_of(item, entity) for entity in entities),
         )
         for item in piece.items
     )
@@ -325,6 +342,7 @@ def input_digest(partition: Partition) -> str:
         *(
             f"{digests[file.path]}  {file.id}"
             + (f"  {file.condition}" if file.condition is not None else "")
+            + "".join(f"  {value}" for value in file.entities)
             + "\n"
             for file in partition.files
         )
@@ -340,8 +358,14 @@ def _digest_of(file: SourceFile) -> str:
         return f"unreadable: {err.strerror}"  # an image that is quarantined; a table is refused
 
 
-def _source_file(name: str, path: Path, condition: str | None = None) -> SourceFile:
-    return SourceFile(name, os.path.abspath(path), *_stat(str(path)), condition)  # noqa: PTH100 - keeps links
+def _source_file(
+    name: str,
+    path: Path,
+    condition: str | None = None,
+    entities: tuple[str | None, ...] = (),
+) -> SourceFile:
+    where = os.path.abspath(path)  # noqa: PTH100 - keeps links
+    return SourceFile(name, where, *_stat(str(path)), condition, entities)
 
 
 def _stat(path: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from vae_anomaly.batch.asked import AskedFor
 from vae_anomaly.batch.histories import HistoryChain
+from vae_anomaly.batch.learning.night import of_same_night
 from vae_anomaly.batch.output.done import (
     input_path_of,
     orphans,
@@ -16,7 +17,7 @@ from vae_anomaly.batch.output.done import (
     why_again,
 )
 from vae_anomaly.batch.output.earlier import as_cut_before
-from vae_anomaly.batch.output.ledger import Ledger, LedgerRow
+from vae_anomaly.batch.output.ledger import Ledger, LedgerRow, RunRow
 from vae_anomaly.batch.output.remote import place_to_look_at
 from vae_anomaly.batch.output.written import LEDGER, refuse_links
 from vae_anomaly.batch.plan import Output, Partition
@@ -105,7 +106,8 @@ def preview_run(asked: AskedFor, out: str | Path) -> Preview:
         What the run itself would refuse.
     """
     root, model = place_to_look_at(out), asked.model
-    output, rows = Output(str(root), asked.options), _rows(root)
+    rows, runs = _of_ledger(root)
+    output = of_same_night(Output(str(root), asked.options), asked.plan, model, rows, runs)
     plan = as_cut_before(asked.plan, rows, model, output)
     refuse_links(root, {*rows, *(partition.key for partition in plan)})
     leaving = orphans(plan, rows, output.root)
@@ -141,8 +143,8 @@ def _parts(
         yield PlannedPart(part.key, input_path_of(part), state, reasons, len(part.files), size)
 
 
-def _rows(root: Path) -> dict[str, LedgerRow]:
+def _of_ledger(root: Path) -> tuple[dict[str, LedgerRow], list[RunRow]]:
     if not (root / LEDGER).is_file():
-        return {}
+        return {}, []
     with Ledger(root / LEDGER, reads_only=True) as ledger:
-        return ledger.rows()
+        return ledger.rows(), ledger.runs()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from vae_anomaly.batch.engines.local import (
 from vae_anomaly.batch.engines.partition import Outcome
 from vae_anomaly.batch.guard import check_limits, require_guard
 from vae_anomaly.batch.histories import HistoryChain
+from vae_anomaly.batch.learning.night import of_same_night, write_kept_night
+from vae_anomaly.batch.learning.options import LearnOptions
+from vae_anomaly.batch.learning.told import NightLearning
 from vae_anomaly.batch.output.done import (
     drop_orphans,
     input_path_of,
@@ -53,7 +57,7 @@ from vae_anomaly.batch.plan import (
 )
 from vae_anomaly.batch.repeated_ids import repeats_of_run
 from vae_anomaly.batch.review.models import keep_models
-from vae_anomaly.batch.runs.command import RunCommand
+from vae_anomaly.batch.runs.command import RunCommand, learn_told
 from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.devices import check_workers, device_name
@@ -62,6 +66,7 @@ from vae_anomaly.files import reach, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.storage.copies import copies_dropped
+from vae_anomaly.tracking.nights import LEARN_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +89,8 @@ def score_tables(
     use_cached: bool = False,
     state: str | Path | None = None,
     group_by: str | None = None,
+    learn: Sequence[str] | None = None,
+    night: date | str | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
     finished: Finished | None = None,
@@ -122,6 +129,13 @@ def score_tables(
         from. Default: what ``out`` holds, else the end of the model's training.
     group_by : str, optional
         Column, such as the shop, whose values are watched one by one: each against all others.
+    learn : sequence of str, optional
+        Columns of entities, such as the terminal, to learn by from reviewers; ``()`` to learn from
+        the evidence alone. Of a registered model only. Parts have the columns ``p_combined``,
+        ``probability`` and ``why``, and what verdicts may come on is kept in ``learn.parquet``.
+    night : date or str, optional
+        The night that the items belong to, where ``learn`` is given; by default today, or that of
+        the run which this one goes on with.
     limits : Limits, optional
         What is an alarm; see `vae_anomaly.monitoring.checks`.
     progress : callable, optional
@@ -147,7 +161,10 @@ def score_tables(
     StorageError
         If the disk is full; earlier output is intact.
     """
-    options = Options(id_column=id_column, batch_rows=batch_rows, group_by=group_by)
+    options = Options(
+        id_column=id_column, batch_rows=batch_rows, group_by=group_by,
+        learn=LearnOptions.of(learn, night),
+    )  # fmt: skip
     place = output_place(out)
     asked = tables_asked_for(
         model_ref, input, place.root, options, uri=uri, use_cached=use_cached, state=state
@@ -155,7 +172,7 @@ def score_tables(
     command = RunCommand.of("table", model_ref, input, uri, {
         "id_column": id_column, "batch_rows": batch_rows, "max_bad_fraction": max_bad_fraction,
         "workers": workers, "engine": engine, "use_cached": use_cached, "state": state,
-        "group_by": group_by, **asdict(limits or Limits()),
+        "group_by": group_by, **learn_told(options.learn), **asdict(limits or Limits()),
     }, asked.model.version)  # fmt: skip
     return _run(
         asked, place, max_bad_fraction, workers, progress, finished=finished, engine=engine,
@@ -180,6 +197,8 @@ def score_images(
     uri: str | Path | None = None,
     use_cached: bool = False,
     follow_links: bool = False,
+    learn: Sequence[str] | None = None,
+    night: date | str | None = None,
     limits: Limits | None = None,
     progress: Progress | None = None,
     finished: Finished | None = None,
@@ -208,6 +227,8 @@ def score_images(
         How large files may be, and what is white in these images.
     follow_links : bool
         Follow links that lead out of a folder.
+    learn, night
+        As for `score_tables`; a column is "folder" or one of the manifest.
     max_bad_fraction, workers, engine, uri, use_cached, limits, progress
         As for `score_tables`; progress is called as ``progress("images", done, total)``.
     finished : callable, optional
@@ -223,7 +244,7 @@ def score_images(
     """
     options = Options(
         heatmaps=heatmaps, masks=masks, images_per_partition=images_per_partition,
-        reading=reading or ImageReading(),
+        reading=reading or ImageReading(), learn=LearnOptions.of(learn, night),
     )  # fmt: skip
     computes_on = device_name(device)
     check_workers(computes_on, workers)
@@ -236,6 +257,7 @@ def score_images(
         "heatmaps": heatmaps, "masks": masks, "images_per_partition": images_per_partition,
         "max_bad_fraction": max_bad_fraction, "workers": workers, "engine": engine,
         "device": device, "use_cached": use_cached, "follow_links": follow_links,
+        **learn_told(options.learn),
         **asdict(options.reading), **asdict(limits or Limits()),
     }, asked.model.version)  # fmt: skip
     return _run(
@@ -283,8 +305,11 @@ def _run(
         place.opened(output.run) as uploads,
         Ledger(root / LEDGER) as ledger,
     ):
+        output = of_same_night(output, plan, model, ledger.rows(), ledger.runs())
+        job = replace(job, output=output)
         plan = as_cut_before(plan, ledger.rows(), model, output)
         todo = _prepare(plan, ledger, job)
+        command = command.of_night(output.options.learn)
         ledger.begin_run(output.run, command.written(), partitions=len(plan), todo=len(todo))
         uploads.begin(ledger)
         job.log("started", partitions=len(plan), skipped=len(plan) - len(todo))
@@ -307,6 +332,7 @@ def _run(
             left_out=asked.left_out, plan=tuple(plan), repeated_ids=repeats,
         )  # fmt: skip
         summary = _watched(summary, manifest, job, len(failed))
+        summary = _learned(summary, manifest, job, ledger)
     job.log("finished", rows_in=summary.rows_in, flagged=summary.flagged,
             quarantined=summary.quarantined)  # fmt: skip
     if finished is not None:
@@ -331,6 +357,16 @@ def _watched(
     )
     write_summary(told, summary.out)
     return replace(summary, alarms=drift.alarms, moved=drift.moved)
+
+
+def _learned(
+    summary: RunSummary, manifest: Mapping[str, Any], job: _Job, ledger: Ledger
+) -> RunSummary:
+    """Put together what the night has kept to learn from, and tell by what it is ranked."""
+    options = job.output.options.learn
+    fresh, _ = _new_to_it(manifest["nights"], {part.key for part in summary.plan})
+    kept = write_kept_night(summary.out, ledger.rows(), fresh, ledger.runs(), options)
+    return replace(summary, learning=NightLearning.of(options, kept))
 
 
 def _new_to_it(nights: list[list[str]], planned: set[str]) -> tuple[set[str], set[str]]:
@@ -376,6 +412,8 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
         return is_done_already(partition, rows, job.model, job.output)
 
     todo = job.chain.todo(plan, rows, is_done) if job.chain else list(filterfalse(is_done, plan))
+    if todo:
+        (root / LEARN_FILE).unlink(missing_ok=True)  # of another night, until this one is done
     changed = [partition.key for partition in todo if partition.key in rows]
     if changed:
         (root / MANIFEST).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from vae_anomaly.batch.learning.told import NightLearning
 from vae_anomaly.batch.output.ledger import LedgerRow
 from vae_anomaly.batch.plan import Partition, ScoringModel
 from vae_anomaly.batch.repeated_ids import told_repeats
@@ -46,6 +47,8 @@ class RunSummary:
     alarms, moved : tuple of str
         What is unlike the training, in words: what ends a night that is asked to fail on drift, and
         what has moved less than that.
+    learning : NightLearning, optional
+        By what the items are ranked, of a run with learning.
     """
 
     partitions: int
@@ -66,6 +69,7 @@ class RunSummary:
     repeated_ids: dict[str, int] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    learning: NightLearning | None = None
 
     @classmethod
     def of(
@@ -108,6 +112,8 @@ class RunSummary:
         """Return it as a document, without the plan."""
         record = asdict(replace(self, plan=())) | {"out": self.place}
         del record["plan"]
+        if self.learning is None:
+            del record["learning"]
         return record
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.drift.tallies import Tallying
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
+from vae_anomaly.batch.learning.judging import schema_of, write_learned
 from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
@@ -53,6 +54,7 @@ def check_plan(
     detector: TableDetector,
     id_column: str | None,
     group_by: str | None = None,
+    learn_by: Sequence[str] = (),
 ) -> None:
     """Refuse tables whose columns are not the model's, from their first rows: a SchemaError.
 
@@ -60,7 +62,7 @@ def check_plan(
     be read, the first is a DataError.
     """
     unreadable = []
-    as_text = columns_as_text(detector, id_column)
+    as_text = columns_as_text(detector, id_column, *learn_by)
     for partition in plan:
         try:
             path = partition.files[0].path
@@ -74,8 +76,19 @@ def check_plan(
                     f"{partition.files[0].path} has no column {group_by!r} to group its rows by. "
                     f"Columns: {names_of(frame.columns, 20)}. Choose another --group-by."
                 )
+            _check_entities(partition, frame, learn_by)
     if len(unreadable) == len(plan):
         raise unreadable[0]
+
+
+def _check_entities(partition: Partition, frame: pd.DataFrame, learn_by: Sequence[str]) -> None:
+    for column in learn_by:
+        if column not in frame.columns:
+            raise SchemaError(
+                f"{partition.files[0].path} has no column {column!r} to learn by. Columns: "
+                f"{names_of(frame.columns, 20)}. Leave out --learn {column}; what was learned of "
+                "other columns and of the evidence still counts."
+            )
 
 
 def check_columns(
@@ -108,10 +121,12 @@ def score_table_file(
 
     Returns the counts, and the names of what was written below the output folder.
     """
+    from vae_anomaly.batch.learning.rows import RowLearning
     from vae_anomaly.batch.review.rows import RowReview
 
     id_column = output.options.id_column or detector.schema_.id_column
-    path, batch_rows = partition.files[0].path, output.options.batch_rows
+    path, options = partition.files[0].path, output.options
+    batch_rows, learn = options.batch_rows, options.learn
     root = Path(output.root)
     part = root / output.part(partition.key)
     with (
@@ -124,12 +139,16 @@ def score_table_file(
         if detector.entities_ is not None:
             night = HistoryNight(detector.entities_, partition, start, ids.repeated)
         review = RowReview(partition.files[0].id, detector, night, id_column)
-        tally = Tallying(detector, output.options.group_by)
+        tally = Tallying(detector, options.group_by)
+        learning = None if learn is None else RowLearning(learn, model, detector)
+        schema = schema_of(TABLE_SCHEMA, learn)
         with (
             temporary.open("wb") as file,  # Arrow opens no name that is not UTF-8
-            pq.ParquetWriter(file, TABLE_SCHEMA, compression="zstd") as writer,
+            pq.ParquetWriter(file, schema, compression="zstd") as writer,
         ):
-            as_text = columns_as_text(detector, id_column)
+            as_text = columns_as_text(
+                detector, id_column, *([] if learn is None else learn.columns)
+            )
             ragged = _ragged_to(counts, partition.files[0].id)
             for frame in iter_batches(path, batch_rows, as_text=as_text, ragged=ragged):
                 judged = _judge(frame, ids, detector, night, counts)
@@ -137,12 +156,20 @@ def score_table_file(
                     examined = judged.examination
                     moved.add(examined.model.encoder.columns, examined.frame)
                 tally.take_rows(judged, frame)
-                writer.write_table(_answers(judged, ids.of(frame), model, review, frame, counts))
+                names = ids.of(frame)
+                columns = _answers(judged, names, model, review, frame, counts)
+                if learning is not None:
+                    columns |= learning.take_rows(judged, names, frame)
+                writer.write_table(pa.table(columns, schema=schema))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()
         _refuse_dry(partition, moved, frame)
         states = [] if night is None else night.write(root)
-        kept = [*review.keeper.write(root, partition.key), *tally.write(root, partition.key)]
+        kept = [
+            *review.keeper.write(root, partition.key),
+            *tally.write(root, partition.key),
+            *write_learned(learning, root, partition.key),
+        ]
     counts.notes = [f"{partition.files[0].id}: {note}" for note in moved.notes()]
     counts.history = {} if night is None else night.record
     return counts, [part.name, *counts.quarantine(partition.key), *kept, *states]
@@ -252,8 +279,8 @@ def _answers(
     review: RowReview,
     frame: pd.DataFrame,
     counts: Counts,
-) -> pa.Table:
-    """Return the output of one piece; keep what reviewers will see of it."""
+) -> dict[str, Any]:
+    """Return the output of one piece by column; keep what reviewers will see of it."""
     verdicts, explained = judged.verdicts, review.take(judged, names, frame)
     reasons = judged.reasons(N_REASONS, apart_from=list(explained))
     flagged = {place: one for place, one in explained.items() if verdicts.is_anomaly[place]}
@@ -273,4 +300,4 @@ def _answers(
     counts.rows_in += len(frame)
     counts.rows_out += len(places)
     counts.rows_flagged += int(np.sum(verdicts.is_anomaly[scored]))
-    return pa.table(columns, schema=TABLE_SCHEMA)
+    return columns

@@ -21,6 +21,7 @@ from vae_anomaly.evaluation.items import (
     with_held_out,
 )
 from vae_anomaly.evaluation.report import EvaluationReport, evaluate
+from vae_anomaly.persistence import score_scale
 from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.compare import Comparison, compare, require_same_scale
 from vae_anomaly.thresholds.items import ScoredItems
@@ -42,7 +43,6 @@ from vae_anomaly.tracking.apply import (
     fit_probability,
     require_same_scores,
     require_scores_of,
-    score_scale,
 )
 
 __all__ = [

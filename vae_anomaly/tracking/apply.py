@@ -12,9 +12,8 @@ from typing import TypeVar
 from vae_anomaly.detectors.protocol import Detector
 from vae_anomaly.detectors.recalibration import Recalibration
 from vae_anomaly.errors import DataError, ModelRefusedError
-from vae_anomaly.files import sha256_of
 from vae_anomaly.names import typed
-from vae_anomaly.persistence import ALL_FILES
+from vae_anomaly.persistence import ALL_FILES, score_scale
 from vae_anomaly.scoring.probability import Method, ScoreProbability, calibrate_probability
 from vae_anomaly.storage.addresses import is_remote
 from vae_anomaly.storage.models import put_model
@@ -27,7 +26,6 @@ from vae_anomaly.tracking.runs import register_directory
 from vae_anomaly.tracking.verified import ResolvedModel, load, resolve
 from vae_anomaly.verdicts.saved import read_stage, write_stage
 
-_SCALE_FILES = ("calibration.safetensors", "weights.safetensors")
 _MARK = "#"
 _Fact = TypeVar("_Fact", Threshold, ScoreProbability)
 logger = logging.getLogger(__name__)
@@ -52,16 +50,6 @@ class Application(Applied):
 
 class AppliedProbability(Applied):
     """Probabilities that were given to a model."""
-
-
-def score_scale(path: str | Path) -> str:
-    """Return what two models share when their scores mean the same, 16 hexadecimal digits.
-
-    It covers weights and calibration of a model directory, not its threshold: a version that
-    differs in the threshold only has the same scale.
-    """
-    folder = Path(path)
-    return sha256_of(*(one for name in _SCALE_FILES for one in (f"{name}\0", folder / name)))[:16]
 
 
 def bind(fact: _Fact, model: ResolvedModel) -> _Fact:

@@ -5,7 +5,7 @@ A scoring job needs no more than this: neither the verdicts nor the nights befor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
@@ -203,16 +203,25 @@ class SecondStage:
         self,
         features: Floats,
         judged: Judgement,
-        shown: Mapping[str, Sequence[str]],
+        codes: Mapping[str, Sequence[str]],
+        named: Callable[[str, int], str],
     ) -> list[str | None]:
         """Say of N items what verdicts add to their scores; None where that is nothing.
 
-        ``shown`` holds by column the values of entities as people know them.
+        Parameters
+        ----------
+        features : ndarray of shape (N, F), float64
+        judged : Judgement
+        codes : mapping of str to sequence of N str
+            As `judge` has them.
+        named : callable
+            Returns of a column and the place of an item what its entity is called by people.
         """
         told: list[list[str]] = [[] for _ in range(len(features))]
         for name, lift in judged.lifts.items():
             for place in np.flatnonzero(lift >= _TELLING).tolist():
-                told[place].append(self._of_entity(name, shown[name][place]))
+                known = self.entities[name]
+                told[place].append(_of_entity(known, codes[name][place], named(name, place)))
         if self.head is not None:
             likely = np.flatnonzero(judged.probability >= _LIKELY)
             looks = self._like_confirmed(self.head, features[likely])
@@ -220,15 +229,6 @@ class SecondStage:
                 if names:
                     told[place].append(f"confirmed anomalies look like this in {names}")
         return ["; ".join(parts) or None for parts in told]
-
-    def _of_entity(self, column: str, value: str) -> str:
-        known = self.entities[column]
-        place = known.places[entity_code(column, value)]
-        day = date.fromordinal(int(known.last[place])).isoformat()
-        return (
-            f"{column} {value}: {known.confirmed[place]} of {known.reviewed[place]} reviewed were "
-            f"confirmed, the last look on {day}"
-        )
 
     def _like_confirmed(self, head: ScoreHead, features: Floats) -> list[str]:
         """Name of each item the features that verdicts have made count more, the first two."""
@@ -238,3 +238,12 @@ class SecondStage:
             " and ".join(self.names[k] for k in row if gains[k] >= _TELLING_NATS)
             for row, gains in zip(order.tolist(), gained, strict=True)
         ]
+
+
+def _of_entity(known: KnownValues, code: str, name: str) -> str:
+    place = known.places[code]
+    day = date.fromordinal(int(known.last[place])).isoformat()
+    return (
+        f"{name}: {known.confirmed[place]} of {known.reviewed[place]} reviewed were confirmed, the "
+        f"last look on {day}"
+    )

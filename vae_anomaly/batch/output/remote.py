@@ -36,6 +36,7 @@ from vae_anomaly.storage.answers import store_name
 from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.storage.leases import HeldLease, leased
 from vae_anomaly.storage.stores import Store, StoredObject
+from vae_anomaly.tracking.nights import LEARN_FILE
 from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ logger = logging.getLogger(__name__)
 PUT_STEPS: Final = ("pulled", "put", "ledger-put", "before-manifest-put", "manifest-put")
 """Every step of a run into a store, in order; ``put`` is passed for each few files."""
 _NOTE: Final = ".put.json"
-_BESIDE: Final = ("report.html", "summary.json")
+_BESIDE: Final = ("report.html", "summary.json", LEARN_FILE)
 _PATIENCE: Final = 20.0
 """The ledger is put again when this many times of what that takes have passed."""
 

@@ -16,7 +16,7 @@ from vae_anomaly.files import leads_out
 
 LEDGER: Final = "ledger.sqlite"
 HOLDER: Final = ".run"
-FOLDERS: Final = ("quarantine", "review", "tally", "state", "heatmaps", "masks")
+FOLDERS: Final = ("quarantine", "review", "tally", "learn", "state", "heatmaps", "masks")
 _KEY: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.=+%~-]+")
 _MODEL: Final = re.compile(r"review/model-[0-9a-f]{12}\.json")
 _START: Final = re.compile(r"state/start-[0-9a-f]{16}\.npz")
@@ -43,6 +43,11 @@ def tally_path(key: str) -> str:
     return f"tally/{key}.json"
 
 
+def learn_path(key: str) -> str:
+    """Return where what is kept to learn from a partition lies below the output folder."""
+    return f"learn/{key}.parquet"
+
+
 def state_path(key: str) -> str:
     """Return where the histories after a partition lie below the output folder."""
     return f"state/{key}.npz"
@@ -65,7 +70,7 @@ def refuse_unwritten(key: str, output: str, files: Iterable[str]) -> None:
     """
     if not _KEY.fullmatch(key):
         raise DataError(f"it lists a partition {key!r}, a name that no run gives")
-    beside = (quarantine_path, review_path, tally_path, state_path)
+    beside = (quarantine_path, review_path, tally_path, learn_path, state_path)
     names = [part_path(key), *(path_of(key) for path_of in beside)]
     given = [*files]
     strange = [name for name in given if name not in names and not _is_of(name, key)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,6 +17,7 @@ from vae_anomaly.detectors.tabular.reasons.entities import this_one
 from vae_anomaly.reports.facts.items import ReviewItem, ShownContribution, ShownPast, ShownRow
 
 if TYPE_CHECKING:
+    from vae_anomaly.data.tables.schema import Schema
     from vae_anomaly.detectors.protocol import TableDetector
     from vae_anomaly.detectors.tabular.reasons import ExplainedRow
 
@@ -56,7 +57,7 @@ class RowReview:
         self.keeper = ReviewKeeper()
         self._file, self._detector, self._pasts = file, detector, pasts
         schema = detector.schema_
-        private = {column.name for column in schema.columns if column.role in _PRIVATE}
+        private = private_columns(schema)
         keys = {column.name for column in schema.columns if column.kind == "identifier"}
         known = {column.name for column in schema.columns}  # of others nobody knows whom they tell
         self._private, self._cells = private, known - private - keys - {id_column, schema.id_column}
@@ -111,7 +112,7 @@ class RowReview:
         return [
             tuple(
                 ShownPast(
-                    entity=self._named(entity, frame[entity].iloc[i]),
+                    entity=named_entity(entity, frame[entity].iloc[i], self._private),
                     column=columns.amount,
                     values=tuple(past.tolist()),
                     value=float(amounts[i]),
@@ -122,9 +123,15 @@ class RowReview:
             for i, own in enumerate(before)
         ]
 
-    def _named(self, entity: str, key: object) -> str:
-        """Name an entity by its key, or, where that is a person's, as reasons do."""
-        return this_one(entity) if entity in self._private else f"{entity} {written_cell(key)}"
+
+def private_columns(schema: Schema) -> set[str]:
+    """Return the columns whose cells are shown to nobody: they tell of persons and places."""
+    return {column.name for column in schema.columns if column.role in _PRIVATE}
+
+
+def named_entity(column: str, key: object, private: Container[str]) -> str:
+    """Name an entity by its key, or, where that is a person's, as reasons do."""
+    return this_one(column) if column in private else f"{column} {written_cell(key)}"
 
 
 def shown_row(

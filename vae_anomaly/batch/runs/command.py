@@ -10,27 +10,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.names import spelled, typed, unspelled
 from vae_anomaly.state import from_json
 from vae_anomaly.tracking.network.answers import masked
 from vae_anomaly.tracking.store import displayed, tracking_uri
 
-_Value = str | int | float | bool | None
+_Value = str | int | float | bool | list[str] | None
 _LIMITS: Final = ("false_alarms", "max_flag_rate", "max_quarantine_rate")
 OPTIONS: Final = {
     "table": (
         "id_column", "batch_rows", "max_bad_fraction", "workers", "engine", "use_cached", "state",
-        "group_by", *_LIMITS,
+        "group_by", "learn", "night", *_LIMITS,
     ),
     "images": (
         "heatmaps", "masks", "images_per_partition", "max_bad_fraction", "workers", "engine",
-        "device", "use_cached", "follow_links", "max_pixels", "max_bytes", "max_frames", "white",
-        *_LIMITS,
+        "device", "use_cached", "follow_links", "learn", "night", "max_pixels", "max_bytes",
+        "max_frames", "white", *_LIMITS,
     ),
 }  # fmt: skip
 """The options that are kept, of each kind of run."""
@@ -39,6 +40,7 @@ _USUAL: Final = {
     "max_bad_fraction": 0.05, "workers": 1, "engine": "local", "heatmaps": "flagged",
     "masks": "flagged", "device": "cpu", "use_cached": False, "follow_links": False,
 }  # fmt: skip
+_SHORT: Final = {"night": "--date"}
 _IN_PYTHON_ALONE: Final = (
     "batch_rows", "images_per_partition", "false_alarms", "max_quarantine_rate",
 )  # fmt: skip
@@ -124,6 +126,10 @@ class RunCommand:
         """Return it as JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
+    def of_night(self, learn: LearnOptions | None) -> Self:
+        """Return it for the night that the run goes on with."""
+        return replace(self, options={**self.options, **learn_told(learn)})
+
     @property
     def source(self) -> str | list[str]:
         """The input as it is given to the function that scores."""
@@ -158,11 +164,19 @@ class RunCommand:
         """Return the command that asks for the same, to be typed."""
         words = ["vae-anomaly", "score", self.kind, self.model, *self.input, "--out", str(out)]
         for name, value in self.options.items():
-            if name in _FLAGS and value:
+            if isinstance(value, list):
+                words += [part for one in value for part in ("--learn", one)]
+                words += [] if value else ["--learn-evidence"]
+            elif name in _FLAGS and value:
                 words.append(_FLAGS[name])
             elif name not in _IN_PYTHON_ALONE and value is not None and value != _USUAL.get(name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
+                words += [_SHORT.get(name, f"--{name.replace('_', '-')}"), str(value)]
         return typed(*words, *(["--tracking-uri", self.uri] if self.uri else []))
+
+
+def learn_told(learn: LearnOptions | None) -> dict[str, _Value]:
+    """Return the options that a run with learning keeps; nothing of others."""
+    return {} if learn is None else {"learn": list(learn.columns), "night": learn.night}
 
 
 def _absolute(path: str | Path) -> str:
@@ -174,6 +188,6 @@ def _absolute(path: str | Path) -> str:
 def _plain(name: str, value: object) -> _Value:
     if name == "state" and value is not None:
         return spelled(_absolute(str(value)))
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, str | int | float | bool | list):
         return value
     raise TypeError(f"{name} is {type(value).__name__}, which no ledger keeps")

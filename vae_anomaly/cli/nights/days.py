@@ -36,8 +36,11 @@ class Dates:
         """Whether several days are asked for."""
         return self.first is not None
 
-    def check(self, paths: Sequence[str], out: str) -> None:
-        """Refuse dates that no path takes, and halves of a range."""
+    def check(self, paths: Sequence[str], out: str, *, learns: bool = False) -> None:
+        """Refuse dates that no path takes, and halves of a range.
+
+        With ``learns`` a date is also the night that items belong to.
+        """
         from vae_anomaly.jobs.nights.dates import has_date
 
         if (self.first is None) != (self.last is None):
@@ -51,14 +54,19 @@ class Dates:
                 "Every day of a range has an input of its own. Write {date} in INPUT, as in "
                 "'days/{date}.csv'."
             )
-        if self.day is not None and not any(map(has_date, [*paths, out])):
+        if self.day is not None and not learns and not any(map(has_date, [*paths, out])):
             raise click.UsageError(
-                "--date goes into INPUT and --out where these have {date}, and none has."
+                "--date goes into INPUT and --out where these have {date}, and none has; with "
+                "--learn it is the night as well."
             )
 
     def the_day(self) -> date:
         """Return the one day: today, unless another was given."""
         return date.today() if self.day is None else self.day.date()
+
+    def night(self, day: date) -> date | None:
+        """Return the night that items belong to, where it is not just today."""
+        return None if self.day is None and not self.is_range else day
 
     def all_days(self) -> list[date]:
         """Return the days of the range."""

@@ -156,7 +156,8 @@ def resume(
         max_flag_rate=None, log_json=log_json, report=report, dry_run=False,
         uri=None if store is None else str(store), as_json=as_json,
     )  # fmt: skip
-    with reported(command.model, run) as page, shown_progress(run) as progress:
+    learns = command.options.get("learn") is not None
+    with reported(command.model, run, learns=learns) as page, shown_progress(run) as progress:
         summary = go_on(
             command, folder, uri=store, workers=workers, progress=progress, finished=page
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -33,9 +33,10 @@ from vae_anomaly.words import number_of, reason_of, verb_for
 if TYPE_CHECKING:
     from datetime import date
 
-    from vae_anomaly.batch import Partition, RunSummary
+    from vae_anomaly.batch import Options, Partition, RunSummary
     from vae_anomaly.batch.asked import AskedFor
     from vae_anomaly.batch.engines.choice import EngineName
+    from vae_anomaly.batch.learning.options import LearnOptions
     from vae_anomaly.batch.plan import DrawnFor
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
@@ -113,6 +114,35 @@ scoring_options = bundle(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Learn:
+    """By what columns of entities verdicts are learned from, if at all."""
+
+    learn: tuple[str, ...]
+    evidence: bool
+
+    @property
+    def by(self) -> tuple[str, ...] | None:
+        """The columns; None where nothing is to be learned."""
+        return self.learn if self.learn or self.evidence else None
+
+    def options(self, night: date | None) -> LearnOptions | None:
+        """Return what a run is asked for."""
+        from vae_anomaly.batch.learning.options import LearnOptions
+
+        return LearnOptions.of(self.by, night if self.by is not None else None)
+
+
+learn_options = bundle(
+    "learn",
+    Learn,
+    click.option("--learn", multiple=True, metavar="COLUMN",
+                 help="Rank by what verdicts have taught, also of this entity: terminal, camera."),
+    click.option("--learn-evidence", "evidence", is_flag=True,
+                 help="The same where no column names an entity, by the evidence alone."),
+)  # fmt: skip
+
+
 @score.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True, metavar="INPUT...")
@@ -123,11 +153,12 @@ scoring_options = bundle(
 @image_options
 @device_option
 @threads_option
+@learn_options
 @date_options
 @scoring_options
 def images(
     model: str, paths: tuple[str, ...], heatmaps: DrawnFor, masks: DrawnFor, follow_links: bool,
-    reading: ImageReading, device: str, dates: Dates, run: Run,
+    reading: ImageReading, device: str, learn: Learn, dates: Dates, run: Run,
 ) -> int | None:  # fmt: skip
     """Score the images of INPUT (folders, manifests, images, 'patterns*') with MODEL.
 
@@ -146,21 +177,22 @@ def images(
       vae-anomaly score images model/ tonight/ --out flags/ --device cuda --workers 4
       vae-anomaly score images model/ tonight/ --out flags/ --white 4095 --max-pixels 400000000
       vae-anomaly score images model/ tonight/ --out flags/ --dry-run
+      vae-anomaly score images models:/tiles@champion tonight/ --out flags/ --learn folder
       vae-anomaly score images model/ 'night/{date}' --out 'flags/{date}' --date 2024-05-01
     """
     from vae_anomaly.batch import Options, score_images
     from vae_anomaly.batch.asked import images_asked_for, images_in
 
     night = _Night(
-        model, paths, run, dates, "images",
+        model, paths, run, dates, learn, "images",
         score=partial(
             score_images, heatmaps=heatmaps, masks=masks, device=device, follow_links=follow_links,
             reading=reading,
         ),
         ask=partial(
-            images_asked_for, options=Options(heatmaps=heatmaps, masks=masks, reading=reading),
-            follow_links=follow_links,
+            images_asked_for, follow_links=follow_links,
         ),
+        options=Options(heatmaps=heatmaps, masks=masks, reading=reading),
         plan=partial(images_in, follow_links=follow_links),
     )  # fmt: skip
     return night.done()
@@ -174,11 +206,12 @@ def images(
               help="Watch each value of a column, such as the shop, on its own.")  # fmt: skip
 @state_option
 @threads_option
+@learn_options
 @date_options
 @scoring_options
 def table(
     model: str, paths: tuple[str, ...], id_column: str | None, group_by: str | None,
-    state: str | None, dates: Dates, run: Run,
+    state: str | None, learn: Learn, dates: Dates, run: Run,
 ) -> int | None:  # fmt: skip
     """Score the rows of INPUT (CSV or parquet files, folders, 'patterns*') with MODEL.
 
@@ -192,6 +225,7 @@ def table(
       vae-anomaly score table models:/cards@champion days/2024-05-01.parquet --out flags/
       vae-anomaly score table models:/cards/3 'days/*.parquet' --out flags/ --workers 4
       vae-anomaly score table model/ today.csv --out flags/ --group-by shop --fail-on-drift
+      vae-anomaly score table models:/cards@champion night/ --out flags/ --learn terminal
       vae-anomaly score table model/ 'days/{date}.csv' --out 'flags/{date}' --from 2024-05-01
           --to 2024-05-31 --redo failed --dry-run
     """
@@ -199,11 +233,10 @@ def table(
     from vae_anomaly.batch.asked import tables_asked_for
 
     night = _Night(
-        model, paths, run, dates, "rows",
+        model, paths, run, dates, learn, "rows",
         score=partial(score_tables, id_column=id_column, group_by=group_by, state=state),
-        ask=partial(
-            tables_asked_for, options=Options(id_column=id_column, group_by=group_by), state=state,
-        ),
+        ask=partial(tables_asked_for, state=state),
+        options=Options(id_column=id_column, group_by=group_by),
         plan=lambda source, _: plan_tables(source),
     )  # fmt: skip
     return night.done()
@@ -217,14 +250,16 @@ class _Night:
     paths: tuple[str, ...]
     run: Run
     dates: Dates
+    learn: Learn
     things: str
     score: Callable[..., RunSummary]
     ask: Callable[..., AskedFor]
+    options: Options
     plan: Callable[[str | list[str], Path], Sequence[Partition]]
 
     def done(self) -> int | None:
         """Score one day, or the days of a range, or say what that would do."""
-        self.dates.check(self.paths, self.run.out)
+        self.dates.check(self.paths, self.run.out, learns=self.learn.by is not None)
         if self.dates.is_range:
             return self._range()
         day = self.dates.the_day()
@@ -232,7 +267,7 @@ class _Night:
             self._preview(day)
             return None
         run = self._run_of(day)
-        with reported(self.model, run) as page, shown_progress(run) as progress:
+        with self._reported(run) as page, shown_progress(run) as progress:
             summary = self._scored(day, progress, page)
         finish(summary, self.model, self.things, run, page)
         return None
@@ -245,6 +280,7 @@ class _Night:
         asked = self.ask(
             self.model, self._source(day), place_to_look_at(out), use_cached=self.run.cached,
             uri=self.run.uri,
+            options=replace(self.options, learn=self.learn.options(self.dates.night(day))),
         )  # fmt: skip
         show_preview(preview_run(asked, out), as_json=self.run.as_json)
 
@@ -273,7 +309,7 @@ class _Night:
         from vae_anomaly.jobs.nights.backfill import DayCounts
 
         run = self._run_of(day)
-        with reported(self.model, run) as page, shown_progress(run) as progress:
+        with self._reported(run) as page, shown_progress(run) as progress:
             summary = self._scored(day, progress, page)
         require_as_asked(summary, self.things, run)
         return DayCounts(summary.rows_out, summary.flagged, summary.quarantined)
@@ -283,8 +319,12 @@ class _Night:
         return self.score(
             self.model, self._source(day), run.out, max_bad_fraction=run.max_bad_fraction,
             workers=run.workers, engine=run.engine, use_cached=run.cached, uri=run.uri,
-            limits=run.limits(), progress=progress, finished=page,
+            limits=run.limits(), progress=progress, finished=page, learn=self.learn.by,
+            night=None if self.learn.by is None else self.dates.night(day),
         )  # fmt: skip
+
+    def _reported(self, run: Run) -> AbstractContextManager[ReportAtEnd | None]:
+        return reported(self.model, run, learns=self.learn.by is not None)
 
     def _source(self, day: date) -> str | list[str]:
         from vae_anomaly.jobs.nights.dates import dated
@@ -298,18 +338,18 @@ class _Night:
 
 
 @contextmanager
-def reported(model: str, run: Run) -> Iterator[ReportAtEnd | None]:
-    """Give what writes the page when the run is finished.
+def reported(model: str, run: Run, *, learns: bool = False) -> Iterator[ReportAtEnd | None]:
+    """Give what writes the page when the run is finished, and logs the night.
 
     A run that ends with an error after everything is written has its page as well: told on stderr.
     """
     from vae_anomaly.jobs.report.night.facts import Wanted
     from vae_anomaly.jobs.report.night.write import ReportAtEnd
 
-    if not run.report:
+    if not (run.report or learns):
         yield None
         return
-    page = ReportAtEnd(Wanted(model, run.uri, verify=False))
+    page = ReportAtEnd(Wanted(model, run.uri, verify=False), draws=run.report)
     try:
         yield page
     except VaeAnomalyError:
@@ -348,7 +388,12 @@ def finish(
         _print(summary, things)
         if top:
             _print_flags(summary, top, things)
+        if summary.learning is not None:
+            for line in summary.learning.told():
+                click.echo(line)
         click.echo(f"Results are in {summary.place}/ (manifest.json lists them).")
+        if summary.learning is not None:
+            _print_sample(summary)
         if top:
             _print_next(model, top[0], things, run.uri, summary)
         if path is not None:
@@ -412,6 +457,11 @@ def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
     title = f"The strangest {len(top)}" if summary.flagged > len(top) else "What was flagged"
     header = ["id", "score", "p-value", "heatmap" if things == "images" else "why"]
     print_table(rows, header, title)
+
+
+def _print_sample(summary: RunSummary) -> None:
+    command = ["vae-anomaly", "feedback", "sample", summary.place, "--out", "decisions.csv"]
+    click.echo(f"List what people should look at:\n  {typed(*command)}")
 
 
 def _print_next(model: str, flag: Flag, things: str, uri: str | None, summary: RunSummary) -> None:

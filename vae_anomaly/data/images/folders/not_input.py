@@ -28,7 +28,15 @@ _SYSTEM_FOLDERS: Final = frozenset(
     }
 )  # fmt: skip
 _RECORDS: Final = ("manifest.json", "summary.json")
-_DRAWN: Final = ("heatmaps", "masks", "quarantine", "review", "state", "tally")  # beside scores
+_DRAWN: Final = (
+    "heatmaps",
+    "learn",
+    "masks",
+    "quarantine",
+    "review",
+    "state",
+    "tally",
+)  # beside scores
 _LEDGER_BYTES: Final = 1 << 16
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from vae_anomaly.batch.drift.summary_file import SUMMARY, Rate, read_summary
 from vae_anomaly.batch.output.manifest import MANIFEST
 from vae_anomaly.files import sha256_of
-from vae_anomaly.tracking.nights import LoggedNight, ScoredNight, log_night
+from vae_anomaly.tracking.nights import LEARN_FILE, LoggedNight, ScoredNight, log_night
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ _LONGEST: Final = 100
 def log_scored(
     run: RunSummary, page: Path | None, false_alarms: Interval | None, uri: str | Path | None
 ) -> LoggedNight | None:
-    """Log a night by its summary, with its page where there is one.
+    """Log a night by its summary, with its page and what it has kept to learn from, if any.
 
     Parameters
     ----------
@@ -44,8 +44,10 @@ def log_scored(
         str(run.out.resolve()) if run.place == str(run.out) else run.place,
         sha256_of(run.out / MANIFEST),
         metrics,
+        "" if run.learning is None else run.learning.night,
     )
-    return log_night(night, [*([] if page is None else [page]), run.out / SUMMARY], uri=uri)
+    files = [page, run.out / SUMMARY, run.out / LEARN_FILE if night.learn else None]
+    return log_night(night, [file for file in files if file and file.is_file()], uri=uri)
 
 
 def night_metrics(summary: NightSummary) -> dict[str, float]:

@@ -74,7 +74,7 @@ def _linked(item: ReviewItem, root: Path, page: Path) -> ReviewItem:
 
 @dataclass
 class ReportAtEnd:
-    """Write the page when a run is finished, and log it with a registered model.
+    """Write the page when a run is finished, and log the night with a registered model.
 
     Give it as ``finished`` to `score_images` or `score_tables`. A page that fails never ends a
     night: what went wrong stands in ``problems``.
@@ -83,6 +83,8 @@ class ReportAtEnd:
     ----------
     wanted : Wanted
         What the page is asked to show.
+    draws : bool
+        Whether there is to be a page; without one the night is logged where it is learned from.
     path : Path, optional
         Where it lies, once it is written.
     problems : list of str
@@ -90,16 +92,23 @@ class ReportAtEnd:
     """
 
     wanted: Wanted
+    draws: bool = True
     path: Path | None = None
     problems: list[str] = field(default_factory=list)
 
     def __call__(self, summary: RunSummary) -> None:
         """Write and log."""
-        alarms = None
+        alarms = self._drawn(summary) if self.draws else None
+        is_logged = self.draws or summary.learning is not None
+        if is_logged and not summary.model_version.startswith(FOLDER):
+            self._log(summary, alarms)
+
+    def _drawn(self, summary: RunSummary) -> Interval | None:
+        """Draw the page, and return how many false alarms it expects."""
         try:
             self.path, facts = write_night(summary.out, None, self.wanted)
             note_report(summary.out)
-            alarms = facts.expected_false_alarms
+            return facts.expected_false_alarms
         except Exception as err:
             logger.debug("no report", exc_info=True)
             why = with_addresses(reason_of(err))
@@ -107,8 +116,7 @@ class ReportAtEnd:
                 f"The report was not written: {why}. The results are complete; try: "
                 f"vae-anomaly report {typed(summary.place)}"
             )
-        if not summary.model_version.startswith(FOLDER):
-            self._log(summary, alarms)
+        return None
 
     def _log(self, summary: RunSummary, alarms: Interval | None) -> None:
         from vae_anomaly.jobs.report.night.logged import log_scored

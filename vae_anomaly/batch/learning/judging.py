@@ -1,0 +1,198 @@
+"""Judge the items of one partition by what was learned, and keep what is learned from them.
+
+Without a second stage nothing is learned: the combined p-value is the detector's, and there is no
+probability. What is kept is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from vae_anomaly.arrays import Floats
+from vae_anomaly.batch.learning.keeper import LearnKeeper, ScoredItems, draws_of
+from vae_anomaly.batch.learning.options import LearnOptions
+from vae_anomaly.batch.output.written import learn_path
+from vae_anomaly.batch.plan import ScoringModel
+from vae_anomaly.detectors.learner_features import Learnable, learner_features
+from vae_anomaly.detectors.protocol import AnyDetector
+from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.files import remove_file
+from vae_anomaly.persistence import score_scale
+from vae_anomaly.verdicts.entities import EntityRates
+from vae_anomaly.verdicts.head import prior_offset
+from vae_anomaly.verdicts.kept import KeptFacts, write_kept_items
+from vae_anomaly.verdicts.saved import read_stage, stage_digest
+from vae_anomaly.verdicts.stage import SecondStage, entity_code
+
+LEARNED_FIELDS = (
+    pa.field("p_combined", pa.float64(), nullable=False),
+    pa.field("probability", pa.float64()),
+    pa.field("why", pa.string()),
+)
+"""Columns of a part that a run with learning adds, behind all others."""
+
+Named = Callable[[str, int], str]
+"""Names the entity of a column and a place, as people know it: terminal T-17, this customer."""
+
+
+@dataclass(frozen=True)
+class LearnedAnswers:
+    """What was learned says of N items.
+
+    Parameters
+    ----------
+    p_combined : ndarray of shape (N,), float64
+    probability : ndarray of shape (N,), float64, or None
+        None where nothing is learned.
+    why : list of N str or None
+    """
+
+    p_combined: Floats
+    probability: Floats | None
+    why: list[str | None]
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns of a part by `LEARNED_FIELDS`."""
+        none = [None] * len(self.why)
+        probability = none if self.probability is None else self.probability
+        return {"p_combined": self.p_combined, "probability": probability, "why": self.why}
+
+
+def no_answers() -> dict[str, object]:
+    """Return the columns of a part for no item at all."""
+    return {field.name: [] for field in LEARNED_FIELDS}
+
+
+class PartLearning:
+    """Judges the items of one partition piece by piece, and keeps what is learned from them.
+
+    Parameters
+    ----------
+    options : LearnOptions
+    model : ScoringModel
+    detector : AnyDetector
+
+    Raises
+    ------
+    ModelRefusedError
+        If the second stage was replaced since the run began, or is damaged.
+    """
+
+    def __init__(self, options: LearnOptions, model: ScoringModel, detector: AnyDetector) -> None:
+        self.columns = options.columns
+        self._options, self._version = options, model.version
+        self._scale = _scale_of(model)
+        self._normals: Floats = detector.calibration_.reference
+        self._keeper = LearnKeeper()
+        self._stage: SecondStage | None = None
+        self._n = 0
+
+    def take(
+        self,
+        ids: Sequence[str],
+        examined: Learnable,
+        score: Floats,
+        p_value: Floats,
+        keys: Mapping[str, Sequence[str | None]],
+        named: Named,
+    ) -> LearnedAnswers:
+        """Judge and keep N scored items.
+
+        Parameters
+        ----------
+        ids : sequence of N str
+        examined : TableExamination or ImageExamination
+            Of these items.
+        score, p_value : ndarray of shape (N,), float64
+            The detector's.
+        keys : mapping of str to sequence of N str or None
+            By column of entities the value of each item; None where it has none.
+        named : callable
+            Names them where people are told of one.
+        """
+        names, features = learner_features(examined)
+        stage = self._stage = self._stage or self._stage_for(names)
+        codes = {name: codes_of(name, values) for name, values in keys.items()}
+        judged = stage.judge(features, codes, self._options.ordinal)
+        p_combined = stage.p_combined(judged, p_value)
+        self._n += len(ids)
+        arrays = {name: np.array(own, object) for name, own in codes.items()}
+        items = ScoredItems(
+            np.array(ids, object), features.astype(np.float32), arrays, score, p_value,
+            p_combined, judged.surprise, draws_of(ids),
+        )  # fmt: skip
+        self._keeper.take(items)
+        if not stage.verdicts:
+            return LearnedAnswers(p_combined, None, [None] * len(ids))
+        return LearnedAnswers(
+            p_combined, judged.probability, stage.why(features, judged, codes, named)
+        )
+
+    def write(self, root: Path, key: str) -> list[str]:
+        """Write what is kept of a partition in one step; return its name, none without items."""
+        stage = self._stage
+        target = root / learn_path(key)
+        kept = None
+        if stage is not None:
+            facts = KeptFacts(
+                0, self._n, stage.offset, self._scale, self._version, self._options.stage_digest
+            )
+            kept = self._keeper.kept(facts, stage.names)
+        if kept is None:
+            remove_file(target)  # of an earlier run
+            return []
+        write_kept_items(kept, target)
+        return [learn_path(key)]
+
+    def _stage_for(self, names: tuple[str, ...]) -> SecondStage:
+        """Return the stage in force as it holds for this detector, or one that knows nothing."""
+        if self._options.stage:
+            stage = loaded_stage(self._options.stage, self._options.stage_digest)
+            return stage.for_model(self._scale, names, self._normals)
+        rates = EntityRates()
+        offset = prior_offset(self._normals, rates.bad)
+        return SecondStage(
+            self._options.ordinal, self._scale, names, offset, rates, None, {}, None, 0, 0
+        )
+
+
+def schema_of(own: pa.Schema, options: LearnOptions | None) -> pa.Schema:
+    """Return the columns of a part: its own, and of a run with learning what that adds."""
+    return own if options is None else pa.schema([*own, *LEARNED_FIELDS])
+
+
+def write_learned(learning: PartLearning | None, root: Path, key: str) -> list[str]:
+    """Write what is kept of a partition; of a run without learning remove what is left over."""
+    if learning is not None:
+        return learning.write(root, key)
+    remove_file(root / learn_path(key))
+    return []
+
+
+def codes_of(column: str, values: Sequence[str | None]) -> list[str]:
+    """Return the `entity_code` of N values; empty where there is none."""
+    codes = {value: "" if value is None else entity_code(column, value) for value in set(values)}
+    return [codes[value] for value in values]
+
+
+@lru_cache(maxsize=1)
+def _scale_of(model: ScoringModel) -> str:
+    return score_scale(model.path)
+
+
+@lru_cache(maxsize=1)
+def loaded_stage(path: str, digest: str) -> SecondStage:
+    """Load a stage once a process; refuse one that has changed since the run began."""
+    found = stage_digest(path)
+    if found != digest:
+        raise ModelRefusedError(
+            f"The second stage in {path} was replaced while it was used: digest {found[:12]}, was "
+            f"{digest[:12]}. Start again."
+        )
+    return read_stage(path)
