@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.batch.learning.keeper import LearnKeeper, ScoredItems, draws_of
+from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper, draws_of
 from vae_anomaly.batch.review.store import draw_of
 from vae_anomaly.verdicts.kept import KeptFacts, KeptItems
 
@@ -13,7 +13,7 @@ N, MOST, SAMPLE = 3_000, 20, 100
 FACTS = KeptFacts(0, N, 0.0, "scale", "cards/1")
 
 
-def items(n: int = N) -> ScoredItems:
+def items(n: int = N) -> JudgedItems:
     """Return items of which many have equal scores, so that ids decide."""
     rng = np.random.default_rng(0)
     raw = rng.exponential(size=n).round(1)
@@ -21,10 +21,10 @@ def items(n: int = N) -> ScoredItems:
     codes = {"shop": np.array([f"{i % 7:016x}" for i in range(n)], object)}
     features = np.column_stack([raw, rng.normal(size=n)]).astype(np.float32)
     surprise = rng.exponential(size=n).round(2)
-    return ScoredItems(ids, features, codes, raw, raw, raw, surprise, draws_of(ids))
+    return JudgedItems(ids, features, codes, raw, raw, raw, surprise, draws_of(ids))
 
 
-def kept_of(pieces: list[ScoredItems]) -> KeptItems:
+def kept_of(pieces: list[JudgedItems]) -> KeptItems:
     keeper = LearnKeeper(MOST, SAMPLE)
     for piece in pieces:
         keeper.take(piece)
@@ -61,7 +61,7 @@ def test_batches_and_their_order_change_nothing(size):
 def test_of_a_night_in_files_the_same_is_kept_as_of_one_file():
     all_items = items()
     parts = [kept_of([all_items.take(np.arange(N) % 3 == k)]) for k in range(3)]
-    merged = kept_of([ScoredItems.of(part) for part in parts])
+    merged = kept_of([JudgedItems.of(part) for part in parts])
     assert rows_of(merged) == rows_of(kept_of([all_items]))
     assert merged.items.entities == kept_of([all_items]).items.entities
 
@@ -78,6 +78,6 @@ def test_memory_is_bounded_whatever_the_night():
     for number in range(60):
         ids = np.array([f"{number}-{i}" for i in range(200)], object)
         numbers = rng.random((5, 200))
-        keeper.take(ScoredItems(ids, numbers[:1].T.astype(np.float32), {}, *numbers))
+        keeper.take(JudgedItems(ids, numbers[:1].T.astype(np.float32), {}, *numbers))
         assert keeper.n_held <= 2 * (2 * MOST + SAMPLE) + 200
     assert LearnKeeper().kept(FACTS, ("raw_score",)) is None

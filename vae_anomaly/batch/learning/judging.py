@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from vae_anomaly.arrays import Floats
-from vae_anomaly.batch.learning.keeper import LearnKeeper, ScoredItems, draws_of
+from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper, draws_of
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.output.written import learn_path
 from vae_anomaly.batch.plan import ScoringModel
@@ -123,7 +123,7 @@ class PartLearning:
         p_combined = stage.p_combined(judged, p_value)
         self._n += len(ids)
         arrays = {name: np.array(own, object) for name, own in codes.items()}
-        items = ScoredItems(
+        items = JudgedItems(
             np.array(ids, object), features.astype(np.float32), arrays, score, p_value,
             p_combined, judged.surprise, draws_of(ids),
         )  # fmt: skip

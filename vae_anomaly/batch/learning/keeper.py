@@ -24,7 +24,7 @@ _FULL: Final = 2  # times what is kept at most, from which the rest is dropped
 
 
 @dataclass(frozen=True)
-class ScoredItems:
+class JudgedItems:
     """N scored items as a keeper takes them.
 
     Parameters
@@ -57,7 +57,7 @@ class ScoredItems:
         return np.asarray(self.features[:, 0])
 
     @classmethod
-    def of(cls, kept: KeptItems) -> ScoredItems:
+    def of(cls, kept: KeptItems) -> JudgedItems:
         """Take what was kept of a partition."""
         items = kept.items
         codes = {name: np.array(values, object) for name, values in items.entities.items()}
@@ -66,18 +66,18 @@ class ScoredItems:
             kept.p_value, kept.p_combined, kept.surprise, kept.draw,
         )  # fmt: skip
 
-    def take(self, rows: Indices | Bools) -> ScoredItems:
+    def take(self, rows: Indices | Bools) -> JudgedItems:
         """Return some of them."""
         codes = {name: values[rows] for name, values in self.codes.items()}
         rest = (getattr(self, name)[rows] for name in _NUMBERS)
-        return ScoredItems(self.ids[rows], self.features[rows], codes, *rest)
+        return JudgedItems(self.ids[rows], self.features[rows], codes, *rest)
 
-    def __add__(self, other: ScoredItems) -> ScoredItems:
+    def __add__(self, other: JudgedItems) -> JudgedItems:
         """Return both."""
         codes = {name: np.append(own, other.codes[name]) for name, own in self.codes.items()}
         rest = (np.append(getattr(self, name), getattr(other, name)) for name in _NUMBERS)
         features = np.concatenate([self.features, other.features])
-        return ScoredItems(np.append(self.ids, other.ids), features, codes, *rest)
+        return JudgedItems(np.append(self.ids, other.ids), features, codes, *rest)
 
 
 _NUMBERS: Final = ("score", "p_value", "p_combined", "surprise", "draw")
@@ -96,11 +96,11 @@ class LearnKeeper:
 
     def __init__(self, most: int = MOST_KEPT, sample: int = REFERENCE) -> None:
         self._most, self._sample = most, sample
-        self._pieces: list[ScoredItems] = []
+        self._pieces: list[JudgedItems] = []
         self.n_held = 0
         self._bounds: tuple[float, float, float] | None = None  # beyond which nothing is kept
 
-    def take(self, items: ScoredItems) -> None:
+    def take(self, items: JudgedItems) -> None:
         """Take the next items; what is not among the first of all so far is dropped at once."""
         if self._bounds is not None:
             surprise, raw_score, draw = self._bounds
@@ -131,7 +131,7 @@ class LearnKeeper:
     def _prune(self) -> None:
         if not self._pieces:
             return
-        items = _each_once(reduce(ScoredItems.__add__, self._pieces))
+        items = _each_once(reduce(JudgedItems.__add__, self._pieces))
         wanted, likely, high, drawn = self._wanted(items)
         if len(items) > max(self._most, self._sample):
             self._bounds = (
@@ -142,7 +142,7 @@ class LearnKeeper:
         self._pieces = [items.take(wanted)]
         self.n_held = len(self._pieces[0])
 
-    def _wanted(self, items: ScoredItems) -> tuple[Bools, Bools, Bools, Bools]:
+    def _wanted(self, items: JudgedItems) -> tuple[Bools, Bools, Bools, Bools]:
         """Return which are kept at all, for their probability and their score, and drawn."""
         likely = _largest(items.surprise, items.ids, self._most)
         high = _largest(items.raw_score, items.ids, self._most)
@@ -167,7 +167,7 @@ def _largest(values: AnyArray, ids: Objects, most: int) -> Bools:
     return chosen
 
 
-def _each_once(items: ScoredItems) -> ScoredItems:
+def _each_once(items: JudgedItems) -> JudgedItems:
     """Sort by id; of items that are called alike, in two files, the likeliest one stays."""
     order = np.argsort(items.ids, kind="stable")
     ids = items.ids[order]

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from vae_anomaly.batch.learning.keeper import LearnKeeper, ScoredItems
+from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.output.done import is_done_already
 from vae_anomaly.batch.output.ledger import LedgerRow, RunRow
@@ -60,7 +60,7 @@ def write_kept_night(
     keeper, n_items = LearnKeeper(), 0
     for name in own:
         part = read_kept_items(root / name)
-        keeper.take(ScoredItems.of(part))
+        keeper.take(JudgedItems.of(part))
         n_items += part.facts.n_items
     facts = replace(
         part.facts, night=options.ordinal, n_items=n_items,
