@@ -33,6 +33,7 @@ from vae_anomaly.detectors.judged import (
 )
 from vae_anomaly.errors import DataError, SchemaError
 from vae_anomaly.files import replace_file
+from vae_anomaly.names import typed
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.judging import Fault
 from vae_anomaly.words import names_of
@@ -86,7 +87,7 @@ def _check_entities(partition: Partition, frame: pd.DataFrame, learn_by: Sequenc
         if column not in frame.columns:
             raise SchemaError(
                 f"{partition.files[0].path} has no column {column!r} to learn by. Columns: "
-                f"{names_of(frame.columns, 20)}. Leave out --learn {column}; what was learned of "
+                f"{names_of(frame.columns, 20)}. Leave out --learn {typed(column)}; what was learned of "
                 "other columns and of the evidence still counts."
             )
 

@@ -5,6 +5,7 @@ A scoring job needs no more than this: neither the verdicts nor the nights befor
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -217,7 +218,7 @@ class SecondStage:
         named : callable
             Returns of a column and the place of an item what its entity is called by people.
         """
-        told: list[list[str]] = [[] for _ in range(len(features))]
+        told: defaultdict[int, list[str]] = defaultdict(list)
         for name, lift in judged.lifts.items():
             for place in np.flatnonzero(lift >= _TELLING).tolist():
                 known = self.entities[name]
@@ -228,7 +229,7 @@ class SecondStage:
             for place, names in zip(likely.tolist(), looks, strict=True):
                 if names:
                     told[place].append(f"confirmed anomalies look like this in {names}")
-        return ["; ".join(parts) or None for parts in told]
+        return ["; ".join(told[i]) if i in told else None for i in range(len(features))]
 
     def _like_confirmed(self, head: ScoreHead, features: Floats) -> list[str]:
         """Name of each item the features that verdicts have made count more, the first two."""

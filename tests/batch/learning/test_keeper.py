@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper, draws_of
-from vae_anomaly.batch.review.store import draw_of
+from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper
+from vae_anomaly.batch.review.store import draw_of, draws_of
 from vae_anomaly.verdicts.kept import KeptFacts, KeptItems
 
 N, MOST, SAMPLE = 3_000, 20, 100

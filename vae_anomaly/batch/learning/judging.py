@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from vae_anomaly.arrays import Floats
-from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper, draws_of
+from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.output.written import learn_path
 from vae_anomaly.batch.plan import ScoringModel
+from vae_anomaly.batch.review.store import draws_of
 from vae_anomaly.detectors.learner_features import Learnable, learner_features
 from vae_anomaly.detectors.protocol import AnyDetector
 from vae_anomaly.errors import ModelRefusedError
@@ -37,6 +38,7 @@ LEARNED_FIELDS = (
 )
 """Columns of a part that a run with learning adds, behind all others."""
 
+_MOST_CODES = 100_000  # in memory
 Named = Callable[[str, int], str]
 """Names the entity of a column and a place, as people know it: terminal T-17, this customer."""
 
@@ -90,6 +92,7 @@ class PartLearning:
         self._scale = _scale_of(model)
         self._normals: Floats = detector.calibration_.reference
         self._keeper = LearnKeeper()
+        self._codes = {name: EntityCodes(name) for name in options.columns}
         self._stage: SecondStage | None = None
         self._n = 0
 
@@ -118,7 +121,7 @@ class PartLearning:
         """
         names, features = learner_features(examined)
         stage = self._stage = self._stage or self._stage_for(names)
-        codes = {name: codes_of(name, values) for name, values in keys.items()}
+        codes = {name: self._codes[name].of(values) for name, values in keys.items()}
         judged = stage.judge(features, codes, self._options.ordinal)
         p_combined = stage.p_combined(judged, p_value)
         self._n += len(ids)
@@ -175,10 +178,20 @@ def write_learned(learning: PartLearning | None, root: Path, key: str) -> list[s
     return []
 
 
-def codes_of(column: str, values: Sequence[str | None]) -> list[str]:
-    """Return the `entity_code` of N values; empty where there is none."""
-    codes = {value: "" if value is None else entity_code(column, value) for value in set(values)}
-    return [codes[value] for value in values]
+class EntityCodes:
+    """The `entity_code` of each value of a column, made once for each."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._known: dict[str | None, str] = {None: ""}
+
+    def of(self, values: Sequence[str | None]) -> list[str]:
+        """Return the codes of N values; empty where there is none."""
+        new = set(values) - self._known.keys()
+        if len(self._known) > _MOST_CODES:
+            self._known, new = {None: ""}, set(values) - {None}
+        self._known |= {value: entity_code(self._column, value) for value in new if value}
+        return [self._known[value] for value in values]
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ and the order that they come in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Final
@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Indices, Objects
-from vae_anomaly.batch.review.store import draw_of
 from vae_anomaly.verdicts.kept import MOST_KEPT, KeptFacts, KeptItems
 from vae_anomaly.verdicts.learner import REFERENCE
 from vae_anomaly.verdicts.ledger import NightItems
@@ -148,11 +147,6 @@ class LearnKeeper:
         high = _largest(items.raw_score, items.ids, self._most)
         drawn = _largest(-items.draw, items.ids, self._sample)
         return likely | high | drawn, likely, high, drawn
-
-
-def draws_of(ids: Iterable[str]) -> Floats:
-    """Return the draw of each item, in [0, 1), from its id alone."""
-    return np.array([draw_of(name) for name in ids], np.float64)
 
 
 def _largest(values: AnyArray, ids: Objects, most: int) -> Bools:

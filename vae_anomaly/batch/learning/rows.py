@@ -48,12 +48,21 @@ class RowLearning(PartLearning):
         if places.size < len(judged.places):
             examined = examined.take(np.flatnonzero(scored[judged.places]))
         rows = frame.iloc[places]
-        keys = {name: read_keys(rows[name]).tolist() for name in self.columns}
+        keys = {name: _keys_of(rows[name]) for name in self.columns}
 
         def named(column: str, place: int) -> str:
             return named_entity(column, keys[column][place], self._private)
 
-        ids = [str(names[place]) for place in places.tolist()]
+        ids = [names[place] or "" for place in places.tolist()]
         return self.take(
             ids, examined, verdicts.score[scored], verdicts.p_value[scored], keys, named
         ).columns()
+
+
+def _keys_of(cells: pd.Series) -> list[str | None]:
+    """Return the key of each cell; where cells have one type, of each value once."""
+    if cells.dtype == object:
+        return read_keys(cells).tolist()  # 1, 1.0 and True are three keys
+    places, values = pd.factorize(cells)
+    keys = np.append(read_keys(pd.Series(values)), None)  # -1 is a cell without a value
+    return keys[places].tolist()

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +73,13 @@ def draw_of(identifier: str) -> float:
     return (int.from_bytes(first) >> 11) / (_WORDS >> 11)  # 53 bits: never 1
 
 
+def draws_of(identifiers: Iterable[str]) -> Floats:
+    """Return the draw of each of N items, (N,), as `draw_of` gives it."""
+    firsts = (hashlib.sha256(name.encode()).digest()[:8] for name in identifiers)
+    bits = np.frombuffer(b"".join(firsts), ">u8") >> 11
+    return np.asarray(bits / float(_WORDS >> 11), np.float64)
+
+
 class ReviewKeeper:
     """Collect the items of one partition that reviewers will see, never more than are kept.
 
@@ -101,7 +108,7 @@ class ReviewKeeper:
         """
         ranks, flags = -np.asarray(scores, np.float64), np.asarray(is_anomaly, np.bool_)
         flagged, others = np.flatnonzero(flags), np.flatnonzero(~flags)
-        draws = np.array([draw_of(ids[place]) for place in others.tolist()], np.float64)
+        draws = draws_of(ids[place] for place in others.tolist())
         self._firsts["flagged"].take(ranks[flagged], [ids[i] for i in flagged.tolist()])
         self._firsts["near_miss"].take(ranks[others], [ids[i] for i in others.tolist()])
         self._firsts["audit"].take(draws, [ids[i] for i in others.tolist()])
