@@ -32,7 +32,8 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from fuzz_targets import Target, targets
+from fuzz_records import targets
+from fuzz_targets import Target
 
 from vae_anomaly.errors import VaeAnomalyError
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["vae_anomaly"], enable_loader_override=False):
-    from fuzz_targets import targets
+    from fuzz_records import targets
 
     from vae_anomaly.errors import VaeAnomalyError
 

@@ -19,15 +19,16 @@ from vae_anomaly.errors import ModelRefusedError, VaeAnomalyError
 
 BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 sys.path.insert(0, BENCHMARKS)
-from fuzz_targets import targets  # noqa: E402
+from fuzz_records import targets  # noqa: E402
 
 sys.path.remove(BENCHMARKS)
 TARGETS = {target.name: target for target in targets()}
+STORES = [name for name in TARGETS if name.startswith("store ")]  # of a second a case
 MODELS = [name for name in TARGETS if name.startswith("model ")]
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [name for name in TARGETS if name not in MODELS])
+@pytest.mark.parametrize("name", [n for n in TARGETS if n not in (*MODELS, *STORES)])
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_a_changed_file_is_read_or_refused(name, seed, tmp_path_factory):
@@ -139,3 +140,22 @@ def test_a_column_that_no_training_row_had_has_a_reason(tmp_path):
     TARGETS["model table_vamp"].read(
         model_changed("model table_vamp", "detector.json", never_missing), tmp_path
     )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"losses": {"steps": [1, 2], "series": [["train_nll", [1.0]]], "best_step": 2}},
+        {"losses": {"steps": [], "series": [["train_nll", []]], "best_step": 2}},
+        {"map_axes": [0, 900]},
+        {"map_axes": [0]},
+        {"spans": [{"column": "at", "first": "2026-01-01", "last": "soon"}]},
+        {"spans": [{"column": "at", "first": "2026-01-01T00:00Z", "last": "2026-01-02"}]},
+        {"n_normals": 10**400},
+    ],
+    ids=["lengths", "empty", "axis", "axes", "time", "zone", "count"],
+)
+def test_a_damaged_card_of_a_training_leaves_its_model_a_page(damage, tmp_path):
+    target = TARGETS["training card"]
+    document = json.loads(target.seeds()[0]) | damage
+    target.read(json.dumps(document).encode(), tmp_path)

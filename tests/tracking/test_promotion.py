@@ -6,7 +6,15 @@ import pytest
 
 from vae_anomaly import load_detector
 from vae_anomaly.errors import ModelRefusedError
-from vae_anomaly.tracking import list_models, promote, register_directory, show_model
+from vae_anomaly.tracking import (
+    list_models,
+    promote,
+    register_directory,
+    show_model,
+    threshold_history,
+)
+from vae_anomaly.tracking.challenges import note_challenge
+from vae_anomaly.tracking.store import session
 
 
 @pytest.fixture
@@ -51,3 +59,33 @@ def test_card_shows_versions_newest_first_with_metrics(two_versions, table_model
 def test_unknown_model_is_answered_with_the_known_ones(two_versions):
     with pytest.raises(ModelRefusedError, match="it holds cards"):
         show_model("coins", two_versions)
+
+
+@pytest.mark.parametrize("text", ["[", '{"old": "much"}', '["cards"]', '{"evidence": 3}'])
+def test_a_tag_that_somebody_has_changed_is_named(two_versions, text):
+    with session(two_versions) as client:
+        client.set_model_version_tag("cards", "2", "vae_anomaly.threshold_change", text)
+    with pytest.raises(ModelRefusedError, match=r"threshold_change of cards version 2 .*Remove"):
+        threshold_history("cards", two_versions)
+
+
+def test_a_bound_that_is_no_number_is_named(two_versions):
+    with session(two_versions) as client:
+        client.set_model_version_tag("cards", "1", "vae_anomaly.threshold", "2,5")
+    with pytest.raises(ModelRefusedError, match=r"vae_anomaly\.threshold of cards version 1"):
+        threshold_history("cards", two_versions)
+
+
+def test_a_comparison_that_cannot_be_read_lets_no_version_pass(two_versions):
+    note_challenge("cards", 2, {"passed": "perhaps"}, two_versions)
+    with pytest.raises(ModelRefusedError, match=r"challenge of cards version 2 .*Remove"):
+        promote("cards", 2, uri=two_versions)
+    assert show_model("cards", two_versions).aliases == {"champion": 1}
+
+
+def test_a_promotion_whose_tags_were_changed_is_named(two_versions):
+    run = show_model("cards", two_versions).promotions[0].run_id
+    with session(two_versions) as client:
+        client.set_tag(run, "vae_anomaly.promotion.to", "two")
+    with pytest.raises(ModelRefusedError, match=rf"{run} .*Delete that run"):
+        show_model("cards", two_versions)

@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.names import typed
-from vae_anomaly.tracking.client import TAG, model_aliases
+from vae_anomaly.tracking.client import TAG, model_aliases, read_tag
 from vae_anomaly.tracking.store import session, tracking_uri
 
 if TYPE_CHECKING:
@@ -17,6 +20,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHALLENGE: Final = f"{TAG}challenge"
+
+
+class _Verdict(TypedDict):
+    """What `note_challenge` keeps."""
+
+    passed: bool
+    words: str
+    against: int
+    alias: str
+
+
+_VERDICT: Final = TypeAdapter(_Verdict)
 
 
 def note_challenge(
@@ -42,11 +57,15 @@ def refuse_worse(client: MlflowClient, store: str, name: str, version: int, alia
     GateFailedError
         If it was compared with the version that the alias names, and was not shown to be not
         worse.
+    ModelRefusedError
+        If what is kept of the comparison cannot be read.
     """
     tags = client.get_model_version(name, str(version)).tags
-    facts = json.loads(tags.get(CHALLENGE, "{}"))
+    if CHALLENGE not in tags:
+        return
+    facts = read_tag(_VERDICT, tags[CHALLENGE], f"{CHALLENGE} of {name} version {version}")
     current = model_aliases(client, name, store).get(alias)
-    if not facts or facts["passed"] or facts["alias"] != alias or facts["against"] != current:
+    if facts["passed"] or facts["alias"] != alias or facts["against"] != current:
         return
     raise GateFailedError(
         f"{facts['words']}, so it does not become {alias}. Nothing was changed. Compare on more "

@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.files import parsed_json
+from vae_anomaly.state import first_fault
 from vae_anomaly.tracking.databases.moved import found_here, refuse_moved
 from vae_anomaly.tracking.store import (
     artifact_root,
@@ -23,6 +27,7 @@ from vae_anomaly.tracking.store import (
     tracking_uri,
 )
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -245,6 +250,24 @@ def all_pages(search: Callable[[str | None], PagedList[T]]) -> list[T]:
         page = search(page.token)
         items += page
     return items
+
+
+def read_tag(kind: TypeAdapter[T], text: str, where: str) -> T:
+    """Read a tag of ours that holds JSON.
+
+    Raises
+    ------
+    ModelRefusedError
+        If somebody has changed it to something else; ``where`` says which tag of what it is.
+    """
+    try:
+        return kind.validate_python(parsed_json(text))
+    except ValueError as err:
+        reason = first_fault(err) if isinstance(err, ValidationError) else reason_of(err)
+        raise ModelRefusedError(
+            f"The tag {where} is not as it was written: {reason}. Remove the tag in MLflow, or "
+            "give it its value again."
+        ) from None
 
 
 def as_time(milliseconds: int) -> datetime:

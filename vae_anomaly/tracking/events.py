@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vae_anomaly.errors import ConfigError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
+from vae_anomaly.files import parsed_json
 from vae_anomaly.state import Json
 from vae_anomaly.tracking.challenges import refuse_worse
 from vae_anomaly.tracking.client import (
@@ -33,6 +34,7 @@ from vae_anomaly.tracking.client import (
 from vae_anomaly.tracking.store import displayed, session, tracking_uri
 from vae_anomaly.tracking.verified import ResolvedModel, resolve
 from vae_anomaly.version import __version__
+from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,17 +143,20 @@ def stored_evaluations(
 
 
 def _evaluation(client: MlflowClient, store: str, run: Run) -> StoredEvaluation | None:
-    """Return what an evaluation measured; None where its file is gone."""
+    """Return what an evaluation measured; None where its file is gone or damaged."""
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         try:
             file = Path(stored_file(client, store, run, EVALUATION_FILE, scratch))
-            text = file.read_text(encoding="utf-8")
+            document = parsed_json(file.read_bytes())
         except (MlflowException, FileNotFoundError):
             return None
+        except ValueError as err:
+            logger.warning("evaluation %s cannot be read: %s", run.info.run_id, reason_of(err))
+            return None
     source = run.data.tags.get(f"{TAG}evaluated_on", "")
-    return StoredEvaluation(source, as_time(run.info.start_time), json.loads(text))
+    return StoredEvaluation(source, as_time(run.info.start_time), document)
 
 
 def promote(
@@ -329,12 +334,18 @@ def _log_measured(
 
 def _promotion(run: Run) -> Promotion:
     tags = {k.removeprefix(f"{TAG}promotion."): v for k, v in run.data.tags.items()}
-    return Promotion(
-        alias=tags["alias"],
-        old_version=int(tags["from"]) if tags["from"] else None,
-        new_version=int(tags["to"]) if tags["to"] else None,
-        who=tags["who"],
-        when=as_time(run.info.start_time),
-        evidence=tags.get("evidence", ""),
-        run_id=run.info.run_id,
-    )
+    try:
+        return Promotion(
+            alias=tags["alias"],
+            old_version=int(tags["from"]) if tags["from"] else None,
+            new_version=int(tags["to"]) if tags["to"] else None,
+            who=tags["who"],
+            when=as_time(run.info.start_time),
+            evidence=tags.get("evidence", ""),
+            run_id=run.info.run_id,
+        )
+    except (KeyError, ValueError) as err:
+        raise ModelRefusedError(
+            f"The run {run.info.run_id} of {PROMOTIONS} no longer tells which alias moved where: "
+            f"{reason_of(err)}. Delete that run in MLflow, or give it back its tags."
+        ) from None

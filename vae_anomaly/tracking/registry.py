@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import (
@@ -17,6 +20,7 @@ from vae_anomaly.tracking.client import (
     all_versions,
     as_time,
     model_aliases,
+    read_tag,
 )
 from vae_anomaly.tracking.events import Promotion, promotions
 from vae_anomaly.tracking.learned import STAGE_BOUND, learned_name
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 CHANGE = f"{TAG}threshold_change"
 RECALIBRATED = f"{TAG}recalibrated"
 """Tag of a version: of which one, on what, by whom and when its calibration was made anew."""
@@ -87,6 +92,23 @@ class ThresholdChange:
     made_on: str  # label of the version whose network it uses
     aliases: tuple[str, ...]  # that point at the version now
     reason: str
+
+
+class _Written(TypedDict, total=False):
+    """What `change_tag` keeps."""
+
+    how: str
+    who: str
+    old: Finite | None
+    policy: str
+    asked: Json
+    evidence: Json
+    made_on: str
+    reason: str
+
+
+_WRITTEN: Final = TypeAdapter(_Written)
+_BOUND: Final = TypeAdapter(Finite | None)
 
 
 @dataclass(frozen=True)
@@ -242,8 +264,9 @@ def _kind(tags: Mapping[str, str]) -> str:
 
 def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChange:
     number, tags = int(version.version), version.tags
-    change = json.loads(tags.get(CHANGE, "{}"))
-    bound = tags.get(f"{TAG}threshold", "")
+    where = f"of {version.name} version {number}"
+    change = read_tag(_WRITTEN, tags.get(CHANGE, "{}"), f"{CHANGE} {where}")
+    bound = read_tag(_BOUND, tags.get(f"{TAG}threshold") or "null", f"{TAG}threshold {where}")
     applied = bool(change) or (version.description or "").startswith("threshold ")
     return ThresholdChange(
         version=number,
@@ -251,7 +274,7 @@ def _change(version: ModelVersion, aliases: Mapping[str, int]) -> ThresholdChang
         how=change.get("how", "applied" if applied else "trained"),
         who=change.get("who", ""),
         old=change.get("old"),
-        new=float(bound) if bound else None,
+        new=bound,
         policy=tags.get(f"{TAG}threshold_policy", ""),
         asked=change.get("asked", {}),
         evidence=change.get("evidence", {}),

@@ -288,7 +288,8 @@ def _latent_map(detector: AnyDetector, training: TrainingCard | None) -> LatentM
     if means is None or means.shape[1] < _MAP_LATENTS:
         return None
     axes = list(training.map_axes) if training and training.map_axes else None
-    axes = axes or detector.leading_latents(_MAP_LATENTS)
+    if axes is None or max(axes) >= means.shape[1]:
+        axes = detector.leading_latents(_MAP_LATENTS)
     points = tuple((float(f"{x:.3g}"), float(f"{y:.3g}")) for x, y in means[:, axes].tolist())
     marked = (
         ()

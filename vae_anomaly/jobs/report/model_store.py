@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,9 @@ from vae_anomaly.state import Json, from_json
 from vae_anomaly.tracking import ResolvedModel, show_model, threshold_history, tracking_uri
 from vae_anomaly.tracking.events import StoredEvaluation, stored_evaluations
 from vae_anomaly.tracking.store import displayed
+from vae_anomaly.words import reason_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,11 @@ def store_facts(model: ResolvedModel, uri: str | None) -> StoreFacts:
         aliases=this.aliases if this else (),
         versions=versions,
         events=_events(model.name, uri),
-        evaluations=tuple(map(_evaluation, stored_evaluations(model.digest, uri))),
+        evaluations=tuple(
+            facts
+            for stored in stored_evaluations(model.digest, uri)
+            if (facts := _evaluation(stored)) is not None
+        ),
     )
 
 
@@ -78,8 +86,13 @@ def _events(name: str, uri: str | None) -> tuple[ThresholdEvent, ...]:
     return tuple(sorted([*changed, *moved], key=lambda event: event.when, reverse=True))
 
 
-def _evaluation(stored: StoredEvaluation) -> EvaluationFacts:
-    return evaluation_facts(stored.document, Path(stored.source).name, _iso(stored.when))
+def _evaluation(stored: StoredEvaluation) -> EvaluationFacts | None:
+    """Return the facts of an evaluation; None where another version has written its file."""
+    try:
+        return evaluation_facts(stored.document, Path(stored.source).name, _iso(stored.when))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as err:
+        logger.warning("an evaluation on %s cannot be read: %s", stored.source, reason_of(err))
+        return None
 
 
 def evaluation_facts(document: Json, source: str, when: str = "") -> EvaluationFacts:

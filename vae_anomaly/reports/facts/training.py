@@ -6,12 +6,19 @@ cell of a column that names persons, places or rows.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from vae_anomaly.metrics import Interval
 from vae_anomaly.reports.facts.items import ReviewItem
 
+ItemNumber = Annotated[int, Field(ge=0, lt=2**53)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Nats = Annotated[float, Field(ge=-1e15, le=1e15)]
 STATED_RATES: Final = (0.05, 0.01, 0.001)
 """False-positive rates that are held against what held-out normals reached."""
 
@@ -23,6 +30,11 @@ class TimeSpan:
     column: str
     first: str
     last: str
+
+    def __post_init__(self) -> None:
+        first, last = map(datetime.fromisoformat, (self.first, self.last))
+        if first.utcoffset() != last.utcoffset() or first > last:
+            raise ValueError(f"the times of {self.column!r} are no span")
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,12 @@ class ColumnRange:
     """
 
     name: str
-    missing: float
+    missing: Share
     low: str = ""
     middle: str = ""
     high: str = ""
-    frequent: tuple[tuple[str, float], ...] = ()
-    n_values: int = 0
+    frequent: tuple[tuple[str, Share], ...] = ()
+    n_values: ItemNumber = 0
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,9 @@ class ReachedRate:
     The bound for each was made from other held-out normals: a tenth of them at a time.
     """
 
-    stated: float
-    n: int
-    beyond: int
+    stated: Share
+    n: ItemNumber
+    beyond: ItemNumber
     reached: Interval
 
 
@@ -68,8 +80,8 @@ class GroupRate:
     """The same for one group of normals: a part, a lot, a camera, a customer."""
 
     name: str
-    n: int
-    beyond: int
+    n: ItemNumber
+    beyond: ItemNumber
     reached: Interval
 
 
@@ -92,9 +104,9 @@ class HeldOutFacts:
 
     how: str
     rates: tuple[ReachedRate, ...]
-    group_rate: float = 0.01
+    group_rate: Share = 0.01
     groups: tuple[GroupRate, ...] = ()
-    n_groups: int = 0
+    n_groups: ItemNumber = 0
 
 
 @dataclass(frozen=True)
@@ -110,9 +122,12 @@ class LossCurves:
         Whose weights were kept.
     """
 
-    steps: tuple[int, ...]
-    series: tuple[tuple[str, tuple[float | None, ...]], ...]
-    best_step: int
+    steps: tuple[ItemNumber, ...]
+    series: tuple[tuple[str, tuple[Nats | None, ...]], ...]
+    best_step: ItemNumber
+
+    def __post_init__(self) -> None:
+        _same_lengths("steps", self.steps, *(values for _, values in self.series))
 
 
 @dataclass(frozen=True)
@@ -129,11 +144,14 @@ class RankingPoints:
         Share of anomalies: what chance reaches in precision.
     """
 
-    fpr: tuple[float, ...]
-    recall: tuple[float, ...]
-    precision: tuple[float, ...]
-    at: tuple[float, float, float]
-    base_rate: float
+    fpr: tuple[Share, ...]
+    recall: tuple[Share, ...]
+    precision: tuple[Share, ...]
+    at: tuple[Share, Share, Share]
+    base_rate: Share
+
+    def __post_init__(self) -> None:
+        _same_lengths("points", self.fpr, self.recall, self.precision)
 
 
 @dataclass(frozen=True)
@@ -141,8 +159,8 @@ class KindRate:
     """How many items of a kind were flagged."""
 
     name: str
-    n: int
-    flagged: int
+    n: ItemNumber
+    flagged: ItemNumber
     share: Interval
 
 
@@ -163,8 +181,8 @@ class EvaluationFacts:
     """
 
     source: str
-    n_normals: int
-    n_anomalies: int
+    n_normals: ItemNumber
+    n_anomalies: ItemNumber
     figures: tuple[tuple[str, Interval], ...]
     when: str = ""
     kinds: tuple[KindRate, ...] = ()
@@ -204,14 +222,14 @@ class TrainingCard:
     """
 
     source: str
-    n_normals: int
-    n_read: int = 0
-    n_labelled: int = 0
-    passed_over: tuple[tuple[str, int], ...] = ()
+    n_normals: ItemNumber
+    n_read: ItemNumber = 0
+    n_labelled: ItemNumber = 0
+    passed_over: tuple[tuple[str, ItemNumber], ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     spans: tuple[TimeSpan, ...] = ()
-    n_groups: int = 0
+    n_groups: ItemNumber = 0
     columns: tuple[ColumnRange, ...] = ()
     losses: LossCurves | None = None
     held_out: HeldOutFacts | None = None
@@ -219,3 +237,14 @@ class TrainingCard:
     strangest: tuple[ReviewItem, ...] = ()
     strangest_latents: tuple[tuple[float, ...], ...] = ()
     map_axes: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.map_axes) not in (0, 2) or any(axis < 0 for axis in self.map_axes):
+            raise ValueError("a map has two axes")
+        if any(len(place) != len(self.map_axes) for place in self.strangest_latents):
+            raise ValueError("a place on the map has two coordinates")
+
+
+def _same_lengths(what: str, *columns: Sized) -> None:
+    if len(set(map(len, columns))) > 1 or not len(columns[0]):
+        raise ValueError(f"a curve has other {what} than values")

@@ -16,6 +16,7 @@ from vae_anomaly.metrics import Interval
 NOT_KNOWN: Final = "not known"
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _LEAST_PERCENT: Final = 0.001
+_BEYOND: Final = 1e15  # no figure of ours
 _WHOLE: Final = 9.95  # from here on an amount has two digits before its point
 
 
@@ -27,6 +28,8 @@ def fixed(value: float, digits: int) -> str:
     >>> fixed(1234.5, 0), fixed(-0.04, 1), fixed(2.0, 3)
     ('1,235', '0.0', '2.000')
     """
+    if not abs(value) < _BEYOND:
+        return f"{value:g}"
     rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     return f"{abs(rounded) if rounded.is_zero() else rounded:,}"
 
