@@ -157,6 +157,36 @@ def test_a_group_without_a_past_that_differs_from_the_others_is_told_and_no_alar
     assert alarms(checks) == []
 
 
+def with_lost(tally: Tally, **lost: int) -> Tally:
+    """The same where so many items of some groups could not be scored."""
+    groups = {
+        name: replace(own, quarantined=lost.get(name, 0)) for name, own in tally.groups.items()
+    }
+    return Tally(sum(groups.values(), GroupCounts()), groups)
+
+
+def test_a_group_of_which_more_cannot_be_scored_than_before_is_an_alarm(rng):
+    quiet = groups_of(rng, north=0.01, south=0.01)
+    now, past = with_lost(quiet, north=40, south=40), with_lost(quiet, south=40)
+    told = alarms(check_night(now, None, None, past=past))
+    assert told == [
+        "9.1% of the items of 'north' could not be scored, 0.0% on earlier nights",
+    ]
+    checks = check_night(with_lost(quiet, north=40), None, None)
+    assert alarms(checks) == []
+    assert [check.text for check in checks if check.level == "moved"] == [
+        "9.1% of the items of 'north' could not be scored, 0.0% of all others"
+    ]
+
+
+def test_a_group_of_which_nothing_can_be_scored_is_an_alarm(rng):
+    past = groups_of(rng, north=0.01, south=0.01)
+    now = Tally(past.whole, {"north": GroupCounts(quarantined=400), "south": past.groups["south"]})
+    now = Tally(sum(now.groups.values(), GroupCounts()), now.groups)
+    (told,) = alarms(check_night(now, None, None, past=past))
+    assert told.startswith("100.0% of the items of 'north' could not be scored")
+
+
 def test_counts_of_parts_add_up_to_those_of_the_night(rng, baseline):
     parts = [night(rng, baseline, n=n) for n in (100, 250)]
     whole = Tally.total(parts).whole

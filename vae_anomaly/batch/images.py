@@ -69,9 +69,9 @@ def score_image_files(
         return _answer(one, model, output, detector.heat_level_, f"{key}/{names[one.file.id]}")
 
     with replace_file(part) as temporary, open_quarantine(root, key) as keep:
-        counts = Counts(keep)
-        reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
         tally = Tallying(detector)
+        counts = Counts(_counted(keep, tally))
+        reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
         for files, decoded in decoded_blocks(partition.files, _decoder(detector, reading)):
             scored, judged = _score(files, decoded, detector, reading, counts)
             seen = _draw(scored, draw, counts)
@@ -141,6 +141,16 @@ def _score(
         if heat is not None and verdicts.faults[i] is None
     ]
     return scored, judged
+
+
+def _counted(keep: Callable[[BadItem], None], tally: Tallying) -> Callable[[BadItem], None]:
+    """Return what keeps an image that was not scored, and counts it."""
+
+    def kept(item: BadItem) -> None:
+        keep(item)
+        tally.take_lost(item)
+
+    return kept
 
 
 def _set_aside(files: Sequence[SourceFile], faults: Sequence[Fault | None], counts: Counts) -> None:

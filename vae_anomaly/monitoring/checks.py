@@ -9,8 +9,8 @@ family, so the share of quiet nights with any alarm stays below the stated rate.
     inputs   each column or measure of images against training: Kolmogorov-Smirnov or chi-square
     scores   p-values above 0.1 against those of the held-out normals: anomalies sit below
     flags    against the rate of the threshold: beta-binomial
-    groups   each against itself in training or on earlier nights; without a past it is told how it
-             differs from the others of the night, which is no alarm
+    groups   each against itself in training or on earlier nights, shares of flags and of quarantine
+             too; without a past it is told how it differs from the others, which is no alarm
     limits   shares of flags and quarantine that the user set: no test, the limit is the limit
 """
 
@@ -326,10 +326,11 @@ def _groups(tally: Tally, baseline: Baseline | None, past: Tally) -> Iterator[_A
     if len(tally.groups) < 2:
         return
     for name, own in tally.groups.items():
-        if own.n < _FEWEST:
-            continue
         before = past.groups.get(name, GroupCounts())
         has_past = before.n >= _FEWEST
+        yield from _group_quarantine(name, own, before, tally.whole)
+        if own.n < _FEWEST:
+            continue
         yield from _inputs(own, baseline, name, before.variables if has_past else {})
         others = before if has_past else _others(tally.whole, own)
         yield from _group_scores(name, own, others, has_past=has_past)
@@ -349,15 +350,43 @@ def _group_scores(
         yield asked if has_past else _no_alarm(asked)
     if others.n < _FEWEST:
         return
-    n, flagged = own.n + others.n, own.flagged + others.flagged
-    raw = float(stats.hypergeom(n, flagged, own.n).sf(own.flagged - 1))
-    rate, other = own.flagged / own.n, others.flagged / others.n
-    size = rate / max(other, 1 / others.n)
-    text = f"{rate:.1%} of the items of {name!r} are flagged, {other:.1%} {whom}"
+    counts = (own.flagged, own.n), (others.flagged, others.n)
+    asked = _of_shares("flag rate", name, *counts, f"are flagged, {{}} {whom}")
+    yield asked if has_past else _no_alarm(asked)
+
+
+def _group_quarantine(
+    name: str, own: GroupCounts, before: GroupCounts, whole: GroupCounts
+) -> Iterator[_Asked]:
+    """Compare the share of a group that could not be scored with its past, else with the others."""
+    has_past = before.n + before.quarantined >= _FEWEST
+    others = before.n + before.quarantined, before.quarantined
+    if not has_past:
+        others = (
+            whole.n + whole.quarantined - own.n - own.quarantined,
+            whole.quarantined - own.quarantined,
+        )
+    n = own.n + own.quarantined
+    if min(n, others[0]) < _FEWEST or others[1] < 0:
+        return
+    whom = "on earlier nights" if has_past else "of all others"
+    counts = (own.quarantined, n), (others[1], others[0])
+    asked = _of_shares("quarantine rate", name, *counts, f"could not be scored, {{}} {whom}")
+    yield asked if has_past else _no_alarm(asked)
+
+
+def _of_shares(
+    what: str, group: str, own: tuple[int, int], others: tuple[int, int], words: str
+) -> _Asked:
+    """Ask whether a group has more of something than others: counts and items of both."""
+    (count, n), (other_count, other_n) = own, others
+    raw = float(stats.hypergeom(n + other_n, count + other_count, n).sf(count - 1))
+    rate, other = count / n, other_count / other_n
+    size = rate / max(other, 1 / other_n)
+    text = f"{rate:.1%} of the items of {group!r} {words.format(f'{other:.1%}')}"
     is_large = size >= MORE_FLAGS and rate - other >= _GROUP_MORE
     level: Level = "alarm" if is_large else "quiet"
-    asked = _Asked(Check("groups", "flag rate", name, size, None, level, text), raw, level)
-    yield asked if has_past else _no_alarm(asked)
+    return _Asked(Check("groups", what, group, size, None, level, text), raw, level)
 
 
 def _no_alarm(asked: _Asked) -> _Asked:

@@ -50,12 +50,15 @@ class GroupCounts:
     p_values : tuple of 20 int
         In bins of equal width from 0 to 1.
     variables : dict of str to VariableCounts
+    quarantined : int
+        Items that were not scored, beside the others; earlier versions counted none.
     """
 
     n: ItemCount = 0
     flagged: ItemCount = 0
     p_values: PCounts = _NO_P
     variables: dict[str, VariableCounts] = field(default_factory=dict)
+    quarantined: ItemCount = 0
 
     def __add__(self, other: GroupCounts) -> GroupCounts:
         """Add count by count."""
@@ -64,6 +67,7 @@ class GroupCounts:
             self.flagged + other.flagged,
             tuple(a + b for a, b in zip(self.p_values, other.p_values, strict=True)),
             _added(self.variables, other.variables),
+            self.quarantined + other.quarantined,
         )
 
     def fits(self, baseline: Baseline | None) -> bool:

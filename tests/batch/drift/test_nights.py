@@ -133,11 +133,14 @@ def test_groups_of_rows_are_watched_one_by_one_against_their_past(watched_model,
     assert read_summary(out).alarms == []
     rows = transactions(400, seed=4)
     rows.loc[rows.merchant == "fuel", "amount"] = 3000.0
+    lost = rows.index[rows.merchant == "books"][:20]
+    rows.loc[lost, "amount"] = float("inf")
     rows.to_parquet(tmp_path / "b.parquet")
     limits = Limits(max_flag_rate=0.5)
     score_tables(watched_model, tmp_path / "b.parquet", out, group_by="merchant", limits=limits)
     told = read_summary(out)
     assert any("of the items of 'fuel' are flagged" in text for text in told.alarms)
+    assert any("of 'books' could not be scored, 0.0% on earl" in text for text in told.alarms)
     assert not any("allowed" in text for text in told.alarms)
     with pytest.raises(SchemaError, match=r"has no column 'shop' to group its rows by"):
         score_tables(watched_model, tmp_path / "b.parquet", out, group_by="shop")
@@ -172,6 +175,7 @@ def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_pa
         write_surfaces(tmp_path / "tonight" / camera, 25, first=int(camera[-1]) * 1000)
     for file in (tmp_path / "tonight" / "cam2").iterdir():
         Image.open(file).point(lambda level: level * 0.6).save(file)
+    (tmp_path / "tonight" / "cam1" / "broken.png").write_bytes(b"no image")
     detector = load_detector(image_model)
     keep_image_baseline(detector, open_images(list(scan_images(tmp_path / "parts").items)))
     model = detector.save(tmp_path / "model")
@@ -180,6 +184,10 @@ def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_pa
     (dark,) = [text for text in told if text.startswith("images of 'cam2' are darker")]
     assert "median brightness 0.28" in dark
     assert not any("'cam1' are" in text for text in told)
+    parts = read_manifest(tmp_path / "out")["partitions"]
+    groups = [read_tally(tmp_path / "out", entry).groups for entry in parts]
+    lost = {name: own.quarantined for one in groups for name, own in one.items()}
+    assert lost == {"cam1": 1, "cam2": 0}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -103,7 +103,7 @@ def drift_of(
         for entry in manifest["partitions"]
         if entry["key"] in past and entry["model_digest"] == digest
     ]
-    tallies, earlier = _read(root, own), _read(root, before)
+    tallies, earlier = _read(root, own), _read(root, list(filter(_counts_lost(root), before)))
     if not all(tally.fits(baseline) for tally in (*tallies, *earlier)):
         raise DataError(f"{root} holds counts that are not those of its model. Run again.")
     tally = Tally.total(tallies)
@@ -139,6 +139,17 @@ def fresh_keys(nights: Sequence[Sequence[str]]) -> Iterator[tuple[list[str], set
         yield fresh, {key for night in recent for key in night} - set(fresh)
         recent.append(fresh)
         seen.update(keys)
+
+
+def _counts_lost(root: str | Path) -> Callable[[Mapping[str, Any]], bool]:
+    """Tell of parts whether they count what was not scored; earlier versions counted none."""
+
+    def counts(entry: Mapping[str, Any]) -> bool:
+        lost = int(entry["rows_quarantined"]) - int(entry["codes"].get("ragged", 0))
+        tally = read_tally(root, entry)
+        return lost <= 0 or (tally is not None and tally.whole.quarantined > 0)
+
+    return counts
 
 
 def _read(root: str | Path, entries: Sequence[Mapping[str, Any]]) -> list[Tally]:

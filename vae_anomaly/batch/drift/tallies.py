@@ -35,6 +35,7 @@ from vae_anomaly.state import from_json
 from vae_anomaly.words import reason_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.batch.output.results import BadItem
     from vae_anomaly.batch.review.images import ScoredImage
     from vae_anomaly.detectors.protocol import AnyDetector
 
@@ -59,12 +60,15 @@ class Tallying:
         self._pieces = 0
 
     def take_rows(self, judged: JudgedRows, frame: pd.DataFrame) -> None:
-        """Count the rows of one piece that were scored.
+        """Count the rows of one piece, those that were not scored by their number alone.
 
         ``frame`` are all of its rows, as they were read.
         """
         verdicts, scored = judged.verdicts, judged.verdicts.is_scored
+        groups = {} if self._group_by is None else _by_value(frame[self._group_by], judged)
+        lost = int(np.sum(~scored))
         if judged.examination is None:
+            self._add(Tally(GroupCounts(quarantined=lost), groups))
             return
         typed = judged.examination.frame
         whole = counted_scores(verdicts.p_value[scored], verdicts.is_anomaly[scored])
@@ -73,8 +77,7 @@ class Tallying:
             cells = count_cells(self._baseline, drawn)
             variables = {name: _kept(counts, missing) for name, counts, missing in cells}
             whole = replace(whole, variables=variables)
-        groups = {} if self._group_by is None else _by_value(frame[self._group_by], judged)
-        self._add(Tally(whole, groups, latest(typed)))
+        self._add(Tally(replace(whole, quarantined=lost), groups, latest(typed)))
 
     def take_images(self, scored: Sequence[ScoredImage]) -> None:
         """Count images that were scored, and those of each folder."""
@@ -91,6 +94,11 @@ class Tallying:
 
         groups = {name: counted(folders == name) for name in np.unique(folders).tolist()}
         self._add(Tally(counted(np.ones(len(scored), np.bool_)), groups))
+
+    def take_lost(self, item: BadItem) -> None:
+        """Count an image that was not scored, in its folder."""
+        lost = GroupCounts(quarantined=1)
+        self.tally += Tally(lost, {PurePosixPath(item.id).parent.name: lost})
 
     def write(self, root: Path, key: str) -> list[str]:
         """Write the file of a partition in one step; return its name below the output folder."""
@@ -119,10 +127,11 @@ def _by_value(cells: pd.Series, judged: JudgedRows) -> dict[str, GroupCounts]:
     verdicts, scored = judged.verdicts, judged.verdicts.is_scored
     values = np.array([name[:LONGEST_LEVEL] if name else "" for name in read_keys(cells)])
     groups = {}
-    for name in np.unique(values[scored]).tolist():
-        own = scored & (values == name)
+    for name in np.unique(values).tolist():
+        own, lost = scored & (values == name), int(np.sum(~scored & (values == name)))
         if name:
-            groups[name] = counted_scores(verdicts.p_value[own], verdicts.is_anomaly[own])
+            counts = counted_scores(verdicts.p_value[own], verdicts.is_anomaly[own])
+            groups[name] = replace(counts, quarantined=lost)
     return groups
 
 
