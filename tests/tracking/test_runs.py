@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tracking.real_models import transactions
 from vae_anomaly import TabularVAEDetector, Threshold, load_detector
 from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
 from vae_anomaly.tracking import load, log_training, register_directory
+from vae_anomaly.tracking.runs import RUN, _Run
 from vae_anomaly.tracking.store import session
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -131,3 +133,15 @@ def test_a_record_that_is_none_is_refused_with_the_place_of_the_model(
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ModelRefusedError, match=rf"not the record of a training: .*({reason})"):
         register_directory(tmp_path, uri=store)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"metrics": {"final_auroc": float("nan")}}, {"history": [{"nll": 1.0}]}, {"ended_ms": -1}],
+    ids=["figure", "step", "time"],
+)
+def test_a_record_that_nothing_of_ours_has_written_is_refused(tmp_path, change):
+    whole = asdict(_Run("cards", "e", None, "", "tabular", 1, 2)) | change
+    (tmp_path / RUN).write_text(json.dumps(whole))
+    with pytest.raises(ModelRefusedError, match="is not the record of a training"):
+        register_directory(tmp_path)

@@ -23,7 +23,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
 
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import parsed_json, write_json
@@ -83,6 +85,11 @@ class RegisteredModel:
     store: str
 
 
+_Figure = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+_MOST_STEPS: Final = 2**53
+_Milliseconds = Annotated[int, Field(ge=0, lt=2**45)]  # a thousand years
+
+
 @dataclass
 class _Run:
     """What ``run.json`` holds."""
@@ -92,11 +99,11 @@ class _Run:
     alias: str | None
     evidence: str
     kind: str
-    started_ms: int
-    ended_ms: int
+    started_ms: _Milliseconds
+    ended_ms: _Milliseconds
     params: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    metrics: dict[str, _Figure] = field(default_factory=dict)
+    history: list[dict[str, _Figure]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     version_tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
@@ -401,7 +408,10 @@ def _read_run(record: Path) -> _Run:
     try:
         fields = parsed_json((record / RUN).read_text())
         fields.pop("interrupted_run", None)  # stood here before `interrupted.json`
-        return from_json(_Run, fields)
+        run = from_json(_Run, fields)
+        if not all(0 <= row.get("step", -1) < _MOST_STEPS for row in run.history):
+            raise ValueError("a line of its history has no step")
+        return run
     except (AttributeError, TypeError, ValueError) as err:
         raise ModelRefusedError(
             f"{record / RUN} is not the record of a training: {reason_of(err)}. Register the model "
