@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -11,6 +13,7 @@ from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.errors import DataError
 from vae_anomaly.monitoring.columns import table_baseline
 from vae_anomaly.monitoring.looks import ImageLook, image_baseline, look_of
+from vae_anomaly.storage.addresses import copies_folder
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
@@ -35,4 +38,14 @@ def keep_image_baseline(detector: ImageVAEDetector, images: ImageList) -> None:
             continue
         looks.append(look_of(pixels))
         folders.append(PurePosixPath(images.ids[i]).parent.name)
-    detector.baseline_ = image_baseline(looks, folders)
+    detector.baseline_ = replace(image_baseline(looks, folders), until=_last_day(images))
+
+
+def _last_day(images: ImageList) -> str | None:
+    """Return the day when the last file of images was written; None where a copy hides it."""
+    here = copies_folder()
+    files = [one for one in images.sources if isinstance(one, Path)]
+    if not files or any(file.is_relative_to(here) for file in files):
+        return None
+    last = max(file.stat().st_mtime for file in files)
+    return f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d}"

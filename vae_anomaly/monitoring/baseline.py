@@ -86,7 +86,7 @@ class Baseline:
     groups : dict of str to tuple of tuple of int
         Of images: the counts of each folder, variable by variable, where training had several.
     until : str, optional
-        The latest time that a training row tells, ISO 8601.
+        The latest time that a training row tells, ISO 8601; of images the day of the last file.
     """
 
     n: ItemCount

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -175,12 +177,16 @@ def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_pa
         write_surfaces(tmp_path / "tonight" / camera, 25, first=int(camera[-1]) * 1000)
     for file in (tmp_path / "tonight" / "cam2").iterdir():
         Image.open(file).point(lambda level: level * 0.6).save(file)
+    earlier = time.time() - 40 * 86_400
+    for file in (tmp_path / "parts").rglob("*.png"):
+        os.utime(file, (earlier, earlier))
     (tmp_path / "tonight" / "cam1" / "broken.png").write_bytes(b"no image")
     detector = load_detector(image_model)
     keep_image_baseline(detector, open_images(list(scan_images(tmp_path / "parts").items)))
     model = detector.save(tmp_path / "model")
     score_images(model, tmp_path / "tonight", tmp_path / "out", heatmaps="none", masks="none")
-    told = read_summary(tmp_path / "out").alarms
+    summary = read_summary(tmp_path / "out")
+    told = summary.alarms
     (dark,) = [text for text in told if text.startswith("images of 'cam2' are darker")]
     assert "median brightness 0.28" in dark
     assert not any("'cam1' are" in text for text in told)
@@ -188,6 +194,9 @@ def test_a_camera_that_has_become_dark_is_told_by_its_folder(image_model, tmp_pa
     groups = [read_tally(tmp_path / "out", entry).groups for entry in parts]
     lost = {name: own.quarantined for one in groups for name, own in one.items()}
     assert lost == {"cam1": 1, "cam2": 0}
+    assert summary.model_age_days == pytest.approx(40, abs=1)
+    (seen,) = last_nights([tmp_path / "out"])
+    assert seen.age_days == summary.model_age_days
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ class NightDrift:
         The latest time that a row tells, ISO 8601.
     age_days : float, optional
         From the latest time of the training data to that of the night.
+    trained_until : str, optional
+        That latest time of the training data.
     """
 
     checks: tuple[Check, ...] = ()
@@ -53,6 +55,7 @@ class NightDrift:
     calibration: Calibration | None = None
     data_until: str | None = None
     age_days: float | None = None
+    trained_until: str | None = None
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -123,7 +126,8 @@ def drift_of(
         tally,
         calibration,
         tally.until,
-        _days(None if baseline is None else baseline.until, tally.until),
+        days_between(None if baseline is None else baseline.until, tally.until),
+        None if baseline is None else baseline.until,
     )
 
 
@@ -184,7 +188,8 @@ def _notes(baseline: Baseline | None, n_uncounted: int) -> list[str]:
     return notes
 
 
-def _days(before: str | None, now: str | None) -> float | None:
+def days_between(before: str | None, now: str | None) -> float | None:
+    """Return the days from one time to another, ISO 8601; None where one is not known."""
     try:
         times = [datetime.fromisoformat(time) for time in (before, now) if time is not None]
         return (times[1] - times[0]).total_seconds() / _SECONDS_A_DAY if len(times) == 2 else None

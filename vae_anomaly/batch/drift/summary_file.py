@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vae_anomaly.batch.drift.night import NightDrift
+from vae_anomaly.batch.drift.night import NightDrift, days_between
 from vae_anomaly.batch.output.manifest import MANIFEST
 from vae_anomaly.batch.summary import RunSummary
 from vae_anomaly.errors import DataError
@@ -125,6 +125,7 @@ def summary_of(
     an alarm.
     """
     rates = ((run.flagged, run.rows_out), (run.quarantined, run.rows_in))
+    finished_at = f"{datetime.fromtimestamp(int(time.time()), UTC):%Y-%m-%dT%H:%M:%SZ}"
     flag_rate, quarantine_rate = (Rate.of(proportion_interval(k, n)) for k, n in rates)
     return NightSummary(
         format_version=SUMMARY_VERSION,
@@ -146,7 +147,7 @@ def summary_of(
         normal_flags=_normal_flags(drift),
         mean_p_value=_mean_p_value(drift),
         data_until=drift.data_until,
-        model_age_days=drift.age_days,
+        model_age_days=_age(drift, finished_at),
         false_alarms=false_alarms,
         alarms=[_short(text) for text in drift.alarms],
         moved=[_short(text) for text in drift.moved],
@@ -157,9 +158,7 @@ def summary_of(
         ],
         report="report.html" if (root / "report.html").is_file() else None,
         times=NightTimes(
-            finished_at=datetime.fromtimestamp(int(time.time()), UTC).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            ),
+            finished_at=finished_at,
             seconds=round(run.seconds, 3),
         ),
     )
@@ -222,6 +221,13 @@ def read_summary(out: str | Path) -> NightSummary:
     return summary
 
 
+def _age(drift: NightDrift, finished_at: str) -> float | None:
+    """Return the days from training data to the night; of images, to when the night was scored."""
+    if drift.data_until is not None or drift.trained_until is None:
+        return drift.age_days
+    return days_between(drift.trained_until[:10], finished_at[:10])
+
+
 def _normal_flags(drift: NightDrift) -> tuple[int, int] | None:
     counted = drift.calibration
     if counted is None or not drift.tally.whole.n:
@@ -251,4 +257,7 @@ def _same(present: dict[str, Any] | None, summary: NightSummary) -> bool:
     if not isinstance(present, dict):
         return False
     wanted = summary.model_dump(mode="json")
-    return {**present, "times": None} == {**wanted, "times": None}
+    apart: dict[str, Any] = {"times": None}
+    if summary.data_until is None:  # the age of the model tells when the night was scored
+        apart["model_age_days"] = None
+    return {**present, **apart} == {**wanted, **apart}

@@ -185,6 +185,7 @@ def _as_told(night: WatchedNight) -> WatchedNight:
         checks=tuple(_check(record) for record in summary.checks),
         notes=tuple(summary.notes),
         finished_at=summary.times.finished_at,
+        age_days=summary.model_age_days,
     )
 
 
