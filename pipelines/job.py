@@ -35,7 +35,7 @@ class Job(BaseModel):
     @classmethod
     def over_days(cls, asked: Arguments, run: Callable[..., Any]) -> tuple[dict[str, Any], int]:
         """Run over a range of days, or say what that would do; return what came of it, and how."""
-        raise ConfigError("A training has no days. Leave out --from, --to and --dry-run.")
+        raise ConfigError("Only nightly jobs have days. Leave out --from, --to and --dry-run.")
 
 
 J = TypeVar("J", bound=Job)

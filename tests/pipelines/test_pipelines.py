@@ -14,7 +14,9 @@ import pytest
 from tracking.real_models import table_model, transactions, write_days  # noqa: F401 - a fixture  # noqa: F401 - a fixture
 
 import pipelines
+from pipelines import check
 from pipelines.job import read_job, run_job
+from pipelines.monitor import Monitor, watch
 from pipelines.nightly_images import NightlyImages
 from pipelines.nightly_images import score as score_night
 from pipelines.nightly_transactions import NightlyTransactions
@@ -25,9 +27,10 @@ from pipelines.train_images import train as train_images
 from pipelines.train_table import TrainTable
 from pipelines.train_table import train as train_table
 from vae_anomaly import load_detector
-from vae_anomaly.batch import read_manifest, read_results
+from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.cli import models, train
 from vae_anomaly.cli.nights import score
+from vae_anomaly.cli.nights.monitor import monitor
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
 from vae_anomaly.jobs import Asked
@@ -35,6 +38,7 @@ from vae_anomaly.tracking import load, show_model
 
 DAY = "2024-03-20"
 JOBS = {
+    "monitor": Monitor,
     "recalibrate": Recalibrate,
     "train_images": TrainImages,
     "train_table": TrainTable,
@@ -104,8 +108,9 @@ TOLD_WHEN_CALLED = {  # beside the TOML file
         (NightlyImages, score.images, {"paths": "input", "out": "output"}),
         (NightlyTransactions, score.table, {"paths": "input", "out": "output"}),
         (Recalibrate, models.recalibrate, {"source": "input"}),
+        (Monitor, monitor, {}),
     ],
-    ids=["train images", "train table", "score images", "score table", "recalibrate"],
+    ids=["train images", "train table", "score images", "score table", "recalibrate", "monitor"],
 )
 def test_a_job_has_a_key_for_every_option_of_its_command(job, command, renamed):
     options = {param.name for param in command.params if not param.name.startswith("former")}
@@ -357,7 +362,7 @@ def test_a_training_has_no_days(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         run_job(TrainTable, train_table)
     assert ended.value.code == ConfigError.exit_code
-    assert "A training has no days" in capsys.readouterr().err
+    assert "Only nightly jobs have days" in capsys.readouterr().err
 
 
 def test_a_model_is_calibrated_anew_by_a_job(table_model, tmp_path):
@@ -373,3 +378,30 @@ def test_a_model_is_calibrated_anew_by_a_job(table_model, tmp_path):
     assert anew.threshold_.value == result["threshold"]["value"]
     flagged = anew.predict(transactions(400, seed=9).drop(columns="id")) == -1
     assert 0.01 < flagged.mean() < 0.12
+
+
+def test_nights_are_watched_by_a_job(table_model, tmp_path, monkeypatch, capsys):
+    write_days(tmp_path / "days")
+    score_tables(table_model, tmp_path / "days", tmp_path / "flags")
+    tell = f"sh -c 'cat > {tmp_path}/told'"
+    toml = tmp_path / "monitor.toml"
+    toml.write_text(
+        "folders = 'flags'\nreport = 'nights.html'\nmax_flag_rate = 0.0\nfail_on_drift = true\n"
+        f'alarm_command = "{tell}"\n'
+    )
+    monkeypatch.setenv("VAE_ANOMALY_WEBHOOK", "")
+    monkeypatch.setattr(sys, "argv", ["monitor", str(toml)])
+    with pytest.raises(SystemExit) as ended:
+        run_job(Monitor, watch)
+    printed = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 6
+    assert any("0.00% are allowed" in text for text in printed["alarms"])
+    assert printed["handed_on"] is True
+    assert "0.00% are allowed" in (tmp_path / "told").read_text()
+    assert (tmp_path / "nights.html").is_file()
+
+
+def test_the_web_address_of_a_job_is_shown_nowhere(tmp_path):
+    toml = tmp_path / "monitor.toml"
+    toml.write_text("folders = 'flags'\nwebhook = 'https://hooks.example/T0/canary-4711'\n")
+    assert "canary" not in json.dumps(check.checked(toml))
