@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipelines.arguments import Arguments
@@ -48,4 +47,4 @@ def _of_day(job: Night, day: date, score: Score) -> DayJob:
         job.check(result)
         return DayCounts(*(int(result[name]) for name in DayCounts._fields))
 
-    return DayJob(day, job.input, Path(job.output), job.partitions, done)
+    return DayJob(day, job.input, job.output, job.partitions, done)

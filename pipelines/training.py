@@ -47,7 +47,7 @@ def _labels(value: str, info: ValidationInfo) -> str:
     """Let the file of FILE:COLUMN begin at the TOML file; a column stays what it is."""
     file, _, column = value.rpartition(":")
     path = placed(file, info) if file else ""
-    return f"{path}:{column}" if path and Path(path).is_file() else value
+    return f"{path}:{column}" if path and ("://" in path or Path(path).is_file()) else value
 
 
 Labels = Annotated[str, AfterValidator(_labels)]

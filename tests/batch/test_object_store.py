@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
@@ -20,6 +21,8 @@ from vae_anomaly.batch.preview import preview_run
 from vae_anomaly.batch.runs.found import find_runs
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
+from vae_anomaly.cli.evaluate import evaluate
+from vae_anomaly.data.tables.labels import find_labels
 from vae_anomaly.detectors import load_detector
 from vae_anomaly.errors import (
     ConfigError,
@@ -30,9 +33,11 @@ from vae_anomaly.errors import (
 )
 from vae_anomaly.evaluation import read_scores
 from vae_anomaly.files import write_json
+from vae_anomaly.jobs import recalibrate_job
 from vae_anomaly.jobs.monitor.nights import last_nights
 from vae_anomaly.jobs.report.night.write import write_night
 from vae_anomaly.persistence import ALL_FILES
+from vae_anomaly.storage.folders import refuse_no_folder
 from vae_anomaly.storage.leases import LAPSES_S
 from vae_anomaly.storage.models import put_model, refuse_other_folder
 from vae_anomaly.tracking.apply import apply_threshold
@@ -367,3 +372,28 @@ def test_folders_of_a_store_that_are_given_in_part_lose_no_results(bucket, image
     score_images(image_model, folders, OUT, heatmaps="none", masks="none")
     with pytest.raises(ConfigError, match=r"memory://bucket/night/part01.* would be lost"):
         score_images(image_model, folders[:1], OUT, heatmaps="none", masks="none")
+
+
+def test_a_calibration_made_anew_and_an_evaluation_are_put_into_a_store(bucket, table_model):
+    rows = transactions(400, seed=8)
+    put(bucket, rows, "bucket/normals.parquet")
+    judged = pd.DataFrame({"id": rows["id"], "bad": [0] * 390 + [1] * 10})
+    put(bucket, judged, "bucket/judged.parquet")
+    put(bucket, rows.assign(bad=judged["bad"]), "bucket/labelled.parquet")
+    recalibrate_job(
+        str(table_model), "memory://bucket/normals.parquet", target_fpr=0.05,
+        out="memory://bucket/anew",
+    )  # fmt: skip
+    assert load_detector("memory://bucket/anew").threshold_.value > 0
+    ended = CliRunner().invoke(
+        evaluate,
+        [str(table_model), "memory://bucket/labelled.parquet", "--json", "--labels", "bad",
+         "--out", "memory://bucket/measured"],
+    )  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    document = json.loads(bucket.cat("bucket/measured/evaluation.json"))
+    assert (document["n_normals"], document["n_anomalies"]) == (390, 10)
+    labels, _ = find_labels("memory://bucket/judged.parquet:bad", rows, rows["id"].to_numpy(), "id")
+    assert labels.sum() == 10
+    with pytest.raises(ConfigError, match="no folder to write to"):
+        refuse_no_folder("memory://bucket")

@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import fsspec
 import pandas as pd
 import pytest
 from tracking.real_models import table_model, transactions, write_days  # noqa: F401 - a fixture  # noqa: F401 - a fixture
@@ -353,6 +354,27 @@ def test_a_nightly_job_scores_a_range_and_tells_before_what_it_would_do(
     code, told = called(monkeypatch, capsys, path, *of_range)
     assert (code, [day["rows_out"] for day in told["days"]]) == (0, [60, 60, 0])
     assert len(read_results(tmp_path / "out" / "03")) == 60
+
+
+def test_a_range_into_an_object_store_knows_the_days_that_are_done(
+    table_model, tmp_path, monkeypatch, capsys
+):  # fmt: skip
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    monkeypatch.setenv("VAE_ANOMALY_CACHE", str(tmp_path / "cache"))
+    fs.put(str(write_days(tmp_path / "days")), "bucket/days", recursive=True)
+    path = tmp_path / "night.toml"
+    path.write_text(
+        f"model = '{table_model}'\ninput = 'memory://bucket/days/{{date}}.parquet'\n"
+        "output = 'memory://bucket/out/{date:%d}'\nreport = false\n"
+    )
+    of_range = ("--from", "2026-01-02", "--to", "2026-01-03")
+    code, told = called(monkeypatch, capsys, path, *of_range)
+    assert (code, [day["rows_out"] for day in told["days"]]) == (0, [60, 60])
+    code, told = called(monkeypatch, capsys, path, *of_range)
+    assert [(day["before"], day["action"]) for day in told["days"]] == [("done", "skip")] * 2
+    assert len(read_results("memory://bucket/out/03")) == 60
+    fs.store.clear()
 
 
 def test_a_training_has_no_days(tmp_path, monkeypatch, capsys):

@@ -88,12 +88,15 @@ def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: Cl
     from vae_anomaly.evaluation import evaluate as measure
     from vae_anomaly.evaluation import score_items
     from vae_anomaly.reports import write_evaluation
+    from vae_anomaly.storage.folders import refuse_no_folder, write_folder
     from vae_anomaly.tracking import load
     from vae_anomaly.tracking.client import check_writable
     from vae_anomaly.tracking.events import EVALUATIONS
 
     if log:
         check_writable(uri, [EVALUATIONS])
+    if out is not None:
+        refuse_no_folder(out)
     detector, resolved = load(model, uri, device=device)
     with show_progress() as progress:
         items = score_items(
@@ -111,12 +114,18 @@ def evaluate(model: str, paths: tuple[str, ...], labels: str | None, classes: Cl
         )
     report = measure(items, detector.threshold_)
     document = {"model": resolved.label, **report.to_dict()}
-    files = write_evaluation(document, items.scores, items.labels, out) if out else []
+    files = (
+        []
+        if out is None
+        else write_folder(
+            lambda folder: write_evaluation(document, items.scores, items.labels, folder), out
+        )
+    )
     logged, outage = _log(resolved, report, document, items, uri) if log else (None, None)
     if logged is not None:
         document["run"] = logged.run_id
     if not emit(document, as_json=as_json):
-        _print(report, resolved.label, [str(file) for file in files])
+        _print(report, resolved.label, files)
         if logged is not None:
             click.echo(f"logged as run {logged.run_id} of {logged.experiment} in {logged.store}")
     if outage is not None:

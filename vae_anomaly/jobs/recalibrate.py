@@ -31,9 +31,12 @@ from vae_anomaly.jobs.baselines import keep_image_baseline, keep_table_baseline
 from vae_anomaly.metrics import Interval, is_flagged
 from vae_anomaly.metrics.intervals import grouped_interval, proportion_interval
 from vae_anomaly.names import shown_source, typed
-from vae_anomaly.persistence import holds_something_else
+from vae_anomaly.persistence import ALL_FILES, holds_something_else
 from vae_anomaly.progress import Progress
 from vae_anomaly.scoring.outliers import HEAVY, standing_out
+from vae_anomaly.storage.addresses import is_remote
+from vae_anomaly.storage.copies import on_disk
+from vae_anomaly.storage.models import refuse_other_folder, save_model
 from vae_anomaly.thresholds import Threshold, smallest_fpr
 from vae_anomaly.thresholds.items import ScoredItems
 from vae_anomaly.tracking.apply import Applied, apply_recalibration
@@ -61,8 +64,8 @@ class RecalibrationReport:
     ----------
     applied : Applied
         Where the model is now; nowhere new with ``dry_run``.
-    folder : Path, optional
-        Model folder that was written.
+    folder : Path or str, optional
+        Model folder that was written, or its address in an object store.
     flagged_before : Interval
         Share of the normals that the threshold before flags, with its 95 % interval.
     left_out : dict of str to int
@@ -72,7 +75,7 @@ class RecalibrationReport:
     """
 
     applied: Applied
-    folder: Path | None
+    folder: Path | str | None
     record: Recalibration
     flagged_before: Interval
     threshold: Threshold
@@ -170,7 +173,7 @@ def recalibrate_job(
     _calibrate(detector, normal, record)
     if detector.baseline_ is not None:
         _describe_anew(detector, normal, rows, listed, reading)
-    folder = None if out is None or dry_run else detector.save(out)
+    folder = None if out is None or dry_run else save_model(detector.save, out, ALL_FILES)
     applied = Applied(model=ref if folder is None else str(folder))
     if model.name is not None and not dry_run:
         applied = apply_recalibration(detector, model, record, alias=alias, uri=uri)
@@ -189,7 +192,9 @@ def _check_places(model: ResolvedModel, out: str | Path | None, alias: str | Non
         )
     if model.name is None and alias is not None:
         raise ConfigError(f"{model.ref} is a model folder and has no aliases. Leave out --alias.")
-    if out is not None and holds_something_else(Path(out)):
+    if out is not None and is_remote(out):
+        refuse_other_folder(str(out), ALL_FILES)
+    elif out is not None and holds_something_else(Path(on_disk(out))):
         raise ConfigError(
             f"{out} holds something else than a model, and is not written over. Choose another "
             "--out."

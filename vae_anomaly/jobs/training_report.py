@@ -20,7 +20,7 @@ from vae_anomaly.reports import write_figure
 from vae_anomaly.scoring.outliers import LeftOut
 from vae_anomaly.storage.addresses import is_remote, with_addresses
 from vae_anomaly.storage.copies import on_disk
-from vae_anomaly.storage.models import put_model, refuse_other_folder
+from vae_anomaly.storage.models import refuse_other_folder, save_model
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import RegisteredModel, load, log_training
 from vae_anomaly.tracking.client import check_alias, check_writable
@@ -188,7 +188,7 @@ def finish(
     ``started`` is `time.perf_counter` at the beginning; the figures are for the run.
     """
     figures = dict(figures or {})
-    folder = None if to.folder is None else _saved(detector, to.folder)
+    folder = None if to.folder is None else save_model(detector.save, to.folder, ALL_FILES)
     sheet = figures.get(OUTLIER_SHEET)
     looked_at: Path | str | None = None
     if sheet is not None and folder is not None:
@@ -224,13 +224,6 @@ def finish(
         outliers=detector.left_out_,
         outlier_sheet=looked_at,
     )
-
-
-def _saved(detector: BaseVAEDetector, folder: str | Path) -> Path | str:
-    """Save a detector, and return where: the folder, or its address in an object store."""
-    if is_remote(folder):
-        return put_model(detector.save, str(folder), ALL_FILES)
-    return detector.save(on_disk(folder))
 
 
 def _beside(folder: Path | str, ending: str) -> Path:

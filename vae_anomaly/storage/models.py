@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.files import reach
-from vae_anomaly.storage.addresses import Address, address_of
+from vae_anomaly.storage.addresses import Address, address_of, is_remote
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.storage.stores import Store
 
 
@@ -43,6 +44,13 @@ def put_model(save: Callable[[Path], object], text: str, names: Sequence[str]) -
             for _ in store.put(some):
                 reach("put")
     return str(store.address)
+
+
+def save_model(
+    save: Callable[[str | Path], Path], folder: str | Path, names: Sequence[str]
+) -> Path | str:
+    """Save a model, and return where: the folder, or its address in an object store."""
+    return put_model(save, str(folder), names) if is_remote(folder) else save(on_disk(folder))
 
 
 def refuse_other_folder(text: str, names: Sequence[str]) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from vae_anomaly.monitoring.baseline import Finite
 from vae_anomaly.state import Json
 from vae_anomaly.tracking.client import (
     STAGE_DIGEST,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 CHANGE = f"{TAG}threshold_change"
 RECALIBRATED = f"{TAG}recalibrated"
 """Tag of a version: of which one, on what, by whom and when its calibration was made anew."""

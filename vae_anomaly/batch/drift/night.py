@@ -126,7 +126,7 @@ def drift_of(
         tally,
         calibration,
         tally.until,
-        days_between(None if baseline is None else baseline.until, tally.until),
+        age_in_days(None if baseline is None else baseline.until, tally.until),
         None if baseline is None else baseline.until,
     )
 
@@ -188,7 +188,7 @@ def _notes(baseline: Baseline | None, n_uncounted: int) -> list[str]:
     return notes
 
 
-def days_between(before: str | None, now: str | None) -> float | None:
+def age_in_days(before: str | None, now: str | None) -> float | None:
     """Return the days from one time to another, ISO 8601; None where one is not known."""
     try:
         times = [datetime.fromisoformat(time) for time in (before, now) if time is not None]

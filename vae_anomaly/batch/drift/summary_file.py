@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vae_anomaly.batch.drift.night import NightDrift, days_between
+from vae_anomaly.batch.drift.night import NightDrift, age_in_days
 from vae_anomaly.batch.output.manifest import MANIFEST
 from vae_anomaly.batch.summary import RunSummary
 from vae_anomaly.errors import DataError
@@ -225,7 +225,7 @@ def _age(drift: NightDrift, finished_at: str) -> float | None:
     """Return the days from training data to the night; of images, to when the night was scored."""
     if drift.data_until is not None or drift.trained_until is None:
         return drift.age_days
-    return days_between(drift.trained_until[:10], finished_at[:10])
+    return age_in_days(drift.trained_until[:10], finished_at[:10])
 
 
 def _normal_flags(drift: NightDrift) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from vae_anomaly.metrics import Interval
 from vae_anomaly.reports.facts.items import ReviewItem
 
 ItemNumber = Annotated[int, Field(ge=0, lt=2**53)]
-Share = Annotated[float, Field(ge=0, le=1)]
+UnitShare = Annotated[float, Field(ge=0, le=1)]
 Nats = Annotated[float, Field(ge=-1e15, le=1e15)]
 STATED_RATES: Final = (0.05, 0.01, 0.001)
 """False-positive rates that are held against what held-out normals reached."""
@@ -44,7 +44,7 @@ class ColumnRange:
     Parameters
     ----------
     missing : float in [0, 1]
-        Share of empty cells.
+        UnitShare of empty cells.
     low, middle, high : str
         1 %, 50 % and 99 % of numbers; empty for other kinds.
     frequent : tuple of (str, float)
@@ -54,11 +54,11 @@ class ColumnRange:
     """
 
     name: str
-    missing: Share
+    missing: UnitShare
     low: str = ""
     middle: str = ""
     high: str = ""
-    frequent: tuple[tuple[str, Share], ...] = ()
+    frequent: tuple[tuple[str, UnitShare], ...] = ()
     n_values: ItemNumber = 0
 
 
@@ -69,7 +69,7 @@ class ReachedRate:
     The bound for each was made from other held-out normals: a tenth of them at a time.
     """
 
-    stated: Share
+    stated: UnitShare
     n: ItemNumber
     beyond: ItemNumber
     reached: Interval
@@ -104,7 +104,7 @@ class HeldOutFacts:
 
     how: str
     rates: tuple[ReachedRate, ...]
-    group_rate: Share = 0.01
+    group_rate: UnitShare = 0.01
     groups: tuple[GroupRate, ...] = ()
     n_groups: ItemNumber = 0
 
@@ -141,14 +141,14 @@ class RankingPoints:
     at : tuple of (float, float, float)
         The same at the threshold of the model.
     base_rate : float
-        Share of anomalies: what chance reaches in precision.
+        UnitShare of anomalies: what chance reaches in precision.
     """
 
-    fpr: tuple[Share, ...]
-    recall: tuple[Share, ...]
-    precision: tuple[Share, ...]
-    at: tuple[Share, Share, Share]
-    base_rate: Share
+    fpr: tuple[UnitShare, ...]
+    recall: tuple[UnitShare, ...]
+    precision: tuple[UnitShare, ...]
+    at: tuple[UnitShare, UnitShare, UnitShare]
+    base_rate: UnitShare
 
     def __post_init__(self) -> None:
         _same_lengths("points", self.fpr, self.recall, self.precision)

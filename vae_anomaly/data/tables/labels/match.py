@@ -18,6 +18,7 @@ from vae_anomaly.data.tables.labels.read import MAX_KINDS, read_labels, require_
 from vae_anomaly.data.tables.labels.strangers import listed_strangers
 from vae_anomaly.data.tables.read import iter_batches, read_table
 from vae_anomaly.errors import ConfigError, DataError, SchemaError, did_you_mean
+from vae_anomaly.storage.addresses import is_remote
 from vae_anomaly.words import names_of
 
 logger = logging.getLogger(__name__)
@@ -144,7 +145,9 @@ def _counts(files: Sequence[Path], column: str) -> Counter[str]:
 def _apart(labels_at: str, columns: Sequence[str]) -> tuple[str, str] | None:
     """Return file and column where labels are kept apart from the table."""
     file, _, column = labels_at.rpartition(":")
-    return None if labels_at in columns or not file or not Path(file).exists() else (file, column)
+    if labels_at in columns or not file:
+        return None
+    return (file, column) if is_remote(file) or Path(file).exists() else None
 
 
 def _unnamed(file: str) -> ConfigError:
