@@ -4,6 +4,10 @@ A filter with two states, good and bad. A bad one gives an anomaly with probabil
 time; it becomes good again, or a good one bad, at a slow rate. Verdicts move the odds of a value by
 Bayes' rule, and a wrong verdict is allowed for. A column whose states do not predict verdicts that
 were not yet learned from switches itself off: its weight is the sigmoid of what it has gained.
+
+What it gains is measured against a forecast that allows for anomalies which no evidence shows, as
+often as verdicts had them so far. Else a single such anomaly at any value that was confirmed before
+would seem a triumph of the column: the evidence had called it impossible.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from vae_anomaly.arrays import Floats
 _LEAST, _MOST = 0.001, 0.98  # of a probability that a verdict is compared with
 _CERTAIN: Final = 1e-4
 _SUREST: Final = 1.0 - 1e-6  # that an entity is a bad one
+_HIDDEN: Final = (0.5, 100.0)  # anomalies that nothing shows, and items, before any verdict
+_ROUNDS: Final = 30  # of expectation and maximisation
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,15 @@ class ColumnRisks:
     gains : dict of str to (float, float, bool)
         Of each reviewed item the probability with and without this column, as it was when the
         verdict came, and the verdict.
+    hidden : float
+        How often an item is an anomaly though nothing but this column could show it, by the
+        verdicts until a night.
     """
 
     rates: EntityRates
     verdicts: dict[str, dict[str, tuple[int, float, bool]]] = field(default_factory=dict)
     gains: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
+    hidden: float = _HIDDEN[0] / sum(_HIDDEN)
     _known: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
 
     @property
@@ -107,11 +117,23 @@ class ColumnRisks:
         """How much the column counts, in [0, 1]; a half where nothing is known."""
         return float(expit(self.gain))
 
+    def settle(self) -> None:
+        """Learn from all verdicts how often an anomaly is one that nothing showed.
+
+        What the states gain on the verdicts of a night is measured with that of the nights before.
+        """
+        known = [v for of_value in self.verdicts.values() for v in of_value.values()]
+        shown = np.array([without for _, without, _ in known])
+        confirmed = np.array([yes for *_, yes in known], bool)
+        self.hidden = _hidden_share(shown[confirmed], len(shown))
+
     def learn(
         self, item: str, value: str, night: int, without: float, with_: float, *, confirmed: bool
     ) -> None:
         """Take a verdict; one on an item that has one replaces it."""
-        held = self.gains.get(item, (_sure(with_), _sure(without), confirmed))
+        seen = 1.0 - self.hidden
+        with_or = _sure(1.0 - (1.0 - with_) * seen), _sure(1.0 - (1.0 - without) * seen)
+        held = self.gains.get(item, (*with_or, confirmed))
         self.gains[item] = (held[0], held[1], confirmed)
         of_value = self.verdicts.setdefault(value, {})
         before = of_value.get(item, (night, without, confirmed))
@@ -138,6 +160,20 @@ class ColumnRisks:
                 last = night
             self._known[value] = last, risk
         return self._known[value]
+
+
+def _hidden_share(shown: Floats, n_items: int) -> float:
+    """Return the share of n items that are anomalies whatever was shown of them.
+
+    ``shown`` are the probabilities, without that, of those that are anomalies. The most likely
+    share, by expectation and maximisation, with a weak prior.
+    """
+    anomalies, items = _HIDDEN
+    share = anomalies / (anomalies + items)
+    for _ in range(_ROUNDS):
+        due = share / (1.0 - (1.0 - shown) * (1.0 - share))  # that this one is one of them
+        share = float(anomalies + due.sum()) / (anomalies + items + n_items)
+    return share
 
 
 def _sure(probability: float) -> float:
