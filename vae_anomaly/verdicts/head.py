@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from vae_anomaly.arrays import AnyFloats, Bools, Floats
+from vae_anomaly.arrays import AnyFloats, Bools, Floats, Ints
 
 _CLIP: Final = 6.0  # standard deviations
 _BENDS: Final = (1.5, 3.0)  # where what is unusual may count more, in standard deviations
 _STEPS: Final = 50
 _CLOSE: Final = 1e-9  # of the loss, between two steps of Newton's method
 _SHORTEST: Final = 1e-6  # part of a step
+_LEAST_WITHIN: Final = 0.5  # of a feature's variance, within nights
 _FREE: Final = 1e-6  # ridge of the intercept
 
 
@@ -29,7 +30,8 @@ class ScoreHead:
     Parameters
     ----------
     middle, centre, spread : ndarray of shape (F,), float64
-        Medians for missing values; means and standard deviations of unreviewed items.
+        Medians for missing values; means and standard deviations of unreviewed items. A feature
+        that is left out has an infinite one.
     coefficients : ndarray of shape (1 + 3 F,), float64
         The intercept, then the standardised features and what of them lies beyond each bend.
     """
@@ -41,9 +43,19 @@ class ScoreHead:
 
     @classmethod
     def fit(
-        cls, features: AnyFloats, labels: Bools, weights: Floats, usual: Bools, ridge: float
+        cls,
+        features: AnyFloats,
+        labels: Bools,
+        weights: Floats,
+        usual: Bools,
+        ridge: float,
+        nights: Ints | None = None,
     ) -> ScoreHead:
         """Learn from reviewed items and a sample of unreviewed ones, which stand for normals.
+
+        Where nights are given, a feature that tells nights apart and not the items of one, such as
+        the day of the week, is left out: a few nights say nothing of the next, whatever the number
+        of their items, and no night is ranked better by it.
 
         Parameters
         ----------
@@ -55,12 +67,15 @@ class ScoreHead:
             The unreviewed items, by which features are standardised.
         ridge : float
             Weight of the prior; that of the raw score is a coefficient of 1 per nat.
+        nights : ndarray of shape (N,), int, optional
         """
         sample = features[usual]
         middle = np.asarray(np.nan_to_num(np.nanmedian(sample, axis=0)), np.float64)
         filled = np.where(np.isfinite(sample), sample, middle)
         spread = np.asarray(filled.std(axis=0), np.float64)
         spread[spread <= 0.0] = 1.0
+        if nights is not None:
+            spread[1:][_within(filled[:, 1:], nights[usual]) < _LEAST_WITHIN] = np.inf
         head = cls(middle, np.asarray(filled.mean(axis=0), np.float64), spread, np.empty(0))
         design = head._design(features)
         prior = np.zeros(design.shape[1])
@@ -86,6 +101,16 @@ class ScoreHead:
         beyond = [np.maximum(z - bend, 0.0) for bend in _BENDS]
         z[:, 0] = whole[:, 0]  # two scores that are both far out do not tie
         return np.column_stack([np.ones(len(z)), z, *beyond])
+
+
+def _within(values: Floats, nights: Ints) -> Floats:
+    """Return the share of each column's variance (N, F) that lies within nights, shape (F,)."""
+    _, group = np.unique(nights, return_inverse=True)
+    count = np.bincount(group)
+    means = np.array([np.bincount(group, column) / count for column in values.T]).T
+    inside = np.mean((values - means.reshape(len(count), -1)[group]) ** 2, axis=0)
+    total = values.var(axis=0)
+    return np.asarray(np.divide(inside, total, out=np.ones_like(inside), where=total > 0.0))
 
 
 def prior_offset(raw_score: AnyFloats, rate: float) -> float:

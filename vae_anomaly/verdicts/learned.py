@@ -182,6 +182,7 @@ class LearnedState:
     def _fitted(self, nights: Mapping[int, KeptNight], night: int) -> ScoreHead:
         """Fit the head to reviewed items and to those that stand for the others."""
         features, labels, weights, usual = list[Floats](), list[bool](), list[float](), list[bool]()
+        of_night = list[int]()
         for number, kept in nights.items():
             stands_for = kept.n_items / max(1, int(kept.stands.sum()))
             for row, item in enumerate(kept.items.ids):
@@ -191,9 +192,15 @@ class LearnedState:
                 features.append(kept.items.features[row])
                 labels.append(verdict is not None and verdict.confirmed)
                 usual.append(verdict is None)
+                of_night.append(number)
                 weights.append(self._weight(number, item, verdict, stands_for))
         return ScoreHead.fit(
-            np.array(features), np.array(labels), np.array(weights), np.array(usual), self.ridge
+            np.array(features),
+            np.array(labels),
+            np.array(weights),
+            np.array(usual),
+            self.ridge,
+            np.array(of_night),
         )
 
     def _weight(

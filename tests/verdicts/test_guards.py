@@ -1,0 +1,39 @@
+"""What the learner does not learn: from luck, and from what tells nights apart and not items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
+from vae_anomaly.verdicts.head import ScoreHead
+
+
+def test_a_lucky_hit_does_not_speak_for_a_column_where_such_anomalies_are_everywhere():
+    column = ColumnRisks(EntityRates())
+    for i in range(300):
+        column.learn(f"1/{i}", f"t{i}", 1, 0.0005, 0.0005, confirmed=i % 100 == 0)
+    column.settle()
+    for i in range(41):  # of values that were confirmed before, all but one fine
+        column.learn(f"2/{i}", f"t{i % 3}00", 2, 0.0005, 0.05, confirmed=i == 0)
+    assert column.gain < 0.0
+
+
+def test_a_column_that_foretells_what_nothing_shows_gains_at_once():
+    column = ColumnRisks(EntityRates())
+    for i in range(300):
+        column.learn(f"1/{i}", f"t{i}", 1, 0.0005, 0.0005, confirmed=i % 100 == 0)
+    column.settle()
+    for i in range(10):
+        column.learn(f"2/{i}", "t0", 2, 0.0005, 0.5, confirmed=True)
+    assert column.gain > 20.0
+
+
+def test_a_feature_that_tells_nights_apart_moves_no_probability():
+    rng, nights = np.random.default_rng(0), np.repeat([1, 2, 3], 100)
+    features = rng.normal(size=(300, 3))
+    labels = features[:, 1] > 1.5
+    features[:, 2] = nights + 0.01 * rng.normal(size=300)
+    head = ScoreHead.fit(features, labels, np.ones(300), ~labels, 3.0, nights)
+    another_day = features + np.array([0.0, 0.0, 4.0])
+    np.testing.assert_array_equal(head(another_day), head(features))
+    assert head(features)[labels].mean() > head(features)[~labels].mean() + 1.0
