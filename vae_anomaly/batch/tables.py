@@ -87,8 +87,8 @@ def _check_entities(partition: Partition, frame: pd.DataFrame, learn_by: Sequenc
         if column not in frame.columns:
             raise SchemaError(
                 f"{partition.files[0].path} has no column {column!r} to learn by. Columns: "
-                f"{names_of(frame.columns, 20)}. Leave out --learn {typed(column)}; what was learned of "
-                "other columns and of the evidence still counts."
+                f"{names_of(frame.columns, 20)}. Leave out --learn {typed(column)}; what was "
+                "learned of other columns and of the evidence still counts."
             )
 
 

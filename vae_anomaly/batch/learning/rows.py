@@ -62,7 +62,7 @@ class RowLearning(PartLearning):
 def _keys_of(cells: pd.Series) -> list[str | None]:
     """Return the key of each cell; where cells have one type, of each value once."""
     if cells.dtype == object:
-        return read_keys(cells).tolist()  # 1, 1.0 and True are three keys
+        return list(read_keys(cells))  # 1, 1.0 and True are three keys
     places, values = pd.factorize(cells)
-    keys = np.append(read_keys(pd.Series(values)), None)  # -1 is a cell without a value
-    return keys[places].tolist()
+    keys = [*read_keys(pd.Series(values)), None]  # -1 is a cell without a value
+    return [keys[place] for place in places.tolist()]

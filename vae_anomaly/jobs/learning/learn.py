@@ -21,6 +21,7 @@ from vae_anomaly.jobs.learning.heads import FittedHeads
 from vae_anomaly.jobs.learning.heard import Heard, heard, judged_items
 from vae_anomaly.jobs.learning.merged import read_nights
 from vae_anomaly.names import typed
+from vae_anomaly.persistence import score_scale
 from vae_anomaly.tracking import (
     imported_verdicts,
     list_imports,
@@ -29,7 +30,6 @@ from vae_anomaly.tracking import (
     resolve,
     resolve_stage,
 )
-from vae_anomaly.tracking.apply import score_scale
 from vae_anomaly.tracking.reviews.kept import kept_nights
 from vae_anomaly.verdicts.kept import KeptItems
 from vae_anomaly.verdicts.learned import LEAST_CONFIRMED
