@@ -19,6 +19,7 @@ from vae_anomaly.batch.runs.found import read_state
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
 from vae_anomaly.errors import ConfigError, ModelRefusedError, SchemaError
+from vae_anomaly.jobs.report.night.facts import night_facts
 from vae_anomaly.persistence import score_scale
 from vae_anomaly.tracking import log_training, resolve
 from vae_anomaly.tracking.learned import ResolvedStage
@@ -209,6 +210,8 @@ def test_what_was_learned_ranks_and_says_why(score, in_force):
     why = "merchant fuel: 3 of 4 reviewed were confirmed, the last look on 2026-01-02"
     assert set(results["why"][of_fuel]) == {why}
     assert results["why"][~of_fuel].isna().all()
+    shown = night_facts(out).items
+    assert any(why in item.reasons for item in shown), "the page says it too"
     kept = kept_in(out)
     assert kept.facts.stage
     shares = dict(zip(kept.items.ids, kept.probability, strict=True))
