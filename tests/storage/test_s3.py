@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +30,7 @@ from vae_anomaly.errors import (
 )
 from vae_anomaly.storage.addresses import address_of
 from vae_anomaly.storage.copies import on_disk
-from vae_anomaly.storage.leases import leased
+from vae_anomaly.storage.leases import Lease, leased
 from vae_anomaly.storage.stores import Store
 
 pytest.importorskip("s3fs", reason="the extra [s3] is not installed")
@@ -174,6 +177,22 @@ def test_one_lock_for_two_runs_and_it_is_renewed(bucket, monkeypatch):
         with pytest.raises(LockedError, match=r"run one on .* lapses"):
             leased(store, f"{bucket}/flags", "two", "elsewhere").__enter__()
     assert store.read(lease.name) is None
+
+
+def test_of_two_runs_that_take_a_lapsed_lock_over_the_first_has_it(bucket, monkeypatch):
+    store = Store(address_of(f"s3://{bucket}/flags"))
+    dead = Lease("dead", "far", 1, "", 0.0)
+    store.write(f"{bucket}/flags/.lock", json.dumps(asdict(dead)).encode())
+    replace, faster = Store.replace, dataclasses.replace(dead, run="faster", renewed=time.time())
+
+    def after_another(self, inside: str, content: bytes, etag: str | None) -> bool:
+        store.write(inside, json.dumps(asdict(faster)).encode())
+        return replace(self, inside, content, etag)
+
+    monkeypatch.setattr(Store, "replace", after_another)
+    with pytest.raises(LockedError, match="run faster on far"):
+        leased(store, f"{bucket}/flags", "slower", "here").__enter__()
+    assert json.loads(store.read(f"{bucket}/flags/.lock"))["run"] == "faster"
 
 
 def test_a_bucket_that_is_not_there_is_told_apart_from_an_empty_folder(server):

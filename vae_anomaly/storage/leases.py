@@ -2,7 +2,8 @@
 
 The lock is written where there is none, which stores such as S3 do in one step, and renewed while
 its run lives. A run that was killed renews nothing: its lock lapses, and the next one takes it
-over; at once where the run worked in the same folder of the same machine, which is free again.
+over; at once where the run worked in the same folder of the same machine, which is free again. On
+S3 only the lock that was read is taken over or renewed (If-Match), so of several one has it.
 """
 
 from __future__ import annotations
@@ -62,9 +63,10 @@ class HeldLease:
 
     def renew(self) -> None:
         """Say that this run lives, unless the lock is another's."""
+        etag = self.store.etag(self.name)
         other = _read(self.store, self.name)
         if other is not None and other.run == self.own.run:
-            self.store.write(self.name, self.own.encoded())
+            self.store.replace(self.name, self.own.encoded(), etag)
 
 
 @contextmanager
@@ -102,13 +104,15 @@ def _acquire(held: HeldLease) -> None:
     for _ in range(_TRIES):
         if held.store.create(held.name, held.own.encoded()):
             return
+        etag = held.store.etag(held.name)  # before it is read: a later lock has another
         other = _read(held.store, held.name)
         if other is None:  # it was released just now
             continue
         if not _is_dead(other, held.own):
             raise _locked(held, other)
-        held.store.write(held.name, held.own.encoded())
-        held.require()  # of several that take it over, the last one has it
+        if not held.store.replace(held.name, held.own.encoded(), etag):
+            continue  # another was faster
+        held.require()  # without conditions the last of several that take it over has it
         return
     raise LockedError(f"{_shown(held.store, held.name)} comes and goes. Run again.")
 

@@ -35,6 +35,8 @@ _OF_S3: Final = {
 }
 _SETTINGS: Final = ("AWS_", "AZURE_", "GOOGLE_", "FSSPEC_")
 """Beginnings of the variables that drivers take settings from."""
+_FAILED: Final = {"PreconditionFailed", "ConditionalRequestConflict"}
+_UNKNOWN: Final = {"NotImplemented", "InvalidArgument"}  # of servers that know no If-Match
 _Result = TypeVar("_Result")
 
 
@@ -120,6 +122,37 @@ class Store:
 
         return self._do(made, writing=True)
 
+    def etag(self, inside: str) -> str | None:
+        """Return what `replace` takes an object by; None where there is none, or no such thing."""
+        if self.address.scheme != "s3":
+            return None
+        try:
+            facts = self._do(lambda: self._raw(lambda: self._fs.info(inside, refresh=True)))
+        except _AbsentError:
+            return None
+        return str(facts["ETag"]) if facts.get("ETag") else None
+
+    def replace(self, inside: str, content: bytes, etag: str | None) -> bool:
+        """Write a small object over the one of an ETag; say whether that was still there.
+
+        Without an ETag, or where the store knows no condition, it is written whatever is there.
+        """
+
+        def made() -> bool:
+            try:
+                self._fs.pipe_file(inside, content, **({"IfMatch": etag} if etag else {}))
+            except OSError as err:
+                code = _code_of(err)
+                if code in _UNKNOWN and etag:
+                    self._fs.pipe_file(inside, content)
+                elif code in _FAILED or (etag and isinstance(err, FileNotFoundError)):
+                    return False
+                else:
+                    raise
+            return True
+
+        return self._do(made, writing=True)
+
     def remove(self, names: Sequence[str]) -> None:
         """Remove objects; those that are gone already are no fault."""
         for n_names, some in _steps([(1, glob.escape(name)) for name in names]):
@@ -158,6 +191,12 @@ class Store:
             if meant is None or meant is err:
                 raise
             raise meant from err
+
+
+def _code_of(err: BaseException) -> str:
+    """Return what S3 calls an error; empty of any other."""
+    answer = getattr(err.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
 
 
 @cache
