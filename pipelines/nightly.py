@@ -19,6 +19,7 @@ from vae_anomaly.batch.asked import AskedFor
 from vae_anomaly.batch.engines.choice import EngineName
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.preview import preview_run
+from vae_anomaly.batch.runs.command import Ending, ending_as
 from vae_anomaly.batch.summary import require_no_drift
 from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
@@ -85,7 +86,16 @@ class Nightly(Job):
     def done_by(self, score: Callable[..., RunSummary], **own: Any) -> dict[str, Any]:
         """Score what is new with the keys of every night and those of this one; return counts."""
         page = self._page()
-        summary = score(
+        ending = Ending(self.report, self.fail_on_anomaly, self.fail_on_drift, self.threads)
+        with ending_as(ending):
+            summary = self._scored(score, page, **own)
+        written = None if page is None or page.path is None else str(page.path)
+        return {**summary.record(), "report": written}
+
+    def _scored(
+        self, score: Callable[..., RunSummary], page: ReportAtEnd | None, **own: Any
+    ) -> RunSummary:
+        return score(
             self.model,
             one_or_all(self.input),
             self.output,
@@ -100,8 +110,6 @@ class Nightly(Job):
             night=self._night(),
             **own,
         )
-        written = None if page is None or page.path is None else str(page.path)
-        return {**summary.record(), "report": written}
 
     def _page(self) -> ReportAtEnd | None:
         """Return what writes the page when the night is scored, and logs it, as it is wanted."""

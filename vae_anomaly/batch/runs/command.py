@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field
 
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.errors import ConfigError, DataError
@@ -47,6 +51,49 @@ _IN_PYTHON_ALONE: Final = (
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a run is told, what ends it badly, and how many threads it has; no result hangs on it.
+
+    Parameters
+    ----------
+    report : bool
+        Whether its page is drawn.
+    fail_on_anomaly, fail_on_drift : bool
+    threads : int, optional
+        Of each process, where that was asked for.
+    """
+
+    report: bool = True
+    fail_on_anomaly: bool = False
+    fail_on_drift: bool = False
+    threads: Annotated[int, Field(ge=1, le=4096)] | None = None
+
+    def words(self) -> list[str]:
+        """Return the options that ask for it."""
+        flags = {
+            "--no-report": not self.report,
+            "--fail-on-anomaly": self.fail_on_anomaly,
+            "--fail-on-drift": self.fail_on_drift,
+        }
+        threads = [] if self.threads is None else ["--threads", str(self.threads)]
+        return [*(flag for flag, it in flags.items() if it), *threads]
+
+
+_USUAL_ENDING: Final = Ending()
+_ending: ContextVar[Ending] = ContextVar("ending", default=_USUAL_ENDING)
+
+
+@contextmanager
+def ending_as(ending: Ending) -> Iterator[None]:
+    """Let the runs of the block write down how they end: commands and jobs know it alone."""
+    token = _ending.set(ending)
+    try:
+        yield
+    finally:
+        _ending.reset(token)
+
+
+@dataclass(frozen=True)
 class RunCommand:
     """What a run was asked for.
 
@@ -67,6 +114,7 @@ class RunCommand:
         What a registered model was resolved to, ``models:/NAME/VERSION``.
     masked : tuple of str
         What had credentials, which are not kept: "model", "input", "uri".
+    ending : Ending
     """
 
     kind: Literal["table", "images"]
@@ -77,6 +125,7 @@ class RunCommand:
     uri: str | None = None
     version: str | None = None
     masked: tuple[str, ...] = ()
+    ending: Ending = Ending()
 
     def __post_init__(self) -> None:
         unknown = sorted(self.options.keys() - set(OPTIONS[self.kind]))
@@ -115,6 +164,7 @@ class RunCommand:
             kept["uri"][0] if kept["uri"] else None,
             f"models:/{label}" if str(model).startswith("models:/") and label else None,
             tuple(name for name in told if told[name] != kept[name]),
+            _ending.get(),
         )
 
     @classmethod
@@ -171,7 +221,8 @@ class RunCommand:
                 words.append(_FLAGS[name])
             elif name not in _IN_PYTHON_ALONE and value is not None and value != _USUAL.get(name):
                 words += [_SHORT.get(name, f"--{name.replace('_', '-')}"), str(value)]
-        return typed(*words, *(["--tracking-uri", self.uri] if self.uri else []))
+        store = ["--tracking-uri", self.uri] if self.uri else []
+        return typed(*words, *self.ending.words(), *store)
 
 
 def learn_told(learn: LearnOptions | None) -> dict[str, _Value]:

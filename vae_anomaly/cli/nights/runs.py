@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import click
 from vae_anomaly.cli.console import emit, print_table, print_words
 from vae_anomaly.cli.nights.score import Run, finish, reported, shown_progress
 from vae_anomaly.cli.nights.sync import sync
-from vae_anomaly.cli.options import json_option, tracking_option
+from vae_anomaly.cli.options import given_threads, json_option, threads_option, tracking_option
 from vae_anomaly.errors import DataError, StorageError
 from vae_anomaly.names import typed
 from vae_anomaly.words import number_of, reason_of
@@ -122,42 +122,58 @@ def verify(folders: tuple[str, ...], allow_failed: bool, as_json: bool) -> None:
 @runs.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: as before]")
-@click.option("--fail-on-anomaly", is_flag=True, help="Exit code 6 when anything is flagged.")
-@click.option("--fail-on-drift", is_flag=True, help="Exit code 6 when the night has moved away.")
+@click.option("--fail-on-anomaly/--no-fail-on-anomaly", default=None,
+              help="Exit code 6 when anything is flagged.  [default: as before]")  # fmt: skip
+@click.option("--fail-on-drift/--no-fail-on-drift", default=None,
+              help="Exit code 6 when the night has moved away.  [default: as before]")  # fmt: skip
 @click.option("--log-json", is_flag=True, help="Logs on stderr as JSON lines.")
-@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html.")
+@click.option("--report/--no-report", default=None,
+              help="Write report.html.  [default: as before]")  # fmt: skip
+@threads_option
 @tracking_option
 @json_option
 def resume(
-    folder: str, workers: int | None, fail_on_anomaly: bool, fail_on_drift: bool,
-    log_json: bool, report: bool,
+    folder: str, workers: int | None, fail_on_anomaly: bool | None, fail_on_drift: bool | None,
+    log_json: bool, report: bool | None,
     uri: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Go on with a run that was stopped or lacks parts: same model, input and options.
 
-    They are on record in the ledger of DIR, without passwords: where the address of the store has
-    one, give it again. What is done and right is not done twice; what is new in the input is scored
-    as well.
+    They are on record in the ledger of DIR, as is what ends it badly, its page and its threads;
+    no passwords: where the address of the store has one, give it again. What is done and right is
+    not done twice; what is new in the input is scored as well.
 
     \b
     Examples:
       vae-anomaly runs resume flags/
       vae-anomaly runs resume flags/ --workers 4
     """
+    from vae_anomaly.batch.runs.command import ending_as
     from vae_anomaly.batch.runs.resume import command_of
     from vae_anomaly.batch.runs.resume import resume as go_on
+    from vae_anomaly.threads import ask_threads
 
     command = command_of(folder)
     click.echo(f"Going on with: {command.words(folder)}", err=True)
     store = command.store(uri)
+    was = command.ending
+    if given_threads() is None and was.threads is not None:
+        ask_threads(was.threads)
     run = Run(
         out=folder, max_bad_fraction=0.0, workers=1, engine="local", cached=False,
-        fail_on_anomaly=fail_on_anomaly, fail_on_drift=fail_on_drift,
-        max_flag_rate=None, log_json=log_json, report=report, dry_run=False,
+        fail_on_anomaly=was.fail_on_anomaly if fail_on_anomaly is None else fail_on_anomaly,
+        fail_on_drift=was.fail_on_drift if fail_on_drift is None else fail_on_drift,
+        max_flag_rate=None, log_json=log_json, report=was.report if report is None else report,
+        dry_run=False,
         uri=None if store is None else str(store), as_json=as_json,
     )  # fmt: skip
+    ending = replace(run.ending(), threads=given_threads() or was.threads)
     learns = command.options.get("learn") is not None
-    with reported(command.model, run, learns=learns) as page, shown_progress(run) as progress:
+    with (
+        ending_as(ending),
+        reported(command.model, run, learns=learns) as page,
+        shown_progress(run) as progress,
+    ):
         summary = go_on(
             command, folder, uri=store, workers=workers, progress=progress, finished=page
         )

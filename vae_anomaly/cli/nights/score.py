@@ -19,6 +19,7 @@ from vae_anomaly.cli.options import (
     at_store,
     bundle,
     device_option,
+    given_threads,
     image_options,
     json_option,
     one_or_all,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from vae_anomaly.batch.engines.choice import EngineName
     from vae_anomaly.batch.learning.options import LearnOptions
     from vae_anomaly.batch.plan import DrawnFor
+    from vae_anomaly.batch.runs.command import Ending
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.jobs import Flag
     from vae_anomaly.jobs.nights.backfill import DayCounts, DayJob
@@ -78,6 +80,12 @@ class Run:
     dry_run: bool
     uri: str | None
     as_json: bool
+
+    def ending(self) -> Ending:
+        """Return what `runs resume` is to know of how it ends."""
+        from vae_anomaly.batch.runs.command import Ending
+
+        return Ending(self.report, self.fail_on_anomaly, self.fail_on_drift, given_threads())
 
     def limits(self) -> Limits:
         """Return what is taken for drift."""
@@ -315,13 +323,16 @@ class _Night:
         return DayCounts(summary.rows_out, summary.flagged, summary.quarantined)
 
     def _scored(self, day: date, progress: Progress | None, page: ReportAtEnd | None) -> RunSummary:
+        from vae_anomaly.batch.runs.command import ending_as
+
         run = self._run_of(day)
-        return self.score(
-            self.model, self._source(day), run.out, max_bad_fraction=run.max_bad_fraction,
-            workers=run.workers, engine=run.engine, use_cached=run.cached, uri=run.uri,
-            limits=run.limits(), progress=progress, finished=page, learn=self.learn.by,
-            night=None if self.learn.by is None else self.dates.night(day),
-        )  # fmt: skip
+        with ending_as(run.ending()):
+            return self.score(
+                self.model, self._source(day), run.out, max_bad_fraction=run.max_bad_fraction,
+                workers=run.workers, engine=run.engine, use_cached=run.cached, uri=run.uri,
+                limits=run.limits(), progress=progress, finished=page, learn=self.learn.by,
+                night=None if self.learn.by is None else self.dates.night(day),
+            )  # fmt: skip
 
     def _reported(self, run: Run) -> AbstractContextManager[ReportAtEnd | None]:
         return reported(self.model, run, learns=self.learn.by is not None)

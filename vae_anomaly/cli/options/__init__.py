@@ -2,6 +2,7 @@
 
 from vae_anomaly.cli.options.common import (
     at_store,
+    given_threads,
     groups_option,
     json_option,
     labels_option,
@@ -62,6 +63,7 @@ __all__ = [
     "device_option",
     "entity_options",
     "follow_links_option",
+    "given_threads",
     "good_option",
     "groups_option",
     "image_options",

@@ -36,9 +36,19 @@ def one_or_all(paths: tuple[str, ...]) -> str | list[str]:
     return paths[0] if len(paths) == 1 else list(paths)
 
 
-def _threads(_: click.Context, __: click.Parameter, threads: int | None) -> None:
+_THREADS = "vae_anomaly.threads"
+
+
+def _threads(context: click.Context, _: click.Parameter, threads: int | None) -> None:
     if threads is not None:
         ask_threads(threads)
+        context.meta[_THREADS] = threads
+
+
+def given_threads() -> int | None:
+    """Return what ``--threads`` of the command that runs was given, if anything."""
+    threads: int | None = click.get_current_context().meta.get(_THREADS)
+    return threads
 
 
 threads_option: Decorator = click.option(
