@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from vae_anomaly.errors import AlarmUndeliveredError, ConfigError
 from vae_anomaly.jobs.monitor import alarm
-from vae_anomaly.jobs.monitor.alarm import post_webhook, shown_host
+from vae_anomaly.jobs.monitor.alarm import post_webhook, run_alarm_command, shown_host
 
 Handler = Callable[[BaseHTTPRequestHandler], None]
 SECRET = "hunter22"  # noqa: S105 - that must not be shown
@@ -97,3 +98,26 @@ def test_a_server_that_drips_is_given_up(hook):
 def test_what_is_no_web_address_is_refused(url):
     with pytest.raises(ConfigError, match="no web address"):
         shown_host(url)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes are those of POSIX")
+def test_what_a_command_has_started_ends_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(alarm, "COMMAND_S", 0.5)
+    fifo = tmp_path / "child"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    # the child holds the other end open for as long as it lives
+    command = f"sh -c 'sleep 600 > {fifo} & echo x > {tmp_path}/begun; wait'"
+    with pytest.raises(AlarmUndeliveredError, match="with all that it started"):
+        run_alarm_command(command, {"nights": []}, [])
+    assert (tmp_path / "begun").exists()
+    os.set_blocking(reading, True)
+    assert os.read(reading, 1) == b""  # nobody holds it: the child is gone
+    os.close(reading)
+
+
+def test_what_a_command_reads_is_the_document(tmp_path):
+    run_alarm_command(f"sh -c 'cat > {tmp_path}/got'", {"nights": [1]}, [])
+    assert json.loads((tmp_path / "got").read_text()) == {"nights": [1]}
+    with pytest.raises(AlarmUndeliveredError, match="ended with 3"):
+        run_alarm_command("sh -c 'exit 3'", {}, [])

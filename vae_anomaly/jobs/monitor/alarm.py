@@ -10,12 +10,14 @@ import base64
 import json
 import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -50,23 +52,42 @@ def run_alarm_command(command: str, document: Document, paths: Sequence[str]) ->
     words = command_words(command)
     named = f"The alarm command {words[0]!r}"
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command, no shell
-            [*words, *paths], input=json.dumps(dict(document)).encode(), timeout=COMMAND_S,
-            check=False, stdout=2,
-        )  # fmt: skip
+        returned = _ended([*words, *paths], json.dumps(dict(document)).encode())
     except subprocess.TimeoutExpired:
         raise AlarmUndeliveredError(
-            f"{named} took more than {COMMAND_S:.0f} s and was ended. Let it hand its work on."
+            f"{named} took more than {COMMAND_S:.0f} s and was ended, with all that it started. "
+            "Let it hand its work on."
         ) from None
     except OSError as err:
         raise AlarmUndeliveredError(
             f"{named} cannot be started: {err.strerror}. Give its whole path."
         ) from None
-    if done.returncode:
+    if returned:
         raise AlarmUndeliveredError(
-            f"{named} ended with {done.returncode}. Try it by hand: it gets the paths of summaries "
+            f"{named} ended with {returned}. Try it by hand: it gets the paths of summaries "
             "and JSON on its input."
         )
+
+
+def _ended(words: Sequence[str], given: bytes) -> int:
+    """Run a program and return its exit code; what takes too long ends with all its children."""
+    with subprocess.Popen(  # noqa: S603 - the user's own command, no shell
+        words, stdin=subprocess.PIPE, stdout=2, start_new_session=True
+    ) as process:
+        try:
+            process.communicate(given, timeout=COMMAND_S)
+        except BaseException:
+            _kill_group(process)
+            raise
+    return process.returncode
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children, which are a group of their own where there are such."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def command_words(command: str) -> list[str]:
