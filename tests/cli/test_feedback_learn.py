@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pandas as pd
@@ -10,10 +11,11 @@ import pytest
 from jobs.learning.made_nights import FIRST, judged, log, morning, night
 
 from vae_anomaly.jobs.learning.merged import read_nights
-from vae_anomaly.tracking import resolve_stage
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.tracking import register_stage, resolve_stage
 from vae_anomaly.tracking.apply import score_scale
 from vae_anomaly.tracking.reviews.kept import kept_nights
-from vae_anomaly.verdicts.saved import read_stage
+from vae_anomaly.verdicts.saved import read_stage, write_stage
 
 MODEL = "models:/cards@champion"
 
@@ -105,6 +107,22 @@ def test_learning_that_broke_off_is_done_again(at, store, scale, tmp_path, monke
     again = json.loads(at("feedback", "learn", MODEL, "--json")[1])
     assert (again["version"], again["digest"]) == (1, straight["digest"])
     assert resolve_stage("cards", store).digest == straight["digest"]
+
+
+def test_what_is_learned_later_keeps_the_threshold(at, store, scale, tmp_path):
+    kept = night(FIRST, model=scale)
+    log(kept, tmp_path, store)
+    answer(at, store, tmp_path, judged(kept), morning(FIRST))
+    at("feedback", "learn", MODEL)
+    stage = read_stage(resolve_stage("cards", store).path)
+    bound = Threshold(value=0.02, policy="value", basis="p_combined").to_dict()
+    write_stage(replace(stage, threshold=bound), tmp_path / "bounded")
+    register_stage("cards", tmp_path / "bounded", {}, store)
+    assert "nothing new was learned" in at("feedback", "learn", MODEL)[1]
+    one = judged(kept).head(1).assign(is_anomaly=False, when=pd.Timestamp(morning(FIRST + 1)))
+    answer(at, store, tmp_path, one, morning(FIRST + 1))
+    assert "In force now: cards.learned version 3" in at("feedback", "learn", MODEL)[1]
+    assert read_stage(resolve_stage("cards", store).path).threshold == bound
 
 
 def test_what_cannot_be_learned_from_is_named_with_the_remedy(at, store, scale, tmp_path):

@@ -34,7 +34,7 @@ from vae_anomaly.tracking.reviews.kept import kept_nights
 from vae_anomaly.verdicts.kept import KeptItems
 from vae_anomaly.verdicts.learned import LEAST_CONFIRMED
 from vae_anomaly.verdicts.learner import VerdictLearner
-from vae_anomaly.verdicts.saved import write_stage
+from vae_anomaly.verdicts.saved import read_stage, write_stage
 from vae_anomaly.verdicts.stage import SecondStage
 from vae_anomaly.words import names_of
 
@@ -167,7 +167,9 @@ def learn_verdicts(
     _require_nights(nights, name)
     said = heard(nights, imports)
     known = any(kept.items.model == scale for kept in nights)
-    stage = learned_stage(nights, said, _columns(nights, columns), scale if known else None)
+    stage = _with_threshold(
+        learned_stage(nights, said, _columns(nights, columns), scale if known else None), name, uri
+    )
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         digest = write_stage(stage, Path(scratch) / "stage")
         lesson = VerdictLesson(
@@ -221,6 +223,15 @@ def learned_stage(
     learner.fit([kept.night(own) for kept, own in zip(nights, judged, strict=True)], said.verdicts)
     last = nights[-1]
     return learner.stage(last.facts.night + 1, last.items.model if model is None else model)
+
+
+def _with_threshold(stage: SecondStage, name: str, uri: str | Path | None) -> SecondStage:
+    """Keep the threshold of the stage in force, where that is of the same scores."""
+    current = resolve_stage(name, uri)
+    before = None if current is None else read_stage(current.path)
+    if before is None or before.model != stage.model:
+        return stage
+    return replace(stage, threshold=before.threshold)
 
 
 def _in_force(
