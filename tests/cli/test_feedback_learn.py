@@ -11,9 +11,9 @@ import pytest
 from jobs.learning.made_nights import FIRST, judged, log, morning, night
 
 from vae_anomaly.jobs.learning.merged import read_nights
+from vae_anomaly.persistence import score_scale
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import register_stage, resolve_stage
-from vae_anomaly.tracking.apply import score_scale
 from vae_anomaly.tracking.reviews.kept import kept_nights
 from vae_anomaly.verdicts.saved import read_stage, write_stage
 

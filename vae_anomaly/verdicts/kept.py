@@ -162,14 +162,25 @@ def read_kept_items(path: str | Path, judged: Collection[str] | None = None) -> 
         ) from None
 
 
+def kept_among(path: str | Path, ids: Collection[str]) -> list[str]:
+    """Return which of some ids a file of kept items has; it is not read whole."""
+    with Path(path).open("rb") as file:
+        column = pq.read_table(file, columns=["id"])["id"]
+    known: list[str] = column.filter(_among(column, ids)).to_pylist()
+    return known
+
+
+def _among(column: pa.ChunkedArray, ids: Collection[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(list(ids), column.type))
+
+
 def _needed(table: pa.Table, judged: Collection[str]) -> pa.ChunkedArray:
     """Tell which rows a learner needs, as `KeptItems.night` takes them."""
     draw = np.where(table["drawn"].to_numpy(), table["draw"].to_numpy(), np.inf)
     stands = np.zeros(len(draw), np.bool_)
     stands[np.argsort(draw, kind="stable")[:SAMPLE]] = True
-    values = pa.array(list(judged), table["id"].type)
-    known = pc.is_in(table["id"], value_set=values)
-    return pc.or_(known, pa.chunked_array([stands & np.isfinite(draw)]))
+    unread = pa.chunked_array([stands & np.isfinite(draw)])
+    return pc.or_(_among(table["id"], judged), unread)
 
 
 _OWN: Final = (

@@ -11,7 +11,7 @@ from vae_anomaly.cli.console import emit, print_table
 from vae_anomaly.cli.options import json_option, tracking_option
 from vae_anomaly.cli.threshold.items import allow_failed_option
 from vae_anomaly.names import typed
-from vae_anomaly.words import number_of, verb_for
+from vae_anomaly.words import names_of, number_of, verb_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,8 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     FILE is CSV or parquet: an item and a verdict a row, `confirmed` or `false alarm` (also yes/no,
     1/0, fraud/legit, defect/good; empty = undecided). A column `audit` says yes for items drawn at
     random. The last verdict on an item counts. With --scores, verdicts on items that were never
-    scored are refused by name, and nothing is stored.
+    scored are refused by name, and nothing is stored. Items that no night with --learn has kept,
+    from which nothing can be learned, are named.
 
     \b
     Examples:
@@ -48,8 +49,10 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
       vae-anomaly feedback import models:/cards@champion decisions.csv --scores flags/
     """
     from vae_anomaly.evaluation import read_scores, read_verdicts, require_scored
+    from vae_anomaly.jobs.learning.merged import never_kept
     from vae_anomaly.tracking import import_feedback, registered_name
     from vae_anomaly.tracking.reviews.imports import SHOWN_OF_RUN
+    from vae_anomaly.tracking.reviews.kept import kept_nights
 
     name = registered_name(model)
     scored = [read_scores(source, allow_failed=allow_failed)[0] for source in scores]
@@ -58,9 +61,12 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
     if scored:
         require_scored(read.frame, scored, file)
     done = import_feedback(name, read.frame, who=who, source=file, uri=uri)
+    nights = kept_nights(name, uri)
+    missing = never_kept(nights, list(map(str, read.frame["item"]))) if nights else []
     confirmed, audited = (int(read.frame[name].sum()) for name in ("is_anomaly", "audit"))
     document = {**asdict(done), "undecided": read.undecided, "repeated": read.repeated,
-                "confirmed": confirmed, "audited": audited, "checked": bool(scores)}  # fmt: skip
+                "confirmed": confirmed, "audited": audited, "checked": bool(scores),
+                "never_kept": missing}  # fmt: skip
     if emit(document, as_json=as_json):
         return
     click.echo(
@@ -80,8 +86,16 @@ def import_(model: str, file: str, item: str | None, verdict: str | None, who: s
             click.echo(
                 f"{number_of(count, 'row')} {why} {verb_for(count, 'was', 'were')} left out."
             )
-    if not scores:
+    if missing:
+        click.echo(
+            f"Nothing is learned from {number_of(len(missing), 'item')} that no night has kept: "
+            f"{names_of(missing)}. Take items of `vae-anomaly feedback sample FLAGS`."
+        )
+    elif not (scores or nights):
         click.echo("Whether these items were ever scored is not known; --scores flags/ checks it.")
+    if nights:
+        click.echo(f"\nNext: vae-anomaly feedback learn {typed(_full(model))}")
+        return
     click.echo(
         f"\nNext: vae-anomaly threshold tune {typed(_full(model))} --scores flags/ "
         "--feedback --min-precision 0.5"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.tracking.reviews.kept import KeptFile
-from vae_anomaly.verdicts.kept import KeptItems, read_kept_items
+from vae_anomaly.verdicts.kept import KeptItems, kept_among, read_kept_items
 from vae_anomaly.verdicts.ledger import NightItems
 
 _COLUMNS = ("likely", "high", "drawn", "draw", "score", "p_value", "p_combined", "surprise")
@@ -44,6 +44,23 @@ def read_nights(files: Sequence[KeptFile], judged: Collection[str]) -> list[Kept
         )
         for night, of_night in groupby(files, key=lambda file: file.night)
     ]
+
+
+def never_kept(files: Sequence[KeptFile], items: Collection[str]) -> list[str]:
+    """Return the items that no night has kept, in their order.
+
+    Parameters
+    ----------
+    files : sequence of KeptFile
+    items : collection of str
+    """
+    left = dict.fromkeys(items)
+    for file in reversed(files):
+        if not left:
+            break
+        for item in kept_among(file.path, left):
+            left.pop(item, None)
+    return list(left)
 
 
 def merged(runs: Sequence[KeptItems]) -> KeptItems:
