@@ -12,6 +12,7 @@ would seem a triumph of the column: the evidence had called it impossible.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -100,17 +101,13 @@ class ColumnRisks:
     verdicts: dict[str, dict[str, tuple[int, float, bool]]] = field(default_factory=dict)
     gains: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
     hidden: float = _HIDDEN[0] / sum(_HIDDEN)
+    _gain: float = 0.0
     _known: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
 
     @property
     def gain(self) -> float:
         """How much better verdicts were foretold with this column than without, in nats."""
-        return float(
-            sum(
-                np.log(on / off) if confirmed else np.log((1.0 - on) / (1.0 - off))
-                for on, off, confirmed in self.gains.values()
-            )
-        )
+        return self._gain
 
     @property
     def weight(self) -> float:
@@ -133,8 +130,12 @@ class ColumnRisks:
         """Take a verdict; one on an item that has one replaces it."""
         seen = 1.0 - self.hidden
         with_or = _sure(1.0 - (1.0 - with_) * seen), _sure(1.0 - (1.0 - without) * seen)
-        held = self.gains.get(item, (*with_or, confirmed))
-        self.gains[item] = (held[0], held[1], confirmed)
+        held = self.gains.get(item)
+        if held is not None:
+            self._gain -= _gained(*held)
+            with_or = held[0], held[1]
+        self.gains[item] = (*with_or, confirmed)
+        self._gain += _gained(*with_or, confirmed)
         of_value = self.verdicts.setdefault(value, {})
         before = of_value.get(item, (night, without, confirmed))
         of_value[item] = (before[0], before[1], confirmed)
@@ -142,12 +143,11 @@ class ColumnRisks:
 
     def risk(self, values: Sequence[str], night: int) -> Floats:
         """Return how likely each value is a bad one in a night, shape (N,)."""
-        risks = np.full(len(values), self.rates.bad)
-        for place, value in enumerate(values):
-            if value in self.verdicts:
-                last, risk = self.after_last(value)
-                risks[place] = float(self.rates.later(risk, max(0, night - last)))
-        return risks
+        known = [value for value in set(values) if value in self.verdicts]
+        last, risk = np.array([self.after_last(value) for value in known]).reshape(-1, 2).T
+        later = self.rates.later(risk, np.maximum(night - last, 0.0))
+        risks = dict(zip(known, later.tolist(), strict=True))
+        return np.array([risks.get(value, self.rates.bad) for value in values], np.float64)
 
     def after_last(self, value: str) -> tuple[int, float]:
         """Return the night of a value's last reviewed item, and its risk right after it."""
@@ -174,6 +174,10 @@ def _hidden_share(shown: Floats, n_items: int) -> float:
         due = share / (1.0 - (1.0 - shown) * (1.0 - share))  # that this one is one of them
         share = float(anomalies + due.sum()) / (anomalies + items + n_items)
     return share
+
+
+def _gained(on: float, off: float, confirmed: bool) -> float:
+    return math.log(on / off) if confirmed else math.log((1.0 - on) / (1.0 - off))
 
 
 def _sure(probability: float) -> float:

@@ -23,7 +23,7 @@ from vae_anomaly.verdicts.ledger import (
 )
 from vae_anomaly.verdicts.stage import KnownValues, Reference, SecondStage
 
-REFERENCE_NIGHTS: Final = 7
+REFERENCE_NIGHTS: Final = 14
 """Nights whose scores a combined p-value is read from."""
 REFERENCE: Final = 20_000
 """Items of a night that are kept for that, drawn at random."""
@@ -341,8 +341,9 @@ class VerdictLearner:
         items = replace(kept.reference, night=night)
         surprise = state.judge(items, kept.offset).surprise
         normal = np.exp(-surprise)
-        for place, item in enumerate(items.ids):
+        for item in kept.items.ids:
             verdict = state.verdicts.get((kept.items.night, item))
-            if verdict is not None:
+            place = kept.reference_places.get(item)
+            if verdict is not None and place is not None:
                 normal[place] = 0.0 if verdict.confirmed else 1.0
         return surprise, normal * (kept.n_items / len(items))

@@ -120,6 +120,11 @@ class KeptNight:
         """Where each item stands."""
         return {item: place for place, item in enumerate(self.items.ids)}
 
+    @cached_property
+    def reference_places(self) -> dict[str, int]:
+        """Where each item of the reference stands."""
+        return {item: place for place, item in enumerate(self.reference.ids)}
+
     def digest(self) -> str:
         """Return a SHA-256 of everything here."""
         return self.digest_of(list(range(len(self.items))))
