@@ -57,7 +57,7 @@ def test_a_threshold_on_what_was_learned_goes_the_whole_way(
     tune = ("threshold", "tune", CARDS, "--scores", "night.parquet", "--by", "combined", *uri)
     code, out, _ = call(*tune, "--target-fpr", 0.02)
     assert code == 0
-    for words in ("p_combined <= 0.02", "score > ", "measured on the last 7 nights, not proven"):
+    for words in ("p_combined <= 0.02", "score > ", "measured on the last 14 nights, not proven"):
         assert words in " ".join(out.split())
     apply = ("threshold", "apply", CARDS, "threshold.json", *uri)
     code, _, err = call(*apply)

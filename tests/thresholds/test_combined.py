@@ -52,7 +52,7 @@ def test_a_target_rate_is_the_bound_on_the_combined_p_value_itself(items):
     assert tuned.threshold.basis == "p_combined"
     assert tuned.threshold.p_value == pytest.approx(0.01)
     assert "at most 0.01" in tuned.words
-    assert "measured on the last 7 nights, not proven" in tuned.words
+    assert "measured on the last 14 nights, not proven" in tuned.words
 
 
 def test_a_capacity_takes_the_likeliest_also_where_the_probability_has_no_digits_left(items):
