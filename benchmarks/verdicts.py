@@ -7,8 +7,8 @@
 detector learns the normals of days 7 to 29, with each customer's history; days 30 on are ranked,
 100 items and 15 audits a night are looked at, and the verdicts come a night later, or as a scenario
 says. ``tables``: DIR holds ADBench's ``*.npz``; half of the normals train, the others and 3 % of
-anomalies become 20 nights with 10 reviews and 2 audits each; figures are of nights 11 to 20. Sets
-with fewer than 15 such anomalies are left out.
+anomalies, or as many as there are, become 20 nights with 10 reviews and 2 audits each; figures are
+of nights 11 to 20. Sets with fewer than 15 such anomalies are left out.
 
 Nights are ranked as in production: with the offset of the night before, or of held-out normals.
 Each mark is printed with what it requires.
@@ -345,8 +345,8 @@ def table_stream(path: Path) -> Stream | None:
     normal, odd = (rng.permutation(np.flatnonzero(labels == one)) for one in (False, True))
     half = len(normal) // 2
     train, rest = normal[:half][:10_000], normal[half:][:10_000]
-    n_odd = round(SHARE / (1 - SHARE) * len(rest))
-    if n_odd < LEAST_ANOMALIES or len(odd) < n_odd:
+    n_odd = min(round(SHARE / (1 - SHARE) * len(rest)), len(odd))
+    if n_odd < LEAST_ANOMALIES:
         return None
     detector = TabularVAEDetector(random_state=0).fit(pd.DataFrame(rows[train]).add_prefix("x"))
     test = rng.permutation(np.concatenate([rest, odd[:n_odd]]))
