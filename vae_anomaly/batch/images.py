@@ -11,7 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vae_anomaly.batch.drift.tallies import Tallying
-from vae_anomaly.batch.learning.images import ImageLearning, learned_of
+from vae_anomaly.batch.learning.images import (
+    ImageLearning,
+    as_learned,
+    learned_of,
+    written_rows,
+)
 from vae_anomaly.batch.learning.judging import schema_of, write_learned
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel, SourceFile
@@ -74,16 +79,16 @@ def score_image_files(
         reading, keeper = output.options.reading, ReviewKeeper(most_of(len(partition.files)))
         for files, decoded in decoded_blocks(partition.files, _decoder(detector, reading)):
             scored, judged = _score(files, decoded, detector, reading, counts)
-            seen = _draw(scored, draw, counts)
+            learned, own = learned_of(learning, scored, judged), {one.place: one for one in scored}
+            seen = _draw(as_learned(scored, learned), draw, counts)
             heatmaps = [row["heatmap"] for _, row in seen]
             lost = keep_images(keeper, [one for one, _ in seen], judged, detector, heatmaps)
             seen = _without(lost, seen, root, counts)
-            tally.take_images([one for one, _ in seen])
-            learned = learned_of(learning, [one for one, _ in seen], judged)
-            rows += [{**row, **more} for (_, row), more in zip(seen, learned, strict=True)]
+            tally.take_images([own[one.place] for one, _ in seen])  # as the detector flags them
+            rows += written_rows(learning, seen, learned)
             counts.rows_in += len(files)
             progress("images", counts.rows_in, len(partition.files))
-            del decoded, scored, judged, seen  # before the next ones are decoded
+            del decoded, scored, judged, seen, learned, own  # before the next ones are decoded
         partition.check_unchanged()
         kept = [*keeper.write(root, key), *tally.write(root, key)]
         kept += write_learned(learning, root, key)

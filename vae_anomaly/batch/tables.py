@@ -17,7 +17,7 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.batch.drift.tallies import Tallying
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.histories import HistoryFile, HistoryNight
-from vae_anomaly.batch.learning.judging import schema_of, write_learned
+from vae_anomaly.batch.learning.judging import NO_ANSWERS, schema_of, write_learned
 from vae_anomaly.batch.moved import MovedColumns
 from vae_anomaly.batch.output.results import BadItem, Counts, open_quarantine, output_schema
 from vae_anomaly.batch.plan import Output, Partition, ScoringModel
@@ -122,7 +122,7 @@ def score_table_file(
 
     Returns the counts, and the names of what was written below the output folder.
     """
-    from vae_anomaly.batch.learning.rows import RowLearning
+    from vae_anomaly.batch.learning.rows import RowLearning, flagged_by
     from vae_anomaly.batch.review.rows import RowReview
 
     id_column = output.options.id_column or detector.schema_.id_column
@@ -157,10 +157,12 @@ def score_table_file(
                     examined = judged.examination
                     moved.add(examined.model.encoder.columns, examined.frame)
                 tally.take_rows(judged, frame)
-                names = ids.of(frame)
-                columns = _answers(judged, names, model, review, frame, counts)
+                names, learned = ids.of(frame), NO_ANSWERS
                 if learning is not None:
-                    columns |= learning.take_rows(judged, names, frame)
+                    learned = learning.take_rows(judged, names, frame)
+                judged = flagged_by(learned, judged)
+                columns = _answers(judged, names, model, review, frame, counts)
+                columns |= {} if learning is None else learned.columns()
                 writer.write_table(pa.table(columns, schema=schema))
                 progress("rows", counts.rows_in, 0)
         partition.check_unchanged()

@@ -43,6 +43,7 @@ from vae_anomaly.scoring.judging import NONFINITE, Fault
 from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.thresholds.basis import surprise_of
 from vae_anomaly.thresholds.items import ScoredItems
+from vae_anomaly.tracking.nights import LEARN_FILE
 from vae_anomaly.verdicts.kept import read_kept_items
 from vae_anomaly.words import names_of, number_of, verb_for
 
@@ -57,7 +58,6 @@ BLOCK_IMAGES = 32
 _MOST_NAMED = 10  # items whose faults are logged
 SCORE_NAMES = ("score", "anomaly_score")
 P_COMBINED, PROBABILITY = "p_combined", "probability"
-_LEARN_FILE = "learn.parquet"
 _FEW_DIGITS = 20.0  # nats of surprise, from which a probability has not the digits to rank by
 logger = logging.getLogger(__name__)
 
@@ -466,7 +466,7 @@ def _with_learned(items: ScoredItems, frame: pd.DataFrame, source: Path) -> Scor
     known = probability.notna().to_numpy()
     surprise = np.full(len(frame), np.nan)
     surprise[known] = surprise_of(_shares(probability[known], str(source)))
-    kept = source / _LEARN_FILE
+    kept = source / LEARN_FILE
     if known.any() and kept.is_file():  # it has the digits that a probability near 1 lacks
         exact = read_kept_items(kept)
         of = dict(zip(map(str, exact.items.ids), exact.surprise.tolist(), strict=True))

@@ -144,6 +144,7 @@ def check_night(
     *,
     past: Tally | None = None,
     quarantined: int = 0,
+    flagged: int | None = None,
 ) -> list[Check]:
     """Ask everything of a night; alarms first, then what moved.
 
@@ -159,6 +160,9 @@ def check_night(
         Of earlier nights that the same model scored.
     quarantined : int
         Items that were not scored.
+    flagged : int, optional
+        Items that were flagged, for the limit on them. By default those of the tally, which counts
+        by the model's own threshold.
     """
     asked = [*_inputs(tally.whole, baseline)]
     if calibration is not None:
@@ -166,7 +170,8 @@ def check_night(
         if limits.max_flag_rate is None:
             asked += _flags(tally.whole, calibration)
     asked += _groups(tally, baseline, past or Tally())
-    answered = [*_corrected(asked, limits.false_alarms), *_over(tally.whole, limits, quarantined)]
+    counts = tally.whole if flagged is None else replace(tally.whole, flagged=flagged)
+    answered = [*_corrected(asked, limits.false_alarms), *_over(counts, limits, quarantined)]
     order = {"alarm": 0, "moved": 1, "quiet": 2}
     return sorted(answered, key=lambda check: (order[check.level], -check.size))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,11 @@ from vae_anomaly.batch.runs.found import read_state
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
 from vae_anomaly.errors import ConfigError, ModelRefusedError, SchemaError
+from vae_anomaly.evaluation import read_scores
 from vae_anomaly.jobs.report.night.facts import night_facts
 from vae_anomaly.persistence import score_scale
+from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.basis import p_bound
 from vae_anomaly.tracking import log_training, resolve
 from vae_anomaly.tracking.learned import ResolvedStage
 from vae_anomaly.verdicts.entities import EntityRates
@@ -102,7 +106,8 @@ def files_of(out: Path, hashes: Callable[[Path], dict[str, str]]) -> dict[str, s
 def test_a_night_is_kept_and_nothing_that_was_there_changes(score, tmp_path):
     plain, out = score("plain", learn=None, night=None), score()
     own, more = (pq.read_table(one / "part-2026-01-01.parquet") for one in (plain, out))
-    assert more.column_names == [*own.column_names, "p_combined", "probability", "why"]
+    further = ["p_combined", "probability", "why", "flagged_by"]
+    assert more.column_names == [*own.column_names, *further]
     assert more.select(own.column_names).equals(own)
     assert more["p_combined"].equals(own["p_value"])
     assert more["probability"].null_count == more["why"].null_count == 60
@@ -243,6 +248,51 @@ def test_a_learner_taught_by_kept_nights_ranks_the_next_one(score, in_force, day
     assert "confirmed anomalies look like this in amount" in " ".join(results["why"].dropna())
 
 
+BOUNDS = [Threshold(value=p_bound(0.1), basis="p_combined"),
+          Threshold(value=-math.log(0.7), basis="probability")]  # fmt: skip
+
+
+@pytest.mark.parametrize("bound", BOUNDS, ids=lambda one: one.basis)
+def test_a_threshold_on_what_was_learned_flags_instead_of_the_models(
+    score, in_force, tmp_path, bound
+):
+    first = kept_in(score("first"))
+    plain = read_results(tmp_path / "first")
+    said = [ItemVerdict(name, True, first.facts.night + 1) for name in first.items.ids[:3]]
+    learner = VerdictLearner(entities=("merchant",)).fit([first.night(first.items.ids[:3])], [])
+    learner.update(said)
+    stage = learner.stage(first.facts.night + 1, first.facts.scorer)
+    in_force(replace(stage, threshold=bound.to_dict()))
+    out = score("second", night="2026-01-04")
+    results = read_results(out)
+    by = {"p_combined": results["p_combined"] <= 0.1, "probability": results["probability"] > 0.3}
+    assert results["is_anomaly"].equals(by[bound.basis].rename("is_anomaly"))
+    assert results["is_anomaly"].sum() != plain["is_anomaly"].sum()
+    assert results["reason_1"].notna().equals(results["is_anomaly"].rename("reason_1"))
+    assert set(results["flagged_by"]) == {bound.basis}
+    assert set(results["threshold"]) == {bound.value}
+    assert results["score"].equals(plain["score"])
+    assert sum(entry["rows_flagged"] for entry in read_manifest(out)["partitions"]) == int(
+        results["is_anomaly"].sum()
+    )
+    assert verify_run(out).findings == ()
+    said = " ".join(notice.text for notice in night_facts(out).notices)
+    assert f"Flagged by what verdicts have taught: {bound.bound_text}" in said
+    items, _ = read_scores(out)
+    assert (items.on(bound.basis).scores > bound.value).tolist() == items.flagged.tolist()
+
+
+def test_a_threshold_of_another_models_scores_does_not_flag_and_it_is_said(score, in_force, days):
+    in_force(replace(bad_merchant(), threshold=BOUNDS[1].to_dict()))
+    plain = read_results(score("plain", learn=None, night=None))
+    out = score()
+    assert read_results(out)["is_anomaly"].equals(plain["is_anomaly"])
+    assert set(read_results(out)["flagged_by"]) == {"score"}
+    summary = resume(command_of(out), out)
+    assert summary.learning.flagged_by is None
+    assert "is of the other model's scores" in " ".join(summary.learning.told())
+
+
 def test_a_stage_that_was_replaced_meanwhile_is_refused(score, in_force, tmp_path, monkeypatch):
     in_force(bad_merchant())
     monkeypatch.setattr("vae_anomaly.batch.learning.judging.stage_digest", lambda _: "0" * 64)
@@ -282,7 +332,7 @@ def test_without_an_entity_the_evidence_is_kept(score):
     assert len(kept) == 180
 
 
-def test_images_are_learned_from_by_folder_or_column(image_model, store, tmp_path):
+def test_images_are_learned_from_by_folder_or_column(image_model, store, tmp_path, in_force):
     from vae_anomaly import load_detector
 
     log_training(load_detector(image_model), name="tiles", uri=store, alias="champion")
@@ -302,3 +352,15 @@ def test_images_are_learned_from_by_folder_or_column(image_model, store, tmp_pat
     assert sorted(codes) == sorted(["", entity_code("camera", "A"), entity_code("camera", "B")])
     with pytest.raises(SchemaError, match="No image tells its 'line'"):
         score_images("models:/tiles/1", manifest, tmp_path / "no", uri=store, learn=("line",))
+
+    learner = VerdictLearner().fit([kept.night(kept.items.ids)], [])
+    night = kept.facts.night + 1
+    learner.update([ItemVerdict(kept.items.ids[0], True, night)])
+    bound = Threshold(value=1.0, basis="p_combined")
+    in_force(replace(learner.stage(night, kept.facts.scorer), threshold=bound.to_dict()))
+    score_images("models:/tiles/1", tmp_path / "night", out, uri=store, learn=("folder",))
+    results = read_results(out)
+    assert results["is_anomaly"].tolist() == (results["p_combined"] <= 0.1).tolist()
+    assert results["heatmap"].notna().tolist() == results["is_anomaly"].tolist()
+    assert set(results["flagged_by"]) == {"p_combined"}
+    assert verify_run(out).findings == ()

@@ -110,7 +110,9 @@ def drift_of(
     if not all(tally.fits(baseline) for tally in (*tallies, *earlier)):
         raise DataError(f"{root} holds counts that are not those of its model. Run again.")
     tally = Tally.total(tallies)
-    quarantined = sum(int(entry["rows_quarantined"]) for entry in own)
+    quarantined, flagged = (
+        sum(int(entry[name]) for entry in own) for name in ("rows_quarantined", "rows_flagged")
+    )
     return NightDrift(
         tuple(
             check_night(
@@ -120,6 +122,7 @@ def drift_of(
                 limits,
                 past=Tally.total(earlier),
                 quarantined=quarantined,
+                flagged=flagged if len(tallies) == len(own) else None,
             )
         ),
         tuple(_notes(baseline, len(entries) - len(tallies))),

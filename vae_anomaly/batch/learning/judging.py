@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from vae_anomaly.arrays import Floats
+from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.batch.learning.keeper import JudgedItems, LearnKeeper
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.output.written import learn_path
@@ -22,19 +23,23 @@ from vae_anomaly.batch.plan import ScoringModel
 from vae_anomaly.batch.review.store import draws_of
 from vae_anomaly.detectors.learner_features import Learnable, learner_features
 from vae_anomaly.detectors.protocol import AnyDetector
-from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.errors import DataError, ModelRefusedError
 from vae_anomaly.files import remove_file
+from vae_anomaly.metrics import is_flagged
 from vae_anomaly.persistence import score_scale
+from vae_anomaly.thresholds import Threshold
 from vae_anomaly.verdicts.entities import EntityRates
 from vae_anomaly.verdicts.head import prior_offset
 from vae_anomaly.verdicts.kept import KeptFacts, write_kept_items
 from vae_anomaly.verdicts.saved import read_stage, stage_digest
 from vae_anomaly.verdicts.stage import SecondStage, entity_code
+from vae_anomaly.words import reason_of
 
 LEARNED_FIELDS = (
     pa.field("p_combined", pa.float64(), nullable=False),
     pa.field("probability", pa.float64()),
     pa.field("why", pa.string()),
+    pa.field("flagged_by", pa.string(), nullable=False),
 )
 """Columns of a part that a run with learning adds, behind all others."""
 
@@ -53,22 +58,31 @@ class LearnedAnswers:
     probability : ndarray of shape (N,), float64, or None
         None where nothing is learned.
     why : list of N str or None
+    threshold : Threshold or None
+        What flags them; None where the detector's does.
+    is_anomaly : ndarray of shape (N,), bool, or None
+        By it.
     """
 
     p_combined: Floats
     probability: Floats | None
     why: list[str | None]
+    threshold: Threshold | None = None
+    is_anomaly: Bools | None = None
 
-    def columns(self) -> dict[str, object]:
-        """Return the columns of a part by `LEARNED_FIELDS`."""
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a part by `LEARNED_FIELDS`, and those that it has otherwise."""
         none = [None] * len(self.why)
         probability = none if self.probability is None else self.probability
-        return {"p_combined": self.p_combined, "probability": probability, "why": self.why}
+        told = {"p_combined": self.p_combined, "probability": probability, "why": self.why}
+        if self.threshold is None:
+            return {**told, "flagged_by": ["score"] * len(self.why)}
+        bound = np.full(len(self.why), self.threshold.value)
+        return {**told, "flagged_by": [self.threshold.basis] * len(self.why), "threshold": bound}
 
 
-def no_answers() -> dict[str, object]:
-    """Return the columns of a part for no item at all."""
-    return {field.name: [] for field in LEARNED_FIELDS}
+NO_ANSWERS = LearnedAnswers(np.empty(0), None, [])
+"""Of no item at all."""
 
 
 class PartLearning:
@@ -94,9 +108,10 @@ class PartLearning:
         self._keeper = LearnKeeper()
         self._codes = {name: EntityCodes(name) for name in options.columns}
         self._stage: SecondStage | None = None
+        self._threshold: Threshold | None = None
         self._n = 0
 
-    def take(
+    def judge(
         self,
         ids: Sequence[str],
         examined: Learnable,
@@ -104,8 +119,8 @@ class PartLearning:
         p_value: Floats,
         keys: Mapping[str, Sequence[str | None]],
         named: Named,
-    ) -> LearnedAnswers:
-        """Judge and keep N scored items.
+    ) -> tuple[LearnedAnswers, JudgedItems]:
+        """Judge N scored items; return what `keep` takes of them as well.
 
         Parameters
         ----------
@@ -120,22 +135,37 @@ class PartLearning:
             Names them where people are told of one.
         """
         names, features = learner_features(examined)
-        stage = self._stage = self._stage or self._stage_for(names)
+        if self._stage is None:
+            self._stage = self._stage_for(names)
+            self._threshold = threshold_of(self._stage)
+        stage = self._stage
         codes = {name: self._codes[name].of(values) for name, values in keys.items()}
         judged = stage.judge(features, codes, self._options.ordinal)
         p_combined = stage.p_combined(judged, p_value)
-        self._n += len(ids)
         arrays = {name: np.array(own, object) for name, own in codes.items()}
         items = JudgedItems(
             np.array(ids, object), features.astype(np.float32), arrays, score, p_value,
             p_combined, judged.surprise, draws_of(ids),
         )  # fmt: skip
-        self._keeper.take(items)
         if not stage.verdicts:
-            return LearnedAnswers(p_combined, None, [None] * len(ids))
-        return LearnedAnswers(
-            p_combined, judged.probability, stage.why(features, judged, codes, named)
-        )
+            return LearnedAnswers(p_combined, None, [None] * len(ids)), items
+        answers = LearnedAnswers(
+            p_combined, judged.probability, stage.why(features, judged, codes, named),
+            self._threshold, self._flagged(items),
+        )  # fmt: skip
+        return answers, items
+
+    def keep(self, items: JudgedItems) -> None:
+        """Keep what is learned from judged items that are written."""
+        self._n += len(items)
+        self._keeper.take(items)
+
+    def _flagged(self, items: JudgedItems) -> Bools | None:
+        if self._threshold is None:
+            return None
+        on_p = self._threshold.basis == "p_combined"
+        bounded = -np.log10(items.p_combined) if on_p else items.surprise
+        return is_flagged(bounded, self._threshold.value)
 
     def write(self, root: Path, key: str) -> list[str]:
         """Write what is kept of a partition in one step; return its name, none without items."""
@@ -163,6 +193,24 @@ class PartLearning:
         return SecondStage(
             self._options.ordinal, self._scale, names, offset, rates, None, {}, None, 0, 0
         )
+
+
+def threshold_of(stage: SecondStage) -> Threshold | None:
+    """Return the threshold of a second stage, where it has one and has learned anything.
+
+    Raises
+    ------
+    ModelRefusedError
+        If it is none.
+    """
+    if stage.threshold is None or not stage.verdicts:
+        return None
+    try:
+        return Threshold.from_dict(stage.threshold)
+    except DataError as err:
+        raise ModelRefusedError(
+            f"The threshold on what verdicts have taught cannot be used: {reason_of(err)}"
+        ) from None
 
 
 def schema_of(own: pa.Schema, options: LearnOptions | None) -> pa.Schema:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from vae_anomaly.batch.learning.judging import PartLearning, no_answers
+from vae_anomaly.batch.learning.judging import NO_ANSWERS, LearnedAnswers, PartLearning
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.plan import ScoringModel
 from vae_anomaly.batch.review.rows import named_entity, private_columns
@@ -28,8 +29,8 @@ class RowLearning(PartLearning):
 
     def take_rows(
         self, judged: JudgedRows, names: Sequence[str | None], frame: pd.DataFrame
-    ) -> dict[str, Any]:
-        """Judge and keep the scored rows of a piece; return their further columns of the part.
+    ) -> LearnedAnswers:
+        """Judge and keep the scored rows of a piece.
 
         Parameters
         ----------
@@ -44,7 +45,7 @@ class RowLearning(PartLearning):
         scored = verdicts.is_scored
         places = np.flatnonzero(scored)
         if examined is None or not places.size:
-            return no_answers()
+            return NO_ANSWERS
         if places.size < len(judged.places):
             examined = examined.take(np.flatnonzero(scored[judged.places]))
         rows = frame.iloc[places]
@@ -54,9 +55,20 @@ class RowLearning(PartLearning):
             return named_entity(column, keys[column][place], self._private)
 
         ids = [names[place] or "" for place in places.tolist()]
-        return self.take(
+        answers, items = self.judge(
             ids, examined, verdicts.score[scored], verdicts.p_value[scored], keys, named
-        ).columns()
+        )
+        self.keep(items)
+        return answers
+
+
+def flagged_by(learned: LearnedAnswers, judged: JudgedRows) -> JudgedRows:
+    """Return judged rows as what was learned flags them, where that has a threshold."""
+    if learned.is_anomaly is None:
+        return judged
+    flags = judged.verdicts.is_anomaly.copy()
+    flags[judged.verdicts.is_scored] = learned.is_anomaly
+    return replace(judged, verdicts=replace(judged.verdicts, is_anomaly=flags))
 
 
 def _keys_of(cells: pd.Series) -> list[str | None]:

@@ -7,8 +7,9 @@ from datetime import date
 
 import numpy as np
 
-from vae_anomaly.batch.learning.judging import loaded_stage
+from vae_anomaly.batch.learning.judging import loaded_stage, threshold_of
 from vae_anomaly.batch.learning.options import LearnOptions
+from vae_anomaly.thresholds.basis import MEASURED
 from vae_anomaly.verdicts.kept import KeptItems
 from vae_anomaly.words import number_of
 
@@ -31,6 +32,11 @@ class NightLearning:
         Whether it understands the scores of this model; else only the states of entities count.
     likeliest : tuple of (str, float)
         Ids and probabilities of the likeliest anomalies, where something is learned.
+    flagged_by : str, optional
+        What flagged the items, such as ``p_combined <= 0.01``; None where the model's own threshold
+        did.
+    threshold_of_another : str, optional
+        The same of a threshold that was not used, as it is of another model's scores.
     """
 
     night: str
@@ -39,6 +45,8 @@ class NightLearning:
     learned_for: str | None = None
     is_of_model: bool = True
     likeliest: tuple[tuple[str, float], ...] = ()
+    flagged_by: str | None = None
+    threshold_of_another: str | None = None
 
     @classmethod
     def of(cls, options: LearnOptions | None, kept: KeptItems | None) -> NightLearning | None:
@@ -49,11 +57,14 @@ class NightLearning:
             return cls(options.night)
         stage = loaded_stage(options.stage, options.stage_digest)
         own = None if kept is None else (kept.facts.scorer, kept.items.names)
+        is_of_model = own is None or own == (stage.model, stage.names)
+        threshold = threshold_of(stage)
+        bound = None if threshold is None else threshold.bound_text
         return cls(
             options.night, stage.verdicts, stage.confirmed,
-            date.fromordinal(stage.night).isoformat(),
-            own is None or own == (stage.model, stage.names),
+            date.fromordinal(stage.night).isoformat(), is_of_model,
             () if kept is None or not stage.verdicts else _likeliest(kept),
+            bound if is_of_model else None, None if is_of_model else bound,
         )  # fmt: skip
 
     def told(self) -> list[str]:
@@ -67,6 +78,17 @@ class NightLearning:
             lines.append(
                 "These verdicts are on scores of another model: what they say of entities counts, "
                 "the evidence is judged by its score until verdicts on this model come."
+            )
+        if self.flagged_by is not None:
+            proof = f" ({MEASURED})" if self.flagged_by.startswith("p_combined") else ""
+            lines.append(
+                f"Flagged by what verdicts have taught, {self.flagged_by}{proof}, not by the "
+                "model's threshold."
+            )
+        elif self.threshold_of_another is not None:
+            lines.append(
+                f"Their threshold, {self.threshold_of_another}, is of the other model's scores: "
+                "this model's threshold has flagged."
             )
         return lines
 

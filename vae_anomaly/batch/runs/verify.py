@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vae_anomaly.arrays import AnyArray, Bools
 from vae_anomaly.batch.duplicate_ids import find_repeats
 from vae_anomaly.batch.output.manifest import MANIFEST, read_manifest
 from vae_anomaly.batch.output.results import iter_quarantine
@@ -22,10 +23,13 @@ from vae_anomaly.batch.runs.found import FoundRun, read_state
 from vae_anomaly.errors import DataError, LockedError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.storage.addresses import with_addresses
+from vae_anomaly.thresholds.basis import surprise_of
 from vae_anomaly.words import names_of, number_of, reason_of, verb_for
 
 _BATCH_ROWS: Final = 65_536
 _COLUMNS: Final = ("id", "score", "is_anomaly", "threshold")
+_LEARNED: Final = ("flagged_by", "p_combined", "probability")
+_DIGITS, _FEW_DIGITS = 1e-6, 20.0  # nats; of a probability near 1 few digits are left
 _KEPT: Final = "state/start-"  # histories from elsewhere, also of an earlier model
 AGAIN: Final = "Run again: what is not right is then scored again."
 
@@ -185,12 +189,10 @@ def _check_part(look: _Look, entry: Mapping[str, Any]) -> None:
     name = str(entry["output"])
     n_rows = n_flagged = n_wrong = 0
     try:
-        for batch in _batches(look.root / name, _COLUMNS):
-            score, flag, threshold = (
-                batch.column(place).to_numpy(zero_copy_only=False) for place in (1, 2, 3)
-            )
-            n_rows, n_flagged = n_rows + len(batch), n_flagged + int(flag.sum())
-            n_wrong += int(np.sum(~np.isfinite(score) | (flag != ~(score <= threshold))))
+        for batch in _batches(look.root / name, _columns_of(look.root / name)):
+            n_rows += len(batch)
+            n_flagged += int(_cells(batch, "is_anomaly").sum())
+            n_wrong += int(_wrong_flags(batch).sum())
         repeats = _repeats(look.root / name)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as err:
         look.find(name, f"it is no part that a run writes: {reason_of(err)}")
@@ -206,6 +208,31 @@ def _check_part(look: _Look, entry: Mapping[str, Any]) -> None:
                   "score and threshold say, or not finite")  # fmt: skip
     if repeats:
         look.find(name, f"{number_of(repeats, 'id')} {verb_for(repeats)} in it more than once")
+
+
+def _columns_of(part: Path) -> tuple[str, ...]:
+    """Return what flags are checked by: of a run that learns more."""
+    with part.open("rb") as file:
+        names = pq.read_schema(file).names
+    return (*_COLUMNS, *(name for name in _LEARNED if name in names))
+
+
+def _wrong_flags(batch: pa.RecordBatch) -> Bools:
+    """Say which rows are not flagged as their scores say, or have none."""
+    score, flag, threshold = (_cells(batch, name) for name in _COLUMNS[1:])
+    bounded, unsure = score, np.zeros(len(batch), np.bool_)
+    if _LEARNED[0] in batch.schema.names:
+        by = _cells(batch, _LEARNED[0])
+        surprise = surprise_of(_cells(batch, "probability").astype(np.float64))
+        bounded = np.where(by == "p_combined", -np.log10(_cells(batch, "p_combined")), score)
+        bounded = np.where(by == "probability", surprise, bounded)
+        near = (np.abs(surprise - threshold) < _DIGITS) | (surprise > _FEW_DIGITS)
+        unsure = (by == "probability") & near
+    return np.asarray(~np.isfinite(score) | ((flag != ~(bounded <= threshold)) & ~unsure))
+
+
+def _cells(batch: pa.RecordBatch, name: str) -> AnyArray:
+    return np.asarray(batch.column(name).to_numpy(zero_copy_only=False))
 
 
 def _check_quarantine(look: _Look, entry: Mapping[str, Any]) -> None:

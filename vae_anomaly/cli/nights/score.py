@@ -437,7 +437,10 @@ def _print(summary: RunSummary, things: str) -> None:
         f"s{done * bool(summary.skipped)}."
     )
     share = summary.flagged / max(summary.rows_out, 1)
-    click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): score above {summary.threshold:.2f}.")
+    bound = f"score above {summary.threshold:.2f}"
+    if summary.learning is not None and summary.learning.flagged_by is not None:
+        bound = summary.learning.flagged_by
+    click.echo(f"Flagged {summary.flagged:,} ({share:.2%}): {bound}.")
     expected = 10.0**-summary.threshold
     for line in told(summary.left_out):
         click.echo(f"{line[0].upper()}{line[1:]}.")

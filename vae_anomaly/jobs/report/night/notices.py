@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from vae_anomaly.batch import read_summary
 from vae_anomaly.errors import DataError
+from vae_anomaly.jobs.report.night.scores import learned_bound
 from vae_anomaly.jobs.report.night.source import Night
 from vae_anomaly.metrics import Interval
 from vae_anomaly.names import typed
@@ -46,6 +47,7 @@ def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
     said = [
         *_nothing(night),
         *_failed(night),
+        *_learned(night),
         *_flag_rate(night, counts),
         *_quarantine(night),
         *_drift(night),
@@ -65,6 +67,16 @@ def _nothing(night: Night) -> Iterator[Notice]:
             "warning",
             "The input holds no items.",
             "Look whether it was written in full and arrived.",
+        )
+
+
+def _learned(night: Night) -> Iterator[Notice]:
+    bound = learned_bound(night.root, night.entries)
+    if bound is not None:
+        yield Notice(
+            "info",
+            f"Flagged by what verdicts have taught: {bound}. The slider and what it counts are of "
+            "the model's own score.",
         )
 
 

@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 
 from vae_anomaly.arrays import Bools, Floats
 from vae_anomaly.errors import DataError
+from vae_anomaly.thresholds.basis import bound_text
 from vae_anomaly.words import reason_of
 
 _BATCH_ROWS = 65_536
 _COLUMNS = ("id", "score", "is_anomaly")
+_BY = "flagged_by"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,31 @@ def read_scores_of(root: Path, entries: Sequence[Mapping[str, Any]]) -> NightSco
             "Score the input again."
         )
     return NightScores(scores, flagged)
+
+
+def learned_bound(root: Path, entries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what flagged a night by what verdicts have taught; None where the model's score did.
+
+    Raises
+    ------
+    DataError
+        If an output file cannot be read.
+    """
+    for entry in entries:
+        path = root / entry["output"]
+        try:
+            with path.open("rb") as file:
+                part = pq.ParquetFile(file)
+                if _BY not in part.schema_arrow.names or not part.metadata.num_rows:
+                    continue
+                first = next(part.iter_batches(1, columns=[_BY, "threshold"])).to_pylist()[0]
+        except (OSError, pa.ArrowException, KeyError) as err:
+            raise DataError(
+                f"{path} cannot be read: {reason_of(err)}. Score the input again."
+            ) from err
+        if first[_BY] != "score":
+            return bound_text(first[_BY], first["threshold"])
+    return None
 
 
 def score_batches(
