@@ -14,6 +14,7 @@ from vae_anomaly import load_detector
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.evaluation import score_scale
 from vae_anomaly.thresholds import Threshold
+from vae_anomaly.thresholds.basis import MEASURED
 from vae_anomaly.tracking import register_stage, resolve, resolve_stage
 from vae_anomaly.tracking.apply import learned_threshold
 from vae_anomaly.verdicts.saved import read_stage, write_stage
@@ -57,7 +58,7 @@ def test_a_threshold_on_what_was_learned_goes_the_whole_way(
     tune = ("threshold", "tune", CARDS, "--scores", "night.parquet", "--by", "combined", *uri)
     code, out, _ = call(*tune, "--target-fpr", 0.02)
     assert code == 0
-    for words in ("p_combined <= 0.02", "score > ", "measured on the last 14 nights, not proven"):
+    for words in ("p_combined <= 0.02", "score > ", MEASURED):
         assert words in " ".join(out.split())
     apply = ("threshold", "apply", CARDS, "threshold.json", *uri)
     code, _, err = call(*apply)

@@ -46,6 +46,17 @@ def test_what_is_nearer_to_the_call_decides_and_is_named(night, tmp_path, monkey
     assert (job.workers, job.report, job.masks) == (4, False, "all")
 
 
+@pytest.mark.parametrize(("said", "means"), [("true", True), ("false", False), ("old", "old")])
+def test_confirmed_anomalies_are_left_out_of_a_training_if_asked(
+    tmp_path, monkeypatch, said, means
+):
+    path = tmp_path / "train_table.toml"
+    path.write_text("name = 'x'\ntables = ['a.csv']\n")
+    assert read_job(TrainTable, path, DAY).leave_out_confirmed is False
+    monkeypatch.setenv("VAE_ANOMALY_LEAVE_OUT_CONFIRMED", said)
+    assert read_job(TrainTable, path, DAY).leave_out_confirmed == means
+
+
 def test_keys_of_sections_and_former_names_are_overridden_too(tmp_path, monkeypatch):
     path = tmp_path / "train_table.toml"
     path.write_text("name = 'x'\ntables = ['a.csv']\nlabels = 'bad'\n[detector]\npreset = 'fast'\n")

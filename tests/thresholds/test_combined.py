@@ -11,7 +11,7 @@ import pytest
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.evaluation import ScoredItems, compare, read_scores, reviewed_items, tune
 from vae_anomaly.thresholds import Threshold
-from vae_anomaly.thresholds.basis import p_bound, surprise_of
+from vae_anomaly.thresholds.basis import MEASURED, p_bound, surprise_of
 
 ALPHA = 0.01
 
@@ -52,7 +52,7 @@ def test_a_target_rate_is_the_bound_on_the_combined_p_value_itself(items):
     assert tuned.threshold.basis == "p_combined"
     assert tuned.threshold.p_value == pytest.approx(0.01)
     assert "at most 0.01" in tuned.words
-    assert "measured on the last 14 nights, not proven" in tuned.words
+    assert MEASURED in tuned.words
 
 
 def test_a_capacity_takes_the_likeliest_also_where_the_probability_has_no_digits_left(items):

@@ -8,12 +8,13 @@ from typing import Final, Literal
 import numpy as np
 
 from vae_anomaly.arrays import Floats
+from vae_anomaly.verdicts.learner import REFERENCE_NIGHTS
 
 Basis = Literal["score", "p_combined", "probability"]
 """``score`` is -log10 of the model's p-value, ``p_combined`` is compared as its -log10, and
 ``probability`` P as -ln(1 - P), in nats: a probability near 1 has no digits left."""
 
-MEASURED: Final = "measured on the last 14 nights, not proven"
+MEASURED: Final = f"measured on the last {REFERENCE_NIGHTS} nights, not proven"
 """What every statement on combined p-values rests on."""
 
 _LARGEST: Final = -math.log(2.0**-54)  # nats, of a probability that is written as 1
