@@ -109,7 +109,7 @@ def test_learning_that_broke_off_is_done_again(at, store, scale, tmp_path, monke
     assert resolve_stage("cards", store).digest == straight["digest"]
 
 
-def test_what_is_learned_later_keeps_the_threshold(at, store, scale, tmp_path):
+def test_what_is_learned_later_keeps_the_threshold(at, store, scale, tmp_path, monkeypatch):
     kept = night(FIRST, model=scale)
     log(kept, tmp_path, store)
     answer(at, store, tmp_path, judged(kept), morning(FIRST))
@@ -121,8 +121,18 @@ def test_what_is_learned_later_keeps_the_threshold(at, store, scale, tmp_path):
     assert "nothing new was learned" in at("feedback", "learn", MODEL)[1]
     one = judged(kept).head(1).assign(is_anomaly=False, when=pd.Timestamp(morning(FIRST + 1)))
     answer(at, store, tmp_path, one, morning(FIRST + 1))
-    assert "In force now: cards.learned version 3" in at("feedback", "learn", MODEL)[1]
+    out = at("feedback", "learn", MODEL)[1]
+    assert "In force now: cards.learned version 3" in out
+    assert "threshold: p_combined <= 0.955, as before, flags in runs with --learn" in out
     assert read_stage(resolve_stage("cards", store).path).threshold == bound
+    told = json.loads(at("threshold", "history", "cards", "--json")[1])["learned"]
+    assert [change["new"] for change in told] == ["p_combined <= 0.955"]
+
+    monkeypatch.setattr("vae_anomaly.jobs.learning.learn.score_scale", lambda _: "another")
+    log(night(FIRST + 1, model="another"), tmp_path, store)
+    out = at("feedback", "learn", MODEL)[1]
+    assert "threshold: p_combined <= 0.955 is of another model's scores" in out
+    assert read_stage(resolve_stage("cards", store).path).threshold is None
 
 
 def test_what_cannot_be_learned_from_is_named_with_the_remedy(at, store, scale, tmp_path):

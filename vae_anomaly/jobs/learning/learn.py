@@ -22,6 +22,7 @@ from vae_anomaly.jobs.learning.heard import Heard, heard, judged_items
 from vae_anomaly.jobs.learning.merged import read_nights
 from vae_anomaly.names import typed
 from vae_anomaly.persistence import score_scale
+from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import (
     imported_verdicts,
     list_imports,
@@ -94,6 +95,11 @@ class VerdictLesson:
         Of the registered NAME.learned; None where it was only tried.
     new : bool
         Not what was in force before.
+    flagged_by : str or None
+        The threshold that was in force and stays so, such as ``p_combined <= 0.01``; None where the
+        model's own flags.
+    lost_threshold : str or None
+        The one that was in force and is so no longer, as it is of another model's scores.
     """
 
     model: str
@@ -114,6 +120,8 @@ class VerdictLesson:
     digest: str
     version: int | None = None
     new: bool = False
+    flagged_by: str | None = None
+    lost_threshold: str | None = None
     least_confirmed: int = field(default=LEAST_CONFIRMED)
 
     @property
@@ -167,9 +175,8 @@ def learn_verdicts(
     _require_nights(nights, name)
     said = heard(nights, imports)
     known = any(kept.items.model == scale for kept in nights)
-    stage = _with_threshold(
-        learned_stage(nights, said, _columns(nights, columns), scale if known else None), name, uri
-    )
+    stage = learned_stage(nights, said, _columns(nights, columns), scale if known else None)
+    stage, bound = _with_threshold(stage, name, uri)
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         digest = write_stage(stage, Path(scratch) / "stage")
         lesson = VerdictLesson(
@@ -192,6 +199,8 @@ def learn_verdicts(
             alarms=tuple(false_alarms(nights, said)),
             comparison=rank_comparison(nights, said),
             digest=digest,
+            flagged_by=None if stage.threshold is None else bound,
+            lost_threshold=bound if stage.threshold is None else None,
         )
         return lesson if dry_run else _in_force(lesson, Path(scratch) / "stage", uri, who)
 
@@ -225,13 +234,18 @@ def learned_stage(
     return learner.stage(last.facts.night + 1, last.items.model if model is None else model)
 
 
-def _with_threshold(stage: SecondStage, name: str, uri: str | Path | None) -> SecondStage:
-    """Keep the threshold of the stage in force, where that is of the same scores."""
+def _with_threshold(
+    stage: SecondStage, name: str, uri: str | Path | None
+) -> tuple[SecondStage, str | None]:
+    """Keep the threshold of the stage in force, where that is of the same scores; say it."""
     current = resolve_stage(name, uri)
     before = None if current is None else read_stage(current.path)
-    if before is None or before.model != stage.model:
-        return stage
-    return replace(stage, threshold=before.threshold)
+    if before is None or before.threshold is None:
+        return stage, None
+    bound = Threshold.from_dict(before.threshold).bound_text
+    if before.model != stage.model:
+        return stage, bound
+    return replace(stage, threshold=before.threshold), bound
 
 
 def _in_force(

@@ -122,8 +122,8 @@ def _check(capacity: int, reserve: int) -> None:
         )
     if reserve > capacity:
         raise ConfigError(
-            f"A reserve of {reserve:,} is part of the capacity, which is {capacity:,}. Give a smaller "
-            "--reserve."
+            f"A reserve of {reserve:,} is part of the capacity, which is {capacity:,}. Give a "
+            "smaller --reserve."
         )
 
 

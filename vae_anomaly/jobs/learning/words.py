@@ -21,6 +21,7 @@ def lesson_lines(lesson: VerdictLesson) -> list[str]:
         *(_column_line(column) for column in lesson.columns),
         *_alarm_lines(lesson),
         *comparison_lines(lesson.comparison),
+        *_threshold_lines(lesson),
         _force_line(lesson),
     ]
 
@@ -48,6 +49,17 @@ def _heard_lines(lesson: VerdictLesson) -> list[str]:
             "items for review with `vae-anomaly feedback sample FLAGS`."
         )
     return lines
+
+
+def _threshold_lines(lesson: VerdictLesson) -> list[str]:
+    if lesson.flagged_by is not None:
+        return [f"threshold: {lesson.flagged_by}, as before, flags in runs with --learn."]
+    if lesson.lost_threshold is None:
+        return []
+    return [
+        f"threshold: {lesson.lost_threshold} is of another model's scores, so the model's own "
+        "flags again. Choose one anew: vae-anomaly threshold tune MODEL --scores DIR --by combined"
+    ]
 
 
 def _evidence_lines(lesson: VerdictLesson) -> list[str]:
