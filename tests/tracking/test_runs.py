@@ -7,12 +7,14 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+import mlflow
 import pytest
+import requests
 from tracking.real_models import transactions
 
 from vae_anomaly import TabularVAEDetector, Threshold, load_detector
 from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailableError
-from vae_anomaly.tracking import load, log_training, register_directory
+from vae_anomaly.tracking import load, log_training, register_directory, show_model
 from vae_anomaly.tracking.runs import RUN, _Run
 from vae_anomaly.tracking.store import session
 
@@ -145,3 +147,51 @@ def test_a_record_that_nothing_of_ours_has_written_is_refused(tmp_path, change):
     (tmp_path / RUN).write_text(json.dumps(whole))
     with pytest.raises(ModelRefusedError, match="is not the record of a training"):
         register_directory(tmp_path)
+
+
+@pytest.fixture
+def answers_lost(monkeypatch):
+    """Lose the answers to so many requests for a version, which are done all the same."""
+
+    def lose(number: int) -> None:
+        left, create = [number], mlflow.MlflowClient.create_model_version
+
+        def creating(client, *args, **given):
+            made = create(client, *args, **given)
+            if left and left[0]:
+                left[0] -= 1
+                raise requests.ConnectionError("the answer was lost")
+            return made
+
+        monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", creating)
+        monkeypatch.setattr("vae_anomaly.tracking.network.once._WAIT_S", 0.0)
+
+    return lose
+
+
+def test_a_version_whose_answer_was_lost_is_not_registered_twice(table_model, store, answers_lost):
+    answers_lost(1)
+    model = register_directory(table_model, name="cards", uri=store)
+    (card,) = show_model("cards", store).versions
+    assert (model.version, card.run_id) == (1, model.run_id)
+
+
+def test_a_record_of_which_the_version_is_there_registers_no_other(
+    table_model, store, answers_lost, monkeypatch, tmp_path
+):
+    answers_lost(1)
+    with monkeypatch.context() as away:
+        away.setattr(mlflow.MlflowClient, "search_model_versions", gone)
+        with pytest.raises(RegistryUnavailableError, match="Log it later"):
+            register_directory(table_model, name="cards", uri=store, alias="champion")
+    (record,) = (tmp_path / "store" / "spool").iterdir()
+    model = register_directory(record, uri=store)
+    card = show_model("cards", store)
+    assert ([one.version for one in card.versions], card.aliases) == ([1], {"champion": 1})
+    assert card.versions[0].run_id == model.run_id
+    with session(store) as client:
+        assert client.get_run(model.run_id).info.status == "FINISHED"
+
+
+def gone(*_: object, **__: object) -> None:
+    raise requests.ConnectionError("the server is away")

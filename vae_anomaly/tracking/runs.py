@@ -20,7 +20,7 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -31,8 +31,16 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.files import parsed_json, write_json
 from vae_anomaly.persistence import DetectorState, model_digest, read_model
 from vae_anomaly.state import from_json
-from vae_anomaly.tracking.client import TAG, check_alias, ensure_name, experiment_id, log_numbers
+from vae_anomaly.tracking.client import (
+    TAG,
+    all_versions,
+    check_alias,
+    ensure_name,
+    experiment_id,
+    log_numbers,
+)
 from vae_anomaly.tracking.events import MAX_TAG, move_alias
+from vae_anomaly.tracking.network.once import once
 from vae_anomaly.tracking.package import (
     INNER,
     environment,
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.entities import Metric
+    from mlflow.entities.model_registry import ModelVersion
 
     from vae_anomaly.detectors.protocol import Detector
 
@@ -337,10 +346,14 @@ def _finish(record: Path, run: _Run, store: str) -> RegisteredModel:
 def _upload(sending: Upload, run: _Run, store: str) -> RegisteredModel:
     client, record = sending.client, sending.record
     experiment = experiment_id(client, store, run.experiment)
-    run_id = sending.open_run(experiment, run.name, run.tags, run.started_ms)
-    log_numbers(client, run_id, _metrics(run), run.params)
-    client.log_artifacts(run_id, str(record / "artifacts"))
-    version, digest = _register(client, experiment, run_id, record / "package", run)
+    digest = model_digest(record / "package" / INNER)
+    made = made_version(client, run.name, digest, sending.earlier)
+    if made is None:
+        run_id = sending.open_run(experiment, run.name, run.tags, run.started_ms)
+        log_numbers(client, run_id, _metrics(run), run.params)
+        client.log_artifacts(run_id, str(record / "artifacts"))
+        made = _register(client, experiment, run_id, record / "package", run, digest)
+    version, run_id = int(made.version), str(made.run_id)
     client.set_terminated(run_id, "FINISHED", run.ended_ms)
     sending.opened.clear()  # an alias that cannot move does not undo the version
     if run.alias:
@@ -362,8 +375,8 @@ def _metrics(run: _Run) -> list[Metric]:
 
 
 def _register(
-    client: MlflowClient, experiment: str, run_id: str, package: Path, run: _Run
-) -> tuple[int, str]:
+    client: MlflowClient, experiment: str, run_id: str, package: Path, run: _Run, digest: str
+) -> ModelVersion:
     """Store the package as a logged model and register it, digests and all, in one call."""
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
@@ -376,21 +389,31 @@ def _register(
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     ensure_name(client, run.name)
-    digest = model_digest(package / INNER)
-    version = client.create_model_version(
-        run.name,
-        source=f"models:/{logged.model_id}",
-        run_id=run_id,
-        model_id=logged.model_id,
-        description=run.description,
-        tags={
-            **run.version_tags,
-            f"{TAG}model_digest": digest,
-            f"{TAG}digest": listing_digest(files),
-            f"{TAG}files": json.dumps(files, sort_keys=True),
-        },
+    return once(
+        lambda: client.create_model_version(
+            run.name,
+            source=f"models:/{logged.model_id}",
+            run_id=run_id,
+            model_id=logged.model_id,
+            description=run.description,
+            tags={
+                **run.version_tags,
+                f"{TAG}model_digest": digest,
+                f"{TAG}digest": listing_digest(files),
+                f"{TAG}files": json.dumps(files, sort_keys=True),
+            },
+        ),
+        lambda: made_version(client, run.name, digest, [run_id]),
     )
-    return int(version.version), digest
+
+
+def made_version(
+    client: MlflowClient, name: str, digest: str, run_ids: Sequence[str]
+) -> ModelVersion | None:
+    """Return the version of a model that one of these runs has registered, where one has."""
+    versions = all_versions(client, name) if run_ids else []
+    of_runs = (one for one in versions if one.run_id in run_ids)
+    return next((one for one in of_runs if one.tags.get(f"{TAG}model_digest") == digest), None)
 
 
 def _stamp(package: Path, model_id: str, run_id: str) -> None:

@@ -40,11 +40,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Upload:
-    """The sending of a record: MLflow's client, and the runs that were opened so far."""
+    """The sending of a record: MLflow's client, and its runs, now and when it was cut off."""
 
     client: MlflowClient
     record: Path
     opened: list[str] = field(default_factory=list)
+    earlier: tuple[str, ...] = ()
 
     def open_run(
         self, experiment: str, name: str, tags: Mapping[str, str], start_ms: int | None = None
@@ -90,8 +91,9 @@ def send(record: Path, store: str, upload: Callable[[Upload], Sent], *, what: st
     """
     try:
         with session(store) as client:
-            close_runs(client, _interrupted(record))
-            sent = _closing(Upload(client, record), upload)
+            earlier = _interrupted(record)
+            close_runs(client, earlier)
+            sent = _closing(Upload(client, record, earlier=tuple(earlier)), upload)
     except VaeAnomalyError as err:
         again = typed("vae-anomaly", "runs", "sync", "--tracking-uri", displayed(store))
         raise type(err)(
