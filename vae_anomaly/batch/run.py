@@ -356,7 +356,8 @@ def _watched(
         summary, drift, summary.out, kind=kind, failed=failed, false_alarms=limits.false_alarms
     )
     write_summary(told, summary.out)
-    return replace(summary, alarms=drift.alarms, moved=drift.moved)
+    notes = (*summary.notes, *drift.notes)
+    return replace(summary, alarms=drift.alarms, moved=drift.moved, notes=notes)
 
 
 def _learned(

@@ -11,6 +11,7 @@ Both give a `TrainingReport`: what was read, how it was understood, what was lea
 from __future__ import annotations
 
 from vae_anomaly.batch.output.results import Flag, highest_flags
+from vae_anomaly.jobs.baselines import keep_image_baseline, keep_table_baseline
 from vae_anomaly.jobs.challenge import (
     ChallengePlan,
     ChallengeReport,
@@ -50,6 +51,8 @@ __all__ = [
     "confirmed_anomalies",
     "highest_flags",
     "infer_schema_of",
+    "keep_image_baseline",
+    "keep_table_baseline",
     "promote_if_not_worse",
     "read_schema",
     "recalibrate_job",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from vae_anomaly.detectors.folds import evenly
+from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.errors import DataError
 from vae_anomaly.monitoring.columns import table_baseline
 from vae_anomaly.monitoring.looks import ImageLook, image_baseline, look_of
@@ -17,18 +18,26 @@ from vae_anomaly.storage.addresses import copies_folder
 
 if TYPE_CHECKING:
     from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
-    from vae_anomaly.detectors.images.image_list import ImageList
 
 _MOST_IMAGES: Final = 512
 
 
 def keep_table_baseline(detector: TabularVAEDetector, rows: pd.DataFrame) -> None:
-    """Describe the rows that a detector was fitted to."""
+    """Describe the rows that a detector was fitted to, before it is saved.
+
+    Jobs and commands do so themselves.
+    """
     detector.baseline_ = table_baseline(detector.schema_.cast(rows), detector.schema_)
 
 
-def keep_image_baseline(detector: ImageVAEDetector, images: ImageList) -> None:
-    """Describe the images that a detector was fitted to, at most 512 at equal distances."""
+def keep_image_baseline(detector: ImageVAEDetector, images: object) -> None:
+    """Describe the images that a detector was fitted to, at most 512 at equal distances.
+
+    Parameters
+    ----------
+    images : ImageList, or whatever ``fit`` takes
+    """
+    images = images if isinstance(images, ImageList) else open_images(images)
     looks: list[ImageLook] = []
     folders: list[str] = []
     for i in evenly(len(images), _MOST_IMAGES).tolist():

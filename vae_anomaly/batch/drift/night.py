@@ -22,8 +22,13 @@ from vae_anomaly.words import number_of, verb_for
 
 _NO_BASELINE: Final = (
     "whether inputs have moved cannot be told: the model keeps nothing of its training inputs. "
-    "Train it again with `vae-anomaly train`"
+    "Train it again with `vae-anomaly train`; one that is fitted in Python keeps them by "
+    "`vae_anomaly.jobs.{keeps}` before it is saved"
 )
+_KEEPS: Final = {
+    "tabular": "keep_table_baseline(detector, rows)",
+    "image": "keep_image_baseline(detector, images)",
+}
 _PAST_NIGHTS: Final = 8
 _SECONDS_A_DAY: Final = 86_400
 
@@ -125,7 +130,7 @@ def drift_of(
                 flagged=flagged if len(tallies) == len(own) else None,
             )
         ),
-        tuple(_notes(baseline, len(entries) - len(tallies))),
+        tuple(_notes(facts, baseline, len(entries) - len(tallies))),
         tally,
         calibration,
         tally.until,
@@ -181,8 +186,9 @@ def _baseline(facts: ScoringFacts | None) -> Baseline | None:
     return Baseline.from_dict(facts.baseline)
 
 
-def _notes(baseline: Baseline | None, n_uncounted: int) -> list[str]:
-    notes = [] if baseline is not None else [_NO_BASELINE]
+def _notes(facts: ScoringFacts | None, baseline: Baseline | None, n_uncounted: int) -> list[str]:
+    keeps = _KEEPS["tabular" if facts is None else facts.kind]
+    notes = [] if baseline is not None else [_NO_BASELINE.format(keeps=keeps)]
     if n_uncounted:
         notes.append(
             f"{number_of(n_uncounted, 'part')} {verb_for(n_uncounted, 'was', 'were')} scored by an "
