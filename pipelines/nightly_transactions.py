@@ -11,8 +11,8 @@ from typing import Any
 from pipelines.job import run_job
 from pipelines.nightly import Nightly
 from pipelines.places import Place, one_or_all
-from vae_anomaly.batch import Options, Partition, plan_tables, score_tables
-from vae_anomaly.batch.asked import AskedFor, tables_asked_for
+from vae_anomaly.batch import Options, Partition, score_tables
+from vae_anomaly.batch.asked import AskedFor, tables_asked_for, tables_in
 from vae_anomaly.batch.output.remote import place_to_look_at
 
 
@@ -25,7 +25,7 @@ class NightlyTransactions(Nightly):
 
     def partitions(self) -> Sequence[Partition]:
         """Return the partitions of the input; no model is asked."""
-        return plan_tables(one_or_all(self.input))
+        return tables_in(one_or_all(self.input))
 
     def asked(self) -> AskedFor:
         """Return what would be scored, and with what."""

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
-from vae_anomaly.batch.asked import images_asked_for, tables_asked_for
+from vae_anomaly.batch.asked import images_asked_for, tables_asked_for, tables_in
 from vae_anomaly.batch.output.remote import output_place, place_to_look_at
 from vae_anomaly.batch.plan import Options, input_digest
 from vae_anomaly.batch.preview import preview_run
@@ -30,6 +30,7 @@ from vae_anomaly.errors import (
     LockedError,
     ModelRefusedError,
     ObjectStoreError,
+    StorageError,
 )
 from vae_anomaly.evaluation import read_scores
 from vae_anomaly.files import write_json
@@ -152,6 +153,36 @@ def test_no_more_images_lie_here_than_one_partition_has(bucket, image_model, tmp
     bucket.cp_file("bucket/night/001.png", "bucket/night/002.png")
     changed = score_images(image_model, "memory://bucket/night", OUT, images_per_partition=3)
     assert changed.skipped == changed.partitions - 1
+
+
+def test_tables_for_which_there_is_no_room_at_once_are_fetched_one_by_one(
+    bucket, remote_days, days, table_model, tmp_path, monkeypatch
+):
+    largest, fetched = max(path.stat().st_size for path in days.iterdir()), []
+
+    def only_one(folder: Path, n_bytes: int, address: object) -> None:
+        if n_bytes > largest:
+            raise StorageError(f"{address} has no room. Free some space.")
+
+    def look(*_: object) -> None:
+        copies = (tmp_path / "cache" / "storage" / "inputs").rglob("*.parquet")
+        fetched.append(sum(path.read_bytes()[:4] == b"PAR1" for path in copies))
+
+    for module in ("copies", "later"):
+        monkeypatch.setattr(f"vae_anomaly.storage.{module}.require_room", only_one)
+    score_tables(table_model, remote_days, OUT, id_column="id", progress=look)
+    assert max(fetched) == 1
+    score_tables(table_model, days, tmp_path / "here", id_column="id")
+    assert objects(bucket) == files(tmp_path / "here")
+    assert score_tables(table_model, remote_days, OUT, id_column="id").skipped == 3
+
+
+def test_a_range_whose_days_are_done_fetches_no_table(bucket, remote_days, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("fsspec.AbstractFileSystem.get_file", None)
+        assert [one.key for one in tables_in(remote_days)] == [
+            "2026-01-01", "2026-01-02", "2026-01-03",
+        ]  # fmt: skip
 
 
 def test_a_list_of_images_in_a_store_brings_the_images_that_it_names(bucket, image_model, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from vae_anomaly.batch.plan import (
 from vae_anomaly.batch.tables import check_plan
 from vae_anomaly.data.images.folders import IMAGE_SUFFIXES, LeftOutImages, scan_images, tell_skipped
 from vae_anomaly.data.tables.entity_histories import EntityHistories
+from vae_anomaly.data.tables.files.suffixes import TABLE_SUFFIXES
 from vae_anomaly.detectors.judged import require_told_conditions
-from vae_anomaly.errors import ModelRefusedError
+from vae_anomaly.errors import ModelRefusedError, StorageError
 from vae_anomaly.persistence import read_model
 from vae_anomaly.storage.later import fetched_later
 from vae_anomaly.tracking import ResolvedModel, resolve
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,30 @@ def tables_asked_for(
     resolved = resolve(model_ref, uri, use_cached=use_cached)
     model = pinned(resolved, "tabular")
     options = with_stage(options, resolved, uri, use_cached=use_cached)
-    plan = plan_tables(source)
+    plan = _planned(source)
     detector = loaded_detector(model)
     assert detector.kind == "tabular"  # noqa: S101 - pinned to it
     learn_by = () if options.learn is None else options.learn.columns
     check_plan(plan, detector, options.id_column, options.group_by, learn_by)
     return AskedFor(plan, model, options, chain_of(plan, detector.entities_, out, state))
+
+
+def _planned(source: Source) -> list[Partition]:
+    """Plan tables; those of a store for which there is no room at once are fetched one by one.
+
+    Each is then fetched twice: its first rows are looked at before any is scored.
+    """
+    try:
+        return plan_tables(source)
+    except StorageError as err:
+        logger.info("tables are fetched when their turn comes: %s", err)
+        return tables_in(source)
+
+
+def tables_in(source: Source) -> list[Partition]:
+    """Return the partitions of some tables as `score_tables` calls them; none is fetched."""
+    with fetched_later(TABLE_SUFFIXES, alone=True):
+        return plan_tables(source)
 
 
 def images_asked_for(

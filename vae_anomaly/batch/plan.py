@@ -330,14 +330,9 @@ def _image_partition(
 
 def input_digest(partition: Partition) -> str:
     """Return one SHA-256 for names, contents and conditions of a partition's files."""
+    digests = _digests_of(partition)
     if partition.kind == "table":
-        return _digest_of(partition.files[0])
-    digests = recalled_digests(partition.paths)
-    with present(path for path in partition.paths if path not in digests):
-        digests |= {
-            file.path: _digest_of(file) for file in partition.files if file.path not in digests
-        }
-    remember_digests(digests)
+        return digests[partition.files[0].path]
     return sha256_of(
         *(
             f"{digests[file.path]}  {file.id}"
@@ -347,6 +342,17 @@ def input_digest(partition: Partition) -> str:
             for file in partition.files
         )
     )
+
+
+def _digests_of(partition: Partition) -> dict[str, str]:
+    """Return the SHA-256 of each file by its path; of copies that were seen before none is read."""
+    digests = recalled_digests(partition.paths)
+    with present(path for path in partition.paths if path not in digests):
+        digests |= {
+            file.path: _digest_of(file) for file in partition.files if file.path not in digests
+        }
+    remember_digests(digests)
+    return digests
 
 
 def _digest_of(file: SourceFile) -> str:

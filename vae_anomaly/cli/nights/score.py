@@ -237,15 +237,15 @@ def table(
       vae-anomaly score table model/ 'days/{date}.csv' --out 'flags/{date}' --from 2024-05-01
           --to 2024-05-31 --redo failed --dry-run
     """
-    from vae_anomaly.batch import Options, plan_tables, score_tables
-    from vae_anomaly.batch.asked import tables_asked_for
+    from vae_anomaly.batch import Options, score_tables
+    from vae_anomaly.batch.asked import tables_asked_for, tables_in
 
     night = _Night(
         model, paths, run, dates, learn, "rows",
         score=partial(score_tables, id_column=id_column, group_by=group_by, state=state),
         ask=partial(tables_asked_for, state=state),
         options=Options(id_column=id_column, group_by=group_by),
-        plan=lambda source, _: plan_tables(source),
+        plan=lambda source, _: tables_in(source),
     )  # fmt: skip
     return night.done()
 

@@ -39,6 +39,7 @@ from vae_anomaly.data.tables.files import (
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import sha256_of
 from vae_anomaly.storage.copies import on_disk
+from vae_anomaly.storage.later import present
 from vae_anomaly.words import names_of, reason_of
 
 _CSV_ROWS: Final = 1 << 16
@@ -116,10 +117,11 @@ def iter_batches(
         raise DataError(f"batch_rows must be at least 1. Got {batch_rows}.")
     path = existing(Path(on_disk(path)))
     numbers = _Numbers(ragged)
-    for table in _arrow_batches(path, batch_rows, columns, as_text, numbers.left_out):
-        frame = to_frame(table)
-        frame.index = numbers.of_next(len(frame))
-        yield frame
+    with present([str(path)]):
+        for table in _arrow_batches(path, batch_rows, columns, as_text, numbers.left_out):
+            frame = to_frame(table)
+            frame.index = numbers.of_next(len(frame))
+            yield frame
 
 
 class _Numbers:

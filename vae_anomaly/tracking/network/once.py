@@ -12,10 +12,10 @@ from vae_anomaly.tracking.network.answers import is_outage
 
 RETRIES: Final = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _WAIT_S: Final = 1.0
-Made = TypeVar("Made")
+OnceMade = TypeVar("OnceMade")
 
 
-def once(make: Callable[[], Made], made: Callable[[], Made | None]) -> Made:
+def once(make: Callable[[], OnceMade], made: Callable[[], OnceMade | None]) -> OnceMade:
     """Make something, as often as MLflow would try; before each further try, look for it.
 
     MLflow itself sends a request again when the answer is lost, and so makes two.
