@@ -135,8 +135,8 @@ def seeds_of(pattern: str) -> list[bytes]:
 
 
 @cache
-def store() -> str:
-    """Return an MLflow store of this process with a model, a promotion and an evaluation."""
+def store(kind: str) -> str:
+    """Return an MLflow store for a kind of cases: a model, a promotion and an evaluation."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-store-"))
     os.environ["VAE_ANOMALY_CACHE"] = str(folder / "cache")
     uri = tracking_uri(folder / "store")
@@ -195,13 +195,13 @@ def read_waiting(kind: str, data: bytes, folder: Path) -> None:
         waiting(kind)
     shutil.copytree(_RECORDS[kind], spool / "record")
     (spool / "record" / f"{kind}.json").write_bytes(data)
-    for one in sync_spool(store(), spool):
+    for one in sync_spool(store(kind), spool):
         if one.reason:
             raise VaeAnomalyError(one.reason)
 
 
-def database() -> Path:
-    return Path(store().removeprefix("sqlite:///"))
+def database(kind: str = "tags") -> Path:
+    return Path(store(kind).removeprefix("sqlite:///"))
 
 
 TAGS = ("model_version_tags", "tags")
@@ -210,7 +210,6 @@ _HIDDEN = "vae_anomaly."
 
 def registry_seeds() -> list[bytes]:
     """Return the tags of this package on versions and runs: table, owner, name to value."""
-    store()
     documents = []
     with closing(sqlite3.connect(database())) as rows:
         for table, owner in zip(TAGS, ("version", "run_uuid"), strict=True):
@@ -263,7 +262,7 @@ def _written(where: str, *values: str) -> None:
 
 def _asked() -> None:
     """Let each reader read; the first error of ours is told when all have read."""
-    uri, told = store(), []
+    uri, told = store("tags"), []
     with session(uri) as client:
         readers = [
             lambda: load("models:/cards/2", uri),
@@ -281,8 +280,8 @@ def _asked() -> None:
 
 def read_evaluation(data: bytes, folder: Path) -> None:
     """Read what an evaluation logged."""
-    uri = store()
-    [path] = database().parent.rglob("evaluation.json")
+    uri = store("evaluation")
+    [path] = database("evaluation").parent.rglob("evaluation.json")
     path.write_bytes(data)
     store_facts(resolve("models:/cards@champion", uri), uri)
 
