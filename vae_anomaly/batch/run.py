@@ -356,8 +356,7 @@ def _watched(
         summary, drift, summary.out, kind=kind, failed=failed, false_alarms=limits.false_alarms
     )
     write_summary(told, summary.out)
-    notes = (*summary.notes, *drift.notes)
-    return replace(summary, alarms=drift.alarms, moved=drift.moved, notes=notes)
+    return replace(summary, alarms=drift.alarms, moved=drift.moved)
 
 
 def _learned(

@@ -101,9 +101,8 @@ def test_counts_of_parts_are_those_of_the_night(watched_model, tmp_path):
 
 
 def test_a_model_that_kept_nothing_says_so_with_the_remedy(table_model, tmp_path):
-    summary = score_tables(table_model, night(tmp_path / "n.parquet", 2), tmp_path / "out")
+    score_tables(table_model, night(tmp_path / "n.parquet", 2), tmp_path / "out")
     told = read_summary(tmp_path / "out")
-    assert list(summary.notes) == told.notes
     assert told.notes == [
         "whether inputs have moved cannot be told: the model keeps nothing of its training inputs. "
         "Train it again with `vae-anomaly train`; one that is fitted in Python keeps them by "
