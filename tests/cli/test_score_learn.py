@@ -22,7 +22,7 @@ def test_a_night_is_logged_with_what_it_has_kept_also_without_a_page(
     asked = ("score", "table", MODEL, rows, "--out", "flags", *store, "--date", "2026-01-05")
     code, out, err = call(*asked, "--learn", "merchant", "--no-report")
     assert code == 0, err
-    assert "Nothing is learned yet: items are ranked by their score alone." in out
+    assert "Nothing is learned yet: the night 2026-01-05 is ranked by the score alone." in out
     assert "vae-anomaly feedback sample flags --out decisions.csv" in out
     assert not (tmp_path / "flags" / "report.html").exists()
     (night,) = kept_nights("cards", registered.store)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from batch.launcher import KILLED
 from tracking.real_models import transactions, write_surfaces
 
 from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
+from vae_anomaly.batch.learning.told import NightLearning
 from vae_anomaly.batch.runs.found import read_state
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
@@ -23,6 +25,7 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError, SchemaError
 from vae_anomaly.evaluation import read_scores
 from vae_anomaly.jobs.report.night.facts import night_facts
 from vae_anomaly.persistence import score_scale
+from vae_anomaly.storage.copies import on_disk
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.thresholds.basis import p_bound
 from vae_anomaly.tracking import log_training, resolve
@@ -185,7 +188,7 @@ def test_files_of_a_night_that_are_split_otherwise_keep_the_same(score, days, tm
     assert one.facts.n_items == two.facts.n_items == 180
 
 
-STEPS = ("renamed:3", "ledger-written:2", "manifest-written", "temp-written:16")
+STEPS = ("renamed:3", "ledger-written:2", "temp-written:16")
 """The third file of the first day is what it has kept; the last of all is that of the night."""
 
 
@@ -330,6 +333,19 @@ def test_without_an_entity_the_evidence_is_kept(score):
     kept = kept_in(score(learn=()))
     assert kept.items.entities == {}
     assert len(kept) == 180
+
+
+def test_in_an_object_store_lies_what_lies_here(score, registered, days, hashes):
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    out = "memory://bucket/flags"
+    asked = {"id_column": "id", "learn": ("merchant",), "night": NIGHT}
+    summary = score_tables(MODEL, days, out, uri=registered.store, **asked)
+    there = {name.removeprefix("/bucket/flags/") for name in fs.find("bucket/flags")}
+    assert {f"learn/2026-01-0{day}.parquet" for day in (1, 2, 3)} | {"learn.parquet"} <= there
+    assert same(read_kept_items(on_disk(f"{out}/learn.parquet")), kept_in(score()))
+    assert summary.learning == NightLearning(NIGHT)
+    fs.store.clear()
 
 
 def test_images_are_learned_from_by_folder_or_column(image_model, store, tmp_path, in_force):

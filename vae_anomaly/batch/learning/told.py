@@ -70,10 +70,11 @@ class NightLearning:
     def told(self) -> list[str]:
         """Say it in a few lines."""
         if not self.verdicts:
-            return ["Nothing is learned yet: items are ranked by their score alone."]
+            return [f"Nothing is learned yet: the night {self.night} is ranked by the score alone."]
         first = ", ".join(f"{name} ({share:.2f})" for name, share in self.likeliest)
         likeliest = f"; the likeliest {len(self.likeliest)}: {first}" if first else ""
-        lines = [f"Ranked by {number_of(self.verdicts, 'verdict')}{self._ago()}{likeliest}."]
+        verdicts = number_of(self.verdicts, "verdict")
+        lines = [f"The night {self.night} is ranked by {verdicts}{self._ago()}{likeliest}."]
         if not self.is_of_model:
             lines.append(
                 "These verdicts are on scores of another model: what they say of entities counts, "
