@@ -54,7 +54,11 @@ def read(name: str, seed: int, base: Path) -> None:
 
 
 DEEP = b"[" * 100_000
-FOUND = [("schema", DEEP), ("threshold", DEEP), ("part-*.parquet", b"no parquet")]
+HUGE = b"name = 'a'\ntables = ['a.csv']\n[detector]\nlatent_dim = 1" + b"0" * 400
+FOUND = [
+    ("schema", DEEP), ("threshold", DEEP), ("part-*.parquet", b"no parquet"),
+    ("job train_table", HUGE),
+]  # fmt: skip
 """What fuzzing has shown, where no test beside the code tells it."""
 
 

@@ -75,3 +75,11 @@ def test_of_very_many_rows_the_law_is_the_same_and_takes_no_time():
     assert excess_flags(2700, 200_000, 50, 5000) == pytest.approx(law.sf(2699), rel=0.1)
     wide = flag_range(10**9, 50, 5000, 0.99)
     assert [end / 10**9 for end in wide] == pytest.approx([low / 2e5, high / 2e5], rel=0.02)
+
+
+@pytest.mark.parametrize("now", [[9_999_970, 30], [9_980_000, 20_000]], ids=["rare", "frequent"])
+def test_shares_of_many_items_are_tested_as_fewer_are(now):
+    before = [now[0] - 5, now[1] + 5]
+    exact = float(stats.fisher_exact([before, now]).pvalue)
+    assert chi_square(before, now) == pytest.approx(exact, rel=0.15)
+    assert chi_square([2**62, 2**61], [2**61, 2**62]) == 0.0  # and in no time

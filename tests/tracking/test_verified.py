@@ -14,6 +14,7 @@ from vae_anomaly.errors import ConfigError, ModelRefusedError, RegistryUnavailab
 from vae_anomaly.tracking import load, log_training, promote, resolve, verify
 from vae_anomaly.tracking.package import file_digests, listing_digest
 from vae_anomaly.tracking.store import session
+from vae_anomaly.tracking.verified import _listed
 
 STORED = (
     "MLmodel",
@@ -205,3 +206,8 @@ def test_a_damaged_note_of_the_cached_copy_is_named(text, registered, store, tmp
     (tmp_path / "store" / "mlflow.db").write_bytes(b"damaged" * 1000)
     with pytest.raises(ModelRefusedError, match=f"{note.name}.* cannot be read.* Remove it"):
         resolve("models:/cards@champion", store, use_cached=True)
+
+
+def test_a_list_of_files_with_half_a_character_is_refused():
+    with pytest.raises(ModelRefusedError, match="is no list of files"):
+        _listed('{"\\ud800": "ab"}', "The files tag")

@@ -97,7 +97,10 @@ class Number:
 
 def _number(value: object) -> float:
     """Return a number, and NaN for what is none."""
-    return nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    try:
+        return nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return nan
 
 
 @dataclass(frozen=True)

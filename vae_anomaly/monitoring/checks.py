@@ -385,8 +385,9 @@ def _of_shares(
 ) -> _Asked:
     """Ask whether a group has more of something than others: counts and items of both."""
     (count, n), (other_count, other_n) = own, others
-    raw = float(stats.hypergeom(n + other_n, count + other_count, n).sf(count - 1))
     rate, other = count / n, other_count / other_n
+    law = stats.hypergeom(n + other_n, count + other_count, n)
+    raw = float(law.sf(count - 1)) if rate > other else 1.0  # below it is no small number
     size = rate / max(other, 1 / other_n)
     text = f"{rate:.1%} of the items of {group!r} {words.format(f'{other:.1%}')}"
     is_large = size >= MORE_FLAGS and rate - other >= _GROUP_MORE

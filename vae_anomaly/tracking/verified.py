@@ -272,7 +272,9 @@ def _registered_files(version: ModelVersion, what: str) -> dict[str, str]:
 def _listed(text: str, where: str) -> dict[str, str]:
     """Read a list of files and their digests; a ModelRefusedError where it is none."""
     try:
-        return _LISTING.validate_python(parsed_json(text))
+        files = _LISTING.validate_python(parsed_json(text))
+        "".join([*files, *files.values()]).encode()  # half a character is no name
+        return files
     except ValueError as err:
         reason = first_fault(err) if isinstance(err, ValidationError) else reason_of(err)
         raise ModelRefusedError(
