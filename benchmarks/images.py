@@ -49,7 +49,7 @@ def tile_splits(root: Path, protocol: str) -> Iterator[Split]:
         train, test = table[good & ~held], table[~good | held]
         yield Split(
             name=f"tiles {fold if fold == 'published' else f'fold {fold}'}",
-            train=[root / path for path in train["path"]],
+            train=[decode_image(root / path) for path in train["path"]],  # some lie below test/
             groups=train["tile"].to_numpy() if fold != "published" else None,
             test=[root / path for path in test["path"]],
             kinds=test["kind"].to_numpy(str),

@@ -11,7 +11,8 @@ from golden.answers import folders, manifest_of, read_back, read_input
 
 from vae_anomaly import TabularVAEDetector
 from vae_anomaly.detectors.learner_features import learner_features
-from vae_anomaly.verdicts.ledger import NightItems
+from vae_anomaly.verdicts.learner import VerdictLearner
+from vae_anomaly.verdicts.ledger import ItemVerdict, NightItems
 
 FOLDER = folders()[-1]
 CASES = {case["name"]: case for case in manifest_of(FOLDER)["cases"]}
@@ -78,3 +79,19 @@ def test_a_long_table_has_the_same_features_block_by_block(detector, monkeypatch
     again, blocks = learner_features(detector.examine(rows))
     assert again == names
     np.testing.assert_array_equal(blocks, whole)
+
+
+def test_a_camera_whose_image_was_confirmed_makes_its_other_images_suspect():
+    names, features = learner_features(examined("bank_fast"))
+    folders = ["north" if i % 2 else "south" for i in range(len(features))]
+    nights = [
+        NightItems(
+            n, [f"{n}-{i}" for i in range(len(features))], features, names, {"line": folders}
+        )
+        for n in (1, 2)
+    ]
+    learner = VerdictLearner(entities=["line"])
+    learner.keep(learner.rank(nights[0]), [1])
+    learner.update([ItemVerdict("1-1", True, arrived=2)])
+    lift = learner.rank(nights[1]).judged.lifts["line"]
+    assert [value > 0 for value in lift] == [name == "north" for name in folders]
