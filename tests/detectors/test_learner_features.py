@@ -10,7 +10,7 @@ import pytest
 from golden.answers import folders, manifest_of, read_back, read_input
 
 from vae_anomaly import TabularVAEDetector
-from vae_anomaly.detectors.learner_features import learner_features
+from vae_anomaly.detectors.learner_features import learner_features, ridge_for
 from vae_anomaly.verdicts.learner import VerdictLearner
 from vae_anomaly.verdicts.ledger import ItemVerdict, NightItems
 
@@ -35,6 +35,7 @@ def test_every_kind_of_detector_gives_its_raw_score_and_named_evidence(name):
     ids = [str(i) for i in range(len(features))]
     assert NightItems(1, ids, features, names).features.dtype == np.float64
     assert len(set(names)) == len(names) > 5
+    assert ridge_for(names) == (3.0 if name.startswith("table") else 50.0)
 
 
 @pytest.mark.parametrize("name", list(CASES))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vae_anomaly.arrays import Floats
+
+
+_RIDGE: Final = 3.0
+_RIDGE_OF_IMAGES: Final = 50.0
+_OF_IMAGES: Final = "heat_top_"  # begins what is read from a map, which every image model has
 
 
 class Learnable(Protocol):
@@ -45,6 +50,15 @@ def learner_features(examination: Learnable) -> tuple[tuple[str, ...], Floats]:
     features = np.column_stack([examination.raw_score, evidence]).astype(np.float64)
     features[:, 1:][~np.isfinite(features[:, 1:])] = np.nan
     return _each_once(["raw_score", *names]), features
+
+
+def ridge_for(names: Sequence[str]) -> float:
+    """Return the weight that a learner's head gives to its prior, for features of such names.
+
+    Of images most evidence repeats the score, and verdicts are few: the score is trusted more, so
+    that what verdicts cannot teach costs nothing.
+    """
+    return _RIDGE_OF_IMAGES if any(name.startswith(_OF_IMAGES) for name in names) else _RIDGE
 
 
 def _each_once(names: Sequence[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from vae_anomaly.detectors.learner_features import ridge_for
 from vae_anomaly.errors import DataError, did_you_mean
 from vae_anomaly.jobs.learning.figures import (
     FalseAlarms,
@@ -227,10 +228,11 @@ def learned_stage(
     remember : bool
         Take heads that were fitted before from this disk. The result is the same, to the bit.
     """
-    learner = VerdictLearner(entities=columns, memory=FittedHeads() if remember else None)
+    last = nights[-1]
+    memory = FittedHeads() if remember else None
+    learner = VerdictLearner(entities=columns, ridge=ridge_for(last.items.names), memory=memory)
     judged = [said.of_night(kept.facts.night) for kept in nights]
     learner.fit([kept.night(own) for kept, own in zip(nights, judged, strict=True)], said.verdicts)
-    last = nights[-1]
     return learner.stage(last.facts.night + 1, last.items.model if model is None else model)
 
 
