@@ -85,7 +85,7 @@ def test_the_combined_p_value_keeps_its_meaning_on_normals(lived):
 
 def test_terminals_that_tell_nothing_switch_themselves_off():
     learner = VerdictLearner(entities=("terminal",))
-    live(learner, range(100, 108), permuted=True)
+    live(learner, range(100, 116), permuted=True)
     assert learner.state_.entities["terminal"].weight < 0.5
 
 

@@ -25,6 +25,7 @@ from vae_anomaly.arrays import Floats
 _LEAST, _MOST = 0.001, 0.98  # of a probability that a verdict is compared with
 _CERTAIN: Final = 1e-4
 _SUREST: Final = 1.0 - 1e-6  # that an entity is a bad one
+_TRUST: Final = 1.0  # nats, in a column that somebody has asked for
 _HIDDEN: Final = (0.5, 100.0)  # anomalies that nothing shows, and items, before any verdict
 _ROUNDS: Final = 30  # of expectation and maximisation
 
@@ -111,8 +112,8 @@ class ColumnRisks:
 
     @property
     def weight(self) -> float:
-        """How much the column counts, in [0, 1]; a half where nothing is known."""
-        return float(expit(self.gain))
+        """How much the column counts, in [0, 1]; 0.73 where nothing is known."""
+        return float(expit(_TRUST + self.gain))
 
     def settle(self) -> None:
         """Learn from all verdicts how often an anomaly is one that nothing showed.
