@@ -66,11 +66,11 @@ def test_a_threshold_on_what_was_learned_goes_the_whole_way(
     learned(tmp_path, store)
     before = read_stage(resolve_stage("cards", store).path)
     assert call_json(*apply, "--dry-run")["flagged"] == "p_combined <= 0.02"
-    assert learned_threshold("cards", store) is None
+    assert learned_threshold(resolve(CARDS, store), store) is None
     code, out, _ = call(*apply, "--who", "ada", "--reason", "too many")
     assert (code, "now flags p_combined <= 0.02 in runs with --learn" in out) == (0, True)
     done = resolve_stage("cards", store)
-    assert (done.version, learned_threshold("cards", store).policy) == (2, "fpr")
+    assert (done.version, learned_threshold(resolve(CARDS, store), store).policy) == (2, "fpr")
     after = read_stage(done.path)
     assert replace(after, threshold=None, entities={}) == replace(before, entities={})
     assert load_detector(resolve(CARDS, store).path).threshold_.basis == "score"
@@ -110,8 +110,14 @@ def test_what_does_not_go_together_is_refused_with_a_remedy(call, registered, ur
         load_detector(table_model).set_threshold(Threshold(value=2.0, basis="p_combined"))
 
 
-def test_what_was_learned_of_other_scores_takes_no_threshold(call, registered, uri, tmp_path):
-    register_stage("cards", write(tmp_path / "of-another"), {}, registered.store)
+def test_what_was_learned_of_other_scores_takes_no_threshold(
+    call, call_json, registered, uri, tmp_path
+):
+    stage = read_stage(write(tmp_path / "of-another"))
+    bound = Threshold(value=2.0, basis="p_combined").to_dict()
+    write_stage(replace(stage, threshold=bound), tmp_path / "bounded")
+    register_stage("cards", tmp_path / "bounded", {}, registered.store)
+    assert "learned" not in call_json("threshold", "show", CARDS, *uri)
     Threshold(value=2.0, basis="p_combined").save("threshold.json")
     code, _, err = call("threshold", "apply", CARDS, "threshold.json", *uri)
     assert (code, "of another model's scores" in err) == (5, True)

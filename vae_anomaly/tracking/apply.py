@@ -195,11 +195,16 @@ def withdraw_learned_threshold(
     )
 
 
-def learned_threshold(name: str, uri: str | None = None) -> Threshold | None:
-    """Return the threshold on what verdicts have taught that is in force for a registered model."""
-    current = resolve_stage(name, uri)
-    told = None if current is None else read_stage(current.path).threshold
-    return None if told is None else Threshold.from_dict(told)
+def learned_threshold(model: ResolvedModel, uri: str | None = None) -> Threshold | None:
+    """Return the threshold on what verdicts have taught by which runs of a model flag.
+
+    None where none is in force, or it is of another model's scores: then the model's own flags.
+    """
+    current = None if model.name is None else resolve_stage(model.name, uri)
+    stage = None if current is None else read_stage(current.path)
+    if stage is None or stage.threshold is None or stage.model != score_scale(model.path):
+        return None
+    return Threshold.from_dict(stage.threshold)
 
 
 def _with_stage(

@@ -38,7 +38,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     detector, resolved = load(model, uri)
     current = detector.threshold_
     words = current.in_words()
-    learned = learned_threshold(resolved.name, uri) if resolved.name else None
+    learned = learned_threshold(resolved, uri)
     document = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
     if learned is not None:
         document |= {"learned": {"threshold": learned.to_dict(), "words": learned.in_words()}}

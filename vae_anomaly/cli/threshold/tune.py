@@ -108,8 +108,8 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
     items = items.learned() if combined else items
     current = detector.threshold_
     reviews = _reviews(items, resolved, current, uri, where.labels) if feedback else None
-    if items.is_learned and resolved.name:
-        current = learned_threshold(resolved.name, uri) or current
+    if items.is_learned:
+        current = learned_threshold(resolved, uri) or current
     tuned = choose(items, numbers, volume=volume, current=current, reviews=reviews,
                    combined=combined)  # fmt: skip
     chosen: Tuned | None = tuned
