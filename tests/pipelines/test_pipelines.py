@@ -12,10 +12,21 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from tracking.real_models import table_model, transactions, write_days  # noqa: F401 - a fixture  # noqa: F401 - a fixture
+from jobs.learning.made_nights import FIRST, judged, log, night
+from tracking.real_models import (  # noqa: F401 - fixtures
+    migrated_store,
+    own_cache,
+    registered,
+    registered_store,
+    store,
+    table_model,
+    transactions,
+    write_days,
+)
 
 import pipelines
 from pipelines import check
+from pipelines.feedback_learn import FeedbackLearn, learn
 from pipelines.job import read_job, run_job
 from pipelines.monitor import Monitor, watch
 from pipelines.nightly_images import NightlyImages
@@ -30,15 +41,18 @@ from pipelines.train_table import train as train_table
 from vae_anomaly import load_detector
 from vae_anomaly.batch import read_manifest, read_results, score_tables
 from vae_anomaly.cli import models, train
+from vae_anomaly.cli.feedback.learn import learn as feedback_learn
 from vae_anomaly.cli.nights import score
 from vae_anomaly.cli.nights.monitor import monitor
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR
 from vae_anomaly.errors import ConfigError, GateFailedError
 from vae_anomaly.jobs import Asked
-from vae_anomaly.tracking import load, show_model
+from vae_anomaly.persistence import score_scale
+from vae_anomaly.tracking import import_feedback, load, show_model
 
 DAY = "2024-03-20"
 JOBS = {
+    "feedback_learn": FeedbackLearn,
     "monitor": Monitor,
     "recalibrate": Recalibrate,
     "train_images": TrainImages,
@@ -93,6 +107,7 @@ def test_transactions_are_trained_registered_and_scored_by_the_day(site, monkeyp
 KEY_OF = {  # where a key of the TOML file is not called as the option
     "uri": "tracking_uri", "cached": "use_cached_model", "kind": "column_kinds",
     "entity": "entities", "time": "entities", "amount": "entities", "evidence": "learn",
+    "leave_out": "leave_out_confirmed",
 }  # fmt: skip
 
 
@@ -110,8 +125,17 @@ TOLD_WHEN_CALLED = {  # beside the TOML file
         (NightlyTransactions, score.table, {"paths": "input", "out": "output"}),
         (Recalibrate, models.recalibrate, {"source": "input"}),
         (Monitor, monitor, {}),
+        (FeedbackLearn, feedback_learn, {"columns": "learn"}),
     ],
-    ids=["train images", "train table", "score images", "score table", "recalibrate", "monitor"],
+    ids=[
+        "train images",
+        "train table",
+        "score images",
+        "score table",
+        "recalibrate",
+        "monitor",
+        "feedback learn",
+    ],
 )
 def test_a_job_has_a_key_for_every_option_of_its_command(job, command, renamed):
     options = {param.name for param in command.params if not param.name.startswith("former")}
@@ -400,6 +424,21 @@ def test_a_model_is_calibrated_anew_by_a_job(table_model, tmp_path):
     assert anew.threshold_.value == result["threshold"]["value"]
     flagged = anew.predict(transactions(400, seed=9).drop(columns="id")) == -1
     assert 0.01 < flagged.mean() < 0.12
+
+
+def test_verdicts_are_learned_by_a_job(registered, table_model, tmp_path, own_cache):
+    kept = night(FIRST, model=score_scale(table_model))
+    log(kept, tmp_path, registered.store)
+    import_feedback("cards", judged(kept), who="ada", uri=registered.store)
+    toml = tmp_path / "job.toml"
+    toml.write_text(
+        f"model = 'models:/cards@champion'\ntracking_uri = '{registered.store}'\n"
+        "learn = ['terminal']\nwho = 'the night'\n"
+    )
+    lesson = learn(read_job(FeedbackLearn, toml, DAY))
+    assert (lesson["verdicts"], lesson["version"], lesson["new"]) == (50, 1, True)
+    off = read_job(FeedbackLearn, toml, DAY, ["off=true"])
+    assert [learn(off), learn(off)] == [{"model": "cards", "was": was} for was in (1, None)]
 
 
 def test_nights_are_watched_by_a_job(table_model, tmp_path, monkeypatch, capsys):

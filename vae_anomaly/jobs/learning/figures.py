@@ -18,9 +18,9 @@ from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.jobs.learning.heard import Heard
 from vae_anomaly.metrics import Interval, proportion_interval
 from vae_anomaly.verdicts.kept import KeptItems
-from vae_anomaly.verdicts.learner import REFERENCE_NIGHTS
 
 LEVELS: Final = (0.05, 0.01)
+MEASURED_NIGHTS: Final = 7
 LEAST_AUDITS: Final = 60
 """Audits below which nothing is claimed: of that many without an anomaly, 5 % may be ones."""
 
@@ -100,7 +100,7 @@ class RankComparison:
 
 def false_alarms(nights: Sequence[KeptItems], said: Heard) -> list[FalseAlarms]:
     """Measure the combined p-value on the last nights that were ranked by what was learned."""
-    values = [_unconfirmed(kept, said) for kept in _ranked(nights)[-REFERENCE_NIGHTS:]]
+    values = [_unconfirmed(kept, said) for kept in _ranked(nights)[-MEASURED_NIGHTS:]]
     p = np.concatenate(values) if values else np.empty(0)
     if not len(p):
         return []

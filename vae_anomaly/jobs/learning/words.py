@@ -40,7 +40,8 @@ def _heard_lines(lesson: VerdictLesson) -> list[str]:
             f"{verb_for(lesson.late, 'counts', 'count')} from then on."
         )
     if lesson.withdrawn:
-        lines.append(f"withdrawn: {number_of(lesson.withdrawn, 'import')}, which count nowhere.")
+        counts = verb_for(lesson.withdrawn, "counts", "count")
+        lines.append(f"withdrawn: {number_of(lesson.withdrawn, 'import')}, which {counts} nowhere.")
     if lesson.unknown:
         n = len(lesson.unknown)
         lines.append(
@@ -114,7 +115,8 @@ def comparison_lines(found: RankComparison) -> list[str]:
         f"({found.reserve_confirmed:,} of {found.reserve:,}) at most {found.most_unseen:.0f} more "
         "are anomalies.",
         f"audits: {found.audits_confirmed:,} of {found.audits:,} were anomalies; "
-        f"{found.audits_learned:,} of these stand higher by what was learned, "
+        f"{found.audits_learned:,} of these {verb_for(found.audits_learned, 'stands', 'stand')} "
+        "higher by what was learned, "
         f"{found.audits_by_score:,} by the score.",
     ]
     return [*lines, _claim(found)]
