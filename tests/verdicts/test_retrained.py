@@ -113,7 +113,7 @@ def test_a_night_in_parts_is_ranked_as_in_one(learner):
 def test_the_offset_of_a_model_without_a_night_is_that_of_its_normals(learner):
     scores = np.random.default_rng(0).normal(size=500)
     offset = learner.offset_at(7, "b", scores)
-    assert np.mean(1 / (1 + np.exp(offset - scores))) == pytest.approx(learner.rates.bad)
+    assert np.mean(1 / (1 + np.exp(offset - scores))) == pytest.approx(learner.rates.bad / 2)
     with pytest.raises(ConfigError, match="normal_scores"):
         learner.offset_at(7, "b")
 

@@ -130,6 +130,15 @@ def prior_offset(raw_score: AnyFloats, rate: float) -> float:
     return high
 
 
+def normal_offset(normal_scores: AnyFloats, rate: float) -> float:
+    """Return what `prior_offset` would give for a night with anomalies, from normals alone.
+
+    About half of a probability that is right on the whole lies on the anomalies themselves, which
+    are not among these.
+    """
+    return prior_offset(normal_scores, 0.5 * rate)
+
+
 def _ridge_logistic(
     design: Floats, labels: Floats, weights: Floats, prior: Floats, ridge: float
 ) -> Floats:

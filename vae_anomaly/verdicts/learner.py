@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.verdicts.entities import EntityRates
-from vae_anomaly.verdicts.head import ScoreHead, prior_offset
+from vae_anomaly.verdicts.head import ScoreHead, normal_offset, prior_offset
 from vae_anomaly.verdicts.learned import Judgement, LearnedState, drawn, replay
 from vae_anomaly.verdicts.ledger import (
     ItemVerdict,
@@ -200,15 +200,14 @@ class VerdictLearner:
         """
         before = [n for n, k in self.ledger_.nights.items() if n < night and k.model == model]
         if before:
-            scores = self.ledger_.nights[max(before)].reference.features[:, 0]
-        elif normal_scores is not None:
-            scores = np.asarray(normal_scores, np.float64)
-        else:
+            reference = self.ledger_.nights[max(before)].reference
+            return prior_offset(reference.features[:, 0], self.rates.bad)
+        if normal_scores is None:
             raise ConfigError(
                 f"No night before {night} was scored by this model; give normal_scores, the raw "
                 "scores of its held-out normals."
             )
-        return prior_offset(scores, self.rates.bad)
+        return normal_offset(np.asarray(normal_scores, np.float64), self.rates.bad)
 
     def choose(
         self, ranked: RankedNight, capacity: int, reserve: float = 0.1, audit: int = 15

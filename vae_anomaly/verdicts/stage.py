@@ -17,7 +17,7 @@ from vae_anomaly.arrays import AnyFloats, Floats, Ints
 from vae_anomaly.files import sha256_of
 from vae_anomaly.state import Json
 from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
-from vae_anomaly.verdicts.head import ScoreHead, prior_offset
+from vae_anomaly.verdicts.head import ScoreHead, normal_offset
 from vae_anomaly.verdicts.learned import Judgement
 
 _TELLING: Final = 0.02  # probability that an entity adds, from which it is told
@@ -172,7 +172,7 @@ class SecondStage:
         """
         if (model, names) == (self.model, self.names):
             return self
-        offset = prior_offset(normal_scores, self.rates.bad)
+        offset = normal_offset(normal_scores, self.rates.bad)
         return replace(
             self, model=model, names=names, offset=offset, head=None, reference=None,
             threshold=None,

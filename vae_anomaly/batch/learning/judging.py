@@ -29,7 +29,7 @@ from vae_anomaly.metrics import is_flagged
 from vae_anomaly.persistence import score_scale
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.verdicts.entities import EntityRates
-from vae_anomaly.verdicts.head import prior_offset
+from vae_anomaly.verdicts.head import normal_offset
 from vae_anomaly.verdicts.kept import KeptFacts, write_kept_items
 from vae_anomaly.verdicts.saved import read_stage, stage_digest
 from vae_anomaly.verdicts.stage import SecondStage, entity_code
@@ -189,7 +189,7 @@ class PartLearning:
             stage = loaded_stage(self._options.stage, self._options.stage_digest)
             return stage.for_model(self._scale, names, self._normals)
         rates = EntityRates()
-        offset = prior_offset(self._normals, rates.bad)
+        offset = normal_offset(self._normals, rates.bad)
         return SecondStage(
             self._options.ordinal, self._scale, names, offset, rates, None, {}, None, 0, 0
         )
