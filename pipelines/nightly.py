@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from pipelines.arguments import Arguments
 from pipelines.days import score_days
 from pipelines.job import Job, read_job
-from pipelines.places import Day, Place, Places, one_or_all
+from pipelines.places import Day, Names, Place, Places, one_or_all
 from vae_anomaly.batch import Partition, RunSummary
 from vae_anomaly.batch.asked import AskedFor
 from vae_anomaly.batch.engines.choice import EngineName
@@ -25,10 +25,6 @@ from vae_anomaly.errors import GateFailedError
 from vae_anomaly.jobs.report.night.facts import Wanted
 from vae_anomaly.jobs.report.night.write import ReportAtEnd
 from vae_anomaly.monitoring.checks import Limits
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 class Nightly(Job):
@@ -45,7 +41,7 @@ class Nightly(Job):
     fail_on_drift: bool = False
     max_flag_rate: float | None = None
     report: bool = True
-    learn: Annotated[list[str], BeforeValidator(_as_list)] | None = None
+    learn: Names | None = None
     night: Day = Field("{date}", validate_default=True)
 
     def check(self, result: Mapping[str, object]) -> None:
@@ -56,8 +52,7 @@ class Nightly(Job):
                 "fail_on_anomaly is true. Look at them, or leave that key out."
             )
         if self.fail_on_drift:
-            alarms = cast(tuple[str, ...], result["alarms"])
-            require_no_drift(alarms, self.output)
+            require_no_drift(cast(tuple[str, ...], result["alarms"]), self.output)
 
     @classmethod
     def over_days(cls, asked: Arguments, run: Callable[..., Any]) -> tuple[dict[str, Any], int]:
@@ -88,32 +83,18 @@ class Nightly(Job):
         page = self._page()
         ending = Ending(self.report, self.fail_on_anomaly, self.fail_on_drift, self.threads)
         with ending_as(ending):
-            summary = self._scored(score, page, **own)
+            summary = score(
+                self.model, one_or_all(self.input), self.output,
+                max_bad_fraction=self.max_bad_fraction, workers=self.workers, engine=self.engine,
+                uri=self.tracking_uri, use_cached=self.use_cached_model, finished=page,
+                limits=Limits(max_flag_rate=self.max_flag_rate), learn=self.learn,
+                night=self._night(), **own,
+            )  # fmt: skip
         written = None if page is None or page.path is None else str(page.path)
         return {**summary.record(), "report": written}
-
-    def _scored(
-        self, score: Callable[..., RunSummary], page: ReportAtEnd | None, **own: Any
-    ) -> RunSummary:
-        return score(
-            self.model,
-            one_or_all(self.input),
-            self.output,
-            max_bad_fraction=self.max_bad_fraction,
-            workers=self.workers,
-            engine=self.engine,
-            uri=self.tracking_uri,
-            use_cached=self.use_cached_model,
-            finished=page,
-            limits=Limits(max_flag_rate=self.max_flag_rate),
-            learn=self.learn,
-            night=self._night(),
-            **own,
-        )
 
     def _page(self) -> ReportAtEnd | None:
         """Return what writes the page when the night is scored, and logs it, as it is wanted."""
         if not self.report and self.learn is None:
             return None
-        wanted = Wanted(self.model, self.tracking_uri, verify=False)
-        return ReportAtEnd(wanted, draws=self.report)
+        return ReportAtEnd(Wanted(self.model, self.tracking_uri, verify=False), draws=self.report)

@@ -32,7 +32,11 @@ Place = Annotated[str, AfterValidator(placed)]
 Day = Annotated[str, AfterValidator(_dated)]
 """A date; {date} is filled in."""
 
-Places = Annotated[list[Place], BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
+_AS_LIST = BeforeValidator(lambda one: [one] if isinstance(one, str) else one)
+Names = Annotated[list[str], _AS_LIST]
+"""One name or a list of them."""
+
+Places = Annotated[list[Place], _AS_LIST]
 """One such text or a list of them."""
 
 

@@ -13,12 +13,7 @@ from pipelines.job import Job
 from pipelines.places import Place, placed
 from vae_anomaly.detectors.parameters import IMAGE, TABULAR, Parameter, faults_of
 from vae_anomaly.errors import did_you_mean
-from vae_anomaly.jobs import (
-    ConfirmedAnomalies,
-    Destination,
-    TrainingReport,
-    confirmed_anomalies,
-)
+from vae_anomaly.jobs import ConfirmedAnomalies, Destination, TrainingReport, confirmed_anomalies
 
 
 def _checked(
@@ -56,11 +51,8 @@ Labels = Annotated[str, AfterValidator(_labels)]
 
 def _switch(value: object) -> object:
     """Take the words true and false, as variables have them, for what they say."""
-    return (
-        {"true": True, "false": False}.get(value.lower(), value)
-        if isinstance(value, str)
-        else value
-    )
+    words = {"true": True, "false": False}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
 
 
 Confirmed = Annotated[bool | str, BeforeValidator(_switch)]
@@ -81,14 +73,10 @@ class Training(Job):
     def destination(self, trained_by: str) -> Destination:
         """Return where the model goes."""
         return Destination(
-            name=None if self.no_register else self.name,
-            alias=self.alias,
-            folder=self.out,
-            uri=self.tracking_uri,
-            experiment=self.experiment,
-            evidence=f"trained by {trained_by}",
-            report=not self.no_report,
-        )
+            name=None if self.no_register else self.name, alias=self.alias, folder=self.out,
+            uri=self.tracking_uri, experiment=self.experiment,
+            evidence=f"trained by {trained_by}", report=not self.no_report,
+        )  # fmt: skip
 
     def confirmed(self) -> ConfirmedAnomalies | None:
         """Return what reviewers confirmed, where it is to be left out."""
@@ -103,10 +91,7 @@ def outcome(report: TrainingReport) -> dict[str, Any]:
     """Return where a model went, and what was measured."""
     registered = asdict(report.registered) if report.registered else {}
     return {
-        **registered,
-        "model": report.model,
-        "threshold": report.threshold.value,
-        "metrics": report.metrics,
-        "notes": report.reading.notes,
+        **registered, "model": report.model, "threshold": report.threshold.value,
+        "metrics": report.metrics, "notes": report.reading.notes,
         "confirmed_left_out": report.reading.n_confirmed,
-    }
+    }  # fmt: skip

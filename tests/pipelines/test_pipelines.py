@@ -250,10 +250,16 @@ def test_images_are_trained_registered_and_scored(site):
     assert summary["rows_out"] == len(read_results(out)) == 8
 
 
-@pytest.mark.parametrize("name", sorted(JOBS))
+@pytest.mark.parametrize("name", sorted(JOBS.keys() - {"monitor"}))
 def test_shipped_files_are_valid_and_their_paths_begin_at_the_file(name, site):
     job = shipped(site, name)
     assert Path(str(job.tracking_uri)).resolve() == site / "vae-anomaly-demo" / "store"
+
+
+def test_the_shipped_look_at_nights_begins_at_its_file(site):
+    job = shipped(site, "monitor")
+    assert job.folders == [str(site / "vae-anomaly-demo" / "nightly")]
+    assert Path(str(job.report)).parent == site / "vae-anomaly-demo"
 
 
 @pytest.mark.parametrize(
