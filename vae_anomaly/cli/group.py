@@ -30,7 +30,7 @@ COMMANDS = {
     "latent": ("latent:latent", "Look into the latent space of a model; generate items."),
     "sweep": ("sweep:sweep", "See what beta and the latent size do to a network."),
     "threshold": ("threshold:threshold", "Tune, compare and apply the operating point."),
-    "feedback": ("feedback:feedback", "Keep reviewers' verdicts, to tune thresholds by."),
+    "feedback": ("feedback:feedback", "Keep reviewers' verdicts, and learn from them."),
     "probability": ("probability:probability", "Probabilities, where labels exist."),
     "config": ("nights.config:config", "Say what a job is told, and by whom."),
     "models": ("models:models", "List, show, promote and verify registered models."),

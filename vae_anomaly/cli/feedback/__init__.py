@@ -11,12 +11,13 @@ from vae_anomaly.cli.feedback.verdicts import import_, show, withdraw
 
 @click.group()
 def feedback() -> None:
-    """Keep what reviewers said of flagged items, for `threshold tune --feedback`.
+    """Keep what reviewers said of items, learn from it, and tune thresholds by it.
 
     \b
     Examples:
-      vae-anomaly feedback sample models:/cards@champion --scores flags/ --out decisions.csv
+      vae-anomaly feedback sample flags/ --out decisions.csv
       vae-anomaly feedback import models:/cards@champion decisions.csv --who Ada
+      vae-anomaly feedback learn models:/cards@champion
     """
 
 
