@@ -37,3 +37,13 @@ def test_a_feature_that_tells_nights_apart_moves_no_probability():
     another_day = features + np.array([0.0, 0.0, 4.0])
     np.testing.assert_array_equal(head(another_day), head(features))
     assert head(features)[labels].mean() > head(features)[~labels].mean() + 1.0
+
+
+def test_more_columns_than_items_are_fitted_as_the_same_columns_among_many_items():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 30))
+    labels = features[:, 1] > 1.0
+    wide = ScoreHead.fit(features, labels, np.ones(60), ~labels, 3.0)
+    twice = [np.concatenate([part, part]) for part in (features, labels, ~labels)]
+    tall = ScoreHead.fit(twice[0], twice[1], np.full(120, 0.5), twice[2], 3.0)
+    np.testing.assert_allclose(wide(features), tall(features), atol=1e-4)

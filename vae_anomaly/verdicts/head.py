@@ -155,8 +155,7 @@ def _ridge_logistic(
     for _ in range(_STEPS):
         p = expit(design @ b)
         slope = design.T @ (weights * (p - labels)) + penalty * (b - prior)
-        curve = (design.T * (weights * p * (1.0 - p))) @ design + np.diag(penalty)
-        step = np.linalg.solve(curve, slope)
+        step = _newton_step(design, weights * p * (1.0 - p), penalty, slope)
         length = 1.0
         while (after := _loss(design, labels, weights, prior, penalty, b - length * step)) > loss:
             length *= 0.5
@@ -167,6 +166,18 @@ def _ridge_logistic(
             break
         loss = after
     return b
+
+
+def _newton_step(design: Floats, bend: Floats, penalty: Floats, slope: Floats) -> Floats:
+    """Solve for the step, in as many unknowns as there are columns or items (Woodbury)."""
+    n_items, n_columns = design.shape
+    if n_columns <= n_items:
+        curve = (design.T * bend) @ design + np.diag(penalty)
+        return np.asarray(np.linalg.solve(curve, slope))
+    scaled = design * np.sqrt(bend)[:, None]
+    alone = slope / penalty
+    between = (scaled / penalty) @ scaled.T + np.eye(n_items)
+    return np.asarray(alone - (scaled.T @ np.linalg.solve(between, scaled @ alone)) / penalty)
 
 
 def _loss(
