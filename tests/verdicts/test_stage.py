@@ -136,3 +136,40 @@ def test_no_kept_items_are_read_of_another_file(tmp_path):
     (tmp_path / "learn.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="Score the night again"):
         read_kept_items(tmp_path / "learn.parquet")
+
+
+def test_a_head_that_leaves_features_out_is_read_back(tmp_path):
+    """One tells nights apart, one is never known; all kept items were looked at."""
+    learner = VerdictLearner()
+    for number in range(FIRST, FIRST + 4):
+        items, _, bad = night(number)
+        items.features[:, 1], items.features[:, 2] = number, np.nan
+        ranked = learner.rank(items)
+        places = learner.choose(ranked, capacity=N).places
+        learner.keep(ranked, places)
+        learner.update(ItemVerdict(items.ids[i], bool(bad[i]), number + 1) for i in places)
+    stage = learner.stage(FIRST + 4)
+    assert stage.head is not None
+    write_stage(stage, tmp_path / "stage")
+    again = read_stage(tmp_path / "stage")
+    items, _, _ = night(FIRST + 4)
+    one, two = (s.judge(items.features, {}, items.night).surprise for s in (stage, again))
+    assert one.tolist() == two.tolist()
+
+
+def test_before_the_evidence_is_learned_from_there_is_an_order_but_no_probability(stage):
+    items, _, _ = night(FIRST + 5)
+    judged = stage.judge(items.features, items.entities, items.night)
+    assert stage.probability(judged) is not None
+    other = stage.for_model("new", stage.names, items.features[:, 0])
+    assert other.probability(other.judge(items.features, items.entities, items.night)) is None
+
+
+def test_a_detector_without_a_night_takes_what_carries_over(learner):
+    stage = learner.stage(FIRST + 5, "new")
+    assert stage.model == ""
+    scores = 50.0 + np.random.default_rng(1).normal(size=500)
+    judged = stage.for_model("new", stage.names, scores).judge(
+        np.full((1, 3), 50.0), {"terminal": ["0123456789abcdef"]}, FIRST + 5
+    )
+    assert judged.probability[0] < 0.01

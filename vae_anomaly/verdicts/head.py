@@ -16,6 +16,7 @@ from vae_anomaly.arrays import AnyFloats, Bools, Floats, Ints
 
 _CLIP: Final = 6.0  # standard deviations
 _BENDS: Final = (1.5, 3.0)  # where what is unusual may count more, in standard deviations
+_BEYOND_ALL: Final = 1e300  # standard deviation of a feature that is left out
 _STEPS: Final = 50
 _CLOSE: Final = 1e-9  # of the loss, between two steps of Newton's method
 _SHORTEST: Final = 1e-6  # part of a step
@@ -64,18 +65,22 @@ class ScoreHead:
         labels : ndarray of shape (N,), bool
         weights : ndarray of shape (N,), float64
         usual : ndarray of shape (N,), bool
-            The unreviewed items, by which features are standardised.
+            The unreviewed items, by which features are standardised; all where there are none.
         ridge : float
-            Weight of the prior; that of the raw score is a coefficient of 1 per nat.
+            Weight of the prior; that of the raw score is a coefficient of 1 per
+            standard deviation.
         nights : ndarray of shape (N,), int, optional
         """
-        sample = features[usual]
-        middle = np.asarray(np.nan_to_num(np.nanmedian(sample, axis=0)), np.float64)
+        usual = usual if usual.any() else np.ones(len(features), np.bool_)
+        sample = np.where(np.isfinite(features[usual]), features[usual], np.nan)
+        middle = np.zeros(sample.shape[1])
+        known = ~np.isnan(sample).all(axis=0)
+        middle[known] = np.nanmedian(sample[:, known], axis=0)
         filled = np.where(np.isfinite(sample), sample, middle)
         spread = np.asarray(filled.std(axis=0), np.float64)
         spread[spread <= 0.0] = 1.0
         if nights is not None:
-            spread[1:][_within(filled[:, 1:], nights[usual]) < _LEAST_WITHIN] = np.inf
+            spread[1:][_within(filled[:, 1:], nights[usual]) < _LEAST_WITHIN] = _BEYOND_ALL
         head = cls(middle, np.asarray(filled.mean(axis=0), np.float64), spread, np.empty(0))
         design = head._design(features)
         prior = np.zeros(design.shape[1])

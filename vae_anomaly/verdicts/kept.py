@@ -50,6 +50,9 @@ class KeptFacts:
         The version that scored: ``cards/3``.
     stage : str
         Digest of the second stage that judged; empty where nothing was learned.
+    has_head : bool
+        Whether verdicts have taught of the evidence. Before, a probability takes scores at their
+        word, and is good for an order only.
     scored_at : str
         When the run began: ISO 8601, UTC. Verdicts that came later were not known.
     """
@@ -61,6 +64,7 @@ class KeptFacts:
     version: str
     stage: str = ""
     scored_at: str = ""
+    has_head: bool = False
     format_version: int = field(default=_FORMAT)
 
 

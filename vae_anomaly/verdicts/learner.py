@@ -293,7 +293,8 @@ class VerdictLearner:
         ----------
         night : int
         model : str
-            The detector that will score it, as `NightItems` has it.
+            The detector that will score it, as `NightItems` has it. Of one that has no night yet
+            `SecondStage.for_model` makes what carries over of the last one.
 
         Raises
         ------
@@ -303,14 +304,15 @@ class VerdictLearner:
         nights = self.ledger_.nights
         if not nights:
             raise DataError("No night was kept to learn from. Score one with --learn first.")
-        known = [number for number, kept in nights.items() if kept.model == model]
-        names = nights[max(known or nights)].items.names
+        known = any(kept.model == model for kept in nights.values())
+        model = model if known else nights[max(nights)].model
+        names = nights[max(n for n, kept in nights.items() if kept.model == model)].items.names
         state = self._state_at(night, (model, names))
         return SecondStage(
             night=night,
             model=model,
             names=names,
-            offset=self.offset_at(night, model) if known else 0.0,
+            offset=self.offset_at(night, model),
             rates=self.rates,
             head=state.head,
             entities={name: KnownValues.of(column) for name, column in state.entities.items()},

@@ -196,6 +196,13 @@ class SecondStage:
         }
         return Judgement.of(np.asarray(log_odds, np.float64), lifts)
 
+    def probability(self, judged: Judgement) -> Floats | None:
+        """Return the probabilities of N items; None before verdicts have taught of the evidence.
+
+        Until then scores are taken at their word: good for an order, and for no more.
+        """
+        return None if self.head is None else judged.probability
+
     def p_combined(self, judged: Judgement, p_value: Floats) -> Floats:
         """Return the combined p-values of N items: measured on the last nights, not proven."""
         return p_value if self.reference is None else self.reference.p_value(judged.surprise)
@@ -236,9 +243,17 @@ class SecondStage:
         gained = head.beyond_prior(features)
         order = np.argsort(-gained, axis=1, kind="stable")[:, :_MOST_TOLD]
         return [
-            " and ".join(self.names[k] for k in row if gains[k] >= _TELLING_NATS)
+            " and ".join(_in_words(self.names[k]) for k in row if gains[k] >= _TELLING_NATS)
             for row, gains in zip(order.tolist(), gained, strict=True)
         ]
+
+
+def _in_words(feature: str) -> str:
+    """Call a term of the score what people call it; a column has its own name."""
+    term = feature.removesuffix("_surprise")
+    if term == feature:
+        return "the score" if feature == "raw_score" else feature
+    return f"the model's term {term.replace('_', ' ')}"
 
 
 def _of_entity(known: KnownValues, code: str, name: str) -> str:

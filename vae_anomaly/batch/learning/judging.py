@@ -150,7 +150,7 @@ class PartLearning:
         if not stage.verdicts:
             return LearnedAnswers(p_combined, None, [None] * len(ids)), items
         answers = LearnedAnswers(
-            p_combined, judged.probability, stage.why(features, judged, codes, named),
+            p_combined, stage.probability(judged), stage.why(features, judged, codes, named),
             self._threshold, self._flagged(items),
         )  # fmt: skip
         return answers, items
@@ -174,8 +174,9 @@ class PartLearning:
         kept = None
         if stage is not None:
             facts = KeptFacts(
-                0, self._n, stage.offset, self._scale, self._version, self._options.stage_digest
-            )
+                0, self._n, stage.offset, self._scale, self._version, self._options.stage_digest,
+                has_head=stage.head is not None,
+            )  # fmt: skip
             kept = self._keeper.kept(facts, stage.names)
         if kept is None:
             remove_file(target)  # of an earlier run

@@ -44,7 +44,7 @@ class NightLearning:
     confirmed: int = 0
     learned_for: str | None = None
     is_of_model: bool = True
-    likeliest: tuple[tuple[str, float], ...] = ()
+    likeliest: tuple[tuple[str, float | None], ...] = ()
     flagged_by: str | None = None
     threshold_of_another: str | None = None
 
@@ -71,7 +71,9 @@ class NightLearning:
         """Say it in a few lines."""
         if not self.verdicts:
             return [f"Nothing is learned yet: the night {self.night} is ranked by the score alone."]
-        first = ", ".join(f"{name} ({share:.2f})" for name, share in self.likeliest)
+        first = ", ".join(
+            name if share is None else f"{name} ({share:.2f})" for name, share in self.likeliest
+        )
         likeliest = f"; the likeliest {len(self.likeliest)}: {first}" if first else ""
         verdicts = number_of(self.verdicts, "verdict")
         lines = [f"The night {self.night} is ranked by {verdicts}{self._ago()}{likeliest}."]
@@ -99,6 +101,9 @@ class NightLearning:
         return f" (learned {number_of(nights, 'night')} ago)" if nights > 0 else ""
 
 
-def _likeliest(kept: KeptItems) -> tuple[tuple[str, float], ...]:
+def _likeliest(kept: KeptItems) -> tuple[tuple[str, float | None], ...]:
     order = np.lexsort((-kept.items.features[:, 0], -kept.surprise))[:_FIRST].tolist()
-    return tuple((str(kept.items.ids[i]), float(kept.probability[i])) for i in order)
+    shares = kept.probability if kept.facts.has_head else None
+    return tuple(
+        (str(kept.items.ids[i]), None if shares is None else float(shares[i])) for i in order
+    )

@@ -34,7 +34,7 @@ class ReviewSheet:
     ----------
     frame : DataFrame
         A row an item: ``item, verdict`` (empty), ``audit`` (yes = drawn at random), ``why, score,
-        p_value, p_combined, probability``; the last is empty as long as nothing is learned.
+        p_value, p_combined, probability``; the last is empty until verdicts have taught of the evidence.
     model : str
         The version that scored: ``cards/3``.
     likely, unusual, audits, items : int
@@ -147,7 +147,6 @@ def _told(wanted: Collection[str], parts: list[Path]) -> dict[str, tuple[str | N
 def _frame(kept: KeptItems, places: Ints, why: list[str], audits: int) -> pd.DataFrame:
     import pandas as pd
 
-    learned = bool(kept.facts.stage)
     return pd.DataFrame(
         {
             "item": [kept.items.ids[place] for place in places],
@@ -157,6 +156,6 @@ def _frame(kept: KeptItems, places: Ints, why: list[str], audits: int) -> pd.Dat
             "score": kept.score[places],
             "p_value": kept.p_value[places],
             "p_combined": kept.p_combined[places],
-            "probability": kept.probability[places] if learned else None,
+            "probability": kept.probability[places] if kept.facts.has_head else None,
         }
     )
