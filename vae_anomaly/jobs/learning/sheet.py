@@ -34,7 +34,7 @@ class ReviewSheet:
     ----------
     frame : DataFrame
         A row an item: ``item, verdict`` (empty), ``audit`` (yes = drawn at random), ``why, score,
-        p_value, p_combined, probability``; the last is empty until verdicts have taught of the evidence.
+        p_value, p_combined, probability``; the last is empty until the evidence is learned from.
     model : str
         The version that scored: ``cards/3``.
     likely, unusual, audits, items : int
