@@ -260,8 +260,8 @@ def test_a_threshold_on_what_was_learned_flags_instead_of_the_models(
 ):
     first = kept_in(score("first"))
     plain = read_results(tmp_path / "first")
-    said = [ItemVerdict(name, True, first.facts.night + 1) for name in first.items.ids[:3]]
-    learner = VerdictLearner(entities=("merchant",)).fit([first.night(first.items.ids[:3])], [])
+    said = [ItemVerdict(name, True, first.facts.night + 1) for name in first.items.ids[:12]]
+    learner = VerdictLearner(entities=("merchant",)).fit([first.night(first.items.ids[:12])], [])
     learner.update(said)
     stage = learner.stage(first.facts.night + 1, first.facts.scorer)
     in_force(replace(stage, threshold=bound.to_dict()))
