@@ -28,6 +28,7 @@ from vae_anomaly.verdicts.ledger import (
 
 LEAST_CONFIRMED: Final = 10
 """Confirmed anomalies, of the nights of one model, from which its head is fitted."""
+_IMPOSSIBLE: Final = 1e-300
 _LEAST_SHARE: Final = 0.05  # of what the head learns from an anomaly that its entity explains
 
 
@@ -211,7 +212,10 @@ class LearnedState:
         if not verdict.confirmed:
             return 1.0
         log_odds, surprise = self.given[night, item]
-        return max(float(expit(log_odds) / max(-np.expm1(-surprise), 1e-12)), _LEAST_SHARE)
+        likely = float(-np.expm1(-surprise))
+        if likely < _IMPOSSIBLE:  # no entity explains it
+            return 1.0
+        return max(float(expit(log_odds)) / likely, _LEAST_SHARE)
 
 
 def replay(
