@@ -72,6 +72,7 @@ def test_verdicts_are_learned_put_in_force_and_switched_off(at, store, scale, tm
 
     code, out, _ = at("feedback", "learn", MODEL, "--off", "--who", "bob")
     assert "cards.learned version 1 is no longer in force" in out
+    assert "without a threshold on it" in out
     assert resolve_stage("cards", store) is None
     assert (
         "Nothing that was learned for cards is in force"

@@ -81,6 +81,8 @@ def test_a_threshold_on_what_was_learned_goes_the_whole_way(
     assert "combined p-value" in shown["learned"]["words"]
     assert call_json(*tune, "--capacity", 20)["threshold"]["basis"] == "probability"
     assert call(*apply, "--who", "bea")[0] == 0
+    code, out, _ = call("models", "show", "cards.learned", *uri)
+    assert (code, "probability > " in " ".join(out.split())) == (0, True)
     code, out, _ = call("threshold", "apply", CARDS, "--no-combined", "--who", "eve", *uri)
     assert (code, "before: probability > " in out) == (0, True)
     told = call_json("threshold", "history", "cards", *uri)["learned"]

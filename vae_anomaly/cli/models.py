@@ -452,7 +452,6 @@ def _print_card(card: ModelCard) -> None:
 
 def _version_row(version: VersionCard) -> list[str]:
     tags = {key.rpartition(".")[2]: value for key, value in version.tags.items()}
-    bound = tags.get("threshold", "")
     wanted = ("auroc", "average_precision", "self_test_auroc", "val_elbo")
     measured = version.metrics
     known = [f"{name} {measured[name]:.4g}" for name in wanted if name in measured]
@@ -461,10 +460,18 @@ def _version_row(version: VersionCard) -> list[str]:
         str(version.version),
         ", ".join(f"@{alias}" for alias in version.aliases),
         f"{version.created:%Y-%m-%d %H:%M}",
-        f"{float(bound):.2f}" if bound else "-",
+        _bound_text(tags.get("threshold", "")),
         tags.get("threshold_policy", "-"),
         ", ".join([*known[:METRICS_SHOWN], *stored]),
     ]
+
+
+def _bound_text(bound: str) -> str:
+    """Say above what a version flags; what was learned has its bound in words already."""
+    try:
+        return f"{float(bound):.2f}" if bound else "-"
+    except ValueError:
+        return bound
 
 
 def _aliases(aliases: dict[str, int]) -> str:

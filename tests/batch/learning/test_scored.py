@@ -16,8 +16,15 @@ import pytest
 from batch.launcher import KILLED
 from tracking.real_models import transactions, write_surfaces
 
-from vae_anomaly.batch import read_manifest, read_results, score_images, score_tables
+from vae_anomaly.batch import (
+    plan_tables,
+    read_manifest,
+    read_results,
+    score_images,
+    score_tables,
+)
 from vae_anomaly.batch.learning.told import NightLearning
+from vae_anomaly.batch.output.results import highest_flags
 from vae_anomaly.batch.runs.found import read_state
 from vae_anomaly.batch.runs.resume import command_of, resume
 from vae_anomaly.batch.runs.verify import verify_run
@@ -256,7 +263,7 @@ BOUNDS = [Threshold(value=p_bound(0.1), basis="p_combined"),
 
 @pytest.mark.parametrize("bound", BOUNDS, ids=lambda one: one.basis)
 def test_a_threshold_on_what_was_learned_flags_instead_of_the_models(
-    score, in_force, tmp_path, bound
+    score, in_force, days, tmp_path, bound
 ):
     first = kept_in(score("first"))
     plain = read_results(tmp_path / "first")
@@ -282,6 +289,8 @@ def test_a_threshold_on_what_was_learned_flags_instead_of_the_models(
     assert f"Flagged by what verdicts have taught: {bound.bound_text}" in said
     items, _ = read_scores(out)
     assert (items.on(bound.basis).scores > bound.value).tolist() == items.flagged.tolist()
+    top = [flag.probability for flag in highest_flags(out, plan_tables(sorted(days.iterdir())))]
+    assert top == sorted(results.loc[results["is_anomaly"], "probability"], reverse=True)[:5]
 
 
 def test_a_threshold_of_another_models_scores_does_not_flag_and_it_is_said(score, in_force, days):

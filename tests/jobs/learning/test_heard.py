@@ -65,6 +65,7 @@ def test_an_id_that_several_nights_have_is_of_the_last_before_the_verdict(nights
         for kept, name in zip(nights, names, strict=True):
             kept.items.ids[0] = name
     assert [v.night for v in found.verdicts] == [FIRST + 1]
+    assert found.repeated == [names[0]]
 
 
 def test_items_that_no_night_has_kept_are_named_and_teach_nothing(nights):

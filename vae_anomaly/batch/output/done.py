@@ -50,7 +50,8 @@ def why_again(
     if row.threshold != model.threshold:
         yield f"the threshold is another: {row.threshold:g} before, {model.threshold:g} now"
     if row.config_sha256 != output.options.digest():
-        yield "options, or what this version writes, are others"
+        taught = "" if output.options.learn is None else "what verdicts have taught, "
+        yield f"options, {taught}or what this version writes, are others"
     if not row.is_intact(Path(output.root)):
         yield "its output is missing or was changed"
 

@@ -219,6 +219,8 @@ class Flag:
         Of an image, below the output folder.
     source : str
         The image, or the table file of the row.
+    probability : float, optional
+        Of an anomaly, where what verdicts have taught has flagged it.
     """
 
     id: str
@@ -227,10 +229,13 @@ class Flag:
     reasons: tuple[str, ...]
     heatmap: str | None
     source: str
+    probability: float | None = None
 
 
 def highest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) -> list[Flag]:
     """Return the flagged items with the highest scores, the highest first.
+
+    Where what verdicts have taught flags, by what it bounds: those with the highest probabilities.
 
     Parameters
     ----------
@@ -252,15 +257,17 @@ def highest_flags(out: str | Path, plan: Sequence[Partition], top: int = 5) -> l
         if entry["key"] in partitions and entry["rows_flagged"]:
             rows = _highest_rows(Path(out) / entry["output"], top)
             flags += [_flag(row, partitions[entry["key"]]) for row in rows.to_dict("records")]
-    return sorted(flags, key=lambda flag: (-flag.score, flag.id))[:top]
+    return sorted(flags, key=lambda flag: (-(flag.probability or 0), -flag.score, flag.id))[:top]
 
 
 def _highest_rows(path: Path, top: int) -> pd.DataFrame:
-    """Return the flagged rows of one file with the highest scores; never holds all of them."""
+    """Return the highest of the flagged rows of one file; never holds all of them."""
     best: list[pd.DataFrame] = []
     for piece in iter_batches(path):
         flagged = piece[piece["is_anomaly"]]
-        best = [pd.concat([*best, flagged.nlargest(top, "score")]).nlargest(top, "score")]
+        learned = (flagged.get("flagged_by", pd.Series(dtype=object)) != "score").any()
+        by = ["probability", "score"] if learned else ["score"]
+        best = [pd.concat([*best, flagged.nlargest(top, by)]).nlargest(top, by)]
     return best[0]
 
 
@@ -274,4 +281,5 @@ def _flag(row: Mapping[Hashable, Any], partition: Partition) -> Flag:
         reasons=tuple(str(reason) for reason in reasons if isinstance(reason, str) and reason),
         heatmap=row.get("heatmap") if isinstance(row.get("heatmap"), str) else None,
         source=sources.get(str(row["id"]), partition.files[0].origin),
+        probability=None if row.get("flagged_by", "score") == "score" else row["probability"],
     )

@@ -58,5 +58,6 @@ def _switch_off(model: str, uri: str | None, who: str | None, as_json: bool) -> 
         return
     click.echo(
         f"{name}.learned version {version} is no longer in force: `score --learn` ranks by the "
-        "score alone. `vae-anomaly feedback learn` puts it back."
+        "score alone, and the model's own threshold flags. `vae-anomaly feedback learn` puts back "
+        "what was learned, without a threshold on it."
     )

@@ -463,13 +463,16 @@ def _print(summary: RunSummary, things: str) -> None:
 
 
 def _print_flags(summary: RunSummary, top: list[Flag], things: str) -> None:
+    learned = top[0].probability is not None
     rows = [
-        [flag.id, f"{flag.score:.2f}", f"{flag.p_value:.2g}",
-         flag.heatmap or "; ".join(flag.reasons)]
+        [flag.id, *([f"{flag.probability:.3g}"] if learned else []), f"{flag.score:.2f}",
+         f"{flag.p_value:.2g}", flag.heatmap or "; ".join(flag.reasons)]
         for flag in top
     ]  # fmt: skip
-    title = f"The strangest {len(top)}" if summary.flagged > len(top) else "What was flagged"
-    header = ["id", "score", "p-value", "heatmap" if things == "images" else "why"]
+    highest = "likeliest" if learned else "strangest"
+    title = f"The {highest} {len(top)}" if summary.flagged > len(top) else "What was flagged"
+    header = ["id", *(["probability"] if learned else []), "score", "p-value",
+              "heatmap" if things == "images" else "why"]  # fmt: skip
     print_table(rows, header, title)
 
 

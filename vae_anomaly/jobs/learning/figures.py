@@ -44,6 +44,11 @@ class FalseAlarms:
     items: int
     share: Interval
 
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether there are more than the level says, by more than chance."""
+        return self.share.low > self.level
+
 
 @dataclass(frozen=True)
 class RankComparison:

@@ -27,11 +27,14 @@ class Heard:
         By night and item what is known of it in the end.
     unknown : list of str
         Items that no night has kept, in the order in which they came.
+    repeated : list of str
+        Items whose name several nights have kept, in the order of the names.
     """
 
     verdicts: list[ItemVerdict] = field(default_factory=list)
     last: dict[int, dict[str, ItemVerdict]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
 
     @property
     def judged(self) -> list[ItemVerdict]:
@@ -75,6 +78,7 @@ def heard(
         for row in _rows(frame):
             _hear(said, told, homes.get(row.item), row, following, source.run_id)
     said.unknown = list(dict.fromkeys(said.unknown))
+    said.repeated = sorted(item for item, own in homes.items() if len(own) > 1)
     return said
 
 

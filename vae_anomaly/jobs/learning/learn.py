@@ -78,6 +78,9 @@ class VerdictLesson:
         Items with a verdict; anomalies; drawn at random; whose verdict came after a later night.
     unknown : tuple of str
         Judged items that no night has kept.
+    repeated : tuple of str
+        Judged items whose name several nights have kept; a verdict is on the last of these before
+        its import.
     withdrawn : int
         Imports that were taken back.
     columns : tuple of ColumnGain
@@ -111,6 +114,7 @@ class VerdictLesson:
     audits: int
     late: int
     unknown: tuple[str, ...]
+    repeated: tuple[str, ...]
     withdrawn: int
     columns: tuple[ColumnGain, ...]
     has_head: bool
@@ -189,6 +193,7 @@ def learn_verdicts(
             audits=sum(verdict.audit for verdict in said.judged),
             late=said.late,
             unknown=tuple(said.unknown),
+            repeated=tuple(said.repeated),
             withdrawn=sum(one.withdrawn is not None for one in list_imports(name, uri)),
             columns=tuple(
                 ColumnGain(column, values.gain, values.weight, len(values.codes))
@@ -287,5 +292,6 @@ def _require_nights(nights: Sequence[KeptItems], name: str) -> None:
     if not nights:
         raise DataError(
             f"No night of {name} has kept anything to learn from. Score one first: vae-anomaly "
-            f"score table {typed(f'models:/{name}@champion')} NIGHT --out FLAGS --learn COLUMN"
+            f"score table {typed(f'models:/{name}@champion')} NIGHT --out FLAGS --learn COLUMN; "
+            "of images score images, with --learn folder"
         )

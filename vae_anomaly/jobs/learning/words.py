@@ -49,6 +49,14 @@ def _heard_lines(lesson: VerdictLesson) -> list[str]:
             f"{names_of(lesson.unknown, NAMED)}. Nights keep what they score with --learn; list "
             "items for review with `vae-anomaly feedback sample FLAGS`."
         )
+    if lesson.repeated:
+        n = len(lesson.repeated)
+        lines.append(
+            f"same names: several nights have kept {number_of(n, 'judged item')}: "
+            f"{names_of(lesson.repeated, NAMED)}. A verdict is taken to be on the last of these "
+            "nights that began before its import: import each sheet before the next night, or give "
+            "items names of their own."
+        )
     return lines
 
 
@@ -97,7 +105,13 @@ def _alarm_lines(lesson: VerdictLesson) -> list[str]:
         for alarm in lesson.alarms
     )
     n = number_of(lesson.alarms[0].items, "random item")
-    return [f"combined p-value, false alarms among {n} of the last nights: {told}"]
+    lines = [f"combined p-value, false alarms among {n} of the last nights: {told}"]
+    if any(alarm.is_exceeded for alarm in lesson.alarms):
+        lines.append(
+            "These are more than the p-value says: do not promise a rate of false alarms by it. "
+            "Bound the probability instead, with `threshold tune --by combined --capacity N`."
+        )
+    return lines
 
 
 def comparison_lines(found: RankComparison) -> list[str]:
