@@ -57,6 +57,20 @@ def test_it_judges_as_its_learner_does(learner, stage):
     assert p.tolist() == ranked.p_combined.tolist()
 
 
+def test_an_item_like_one_of_an_earlier_night_is_compared_as_an_equal():
+    learner, nights = VerdictLearner(entities=("terminal",)), []
+    for number, level in ((FIRST, 0.0), (FIRST + 1, 2.0)):  # so their own offsets differ
+        items, _, _ = night(number)
+        items.features[:, 0] += level
+        learner.keep(learner.rank(items), [0])
+        nights.append(items)
+    learner.update([ItemVerdict(nights[0].ids[0], True, FIRST + 2)])
+    stage = learner.stage(FIRST + 2)
+    assert stage.head is None
+    again = [stage.judge(one.features, one.entities, FIRST + 2).surprise for one in nights]
+    assert set(stage.reference.given) <= set(np.concatenate(again))
+
+
 def test_it_says_which_terminal_was_confirmed(stage):
     items, terminals, _ = night(FIRST + 5)
     judged = stage.judge(items.features, items.entities, items.night)

@@ -170,7 +170,7 @@ class VerdictLearner:
         learned = bool(state.verdicts)
         p = None if p_value is None else np.asarray(p_value, np.float64)
         if learned or p is None:
-            reference = self.reference(items.night, items.scorer)
+            reference = self.reference(items.night, items.scorer, offset)
             if reference is not None:
                 p = reference.p_value(judged.surprise)
             elif p is None:
@@ -308,39 +308,45 @@ class VerdictLearner:
         model = model if known else nights[max(nights)].model
         names = nights[max(n for n, kept in nights.items() if kept.model == model)].items.names
         state = self._state_at(night, (model, names))
+        offset = self.offset_at(night, model)
         return SecondStage(
             night=night,
             model=model,
             names=names,
-            offset=self.offset_at(night, model),
+            offset=offset,
             rates=self.rates,
             head=state.head,
             entities={name: KnownValues.of(column) for name, column in state.entities.items()},
-            reference=self.reference(night, (model, names)) if state.verdicts else None,
+            reference=self.reference(night, (model, names), offset) if state.verdicts else None,
             verdicts=len(state.verdicts),
             confirmed=state.n_confirmed,
         )
 
-    def reference(self, night: int, scorer: Scorer) -> Reference | None:
+    def reference(self, night: int, scorer: Scorer, offset: float) -> Reference | None:
         """Return what items of the last nights of a model would be given in this one.
 
         Each counts by the probability that it is no anomaly, a confirmed one not at all. None where
-        the model has no night before.
+        the model has no night before. Without a head all are judged with the ``offset`` of this
+        night, whatever those of their own nights were: else equal items would not be equals.
         """
         state = self._state_at(night, scorer)
         same = [n for n, k in self.ledger_.nights.items() if k.scorer == scorer]
         before = sorted(n for n in same if n < night)[-REFERENCE_NIGHTS:]
         if not before:
             return None
-        pairs = [self._given(self.ledger_.nights[number], state, night) for number in before]
+        pairs = [
+            self._given(self.ledger_.nights[number], state, night, offset) for number in before
+        ]
         given, counts = (np.concatenate(part) for part in zip(*pairs, strict=True))
         return Reference.of(given, counts)
 
     @staticmethod
-    def _given(kept: KeptNight, state: LearnedState, night: int) -> tuple[Floats, Floats]:
+    def _given(
+        kept: KeptNight, state: LearnedState, night: int, offset: float
+    ) -> tuple[Floats, Floats]:
         """Return what reference items would be given tonight, and how many normals each is."""
         items = replace(kept.reference, night=night)
-        surprise = state.judge(items, kept.offset).surprise
+        surprise = state.judge(items, offset).surprise
         normal = np.exp(-surprise)
         for item in kept.items.ids:
             verdict = state.verdicts.get((kept.items.night, item))
