@@ -124,7 +124,8 @@ def images_asked_for(
     )
     require_told_conditions(detector, [file.condition for part in plan for file in part.files])
     if options.learn is not None:
-        require_entities(options.learn, plan)
+        known = {name for item in listing.items for name in item.columns}
+        require_entities(options.learn, plan, known - {"path"})
     return AskedFor(plan, model, options, left_out=listing.left_out)
 
 

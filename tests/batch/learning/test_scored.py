@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -374,8 +375,9 @@ def test_images_are_learned_from_by_folder_or_column(image_model, store, tmp_pat
     score_images("models:/tiles/1", manifest, tmp_path / "two", uri=store, learn=("camera",))
     codes = kept_in(tmp_path / "two").items.entities["camera"]
     assert sorted(codes) == sorted(["", entity_code("camera", "A"), entity_code("camera", "B")])
-    with pytest.raises(SchemaError, match="No image tells its 'line'"):
-        score_images("models:/tiles/1", manifest, tmp_path / "no", uri=store, learn=("line",))
+    words = re.escape("No image tells its 'kamera' (did you mean 'camera'?)")
+    with pytest.raises(SchemaError, match=words):
+        score_images("models:/tiles/1", manifest, tmp_path / "no", uri=store, learn=("kamera",))
 
     learner = VerdictLearner().fit([kept.night(kept.items.ids)], [])
     night = kept.facts.night + 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.batch.plan import Options, Partition
-from vae_anomaly.errors import ConfigError, SchemaError
+from vae_anomaly.errors import ConfigError, SchemaError, did_you_mean
 from vae_anomaly.tracking import ResolvedModel
 from vae_anomaly.tracking.learned import resolve_stage
 
@@ -38,12 +38,14 @@ def with_stage(
     return replace(options, learn=pinned)
 
 
-def require_entities(learn: LearnOptions, plan: Sequence[Partition]) -> None:
-    """Refuse columns that no image has: a SchemaError."""
+def require_entities(
+    learn: LearnOptions, plan: Sequence[Partition], known: Collection[str]
+) -> None:
+    """Refuse columns that no image has: a SchemaError that names the nearest of the known ones."""
     for number, column in enumerate(learn.columns):
         if not any(file.entities[number] for part in plan for file in part.files):
             raise SchemaError(
-                f"No image tells its {column!r}, to learn by. Give a manifest with the columns "
-                f"path and {column}, or --learn folder; or leave it out: what was learned of the "
-                "evidence still counts."
+                f"No image tells its {column!r}{did_you_mean(column, known)}, to learn by. "
+                f"Give a manifest with the columns path and {column}, or --learn folder; "
+                "or leave it out: what was learned of the evidence still counts."
             )
