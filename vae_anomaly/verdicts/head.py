@@ -16,6 +16,7 @@ from vae_anomaly.arrays import AnyFloats, Bools, Floats, Ints
 
 _CLIP: Final = 6.0  # standard deviations
 _BENDS: Final = (1.5, 3.0)  # where what is unusual may count more, in standard deviations
+_RIDGE_BEYOND: Final = 3.0  # of what lies beyond a bend, in ridges: of that there are few items
 _BEYOND_ALL: Final = 1e300  # standard deviation of a feature that is left out
 _STEPS: Final = 50
 _CLOSE: Final = 1e-9  # of the loss, between two steps of Newton's method
@@ -68,7 +69,7 @@ class ScoreHead:
             The unreviewed items, by which features are standardised; all where there are none.
         ridge : float
             Weight of the prior; that of the raw score is a coefficient of 1 per
-            standard deviation.
+            standard deviation. What lies beyond a bend has three times as much.
         nights : ndarray of shape (N,), int, optional
         """
         usual = usual if usual.any() else np.ones(len(features), np.bool_)
@@ -151,8 +152,10 @@ def _ridge_logistic(
 
     Newton's method; the intercept is free, and begins where the prior is right on the whole.
     """
+    n_features = (design.shape[1] - 1) // (1 + len(_BENDS))
     penalty = np.full(design.shape[1], ridge)
     penalty[0] = _FREE
+    penalty[1 + n_features :] *= _RIDGE_BEYOND
     b = prior.copy()
     share = np.clip(float(weights @ labels / weights.sum()), 1e-9, 1.0 - 1e-9)
     b[0] = np.log(share / (1.0 - share)) - float(np.average(design @ prior, weights=weights))
