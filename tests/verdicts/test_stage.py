@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from vae_anomaly.errors import DataError, ModelRefusedError
+from vae_anomaly.verdicts.head import ScoreHead
 from vae_anomaly.verdicts.kept import KeptFacts, KeptItems, read_kept_items, write_kept_items
 from vae_anomaly.verdicts.learner import VerdictLearner
 from vae_anomaly.verdicts.ledger import ItemVerdict, NightItems
@@ -187,3 +189,15 @@ def test_a_detector_without_a_night_takes_what_carries_over(learner):
         np.full((1, 3), 50.0), {"terminal": ["0123456789abcdef"]}, FIRST + 5
     )
     assert judged.probability[0] < 0.01
+
+
+def test_evidence_is_called_what_people_call_it(stage):
+    names = ("raw_score", "heat_top_0.5pct", "elbo_surprise")
+    features = np.full((1, 3), 6.0)
+    coefficients = np.r_[0.0, 1.0, 2.0, 1.5, np.zeros(6)]
+    head = ScoreHead(np.zeros(3), np.zeros(3), np.ones(3), coefficients)
+    taught = replace(stage, names=names, head=head)
+    judged = taught.judge(features, {}, FIRST)
+    (why,) = taught.why(features, judged, {}, lambda column, _: column)
+    assert why is not None
+    assert why.endswith("in the hottest 0.5 % of the image and the model's term elbo")

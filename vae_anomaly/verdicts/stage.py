@@ -5,6 +5,7 @@ A scoring job needs no more than this: neither the verdicts nor the nights befor
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from vae_anomaly.verdicts.learned import Judgement
 _TELLING: Final = 0.02  # probability that an entity adds, from which it is told
 _TELLING_NATS: Final = 0.5
 _LIKELY: Final = 0.05  # probability from which features are told
+_CALLED: Final = {"raw_score": "the score", "whole_image": "the whole image"}
 _MOST_TOLD: Final = 2  # features
 
 
@@ -249,11 +251,12 @@ class SecondStage:
 
 
 def _in_words(feature: str) -> str:
-    """Call a term of the score what people call it; a column has its own name."""
-    term = feature.removesuffix("_surprise")
-    if term == feature:
-        return "the score" if feature == "raw_score" else feature
-    return f"the model's term {term.replace('_', ' ')}"
+    """Call evidence what people call it; a column of a table has its own name."""
+    if part := re.fullmatch(r"heat_top_([\d.]+)pct", feature):
+        return f"the hottest {part[1]} % of the image"
+    if feature.endswith("_surprise"):
+        return f"the model's term {feature.removesuffix('_surprise').replace('_', ' ')}"
+    return _CALLED.get(feature, feature)
 
 
 def _of_entity(known: KnownValues, code: str, name: str) -> str:
