@@ -20,7 +20,7 @@ from vae_anomaly.jobs.report.night.learned import with_learned_reasons
 from vae_anomaly.jobs.report.night.notices import NightCounts, notices_of
 from vae_anomaly.jobs.report.night.previous import changes_since
 from vae_anomaly.jobs.report.night.quarantine import quarantine_groups
-from vae_anomaly.jobs.report.night.scores import NightScores, read_scores_of
+from vae_anomaly.jobs.report.night.scores import NightScores, learned_bound, read_scores_of
 from vae_anomaly.jobs.report.night.source import Night, nights_of
 from vae_anomaly.jobs.report.night.steps import KnownFigures, histogram_of, slider_steps
 from vae_anomaly.names import typed
@@ -83,7 +83,8 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     steps = slider_steps(scores, held_out, night.threshold, judged)
     expected = next(s.false_alarms for s in steps if s.value == night.threshold)
     when, model = night.scored_at(), wanted.model_ref or _registered(night)
-    counts = NightCounts(expected, when, model or "MODEL")
+    bound = learned_bound(night.root, night.entries)
+    counts = NightCounts(expected, when, model or "MODEL", bound)
     notices = notices_of(night, counts)
     kept = night.items()
     shown = with_learned_reasons(shown_items(kept), night.root, night.entries)

@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 from vae_anomaly.batch import read_summary
 from vae_anomaly.errors import DataError
-from vae_anomaly.jobs.report.night.scores import learned_bound
 from vae_anomaly.jobs.report.night.source import Night
 from vae_anomaly.metrics import Interval
 from vae_anomaly.names import typed
@@ -35,11 +34,14 @@ class NightCounts:
         ISO time; empty where it is not known.
     model : str
         What commands call the model.
+    bound : str, optional
+        What has flagged by what verdicts have taught, where that has.
     """
 
     expected: Interval
     scored_at: str
     model: str
+    bound: str | None = None
 
 
 def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
@@ -47,7 +49,7 @@ def notices_of(night: Night, counts: NightCounts) -> tuple[Notice, ...]:
     said = [
         *_nothing(night),
         *_failed(night),
-        *_learned(night),
+        *_learned(counts),
         *_flag_rate(night, counts),
         *_quarantine(night),
         *_drift(night),
@@ -70,12 +72,11 @@ def _nothing(night: Night) -> Iterator[Notice]:
         )
 
 
-def _learned(night: Night) -> Iterator[Notice]:
-    bound = learned_bound(night.root, night.entries)
-    if bound is not None:
+def _learned(counts: NightCounts) -> Iterator[Notice]:
+    if counts.bound is not None:
         yield Notice(
             "info",
-            f"Flagged by what verdicts have taught: {bound}. The slider and what it counts are of "
+            f"Flagged by what verdicts have taught: {counts.bound}. The slider and what it counts are of "
             "the model's own score.",
         )
 
