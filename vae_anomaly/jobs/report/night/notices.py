@@ -76,8 +76,8 @@ def _learned(counts: NightCounts) -> Iterator[Notice]:
     if counts.bound is not None:
         yield Notice(
             "info",
-            f"Flagged by what verdicts have taught: {counts.bound}. The slider and what it counts are of "
-            "the model's own score.",
+            f"Flagged by what verdicts have taught: {counts.bound}. The slider and what it counts "
+            "are of the model's own score.",
         )
 
 
