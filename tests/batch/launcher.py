@@ -28,8 +28,8 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.environ[VARIABLE] = order["failpoint"]
-        if order["cache"]:
-            os.environ["VAE_ANOMALY_CACHE"] = order["cache"]
+        if order.get("cache"):
+            os.environ["VAE_ANOMALY_CACHE"] = order.get("cache")
         if order["stderr"]:
             os.dup2(os.open(order["stderr"], os.O_WRONLY), 2)
         if order["max_bytes"]:
@@ -41,7 +41,7 @@ for line in sys.stdin:
             else:
                 score_tables(
                     *places, id_column=order["id_column"], workers=order["workers"],
-                    learn=order["learn"], night=order["night_of"], uri=order["uri"],
+                    learn=order.get("learn"), night=order.get("night_of"), uri=order.get("uri"),
                 )
         except VaeAnomalyError as err:
             print(err, file=sys.stderr, flush=True)

@@ -161,6 +161,7 @@ def test_a_row_opens_to_its_contributions_and_its_cells(open_page, rows):
     row = page.locator(".row").first
     row.locator(".row__toggle").click()
     assert row.locator(".contribution__column").all_inner_texts()[:2] == ["amount", "country"]
+    row.locator(".bar-line__fill").nth(2).wait_for()
     widths = row.locator(".bar-line__fill").evaluate_all("all => all.map(one => one.offsetWidth)")
     assert widths[0] > widths[1] > widths[2] > 0
     assert "\N{MINUS SIGN}" in row.locator(".contribution__nats").nth(3).inner_text()
