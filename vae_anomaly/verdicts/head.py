@@ -33,7 +33,7 @@ class ScoreHead:
     ----------
     middle, centre, spread : ndarray of shape (F,), float64
         Medians for missing values; means and standard deviations of unreviewed items. A feature
-        that is left out has an infinite one.
+        that is left out has one of 1e300.
     coefficients : ndarray of shape (1 + 3 F,), float64
         The intercept, then the standardised features and what of them lies beyond each bend.
     """
