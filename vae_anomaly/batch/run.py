@@ -62,7 +62,7 @@ from vae_anomaly.batch.summary import RunSummary, require_good
 from vae_anomaly.data.images.decode import ImageReading
 from vae_anomaly.devices import check_workers, device_name
 from vae_anomaly.errors import ConfigError
-from vae_anomaly.files import reach, remove_stale
+from vae_anomaly.files import reach, remove_file, remove_stale
 from vae_anomaly.monitoring.checks import Limits
 from vae_anomaly.progress import Progress, null_progress
 from vae_anomaly.storage.copies import copies_dropped
@@ -413,7 +413,7 @@ def _prepare(plan: list[Partition], ledger: Ledger, job: _Job) -> list[Partition
 
     todo = job.chain.todo(plan, rows, is_done) if job.chain else list(filterfalse(is_done, plan))
     if todo:
-        (root / LEARN_FILE).unlink(missing_ok=True)  # of another night, until this one is done
+        remove_file(root / LEARN_FILE)  # of another night, until this one is done
     changed = [partition.key for partition in todo if partition.key in rows]
     if changed:
         (root / MANIFEST).unlink(missing_ok=True)

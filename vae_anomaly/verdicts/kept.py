@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.errors import DataError
 from vae_anomaly.files import replace_file
 from vae_anomaly.state import from_json
+from vae_anomaly.verdicts.learned import ranked_by
 from vae_anomaly.verdicts.learner import SAMPLE
 from vae_anomaly.verdicts.ledger import KeptNight, NightItems
 from vae_anomaly.words import reason_of
@@ -104,6 +105,16 @@ class KeptItems:
     def probability(self) -> Floats:
         """Probability of an anomaly, in [0, 1]."""
         return np.asarray(-np.expm1(-self.surprise))
+
+    @property
+    def order(self) -> Ints:
+        """Places of the items, the most likely anomaly first; ties by the raw score."""
+        return ranked_by(self.surprise, self.items.features[:, 0])
+
+    @property
+    def order_by_score(self) -> Ints:
+        """Places of the items, the highest raw score first; ties by what was learned."""
+        return ranked_by(self.items.features[:, 0], self.surprise)
 
     def night(self, judged: Container[str] = ()) -> KeptNight:
         """Return what a learner takes of them; ``judged`` has the ids that there are verdicts on.

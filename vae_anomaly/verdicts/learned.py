@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from scipy.special import expit, log_expit
 
-from vae_anomaly.arrays import AnyFloats, Floats
+from vae_anomaly.arrays import AnyFloats, Floats, Ints
 from vae_anomaly.files import sha256_of
 from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
 from vae_anomaly.verdicts.head import ScoreHead
@@ -244,6 +244,11 @@ def replay(
     scorer = scorer or (ledger.nights[max(ledger.nights)].scorer if ledger.nights else None)
     if scorer is not None and (last != until or state.scorer != scorer):
         state.fit_head(ledger, until, scorer)
+
+
+def ranked_by(first: AnyFloats, ties: AnyFloats) -> Ints:
+    """Return the places of N items, the largest first; ties by other values, the largest first."""
+    return np.asarray(np.lexsort((-ties, -first)), np.int64)
 
 
 def drawn(n: int, most: int, seed: Sequence[int]) -> list[int]:

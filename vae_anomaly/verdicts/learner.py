@@ -13,7 +13,7 @@ from vae_anomaly.arrays import Floats, Ints
 from vae_anomaly.errors import ConfigError, DataError
 from vae_anomaly.verdicts.entities import EntityRates
 from vae_anomaly.verdicts.head import ScoreHead, normal_offset, prior_offset
-from vae_anomaly.verdicts.learned import Judgement, LearnedState, drawn, replay
+from vae_anomaly.verdicts.learned import Judgement, LearnedState, drawn, ranked_by, replay
 from vae_anomaly.verdicts.ledger import (
     ItemVerdict,
     KeptNight,
@@ -58,8 +58,7 @@ class RankedNight:
     @property
     def order(self) -> Ints:
         """Places of the items, the most likely anomaly first; ties by the raw score."""
-        keys = (-self.items.features[:, 0], -self.judged.surprise)
-        return np.asarray(np.lexsort(keys), np.int64)
+        return ranked_by(self.judged.surprise, self.items.features[:, 0])
 
 
 @dataclass(frozen=True)

@@ -236,9 +236,9 @@ class EntityCodes:
 
     def of(self, values: Sequence[str | None]) -> list[str]:
         """Return the codes of N values; empty where there is none."""
-        new = set(values) - self._known.keys()
         if len(self._known) > _MOST_CODES:
-            self._known, new = {None: ""}, set(values) - {None}
+            self._known = {None: ""}
+        new = set(values) - self._known.keys()
         self._known |= {value: entity_code(self._column, value) for value in new if value}
         return [self._known[value] for value in values]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-
 from vae_anomaly.batch.learning.judging import loaded_stage, threshold_of
 from vae_anomaly.batch.learning.options import LearnOptions
 from vae_anomaly.thresholds.basis import MEASURED
@@ -102,7 +100,7 @@ class NightLearning:
 
 
 def _likeliest(kept: KeptItems) -> tuple[tuple[str, float | None], ...]:
-    order = np.lexsort((-kept.items.features[:, 0], -kept.surprise))[:_FIRST].tolist()
+    order = kept.order[:_FIRST].tolist()
     shares = kept.probability if kept.facts.has_head else None
     return tuple(
         (str(kept.items.ids[i]), None if shares is None else float(shares[i])) for i in order

@@ -144,9 +144,7 @@ def _counts(kept: KeptItems, said: Heard) -> dict[str, int]:
     most = int((seen & ~audit).sum())
     if not most:
         return {}
-    score = kept.items.features[:, 0]
-    learned = _first(np.lexsort((-score, -kept.surprise)), most)
-    by_score = _first(np.lexsort((-kept.surprise, -score)), most)
+    learned, by_score = _first(kept.order, most), _first(kept.order_by_score, most)
     reserve = by_score & ~learned & seen & ~audit
     higher, lower = _audits(kept, yes & audit)
     return {

@@ -25,6 +25,7 @@ from vae_anomaly.names import typed
 from vae_anomaly.persistence import score_scale
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.tracking import (
+    ResolvedStage,
     imported_verdicts,
     list_imports,
     register_stage,
@@ -181,7 +182,8 @@ def learn_verdicts(
     said = heard(nights, imports)
     known = any(kept.items.model == scale for kept in nights)
     stage = learned_stage(nights, said, _columns(nights, columns), scale if known else None)
-    stage, bound = _with_threshold(stage, name, uri)
+    current = resolve_stage(name, uri)
+    stage, bound = _with_threshold(stage, current)
     with tempfile.TemporaryDirectory(prefix="vae-anomaly-") as scratch:
         digest = write_stage(stage, Path(scratch) / "stage")
         lesson = VerdictLesson(
@@ -208,7 +210,7 @@ def learn_verdicts(
             flagged_by=None if stage.threshold is None else bound,
             lost_threshold=bound if stage.threshold is None else None,
         )
-        return lesson if dry_run else _in_force(lesson, Path(scratch) / "stage", uri, who)
+        return lesson if dry_run else _in_force(lesson, current, Path(scratch) / "stage", uri, who)
 
 
 def learned_stage(
@@ -242,10 +244,9 @@ def learned_stage(
 
 
 def _with_threshold(
-    stage: SecondStage, name: str, uri: str | Path | None
+    stage: SecondStage, current: ResolvedStage | None
 ) -> tuple[SecondStage, str | None]:
     """Keep the threshold of the stage in force, where that is of the same scores; say it."""
-    current = resolve_stage(name, uri)
     before = None if current is None else read_stage(current.path)
     if before is None or before.threshold is None:
         return stage, None
@@ -256,9 +257,12 @@ def _with_threshold(
 
 
 def _in_force(
-    lesson: VerdictLesson, folder: Path, uri: str | Path | None, who: str | None
+    lesson: VerdictLesson,
+    before: ResolvedStage | None,
+    folder: Path,
+    uri: str | Path | None,
+    who: str | None,
 ) -> VerdictLesson:
-    before = resolve_stage(lesson.model, uri)
     facts = {
         "night": lesson.night.isoformat(), "nights": lesson.nights, "verdicts": lesson.verdicts,
         "confirmed": lesson.confirmed, "audits": lesson.audits,

@@ -104,10 +104,7 @@ def chosen_places(
     kept: KeptItems, capacity: int, reserve: int, audit: int
 ) -> tuple[Ints, Ints, Ints]:
     """Return places of the likely items, of the unusual ones, and of those drawn: each once."""
-    score = kept.items.features[:, 0]
-    order = np.lexsort((-score, -kept.surprise))
-    likely = order[: capacity - reserve]
-    by_score = np.lexsort((-kept.surprise, -score))
+    likely, by_score = kept.order[: capacity - reserve], kept.order_by_score
     unusual = by_score[~np.isin(by_score, likely)][:reserve]
     others = np.flatnonzero(kept.drawn)
     others = others[~np.isin(others, [*likely, *unusual])]

@@ -7,12 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from vae_anomaly.errors import DataError
+from vae_anomaly.jobs.report.night.scores import opened_part
 from vae_anomaly.reports.facts.items import ReviewItem
-from vae_anomaly.words import reason_of
 
 _WHY: Final = "why"
 _ROWS: Final = 65_536
@@ -40,16 +36,10 @@ def with_learned_reasons(
 
 def _of_part(path: Path, ids: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    try:
-        with path.open("rb") as file:  # Arrow opens no name that is not UTF-8
-            part = pq.ParquetFile(file)
-            if _WHY not in part.schema_arrow.names:
-                return {}
-            for batch in part.iter_batches(_ROWS, columns=["id", _WHY]):
-                told = batch.filter(batch[_WHY].is_valid()).to_pylist()
-                found |= {row["id"]: row[_WHY] for row in told if row["id"] in ids}
-    except (OSError, pa.ArrowException, KeyError) as err:
-        raise DataError(
-            f"{path} cannot be read: {reason_of(err)}. Score the input again."
-        ) from None
+    with opened_part(path) as part:
+        if _WHY not in part.schema_arrow.names:
+            return {}
+        for batch in part.iter_batches(_ROWS, columns=["id", _WHY]):
+            told = batch.filter(batch[_WHY].is_valid()).to_pylist()
+            found |= {row["id"]: row[_WHY] for row in told if row["id"] in ids}
     return found

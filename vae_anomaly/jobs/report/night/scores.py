@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -70,6 +71,16 @@ def read_scores_of(root: Path, entries: Sequence[Mapping[str, Any]]) -> NightSco
     return NightScores(scores, flagged)
 
 
+@contextmanager
+def opened_part(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open an output file; a DataError with the remedy where it cannot be read."""
+    try:
+        with path.open("rb") as file:  # Arrow opens no name that is not UTF-8
+            yield pq.ParquetFile(file)
+    except (OSError, pa.ArrowException, KeyError) as err:
+        raise DataError(f"{path} cannot be read: {reason_of(err)}. Score the input again.") from err
+
+
 def learned_bound(root: Path, entries: Sequence[Mapping[str, Any]]) -> str | None:
     """Return what flagged a night by what verdicts have taught; None where the model's score did.
 
@@ -79,17 +90,10 @@ def learned_bound(root: Path, entries: Sequence[Mapping[str, Any]]) -> str | Non
         If an output file cannot be read.
     """
     for entry in entries:
-        path = root / entry["output"]
-        try:
-            with path.open("rb") as file:
-                part = pq.ParquetFile(file)
-                if _BY not in part.schema_arrow.names or not part.metadata.num_rows:
-                    continue
-                first = next(part.iter_batches(1, columns=[_BY, "threshold"])).to_pylist()[0]
-        except (OSError, pa.ArrowException, KeyError) as err:
-            raise DataError(
-                f"{path} cannot be read: {reason_of(err)}. Score the input again."
-            ) from err
+        with opened_part(root / entry["output"]) as part:
+            if _BY not in part.schema_arrow.names or not part.metadata.num_rows:
+                continue
+            first = next(part.iter_batches(1, columns=[_BY, "threshold"])).to_pylist()[0]
         if first[_BY] != "score":
             return bound_text(first[_BY], first["threshold"])
     return None
@@ -106,13 +110,7 @@ def score_batches(
         If an output file cannot be read.
     """
     for entry in entries:
-        path = root / entry["output"]
-        try:
-            with path.open("rb") as file:  # Arrow opens no name that is not UTF-8
-                for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=[*_COLUMNS]):
-                    ids, scores, flags = (batch.column(name) for name in _COLUMNS)
-                    yield ids, scores.to_numpy(), flags.to_numpy(zero_copy_only=False)
-        except (OSError, pa.ArrowException, KeyError) as err:
-            raise DataError(
-                f"{path} cannot be read: {reason_of(err)}. Score the input again."
-            ) from err
+        with opened_part(root / entry["output"]) as part:
+            for batch in part.iter_batches(_BATCH_ROWS, columns=[*_COLUMNS]):
+                ids, scores, flags = (batch.column(name) for name in _COLUMNS)
+                yield ids, scores.to_numpy(), flags.to_numpy(zero_copy_only=False)
