@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 from image_methods import Images, Split, decoded, folder_split
-from images import tile_splits
+from image_sets import tile_splits
 
 from vae_anomaly import ImageVAEDetector
 from vae_anomaly.arrays import AnyArray, Floats, Ints
