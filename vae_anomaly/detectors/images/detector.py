@@ -15,6 +15,8 @@ from vae_anomaly.arrays import Bools, Floats, Floats32
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.images import latents
 from vae_anomaly.detectors.images.examination import ImageExamination, examine
+from vae_anomaly.detectors.images.fit.prediction import found_metrics
+from vae_anomaly.detectors.images.fit.self_test import warn_if_blind
 from vae_anomaly.detectors.images.heatmaps import Region, contours, resize_heat
 from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.model import ModelAttributes
@@ -141,8 +143,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     image; nats in `evidence` are means over tiles. See `detectors.images.tiles.fit`.
 
     The same image gets the same score alone, in any batch and after reload, to 1e-4 in the raw
-    score on one machine; across machines and thread counts rounding differs by about as much,
-    between processor and GPU by up to 1e-3 (relative to raw scores above 1).
+    score on one machine; across machines and thread counts about as well, on a GPU to 1e-3.
 
     Examples
     --------
@@ -220,8 +221,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Parameters
         ----------
         X : as `examine`
-            Images of good parts. Of a folder with ``train/good`` only that is used.
-        y : ignored
+            Images of good parts. Of a folder with ``train/good`` only that is used; y is ignored.
         groups : array-like of shape (N,), optional
             Part number, lot or camera of each image: images of one group are never split
             between training and calibration. Defaults to the manifest's ``group``.
@@ -253,10 +253,12 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         seed = secrets.randbits(31) if self.random_state is None else self.random_state
         fitted = fit_images(settings, images, groups, seed, progress or null_progress)
         self.model_, self.history_, self.held_out_ = fitted.model, fitted.history, fitted.held_out
-        self.metrics_, self.fingerprint_ = fitted.metrics, fitted.fingerprint
-        self._calibrate(fitted.held_out.raw_score, fitted.held_out.groups)
+        self.fingerprint_ = fitted.fingerprint
+        self._calibrate(self.held_out_.raw_score, self.held_out_.groups)
+        self.metrics_ = fitted.metrics | found_metrics(found := self.predicted_recall())
         seen_by = self.model_, self.calibration_, self.threshold_.value, self.device
         self._note_left_out(described(fitted.left_out, fitted.causes, *seen_by))
+        warn_if_blind(found)
         return self
 
     def examine(
@@ -270,8 +272,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
             As ``vae_anomaly.detectors.images.image_list.open_images``, whose list every method
             takes: it also tells conditions, limits and the white of these images.
         conditions : array-like of shape (N,), optional
-            What each image shows, for ``model="conditional"``. A name that training has not
-            seen is no error: see the class's notes.
+            What each image shows, for ``model="conditional"``; see the class's notes.
         progress : callable, optional
 
         Returns
@@ -344,8 +345,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
 
         Returns
         -------
-        list of N ndarray of shape (H, W), bool
-            Each at the size of its image; True above the level.
+        list of N ndarray of shape (H, W), bool, each at the size of its image
         """
         images, bound = self.opened(X), self._level(level)
         return [heatmap > bound for heatmap in maps_at_own_size(images, self.examine)]

@@ -153,7 +153,7 @@ def examine(
         return _examine_tiles(model, model.network, calibration, images, progress)
     outputs: list[NetworkOutput] = []
     for pixels, codes, n in padded_batches(model, images, device):
-        outputs.append(_masked(model.network(pixels, codes).take(n), model.placing))
+        outputs.append(masked(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
     examination = _judged(model, calibration, images, outputs)
     if model.placing.registration is None:
@@ -190,13 +190,12 @@ def _judged(
     """Turn what the network says into scores and p-values."""
     output = combined(outputs, torch.cat)
     heatmap, score_map = output.heatmap.numpy(), output.score_map.numpy()
-    pooled = pool_maps_of_images(score_map, heatmap)
     codes = [] if output.condition is None else output.condition.tolist()
     return _examination(
         model,
         calibration,
         images,
-        (pooled, output.statistics.numpy()),
+        seen_in(output),
         output.terms.double().numpy(),
         (heatmap, score_map),
         tuple(model.conditions[code] for code in codes),
@@ -281,7 +280,13 @@ def _whole(
     )
 
 
-def _masked(output: NetworkOutput, placing: Placing) -> NetworkOutput:
+def seen_in(output: NetworkOutput) -> tuple[Floats, Floats32]:
+    """Return what the score reads of whole images: poolings of maps, and statistics."""
+    pooled = pool_maps_of_images(output.score_map.numpy(), output.heatmap.numpy())
+    return pooled, output.statistics.numpy()
+
+
+def masked(output: NetworkOutput, placing: Placing) -> NetworkOutput:
     """Return what a network says, its maps 0 outside of the foreground."""
     if placing.foreground is None:
         return output

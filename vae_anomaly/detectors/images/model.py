@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
+from vae_anomaly.detectors.images.fit.prediction import Found, Prediction
 from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
@@ -18,6 +19,9 @@ from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.tiles.network import TiledNetwork
 from vae_anomaly.devices import device_of
+from vae_anomaly.metrics import is_flagged
+from vae_anomaly.scoring.conformal import ConformalCalibration
+from vae_anomaly.thresholds import Threshold
 
 ImageNetwork = BankNetwork | PixelNetwork | TiledNetwork
 
@@ -40,6 +44,8 @@ class ImageModel:
         Conditions seen in training; empty for models without.
     latents : ndarray of shape (M, Z), float32, optional
         Posterior means of training images.
+    prediction : Prediction, optional
+        Raw scores of synthetic defects; None of older models, and where nothing can judge them.
     """
 
     network: ImageNetwork
@@ -49,6 +55,7 @@ class ImageModel:
     random_state: int
     conditions: tuple[str, ...] = ()
     latents: Floats32 | None = None
+    prediction: Prediction | None = None
 
     def __post_init__(self) -> None:
         """Light what the bank draws from latents as the training images were lit."""
@@ -76,6 +83,8 @@ class ModelAttributes:
     """What a fitted detector shows of its model, by names that end in _ as scikit-learn has it."""
 
     model_: ImageModel
+    calibration_: ConformalCalibration
+    threshold_: Threshold
     condition: str | None
     target_fpr: float
 
@@ -96,6 +105,28 @@ class ModelAttributes:
         Regions and contours are drawn there.
         """
         return self.model_.heat_level
+
+    def predicted_recall(self, threshold: float | None = None) -> tuple[Found, ...]:
+        """Count the synthetic defects of the self-test that are found, by kind and size.
+
+        They were painted on held-out normals, and scored by networks that had not seen these.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            Anomaly score above which a defect is found; the one in force by default.
+
+        Returns
+        -------
+        tuple of Found
+            None where there was no self-test.
+        """
+        check_is_fitted(self, "model_")
+        kept = self.model_.prediction
+        if kept is None:
+            return ()
+        bound = self.threshold_.value if threshold is None else threshold
+        return kept.found(is_flagged(self.calibration_.anomaly_score(kept.raw_score), bound))
 
     def set_heat_level(self, hottest: AnyFloats) -> None:
         """Show regions from the heat on that few normals exceed, of which this is the hottest."""

@@ -20,6 +20,7 @@ from vae_anomaly.detectors.images.features.plug_in import (
     storable_config,
     storable_weights,
 )
+from vae_anomaly.detectors.images.fit.prediction import Prediction
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.networks.bank import BankNetwork, NetworkSpec
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
@@ -104,6 +105,8 @@ def _arrays_of(model: ImageModel) -> Arrays:
         arrays["foreground"] = placing.foreground.mask.astype(np.uint8)
     if model.latents is not None:
         arrays["latents"] = model.latents
+    if model.prediction is not None:
+        arrays |= model.prediction.state()
     return arrays
 
 
@@ -140,6 +143,7 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
             random_state=int(state.preprocessing["random_state"]),
             conditions=_conditions(state.preprocessing, network),
             latents=state.calibration.get("latents"),  # older models have none
+            prediction=Prediction.from_state(state.calibration),
         )
     except (
         KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError, ConfigError, DataError,

@@ -16,7 +16,6 @@ from vae_anomaly.detectors.images.conditions import few_images, spared_condition
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
-from vae_anomaly.detectors.images.fit.self_test import warn_if_blind
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet, shared_groups, training_set
 from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.held_out import HeldOutImages, held_out_images
@@ -34,6 +33,7 @@ from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.settings import ImageSettings
+from vae_anomaly.detectors.images.spoiling import predict_found
 from vae_anomaly.detectors.images.start import image_network_facts
 from vae_anomaly.detectors.images.tiles.fit import fit_tiles
 from vae_anomaly.devices import exact_float32, torch_device
@@ -206,12 +206,13 @@ class _Judged:
         }
         if len(left_out):
             metrics |= {"left_out": float(len(left_out)), "dropped_held_out": float(n_calibrating)}
-        warn_if_blind(fitted.metrics)
         _warn_of_few(data, fitted.held_out)
         shared = shared_groups(data.groups[fitted.held_out])
         held = held_out_images(HeldOut(kept[fitted.held_out], raw, shared), fitted.heatmap)
         facts = fitted.history, metrics, fitted.fingerprint
-        return FittedImages(self.model, held, *facts, left_out, causes)
+        prediction = predict_found(self.model, fitted, data, self.settings.device)
+        model = replace(self.model, prediction=prediction)
+        return FittedImages(model, held, *facts, left_out, causes)
 
 
 def _placing_metrics(settings: ImageSettings, placing: Placing) -> dict[str, float]:

@@ -22,6 +22,7 @@ Vovk, Cross-conformal predictors, 2015.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -77,6 +78,8 @@ class Fitted(Generic[Network]):
         Number and SHA-256 of the images.
     latents : ndarray of shape (at most 2,000, Z), float32, optional
         Posterior means of training images at equal distances.
+    unseen : callable, optional
+        ``unseen(i)`` is the network for normal i that has not seen it, on the scales of all.
     """
 
     network: Network
@@ -88,6 +91,7 @@ class Fitted(Generic[Network]):
     metrics: dict[str, float]
     fingerprint: dict[str, int | str]
     latents: Floats32 | None = None
+    unseen: Callable[[int], Network] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,27 @@ def fit_bank_network(
         metrics=metrics,
         fingerprint=data.fingerprint,
         latents=network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
+        unseen=_Unseen(network, fitted.without, folds, parts),
     )
+
+
+@dataclass(frozen=True)
+class _Unseen:
+    """The networks that have not seen an image, on the scales that all of them have."""
+
+    network: BankNetwork
+    levels: Mapping[int, LinearLevel]
+    folds: Ints
+    parts: Ints
+
+    def __call__(self, row: int) -> BankNetwork:
+        """Return the linear level without the fold of an image, and the member without its part."""
+        whole, n = self.network, self.network.spec.n_networks
+        judge = BankNetwork(replace(whole.spec, n_networks=0), whole.bank)
+        judge.spec, judge.linear = whole.spec, self.levels[int(self.folds[row])]
+        judge.linear_scale, judge.heat_scale = whole.linear_scale, whole.heat_scale
+        judge.members = nn.ModuleList(whole.members[int(self.parts[row])] for _ in range(min(n, 1)))
+        return judge.eval()
 
 
 def _linear_network(fitted: OutOfFold, task: BankTask) -> BankNetwork:

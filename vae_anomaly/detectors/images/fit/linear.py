@@ -17,7 +17,7 @@ from the mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -90,12 +90,15 @@ class OutOfFold:
         The same of their corrupted copies, by the levels that have not seen the images.
     poses : tuple of Pose
         Poses that the level was trained to accept; the identity alone when parts lie one way.
+    without : mapping of int to LinearLevel
+        For each fold the level that has not seen it, with the scale of all.
     """
 
     level: LinearLevel
     z: Tensor
     spoiled: Tensor
     poses: tuple[Pose, ...]
+    without: Mapping[int, LinearLevel]
 
 
 def fit_linear_level(
@@ -141,7 +144,10 @@ def fit_linear_level(
     spoiled = torch.zeros_like(corrupted)
     for copy, spoiled_maps in enumerate(corrupted):
         spoiled[copy] = scale(fits.residuals(levels, spoiled_maps))
-    return OutOfFold(level, z, spoiled, poses)
+    without = dict(zip(np.unique(folds).tolist(), levels, strict=True))
+    for unseen in levels:
+        unseen.scale = scale
+    return OutOfFold(level, z, spoiled, poses, without)
 
 
 @dataclass(frozen=True)

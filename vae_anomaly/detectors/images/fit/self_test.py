@@ -1,19 +1,20 @@
-"""The self-test: how well held-out normals are told from their copies with synthetic defects.
+"""The self-test in words: which synthetic defects a model finds, and when it finds none.
 
-What its figure is worth was measured on 200 models of real, changed and made-up images with known
-defects (``benchmarks/self_test.py``): below `BLIND`, 25 of 26 models were blind to these as well
-(AUROC below .65); between that and `HARD`, 17 of 34 were, and others reached .87. So only the
-first is warned of.
+Two figures. The older is how well held-out normals are told from copies with the defects that
+repair VAEs learn from, as AUROC of the map alone. The other is a prediction: the share of defects
+of each kind and size that is flagged, see `detectors.images.fit.prediction`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from vae_anomaly.detectors.images.fit.kinds import KINDS
+from vae_anomaly.detectors.images.fit.prediction import RELIABLY, Found, by_kind
 from vae_anomaly.detectors.images.score.pooling import pool_maps
 from vae_anomaly.metrics import auroc
 
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLIND: Final = 0.53
-"""Below, a model sees no defects: right in nine of ten cases and more."""
+"""Below, the older figure of a model without a prediction means that it sees no defects."""
+HARDLY: Final = 0.2
+"""Share found of the best kind and size below which a model is warned of."""
 HARD: Final = 0.60
 """Below, synthetic defects say little about real ones."""
 SELF_TEST: Final = "self_test_auroc"
+
+_SAME_PIXEL: Final = 0.05  # difference from which the images' own pixels are told
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +43,42 @@ def self_test(score_map: Tensor, spoiled: Tensor) -> float:
     return auroc(np.repeat([0, 1], len(score_map)), scores)
 
 
-def warn_if_blind(metrics: Mapping[str, float]) -> None:
-    """Warn of a model whose self-test is no better than chance."""
-    visible = metrics.get(SELF_TEST, 1.0)
-    if visible < BLIND:
+def found_words(found: Sequence[Found]) -> str:
+    """Say in a sentence which kinds are found from which size on, and what pixels are meant."""
+    said = "; ".join(_kind_words(kind, rows) for kind, rows in by_kind(found))
+    return f"Found at this threshold: {said}. {_pixel_words(found)}".strip()
+
+
+def found_table(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return a head and a row for each kind: how many of a hundred are found at each size."""
+    sizes = sorted({one.size for one in found})
+    rows = []
+    for kind, own in by_kind(found):
+        cells = {one.size: f"{100 * one.share.estimate:.0f}" for one in own}
+        rows.append((KINDS[kind].plural, *(cells.get(size, "") for size in sizes)))
+    return ("found, in 100", *(f"{size} px" for size in sizes)), tuple(rows)
+
+
+def is_blind(found: Sequence[Found]) -> bool:
+    """Tell whether hardly any synthetic defect is found, of whatever kind and size."""
+    return bool(found) and max(one.share.estimate for one in found) < HARDLY
+
+
+def warn_if_blind(found: Sequence[Found]) -> None:
+    """Warn of a model that finds hardly any synthetic defect."""
+    if is_blind(found):
+        best = max(found, key=lambda one: one.share.estimate)
         logger.warning(
-            "Self-test: this model sees no defects: images with synthetic ones rank above good "
-            "ones %.0f %% of the time, and 50 %% is chance. Good parts seem to differ from each "
-            "other as much as a defect would. Show them in one pose and light, crop to what they "
-            "have in common, or take a larger image_size.",
-            100.0 * visible,
-        )
+            "Self-test: this model finds hardly any defects: of synthetic ones that are plain to "
+            "the eye, at most %d in %d of a kind and size (%s of %d px). Good parts seem to differ "
+            "from each other as much as a defect would. Show them in one pose and light, crop to "
+            "what they have in common, or take a larger image_size.",
+            best.found, best.n, KINDS[best.kind].plural, best.size,
+        )  # fmt: skip
 
 
 def self_test_words(visible: float) -> str:
-    """Say the figure of a self-test, and what to make of it."""
+    """Say the older figure of a self-test, and what to make of it."""
     words = (
         f"Self-test: synthetic defects rank above good images {visible:.0%} of the time "
         "(50% is chance)."
@@ -63,3 +89,23 @@ def self_test_words(visible: float) -> str:
             "measure on some with `vae-anomaly evaluate`."
         )
     return words
+
+
+def _kind_words(kind: str, rows: Sequence[Found]) -> str:
+    """Say from which size on a kind is found, or how many of it are."""
+    plural = KINDS[kind].plural
+    for k, one in enumerate(rows):
+        if all(larger.share.estimate >= RELIABLY for larger in rows[k:]):
+            return f"{plural} from {one.size} px on: {_in_100(rows[k:])}"
+    return f"{plural}: {_in_100(rows)}"
+
+
+def _in_100(rows: Sequence[Found]) -> str:
+    return f"{100 * sum(one.found for one in rows) / sum(one.n for one in rows):.0f} in 100"
+
+
+def _pixel_words(found: Sequence[Found]) -> str:
+    pixel = found[0].own_size / found[0].size
+    if abs(pixel - 1.0) < _SAME_PIXEL:
+        return ""
+    return f"Pixels are those that the model sees, each {pixel:.2g} of the images' own."
