@@ -153,7 +153,7 @@ def examine(
         return _examine_tiles(model, model.network, calibration, images, progress)
     outputs: list[NetworkOutput] = []
     for pixels, codes, n in padded_batches(model, images, device):
-        outputs.append(masked(model.network(pixels, codes).take(n), model.placing))
+        outputs.append(masked_output(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
     examination = _judged(model, calibration, images, outputs)
     if model.placing.registration is None:
@@ -286,7 +286,7 @@ def seen_in(output: NetworkOutput) -> tuple[Floats, Floats32]:
     return pooled, output.statistics.numpy()
 
 
-def masked(output: NetworkOutput, placing: Placing) -> NetworkOutput:
+def masked_output(output: NetworkOutput, placing: Placing) -> NetworkOutput:
     """Return what a network says, its maps 0 outside of the foreground."""
     if placing.foreground is None:
         return output

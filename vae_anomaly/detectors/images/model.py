@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
-from vae_anomaly.detectors.images.fit.prediction import Found, Prediction
+from vae_anomaly.detectors.images.fit.prediction import FoundShare, Prediction
 from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
@@ -106,7 +106,7 @@ class ModelAttributes:
         """
         return self.model_.heat_level
 
-    def predicted_recall(self, threshold: float | None = None) -> tuple[Found, ...]:
+    def predicted_recall(self, threshold: float | None = None) -> tuple[FoundShare, ...]:
         """Count the synthetic defects of the self-test that are found, by kind and size.
 
         They were painted on held-out normals, and scored by networks that had not seen these.
@@ -118,7 +118,7 @@ class ModelAttributes:
 
         Returns
         -------
-        tuple of Found
+        tuple of FoundShare
             None where there was no self-test.
         """
         check_is_fitted(self, "model_")

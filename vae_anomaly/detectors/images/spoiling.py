@@ -17,9 +17,9 @@ import torch
 
 from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
-from vae_anomaly.detectors.images.examination import masked, seen_in
+from vae_anomaly.detectors.images.examination import masked_output, seen_in
 from vae_anomaly.detectors.images.fit.bank import Fitted
-from vae_anomaly.detectors.images.fit.kinds import KINDS, draw_defect, kinds_of
+from vae_anomaly.detectors.images.fit.kinds import DEFECT_KINDS, draw_defect, kinds_of
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.prediction import Prediction
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet
@@ -33,7 +33,7 @@ MOST_IMAGES: Final = 24
 
 _SHAPES: Final = 3  # images that are asked for their size
 
-Cell = tuple[int, int]
+_Cell = tuple[int, int]
 """Number of a kind, and a size in pixels."""
 
 
@@ -65,12 +65,12 @@ def _inside(model: ImageModel, images: Sequence[Floats32]) -> Bools | None:
 
 def _spoiled(
     image: Floats32, inside: Bools | None, seed: Sequence[int]
-) -> tuple[list[Cell], Floats32]:
+) -> tuple[list[_Cell], Floats32]:
     """Return copies (n, S, S, C) of an image with one defect of each kind and size that shows."""
     side, channels = image.shape[1:]
     cells, copies = [], []
     for kind, sizes in kinds_of(side, channels).items():
-        code = list(KINDS).index(kind)
+        code = list(DEFECT_KINDS).index(kind)
         for size in sizes:
             generator = np.random.default_rng([*seed, code, size])
             drawn = draw_defect(image, kind, size, generator, inside=inside)
@@ -88,7 +88,7 @@ def _scores(model: ImageModel, copies: Floats32, code: int | None, device: str) 
         for start in range(0, len(copies), CHUNK):
             pixels = as_tensor(copies[start : start + CHUNK]).to(place)
             known = None if code is None else torch.full((len(pixels),), code, device=place)
-            output = masked(network(pixels, known).take(len(pixels)), model.placing)
+            output = masked_output(network(pixels, known).take(len(pixels)), model.placing)
             scores.append(model.score(*seen_in(output)).raw_score)
     return np.concatenate(scores)
 
@@ -99,6 +99,6 @@ def _pixel(data: TrainingSet, rows: Ints, side: int) -> float:
     return float(np.median(np.sqrt(shapes.prod(axis=1)))) / side
 
 
-def _prediction(scored: Sequence[tuple[list[Cell], Floats]], pixel: float) -> Prediction:
+def _prediction(scored: Sequence[tuple[list[_Cell], Floats]], pixel: float) -> Prediction:
     kind, size = np.array([cell for cells, _ in scored for cell in cells], np.int64).T
     return Prediction(kind, size, np.concatenate([raw for _, raw in scored]), pixel)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vae_anomaly.detectors.images.fit.kinds import (
-    KINDS,
+    DEFECT_KINDS,
     LEAST_CONTRAST,
     NOISE_MULTIPLE,
     draw_defect,
@@ -15,7 +15,7 @@ from vae_anomaly.detectors.images.fit.kinds import (
 )
 from vae_anomaly.errors import ConfigError
 
-ROUND = sorted(set(KINDS) - {"scratch"})
+ROUND = sorted(set(DEFECT_KINDS) - {"scratch"})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_scratch_is_long_and_thin(image):
     assert len(rows) < 40 * 4
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(DEFECT_KINDS))
 def test_nothing_else_changes_and_the_image_is_left_alone(image, kind):
     before = image.copy()
     drawn = draw_defect(image, kind, 16, np.random.default_rng(0))

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from vae_anomaly import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.fit.kinds import KINDS, draw_defect
-from vae_anomaly.detectors.images.fit.prediction import Found, Prediction, found_metrics
+from vae_anomaly.detectors.images.fit.kinds import DEFECT_KINDS, draw_defect
+from vae_anomaly.detectors.images.fit.prediction import FoundShare, Prediction, found_metrics
 from vae_anomaly.detectors.images.fit.self_test import (
     HARDLY,
     found_table,
@@ -118,8 +118,8 @@ def test_members_on_pixels_are_tested_too():
     assert {one.kind for one in detector.predicted_recall()} >= {"hole", "scratch", "stain"}
 
 
-def one(kind: str, size: int, found: int, n: int = 20) -> Found:
-    return Found(kind, size, 2.0 * size, n, found, proportion_interval(found, n))
+def one(kind: str, size: int, found: int, n: int = 20) -> FoundShare:
+    return FoundShare(kind, size, 2.0 * size, n, found, proportion_interval(found, n))
 
 
 def test_words_and_table_say_from_which_size_on():
@@ -134,7 +134,7 @@ def test_words_and_table_say_from_which_size_on():
 
 
 def test_a_model_that_finds_one_kind_is_not_blind(caplog):
-    nothing = tuple(one(kind, 16, 0) for kind in KINDS)
+    nothing = tuple(one(kind, 16, 0) for kind in DEFECT_KINDS)
     warn_if_blind((*nothing, one("stain", 64, round(20 * HARDLY))))
     assert not caplog.text
     warn_if_blind(nothing)

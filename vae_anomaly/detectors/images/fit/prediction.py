@@ -13,7 +13,7 @@ from typing import Final, Self
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Ints
-from vae_anomaly.detectors.images.fit.kinds import KINDS
+from vae_anomaly.detectors.images.fit.kinds import DEFECT_KINDS
 from vae_anomaly.metrics import Interval, proportion_interval
 
 SELF_TEST_FOUND: Final = "self_test_found"
@@ -27,7 +27,7 @@ _PIXEL: Final = "self_test_pixel"
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundShare:
     """How many synthetic defects of one kind and size are found.
 
     Parameters
@@ -55,7 +55,7 @@ class Prediction:
     Parameters
     ----------
     kind : ndarray of shape (n,), int64
-        Number of the kind among `KINDS`.
+        Number of the kind among `DEFECT_KINDS`.
     size : ndarray of shape (n,), int64, pixels
         As the model sees it.
     raw_score : ndarray of shape (n,), float64, nats
@@ -69,15 +69,15 @@ class Prediction:
     raw_score: Floats
     pixel: float
 
-    def found(self, is_found: Bools) -> tuple[Found, ...]:
+    def found(self, is_found: Bools) -> tuple[FoundShare, ...]:
         """Count what is found of each kind and size, kinds in their order, small sizes first."""
-        names, cells = list(KINDS), np.stack([self.kind, self.size], axis=1)
+        names, cells = list(DEFECT_KINDS), np.stack([self.kind, self.size], axis=1)
         rows = []
         for code, size in np.unique(cells, axis=0).tolist():
             inside = (self.kind == code) & (self.size == size)
             n, found = int(inside.sum()), int(is_found[inside].sum())
             share = proportion_interval(found, n)
-            rows.append(Found(names[code], size, size * self.pixel, n, found, share))
+            rows.append(FoundShare(names[code], size, size * self.pixel, n, found, share))
         return tuple(rows)
 
     def state(self) -> dict[str, Floats]:
@@ -94,7 +94,7 @@ class Prediction:
         return cls(kind.astype(np.int64), size.astype(np.int64), raw, float(state[_PIXEL][0]))
 
 
-def found_metrics(found: Sequence[Found]) -> dict[str, float]:
+def found_metrics(found: Sequence[FoundShare]) -> dict[str, float]:
     """Return the mean share over kinds and sizes, and that of each kind; none of no defects."""
     if not found:
         return {}
@@ -104,11 +104,11 @@ def found_metrics(found: Sequence[Found]) -> dict[str, float]:
     return {SELF_TEST_FOUND: _mean(found), **kinds}
 
 
-def by_kind(found: Sequence[Found]) -> Iterator[tuple[str, tuple[Found, ...]]]:
+def by_kind(found: Sequence[FoundShare]) -> Iterator[tuple[str, tuple[FoundShare, ...]]]:
     """Yield each kind with what is found of it, small sizes first."""
     for name in dict.fromkeys(one.kind for one in found):
         yield name, tuple(one for one in found if one.kind == name)
 
 
-def _mean(found: Sequence[Found]) -> float:
+def _mean(found: Sequence[FoundShare]) -> float:
     return float(np.mean([one.share.estimate for one in found]))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from vae_anomaly.detectors.images.fit.kinds import KINDS
-from vae_anomaly.detectors.images.fit.prediction import RELIABLY, Found, by_kind
+from vae_anomaly.detectors.images.fit.kinds import DEFECT_KINDS
+from vae_anomaly.detectors.images.fit.prediction import RELIABLY, FoundShare, by_kind
 from vae_anomaly.detectors.images.score.pooling import pool_maps
 from vae_anomaly.metrics import auroc
 
@@ -43,28 +43,28 @@ def self_test(score_map: Tensor, spoiled: Tensor) -> float:
     return auroc(np.repeat([0, 1], len(score_map)), scores)
 
 
-def found_words(found: Sequence[Found]) -> str:
+def found_words(found: Sequence[FoundShare]) -> str:
     """Say in a sentence which kinds are found from which size on, and what pixels are meant."""
     said = "; ".join(_kind_words(kind, rows) for kind, rows in by_kind(found))
     return f"Found at this threshold: {said}. {_pixel_words(found)}".strip()
 
 
-def found_table(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def found_table(found: Sequence[FoundShare]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return a head and a row for each kind: how many of a hundred are found at each size."""
     sizes = sorted({one.size for one in found})
     rows = []
     for kind, own in by_kind(found):
         cells = {one.size: f"{100 * one.share.estimate:.0f}" for one in own}
-        rows.append((KINDS[kind].plural, *(cells.get(size, "") for size in sizes)))
+        rows.append((DEFECT_KINDS[kind].plural, *(cells.get(size, "") for size in sizes)))
     return ("found, in 100", *(f"{size} px" for size in sizes)), tuple(rows)
 
 
-def is_blind(found: Sequence[Found]) -> bool:
+def is_blind(found: Sequence[FoundShare]) -> bool:
     """Tell whether hardly any synthetic defect is found, of whatever kind and size."""
     return bool(found) and max(one.share.estimate for one in found) < HARDLY
 
 
-def warn_if_blind(found: Sequence[Found]) -> None:
+def warn_if_blind(found: Sequence[FoundShare]) -> None:
     """Warn of a model that finds hardly any synthetic defect."""
     if is_blind(found):
         best = max(found, key=lambda one: one.share.estimate)
@@ -73,7 +73,7 @@ def warn_if_blind(found: Sequence[Found]) -> None:
             "the eye, at most %d in %d of a kind and size (%s of %d px). Good parts seem to differ "
             "from each other as much as a defect would. Show them in one pose and light, crop to "
             "what they have in common, or take a larger image_size.",
-            best.found, best.n, KINDS[best.kind].plural, best.size,
+            best.found, best.n, DEFECT_KINDS[best.kind].plural, best.size,
         )  # fmt: skip
 
 
@@ -91,20 +91,20 @@ def self_test_words(visible: float) -> str:
     return words
 
 
-def _kind_words(kind: str, rows: Sequence[Found]) -> str:
+def _kind_words(kind: str, rows: Sequence[FoundShare]) -> str:
     """Say from which size on a kind is found, or how many of it are."""
-    plural = KINDS[kind].plural
+    plural = DEFECT_KINDS[kind].plural
     for k, one in enumerate(rows):
         if all(larger.share.estimate >= RELIABLY for larger in rows[k:]):
             return f"{plural} from {one.size} px on: {_in_100(rows[k:])}"
     return f"{plural}: {_in_100(rows)}"
 
 
-def _in_100(rows: Sequence[Found]) -> str:
+def _in_100(rows: Sequence[FoundShare]) -> str:
     return f"{100 * sum(one.found for one in rows) / sum(one.n for one in rows):.0f} in 100"
 
 
-def _pixel_words(found: Sequence[Found]) -> str:
+def _pixel_words(found: Sequence[FoundShare]) -> str:
     pixel = found[0].own_size / found[0].size
     if abs(pixel - 1.0) < _SAME_PIXEL:
         return ""

@@ -12,7 +12,7 @@ from vae_anomaly.detectors.images.fit.kinds.contrast import (
     visible_contrast,
 )
 from vae_anomaly.detectors.images.fit.kinds.kinds import (
-    KINDS,
+    DEFECT_KINDS,
     DefectKind,
     DrawnDefect,
     draw_defect,
@@ -20,7 +20,7 @@ from vae_anomaly.detectors.images.fit.kinds.kinds import (
 )
 
 __all__ = [
-    "KINDS",
+    "DEFECT_KINDS",
     "LEAST_CONTRAST",
     "NOISE_MULTIPLE",
     "DefectKind",

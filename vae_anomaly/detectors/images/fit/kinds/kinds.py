@@ -57,7 +57,7 @@ class DrawnDefect:
     where: tuple[slice, slice]
 
 
-KINDS: Final[dict[str, DefectKind]] = {
+DEFECT_KINDS: Final[dict[str, DefectKind]] = {
     kind.name: kind
     for kind in (
         DefectKind("hole", "holes", _SMALL, paint_hole),
@@ -82,7 +82,7 @@ def kinds_of(side: int, channels: int) -> dict[str, tuple[int, ...]]:
     """
     return {
         kind.name: tuple(size for size in kind.sizes if size <= max(8, side // _LARGEST))
-        for kind in KINDS.values()
+        for kind in DEFECT_KINDS.values()
         if channels > 1 or kind.name != "tint"
     }
 
@@ -102,7 +102,7 @@ def draw_defect(
     ----------
     image : ndarray of shape (H, W, C), float32 in [0, 1]
     kind : str
-        One of `KINDS`.
+        One of `DEFECT_KINDS`.
     size : int, pixels
     inside : ndarray of shape (H, W), bool, optional
         Where its centre may lie.
@@ -122,7 +122,7 @@ def draw_defect(
     _check(image, kind, size)
     for _ in range(_TRIES):
         window, where = _window(image, size, _centre(image, size, generator, inside), contrast)
-        painted = KINDS[kind].paint(window, generator)
+        painted = DEFECT_KINDS[kind].paint(window, generator)
         if painted is not None:
             copy = image.copy()
             copy[where] = np.clip(painted, 0.0, 1.0)
@@ -131,8 +131,8 @@ def draw_defect(
 
 
 def _check(image: Floats32, kind: str, size: int) -> None:
-    if kind not in KINDS:
-        raise ConfigError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
+    if kind not in DEFECT_KINDS:
+        raise ConfigError(f"kind must be one of {', '.join(DEFECT_KINDS)}; got {kind!r}.")
     if not 1 <= size <= min(image.shape[:2]) - 2:
         raise ConfigError(
             f"size must be in [1, {min(image.shape[:2]) - 2}] pixels for an image of "
