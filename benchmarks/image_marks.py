@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ COLUMNS = {
     "fit CPU s": "fit CPU s",
     "images/s": "images/s",
 }
+Seeded = Callable[[Split, int], Verdict]
+"""Measures a method on a split with a seed."""
+
 KEYS = ["set", "split", "method", "seed", "image_size", "max_train"]
 
 
@@ -69,15 +73,19 @@ def run(args: argparse.Namespace) -> str:
     return report(pd.DataFrame(rows))
 
 
-def configurations(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the parameters of the detector for each preset, by the name of the method."""
+def configurations(args: argparse.Namespace) -> dict[str, Seeded]:
+    """Return our detector with each preset, by the name of the method."""
     given: dict[str, Any] = {"image_size": args.image_size, "register": args.register}
     named = "vae-anomaly"
     if args.features:
         given["features"] = backbone(args.features, args.layers)
         given["features_weights"] = args.weights
         named += f" on {Path(args.features).stem}" + "".join(f" {n}" for n in args.layers or ())
-    return {f"{named}, {preset}": given | {"preset": preset} for preset in args.presets}
+    return {f"{named}, {preset}": partial(_ours, preset=preset, **given) for preset in args.presets}
+
+
+def _ours(split: Split, seed: int, **parameters: Any) -> Verdict:
+    return measure_ours(split, random_state=seed, **parameters)
 
 
 def backbone(features: str, layers: list[int] | None) -> nn.Module | str:
@@ -104,15 +112,17 @@ def backbone(features: str, layers: list[int] | None) -> nn.Module | str:
 
 
 def measured(
-    args: argparse.Namespace, name: str, methods: dict[str, dict[str, Any]]
+    args: argparse.Namespace, name: str, methods: dict[str, Seeded]
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a set, those of the output file as they are."""
     for seed in args.seeds:
-        for split in splits_of_set(args.all, name, seed):
-            for method, parameters in methods.items():
-                key = [name, split.name, method, seed, args.image_size, args.max_train or 0]
+        for whole in splits_of_set(args.all, name, seed):
+            few = args.max_train and args.max_train < len(whole.train)
+            split = with_few(whole, args.max_train, seed) if few else whole
+            for method, score in methods.items():
+                key = [name, whole.name, method, seed, args.image_size, args.max_train or 0]
                 where = dict(zip(KEYS, key, strict=True))
-                yield known(args.out, where) or measure(args, where, split, parameters)
+                yield known(args.out, where) or measure(args, where, split, score)
 
 
 def known(out: Path | None, where: dict[str, Any]) -> dict[str, Any] | None:
@@ -125,21 +135,15 @@ def known(out: Path | None, where: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def measure(
-    args: argparse.Namespace, where: dict[str, Any], split: Split, parameters: dict[str, Any]
+    args: argparse.Namespace, where: dict[str, Any], split: Split, method: Seeded
 ) -> dict[str, Any]:
     """Fit and score one split; keep and print the row."""
-    seed, most = where["seed"], args.max_train
-    split = with_few(split, most, seed) if most and most < len(split.train) else split
     row = where | {"n_train": len(split.train), "n_test": len(split.test)}
-    verdict: Verdict = measure_ours(split, random_state=seed, **parameters)
-    row |= figures(split, verdict)
+    row |= figures(split, method(split, where["seed"]))
     if args.out:
         keep(args.out, row)
-    print(
-        f"{split.name}, {where['method']}, seed {seed}: image AUROC {row['image']:.1f}, "
-        f"recall {row['recall']:.1f} at {row['false alarms']:.1f} false alarms",
-        flush=True,
-    )
+    told = [f"{title} {row[column]:.1f}" for column, title in COLUMNS.items() if column in row]
+    print(f"{split.name}, {where['method']}, seed {where['seed']}: {', '.join(told)}", flush=True)
     return row
 
 

@@ -8,6 +8,7 @@ processor, so that other work on the machine does not count; images/s starts fro
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -87,6 +88,7 @@ def measure_ours(split: Split, random_state: int = 0, **parameters: Any) -> Verd
     flagged, bad = np.concatenate(flags), split.labels == 1
     p = np.concatenate(p_value)[split.labels == 0]
     extra = {
+        "model MB": stored_bytes(detector) / 1e6,
         "recall": 100 * float(flagged[bad].mean()),
         "false alarms": 100 * float(flagged[~bad].mean()),
         "fpr_at_0.01": 100 * float((p <= 0.01).mean()),
@@ -96,6 +98,13 @@ def measure_ours(split: Split, random_state: int = 0, **parameters: Any) -> Verd
     }
     speed = len(split.test) / seconds
     return Verdict(np.concatenate(scores), np.concatenate(heat), fit_s, speed, extra)
+
+
+def stored_bytes(detector: ImageVAEDetector) -> int:
+    """Return the size of a saved model; a user's module is no part of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = detector.save(Path(folder) / "model")
+        return sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
 
 
 def decoded(images: Images) -> Iterator[list[AnyArray]]:

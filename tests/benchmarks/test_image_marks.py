@@ -4,66 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-BACKBONE = """
-import torch
-from torch import nn
-from torch.nn import functional
-
-class Blocks(nn.Module):
-    def __init__(self, layers=(8,)):
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, images):
-        return [functional.avg_pool2d(images, n) for n in self.layers]
-"""
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Import a benchmark the way that running it does."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return import_module
-
-
-@pytest.fixture
-def surfaces(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Steady surfaces with noise, (28, 64, 64)."""
-    surface = 120 + 20 * np.sin(np.arange(64) / 5)
-    return (surface + rng.normal(0, 3, (28, 64, 64))).astype(np.uint8)
-
-
-def save(image: NDArray[np.uint8], path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
-    return path.as_posix()
-
-
-def broken(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    bad = image.copy()
-    bad[24:36, 20:40] = 0
-    return bad
-
-
-@pytest.fixture
-def data(tmp_path: Path, surfaces: NDArray[np.uint8]) -> Path:
-    """A folder that holds one set, of 20 good images to train on, 4 good and 4 bad ones."""
-    root = tmp_path / "data" / "bottle"
-    for i, image in enumerate(surfaces):
-        split = "train/good" if i < 20 else "test/good" if i < 24 else "test/hole"
-        save(broken(image) if i >= 24 else image, root / split / f"{i}.png")
-    return root.parent
 
 
 def marks(script: Callable[[str], Any], data: Path, *options: str) -> list[dict[str, Any]]:
@@ -93,7 +39,6 @@ def test_an_ended_run_goes_on_with_what_is_missing(script, data, capsys) -> None
 
 
 def test_a_backbone_is_built_from_its_file_and_named_in_the_table(script, data, capsys) -> None:
-    (data / "blocks.py").write_text(BACKBONE)
     options = ["--features", str(data / "blocks.py"), "--layers", "8", "16"]
     (row,) = marks(script, data, "--sets", "bottle", "--max-train", "16", *options)
     assert row["method"] == "vae-anomaly on blocks 8 16, fast"

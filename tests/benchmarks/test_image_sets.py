@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 OPTIONS = ["--presets", "fast", "--image-size", "64"]
 CATEGORIES = ("cap", "nut")
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Import a benchmark the way that running it does."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return import_module
 
 
 @pytest.fixture
