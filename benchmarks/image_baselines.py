@@ -7,9 +7,9 @@ Both see what ``features=`` gives our detector: every channel of the backbone's 
 256 pixels, brought to a grid of 16 x 16 (``--grid``), a mean over 3 x 3 cells that counts no
 padding, each channel standardised over training images and cells.
 
-* PatchCore keeps the cells of all training images that a greedy k-center search draws, 1 in 100 as
-  published (``--share``; distances of the search in 128 random directions), and scores a cell by
-  its distance to the nearest one kept.
+* PatchCore keeps the cells of all training images that a greedy k-center search draws, 1 in 10
+  and 1 in 100 as published (``--shares``; distances of the search in 128 random directions), and
+  scores a cell by its distance to the nearest one kept.
 * PaDiM fits a Gaussian at every cell, on 100 channels drawn at random, with .01 on the diagonal as
   published, and scores a cell by its Mahalanobis distance.
 
@@ -51,7 +51,8 @@ from vae_anomaly.data.images.resize import resize_image
 from vae_anomaly.metrics import auroc
 
 SIZE = 256  # pixels of the side on which the backbone sees an image
-DIRECTIONS = 128  # of PatchCore's search
+DIRECTIONS, ACTIVE = 128, 20  # of PatchCore's search
+CHUNK = 4096  # cells whose distances are held at once
 CHANNELS, RIDGE = 100, 0.01  # of PaDiM
 TOP = 0.01  # share of an image's cells whose mean is taken
 POOLINGS = ["image", "image, top"]
@@ -96,35 +97,48 @@ def on_grid(maps: Tensor, grid: int) -> Tensor:
 class PatchCore:
     """Distance of a cell to the nearest of those kept."""
 
-    def __init__(self, maps: Tensor, share: float, seed: int) -> None:
+    def __init__(self, maps: Tensor, seed: int, share: float) -> None:
         cells = maps.flatten(0, 1)  # (N * G * G, F)
         self.kept = cells[coreset(cells, max(1, round(share * len(cells))), seed)]
-        self.squared = self.kept.square().sum(1)
         self.size_bytes = self.kept.numel() * self.kept.element_size()
 
     def score(self, maps: Tensor) -> Tensor:
         """Return what speaks against cells (N, G * G, F), (N, G * G)."""
-        nearest = [
-            (self.squared - 2 * cells @ self.kept.T).amin(1) + cells.square().sum(1)
-            for cells in maps
-        ]
+        nearest = [squared_distances(cells, self.kept) for cells in maps]
         return torch.stack(nearest).clamp(min=0).sqrt()
 
 
 def coreset(cells: Tensor, n: int, seed: int) -> Tensor:
-    """Return n rows, each the farthest from those before it, from a random one on."""
+    """Return n rows, each the farthest from those before it, from a random one on.
+
+    Distances only fall as rows are taken. So one in `ACTIVE` of the cells, the farthest, are
+    looked at alone until the next row may lie outside them; then all catch up in one product.
+    """
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(cells.shape[1], DIRECTIONS, generator=generator)
     seen = cells @ directions / DIRECTIONS**0.5
-    squared = seen.square().sum(1)
-    row = int(torch.randint(len(cells), (1,), generator=generator))
-    rows, nearest = [], torch.full((len(cells),), torch.inf)
-    for _ in range(n):
-        rows.append(row)
-        distance = torch.addmv(squared, seen, seen[row], alpha=-2).add_(squared[row])
-        torch.minimum(nearest, distance, out=nearest)
-        row = int(nearest.argmax())
+    rows = [int(torch.randint(len(cells), (1,), generator=generator))]
+    nearest, told = torch.full((len(cells),), torch.inf), 0
+    while len(rows) < n:
+        nearest = torch.minimum(nearest, squared_distances(seen, seen[rows[told:]]))
+        told = len(rows)
+        left, active = nearest.topk(min(len(cells), len(cells) // ACTIVE + 2))
+        outside, own = left[-1], seen[active[:-1]]
+        left = left[:-1]
+        while len(rows) < n and (len(rows) == told or left.max() >= outside):
+            place = int(left.argmax())
+            rows.append(int(active[place]))
+            left = torch.minimum(left, squared_distances(own, own[place : place + 1]))
     return torch.tensor(rows)
+
+
+def squared_distances(cells: Tensor, centres: Tensor) -> Tensor:
+    """Return the squared distance of each cell (N, F) to the nearest of centres (M, F)."""
+    found = []
+    for part in cells.split(CHUNK):
+        products = centres.square().sum(1) - 2 * part @ centres.T
+        found.append(products.amin(1) + part.square().sum(1))
+    return torch.cat(found)
 
 
 class PaDiM:
@@ -195,9 +209,10 @@ def baselines(args: argparse.Namespace) -> dict[str, image_marks.Seeded]:
         raise SystemExit("--features must be a Python file with one class of torch modules.")
     pooled, place = Pooled(module, args.grid), f"{args.grid} x {args.grid}"
     fits: dict[str, Fit] = {
-        f"PatchCore {100 * args.share:g} %, {place}": lambda x, s: PatchCore(x, args.share, s),
-        f"PaDiM, {place}": PaDiM,
+        f"PatchCore {100 * share:g} %, {place}": partial(PatchCore, share=share)
+        for share in args.shares
     }
+    fits[f"PaDiM, {place}"] = PaDiM
     return {name: partial(baseline, fit=fit, pooled=pooled) for name, fit in fits.items()}
 
 
@@ -246,7 +261,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--features", required=True, help="a Python module, as in images.py")
     parser.add_argument("--layers", type=int, nargs="+", help="of its class")
     parser.add_argument("--grid", type=int, default=16, help="cells of a side")
-    parser.add_argument("--share", type=float, default=0.01, help="of cells that PatchCore keeps")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[0.1, 0.01], help="of cells that PatchCore keeps"
+    )
     parser.add_argument("--sets", nargs="+", default=list(FIVE))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--max-train", type=int, help="good images to train on, at most")

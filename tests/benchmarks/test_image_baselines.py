@@ -22,7 +22,7 @@ def test_a_coreset_takes_one_of_every_heap_before_a_second_of_any(script) -> Non
 
 
 def test_patchcore_that_keeps_all_scores_by_the_nearest_cell_anywhere(script, cells) -> None:
-    model = script("image_baselines").PatchCore(cells[:8], share=1.0, seed=0)
+    model = script("image_baselines").PatchCore(cells[:8], seed=0, share=1.0)
     kept, new = cells[:8].reshape(-1, 6).numpy(), cells[8:].reshape(-1, 6).numpy()
     nearest = cdist(new, kept).min(1).reshape(4, 4)
     np.testing.assert_allclose(model.score(cells[8:]), nearest, rtol=1e-4)
