@@ -102,6 +102,14 @@ def test_forward_agrees_with_its_parts_and_is_deterministic_in_eval(model, data)
     assert float((first - second).abs().max()) > 1e-3
 
 
+def test_terms_beside_the_projection_are_those_of_the_forward_pass(model, data):
+    plane, log_prob, terms = model.project_and_terms(data)
+    output = model(data, sample=False)
+    torch.testing.assert_close(plane, model.project(data))
+    torch.testing.assert_close(log_prob, model.log_prob(data))
+    torch.testing.assert_close(terms, torch.stack((output.nll, output.kl), 1))
+
+
 def test_a_gradient_trained_linear_vae_does_not_beat_the_closed_form(data):
     """What `VAE` would have to learn has the same optimum: a step from it goes downhill."""
     from vae_anomaly.vae.likelihoods import GaussianLikelihood

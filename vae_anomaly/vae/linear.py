@@ -109,7 +109,7 @@ class LinearVAE(nn.Module):
 
         The limit of `reconstruct` for vanishing noise: nothing is shrunk towards the mean.
         """
-        return self.project_and_log_prob(x)[0]
+        return self.project_and_terms(x)[0]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Return the expected data at the posterior mean, (N, *shape); deterministic."""
@@ -147,10 +147,14 @@ class LinearVAE(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the exact log p(x) of the marginal Gaussian, (N,), nats."""
-        return self.project_and_log_prob(x)[1]
+        return self.project_and_terms(x)[1]
 
-    def project_and_log_prob(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `project` and `log_prob`, which share their work."""
+    def project_and_terms(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `project`, `log_prob`, and nll and KL at the posterior mean, (N, 2), nats.
+
+        All of it for the price of `project`: the basis is orthonormal, so what a reconstruction
+        misses is what lies outside of the plane, and what the prior shrinks inside of it.
+        """
         centred = x.flatten(1) - self.location
         projected = centred @ self.basis
         d, z = self.basis.shape
@@ -159,7 +163,12 @@ class LinearVAE(nn.Module):
         log_det = self.variance.log().sum() + (d - z) * self.noise_variance.log()
         log_prob = -0.5 * (inside + outside + log_det + d * log(2.0 * pi))
         plane = self.location + projected @ self.basis.T
-        return plane.view(-1, *self.shape), log_prob
+        left = self.noise_variance / self.variance  # posterior variance
+        shrunk = (left * projected).square().sum(1) / self.noise_variance
+        nll = 0.5 * (outside + shrunk + d * torch.log(2.0 * pi * self.noise_variance))
+        mean = projected * (self.scale / self.variance)
+        kl = gaussian_kl(mean, left.log().expand_as(mean)).sum(1)
+        return plane.view(-1, *self.shape), log_prob, torch.stack((nll, kl), 1)
 
     def _nll(self, recon: Tensor, target: Tensor) -> Tensor:
         variance = self.noise_variance

@@ -317,8 +317,8 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         ----------
         X : as `examine`
         size : (height, width), optional
-            Defaults to the model's ``image_size``; with tiles to the map's own grid of 8-pixel
-            cells, that of the first training image.
+            Defaults to the model's ``image_size``; with tiles to the map's own grid of cells of 8
+            pixels (16 with ``features``), that of the first training image.
 
         Returns
         -------

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from vae_anomaly.detectors.images.features.channels import MODULE_CELL
+from vae_anomaly.detectors.images.features.filter_bank import CELL
 from vae_anomaly.detectors.images.features.plug_in import check_features
 from vae_anomaly.detectors.images.networks.pixels import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.parameters import IMAGE, faults_of
@@ -111,6 +113,11 @@ class ImageSettings:
     outliers: Literal["drop", "keep"]
     random_state: int | None
     start: WarmStart | None = None  # weights to begin with
+
+    @property
+    def cell(self) -> int:
+        """Side of a cell of the maps, in pixels."""
+        return CELL if self.features is None else MODULE_CELL
 
     @property
     def work(self) -> TrainingWork:

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
-from vae_anomaly.detectors.images.features.backbone import MAX_MAPS, weights_digest
+from vae_anomaly.detectors.images.features.backbone import weights_digest
+from vae_anomaly.detectors.images.features.channels import MAX_MAPS
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 SIZE = 64
@@ -150,8 +151,8 @@ def test_a_plugged_detector_can_be_cloned_and_copied_parameters_are_the_modules(
     assert plugged.get_params()["features"] is plugged.features
 
 
-@pytest.mark.parametrize("width", [1, 500])
-def test_wide_maps_are_projected_and_narrow_ones_are_not(width):
+@pytest.mark.parametrize("width", [1, 100, 300])
+def test_all_channels_are_kept_but_of_very_many(width):
     bank = fitted(nn.Conv2d(1, width, 8, 8), latent_dim=2).network_.bank
     assert bank.n_channels == min(width, MAX_MAPS)
 
@@ -243,6 +244,15 @@ def test_a_pickle_of_weights_is_not_opened(timm_weights, tmp_path):
         fitted("timm:resnet10t", features_weights=str(tmp_path / "weights.pth"))
 
 
+def test_a_model_with_a_module_leaves_as_one_onnx_file_that_scores_the_same(plugged, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    told = plugged.export_onnx(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(told.path, providers=["CPUExecutionProvider"])
+    images = plates(3, 8)
+    raw = session.run(["raw_score"], {"images": images[..., None]})[0]
+    np.testing.assert_allclose(raw, plugged.examine(images).raw_score, atol=1e-3)
+
+
 LARGE = {"tile_size": SIZE, "max_steps": 10, "target_fpr": 0.1}
 
 
@@ -255,7 +265,7 @@ def test_large_images_are_seen_through_a_module_tile_by_tile(tiled):
     fresh = plates(20, 5)
     scores = tiled.anomaly_score(np.concatenate([fresh, holed(fresh)]))
     assert roc_auc_score(np.repeat([0, 1], 20), scores) > 0.9
-    assert tiled.heatmap(fresh[:2]).shape == (2, 10, 10)
+    assert tiled.heatmap(fresh[:2]).shape == (2, 5, 5)
     assert tiled.network_.spec.backbone.widths == (12, 24)
     one, other = tiled.network_.halves
     assert one.bank is other.bank  # a tile goes through the module once

@@ -143,3 +143,10 @@ def test_chroma_is_the_mean_difference_of_logarithms_in_each_cell():
     exact = torch.nn.functional.avg_pool2d(log[:, [0, 2]] - log[:, [1]], 8)
     chroma = FilterBank(64, 3)(images).maps[:, 13:]
     torch.testing.assert_close(chroma.double(), exact, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_statistics_alone_are_those_beside_the_maps(channels):
+    images = torch.rand(3, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    bank = FilterBank(64, channels)
+    torch.testing.assert_close(bank.statistics(images), bank(images).statistics)

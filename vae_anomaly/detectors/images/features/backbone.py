@@ -2,10 +2,11 @@
 
 The contract: the module takes images (N, C, S, S), float32 in [0, 1] and RGB where C is 3, and
 returns maps (N, F, h, w), or a list of such; any further normalisation is its own. It is copied,
-frozen and kept in evaluation mode. All maps come to the bank's grid of one cell per 8 x 8
-pixels (averaged where larger, interpolated where smaller), channels are standardised by a few
-training images, and what is wider than `MAX_MAPS` channels is projected on fixed random
-directions, which keep distances (Johnson and Lindenstrauss) and bound the cost.
+frozen and kept in evaluation mode. `features.channels` says what becomes of its maps.
+
+On the processor images go through the module one by one, which for small convolutional ones takes
+less than half the time of a batch, whose maps no cache holds; and an image's maps do not depend on
+which others are beside it. The image that fills up a chunk goes through it once.
 
 Code is never stored and no pickle is ever read: a saved model remembers the SHA-256 of the
 module's weights and what the module said of one fixed image, and asks for the module again.
@@ -15,22 +16,23 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
+from vae_anomaly.detectors.images.features.channels import (
+    MODULE_CELL,
+    AllChannels,
+    RandomDirections,
+)
 from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, FilterBank
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.words import reason_of
 
-MAX_MAPS: Final = 32
-"""Channels that the VAEs see at most, shared evenly by the module's maps."""
-
-_SPREAD_FLOOR: Final = 1e-6
 _ECHO_TOLERANCE: Final = 1e-2
 
 
@@ -38,95 +40,122 @@ _ECHO_TOLERANCE: Final = 1e-2
 class BackboneSpec:
     """What has to be known of a module to ask for it again.
 
-    The name is ``timm:NAME`` or the class of a user's module, ``sha256`` that of its weights,
-    `weights_digest`; ``widths`` are the channels of each of its maps.
+    Parameters
+    ----------
+    name : str
+        ``timm:NAME`` or the class of a user's module.
+    sha256 : str
+        That of its weights, `weights_digest`.
+    widths : tuple of int
+        Channels of each of its maps.
+    cell : int, pixels
+        Side of a cell of the grid; 8 of models that were saved before it was written down.
+    kept : {"random", "all"}
+        What the VAEs see of the channels: `RandomDirections`, of such models, or `AllChannels`.
+    n_maps : int
+        Channels that the VAEs see at most.
     """
 
     name: str
     sha256: str
     widths: tuple[int, ...] = field(default=())
+    cell: Annotated[int, Field(ge=4, le=64)] = CELL
+    kept: Annotated[str, Field(pattern="^(random|all)$")] = "random"
+    n_maps: Annotated[int, Field(ge=1, le=65536)] = 32
 
     @property
     def is_stored(self) -> bool:
         """Whether the module's weights are part of the saved model."""
         return self.name.startswith("timm:")
 
-
-class _Level(nn.Module):
-    """One map of the backbone: standardised channels, projected where there are too many."""
-
-    mean: Tensor
-    spread: Tensor
-    directions: Tensor
-
-    def __init__(self, width: int, n_kept: int, seed: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("spread", torch.ones(width))
-        self.register_buffer("directions", _directions(width, n_kept, seed))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return (N, kept, G, G) of (N, width, G, G)."""
-        standard = (maps - self.mean[:, None, None]) / self.spread[:, None, None]
-        projected: Tensor = functional.conv2d(standard, self.directions[:, :, None, None])
-        return projected
+    def channels(self, image_size: int) -> AllChannels | RandomDirections:
+        """Return what brings the module's maps to the channels of the VAEs, still empty."""
+        kind = AllChannels if self.kept == "all" else RandomDirections
+        return kind(image_size // self.cell, self.widths, self.n_maps)
 
 
 class BackboneBank(nn.Module):
-    """A frozen copy of a module that stands where `FilterBank` stands; see the contract above.
-
-    ``widths`` are the channels of each map that the module returns.
-    """
+    """A frozen copy of a module that stands where `FilterBank` stands; see the contract above."""
 
     echo: Tensor
 
     def __init__(
-        self, module: nn.Module, image_size: int, channels: int, widths: Sequence[int]
+        self, module: nn.Module, image_size: int, channels: int, spec: BackboneSpec
     ) -> None:
         super().__init__()
         self.image_size = image_size
         self.channels = channels
-        self.grid = image_size // CELL
+        self.cell = spec.cell
+        self.spec = spec
         self.backbone = _frozen(module)
         self.fixed = FilterBank(image_size, channels)  # exposure, contrast, colour
-        most = max(1, MAX_MAPS // len(widths))
-        sizes = [min(width, most) for width in widths]
-        self.n_channels = sum(sizes)
-        self.levels = nn.ModuleList(
-            _Level(width, n, seed)
-            for seed, (width, n) in enumerate(zip(widths, sizes, strict=True))
-        )
+        self.levels = spec.channels(image_size)
         self.register_buffer("echo", torch.zeros(2, self.n_channels))
+
+    @property
+    def grid(self) -> int:
+        """Cells along one side of the maps."""
+        return self.image_size // self.cell
+
+    @property
+    def n_channels(self) -> int:
+        """Maps per image that the VAEs see."""
+        return self.levels.n_channels
 
     @classmethod
     def fit(
-        cls, module: nn.Module, image_size: int, channels: int, chunks: Iterable[Tensor]
+        cls,
+        module: nn.Module,
+        image_size: int,
+        channels: int,
+        chunks: Iterable[Tensor],
+        name: str = "module",
     ) -> BackboneBank:
         """Look at a few training images: how wide the maps are, and how they vary.
 
-        ``chunks`` are tensors (n, channels, image_size, image_size).
+        ``chunks`` are tensors (n, channels, image_size, image_size), ``name`` is that of the
+        `BackboneSpec`.
 
         Raises
         ------
         ConfigError
             If the module does not keep the contract.
         """
-        frozen, grid, moments = _frozen(module), image_size // CELL, _Moments()
+        frozen = _frozen(module)
         with torch.no_grad():
-            for images in chunks:
-                moments.add([_on_grid(maps, grid) for maps in _tried(frozen, images)])
-            bank = cls(frozen, image_size, channels, moments.widths)
-            for level, (mean, spread) in zip(bank.levels, moments.of_each(), strict=True):
-                level.get_buffer("mean").copy_(mean)
-                level.get_buffer("spread").copy_(spread)
+            looks = (_tried(frozen, images) for images in chunks)
+            levels, widths = AllChannels.fit(image_size // MODULE_CELL, looks)
+            digest, n = weights_digest(module), levels.n_channels
+            spec = BackboneSpec(name, digest, tuple(widths), MODULE_CELL, "all", n)
+            bank = cls(frozen, image_size, channels, spec)
+            bank.levels = levels
             bank.echo.copy_(bank.answer())
         return bank
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps (N, n_channels, G, G) and the bank's whole-image statistics."""
-        parts = [_on_grid(maps, self.grid) for maps in _listed(self.backbone(images))]
-        maps = [level(part) for level, part in zip(self.levels, parts, strict=True)]
-        return BankOutput(torch.cat(maps, 1), self.fixed(images).statistics)
+        if images.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._look(images)
+        looks = list(self._one_by_one(images))
+        return BankOutput(
+            torch.cat([look.maps for look in looks]),
+            torch.cat([look.statistics for look in looks]),
+        )
+
+    def _look(self, images: Tensor) -> BankOutput:
+        return BankOutput(
+            self.levels(_listed(self.backbone(images))), self.fixed.statistics(images)
+        )
+
+    def _one_by_one(self, images: Tensor) -> Iterator[BankOutput]:
+        """Yield what is seen of each image; one that repeats the last is not looked at again."""
+        last, look = images[:1], self._look(images[:1])
+        yield look
+        for k in range(1, len(images)):
+            image = images[k : k + 1]
+            if not torch.equal(image, last):
+                last, look = image, self._look(image)
+            yield look
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, but never that of the backbone: its statistics are not to move."""
@@ -160,34 +189,6 @@ class BackboneBank(nn.Module):
         raise _no_images()
 
 
-class _Moments:
-    """Mean and sd of each channel of each map, over images and positions."""
-
-    def __init__(self) -> None:
-        self.sums: list[Tensor] = []
-        self.n = 0
-
-    def add(self, levels: Sequence[Tensor]) -> None:
-        now = [
-            torch.stack((part.mean((0, 2, 3)), part.square().mean((0, 2, 3)))) * len(part)
-            for part in (maps.double() for maps in levels)
-        ]
-        self.sums = [a + b for a, b in zip(self.sums, now, strict=True)] if self.sums else now
-        self.n += len(levels[0])
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        return tuple(total.shape[1] for total in self.sums)
-
-    def of_each(self) -> list[tuple[Tensor, Tensor]]:
-        """Return mean and sd (F,) of each map; a channel that never moves keeps its unit."""
-        moments = []
-        for mean, square in (total / self.n for total in self.sums):
-            sd = (square - mean.square()).clamp(min=0.0).sqrt()
-            moments.append((mean, torch.where(sd > _SPREAD_FLOOR, sd, torch.ones_like(sd))))
-        return moments
-
-
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of a module's state_dict: names, types, shapes and values.
 
@@ -210,25 +211,6 @@ def _frozen(module: nn.Module) -> nn.Module:
     """Return a copy on the processor that learns nothing and does not change."""
     own: nn.Module = copy.deepcopy(module).cpu().eval()
     return own.requires_grad_(requires_grad=False)
-
-
-def _directions(width: int, n_kept: int, seed: int) -> Tensor:
-    """Return orthonormal directions (n_kept, width); every channel itself where all are kept."""
-    if n_kept == width:
-        return torch.eye(width)
-    drawn = torch.randn(width, n_kept, generator=torch.Generator().manual_seed(seed))
-    directions: Tensor = torch.linalg.qr(drawn.double())[0].T.float().contiguous()
-    return directions
-
-
-def _on_grid(maps: Tensor, grid: int) -> Tensor:
-    """Bring maps (N, F, h, w) to (N, F, grid, grid), float32."""
-    maps = maps.float()
-    if maps.shape[2:] == (grid, grid):
-        return maps
-    if min(maps.shape[2:]) >= grid:
-        return functional.adaptive_avg_pool2d(maps, grid)
-    return functional.interpolate(maps, (grid, grid), mode="bilinear", align_corners=False)
 
 
 def _listed(answer: Any) -> list[Tensor]:

@@ -47,7 +47,10 @@ _N_LEVEL: Final = 4
 N_CHROMA: Final = 2
 """Chroma maps of a colour image, the last ones."""
 _BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
+_SLOW: Final = 3.0  # shading, pixels of the quarter-size image
 _REC601: Final = (0.299, 0.587, 0.114)
+
+Octaves = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class FilterBank(nn.Module):
         _check(image_size, channels)
         self.image_size = image_size
         self.channels = channels
+        self.cell = CELL
         self.offset = offset
         self.epsilon = epsilon
         kernels = octave_kernels()
@@ -127,25 +131,49 @@ class FilterBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
-        log = torch.log(luminance(images) + self.offset)  # (N, 1, S, S)
+        octaves = self._octaves(images)
+        energy, chroma = self._energies(octaves), self._chroma(images)
+        slow, spread = _shading(octaves[2])
+        level = functional.pixel_unshuffle((octaves[2] - slow) / spread, 2)
+        maps = [self._log_energy(blur(energy, 0.5)), level, *chroma]
+        mean = energy.mean((2, 3))
+        return BankOutput(torch.cat(maps, 1), self._numbers(octaves, mean, slow, chroma))
+
+    def statistics(self, images: Tensor) -> Tensor:
+        """Return the whole-image statistics (N, S) that `forward` returns, without its maps."""
+        octaves = self._octaves(images)
+        mean = [
+            _squared_response(image, self.get_buffer(f"kernel_{block}"), block)
+            .flatten(1, 2)
+            .mean(1)  # before the mean over sub-pixels: faster
+            .mean(2)
+            for image, block in zip(octaves, _BLOCKS, strict=True)
+        ]
+        slow = blur(octaves[2], _SLOW)
+        return self._numbers(octaves, torch.cat(mean, 1), slow, self._chroma(images))
+
+    def _octaves(self, images: Tensor) -> Octaves:
+        """Return log brightness (N, 1, S, S), and at half and a quarter of the size."""
+        log = torch.log(luminance(images) + self.offset)
         half = _halved(log)
-        quarter = _halved(half)
-        energy = self._energies((log, half, quarter))  # (N, 9, G, G)
-        slow, spread = _shading(quarter)
-        level = functional.pixel_unshuffle((quarter - slow) / spread, 2)
-        maps = [self._log_energy(blur(energy, 0.5)), level]
+        return log, half, _halved(half)
+
+    def _numbers(
+        self, octaves: Octaves, energy: Tensor, slow: Tensor, chroma: list[Tensor]
+    ) -> Tensor:
+        """Return the statistics; ``energy`` (N, 9) is the mean over the image."""
+        _, half, quarter = octaves
+        details = (half - blur(half, _FINE), quarter - slow)
         statistics = [
             quarter.mean((2, 3)),
             quarter.std((2, 3), correction=0),
-            self._log_energy(energy.mean((2, 3))),
+            self._log_energy(energy),
+            *(part.mean((2, 3)) for part in chroma),
+            *map(asymmetry, details),
+            still_lines(half),
+            layout(quarter),
         ]
-        if self.channels == 3:
-            chroma = self._chroma(images)
-            maps.append(chroma)
-            statistics.append(chroma.mean((2, 3)))
-        details = (half - blur(half, _FINE), quarter - slow)
-        statistics += [*map(asymmetry, details), still_lines(half), layout(quarter)]
-        return BankOutput(torch.cat(maps, 1), torch.cat(statistics, 1))
+        return torch.cat(statistics, 1)
 
     def coarse_image(self, images: Tensor, maps: Tensor) -> Tensor:
         """Return the brightness (N, 1, S / 4, S / 4) that raw level maps stand for, in [0, 1].
@@ -165,7 +193,8 @@ class FilterBank(nn.Module):
         fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
         return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
 
-    def _energies(self, octaves: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def _energies(self, octaves: Octaves) -> Tensor:
+        """Return the mean squared responses of the cells, (N, 9, G, G)."""
         energies = []
         for image, block in zip(octaves, _BLOCKS, strict=True):
             energy = _block_energy(image, self.get_buffer(f"kernel_{block}"), block)
@@ -175,16 +204,19 @@ class FilterBank(nn.Module):
     def _log_energy(self, energy: Tensor) -> Tensor:
         return 0.5 * torch.log(energy + self.epsilon)
 
-    def _chroma(self, images: Tensor) -> Tensor:
-        """Return log red - log green and log blue - log green of each cell, (N, 2, G, G).
+    def _chroma(self, images: Tensor) -> list[Tensor]:
+        """Return log red - log green and log blue - log green of each cell, (N, 2, G, G), alone.
 
         The logarithm of a product of four pixels is the sum of four, at a quarter of the cost.
+        Of grey images there is none.
         """
         n, channels, _, side = images.shape
+        if channels == 1:
+            return []
         rows = (images + self.offset).reshape(n, channels, -1, 4, side)
         a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
         log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
-        return torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
+        return [torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)]
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -282,12 +314,17 @@ def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
 
 def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
     """Return the mean squared response of each filter over the blocks of (N, 1, H, W)."""
+    energy = _squared_response(image, kernel, block).mean(4)  # faster than a product
+    return energy.permute(0, 3, 1, 2)
+
+
+def _squared_response(image: Tensor, kernel: Tensor, block: int) -> Tensor:
+    """Return the squared responses of filters to (N, 1, H, W), (N, h, w, 3, block**2)."""
     padded = functional.pad(image, (_RADIUS,) * 4, mode="replicate")
     deep = functional.pixel_unshuffle(padded, block)
     response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
     squared = response.square_().permute(0, 2, 3, 1)  # (N, h, w, 3 * block**2), contiguous
-    energy = squared.view(*squared.shape[:3], 3, block**2).mean(4)  # faster than a product
-    return energy.permute(0, 3, 1, 2)
+    return squared.view(*squared.shape[:3], 3, block**2)
 
 
 def _halved(image: Tensor) -> Tensor:
@@ -298,7 +335,7 @@ def _halved(image: Tensor) -> Tensor:
 
 def _shading(quarter: Tensor) -> tuple[Tensor, Tensor]:
     """Return slow shading (N, 1, H, W) and the sd of what remains (N, 1, 1, 1), in log units."""
-    slow = blur(quarter, 3.0)
+    slow = blur(quarter, _SLOW)
     variance = (quarter - slow).var((2, 3), correction=0, keepdim=True)
     return slow, torch.sqrt(variance + 1e-4)
 

@@ -24,6 +24,7 @@ from vae_anomaly.detectors.images.features.backbone import (
     BackboneSpec,
     weights_digest,
 )
+from vae_anomaly.detectors.images.features.channels import MODULE_CELL
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 from vae_anomaly.words import reason_of
 
@@ -34,7 +35,7 @@ Built = TypeVar("Built", bound=nn.Module)
 
 PREFIX: Final = "timm:"
 
-_STRIDES: Final = (4, 16)  # finer maps hold what the fixed bank sees, coarser ones cannot locate
+_COARSEST: Final = 16  # a map with larger strides cannot tell where
 _MOST_LEVELS: Final = 3
 
 
@@ -89,10 +90,9 @@ def plug_in(
         If timm is needed and not installed.
     """
     module = read_timm(features, weights, image_size) if isinstance(features, str) else features
-    bank = BackboneBank.fit(module, image_size, channels, chunks)
     name = features if isinstance(features, str) else _class_name(module)
-    widths = tuple(level.get_buffer("mean").numel() for level in bank.levels)
-    return BackboneSpec(name, weights_digest(module), widths), bank
+    bank = BackboneBank.fit(module, image_size, channels, chunks, name)
+    return bank.spec, bank
 
 
 def storable_config(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,10 +126,10 @@ def restore_plugged(
     """
     if backbone.is_stored:
         refuse_needless(features)
-        module: nn.Module = build_timm(backbone.name, image_size)
+        module: nn.Module = build_timm(backbone.name, image_size, backbone.cell)
     else:
         module = _the_same(backbone, features)
-    bank = BackboneBank(module, image_size, channels, backbone.widths)
+    bank = BackboneBank(module, image_size, channels, backbone)
     network = build(bank)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
     for name in [name for name in tensors if name.startswith(_TWICE[0])]:
@@ -183,19 +183,23 @@ def _class_name(module: nn.Module) -> str:
 
 
 class TimmFeatures(nn.Module):
-    """Maps of a timm model at strides from 4 to 16, after the normalisation it was trained with."""
+    """Maps of a timm model, after the normalisation it was trained with.
+
+    Their strides are from half a ``cell`` of the grid to 16 pixels: finer maps hold little that an
+    average over a cell would keep.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, image_size: int) -> None:
+    def __init__(self, model: nn.Module, image_size: int, cell: int = MODULE_CELL) -> None:
         super().__init__()
         self.model = model.eval()
         known: Mapping[str, Any] = getattr(model, "pretrained_cfg", None) or {}
         for name, usual in (("mean", (0.5,) * 3), ("std", (0.5,) * 3)):
             value = torch.tensor(known.get(name, usual))
             self.register_buffer(name, value.view(1, 3, 1, 1))
-        self.places = self._places(image_size)
+        self.places = self._places(image_size, cell / 2)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return maps (N, F, h, w) of images (N, 1 or 3, S, S) in [0, 1]."""
@@ -209,17 +213,19 @@ class TimmFeatures(nn.Module):
         return maps
 
     @torch.no_grad()
-    def _places(self, size: int) -> list[int]:
+    def _places(self, size: int, finest: float) -> list[int]:
         """Return which of the model's maps are taken: at most three, at equal distances."""
         sides = [maps.shape[-1] for maps in self._maps(torch.zeros(1, 3, size, size), None)]
-        fit = [i for i, side in enumerate(sides) if _STRIDES[0] <= size / side <= _STRIDES[1]]
+        fit = [i for i, side in enumerate(sides) if finest <= size / side <= _COARSEST]
         fit = fit or list(range(len(sides)))
         spaced = torch.linspace(0, len(fit) - 1, min(_MOST_LEVELS, len(fit))).round().long()
         return [fit[i] for i in spaced.tolist()]
 
 
-def build_timm(features: str, image_size: int) -> TimmFeatures:
+def build_timm(features: str, image_size: int, cell: int = MODULE_CELL) -> TimmFeatures:
     """Return the model that ``timm:NAME`` names, with weights that are still to be filled in.
+
+    Its maps are those for a grid of such cells, in pixels.
 
     Raises
     ------
@@ -235,7 +241,8 @@ def build_timm(features: str, image_size: int) -> TimmFeatures:
             f"not taken. Close to it: {', '.join(near) or 'none'}."
         )
     try:
-        return TimmFeatures(timm.create_model(name, pretrained=False, num_classes=0), image_size)
+        model = timm.create_model(name, pretrained=False, num_classes=0)
+        return TimmFeatures(model, image_size, cell)
     except (AssertionError, AttributeError, NotImplementedError, RuntimeError, ValueError) as err:
         raise ConfigError(
             f"{features} gives no maps of images of {image_size} pixels: {reason_of(err)}. Take "

@@ -14,7 +14,7 @@ from torch import Tensor
 from vae_anomaly.arrays import Floats32
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.features.filter_bank import CELL, FilterBank
+from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
 from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
 from vae_anomaly.detectors.images.image_list import ImageList
@@ -66,7 +66,7 @@ def read_training_maps(
         clean.append(features.maps.cpu())
         statistics.append(features.statistics.cpu())
         for copy in range(copies):
-            spoiled, spots = _corrupt(pixels, where.start, copy, random_state)
+            spoiled, spots = _corrupt(pixels, where.start, copy, random_state, bank.cell)
             corrupted.append(bank(as_tensor(spoiled).to(place)).maps.cpu())
             masks.append(torch.from_numpy(spots))
         progress("features", where.stop, len(images))
@@ -95,16 +95,16 @@ def chosen_bank(
 
 
 def _corrupt(
-    images: Floats32, first: int, copy: int, random_state: int
+    images: Floats32, first: int, copy: int, random_state: int, cell: int
 ) -> tuple[Floats32, Floats32]:
-    """Return corrupted copies of a chunk and the cells where they differ."""
+    """Return corrupted copies of a chunk and the cells, of so many pixels, where they differ."""
     spoiled, spots = [], []
     for i, image in enumerate(images):
         generator = np.random.default_rng([random_state, copy, first + i])
         donor = images[(i + 1 + copy) % len(images)]
         broken, mask = add_defects(image, generator, donor=donor)
         spoiled.append(broken)
-        spots.append(cell_mask(mask, CELL))
+        spots.append(cell_mask(mask, cell))
     return np.stack(spoiled), np.stack(spots)
 
 

@@ -290,29 +290,24 @@ class BankNetwork(nn.Module):
 
     def inspect(self, features: BankOutput) -> NetworkOutput:
         """Inspect images of which the bank's maps are known."""
-        standard, log_prob, z, linear_map = self._linear(features)
-        answers = [member(z) for member in self.members]
-        terms = [answer[2] for answer in answers] or [self.linear.vae(standard, sample=False)]
-        shown = linear_map
+        standard = self.linear.standardise(features.maps)
+        plane, log_prob, terms = self.linear.vae.project_and_terms(standard)
+        z = self.linear.scale(standard - plane)
+        linear_map = self.linear_scale(energy_map(z))
+        answers, shown = [member(z) for member in self.members], linear_map
         if answers:
             repair, head = (mean_of([answer[k] for answer in answers]) for k in (0, 1))
             shown = combine_maps(linear_map, repair, head, self.spec)
+            terms = mean_of([torch.stack((vae.nll, vae.kl), 1) for _, _, vae in answers])
         heatmap = self.heat_scale(shown)
         return NetworkOutput(
             heatmap=heatmap,
             score_map=linear_map if self.spec.has_two_maps else heatmap,
             statistics=features.statistics,
-            nll=mean_of([output.nll for output in terms]),
-            kl=mean_of([output.kl for output in terms]),
+            nll=terms[:, 0],
+            kl=terms[:, 1],
             linear_nll=-log_prob,
         )
-
-    def _linear(self, features: BankOutput) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return standardised maps, their log density, what the level leaves, and its map."""
-        standard = self.linear.standardise(features.maps)
-        plane, log_prob = self.linear.vae.project_and_log_prob(standard)
-        z = self.linear.scale(standard - plane)
-        return standard, log_prob, z, self.linear_scale(energy_map(z))
 
     def preview(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the coarse image that the linear VAE expects, (N, 1, S / 4, S / 4) in [0, 1].

@@ -51,8 +51,8 @@ from vae_anomaly.devices import device_of, torch_device
 from vae_anomaly.errors import ImageError, NotEnoughDataError
 from vae_anomaly.progress import Progress, part_of
 
-_MAX_CELLS: Final = 512_000
-"""Cells of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
+_MAX_PIXELS: Final = 500 * 256**2
+"""Pixels of the tiles that a half's network is trained on: 500 tiles of 256 pixels."""
 
 _MIN_TILES: Final = 64
 _HALVES: Final = 2
@@ -125,8 +125,8 @@ class _TileTask:
     def layout(self, pixels: AnyArray) -> TileLayout:
         """Return how images of the size of this one are cut."""
         height, width = pixels.shape[:2]
-        tile_size = self.settings.tile_size or 0
-        return TileLayout(tile_size, self.settings.tile_overlap, height, width)
+        size, overlap = self.settings.tile_size or 0, self.settings.tile_overlap
+        return TileLayout(size, overlap, height, width, cell=self.settings.cell)
 
     def placed(self, i: int) -> PlacedImage:
         """Return one image where the others lie."""
@@ -155,7 +155,7 @@ class _Cutter:
 
     def __init__(self, task: _TileTask, bank: Bank) -> None:
         self.task, self.bank = task, bank
-        self.quota = _quotas(task.halves, bank.grid, task.random_state)
+        self.quota = _quotas(task.halves, bank.image_size, task.random_state)
         self.layout: TileLayout | None = None
         self.moments: tuple[PlaceMoments, ...] = ()
         self.crops: list[tuple[int, int, AnyArray]] = []
@@ -192,9 +192,9 @@ class _Cutter:
 
 
 def _quotas(halves: Ints, side: int, random_state: int) -> Ints:
-    """Return how many tiles each image gives, so that each half has as many as it may."""
+    """Return how many tiles of a side each image gives, so that each half has as many as it may."""
     quota = np.zeros(len(halves), np.int64)
-    most = max(_MIN_TILES, _MAX_CELLS // side**2)
+    most = max(_MIN_TILES, _MAX_PIXELS // side**2)
     for k in range(_HALVES):
         rows = np.random.default_rng([random_state, 8, k]).permutation(np.flatnonzero(halves == k))
         quota[rows] = most // len(rows)

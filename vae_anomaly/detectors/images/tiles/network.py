@@ -46,6 +46,8 @@ class TileLayout:
         Of the first training image; heatmaps come on its grid.
     aligned : bool
         Training images show the same thing at the same place; all have that one size then.
+    cell : int, pixels
+        Side of a cell of the maps.
     """
 
     tile_size: int
@@ -53,11 +55,12 @@ class TileLayout:
     height: int
     width: int
     aligned: bool = False
+    cell: int = CELL
 
     def grid(self, height: int | None = None, width: int | None = None) -> TileGrid:
         """Return the tiles of an image, by default of one like those of training."""
         return TileGrid(
-            height or self.height, width or self.width, self.tile_size, self.overlap, CELL
+            height or self.height, width or self.width, self.tile_size, self.overlap, self.cell
         )
 
     def grid_of(self, name: str, pixels: AnyArray) -> TileGrid:
