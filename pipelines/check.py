@@ -23,7 +23,9 @@ from vae_anomaly.logs import tell_error
 from vae_anomaly.tracking.network.answers import masked
 
 JOBS: Final = sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
-OTHERS: Final = {f"{PREFIX}{name}" for name in ["CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]}
+OTHERS: Final = {
+    f"{PREFIX}{name}" for name in ["BACKBONE", "CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]
+}
 
 
 def checked(

@@ -28,7 +28,7 @@ def _checked(
         faults += faults_of(declared, values, owner).values()
         if faults:
             raise ValueError("; ".join(fault.removesuffix(".") for fault in faults))
-        files = [p.name for p in declared if p.is_file and p.name in values]
+        files = [p.name for p in declared if p.name in values and p.is_file(values[p.name])]
         return values | {name: placed(values[name], info) for name in files}
 
     return check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -417,6 +418,20 @@ def test_a_named_backbone_without_local_weights_is_refused(call, tmp_path):
     arguments = ("--features", "timm:resnet18", "--out", tmp_path / "m", "--no-register")
     code, out, err = call("train", "images", tiles, "--size", 64, *arguments)
     assert (code, out, "never downloaded" in err) == (2, "", True)
+    assert all(way in err for way in ("--download", "--features-weights FILE"))
+
+
+def test_what_auto_took_and_why_is_printed_and_kept(call, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    monkeypatch.delenv("VAE_ANOMALY_BACKBONE", raising=False)
+    tiles = write_surfaces(tmp_path / "tiles", 12, first=0)
+    code, out, _ = call("train", "images", tiles, "--size", 64, "--preset", "fast", "--features",
+                        "auto", "--out", "model", "--no-register")  # fmt: skip
+    assert code == 0
+    assert "Note: images are seen through the fixed filters: 'auto' found no weights" in out
+    kept = load_detector("model")
+    assert "timm is not installed" in kept.features_
+    assert any("seen through the fixed filters" in note for note in kept.training_["notes"])
 
 
 def test_parts_that_move_on_a_plain_ground_are_shifted_and_cut_out(call, tmp_path):

@@ -69,7 +69,7 @@ def _is_literal(hint: object) -> bool:
     ("settings", "parameters", "beside"),
     [
         (TableSettings, TABULAR, {*OF_THE_READING, "seed", "start"}),
-        (ImageSettings, IMAGE, {"start"}),
+        (ImageSettings, IMAGE, {"start", "why"}),
     ],
     ids=["tabular", "image"],
 )

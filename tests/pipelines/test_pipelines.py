@@ -199,6 +199,9 @@ def test_a_file_of_weights_begins_at_the_toml_file(tmp_path):
     )
     job = read_job(TrainImages, toml, DAY)
     assert job.detector["features_weights"] == str(tmp_path / "resnet18.safetensors")
+    assert job.detector["features"] == "timm:resnet18"
+    job = read_job(TrainImages, toml, DAY, ["detector.features='own.onnx'"])
+    assert job.detector["features"] == str(tmp_path / "own.onnx")
 
 
 def test_a_parameter_that_is_not_allowed_is_answered_as_by_the_detector(tmp_path):

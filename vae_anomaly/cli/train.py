@@ -98,6 +98,9 @@ def images(
       vae-anomaly train images tiles/ --out model/ --no-register
       vae-anomaly train images tiles/ --name deep --features timm:resnet18 \\
           --features-weights resnet18.safetensors
+      vae-anomaly train images tiles/ --name deep --features timm:resnet18 --download
+      vae-anomaly train images tiles/ --name deep --features backbone.onnx
+      vae-anomaly train images tiles/ --name tiles --features auto
       vae-anomaly train images tiles/ --name tiles --challenger --holdout may/
     """
     from vae_anomaly import ImageVAEDetector

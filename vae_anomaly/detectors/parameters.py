@@ -105,17 +105,31 @@ def _number(value: object) -> float:
 
 @dataclass(frozen=True)
 class Text:
-    """What is written as text in commands and files, and checked where it is used."""
+    """What is written as text in commands and files, and checked where it is used.
+
+    It names a file where it ends with one of ``endings``; the empty one is the end of all.
+    """
 
     words: str
-    is_file: bool = False
+    endings: tuple[str, ...] = ()
 
     def allows(self, value: object) -> bool:
         """Allow everything: whether there is such a column or device, the input tells."""
         return True
 
 
-Allowed = OneOf | Whole | Number | Text
+@dataclass(frozen=True)
+class Switch:
+    """Something that is done or not."""
+
+    words: str = "a bool"
+
+    def allows(self, value: object) -> bool:
+        """Say whether a value is True or False."""
+        return isinstance(value, bool)
+
+
+Allowed = OneOf | Whole | Number | Text | Switch
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ class Parameter:
     ----------
     name : str
         In Python, and the key below ``[detector]`` of a TOML file.
-    allowed : OneOf, Whole, Number or Text
+    allowed : OneOf, Whole, Number, Text or Switch
         What it may be, besides None where that is the default.
     default : str, int, float or None
     help : str
@@ -159,10 +173,10 @@ class Parameter:
         """The option of the command line, with its dashes."""
         return self.option or f"--{self.name.replace('_', '-')}"
 
-    @property
-    def is_file(self) -> bool:
-        """Whether it names a file."""
-        return isinstance(self.allowed, Text) and self.allowed.is_file
+    def is_file(self, value: object) -> bool:
+        """Tell whether a value names a file."""
+        allowed = self.allowed
+        return isinstance(allowed, Text) and str(value).lower().endswith(allowed.endings)
 
     @property
     def words(self) -> str:
@@ -258,11 +272,17 @@ IMAGE: Final = (
               unless="by the brightest pixels"),
     Parameter("beta", Number(0), None, "Weight of the KL.", unless="the model's"),
     Parameter("latent_dim", Whole(1), None, "Number of latents.", unless="the model's"),
-    Parameter("features", Text("a torch.nn.Module or 'timm:NAME'"), None,
-              "For `bank`: a backbone of timm in the place of the fixed filters.",
-              unless="the filters", metavar="timm:NAME"),
-    Parameter("features_weights", Text("a local .safetensors file", is_file=True), None,
-              "Its weights, a local .safetensors file; nothing is downloaded.", metavar="FILE"),
+    Parameter("features", Text("a torch.nn.Module, 'timm:NAME', 'FILE.onnx' or 'auto'", (".onnx",)),
+              None,
+              "For `bank`: a backbone in the place of the fixed filters, `timm:NAME` or an ONNX "
+              "file; `auto`: one whose weights are at hand, else the filters.",
+              unless="the filters", metavar="WHICH"),
+    Parameter("features_weights", Text("a local file", ("",)), None,
+              "Weights of `timm:NAME`, a local .safetensors file; or what `auto` takes.",
+              metavar="FILE"),
+    Parameter("download", Switch(), False,
+              "Fetch the weights of `timm:NAME` once, for this training; nothing is downloaded "
+              "unless told.", unless="no"),
     Parameter("image_size", Whole(64, 16), 256,
               "Images are resized to this side, in pixels; a multiple of 16.", option="--size"),
     Parameter("tile_size", Whole(64, 16), None,

@@ -131,6 +131,7 @@ def train_images_job(
             *all_taken_for_good(chosen, detector.condition),
             *_notes(good, members),
             *_stored(detector),
+            *_seen_through(detector),
             *_products(detector.conditions_),
             *_tiles(detector),
         ),
@@ -264,6 +265,13 @@ def _stored(detector: ImageVAEDetector) -> tuple[str, ...]:
             "upper 8 are read: spread those of fewer bits over all 16"
         )
     return tuple(notes)
+
+
+def _seen_through(detector: ImageVAEDetector) -> tuple[str, ...]:
+    """Say which backbone was taken, or why none; nothing of the filters that nobody asked about."""
+    if detector.features is None:
+        return ()
+    return (f"images are seen through {detector.features_}",)
 
 
 def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:

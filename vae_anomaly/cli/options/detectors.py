@@ -9,7 +9,15 @@ import click
 
 from vae_anomaly.cli.options.common import tracking_option
 from vae_anomaly.cli.options.declare import Body, Decorator, bundle, renamed
-from vae_anomaly.detectors.parameters import DEVICE, Allowed, Number, OneOf, Parameter, Whole
+from vae_anomaly.detectors.parameters import (
+    DEVICE,
+    Allowed,
+    Number,
+    OneOf,
+    Parameter,
+    Switch,
+    Whole,
+)
 
 if TYPE_CHECKING:
     from vae_anomaly.jobs import ConfirmedAnomalies, Destination
@@ -20,6 +28,10 @@ FORMER = {"--target-fpr": "--fpr"}
 def parameter_option(parameter: Parameter) -> Decorator:
     """Return the option of a detector's parameter, as it is declared."""
     allowed, default = parameter.allowed, parameter.default
+    if isinstance(allowed, Switch):
+        return click.option(
+            parameter.flag, parameter.name, is_flag=True, help=parameter.help.replace("`", "")
+        )
     unless = f"  [default: {parameter.unless}]" if parameter.unless else ""
     if parameter.option_default is not None:
         default, unless = parameter.option_default, ""

@@ -32,7 +32,7 @@ from vae_anomaly.detectors.images.saved import calibration_of, facts_of, model_o
 from vae_anomaly.detectors.images.settings import (
     ImageSettings,
     check_conditions_wanted,
-    check_parameters,
+    settled,
 )
 from vae_anomaly.detectors.images.training import fit_images
 from vae_anomaly.detectors.latent_space import LatentSpaceMixin
@@ -94,9 +94,12 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
     features : torch.nn.Module or str, optional
         For ``bank``: your own backbone in the place of the fixed filters. A module takes images
         (N, C, S, S), float32 in [0, 1], and returns maps (N, F, h, w) or a list of such; it is
-        copied, frozen and asked for again by `load_detector`. ``"timm:NAME"`` is a model of timm.
+        copied, frozen and asked for again by `load_detector`. ``"timm:NAME"``, a model of timm, and
+        ``"FILE.onnx"`` are stored. ``"auto"`` is one whose weights are at hand, else the filters.
     features_weights : str, optional
-        For ``timm:``, a local safetensors file; nothing is downloaded.
+        For ``timm:``, a local safetensors file; for ``"auto"`` also an ONNX file.
+    download : bool
+        Fetch the weights of ``timm:`` for this training; never otherwise, and never to score.
     max_steps : int, optional
         Bound on the optimisation steps of each network, instead of the preset's.
     tile_size : int, optional, pixels
@@ -177,6 +180,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         condition: str | None = None,
         features: nn.Module | str | None = None,
         features_weights: str | None = None,
+        download: bool = False,
         max_steps: int | None = None,
         tile_size: int | None = None,
         tile_overlap: float = 0.25,
@@ -199,6 +203,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         self.condition = condition
         self.features = features
         self.features_weights = features_weights
+        self.download = download
         self.max_steps = max_steps
         self.tile_size = tile_size
         self.tile_overlap = tile_overlap
@@ -246,8 +251,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         ConfigError
             If a parameter has no meaning.
         """
-        settings = ImageSettings(**self.get_params(deep=False), start=self.start_)
-        check_parameters(settings)
+        settings = settled(ImageSettings(**self.get_params(deep=False), start=self.start_))
         check_conditions_wanted(self.model, self.condition, conditions)
         images = open_images(X, training=True, condition=self.condition, conditions=conditions)
         seed = secrets.randbits(31) if self.random_state is None else self.random_state
@@ -458,14 +462,8 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         from vae_anomaly.detectors.images.onnx.export import export_onnx
 
         check_is_fitted(self, "model_")
-        return export_onnx(
-            self.model_,
-            self.calibration_,
-            self.threshold_.value,
-            path,
-            side=self.image_size,
-            image_channels=image_channels,
-        )
+        scored_by = self.model_, self.calibration_, self.threshold_.value
+        return export_onnx(*scored_by, path, side=self.image_size, image_channels=image_channels)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is pickled or copied: with the network on the processor, which all have."""
@@ -475,15 +473,9 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         return state
 
     def _state(self) -> DetectorState:
-        return state_of(
-            self.model_,
-            self.get_params(),
-            self.calibration_,
-            self.calibration_groups_,
-            self.threshold_,
-            self.fingerprint_,
-            self.metrics_,
-        )
+        judged_by = self.calibration_, self.calibration_groups_, self.threshold_
+        known = self.fingerprint_, self.metrics_
+        return state_of(self.model_, self.get_params(), *judged_by, *known)
 
     @classmethod
     def _from_state(

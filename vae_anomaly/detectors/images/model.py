@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sklearn.utils.validation import check_is_fitted
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, Floats32
+from vae_anomaly.detectors.images.features.at_hand import seen_through
 from vae_anomaly.detectors.images.fit.prediction import FoundShare, Prediction
 from vae_anomaly.detectors.images.heatmaps import least_share, region_level
 from vae_anomaly.detectors.images.image_list import ImageList, open_images
@@ -46,6 +47,8 @@ class ImageModel:
         Posterior means of training images.
     prediction : Prediction, optional
         Raw scores of synthetic defects; None of older models, and where nothing can judge them.
+    features_why : str
+        Why images are seen through what they are; empty where nobody asked.
     """
 
     network: ImageNetwork
@@ -56,6 +59,7 @@ class ImageModel:
     conditions: tuple[str, ...] = ()
     latents: Floats32 | None = None
     prediction: Prediction | None = None
+    features_why: str = ""
 
     def __post_init__(self) -> None:
         """Light what the bank draws from latents as the training images were lit."""
@@ -137,6 +141,11 @@ class ModelAttributes:
     def channels_(self) -> int:
         """1 for grey, 3 for colour."""
         return self.model_.channels
+
+    @property
+    def features_(self) -> str:
+        """What images are seen through, the fixed filters or a backbone, and why, in words."""
+        return seen_through(self.model_.network.spec.backbone, self.model_.features_why)
 
     @property
     def registration_(self) -> Registration | None:

@@ -75,6 +75,7 @@ def state_of(
             "random_state": model.random_state,
             "conditions": list(model.conditions),
             **tiles,
+            **({"features_why": model.features_why} if model.features_why else {}),
             "white": model.placing.depth.white,
             "bits": model.placing.depth.bits,
         },
@@ -144,6 +145,7 @@ def model_of(state: DetectorState, features: nn.Module | None = None) -> ImageMo
             conditions=_conditions(state.preprocessing, network),
             latents=state.calibration.get("latents"),  # older models have none
             prediction=Prediction.from_state(state.calibration),
+            features_why=str(state.preprocessing.get("features_why", "")),
         )
     except (
         KeyError, TypeError, AttributeError, ArithmeticError, RuntimeError, ConfigError, DataError,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from vae_anomaly.detectors.images.features.at_hand import found_features
 from vae_anomaly.detectors.images.features.channels import MODULE_CELL
 from vae_anomaly.detectors.images.features.filter_bank import CELL
 from vae_anomaly.detectors.images.features.plug_in import check_features
@@ -105,6 +106,7 @@ class ImageSettings:
     condition: str | None
     features: nn.Module | str | None
     features_weights: str | None
+    download: bool
     max_steps: int | None
     tile_size: int | None
     tile_overlap: float
@@ -113,6 +115,7 @@ class ImageSettings:
     outliers: Literal["drop", "keep"]
     random_state: int | None
     start: WarmStart | None = None  # weights to begin with
+    why: str = ""  # of the features that were found
 
     @property
     def cell(self) -> int:
@@ -142,7 +145,20 @@ def check_parameters(settings: ImageSettings) -> None:
     if wrong:
         raise ConfigError(" ".join(wrong))
     device_name(settings.device)
-    check_features(settings.features, settings.features_weights, name, settings.pose)
+    given = settings.features, settings.features_weights, name, settings.pose
+    check_features(*given, download=settings.download)
+
+
+def settled(settings: ImageSettings) -> ImageSettings:
+    """Return settings that were checked, and that name a backbone with its weights or none.
+
+    It raises what `check_parameters` and `found_features` do.
+    """
+    check_parameters(settings)
+    turned = settings.pose == "any"
+    given = settings.features, settings.features_weights
+    found = found_features(*given, download=settings.download, turned=turned)
+    return replace(settings, features=found.asked, features_weights=found.weights, why=found.why)
 
 
 def _faults_beside(name: str, settings: ImageSettings) -> list[str]:

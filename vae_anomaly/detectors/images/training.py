@@ -159,6 +159,7 @@ class _Judged:
             self.random_state,
             self.data.conditions,
             self.fitted.latents,
+            features_why=self.settings.why,
         )
 
     @cached_property

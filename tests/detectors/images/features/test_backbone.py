@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from torch import nn
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
 from vae_anomaly.detectors.images.features.backbone import weights_digest
 from vae_anomaly.detectors.images.features.channels import MAX_MAPS
-from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
+from vae_anomaly.errors import ConfigError, ModelRefusedError
 
 SIZE = 64
 
@@ -199,51 +198,6 @@ def test_maps_of_a_module_are_not_drawn_as_images(plugged):
         plugged.sample(1)
 
 
-def test_without_timm_the_error_names_the_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'vae_anomaly\[timm\]'"):
-        fitted("timm:resnet18", features_weights="w.safetensors")
-
-
-def test_timm_without_local_weights_is_refused():
-    with pytest.raises(ConfigError, match="never downloaded"):
-        fitted("timm:resnet18")
-
-
-@pytest.fixture(scope="module")
-def timm_weights(tmp_path_factory):
-    timm = pytest.importorskip("timm")
-    from safetensors.torch import save_file
-
-    path = tmp_path_factory.mktemp("timm") / "resnet10t.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_file(timm.create_model("resnet10t", pretrained=False).state_dict(), path)
-    return path
-
-
-def test_a_timm_model_is_stored_whole_and_comes_back_without_its_file(timm_weights, tmp_path):
-    detector = fitted("timm:resnet10t", features_weights=str(timm_weights))
-    path, images = detector.save(tmp_path / "model"), plates(9, 5)
-    scores = load_detector(path).anomaly_score(images)
-    np.testing.assert_allclose(scores, detector.anomaly_score(images), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("name", "words"), [("resnet99", "knows no model"), ("hf-hub:a/b", "knows no model"),
-                        ("resnet34", "does not hold the weights")],
-)  # fmt: skip
-def test_a_timm_model_that_is_not_there_or_another_is_refused(timm_weights, name, words):
-    with pytest.raises(ConfigError, match=words):
-        fitted(f"timm:{name}", features_weights=str(timm_weights))
-
-
-def test_a_pickle_of_weights_is_not_opened(timm_weights, tmp_path):
-    torch.save({"weight": torch.zeros(1)}, tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match="no safetensors file"):
-        fitted("timm:resnet10t", features_weights=str(tmp_path / "weights.pth"))
-
-
 def test_a_model_with_a_module_leaves_as_one_onnx_file_that_scores_the_same(plugged, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     told = plugged.export_onnx(tmp_path / "model.onnx")
@@ -283,14 +237,6 @@ def test_a_tiled_model_needs_its_module_to_come_back_and_stores_no_weight_of_it(
 
     names = list(load_file(path / "weights.safetensors"))
     assert not [name for name in names if "backbone" in name or name.startswith("halves.1.bank")]
-
-
-def test_a_tiled_timm_model_is_stored_once_and_comes_back_without_its_file(timm_weights, tmp_path):
-    detector = fitted("timm:resnet10t", features_weights=str(timm_weights), tile_size=SIZE)
-    path, images = detector.save(tmp_path / "model"), plates(3, 5)
-    assert (path / "weights.safetensors").stat().st_size < 1.3 * timm_weights.stat().st_size
-    scores = load_detector(path).anomaly_score(images)
-    np.testing.assert_allclose(scores, detector.anomaly_score(images), atol=1e-5)
 
 
 def test_a_module_on_tiles_may_be_joined_by_registration_and_foreground():

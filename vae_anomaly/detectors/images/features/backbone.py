@@ -43,7 +43,7 @@ class BackboneSpec:
     Parameters
     ----------
     name : str
-        ``timm:NAME`` or the class of a user's module.
+        ``timm:NAME``, ``onnx:FILE`` or the class of a user's module.
     sha256 : str
         That of its weights, `weights_digest`.
     widths : tuple of int
@@ -66,7 +66,7 @@ class BackboneSpec:
     @property
     def is_stored(self) -> bool:
         """Whether the module's weights are part of the saved model."""
-        return self.name.startswith("timm:")
+        return self.name.startswith(("timm:", "onnx:"))
 
     def channels(self, image_size: int) -> AllChannels | RandomDirections:
         """Return what brings the module's maps to the channels of the VAEs, still empty."""
