@@ -153,7 +153,7 @@ def test_a_file_that_takes_something_else_is_refused(tmp_path, kind, shape):
 
 
 def test_colour_for_a_file_that_takes_grey_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"channels=1 \(--channels 1\)"):
+    with pytest.raises(ConfigError, match=r"channels=1 \(--channels\)"):
         fitted(written(tmp_path / "backbone.onnx"), channels=3)
 
 

@@ -144,7 +144,7 @@ def _check_input(found: OnnxFeatures, image_size: int, channels: int) -> None:
     if colours not in (None, channels) and (colours, channels) != (3, 1):
         raise ConfigError(
             f"{name} takes images of {colours} channels, but gets {channels}. Give "
-            f"channels={colours} (--channels {colours}), or export it for {channels}."
+            f"channels={colours} (--channels), or export it for {channels}."
             if colours in (1, 3)
             else f"{name} takes images of {colours} channels; there are such of 1 and 3 only. "
             "Export it for one of these."
@@ -155,7 +155,7 @@ def _size_remedy(sides: list[int | None]) -> str:
     """Return what to do about a file of another size."""
     side = sides[0]
     if side is not None and len(set(sides)) == 1 and side % 16 == 0 and side >= 64:
-        return f"Give image_size={side} (--size {side}; of tiles tile_size), or leave sizes open."
+        return f"Give image_size={side} (--size; of tiles tile_size), or leave sizes open."
     return "Export it with sizes left open, or for a square whose side is a multiple of 16."
 
 
