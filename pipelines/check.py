@@ -24,7 +24,7 @@ from vae_anomaly.tracking.network.answers import masked
 
 JOBS: Final = sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
 OTHERS: Final = {
-    f"{PREFIX}{name}" for name in ["BACKBONE", "CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]
+    PREFIX + n for n in ["BACKBONE", "CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]
 }
 
 
