@@ -23,9 +23,7 @@ from vae_anomaly.logs import tell_error
 from vae_anomaly.tracking.network.answers import masked
 
 JOBS: Final = sorted(path.stem for path in Path(__file__).parent.glob("*.toml"))
-OTHERS: Final = {
-    PREFIX + n for n in ["BACKBONE", "CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]
-}
+OTHERS = {PREFIX + n for n in ["BACKBONE", "CACHE", "FAILPOINT", "JOBS", "PYTHON", "WEBHOOK"]}
 
 
 def checked(
