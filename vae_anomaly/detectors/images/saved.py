@@ -36,10 +36,10 @@ from vae_anomaly.state import Json
 from vae_anomaly.thresholds import Threshold
 from vae_anomaly.words import reason_of
 
-BANK_REVISION: Final = 3
+BANK_REVISION: Final = 4
 """Raised when maps, votes or nets of ``model="bank"`` change such that older code would mislead."""
 
-_READABLE: Final = (2, 3)  # 2: one map, scored and shown, as `NetworkSpec.from_dict` knows
+_READABLE: Final = (2, 3, 4)  # as `NetworkSpec.from_dict` knows; 2: one map, scored and shown
 
 _ON_DISK: Final = {
     "images": "pictures",

@@ -8,10 +8,11 @@ import torch
 from scipy import ndimage
 
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank, dihedral_maps
-from vae_anomaly.detectors.images.fit.linear import (
+from vae_anomaly.detectors.images.fit.linear import fit_linear_level
+from vae_anomaly.detectors.images.fit.poses import (
     AS_IS,
+    POSES,
     augment_maps,
-    fit_linear_level,
     n_copies,
     symmetry_group,
 )
@@ -143,3 +144,33 @@ def test_the_maps_of_any_bank_are_shifted_where_the_pose_is_fixed(n_channels):
     maps = torch.randn(16, n_channels, 8, 8, generator=torch.Generator().manual_seed(0))
     found = fit_linear_level(maps, maps[None], np.arange(16) % 4, pose="fixed")
     assert found.level.vae.latent_dim == (16 + 64) // 4
+
+
+def ribbed(n: int, *, off: int) -> np.ndarray:
+    """A part with fine ribs that lies any way round, up to ``off`` pixels beside its place."""
+    rng = np.random.default_rng(3)
+    ribs = 0.5 + 0.3 * np.sin(np.arange(SIZE) * 2 * np.pi / 16)
+    images = []
+    for _ in range(n):
+        image = np.full((SIZE, SIZE), 0.8)
+        image[12:52, 12:40] = ribs[12:52, None]
+        image = np.roll(image, rng.integers(-off, off + 1, 2), (0, 1))
+        image += 0.02 * rng.normal(size=image.shape)
+        image = np.rot90(image, rng.integers(4))
+        images.append(np.clip(image[:, ::-1] if rng.random() < 0.5 else image, 0, 1))
+    return np.stack(images)
+
+
+@pytest.mark.parametrize(("off", "is_sharper"), [(0, True), (8, False)])
+def test_parts_at_the_same_place_are_learned_sharply(off, is_sharper):
+    """Copies that are not shifted leave the mean of ribs as they are."""
+    found = fitted(ribbed(48, off=off), "any").level
+    maps = maps_of(ribbed(48, off=off))
+    usual = augment_maps(maps, POSES, np.random.default_rng(0), reach=0).mean(0)
+    difference = float((found.standardise.mean - usual).square().mean().sqrt())
+    assert (difference < 0.1) == is_sharper
+
+
+def test_channels_are_decorrelated_unless_parts_lie_any_way_round():
+    assert fitted(parts(24, turned=False), "auto").level.decorrelation is not None
+    assert fitted(parts(24, turned=True), "any").level.decorrelation is None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vae_anomaly.detectors.images.networks.residuals import (
+    Decorrelation,
     MapScale,
     ResidualScale,
     Standardiser,
@@ -64,7 +65,18 @@ def test_residuals_that_agree_with_their_neighbours_are_hotter():
     assert float((energy_map(broad) - energy_map(chequered)).min()) > 1.0
 
 
-@pytest.mark.parametrize("scale", [Standardiser, ResidualScale, MapScale])
+def test_decorrelated_channels_weigh_news_more_than_what_always_comes_together(rng):
+    common = torch.from_numpy(rng.normal(size=(50, 1, 8, 8))).float()
+    own = torch.from_numpy(rng.normal(size=(50, 4, 8, 8))).float()
+    z = 0.95 * common + (1.0 - 0.95**2) ** 0.5 * own
+    mixed = Decorrelation.fit(z)
+    assert float(mixed(z).square().mean()) == pytest.approx(float(z.square().mean()), rel=1e-3)
+    usual = torch.ones(1, 4, 8, 8)
+    news = usual * torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None, None]  # of the same energy
+    assert float(mixed(news).square().mean()) > 4 * float(mixed(usual).square().mean())
+
+
+@pytest.mark.parametrize("scale", [Standardiser, ResidualScale, MapScale, Decorrelation])
 def test_no_images_are_refused(scale, maps):
     with pytest.raises(NotEnoughDataError):
         scale.fit(maps[:0])

@@ -45,7 +45,7 @@ from vae_anomaly.detectors.images.networks.bank import (
     combine_maps,
 )
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
-from vae_anomaly.detectors.images.networks.residuals import MapScale, energy_map
+from vae_anomaly.detectors.images.networks.residuals import MapScale
 from vae_anomaly.detectors.images.place.placing import Placing
 from vae_anomaly.detectors.images.score.pooling import pool_maps_of_images
 from vae_anomaly.detectors.images.settings import TrainingWork
@@ -143,12 +143,13 @@ def fit_bank_network(
         pose="fixed" if task.spec.backbone else task.pose,
         random_state=task.random_state,
         colour=task.spec.sees_chroma,
+        decorrelate=task.spec.backbone is None,
         progress=progress,
     )
     network = _linear_network(fitted, task)
-    spec, linear_map = network.spec, energy_map(fitted.z)
+    spec, linear_map = network.spec, fitted.level.heat(fitted.z)
     network.linear_scale = MapScale.fit(linear_map)
-    spoiled_map = network.linear_scale(energy_map(fitted.spoiled[0]))
+    spoiled_map = network.linear_scale(fitted.level.heat(fitted.spoiled[0]))
     maps = _Held(network.linear_scale(linear_map), spoiled_map)
     parts = network_parts(groups, spec.n_networks, task.random_state)
     lesson = _Lesson(fitted.z, fitted.spoiled, data.masks, groups)
@@ -208,6 +209,7 @@ def _linear_network(fitted: OutOfFold, task: BankTask) -> BankNetwork:
         task.spec,
         latent_dim=fitted.level.vae.latent_dim,
         scored="linear" if task.spec.n_networks else "shown",
+        decorrelated=fitted.level.decorrelation is not None,
     )
     network = BankNetwork(replace(spec, n_networks=0), task.bank)
     network.spec, network.linear = spec, fitted.level

@@ -26,6 +26,7 @@ from vae_anomaly.detectors.images.features.backbone import BackboneBank, Backbon
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import (
+    Decorrelation,
     MapScale,
     ResidualScale,
     Standardiser,
@@ -80,6 +81,8 @@ class NetworkSpec:
         Votes of repair VAEs and defect heads on the shown map, where there are any.
     scored : {"shown", "linear"}
         Map that becomes the image score: the shown one, or that of the linear level.
+    decorrelated : bool
+        Whether the linear level's map is that of decorrelated channels. No earlier model's is.
     n_statistics : int, optional
         Whole-image numbers that a conditional model compares with what is usual; None of models
         saved when there were 11, in colour 13, and of all that have no conditions.
@@ -97,6 +100,7 @@ class NetworkSpec:
     head_weight: Annotated[float, Field(ge=0, le=100)] = HEAD_WEIGHT
     scored: Annotated[str, Field(pattern="^(shown|linear)$")] = "shown"
     n_statistics: Annotated[int, Field(ge=1, le=1000)] | None = None
+    decorrelated: bool = False
 
     @property
     def sees_chroma(self) -> bool:
@@ -176,13 +180,22 @@ def mean_of(parts: Sequence[Tensor]) -> Tensor:
 
 
 class LinearLevel(nn.Module):
-    """Standardise maps, take away what the linear VAE explains, and scale what is left."""
+    """Standardise maps, take away what the linear VAE explains, and scale what is left.
 
-    def __init__(self, shape: tuple[int, ...], latent_dim: int) -> None:
+    Attributes
+    ----------
+    decorrelation : Decorrelation or None
+        What the residuals go through before they become heat, if anything.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], latent_dim: int, *, decorrelated: bool = False
+    ) -> None:
         super().__init__()
         self.standardise = Standardiser(shape)
         self.vae = LinearVAE(shape, latent_dim)
         self.scale = ResidualScale(shape)
+        self.decorrelation = Decorrelation(shape[0]) if decorrelated else None
 
     @classmethod
     def fit(
@@ -217,6 +230,10 @@ class LinearLevel(nn.Module):
         """Return the residual in sd of held-out normals, (N, C, G, G)."""
         z: Tensor = self.scale(self.residual(maps))
         return z
+
+    def heat(self, z: Tensor) -> Tensor:
+        """Return the log-energy map (N, G, G) of residuals in sd of held-out normals."""
+        return energy_map(z if self.decorrelation is None else self.decorrelation(z))
 
 
 class RepairMember(nn.Module):
@@ -276,7 +293,7 @@ class BankNetwork(nn.Module):
         self.spec = spec
         self.bank = bank or FilterBank(spec.image_size, spec.channels)
         shape = (self.bank.n_channels, self.bank.grid, self.bank.grid)
-        self.linear = LinearLevel(shape, spec.latent_dim)
+        self.linear = LinearLevel(shape, spec.latent_dim, decorrelated=spec.decorrelated)
         self.linear_scale = MapScale()
         self.members = nn.ModuleList(
             RepairMember(RepairVAE(shape[0], shape[1], width=spec.width))
@@ -293,7 +310,7 @@ class BankNetwork(nn.Module):
         standard = self.linear.standardise(features.maps)
         plane, log_prob, terms = self.linear.vae.project_and_terms(standard)
         z = self.linear.scale(standard - plane)
-        linear_map = self.linear_scale(energy_map(z))
+        linear_map = self.linear_scale(self.linear.heat(z))
         answers, shown = [member(z) for member in self.members], linear_map
         if answers:
             repair, head = (mean_of([answer[k] for answer in answers]) for k in (0, 1))
