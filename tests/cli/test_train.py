@@ -308,6 +308,12 @@ def test_images_are_told_in_words(call, parts):
     assert "16 images from" in out
     assert "name the parts with --groups" in out
     assert "vae-anomaly score images m NEW_IMAGES/" in out
+    assert "Self-test: synthetic defects found, in 100" in out
+    assert "Found at this threshold: holes" in out
+    code, out, _ = call("threshold", "show", "m")
+    assert "Self-test. Found at this threshold: holes" in out
+    code, out, _ = call("threshold", "tune", "m", "--value", 9.0)
+    assert "scratches: 0 in 100" in out
 
 
 def test_products_are_told_by_their_folders(call_json, call, parts):

@@ -452,7 +452,7 @@ def _print_card(card: ModelCard) -> None:
 
 def _version_row(version: VersionCard) -> list[str]:
     tags = {key.rpartition(".")[2]: value for key, value in version.tags.items()}
-    wanted = ("auroc", "average_precision", "self_test_auroc", "val_elbo")
+    wanted = ("auroc", "average_precision", "self_test_found", "self_test_auroc", "val_elbo")
     measured = version.metrics
     known = [f"{name} {measured[name]:.4g}" for name in wanted if name in measured]
     stored = [f"{name} {measured[name]:.0f}" for name in ("channels", "white") if name in measured]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vae_anomaly.cli.challenge import Challenging, challenger_options, print_challenge
-from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.console import emit, print_table, print_words, show_progress
 from vae_anomaly.cli.options import (
     TableOptions,
     at_store,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.images.decode import ImageReading
     from vae_anomaly.data.images.folders import ClassNames
     from vae_anomaly.data.tables.entity_histories import EntityColumns
+    from vae_anomaly.detectors.images.fit.prediction import FoundShare
     from vae_anomaly.jobs import ChallengeReport, Destination, TrainingReport
 
 
@@ -244,6 +245,7 @@ def _print_what_was_learned(report: TrainingReport) -> None:
             f"{measured['recall_at_threshold']:.1%} are flagged; AUROC {measured['auroc']:.3f}, "
             f"average precision {measured['average_precision']:.3f}."
         )
+    _print_self_test(report.self_test)
 
 
 def _print_outliers(report: TrainingReport) -> None:
@@ -291,10 +293,18 @@ def _of_images(measured: dict[str, float]) -> Iterator[str]:
             if share < 1
             else "Foreground: all of the image, as its background is not clearly uniform."
         )
-    if "self_test_auroc" in measured:
-        from vae_anomaly.detectors.images.fit.self_test import self_test_words
 
-        yield self_test_words(measured["self_test_auroc"])
+
+def _print_self_test(found: tuple[FoundShare, ...]) -> None:
+    """Say how many synthetic defects of each kind and size are found."""
+    if not found:
+        return
+    from vae_anomaly.detectors.images.fit.self_test import found_table, found_words
+
+    head, rows = found_table(found)
+    print_table(rows, head, "Self-test: synthetic defects found, in 100")
+    print_words(found_words(found))
+    click.echo("Real ones differ: measure on some with `vae-anomaly evaluate`.")
 
 
 def _print_place(report: TrainingReport, destination: Destination) -> None:

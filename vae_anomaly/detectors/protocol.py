@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vae_anomaly.data.tables.entity_histories import EntityHistories
     from vae_anomaly.data.tables.schema import Schema
     from vae_anomaly.detectors.images.examination import ImageExamination
+    from vae_anomaly.detectors.images.fit.prediction import FoundShare
     from vae_anomaly.detectors.images.image_list import ImageList
     from vae_anomaly.detectors.images.onnx.export import OnnxExport
     from vae_anomaly.detectors.images.reasons import Regions
@@ -172,6 +173,9 @@ class ImageDetector(Detector, LatentSpace["Floats32"], Protocol):
     @property
     def conditions_(self) -> tuple[str, ...]:
         """What an image can show, of a conditional model; else none."""
+
+    def predicted_recall(self, threshold: float | None = None) -> tuple[FoundShare, ...]:
+        """Count the synthetic defects of the self-test that are found, by kind and size."""
 
     def examine(
         self, X: object, *, conditions: object = None, progress: Progress | None = None

@@ -14,6 +14,7 @@ from vae_anomaly.data.tables.kinds import Column
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector
 from vae_anomaly.detectors.base import BaseVAEDetector
 from vae_anomaly.detectors.begin import begin_with
+from vae_anomaly.detectors.images.fit.prediction import FoundShare
 from vae_anomaly.errors import ConfigError
 from vae_anomaly.persistence import ALL_FILES, holds_something_else
 from vae_anomaly.reports import write_figure
@@ -156,6 +157,8 @@ class TrainingReport:
         Training items that stood far apart from all others, and were not trained on.
     outlier_sheet : Path or str, optional
         Where they can be looked at: a PNG beside the folder, or the artefact of the run.
+    self_test : tuple of FoundShare
+        Synthetic defects that are found at the threshold, by kind and size; of images.
     """
 
     kind: str  # "tabular" or "image"
@@ -172,6 +175,7 @@ class TrainingReport:
     folder: Path | str | None = None
     outliers: tuple[LeftOut, ...] = ()
     outlier_sheet: Path | str | None = None
+    self_test: tuple[FoundShare, ...] = ()
 
 
 def finish(
@@ -223,6 +227,7 @@ def finish(
         folder=folder,
         outliers=detector.left_out_,
         outlier_sheet=looked_at,
+        self_test=detector.predicted_recall() if isinstance(detector, ImageVAEDetector) else (),
     )
 
 

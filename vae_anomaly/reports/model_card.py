@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from vae_anomaly.detectors.images.fit.self_test import found_table
 from vae_anomaly.names import legible
 from vae_anomaly.reports.facts.model import ModelFacts
 from vae_anomaly.reports.facts.training import EvaluationFacts, KindRate
@@ -137,6 +138,10 @@ def _strangest(facts: ModelFacts) -> Iterator[str]:
 
 
 def _evaluation(facts: ModelFacts) -> Iterator[str]:
+    if facts.found:
+        head, rows = found_table(facts.found)
+        yield "### Synthetic defects found, in 100"
+        yield _table(head, rows)
     if facts.self_test:
         yield _plain(facts.self_test)
     if not facts.evaluations:

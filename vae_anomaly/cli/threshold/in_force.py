@@ -32,6 +32,7 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     Example:
       vae-anomaly threshold show models:/cards@champion
     """
+    from vae_anomaly.detectors.images.fit.self_test import found_words
     from vae_anomaly.tracking import load
     from vae_anomaly.tracking.apply import learned_threshold
 
@@ -39,9 +40,16 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     current = detector.threshold_
     words = current.in_words()
     learned = learned_threshold(resolved, uri)
-    document = {"model": resolved.label, "threshold": current.to_dict(), "words": words}
+    document: dict[str, Any] = {
+        "model": resolved.label,
+        "threshold": current.to_dict(),
+        "words": words,
+    }
     if learned is not None:
         document |= {"learned": {"threshold": learned.to_dict(), "words": learned.in_words()}}
+    found = detector.predicted_recall() if detector.kind == "image" else ()
+    if found:
+        document |= {"self_test": [asdict(one) for one in found]}
     if emit(document, as_json=as_json):
         return
     if learned is not None:
@@ -55,6 +63,8 @@ def show(model: str, uri: str | None, as_json: bool) -> None:
     }
     facts |= {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in current.parameters.items()}
     print_table([[k, str(v)] for k, v in facts.items() if v is not None], ["fact", "value"])
+    if found:
+        print_words(f"Self-test. {found_words(found)}")
 
 
 @click.command()

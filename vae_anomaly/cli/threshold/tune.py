@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from vae_anomaly.cli.console import emit, show_progress
+from vae_anomaly.cli.console import emit, print_words, show_progress
 from vae_anomaly.cli.options import (
     Decorator,
     at_store,
@@ -25,6 +26,8 @@ from vae_anomaly.thresholds.catalogue import POLICIES
 from vae_anomaly.thresholds.policy import Option, Range
 
 if TYPE_CHECKING:
+    from vae_anomaly.detectors.images.fit.prediction import FoundShare
+    from vae_anomaly.detectors.protocol import AnyDetector
     from vae_anomaly.evaluation import ScoredItems, Tuned
     from vae_anomaly.thresholds import ReviewedSample, Threshold
     from vae_anomaly.tracking import ResolvedModel
@@ -116,7 +119,9 @@ def tune(model: str, where: ItemOptions, numbers: Mapping[str, float], volume: f
     if interactive:
         chosen = let_owner_move(tuned, items, numbers, volume=volume, current=current,
                               reviews=reviews)  # fmt: skip
-    _finish(chosen, items, resolved, out, figures, uri, daily=volume is not None, as_json=as_json)
+    found = _found(detector, chosen)
+    _finish(chosen, items, resolved, out, figures, uri, found, daily=volume is not None,
+            as_json=as_json)  # fmt: skip
 
 
 def _require_fitting(where: ItemOptions, *, combined: bool, interactive: bool) -> None:
@@ -136,11 +141,13 @@ def _finish(
     out: str,
     figures: str | None,
     uri: str | None,
+    found: tuple[FoundShare, ...],
     *,
     daily: bool,
     as_json: bool,
 ) -> None:
     """Write the threshold and its figures, and say what it means; None was not kept."""
+    from vae_anomaly.detectors.images.fit.self_test import found_words
     from vae_anomaly.evaluation import bind
     from vae_anomaly.reports import write_figures, write_json
 
@@ -156,11 +163,22 @@ def _finish(
     document = {"model": model.label, "threshold": bound.to_dict(), "words": tuned.words,
                 "nested_estimate": nested_record(tuned), "candidates": records(tuned),
                 "written": out}  # fmt: skip
+    if found:
+        document |= {"self_test": [asdict(one) for one in found]}
     if not emit(document, as_json=as_json):
         print_tuned(tuned, items, daily)
+        if found:
+            print_words(f"Self-test. {found_words(found)}")
         click.echo("".join(f"wrote {file}\n" for file in files), nl=False)
         after = typed("vae-anomaly", "threshold", "apply", model.ref, out, *at_store(uri))
         click.echo(f"\nNext: {after}")
+
+
+def _found(detector: AnyDetector, tuned: Tuned | None) -> tuple[FoundShare, ...]:
+    """Return what a threshold on the score finds of synthetic defects; of images."""
+    if detector.kind != "image" or tuned is None or tuned.threshold.basis != "score":
+        return ()
+    return detector.predicted_recall(tuned.threshold.value)
 
 
 def _reviews(

@@ -19,28 +19,37 @@ from vae_anomaly.arrays import Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.examination import masked_output, seen_in
 from vae_anomaly.detectors.images.fit.bank import Fitted
-from vae_anomaly.detectors.images.fit.kinds import DEFECT_KINDS, draw_defect, kinds_of
+from vae_anomaly.detectors.images.fit.kinds import one_of_each
 from vae_anomaly.detectors.images.fit.maps import as_tensor
 from vae_anomaly.detectors.images.fit.prediction import Prediction
 from vae_anomaly.detectors.images.fit.training_set import TrainingSet
 from vae_anomaly.detectors.images.image_list import CHUNK
 from vae_anomaly.detectors.images.model import ImageModel, ImageNetwork
 from vae_anomaly.detectors.images.place.placing import find_foreground
-from vae_anomaly.devices import exact_float32, torch_device
+from vae_anomaly.detectors.images.tiles.examine import TilePlacing
+from vae_anomaly.detectors.images.tiles.fit import tile_halves
+from vae_anomaly.detectors.images.tiles.network import TiledNetwork
+from vae_anomaly.detectors.images.tiles.spoiling import spoiled_tiles
+from vae_anomaly.devices import exact_float32, to_device, torch_device
 
 MOST_IMAGES: Final = 24
 """Held-out normals that get one defect of each kind and size."""
 
-_SHAPES: Final = 3  # images that are asked for their size
+MOST_LARGE: Final = 12
+"""The same of images that are cut into tiles, where each is more work."""
 
-_Cell = tuple[int, int]
-"""Number of a kind, and a size in pixels."""
+_SHAPES: Final = 3  # images that are asked for their size
+_STREAM: Final = 13  # of random numbers, beside those of the fit
+
+_Scored = tuple[list[tuple[str, int]], Floats]
 
 
 def predict_found(
     model: ImageModel, fitted: Fitted[ImageNetwork], data: TrainingSet, device: str = "cpu"
 ) -> Prediction | None:
     """Score synthetic defects on held-out normals; None where no network can judge them."""
+    if isinstance(model.network, TiledNetwork):
+        return _in_tiles(model, model.network, data, device)
     if fitted.unseen is None:
         return None
     spec = model.network.spec
@@ -48,36 +57,40 @@ def predict_found(
     images = [data.images.prepared(row, spec.image_size, spec.channels) for row in rows.tolist()]
     inside, scored = _inside(model, images), []
     for row, image in zip(rows.tolist(), images, strict=True):
-        cells, copies = _spoiled(image, inside, [model.random_state, 13, row])
+        drawn = list(one_of_each(image, spec.channels, _seed(model, row), inside=inside))
+        judge = replace(model, network=fitted.unseen(row))
         code = None if data.codes is None else int(data.codes[row])
-        scored.append(
-            (cells, _scores(replace(model, network=fitted.unseen(row)), copies, code, device))
-        )
+        copies = np.stack([defect.image for _, _, defect in drawn])
+        cells = [(kind, size) for kind, size, _ in drawn]
+        scored.append((cells, _scores(judge, copies, code, device)))
     fitted.network.cpu()
     return _prediction(scored, _pixel(data, rows, spec.image_size))
+
+
+def _in_tiles(
+    model: ImageModel, network: TiledNetwork, data: TrainingSet, device: str
+) -> Prediction:
+    """Score synthetic defects on large images, each by the half's network that has not seen it."""
+    halves, scored = tile_halves(data.groups, model.random_state), []
+    placing, images = TilePlacing(model.placing, model.channels), data.images
+    to_device(network, device)
+    for row in evenly(len(images), MOST_LARGE).tolist():
+        placed = placing(images.ids[row], images.pixels(row))
+        judge = 1 - int(halves[row])
+        cells, *seen = spoiled_tiles(network, placed, judge, _seed(model, row))
+        scored.append((cells, model.score(*seen).raw_score))
+    network.cpu()
+    return _prediction(scored, 1.0)
+
+
+def _seed(model: ImageModel, row: int) -> tuple[int, int, int]:
+    return model.random_state, _STREAM, row
 
 
 def _inside(model: ImageModel, images: Sequence[Floats32]) -> Bools | None:
     """Return where the part is, (S, S), where that is known or shows; None for everywhere."""
     foreground = model.placing.foreground or find_foreground(np.stack(images))
     return None if foreground is None else foreground.mask
-
-
-def _spoiled(
-    image: Floats32, inside: Bools | None, seed: Sequence[int]
-) -> tuple[list[_Cell], Floats32]:
-    """Return copies (n, S, S, C) of an image with one defect of each kind and size that shows."""
-    side, channels = image.shape[1:]
-    cells, copies = [], []
-    for kind, sizes in kinds_of(side, channels).items():
-        code = list(DEFECT_KINDS).index(kind)
-        for size in sizes:
-            generator = np.random.default_rng([*seed, code, size])
-            drawn = draw_defect(image, kind, size, generator, inside=inside)
-            if drawn is not None:
-                cells.append((code, size))
-                copies.append(drawn.image)
-    return cells, np.stack(copies)
 
 
 def _scores(model: ImageModel, copies: Floats32, code: int | None, device: str) -> Floats:
@@ -99,6 +112,6 @@ def _pixel(data: TrainingSet, rows: Ints, side: int) -> float:
     return float(np.median(np.sqrt(shapes.prod(axis=1)))) / side
 
 
-def _prediction(scored: Sequence[tuple[list[_Cell], Floats]], pixel: float) -> Prediction:
-    kind, size = np.array([cell for cells, _ in scored for cell in cells], np.int64).T
-    return Prediction(kind, size, np.concatenate([raw for _, raw in scored]), pixel)
+def _prediction(scored: Sequence[_Scored], pixel: float) -> Prediction:
+    cells = [cell for some, _ in scored for cell in some]
+    return Prediction.of(cells, np.concatenate([raw for _, raw in scored]), pixel)

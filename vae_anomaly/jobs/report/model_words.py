@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from vae_anomaly.data.tables.families import listed_columns
-from vae_anomaly.detectors.images.fit.self_test import BLIND, HARD, SELF_TEST, self_test_words
+from vae_anomaly.detectors.images.fit.self_test import (
+    BLIND,
+    HARD,
+    SELF_TEST,
+    found_words,
+    is_blind,
+    self_test_words,
+)
 from vae_anomaly.reports.facts.night import Notice
 from vae_anomaly.reports.pages.numbers import percent
 from vae_anomaly.words import number_of
 
 if TYPE_CHECKING:
+    from vae_anomaly.detectors.images.fit.prediction import FoundShare
     from vae_anomaly.detectors.protocol import AnyDetector, ImageDetector
     from vae_anomaly.reports.facts.training import EvaluationFacts, HeldOutFacts, TrainingCard
 
 _FEW_NORMALS: Final = 100
 _YEAR_DAYS: Final = 360
 _STATED: Final = 0.01
+_SHOW_THEM_ALIKE: Final = (
+    "Show parts in one pose and light, crop to what they have in common, or take a larger --size; "
+    "measure on real defects with `vae-anomaly evaluate`."
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,16 @@ class Told:
     def noun(self) -> str:
         """What it judges."""
         return "image" if self.detector.kind == "image" else "row"
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured at the end of training."""
+        return self.detector.metrics_
+
+    @cached_property
+    def found(self) -> tuple[FoundShare, ...]:
+        """What is found of synthetic defects at the threshold in force."""
+        return self.detector.predicted_recall() if self.detector.kind == "image" else ()
 
 
 def summary(told: Told, name: str, n_normals: int) -> str:
@@ -108,14 +131,16 @@ def unknown(told: Told) -> tuple[str, ...]:
             "How many anomalies it finds has not been measured: nothing with labels is on record. "
             "Measure it with `vae-anomaly evaluate MODEL INPUT --labels COLUMN --log`."
         )
-    if told.detector.kind == "image" and SELF_TEST not in told.detector.metrics_:
-        lines.append("There was no self-test: this kind of model makes no synthetic defects.")
+    if told.detector.kind == "image" and not told.found and SELF_TEST not in told.metrics:
+        lines.append("There was no self-test: what it finds of synthetic defects is not known.")
     return tuple(lines)
 
 
 def self_test_told(told: Told) -> str:
     """Say what the self-test found; nothing where there was none."""
-    visible = told.detector.metrics_.get(SELF_TEST)
+    if told.found:
+        return found_words(told.found)
+    visible = told.metrics.get(SELF_TEST)
     return "" if visible is None else self_test_words(visible)
 
 
@@ -251,12 +276,18 @@ def _uneven(told: Told) -> Iterator[Notice]:
 
 
 def _blind(told: Told) -> Iterator[Notice]:
-    visible = told.detector.metrics_.get(SELF_TEST, 1.0)
+    if is_blind(told.found):
+        yield Notice(
+            "warning",
+            "The self-test finds hardly any synthetic defects, of whatever kind and size.",
+            _SHOW_THEM_ALIKE,
+        )
+        return
+    visible = 1.0 if told.found else told.metrics.get(SELF_TEST, 1.0)
     if visible < HARD:
         level = "sees no defects" if visible < BLIND else "hardly sees synthetic defects"
         yield Notice(
             "warning" if visible < BLIND else "info",
             f"The self-test says that this model {level}: {visible:.0%}, where 50 % is chance.",
-            "Show parts in one pose and light, crop to what they have in common, or take a larger "
-            "--size; measure on real defects with `vae-anomaly evaluate`.",
+            _SHOW_THEM_ALIKE,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vae_anomaly.detectors.images.fit.prediction import FoundShare
 from vae_anomaly.reports.facts.night import Notice
 from vae_anomaly.reports.facts.training import EvaluationFacts, HeldOutFacts, TrainingCard
 from vae_anomaly.scoring.outliers import LeftOut
@@ -105,6 +106,10 @@ class ModelFacts:
         What is not known of it, and how it can be.
     self_test : str
         In words; empty where there is none.
+    self_test_auroc : float, optional
+        Of models without ``found``.
+    found : tuple of FoundShare
+        Synthetic defects that are found at the threshold in force, by kind and size.
     threshold : dict
         As `Threshold.to_dict` gives it.
     threshold_words : str
@@ -159,3 +164,4 @@ class ModelFacts:
     notices: tuple[Notice, ...]
     commands: tuple[tuple[str, str], ...]
     recalibrated: tuple[str, ...] = ()
+    found: tuple[FoundShare, ...] = ()

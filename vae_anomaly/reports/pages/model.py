@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from vae_anomaly.detectors.images.fit.self_test import found_table
 from vae_anomaly.reports.charts.curves import (
     Plot,
     held_out_plot,
@@ -60,6 +61,7 @@ def model_page(facts: ModelFacts, *, made: datetime | None = None) -> str:
         loss_plots=() if facts.training is None else _losses(facts),
         evaluations=[(one, _curves(facts, k)) for k, one in enumerate(facts.evaluations)],
         names=FIGURE_NAMES,
+        found_table=found_table(facts.found),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from vae_anomaly.detectors.images.fit.kinds import (
     DEFECT_KINDS,
+    FAINTEST,
     LEAST_CONTRAST,
     NOISE_MULTIPLE,
     draw_defect,
@@ -64,8 +65,13 @@ def test_nothing_else_changes_and_the_image_is_left_alone(image, kind):
 @pytest.mark.parametrize("kind", ["hole", "stain", "missing piece"])
 def test_on_a_smooth_surface_the_contrast_is_the_least_one_wherever_there_is_room(level, kind):
     smooth = np.full((64, 64, 1), level, np.float32)
-    drawn = draw_defect(smooth, kind, 16, np.random.default_rng(3))
-    assert np.abs(drawn.image - smooth).max() == pytest.approx(LEAST_CONTRAST, abs=0.03)
+    smooth[:, -8:] = 0.5 if level != 0.5 else 0.1
+    inside = np.zeros((64, 64), bool)
+    inside[20:44, 20:34] = True
+    drawn = draw_defect(smooth, kind, 16, np.random.default_rng(3), inside=inside)
+    change = np.abs(drawn.image - smooth).max()
+    assert change > LEAST_CONTRAST - 0.03
+    assert change < LEAST_CONTRAST + 0.03 or kind == "missing piece"
 
 
 def test_on_a_rough_surface_it_is_a_multiple_of_the_noise():
@@ -74,11 +80,16 @@ def test_on_a_rough_surface_it_is_a_multiple_of_the_noise():
     assert visible_contrast(1.0) == 0.5
 
 
+def test_on_a_faint_image_it_is_as_faint():
+    assert visible_contrast(0.0, extent=0.2) == 0.2
+    assert visible_contrast(0.0, extent=0.0) == FAINTEST
+
+
 def test_a_tint_leaves_the_brightness():
     smooth = np.full((64, 64, 3), 0.5, np.float32)
     drawn = draw_defect(smooth, "tint", 16, np.random.default_rng(0))
     np.testing.assert_allclose(drawn.image.mean(axis=2), 0.5, atol=1e-5)
-    assert np.abs(drawn.image - smooth).max() == pytest.approx(LEAST_CONTRAST, abs=1e-3)
+    assert np.abs(drawn.image - smooth).max() == pytest.approx(FAINTEST, abs=1e-3)
 
 
 def test_what_cannot_show_is_not_drawn():

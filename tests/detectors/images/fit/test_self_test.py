@@ -128,7 +128,7 @@ def test_words_and_table_say_from_which_size_on():
     assert "holes from 8 px on: 98 in 100; scratches: 40 in 100." in words
     assert "each 2 of the images' own" in words
     head, rows = found_table(found)
-    assert head == ("found, in 100", "4 px", "8 px", "16 px")
+    assert head == ("kind", "4 px", "8 px", "16 px")
     assert rows == (("holes", "10", "95", "100"), ("scratches", "", "40", ""))
     assert found_metrics(found)["self_test_found_hole"] == pytest.approx(0.683, abs=0.001)
 
@@ -138,7 +138,7 @@ def test_a_model_that_finds_one_kind_is_not_blind(caplog):
     warn_if_blind((*nothing, one("stain", 64, round(20 * HARDLY))))
     assert not caplog.text
     warn_if_blind(nothing)
-    assert "at most 0 in 20" in caplog.text
+    assert "none of 7 kinds and sizes" in caplog.text
 
 
 def test_a_model_without_a_self_test_is_not_warned_of(caplog):

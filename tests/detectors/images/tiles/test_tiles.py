@@ -219,7 +219,7 @@ def test_tiles_without_meaning_are_refused(parameters):
 def test_training_takes_no_more_tiles_than_it_may_of_any_number_of_images():
     for n in (8, 100, 5000):
         halves = np.arange(n) % 2
-        quota = _quotas(halves, 32, 0)
+        quota = _quotas(halves, 256, 0)
         assert quota[halves == 0].sum() == quota[halves == 1].sum() == 500
         assert np.ptp(quota) <= 1 or n == 8
 

@@ -80,6 +80,13 @@ class Prediction:
             rows.append(FoundShare(names[code], size, size * self.pixel, n, found, share))
         return tuple(rows)
 
+    @classmethod
+    def of(cls, cells: Sequence[tuple[str, int]], raw_score: Floats, pixel: float) -> Self:
+        """Make it of kinds and sizes (n), and their raw scores (n,)."""
+        names = list(DEFECT_KINDS)
+        kind = np.array([names.index(name) for name, _ in cells], np.int64)
+        return cls(kind, np.array([size for _, size in cells], np.int64), raw_score, pixel)
+
     def state(self) -> dict[str, Floats]:
         """Return all that `from_state` needs, as arrays."""
         rows = np.stack([self.kind, self.size, self.raw_score], axis=1)

@@ -175,13 +175,14 @@ class TiledImage:
 
 
 def tile_chunks(
-    placed: PlacedImage, grid: TileGrid, channels: int
+    placed: PlacedImage, grid: TileGrid, channels: int, some: Ints | None = None
 ) -> Iterator[tuple[Tensor, Tensor, int]]:
     """Yield eight tiles at a time, (8, C, T, T), their numbers, and how many of them are new.
 
-    Tiles that show nothing but background are left out. An `ImageError` names the image.
+    Without ``some`` all, but for those that show nothing but background. An `ImageError` names the
+    image.
     """
-    every = placed.tiles(grid)
+    every = placed.tiles(grid) if some is None else some
     for start in range(0, len(every), CHUNK):
         numbers = every[start : start + CHUNK]
         crops = tile_images(placed.name, [grid.cut(placed.pixels, k) for k in numbers.tolist()])

@@ -99,6 +99,11 @@ def fit_tiles(
     )
 
 
+def tile_halves(groups: AnyArray, random_state: int) -> Ints:
+    """Return the half of each image, (n,): the other half's network has not seen it."""
+    return assign_folds(groups, _HALVES, random_state + 2)
+
+
 @dataclass(frozen=True)
 class _TileTask:
     """What is to be trained, and on what."""
@@ -110,7 +115,7 @@ class _TileTask:
     @cached_property
     def halves(self) -> Ints:
         """Half of each image, (n,)."""
-        return assign_folds(self.data.groups, _HALVES, self.random_state + 2)
+        return tile_halves(self.data.groups, self.random_state)
 
     @property
     def placing(self) -> TilePlacing:

@@ -7,6 +7,7 @@ and contrast are known. So what a model finds of them can be said by kind and si
 from __future__ import annotations
 
 from vae_anomaly.detectors.images.fit.kinds.contrast import (
+    FAINTEST,
     LEAST_CONTRAST,
     NOISE_MULTIPLE,
     visible_contrast,
@@ -17,15 +18,18 @@ from vae_anomaly.detectors.images.fit.kinds.kinds import (
     DrawnDefect,
     draw_defect,
     kinds_of,
+    one_of_each,
 )
 
 __all__ = [
     "DEFECT_KINDS",
+    "FAINTEST",
     "LEAST_CONTRAST",
     "NOISE_MULTIPLE",
     "DefectKind",
     "DrawnDefect",
     "draw_defect",
     "kinds_of",
+    "one_of_each",
     "visible_contrast",
 ]

@@ -20,16 +20,28 @@ NOISE_MULTIPLE: Final = 10.0
 LEAST_CONTRAST: Final = 80.0 / 255.0
 """Contrast on a surface without texture: 80 grey levels of 256."""
 
+FAINTEST: Final = 20.0 / 255.0
+"""Contrast on images that have hardly any themselves."""
+
 _FINE: Final = 2.0  # pixels; what is slower is shading, not noise
 _MEDIAN_TO_SD: Final = 1.4826
+_STEP: Final = 8  # of the pixels that tell the range of an image
 
 
-def visible_contrast(noise: float) -> float:
+def visible_contrast(noise: float, extent: float = 1.0) -> float:
     """Return the brightness by which a defect differs where the fine texture has this sd.
 
-    `NOISE_MULTIPLE` times the noise, at least `LEAST_CONTRAST`, at most half of the range.
+    `NOISE_MULTIPLE` times the noise; at least `LEAST_CONTRAST`, or the ``extent`` of the image
+    where that is less, but never below `FAINTEST`; at most half of the range.
     """
-    return min(max(NOISE_MULTIPLE * noise, LEAST_CONTRAST), 0.5)
+    least = max(min(LEAST_CONTRAST, extent), FAINTEST)
+    return min(max(NOISE_MULTIPLE * noise, least), 0.5)
+
+
+def brightness_extent(image: Floats32) -> float:
+    """Return how far the darkest and the brightest hundredth of an image (H, W, C) are apart."""
+    low, high = np.percentile(image[::_STEP, ::_STEP].mean(axis=2), [1, 99])
+    return float(high - low)
 
 
 def fine_noise(part: Floats32) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,11 @@ import numpy as np
 from numpy.random import Generator
 
 from vae_anomaly.arrays import Bools, Floats32
-from vae_anomaly.detectors.images.fit.kinds.contrast import fine_noise, visible_contrast
+from vae_anomaly.detectors.images.fit.kinds.contrast import (
+    brightness_extent,
+    fine_noise,
+    visible_contrast,
+)
 from vae_anomaly.detectors.images.fit.kinds.painters import (
     Painter,
     Window,
@@ -87,6 +92,33 @@ def kinds_of(side: int, channels: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+def one_of_each(
+    image: Floats32,
+    channels: int,
+    seed: Sequence[int],
+    *,
+    inside: Bools | None = None,
+) -> Iterator[tuple[str, int, DrawnDefect]]:
+    """Yield kind, size and copy of an image for each kind and size that shows on it.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, C), float32 in [0, 1]
+    channels : {1, 3}
+        That a model sees, which may be fewer.
+    seed : sequence of int
+        Each kind and size has a generator of its own, whatever else is drawn.
+    inside : ndarray of shape (H, W), bool, optional
+        Where their centres may lie.
+    """
+    for number, (kind, sizes) in enumerate(kinds_of(min(image.shape[:2]), channels).items()):
+        for size in sizes:
+            generator = np.random.default_rng([*seed, number, size])
+            drawn = draw_defect(image, kind, size, generator, inside=inside)
+            if drawn is not None:
+                yield kind, size, drawn
+
+
 def draw_defect(
     image: Floats32,
     kind: str,
@@ -145,11 +177,15 @@ def _window(
 ) -> tuple[Window, tuple[slice, slice]]:
     """Return what a painter needs to know of a place, and where it lies."""
     reach = size // 2 + _MARGIN
-    rows, columns = (slice(max(0, int(c) - reach), int(c) + reach + 1) for c in centre)
+    rows, columns = (
+        slice(max(0, int(c) - reach), min(n, int(c) + reach + 1))
+        for c, n in zip(centre, image.shape, strict=False)
+    )
     part = image[rows, columns]
     noise = fine_noise(part)
     within = centre[0] - rows.start, centre[1] - columns.start
-    window = Window(part, within, size, contrast * visible_contrast(noise), noise, image)
+    visible = contrast * visible_contrast(noise, brightness_extent(image))
+    window = Window(part, within, size, visible, noise, image)
     return window, (rows, columns)
 
 
