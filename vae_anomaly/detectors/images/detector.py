@@ -60,7 +60,7 @@ class ImageVAEDetector(ModelAttributes, LatentSpaceMixin[Floats32], BaseVAEDetec
         Images are resized to a square of this side; a multiple of 16. The smallest defect that
         can be found covers about two of these pixels.
     preset : {"fast", "default", "thorough"}
-        Work spent on training: closed form only, two repair VAEs, or four wider ones.
+        Training in closed form only (always with ``features``), two repair VAEs, or four wider.
     model : str
         ``bank``, or a member of the family on 64-pixel images: ``conv`` (or ``vae``), ``beta``,
         ``denoising``, ``autoencoder``, ``conditional``, ``vq``, ``ladder``,

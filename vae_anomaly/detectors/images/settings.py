@@ -124,8 +124,14 @@ class ImageSettings:
 
     @property
     def work(self) -> TrainingWork:
-        """How much work training is, bounded by ``max_steps``, and in which arithmetic."""
+        """How much work training is, bounded by ``max_steps``, and in which arithmetic.
+
+        A backbone's maps get no repair VAEs, whatever the preset: they cost time and recall, and
+        the heads that are told where synthetic defects are point at the wrong places.
+        """
         work = replace(PRESETS[self.preset], precision=self.precision)
+        if self.features is not None:
+            return replace(work, n_networks=0, copies=1)
         if self.max_steps is None:
             return work
         return replace(

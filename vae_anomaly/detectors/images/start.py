@@ -37,8 +37,8 @@ def weights_of_images(network: nn.Module, conditions: tuple[str, ...], label: st
         networks = [one.vae for one in network.members if isinstance(one, RepairMember)]
     else:
         raise ModelRefusedError(
-            f"{label} has no weights to begin with: with preset 'fast' and with tiles the network "
-            "is fitted in closed form, or anew for each place. Train without --warm-start."
+            f"{label} has no weights to begin with: with preset 'fast', a backbone and tiles the "
+            "network is fitted in closed form, or anew for each place. Train without --warm-start."
         )
     assert isinstance(network, BankNetwork | PixelNetwork)  # noqa: S101 - one of the two
     facts = image_network_facts(network.spec, conditions)

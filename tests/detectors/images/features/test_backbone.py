@@ -79,6 +79,8 @@ def test_defects_rank_above_good_images_with_a_backbone_of_random_weights(plugge
     assert roc_auc_score(np.repeat([0, 1], 30), scores) > 0.9
     assert plugged.heatmap(good[:2]).shape == (2, SIZE, SIZE)
     assert plugged.transform(good[:2]).shape[0] == 2
+    seen = plugged.examine(good[:2])  # no repair VAE, whatever the preset: one map
+    np.testing.assert_array_equal(seen.heatmap, seen.score_map)
 
 
 def test_a_image_has_one_score_alone_and_in_a_batch_though_the_module_drops_out(plugged):

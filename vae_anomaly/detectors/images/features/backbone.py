@@ -123,7 +123,7 @@ class BackboneBank(nn.Module):
         """
         frozen = _frozen(module)
         with torch.no_grad():
-            looks = (_tried(frozen, images) for images in chunks)
+            looks = (_tried(frozen, image) for images in chunks for image in _singly(images))
             levels, widths = AllChannels.fit(image_size // MODULE_CELL, looks)
             digest, n = weights_digest(module), levels.n_channels
             spec = BackboneSpec(name, digest, tuple(widths), MODULE_CELL, "all", n)
@@ -149,11 +149,9 @@ class BackboneBank(nn.Module):
 
     def _one_by_one(self, images: Tensor) -> Iterator[BankOutput]:
         """Yield what is seen of each image; one that repeats the last is not looked at again."""
-        last, look = images[:1], self._look(images[:1])
-        yield look
-        for k in range(1, len(images)):
-            image = images[k : k + 1]
-            if not torch.equal(image, last):
+        last, look = None, None
+        for image in _singly(images):
+            if last is None or look is None or not torch.equal(image, last):
                 last, look = image, self._look(image)
             yield look
 
@@ -211,6 +209,11 @@ def _frozen(module: nn.Module) -> nn.Module:
     """Return a copy on the processor that learns nothing and does not change."""
     own: nn.Module = copy.deepcopy(module).cpu().eval()
     return own.requires_grad_(requires_grad=False)
+
+
+def _singly(images: Tensor) -> list[Tensor]:
+    """Return images (N, C, S, S) as N batches of one."""
+    return [images[k : k + 1] for k in range(len(images))]
 
 
 def _listed(answer: Any) -> list[Tensor]:
