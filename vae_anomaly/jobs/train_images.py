@@ -271,7 +271,10 @@ def _seen_through(detector: ImageVAEDetector) -> tuple[str, ...]:
     """Say which backbone was taken, or why none; nothing of the filters that nobody asked about."""
     if detector.features is None:
         return ()
-    return (f"images are seen through {detector.features_}",)
+    spec = detector.network_.spec.backbone
+    apart = spec is not None and spec.name.startswith("onnx:") and detector.device != "cpu"
+    where = "; onnxruntime computes it on the processor" * apart
+    return (f"images are seen through {detector.features_}{where}",)
 
 
 def _tiles(detector: ImageVAEDetector) -> tuple[str, ...]:

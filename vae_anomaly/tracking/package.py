@@ -57,6 +57,9 @@ REQUIREMENTS = (
     "mlflow", "numpy", "pandas", "pillow", "pyarrow", "pydantic",
     "safetensors", "scikit-learn", "scipy", "torch",
 )  # fmt: skip
+_RUNS = {"timm": "timm", "onnx": "onnxruntime"}
+"""Packages that run backbones, by the kind that the name of one begins with."""
+
 _FLAVOR_KEYS = {"code", "data", "env", "loader_module", "python_version", "streamable"}
 
 
@@ -80,7 +83,7 @@ def write_package(
             data_path=str(named),
             signature=_signature(state.kind),
             input_example=_made_up(state) if example is None else example[list(columns)],
-            pip_requirements=pip_requirements(),
+            pip_requirements=pip_requirements(state),
             metadata={
                 "kind": state.kind,
                 "package_version": __version__,
@@ -90,10 +93,18 @@ def write_package(
     return target
 
 
-def pip_requirements() -> list[str]:
-    """Return the exact versions that the model was made with, without local build tags."""
-    pins = [f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS]
+def pip_requirements(state: DetectorState) -> list[str]:
+    """Return the exact versions that a model was made with, without local build tags."""
+    names = (*REQUIREMENTS, *_of_backbone(state))
+    pins = [f"{name}=={version(name).partition('+')[0]}" for name in names]
     return [f"vae-anomaly=={__version__}", *pins]
+
+
+def _of_backbone(state: DetectorState) -> tuple[str, ...]:
+    """Return the package that runs the backbone of an image model."""
+    backbone = (state.preprocessing.get("network") or {}).get("backbone") or {}
+    kind = str(backbone.get("name", "")).partition(":")[0]
+    return tuple(package for key, package in _RUNS.items() if key == kind)
 
 
 def environment() -> dict[str, str]:

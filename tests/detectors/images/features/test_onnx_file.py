@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from vae_anomaly.detectors import load_detector
 from vae_anomaly.detectors.images.features.onnx_file import read_onnx
-from vae_anomaly.errors import ConfigError, MissingExtraError
+from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -61,8 +62,10 @@ def test_defects_rank_above_good_images_with_a_file_of_random_weights(plugged):
     good = plates(30, 2)
     scores = plugged.anomaly_score(np.concatenate([good, holed(good)]))
     assert roc_auc_score(np.repeat([0, 1], 30), scores) > 0.9
-    assert "backbone.onnx (weights sha256 " in plugged.features_
-    assert plugged.features_.endswith("the file backbone.onnx, stored with the model")
+    told = (
+        r"backbone.onnx: the file backbone.onnx, stored with the model; SHA-256 of the file \w{64}"
+    )
+    assert re.fullmatch(told, plugged.features_)
 
 
 def test_a_saved_model_holds_the_file_and_needs_it_no_more(plugged, tmp_path):
@@ -170,6 +173,25 @@ def test_without_onnxruntime_the_error_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'vae_anomaly\[onnx\]'"):
         fitted(path)
+
+
+def test_a_model_with_a_file_leaves_as_one_onnx_file_that_scores_the_same(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    options = {"takes": ("n", 3, "h", "w"), "gives": ("logits", "coarse", "fine")}
+    detector = fitted(written(tmp_path / "backbone.onnx", **options))
+    loaded = load_detector(detector.save(tmp_path / "model"))
+    told = loaded.export_onnx(tmp_path / "whole.onnx")
+    session = runtime.InferenceSession(told.path, providers=["CPUExecutionProvider"])
+    images = plates(3, 8)
+    raw = session.run(["raw_score"], {"images": images[..., None]})[0]
+    np.testing.assert_allclose(raw, detector.examine(images).raw_score, atol=1e-3)
+
+
+def test_a_file_with_a_fixed_batch_stays_out_of_a_graph_for_any_number(tmp_path):
+    detector = fitted(written(tmp_path / "backbone.onnx", takes=(1, 1, SIZE, SIZE)))
+    with pytest.raises(ModelRefusedError, match="exported with an open batch"):
+        detector.export_onnx(tmp_path / "whole.onnx")
 
 
 def test_tiles_go_through_one_file_that_is_stored_once(tmp_path):

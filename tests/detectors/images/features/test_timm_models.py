@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from vae_anomaly.detectors import load_detector
 from vae_anomaly.detectors.images.features.timm_models import TimmFeatures
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
+from vae_anomaly.files import sha256_of
 
 NAME = "timm:resnet18"
 
@@ -34,6 +35,8 @@ def test_weights_are_downloaded_when_told_and_the_saved_model_needs_no_hub(hub, 
     hub.offer("resnet18")
     detector = fitted(NAME, download=True)
     assert hub.asked == ["timm/resnet18"]
+    cached = tmp_path / "hub" / "cache" / "timm" / "resnet18" / "model.safetensors"
+    assert detector.features_.endswith(f"SHA-256 of the file {sha256_of(cached)}")
     assert "downloaded as told, stored with the model (licence as timm states it: apache-2.0)" in (
         detector.features_
     )

@@ -8,13 +8,13 @@ filters where there is none. It never asks the network; only ``download`` does.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from torch import nn
 
-from vae_anomaly.detectors.images.features.backbone import BackboneSpec
+from vae_anomaly.detectors.images.features.backbone import BackboneSpec, weights_digest
 from vae_anomaly.detectors.images.features.onnx_file import ONNX, is_onnx
 from vae_anomaly.detectors.images.features.timm_models import (
     TIMM,
@@ -24,7 +24,7 @@ from vae_anomaly.detectors.images.features.timm_models import (
     named_by,
 )
 from vae_anomaly.errors import ConfigError, MissingExtraError
-from vae_anomaly.files import in_home
+from vae_anomaly.files import in_home, sha256_of
 from vae_anomaly.words import names_of
 
 AUTO: Final = "auto"
@@ -54,6 +54,12 @@ class Features:
     weights: str | None = None
     why: str = ""
 
+    @property
+    def file(self) -> Path | None:
+        """The file that holds weights, or all of it."""
+        held = self.asked if is_onnx(self.asked) else self.weights
+        return in_home(held) if isinstance(held, str) else None
+
 
 def found_features(
     features: nn.Module | str | None, weights: str | None, *, download: bool, turned: bool = False
@@ -69,12 +75,25 @@ def found_features(
     MissingExtraError
         If a package is needed that is not installed.
     """
+    found = _found(features, weights, download=download, turned=turned)
+    file = found.file
+    if file is None or not file.is_file():  # who reads it says so
+        return found
+    return replace(found, why=f"{found.why}; SHA-256 of the file {sha256_of(file)}")
+
+
+def _found(
+    features: nn.Module | str | None, weights: str | None, *, download: bool, turned: bool
+) -> Features:
     if features is None:
         return Features(None)
     if features == AUTO:
         return _auto(weights, turned=turned)
     if not isinstance(features, str):
-        return Features(features, why="a module of its user, which is not stored")
+        digest = weights_digest(features)
+        return Features(
+            features, why=f"a module that is not stored; SHA-256 of its weights {digest}"
+        )
     if is_onnx(features):
         return Features(features, why=f"the file {Path(features).name}, stored with the model")
     return _timm(features, weights, download=download)
@@ -85,7 +104,7 @@ def seen_through(backbone: BackboneSpec | None, why: str) -> str:
     if backbone is None:
         return f"{_FILTERS}{why and ': '}{why}"
     name = backbone.name.removeprefix(ONNX)
-    return f"{name} (weights sha256 {backbone.sha256[:12]}){why and ': '}{why}"
+    return f"{name}: {why or f'SHA-256 of its weights {backbone.sha256}'}"
 
 
 def _auto(weights: str | None, *, turned: bool) -> Features:

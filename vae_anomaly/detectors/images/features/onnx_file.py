@@ -28,6 +28,8 @@ from vae_anomaly.words import names_of, reason_of
 
 ENDING: Final = ".onnx"
 ONNX: Final = "onnx:"
+PLACE: Final = "vae_anomaly::Backbone"
+"""Operator that stands for the file in a graph that is traced; the export puts its nodes there."""
 
 _QUIET: Final = 4  # only what is fatal goes to stderr; all else is raised
 _NAMED: Final = 4
@@ -50,7 +52,14 @@ class OnnxFeatures(nn.Module):
         super().__init__()
         self.name = name
         self.register_buffer("file", torch.from_numpy(np.frombuffer(data, np.uint8).copy()))
+        self.maps: list[int] = []  # places of the maps among its outputs, once it has run
+        self._shapes: list[tuple[int, ...]] = []
         self._session: Any = None
+
+    @property
+    def data(self) -> bytes:
+        """The file."""
+        return self.file.numpy(force=True).tobytes()
 
     @property
     def session(self) -> Any:
@@ -62,7 +71,7 @@ class OnnxFeatures(nn.Module):
             If onnxruntime is not installed, or does not take the file.
         """
         if self._session is None:
-            self._session = _session(self.file.numpy(force=True).tobytes(), self.name)
+            self._session = _session(self.data, self.name)
         return self._session
 
     @property
@@ -73,12 +82,22 @@ class OnnxFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return maps (N, F, h, w) of images (N, 1 or 3, S, S) in [0, 1], where the images lie."""
+        if images.shape[1] == 1 and self.takes[1] == 3:
+            images = images.repeat(1, 3, 1, 1)
+        if torch.compiler.is_compiling():
+            return self._place(images)
         pixels, n = images.numpy(force=True).astype(np.float32), self.takes[0] or 1
-        if pixels.shape[1] == 1 and self.takes[1] == 3:
-            pixels = pixels.repeat(3, axis=1)
-        chunks = [_maps(self.answers(pixels[i : i + n])) for i in range(0, len(pixels), n)]
-        joined = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        chunks = [self.answers(pixels[i : i + n]) for i in range(0, len(pixels), n)]
+        self.maps = _maps(chunks[0])
+        joined = [np.concatenate([chunk[i] for chunk in chunks]) for i in self.maps]
+        self._shapes = [maps.shape[1:] for maps in joined]
         return [torch.from_numpy(maps).to(images.device) for maps in joined]
+
+    def _place(self, images: Tensor) -> list[Tensor]:
+        """Return what stands for the maps in a graph that is traced; it has run before."""
+        shapes = [(images.shape[0], *shape) for shape in self._shapes]
+        types = [torch.float32] * len(shapes)
+        return list(torch.onnx.ops.symbolic_multi_out(PLACE, [images], dtypes=types, shapes=shapes))
 
     def answers(self, pixels: Floats32) -> list[AnyFloats]:
         """Return all that the file says of images (n, C, S, S), at most as many as it takes."""
@@ -159,9 +178,9 @@ def _size_remedy(sides: list[int | None]) -> str:
     return "Export it with sizes left open, or for a square whose side is a multiple of 16."
 
 
-def _maps(answers: list[AnyFloats]) -> list[AnyFloats]:
-    """Return those of the answers that are maps: what has been pooled to one cell is none."""
-    return [one for one in answers if one.ndim == 4 and min(one.shape[2:]) > 1]
+def _maps(answers: list[AnyFloats]) -> list[int]:
+    """Return which of the answers are maps: what has been pooled to one cell is none."""
+    return [i for i, one in enumerate(answers) if one.ndim == 4 and min(one.shape[2:]) > 1]
 
 
 def _no_maps(found: OnnxFeatures, answers: list[AnyFloats], pixels: Floats32) -> str:
@@ -178,7 +197,7 @@ def _no_maps(found: OnnxFeatures, answers: list[AnyFloats], pixels: Floats32) ->
 def _inside(found: OnnxFeatures, pixels: Floats32) -> list[tuple[str, tuple[int, ...]]]:
     """Return name and shape of the last maps of each size inside of a file, coarser ones last."""
     onnx = _package("onnx")
-    proto = onnx.load_from_string(found.file.numpy(force=True).tobytes())
+    proto = onnx.load_from_string(found.data)
     given = {output.name for output in proto.graph.output}
     names = [name for node in proto.graph.node for name in node.output if name]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in given)

@@ -24,12 +24,14 @@ import torch
 from vae_anomaly.arrays import AnyFloats, Bytes
 from vae_anomaly.data.images.resize import RESIZER
 from vae_anomaly.detectors.images.examination import examine
+from vae_anomaly.detectors.images.features.onnx_file import OnnxFeatures
 from vae_anomaly.detectors.images.heatmaps import resize_heat
 from vae_anomaly.detectors.images.image_list import open_images
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.onnx.graph import OUTPUTS, ScoringGraph
+from vae_anomaly.detectors.images.onnx.inline import inlined, onnx_backbone
 from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError, StorageError
 from vae_anomaly.files import in_home, replace_file
 from vae_anomaly.persistence import SUMS
@@ -105,6 +107,7 @@ def export_onnx(
     model = model.on_processor()
     network = _network_with_a_graph(model)
     runtime = _required_extra()
+    backbone = onnx_backbone(network)
     batches = _probes(side, channels)
     wanted = [_answer(model, calibration, batch, side) for batch in batches]  # fills caches too
     graph = ScoringGraph(network, model.score, calibration, side).eval()
@@ -117,7 +120,7 @@ def export_onnx(
         "vae_anomaly.heat_level": model.heat_level,
         "vae_anomaly.held_out_normals": calibration.n,
     }
-    data = _translated(graph, batches[0], metadata)
+    data = _translated(graph, batches[0], metadata, backbone)
     session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
     difference = _compare(session, batches, wanted)
     with replace_file(target, "Free some space or choose another file.") as temporary:
@@ -199,7 +202,12 @@ def _answer(
     return examination.raw_score, examination.anomaly_score, examination.p_value, heatmaps
 
 
-def _translated(graph: ScoringGraph, example: Bytes, metadata: dict[str, object]) -> bytes:
+def _translated(
+    graph: ScoringGraph,
+    example: Bytes,
+    metadata: dict[str, object],
+    backbone: OnnxFeatures | None,
+) -> bytes:
     """Return the graph as the bytes of an ONNX file; its metadata are JSON values."""
     n = torch.export.Dim("n")
     shape = {0: n, 1: torch.export.Dim("height", min=2), 2: torch.export.Dim("width", min=2)}
@@ -222,6 +230,8 @@ def _translated(graph: ScoringGraph, example: Bytes, metadata: dict[str, object]
         ) from err
     assert program is not None  # noqa: S101 - only without dynamo
     proto = program.model_proto
+    if backbone is not None:
+        proto = inlined(proto, backbone)
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
     return bytes(proto.SerializeToString())
