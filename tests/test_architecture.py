@@ -45,6 +45,7 @@ LAYERS: list[tuple[str, ...]] = [
         "detectors.images.heatmaps",
         "detectors.images.features",
     ),
+    ("detectors.images.fine",),
     ("detectors.images.score",),
     ("detectors.images.place",),
     ("detectors.images.image_list",),

@@ -13,6 +13,8 @@ import torch
 
 from vae_anomaly.arrays import AnyFloats, AnyInts, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
+from vae_anomaly.detectors.images.features.filter_bank import CELL
+from vae_anomaly.detectors.images.fine_places import FinePlaces
 from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel
 from vae_anomaly.detectors.images.networks.bank import NetworkOutput, combined
@@ -37,7 +39,7 @@ from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
 
-_SUMS: Final = frozenset({"negative_elbo", "local", "raw_score"})
+_SUMS: Final = frozenset({"negative_elbo", "local", "fine", "raw_score"})
 """Columns of the evidence that say nothing but what others say."""
 
 
@@ -92,6 +94,8 @@ class ImageExamination:
         What is said of whole images, beside their maps.
     judged_as : tuple of str
         Condition that each image was judged as; empty for models without conditions.
+    fine : FinePlaces, optional
+        Where their fine detail is; None of models that do not look for it.
     """
 
     images: ImageList
@@ -103,6 +107,7 @@ class ImageExamination:
     evidence: pd.DataFrame
     whole: WholeImage
     judged_as: tuple[str, ...] = ()
+    fine: FinePlaces | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -129,6 +134,7 @@ class ImageExamination:
             evidence=self.evidence.iloc[rows],
             whole=self.whole.take(rows),
             judged_as=tuple(self.judged_as[i] for i in rows.tolist()) if self.judged_as else (),
+            fine=None if self.fine is None else self.fine.take(rows),
         )
 
 
@@ -156,12 +162,22 @@ def examine(
         outputs.append(masked_output(model.network(pixels, codes).take(n), model.placing))
         progress("score", sum(len(output.nll) for output in outputs), len(images))
     examination = _judged(model, calibration, images, outputs)
-    if model.placing.registration is None:
+    if model.placing.registration is not None:
+        examination = _moved_back(examination)
+    fine = examination.fine
+    if fine is None:
         return examination
+    return replace(examination, heatmap=fine.drawn_on(examination.heatmap, model.heat_level))
+
+
+def _moved_back(examination: ImageExamination) -> ImageExamination:
+    """Return maps and places where the images themselves lie."""
+    images, fine = examination.images, examination.fine
     shifts = np.array([images.shifts[i] for i in range(len(images))])
     maps = (examination.heatmap, examination.score_map)
     heatmap, score_map = (shift_maps(part, shifts) for part in maps)
-    return replace(examination, heatmap=heatmap, score_map=score_map)
+    moved = None if fine is None else fine.moved(shifts)
+    return replace(examination, heatmap=heatmap, score_map=score_map, fine=moved)
 
 
 def padded_batches(
@@ -199,6 +215,7 @@ def _judged(
         output.terms.double().numpy(),
         (heatmap, score_map),
         tuple(model.conditions[code] for code in codes),
+        None if output.fine_cells is None else output.fine_cells.numpy(),
     )
 
 
@@ -230,14 +247,16 @@ def _examination(
     model: ImageModel,
     calibration: ConformalCalibration,
     images: ImageList,
-    seen: tuple[Floats, AnyFloats],
+    seen: tuple[AnyFloats, ...],
     terms: Floats,
     maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
+    cells: Ints | None = None,
 ) -> ImageExamination:
     """Put scores, terms (nll, kl, linear nll), (N, 3), and maps (shown, scored) together.
 
-    What is seen are poolings of maps and statistics of whole images.
+    What is seen are poolings of maps, statistics of whole images and, where it is looked for, peaks
+    of fine detail, which lie in ``cells`` (N, C).
     """
     nll, kl, linear_nll = terms.T
     evidence = model.score(*seen)
@@ -260,7 +279,18 @@ def _examination(
         evidence=pd.DataFrame(columns, index=pd.Index(images.ids, name="id")),
         whole=_whole(model, seen[1], evidence),
         judged_as=judged_as,
+        fine=_fine_places(model, evidence, cells),
     )
+
+
+def _fine_places(
+    model: ImageModel, evidence: ImageEvidence | EarlierEvidence, cells: Ints | None
+) -> FinePlaces | None:
+    if cells is None or isinstance(evidence, EarlierEvidence) or evidence.fine is None:
+        return None
+    size = model.network.spec.image_size
+    row, column = np.divmod(cells, size // CELL)
+    return FinePlaces(evidence.fine.channels, row, column, size // CELL, size)
 
 
 def _whole(
@@ -280,10 +310,11 @@ def _whole(
     )
 
 
-def seen_in(output: NetworkOutput) -> tuple[Floats, Floats32]:
-    """Return what the score reads of whole images: poolings of maps, and statistics."""
+def seen_in(output: NetworkOutput) -> tuple[AnyFloats, ...]:
+    """Return what the score reads of whole images: poolings of maps, statistics, fine peaks."""
     pooled = pool_maps_of_images(output.score_map.numpy(), output.heatmap.numpy())
-    return pooled, output.statistics.numpy()
+    seen = pooled, output.statistics.numpy()
+    return seen if output.fine_peaks is None else (*seen, output.fine_peaks.numpy())
 
 
 def masked_output(output: NetworkOutput, placing: Placing) -> NetworkOutput:

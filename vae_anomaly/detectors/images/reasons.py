@@ -58,14 +58,43 @@ def reasons_of(
     whole = examination.whole
     reasons = []
     for i, of_image in enumerate(regions):
-        places = [_region_reason(region) for region in of_image]
+        places = _places(examination, i, of_image)
         if flagged[i] and not places:
-            places = _score_map_reason(examination, i, images.shape(i))
+            places = _fine_reason(examination, i) or _score_map_reason(
+                examination, i, images.shape(i)
+            )
         first = bool(whole.leads[i])
         alone = bool(flagged[i] and whole.is_alone[i])
         said = [whole.words[i]] if alone or whole.is_notable[i] else []
         reasons.append([*unseen[i], *_in_order(said, places, whole_first=first)])
     return reasons
+
+
+def _places(examination: ImageExamination, i: int, regions: Sequence[Region]) -> list[str]:
+    """Say of each region of image ``i`` where it is; of one with fine detail, what that is."""
+    fine, said = examination.fine, [_region_reason(region) for region in regions]
+    if fine is None or not said or not fine.is_heard(i):
+        return said
+    size = examination.images.shape(i)
+    x, y = fine.centre(i, size)
+    return [
+        f"{reason}: {fine.words(i, size)}" if _contains(region, x, y) else reason
+        for reason, region in zip(said, regions, strict=True)
+    ]
+
+
+def _contains(region: Region, x: float, y: float) -> bool:
+    return region.left <= x < region.right and region.top <= y < region.bottom
+
+
+def _fine_reason(examination: ImageExamination, i: int) -> list[str]:
+    """Say what the fine detail of image ``i`` is and where, if it has a part in the score."""
+    fine = examination.fine
+    if fine is None or not fine.is_heard(i):
+        return []
+    size = examination.images.shape(i)
+    x, y = fine.centre(i, size)
+    return [f"{fine.words(i, size)} near x {x:.0f}, y {y:.0f}; the heatmap has nothing to outline"]
 
 
 def _score_map_reason(examination: ImageExamination, i: int, size: tuple[int, int]) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 from vae_anomaly.arrays import Bools, Floats, Ints
 from vae_anomaly.detectors.held_out import HeldOut
 from vae_anomaly.detectors.images.conditions import few_images, spared_conditions
+from vae_anomaly.detectors.images.fine.filters import FineFilters
 from vae_anomaly.detectors.images.fit.bank import BankTask, Fitted, fit_bank_network
 from vae_anomaly.detectors.images.fit.maps import chosen_bank, few_chunks, read_training_maps
 from vae_anomaly.detectors.images.fit.pixels import fit_pixel_network
@@ -144,7 +145,9 @@ class _Judged:
                 fitted = fit_network(settings, data, random_state, progress)
             else:
                 fitted = fit_tiles(settings, data, random_state, progress)
-        score, raw = ImageScore.fit(fitted.pooled, fitted.statistics, data.folds, fitted.held_out)
+        score, raw = ImageScore.fit(
+            fitted.pooled, fitted.statistics, data.folds, fitted.held_out, fitted.peaks
+        )
         return cls(settings, random_state, data, fitted, score, raw)
 
     @property
@@ -257,7 +260,10 @@ def _fit_bank(
     work, device, size = settings.work, torch_device(settings.device), settings.image_size
     few = few_chunks(data.images, size, data.channels)
     spec, bank = chosen_bank(settings, size, data.channels, work.n_networks, few)
-    maps = read_training_maps(data.images, bank.to(device), work.copies, random_state, progress)
+    filters = FineFilters(size, data.channels) if settings.features is None else None
+    maps = read_training_maps(
+        data.images, bank.to(device), work.copies, random_state, progress, filters
+    )
     placing = data.images.placing
     pose, start = settings.pose, settings.start
     if start is not None:

@@ -68,7 +68,7 @@ def test_the_graph_says_what_the_detector_says_before_it_becomes_a_file(model):
     images = np.concatenate([images, holed(images)])
     with torch.no_grad():
         model, calibration = detector.model_, detector.calibration_
-        graph = ScoringGraph(model.network, model.score, calibration, SIZE).eval()
+        graph = ScoringGraph(model.network, model.score, calibration, SIZE, model.heat_level).eval()
         said = graph(torch.from_numpy(images))
     found, seen = dict(zip(OUTPUTS, said, strict=True)), detector.examine(images)
     for name in ("raw_score", "anomaly_score", "p_value"):

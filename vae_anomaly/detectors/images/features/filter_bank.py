@@ -155,8 +155,8 @@ class FilterBank(nn.Module):
     def _octaves(self, images: Tensor) -> Octaves:
         """Return log brightness (N, 1, S, S), and at half and a quarter of the size."""
         log = torch.log(luminance(images) + self.offset)
-        half = _halved(log)
-        return log, half, _halved(half)
+        half = halved(log)
+        return log, half, halved(half)
 
     def _numbers(
         self, octaves: Octaves, energy: Tensor, slow: Tensor, chroma: list[Tensor]
@@ -205,18 +205,21 @@ class FilterBank(nn.Module):
         return 0.5 * torch.log(energy + self.epsilon)
 
     def _chroma(self, images: Tensor) -> list[Tensor]:
-        """Return log red - log green and log blue - log green of each cell, (N, 2, G, G), alone.
+        """Return the chroma differences of colour images, alone; of grey ones there are none."""
+        return [] if images.shape[1] == 1 else [chroma_differences(images, self.offset)]
 
-        The logarithm of a product of four pixels is the sum of four, at a quarter of the cost.
-        Of grey images there is none.
-        """
-        n, channels, _, side = images.shape
-        if channels == 1:
-            return []
-        rows = (images + self.offset).reshape(n, channels, -1, 4, side)
-        a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
-        log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
-        return [torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)]
+
+def chroma_differences(images: Tensor, offset: float) -> Tensor:
+    """Return log red - log green and log blue - log green of each cell, (N, 2, G, G).
+
+    Of colour images (N, 3, S, S). The logarithm of a product of four pixels is the sum of four, at
+    a quarter of the cost.
+    """
+    n, channels, _, side = images.shape
+    rows = (images + offset).reshape(n, channels, -1, 4, side)
+    a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
+    log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
+    return torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -274,22 +277,21 @@ def octave_kernels() -> Tensor:
 
 
 def fold_kernels(kernels: Tensor, block: int) -> Tensor:
-    """Fold pixel kernels (F, 9, 9) into one kernel over space-to-depth blocks.
+    """Fold pixel kernels (F, 2 r + 1, 2 r + 1) into one kernel over space-to-depth blocks.
 
     Returns
     -------
     Tensor of shape (F * block**2, block**2, k, k)
         Output channel ``f * block**2 + i * block + j`` is filter ``f`` at sub-pixel ``(i, j)``;
         input channels are in the order of ``torch.nn.functional.pixel_unshuffle``. The block, a
-        side in pixels, divides 4.
+        side in pixels, divides the radius r.
     """
-    reach = _RADIUS // block
-    size = 2 * reach + 1
-    n_filters = kernels.shape[0]
+    width, n_filters = kernels.shape[-1], kernels.shape[0]
+    size = 2 * (width // 2 // block) + 1
     folded = kernels.new_zeros(n_filters, block, block, block * size, block * size)
     for i in range(block):
         for j in range(block):
-            folded[:, i, j, i : i + 2 * _RADIUS + 1, j : j + 2 * _RADIUS + 1] = kernels
+            folded[:, i, j, i : i + width, j : j + width] = kernels
     folded = folded.view(n_filters * block**2, size, block, size, block)
     return folded.permute(0, 2, 4, 1, 3).reshape(n_filters * block**2, block**2, size, size)
 
@@ -327,7 +329,7 @@ def _squared_response(image: Tensor, kernel: Tensor, block: int) -> Tensor:
     return squared.view(*squared.shape[:3], 3, block**2)
 
 
-def _halved(image: Tensor) -> Tensor:
+def halved(image: Tensor) -> Tensor:
     """Return the means of blocks of 2 x 2 pixels, at a quarter of the time of `avg_pool2d`."""
     top, bottom = image[..., ::2, :], image[..., 1::2, :]
     return (top[..., ::2] + top[..., 1::2] + bottom[..., ::2] + bottom[..., 1::2]) / 4

@@ -6,7 +6,8 @@ What has seen what, for a held-out normal ``i`` whose score calibrates the detec
 standardisation, linear VAE            fitted without the fold (whole groups) that holds ``i``
 repair VAE and head                    fitted without the part that holds ``i``, stopped on others
 whole-image distance                   fitted without the fold of ``i``
-pooling                                ``i`` is judged among the other held-out normals
+pooling, surprise of fine detail       ``i`` is judged among the other held-out normals
+fine detail: mean and sd of a cell     fitted without the fold of ``i``
 scales per position, map scales        averages over all held-out normals, ``i`` among them: O(1/n)
 =====================================  ===========================================================
 
@@ -32,6 +33,8 @@ from torch import Tensor, nn
 
 from vae_anomaly.arrays import AnyArray, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.folds import evenly
+from vae_anomaly.detectors.images.fine.filters import FineFilters
+from vae_anomaly.detectors.images.fine.level import FineFit, FineLevel
 from vae_anomaly.detectors.images.fit.linear import OutOfFold, fit_linear_level
 from vae_anomaly.detectors.images.fit.maps import Bank, TrainingMaps
 from vae_anomaly.detectors.images.fit.self_test import SELF_TEST, self_test
@@ -80,6 +83,8 @@ class Fitted(Generic[Network]):
         Posterior means of training images at equal distances.
     unseen : callable, optional
         ``unseen(i)`` is the network for normal i that has not seen it, on the scales of all.
+    peaks : ndarray of shape (m, C), optional
+        Of their fine detail, by a level that has not seen them.
     """
 
     network: Network
@@ -92,6 +97,7 @@ class Fitted(Generic[Network]):
     fingerprint: dict[str, int | str]
     latents: Floats32 | None = None
     unseen: Callable[[int], Network] | None = None
+    peaks: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,7 @@ def fit_bank_network(
         SELF_TEST: self_test(score_map, spoiled_map),
         **_linear_units(fitted.level),
     }
+    fine = _add_fine(network, data, folds)
     shown, scored = (task.placing.masked(maps.numpy()) for maps in (heatmap, score_map))
     return Fitted(
         network=network.eval(),
@@ -180,7 +187,8 @@ def fit_bank_network(
         metrics=metrics,
         fingerprint=data.fingerprint,
         latents=network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
-        unseen=_Unseen(network, fitted.without, folds, parts),
+        unseen=_Unseen(network, fitted.without, fine.without, folds, parts),
+        peaks=fine.peaks_of(held_out),
     )
 
 
@@ -190,6 +198,7 @@ class _Unseen:
 
     network: BankNetwork
     levels: Mapping[int, LinearLevel]
+    fine: Mapping[int, FineLevel]
     folds: Ints
     parts: Ints
 
@@ -200,7 +209,19 @@ class _Unseen:
         judge.spec, judge.linear = whole.spec, self.levels[int(self.folds[row])]
         judge.linear_scale, judge.heat_scale = whole.linear_scale, whole.heat_scale
         judge.members = nn.ModuleList(whole.members[int(self.parts[row])] for _ in range(min(n, 1)))
+        judge.fine = self.fine.get(int(self.folds[row]))
         return judge.eval()
+
+
+def _add_fine(network: BankNetwork, data: TrainingMaps, folds: Ints) -> FineFit:
+    """Fit the level of fine detail, where it was looked for."""
+    if data.fine is None:
+        return FineFit()
+    spec = network.spec
+    fine = FineFit.of(FineFilters(spec.image_size, spec.channels), data.fine, folds)
+    network.fine = fine.level
+    network.spec = replace(spec, n_materials=fine.n_materials)
+    return fine
 
 
 def _linear_network(fitted: OutOfFold, task: BankTask) -> BankNetwork:

@@ -16,6 +16,7 @@ from vae_anomaly.detectors.folds import evenly
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
 from vae_anomaly.detectors.images.features.filter_bank import FilterBank
 from vae_anomaly.detectors.images.features.plug_in import plug_in
+from vae_anomaly.detectors.images.fine.filters import FineFilters, FineMaps
 from vae_anomaly.detectors.images.fit.defects import add_defects, cell_mask
 from vae_anomaly.detectors.images.image_list import ImageList
 from vae_anomaly.detectors.images.networks.bank import NetworkSpec
@@ -39,6 +40,8 @@ class TrainingMaps:
     corrupted : Tensor of shape (copies, n, C, G, G)
     masks : Tensor of shape (copies, n, G, G)
         How visible the synthetic defect is in each cell, in [0, 1].
+    fine : FineMaps, optional
+        Fine detail of the images; None where it is not looked for.
     """
 
     maps: Tensor
@@ -46,6 +49,7 @@ class TrainingMaps:
     corrupted: Tensor
     masks: Tensor
     fingerprint: dict[str, int | str]
+    fine: FineMaps | None = None
 
 
 def read_training_maps(
@@ -54,15 +58,21 @@ def read_training_maps(
     copies: int,
     random_state: int,
     progress: Progress = null_progress,
+    filters: FineFilters | None = None,
 ) -> TrainingMaps:
     """Decode each image once, corrupt it, and keep only the bank's maps, on the processor.
 
-    The bank computes where it lies. An `ImageError` names the images that cannot be read.
+    Bank and filters of fine detail, if given, compute where the bank lies. An `ImageError` names
+    the images that cannot be read.
     """
     digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
+    fine: list[FineMaps] = []
     for where, pixels in images.chunks(size, bank.channels, digest.update):
-        features = bank(as_tensor(pixels).to(place))
+        tensor = as_tensor(pixels).to(place)
+        features = bank(tensor)
+        if filters is not None:
+            fine.append(filters.to(place)(tensor).cpu())
         clean.append(features.maps.cpu())
         statistics.append(features.statistics.cpu())
         for copy in range(copies):
@@ -76,6 +86,7 @@ def read_training_maps(
         _by_copy(corrupted, copies),
         _by_copy(masks, copies),
         images.fingerprint(digest.hexdigest()),
+        FineMaps.joined(fine) if fine else None,
     )
 
 

@@ -15,7 +15,7 @@ So the score takes the whole of the scored map, and of the shown one what is hot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
+from vae_anomaly.detectors.images.fine.level import FineLevel
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import (
     Decorrelation,
@@ -83,6 +84,9 @@ class NetworkSpec:
         Map that becomes the image score: the shown one, or that of the linear level.
     decorrelated : bool
         Whether the linear level's map is that of decorrelated channels. No earlier model's is.
+    n_materials : int
+        Materials of which fine detail is known; 0 of models that do not look for it, and of all
+        that were saved before it was.
     n_statistics : int, optional
         Whole-image numbers that a conditional model compares with what is usual; None of models
         saved when there were 11, in colour 13, and of all that have no conditions.
@@ -101,6 +105,7 @@ class NetworkSpec:
     scored: Annotated[str, Field(pattern="^(shown|linear)$")] = "shown"
     n_statistics: Annotated[int, Field(ge=1, le=1000)] | None = None
     decorrelated: bool = False
+    n_materials: Annotated[int, Field(ge=0, le=100)] = 0
 
     @property
     def sees_chroma(self) -> bool:
@@ -115,6 +120,8 @@ class NetworkSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
         values = asdict(self)
+        if not self.n_materials:
+            del values["n_materials"]
         # a member on pixels has no votes; what was always written for it stays
         return values if self.kind == "bank" else values | _EARLIER_VOTES
 
@@ -143,6 +150,10 @@ class NetworkOutput:
         Exact -log p of the linear level, which is its negative ELBO; 0 for the pixel VAE.
     condition : Tensor of shape (N,), int64, optional
         Code of the condition that each image was judged as; None for models without.
+    fine_peaks : Tensor of shape (N, C), float32, optional
+        Height of the strongest cell of each channel of fine detail; None for models without.
+    fine_cells : Tensor of shape (N, C), int64, optional
+        Its number, row by row.
     """
 
     heatmap: Tensor
@@ -152,6 +163,8 @@ class NetworkOutput:
     kl: Tensor
     linear_nll: Tensor
     condition: Tensor | None = None
+    fine_peaks: Tensor | None = None
+    fine_cells: Tensor | None = None
 
     @property
     def terms(self) -> Tensor:
@@ -300,10 +313,16 @@ class BankNetwork(nn.Module):
             for _ in range(spec.n_networks)
         )
         self.heat_scale = MapScale()
+        n = spec.n_materials
+        self.fine = FineLevel(spec.image_size, spec.channels, n) if n else None
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> NetworkOutput:
         """Inspect images (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
-        return self.inspect(self.bank(images))
+        output = self.inspect(self.bank(images))
+        if self.fine is None:
+            return output
+        peaks = self.fine(images)
+        return replace(output, fine_peaks=peaks.height, fine_cells=peaks.cell)
 
     def inspect(self, features: BankOutput) -> NetworkOutput:
         """Inspect images of which the bank's maps are known."""

@@ -110,7 +110,7 @@ def export_onnx(
     backbone = onnx_backbone(network)
     batches = _probes(side, channels)
     wanted = [_answer(model, calibration, batch, side) for batch in batches]  # fills caches too
-    graph = ScoringGraph(network, model.score, calibration, side).eval()
+    graph = ScoringGraph(network, model.score, calibration, side, model.heat_level).eval()
     metadata = {
         "vae_anomaly.version": __version__,
         "vae_anomaly.model": network.spec.kind,

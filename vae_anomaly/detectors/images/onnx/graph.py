@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vae_anomaly.detectors.images.features.filter_bank import luminance
+from vae_anomaly.detectors.images.fine_places import DRAWN_FROM
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
 from vae_anomaly.detectors.images.onnx.piecewise import PiecewiseLinear
@@ -98,7 +99,8 @@ class CalibrationGraph(nn.Module):
 class ScoringGraph(nn.Module):
     """Everything between decoded pixels and the verdict, for a network without conditions.
 
-    The heatmaps that come out have the ``side``, in pixels.
+    The heatmaps that come out have the ``side``, in pixels. Fine detail is drawn into them from a
+    ``heat_level`` on.
     """
 
     def __init__(
@@ -107,8 +109,10 @@ class ScoringGraph(nn.Module):
         score: ImageScore | EarlierScore,
         calibration: ConformalCalibration,
         side: int,
+        heat_level: float,
     ) -> None:
         super().__init__()
+        self.heat_level = heat_level
         self.prepare = Preparation(network.spec.image_size, network.spec.channels)
         self.network = network
         self.score = score_graph(score)
@@ -122,7 +126,22 @@ class ScoringGraph(nn.Module):
         (N, side, side), float32, as `ImageVAEDetector.heatmap`, in sd of held-out normals.
         """
         output = self.network(self.prepare(images))
-        raw = self.score(output.score_map, output.statistics, output.heatmap)
+        fine = None if self.score.fine is None else self.score.fine(output.fine_peaks)
+        raw = self.score(output.score_map, output.statistics, output.heatmap, fine)
+        heatmap = output.heatmap
+        if fine is not None:
+            heatmap = self._drawn(heatmap, fine, output.fine_cells)
         size = (self.side, self.side)
-        large = functional.interpolate(output.heatmap[:, None], size, mode="bilinear")
+        large = functional.interpolate(heatmap[:, None], size, mode="bilinear")
         return (raw, *self.calibration(raw), large[:, 0])
+
+    def _drawn(self, heatmap: Tensor, fine: Tensor, cells: Tensor) -> Tensor:
+        """Return maps (N, G, G) with fine detail drawn into its cells (N, C), as `drawn_heat`."""
+        beyond = torch.log(fine.clamp(min=DRAWN_FROM) / DRAWN_FROM)
+        heat = (self.heat_level * (1.1 + beyond)).to(heatmap.dtype)
+        flat = heatmap.flatten(1)
+        here = cells[:, :, None] == torch.arange(flat.shape[1], device=cells.device)
+        shown = here & (fine >= DRAWN_FROM)[:, :, None]
+        lowest = flat.min().expand_as(heat)[:, :, None]
+        drawn = torch.where(shown, heat[:, :, None], lowest).amax(1)
+        return torch.maximum(flat, drawn).view_as(heatmap)

@@ -17,6 +17,12 @@ from vae_anomaly.detectors.images.score.evidence import (
     WHOLE_FALL,
     WHOLE_FROM,
 )
+from vae_anomaly.detectors.images.score.fine_voice import (
+    FINE_FROM,
+    FINE_KNEE,
+    FINE_VOTES,
+    FineVoice,
+)
 from vae_anomaly.detectors.images.score.image_score import ImageScore
 from vae_anomaly.detectors.images.score.judges import (
     LEAST_LAYOUT,
@@ -50,6 +56,28 @@ class PoolingGraph(nn.Module):
             shown = surprise(_hottest(heatmap, POOL_SHARES[0]))
             total = total + SHOWN_VOTES * (shown - SHOWN_FROM).clamp(min=0.0)
         return total
+
+
+class FineGraph(nn.Module):
+    """What each channel of fine detail would say alone, as `FineVoice`."""
+
+    def __init__(self, voice: FineVoice) -> None:
+        super().__init__()
+        self.channels = nn.ModuleList(map(PiecewiseLinear.of_surprise, voice.channels))
+        self.widths = [part.stop - part.start for part in voice.parts.values()]
+        groups = [voice.groups[name] for name in voice.parts]
+        self.groups = nn.ModuleList(map(PiecewiseLinear.of_surprise, groups))
+        self.total = PiecewiseLinear.of_surprise(voice.total)
+
+    def forward(self, peaks: Tensor) -> Tensor:
+        """Return the surprise of the peaks of channels (N, C), float64, nats, (N, C)."""
+        columns = zip(self.channels, peaks.double().unbind(1), strict=True)
+        single = torch.stack([channel(column) for channel, column in columns], 1)
+        parts = zip(self.groups, torch.split(single, self.widths, 1), strict=True)
+        grouped = [group(part.reshape(-1)).view_as(part) for group, part in parts]
+        of_groups = torch.cat(grouped, 1)
+        alone: Tensor = self.total(of_groups.reshape(-1)).view_as(of_groups)
+        return alone
 
 
 class ExposureGraph(nn.Module):
@@ -117,16 +145,24 @@ class ImageScoreGraph(nn.Module):
         super().__init__()
         self.pooling = PoolingGraph(score.pooling)
         self.surprise = PredictiveGraph(score.surprise)
+        self.fine = None if score.fine is None else FineGraph(score.fine)
         judges = score.judges.values()
         self.distances = nn.ModuleList(distance_graph(judge.distance) for judge in judges)
         self.surprises = nn.ModuleList(PredictiveGraph(judge.surprise) for judge in judges)
 
-    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
+    def forward(
+        self, score_map: Tensor, statistics: Tensor, heatmap: Tensor, fine: Tensor | None = None
+    ) -> Tensor:
         """Return the raw score (N,), float64, nats.
 
-        Of score maps and shown maps (N, G, G), which may be the same, and statistics (N, S).
+        Of score maps and shown maps (N, G, G), which may be the same, statistics (N, S) and, where
+        it is looked for, what `FineGraph` says of fine detail, (N, C).
         """
-        local = self.surprise(self.pooling(score_map, heatmap)) + log(LOCAL_SHARE)
+        total = self.pooling(score_map, heatmap)
+        if fine is not None:
+            beyond = (fine.amax(1) - FINE_FROM).clamp(min=0.0)
+            total = total + FINE_VOTES * FINE_KNEE * torch.log1p(beyond / FINE_KNEE)
+        local = self.surprise(total) + log(LOCAL_SHARE)
         pairs = zip(self.distances, self.surprises, strict=True)
         judged = [surprise(distance(statistics.double())) for distance, surprise in pairs]
         whole = torch.stack(judged).amax(0) + log(JUDGE_SHARE)
@@ -142,8 +178,11 @@ class EarlierScoreGraph(nn.Module):
         self.pooling = PoolingGraph(score.pooling)
         self.distance = GlobalGraph(score.distance)
         self.whole = PiecewiseLinear.of_surprise(score.surprise)
+        self.fine = None
 
-    def forward(self, score_map: Tensor, statistics: Tensor, heatmap: Tensor) -> Tensor:
+    def forward(
+        self, score_map: Tensor, statistics: Tensor, heatmap: Tensor, fine: Tensor | None = None
+    ) -> Tensor:
         """Return the raw score (N,), float64, nats, as `ImageScoreGraph`."""
         whole = self.whole(self.distance(statistics.double()))
         beyond = (whole - GLOBAL_FROM).clamp(min=0.0)

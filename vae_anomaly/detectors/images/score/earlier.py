@@ -94,8 +94,13 @@ class EarlierScore:
         evidence = EarlierEvidence(PoolEvidence.of(pooling.leave_one_out()), whole)
         return cls(pooling, GlobalDistance.fit(first), surprise), evidence.raw_score
 
-    def __call__(self, pooled: AnyFloats, statistics: AnyFloats) -> EarlierEvidence:
-        """Judge maps that `pool_maps_of_images` pooled, and statistics (N, S)."""
+    def __call__(
+        self, pooled: AnyFloats, statistics: AnyFloats, peaks: AnyFloats | None = None
+    ) -> EarlierEvidence:
+        """Judge maps that `pool_maps_of_images` pooled, and statistics (N, S).
+
+        It knows nothing of the peaks of fine detail.
+        """
         whole = self.surprise(self.distance(statistics))
         return EarlierEvidence(PoolEvidence.of(self.pooling(pooled)), whole)
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from vae_anomaly.arrays import Bools, Floats
+from vae_anomaly.detectors.images.score.fine_voice import FineEvidence
 from vae_anomaly.detectors.images.score.pooling import POOL_SHARES, local_sum
 
 JUDGE_SHARE: Final = 0.05
@@ -71,14 +72,17 @@ class ImageEvidence:
     ----------
     pools : PoolEvidence
     surprise : ndarray of shape (N,), float64, nats
-        Of the sum of the poolings.
+        Of the sum of the poolings, and of what fine detail adds.
     judged : mapping of str to ndarray of shape (N,), float64, nats
         Surprise of each judge of the whole image.
+    fine : FineEvidence, optional
+        None of models that do not look for fine detail.
     """
 
     pools: PoolEvidence
     surprise: Floats
     judged: Mapping[str, Floats]
+    fine: FineEvidence | None = None
 
     @property
     def local(self) -> Floats:
@@ -122,4 +126,5 @@ class ImageEvidence:
     def columns(self) -> dict[str, Floats]:
         """Return the parts by name, for a table."""
         parts = {"local": self.local, "whole_image": self.whole}
-        return {**self.pools.columns(), **self.judged, **parts}
+        fine = {} if self.fine is None else self.fine.columns()
+        return {**self.pools.columns(), **fine, **self.judged, **parts}

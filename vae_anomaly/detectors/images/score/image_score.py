@@ -2,7 +2,7 @@
 
 ::
 
-    raw score = max(S(sum over poolings of the map) + log 0.85,
+    raw score = max(S(sum over poolings of the map + fine detail) + log 0.85,
                     S(exposure)   + log 0.05,
                     S(appearance) + log 0.05,
                     S(layout)     + log 0.05)
@@ -35,6 +35,7 @@ import numpy as np
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, AnyInts, Floats
 from vae_anomaly.detectors.images.score.evidence import ImageEvidence, PoolEvidence
+from vae_anomaly.detectors.images.score.fine_voice import FineEvidence, FineVoice
 from vae_anomaly.detectors.images.score.judges import (
     JUDGES,
     Distance,
@@ -67,16 +68,22 @@ class Judge:
 class ImageScore:
     """Turn poolings of maps and whole-image statistics into the raw score.
 
-    The pooling is that of `pool_maps_of_images`, ``surprise`` that of the sum of its parts, and
-    ``judges`` are those of `JUDGES`, without the layout for conditional models.
+    The pooling is that of `pool_maps_of_images`, ``surprise`` that of the sum of its parts and of
+    what ``fine`` adds, and ``judges`` are those of `JUDGES`, without the layout for conditional
+    models.
     """
 
     def __init__(
-        self, pooling: TailPooling, surprise: RankSurprise, judges: Mapping[str, Judge]
+        self,
+        pooling: TailPooling,
+        surprise: RankSurprise,
+        judges: Mapping[str, Judge],
+        fine: FineVoice | None = None,
     ) -> None:
         self.pooling = pooling
         self.surprise = surprise
         self.judges = dict(judges)
+        self.fine = fine
 
     @classmethod
     def fit(
@@ -85,6 +92,7 @@ class ImageScore:
         statistics: AnyFloats,
         folds: AnyInts,
         held_out: AnyInts,
+        peaks: AnyFloats | None = None,
     ) -> tuple[ImageScore, Floats]:
         """Learn from normals, and return the raw scores of those that are held out.
 
@@ -99,6 +107,8 @@ class ImageScore:
             Fold of each normal; its distance is measured from the other folds.
         held_out : ndarray of shape (m,)
             Which of the n normals the maps belong to.
+        peaks : ndarray of shape (m, C), optional
+            Of the fine detail of the held-out normals, by a level that has not seen them.
 
         Returns
         -------
@@ -109,7 +119,9 @@ class ImageScore:
         statistics = np.asarray(statistics, np.float64)
         pooling = TailPooling(pooled)
         among_others = pooling.leave_one_out()
-        surprise = RankSurprise(local_sum(among_others))
+        fine = None if peaks is None else FineVoice(peaks)
+        said = None if fine is None else fine.of_normals
+        surprise = RankSurprise(_local(among_others, said))
         judges, judged = {}, {}
         for name, kind in JUDGES.items():
             if name == "layout" and not has_layout(statistics):
@@ -117,13 +129,19 @@ class ImageScore:
             distances = out_of_fold_distances(kind, statistics, folds)[held_out]
             judges[name] = Judge.among(kind.fit(statistics), distances)
             judged[name] = judges[name].surprise(distances)
-        score = cls(pooling, surprise, judges)
-        return score, score._evidence(among_others, judged).raw_score
+        score = cls(pooling, surprise, judges, fine)
+        return score, score._evidence(among_others, judged, said).raw_score
 
-    def __call__(self, pooled: AnyFloats, statistics: AnyFloats) -> ImageEvidence:
-        """Judge maps that `pool_maps_of_images` pooled, (N, P or P + 1), and statistics (N, S)."""
+    def __call__(
+        self, pooled: AnyFloats, statistics: AnyFloats, peaks: AnyFloats | None = None
+    ) -> ImageEvidence:
+        """Judge maps that `pool_maps_of_images` pooled, (N, P or P + 1), and statistics (N, S).
+
+        Peaks of fine detail (N, C) are wanted where normals had them.
+        """
         judged = {name: judge(statistics) for name, judge in self.judges.items()}
-        return self._evidence(self.pooling(pooled), judged)
+        said = None if self.fine is None or peaks is None else self.fine(peaks)
+        return self._evidence(self.pooling(pooled), judged, said)
 
     def words(self, statistics: AnyFloats, judged: Mapping[str, Floats]) -> list[str]:
         """Say how the whole image differs, for each of N images that were judged."""
@@ -144,7 +162,8 @@ class ImageScore:
             for name, judge in self.judges.items()
         }
         own = {"pooled": self.pooling.pooled, "local_reference": self.surprise.reference}
-        return {**own, **named(judges)}
+        fine = {} if self.fine is None else {"fine_peaks": self.fine.peaks}
+        return {**own, **fine, **named(judges)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, AnyArray]) -> ImageScore:
@@ -154,8 +173,18 @@ class ImageScore:
             own = under(name, state)
             if own:
                 judges[name] = Judge.among(kind.from_state(own), own["reference"])
-        return cls(TailPooling(state["pooled"]), RankSurprise(state["local_reference"]), judges)
+        fine = FineVoice(state["fine_peaks"]) if "fine_peaks" in state else None
+        surprise = RankSurprise(state["local_reference"])
+        return cls(TailPooling(state["pooled"]), surprise, judges, fine)
 
-    def _evidence(self, surprises: Floats, judged: Mapping[str, Floats]) -> ImageEvidence:
-        local = self.surprise(local_sum(surprises))
-        return ImageEvidence(PoolEvidence.of(surprises), local, judged)
+    def _evidence(
+        self, surprises: Floats, judged: Mapping[str, Floats], fine: FineEvidence | None
+    ) -> ImageEvidence:
+        local = self.surprise(_local(surprises, fine))
+        return ImageEvidence(PoolEvidence.of(surprises), local, judged, fine)
+
+
+def _local(surprises: Floats, fine: FineEvidence | None) -> Floats:
+    """Return what map and fine detail say together, (N,), nats."""
+    total = local_sum(surprises)
+    return total if fine is None else total + fine.vote
