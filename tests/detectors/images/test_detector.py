@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from vae_anomaly.data.images.folders import list_images
 from vae_anomaly.detectors import ImageVAEDetector, load_detector
+from vae_anomaly.detectors.images.reasons import reasons_of
 from vae_anomaly.errors import (
     ConfigError,
     DataError,
@@ -152,7 +153,9 @@ def test_reasons_are_read_from_an_examination(fast, fresh):
 def test_images_are_scored_by_the_linear_level_and_by_what_the_heads_shout(fast, full, fresh):
     broken, _ = with_holes(fresh)
     one, two = fast.examine(broken), full.examine(broken)
-    np.testing.assert_array_equal(one.score_map, one.heatmap)
+    drawn = one.heatmap != one.score_map  # fine detail, and nothing else
+    assert 0 < drawn.mean() < 0.05
+    assert (one.heatmap[drawn] > fast.heat_level_).all()
     assert np.abs(two.score_map - two.heatmap).max() > 0.5
     assert two.evidence["shown_top_0.2pct"].max() > 2.3
     pools = [seen.evidence.filter(like="heat_top") for seen in (one, two)]
@@ -167,6 +170,13 @@ def test_every_flagged_image_has_a_reason_though_its_heat_map_may_be_cool(full, 
     cool.model_ = replace(full.model_, heat_level=np.inf)
     said = cool.reasons(broken[flagged])
     assert all(said)
+    places = [re.match(r"a .*(?:spot|line).* near x (\d+), y (\d+);", r[0]) for r in said]
+    assert sum(p is not None for p in places) > 0.5 * flagged.sum()
+    fine = np.array([[int(n) for n in p.groups()] for p in places if p])
+    truth = centres[flagged][[p is not None for p in places], ::-1]
+    assert np.median(np.abs(fine - truth).max(1)) <= 12
+    seen = replace(cool.examine(broken[flagged]), fine=None)  # a model that has not looked for it
+    said = reasons_of(seen, cool.model_, cool.threshold_.value)
     places = [re.match(r"differs most at x (\d+)-(\d+), y (\d+)-(\d+), where", r[0]) for r in said]
     centre = np.array([[int(n) for n in p.groups()] for p in places if p]).reshape(-1, 2, 2).mean(2)
     truth = centres[flagged][[p is not None for p in places], ::-1]
