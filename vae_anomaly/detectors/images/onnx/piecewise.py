@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,36 @@ class PiecewiseLinear(nn.Module):
         place = (x[:, None] >= self.knots).sum(1)  # how many knots lie at or below x
         start = torch.cat((self.knots[:1], self.knots))[place]
         return self.heights[place] + self.slopes[place] * (x - start)
+
+
+class ManyPiecewiseLinear(nn.Module):
+    """A `PiecewiseLinear` for each of C columns, in one pass: fewer knots are filled up."""
+
+    knots: Tensor
+    starts: Tensor
+    heights: Tensor
+    slopes: Tensor
+
+    def __init__(self, functions: Iterable[PiecewiseLinear]) -> None:
+        super().__init__()
+        parts = list(functions)
+        far = [torch.cat((part.knots[:1], part.knots)) for part in parts]
+        self.register_buffer("knots", _filled([part.knots for part in parts], torch.inf))
+        self.register_buffer("starts", _filled(far, 0.0))
+        self.register_buffer("heights", _filled([part.heights for part in parts], 0.0))
+        self.register_buffer("slopes", _filled([part.slopes for part in parts], 0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the functions of values (N, C), float64."""
+        place = (x[:, :, None] >= self.knots).sum(2)  # (N, C)
+        column = torch.arange(x.shape[1], device=x.device)
+        at = (column, place)
+        return self.heights[at] + self.slopes[at] * (x - self.starts[at])
+
+
+def _filled(rows: list[Tensor], value: float) -> Tensor:
+    """Return rows of several lengths as one matrix."""
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
 class PredictiveGraph(nn.Module):

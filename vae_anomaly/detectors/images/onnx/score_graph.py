@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from vae_anomaly.detectors.images.features.whole_image import N_LAYOUT
-from vae_anomaly.detectors.images.onnx.piecewise import PiecewiseLinear, PredictiveGraph
+from vae_anomaly.detectors.images.onnx.piecewise import (
+    ManyPiecewiseLinear,
+    PiecewiseLinear,
+    PredictiveGraph,
+)
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.evidence import (
     GLOBAL_FROM,
@@ -63,7 +67,7 @@ class FineGraph(nn.Module):
 
     def __init__(self, voice: FineVoice) -> None:
         super().__init__()
-        self.channels = nn.ModuleList(map(PiecewiseLinear.of_surprise, voice.channels))
+        self.channels = ManyPiecewiseLinear(map(PiecewiseLinear.of_surprise, voice.channels))
         self.widths = [part.stop - part.start for part in voice.parts.values()]
         groups = [voice.groups[name] for name in voice.parts]
         self.groups = nn.ModuleList(map(PiecewiseLinear.of_surprise, groups))
@@ -71,8 +75,7 @@ class FineGraph(nn.Module):
 
     def forward(self, peaks: Tensor) -> Tensor:
         """Return the surprise of the peaks of channels (N, C), float64, nats, (N, C)."""
-        columns = zip(self.channels, peaks.double().unbind(1), strict=True)
-        single = torch.stack([channel(column) for channel, column in columns], 1)
+        single = self.channels(peaks.double())
         parts = zip(self.groups, torch.split(single, self.widths, 1), strict=True)
         grouped = [group(part.reshape(-1)).view_as(part) for group, part in parts]
         of_groups = torch.cat(grouped, 1)
