@@ -78,8 +78,8 @@ class LinearVAE(nn.Module):
                 f"A linear VAE needs at least 2 samples; got {n}. Give more normal samples."
             )
         location = flat.mean(0)
-        values, basis = _principal_axes(flat - location, max(0, min(latent_dim, n - 1, d - 1)))
-        total = (flat - location).double().square().sum() / n
+        axes = max(0, min(latent_dim, n - 1, d - 1))
+        values, basis, total = _principal_axes(flat - location, axes)
         noise = ((total - values.sum()) / (d - len(values))).clamp(min=_MIN_NOISE)
         model = cls(tuple(x.shape[1:]), len(values)).to(x)
         model.location.copy_(location)
@@ -176,23 +176,37 @@ class LinearVAE(nn.Module):
         return 0.5 * (squared + torch.log(2.0 * pi * variance))
 
 
-def _principal_axes(centred: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
-    """Return the greatest eigenvalues (Z,) and eigenvectors (D, Z) of the covariance, float64.
+def _principal_axes(centred: Tensor, n_axes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what is known of the covariance, float64, by the smaller of two products.
 
-    The smaller of the (N, N) and (D, D) products is decomposed.
+    Its greatest eigenvalues (Z,), their eigenvectors (D, Z), and the sum of all eigenvalues ().
     """
     n, d = centred.shape
     wide = d > n
-    product = (centred @ centred.T if wide else centred.T @ centred).double() / n
+    product = _gram(centred) if wide else centred.T @ centred
+    product = product.double() / n
     values, vectors = _greatest(product, n_axes)
     if wide:
         vectors = (centred.T @ vectors.to(centred)).double()
         vectors = vectors / vectors.norm(dim=0).clamp(min=1e-12)
-    return values, _fix_signs(vectors)
+    return values, _fix_signs(vectors), product.trace()
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """Return the lower triangle, at least, of all scalar products of rows (N, D), (N, N).
+
+    BLAS computes only that, in little more than half of the time, where it is asked for it.
+    """
+    if rows.device.type != "cpu" or rows.dtype != torch.float32:
+        return rows @ rows.T
+    from scipy.linalg.blas import ssyrk
+
+    columns = rows.contiguous().numpy().T  # (D, N) as Fortran has it: nothing is copied
+    return torch.from_numpy(ssyrk(1.0, columns, trans=1, lower=1))
 
 
 def _greatest(product: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return the n greatest eigenvalues, falling, and their vectors in columns.
+    """Return the n greatest eigenvalues, falling, and their vectors, of a lower triangle.
 
     Where few of many are wanted LAPACK finds them in a third of the time that all take.
     """

@@ -127,10 +127,10 @@ def fit_linear_level(
         fits = replace(fits, reach=0, most_latents=_MOST_OF_TURNED)
     levels = fits.without_each(poses)
     level = fits.on(slice(None), poses)
-    level.scale = ResidualScale.fit(fits.residuals(levels, maps), colour=colour)
-    scale = level.scale
+    rest = fits.residuals(levels, maps)
+    level.scale = scale = ResidualScale.fit(rest, colour=colour)
     progress("linear", 1, 1)
-    z = scale(fits.residuals(levels, maps))
+    z = scale(rest)
     if decorrelate and not lie_any_way(poses):
         level.decorrelation = Decorrelation.fit(z)
     spoiled = torch.zeros_like(corrupted)

@@ -127,12 +127,17 @@ def augment_maps(
     Maps (n, C, G, G) are those of images, or their deviations from the mean; the reach is in cells.
     """
     rounds = [generator.permutation(len(maps)) for _ in range(_COPIES)]
-    copies = []
-    for row in np.concatenate(rounds)[: n_copies(len(maps))]:
-        turned = _turned(maps[row : row + 1], group[int(generator.integers(len(group)))])
-        shift = tuple(generator.integers(-reach, reach + 1, 2).tolist())
-        copies.append(torch.roll(turned, shift, (2, 3)))
-    return torch.cat((maps, *copies))
+    rows = np.concatenate(rounds)[: n_copies(len(maps))]
+    alike: dict[tuple[int, int, int], list[int]] = {}  # copies in one pose, with one shift
+    for copy in range(len(rows)):
+        pose = int(generator.integers(len(group)))
+        down, across = generator.integers(-reach, reach + 1, 2).tolist()
+        alike.setdefault((pose, down, across), []).append(copy)
+    copies = maps.new_empty(len(rows), *maps.shape[1:])
+    for (pose, *shift), some in alike.items():
+        turned = _turned(maps[rows[some]], group[pose])
+        copies[some] = torch.roll(turned, shift, (2, 3))
+    return torch.cat((maps, copies))
 
 
 def n_copies(n: int) -> int:
