@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _OF_THE_OLD: Final = ("auroc", "average_precision", "recall_at_threshold", "labelled_anomalies")
+_COUNTED_ANEW: Final = "self_test_found"  # by the detector itself, for the threshold in force
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,8 @@ class Recalibration:
 
 def without_old_figures(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return metrics without those that were measured on scores before."""
-    return {name: value for name, value in metrics.items() if name not in _OF_THE_OLD}
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name not in _OF_THE_OLD and not name.startswith(_COUNTED_ANEW)
+    }

@@ -18,6 +18,7 @@ from vae_anomaly.detectors.images.fit.self_test import (
     self_test_words,
     warn_if_blind,
 )
+from vae_anomaly.detectors.recalibration import without_old_figures
 from vae_anomaly.metrics import auroc, proportion_interval
 
 SIDE = 64
@@ -151,3 +152,10 @@ def test_a_model_without_a_self_test_is_not_warned_of(caplog):
 def test_models_of_earlier_versions_keep_their_words(visible, less):
     assert ("vae-anomaly evaluate" in self_test_words(visible)) == less
     assert f"{visible:.0%}" in self_test_words(visible)
+
+
+def test_a_calibration_made_anew_leaves_no_old_share(keen):
+    metrics = without_old_figures(keen.metrics_)
+    assert "self_test_found" in keen.metrics_
+    assert not [name for name in metrics if name.startswith("self_test_found")]
+    assert "self_test_auroc" in metrics

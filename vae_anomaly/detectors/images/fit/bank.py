@@ -205,7 +205,7 @@ class _Unseen:
     def __call__(self, row: int) -> BankNetwork:
         """Return the linear level without the fold of an image, and the member without its part."""
         whole, n = self.network, self.network.spec.n_networks
-        judge = BankNetwork(replace(whole.spec, n_networks=0), whole.bank)
+        judge = BankNetwork(replace(whole.spec, n_networks=0, latent_dim=1), whole.bank)
         judge.spec, judge.linear = whole.spec, self.levels[int(self.folds[row])]
         judge.linear_scale, judge.heat_scale = whole.linear_scale, whole.heat_scale
         judge.members = nn.ModuleList(whole.members[int(self.parts[row])] for _ in range(min(n, 1)))
