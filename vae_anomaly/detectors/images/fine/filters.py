@@ -10,6 +10,7 @@ blocks: the extremes over sub-pixels *are* those of the block.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,19 +108,16 @@ class FineFilters(nn.Module):
         half = halved(log)
         octaves = (log, half, halved(half))
         parts = [self._spots(image, block) for image, block in zip(octaves, _BLOCKS, strict=True)]
-        high, low = _extremes(half, self.get_buffer("line"), _LINE_BLOCK, _REACH)
-        parts += [high, -low]
+        parts.append(_extremes(half, self.get_buffer("line"), _LINE_BLOCK, _REACH))
         if self.channels == 3:
             parts.append(_tints(images))
         return FineMaps(torch.cat(parts, 1), _look(half))
 
     def _spots(self, image: Tensor, block: int) -> Tensor:
         """Return the largest bright and dark response in each cell, (N, 2, G, G)."""
-        high, low = _extremes(image, self.get_buffer(f"spot_{block}"), block, 4)
-        wide = high.shape[-1] // self.grid
-        if wide > 1:
-            high, low = functional.max_pool2d(high, wide), -functional.max_pool2d(-low, wide)
-        return torch.cat((high, -low), 1)
+        is_two_wide = image.shape[-1] == 2 * block * self.grid
+        kernel = self.get_buffer(f"spot_{block}")
+        return _extremes(image, kernel, block, 4, is_two_wide=is_two_wide)
 
 
 def line_kernels() -> Tensor:
@@ -143,14 +141,29 @@ def line_kernels() -> Tensor:
     return torch.stack(kernels).to(torch.float32)
 
 
-def _extremes(image: Tensor, kernel: Tensor, block: int, reach: int) -> tuple[Tensor, Tensor]:
-    """Return the largest and the smallest response of each filter in blocks of (N, 1, H, W)."""
+def _extremes(
+    image: Tensor, kernel: Tensor, block: int, reach: int, *, is_two_wide: bool = False
+) -> Tensor:
+    """Return the largest and the largest negative response of F filters, (N, 2 F, G, G).
+
+    In the cells of an image (N, 1, H, W), which are a block wide, or two.
+    """
     padded = functional.pad(image, (reach,) * 4, mode="replicate")
     deep = functional.pixel_unshuffle(padded, block)
     response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
     last = response.permute(0, 2, 3, 1)  # (N, h, w, filters * block**2), contiguous
-    each = last.reshape(*last.shape[:3], -1, block**2)
-    return each.amax(4).permute(0, 3, 1, 2), each.amin(4).permute(0, 3, 1, 2)
+    high = low = last
+    if is_two_wide:
+        high, low = _of_four(last, torch.maximum), _of_four(last, torch.minimum)
+    shape = (*high.shape[:3], -1, block**2)
+    extremes = torch.cat((high.reshape(shape).amax(4), -low.reshape(shape).amin(4)), 3)
+    return extremes.permute(0, 3, 1, 2)
+
+
+def _of_four(last: Tensor, larger: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the larger of 2 x 2 neighbours of (N, h, w, F), (N, h / 2, w / 2, F)."""
+    rows = larger(last[:, ::2], last[:, 1::2])
+    return larger(rows[:, :, ::2], rows[:, :, 1::2])
 
 
 def _tints(images: Tensor) -> Tensor:
