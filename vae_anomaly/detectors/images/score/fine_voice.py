@@ -22,7 +22,7 @@ from vae_anomaly.detectors.images.score.surprise import PoolSurprise
 FINE_FROM: Final = 2.3
 """Surprise, in nats, from which fine detail counts: p = 10 %. Below it would add noise."""
 
-FINE_VOTES: Final = 4.0
+FINE_VOTES: Final = 3.0
 """Vote of the fine detail beyond that; each pooling of the score map has one."""
 
 FINE_KNEE: Final = 2.0
