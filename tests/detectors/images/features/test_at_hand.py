@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from detectors.images.features.test_backbone import fitted, plates
-from pretended_timm import pretend_timm, stages
+from pretended_timm import stages
 from safetensors.torch import save_file
 
 from vae_anomaly.detectors import load_detector
@@ -18,17 +18,6 @@ from vae_anomaly.errors import ConfigError
 @pytest.fixture(autouse=True)
 def _no_backbone_is_named(monkeypatch):
     monkeypatch.delenv(BACKBONE_VARIABLE, raising=False)
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    return pretend_timm(monkeypatch, tmp_path / "hub")
-
-
-@pytest.fixture
-def weights(tmp_path) -> str:
-    save_file(stages("resnet18").state_dict(), tmp_path / "resnet18.safetensors")
-    return str(tmp_path / "resnet18.safetensors")
 
 
 def test_a_model_in_the_cache_is_taken_the_first_of_those_that_are_known(hub, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from detectors.images.features.test_backbone import SIZE, fitted, holed, plates
-from pretended_timm import pretend_timm, stages
+from pretended_timm import stages
 from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
@@ -18,17 +18,6 @@ from vae_anomaly.errors import ConfigError, MissingExtraError, ModelRefusedError
 from vae_anomaly.files import sha256_of
 
 NAME = "timm:resnet18"
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    return pretend_timm(monkeypatch, tmp_path / "hub")
-
-
-@pytest.fixture
-def weights(tmp_path) -> str:
-    save_file(stages("resnet18").state_dict(), tmp_path / "resnet18.safetensors")
-    return str(tmp_path / "resnet18.safetensors")
 
 
 def test_weights_are_downloaded_when_told_and_the_saved_model_needs_no_hub(hub, tmp_path):

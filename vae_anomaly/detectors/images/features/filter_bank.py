@@ -46,7 +46,9 @@ _N_ENERGY: Final = 9
 _N_LEVEL: Final = 4
 N_CHROMA: Final = 2
 """Chroma maps of a colour image, the last ones."""
-_BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
+OCTAVE_BLOCKS: Final = (4, 4, 2)
+"""Space-to-depth block of each octave, where a cell has 8, 4 and 2 pixels."""
+
 _SLOW: Final = 3.0  # shading, pixels of the quarter-size image
 _REC601: Final = (0.299, 0.587, 0.114)
 
@@ -105,7 +107,7 @@ class FilterBank(nn.Module):
         self.offset = offset
         self.epsilon = epsilon
         kernels = octave_kernels()
-        for block in sorted(set(_BLOCKS)):
+        for block in sorted(set(OCTAVE_BLOCKS)):
             folded = fold_kernels(kernels, block).contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"kernel_{block}", folded, persistent=False)
 
@@ -147,7 +149,7 @@ class FilterBank(nn.Module):
             .flatten(1, 2)
             .mean(1)  # before the mean over sub-pixels: faster
             .mean(2)
-            for image, block in zip(octaves, _BLOCKS, strict=True)
+            for image, block in zip(octaves, OCTAVE_BLOCKS, strict=True)
         ]
         slow = blur(octaves[2], _SLOW)
         return self._numbers(octaves, torch.cat(mean, 1), slow, self._chroma(images))
@@ -196,7 +198,7 @@ class FilterBank(nn.Module):
     def _energies(self, octaves: Octaves) -> Tensor:
         """Return the mean squared responses of the cells, (N, 9, G, G)."""
         energies = []
-        for image, block in zip(octaves, _BLOCKS, strict=True):
+        for image, block in zip(octaves, OCTAVE_BLOCKS, strict=True):
             energy = _block_energy(image, self.get_buffer(f"kernel_{block}"), block)
             energies.append(functional.avg_pool2d(energy, 2) if image is octaves[0] else energy)
         return torch.cat(energies, 1)
@@ -322,11 +324,20 @@ def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
 
 def _squared_response(image: Tensor, kernel: Tensor, block: int) -> Tensor:
     """Return the squared responses of filters to (N, 1, H, W), (N, h, w, 3, block**2)."""
-    padded = functional.pad(image, (_RADIUS,) * 4, mode="replicate")
+    squared = block_responses(image, kernel, block).square_()
+    return squared.view(*squared.shape[:3], 3, block**2)
+
+
+def block_responses(image: Tensor, kernel: Tensor, block: int, reach: int = _RADIUS) -> Tensor:
+    """Return what folded filters say of images (N, 1, H, W), (N, h, w, F * block**2), contiguous.
+
+    ``kernel`` is that of `fold_kernels`; filters reach so many pixels beyond the edge, which is
+    repeated.
+    """
+    padded = functional.pad(image, (reach,) * 4, mode="replicate")
     deep = functional.pixel_unshuffle(padded, block)
     response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
-    squared = response.square_().permute(0, 2, 3, 1)  # (N, h, w, 3 * block**2), contiguous
-    return squared.view(*squared.shape[:3], 3, block**2)
+    return response.permute(0, 2, 3, 1)
 
 
 def halved(image: Tensor) -> Tensor:

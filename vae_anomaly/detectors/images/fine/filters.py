@@ -21,6 +21,8 @@ from torch.nn import functional
 from vae_anomaly.arrays import Bools
 from vae_anomaly.detectors.images.features.filter_bank import (
     CELL,
+    OCTAVE_BLOCKS,
+    block_responses,
     blur,
     chroma_differences,
     fold_kernels,
@@ -31,7 +33,6 @@ from vae_anomaly.detectors.images.features.filter_bank import (
 from vae_anomaly.detectors.images.fine.channels import DIRECTIONS, n_channels
 
 _OFFSET: Final = 0.05
-_BLOCKS: Final = (4, 4, 2)  # space-to-depth block of each octave: 8, 4 and 2 pixels a cell
 _LINE_BLOCK: Final = 4  # pixels of the half-size image a cell
 _REACH: Final = 8  # pixels of the half-size image around it; a multiple of the block
 _LENGTH: Final = 2.5  # sd along a line, pixels of the half-size image; across it 1
@@ -79,7 +80,7 @@ class FineFilters(nn.Module):
         super().__init__()
         self.image_size = image_size
         self.channels = channels
-        for block in sorted(set(_BLOCKS)):
+        for block in sorted(set(OCTAVE_BLOCKS)):
             self._keep(f"spot_{block}", fold_kernels(octave_kernels()[2:], block))
         self._keep("line", fold_kernels(line_kernels(), _LINE_BLOCK))
 
@@ -107,7 +108,9 @@ class FineFilters(nn.Module):
         log = torch.log(luminance(images) + _OFFSET)
         half = halved(log)
         octaves = (log, half, halved(half))
-        parts = [self._spots(image, block) for image, block in zip(octaves, _BLOCKS, strict=True)]
+        parts = [
+            self._spots(image, block) for image, block in zip(octaves, OCTAVE_BLOCKS, strict=True)
+        ]
         parts.append(_extremes(half, self.get_buffer("line"), _LINE_BLOCK, _REACH))
         if self.channels == 3:
             parts.append(_tints(images))
@@ -148,11 +151,7 @@ def _extremes(
 
     In the cells of an image (N, 1, H, W), which are a block wide, or two.
     """
-    padded = functional.pad(image, (reach,) * 4, mode="replicate")
-    deep = functional.pixel_unshuffle(padded, block)
-    response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
-    last = response.permute(0, 2, 3, 1)  # (N, h, w, filters * block**2), contiguous
-    high = low = last
+    high = low = last = block_responses(image, kernel, block, reach)
     if is_two_wide:
         high, low = _of_four(last, torch.maximum), _of_four(last, torch.minimum)
     shape = (*high.shape[:3], -1, block**2)

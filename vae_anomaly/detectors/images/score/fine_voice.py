@@ -9,15 +9,15 @@ other normals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from vae_anomaly.arrays import AnyFloats, Floats, Ints
+from vae_anomaly.arrays import AnyFloats, Floats
 from vae_anomaly.detectors.images.fine.channels import channel_groups
-from vae_anomaly.detectors.images.score.surprise import PoolSurprise
+from vae_anomaly.detectors.images.score.surprise import PoolSurprise, among_others
 
 FINE_FROM: Final = 2.3
 """Surprise, in nats, from which fine detail counts: p = 10 %. Below it would add noise."""
@@ -29,7 +29,7 @@ FINE_KNEE: Final = 2.0
 """Nats beyond `FINE_FROM` from which the vote grows as a logarithm: of a few hundred normals nobody
 knows how far out the peaks of good images go, and one natural spot is not to outvote the map."""
 
-_PARTS: Final = 20
+_PARTS: Final = 20  # of held-out normals, each judged among the others
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,4 @@ class FineVoice:
 
 
 def _among_others(values: Floats) -> Floats:
-    """Return the surprise of each held-out normal among others, (n,), nats.
-
-    A twentieth of them at a time: one by one, as poolings have it, takes a square of their number.
-    """
-    surprises = np.empty(len(values))
-    for inside in _twentieths(len(values)):
-        others = np.delete(values, inside) if len(values) > 2 else values
-        surprises[inside] = PoolSurprise(others)(values[inside])
-    return surprises
-
-
-def _twentieths(n: int) -> Iterator[Ints]:
-    return (np.arange(first, n, _PARTS) for first in range(min(n, _PARTS)))
+    return among_others(PoolSurprise, values, _PARTS)

@@ -150,14 +150,21 @@ class RankSurprise(PredictiveSurprise):
         self.start = largest
 
 
-def among_others(kind: type[PoolSurprise | PredictiveSurprise], values: AnyFloats) -> Floats:
-    """Return the surprise of each held-out normal among the *others*, (n,), nats, in their order.
+def among_others(
+    kind: type[PoolSurprise | PredictiveSurprise], values: AnyFloats, parts: int | None = None
+) -> Floats:
+    """Return the surprise of each held-out normal among *others*, (n,), nats, in their order.
 
     A new image is compared with images that it is not among; a held-out normal must be too, or the
     final p-values would lean to one side. Where the tail is right, the surprise of a normal is
-    exponential, however few there are.
+    exponential, however few there are. One by one takes a square of their number; in so many
+    ``parts``, each is judged among those of the other parts.
     """
     n = len(values)
     if n < 3:
         return kind(values)(values)
-    return np.array([float(kind(np.delete(values, i))(values[i : i + 1])[0]) for i in range(n)])
+    step, surprises = min(n, parts or n), np.empty(n)
+    for first in range(step):
+        part = np.arange(first, n, step)
+        surprises[part] = kind(np.delete(values, part))(values[part])
+    return surprises
