@@ -13,7 +13,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
-from batch.launcher import launch  # noqa: F401 - a fixture
+from batch.launcher import launch, launch_command, launcher  # noqa: F401 - fixtures
 from hypothesis import settings
 
 from vae_anomaly import files

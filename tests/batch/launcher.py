@@ -1,4 +1,4 @@
-"""A process that has everything loaded, and scores in a fork of itself when told to."""
+"""A process that has everything loaded, and scores or calls a command in a fork of itself."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ LAUNCHER = """
 import json, os, resource, signal, sys, time
 import mlflow  # as all that follows: once, not in every fork
 from vae_anomaly.batch import score_images, score_tables
+from vae_anomaly.cli import main
 from vae_anomaly.files import VARIABLE
 from vae_anomaly.detectors import ImageVAEDetector, TabularVAEDetector  # loaded before the forks
 from vae_anomaly.errors import VaeAnomalyError
@@ -34,6 +35,11 @@ for line in sys.stdin:
             os.dup2(os.open(order["stderr"], os.O_WRONLY), 2)
         if order["max_bytes"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["max_bytes"],) * 2)
+        if order.get("command"):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.environ.update(order["environment"])
+            os.chdir(order["folder"])
+            main(order["command"])
         places = order["model"], order["night"], order["out"]
         try:
             if order["images"]:
@@ -60,11 +66,12 @@ for line in sys.stdin:
 
 KILLED = -signal.SIGKILL
 Launch = Callable[..., int]
+Order = Callable[[dict[str, object]], int]
 
 
 @pytest.fixture(scope="session")
-def launch() -> Iterator[Launch]:
-    """Score in a process of its own; return its exit status, negative for a signal."""
+def launcher() -> Iterator[Order]:
+    """Give the process an order; return the exit status of its fork, negative for a signal."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", LAUNCHER],
         stdin=subprocess.PIPE,
@@ -75,6 +82,21 @@ def launch() -> Iterator[Launch]:
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+
+    def give(order: dict[str, object]) -> int:
+        print(json.dumps(order), file=process.stdin, flush=True)
+        assert process.stdout is not None
+        return int(process.stdout.readline())
+
+    yield give
+    process.stdin.close()
+    process.wait(timeout=30)
+    process.stdout.close()
+
+
+@pytest.fixture
+def launch(launcher: Order) -> Launch:
+    """Score in a process of its own; return its exit status, negative for a signal."""
 
     def run(
         model: Path | str,
@@ -99,10 +121,18 @@ def launch() -> Iterator[Launch]:
         order |= {"failpoint": failpoint, "images": images}
         order |= {"id_column": id_column, "workers": workers, "stderr": stderr and str(stderr)}
         order |= {"patience": patience, "signal": int(ended_by), "max_bytes": max_bytes}
-        print(json.dumps(order), file=process.stdin, flush=True)
-        return int(process.stdout.readline())
+        return launcher(order)
 
-    yield run
-    process.stdin.close()
-    process.wait(timeout=30)
-    process.stdout.close()
+    return run
+
+
+@pytest.fixture
+def launch_command(launcher: Order, tmp_path: Path) -> Callable[..., int]:
+    """Call a command in a process of its own; return its exit status, negative for a signal."""
+
+    def run(*command: str, failpoint: str = "") -> int:
+        order: dict[str, object] = {"command": command, "failpoint": failpoint}
+        order |= {"environment": dict(os.environ), "folder": str(tmp_path)}
+        return launcher(order | {"stderr": "", "max_bytes": 0, "patience": 60, "signal": 9})
+
+    return run

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pandas as pd
 import pytest
+from batch.launcher import KILLED
 from jobs.learning.made_nights import FIRST, judged, log, morning, night
 
 from vae_anomaly.jobs.learning.merged import read_nights
@@ -108,6 +109,26 @@ def test_learning_that_broke_off_is_done_again(at, store, scale, tmp_path, monke
     again = json.loads(at("feedback", "learn", MODEL, "--json")[1])
     assert (again["version"], again["digest"]) == (1, straight["digest"])
     assert resolve_stage("cards", store).digest == straight["digest"]
+
+
+def test_killed_anywhere_and_run_again_a_straight_round(at, store, scale, tmp_path, launch_command):
+    kept = night(FIRST, model=scale)
+    log(kept, tmp_path, store)
+    judged(kept).to_csv("decisions.csv", index=False)
+    learn = ("feedback", "learn", MODEL)
+    brought = ("import", MODEL, "decisions.csv", "--verdict", "is_anomaly")
+    for step in ("feedback-opened", "feedback-logged"):
+        assert launch_command("feedback", *brought, failpoint=step) == KILLED
+        assert "No verdicts" in at("feedback", "show", "cards")[1]
+    answer(at, store, tmp_path, judged(kept), morning(FIRST))
+    straight = json.loads(at("feedback", "learn", MODEL, "--dry-run", "--json")[1])
+    assert straight["confirmed"] > 0
+    for step in ("stage-logged", "stage-registered"):
+        assert launch_command(*learn, failpoint=step) == KILLED
+        assert resolve_stage("cards", store) is None
+    assert launch_command(*learn, failpoint="stage-in-force") == KILLED
+    again = json.loads(at("feedback", "learn", MODEL, "--json")[1])
+    assert (again["version"], again["new"], again["digest"]) == (1, False, straight["digest"])
 
 
 def test_what_is_learned_later_keeps_the_threshold(at, store, scale, tmp_path, monkeypatch):
