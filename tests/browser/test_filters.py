@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from reports.pages import made
 
@@ -48,6 +50,19 @@ def test_images_are_ordered_by_score_size_and_name(page):
     assert names == sorted(names)
     page.get_by_label("Order").select_option("score")
     assert scores.evaluate_all(SCORES) == falling
+
+
+def test_what_verdicts_have_taught_orders_the_items_at_first(open_page):
+    night = made.images(7, 12)
+    items = [replace(item, learned=(k % 4) / 10) for k, item in enumerate(night.items)]
+    page = open_page(night_page(replace(night, items=tuple(items)), made=made.MADE))
+    group = page.locator(".group").first
+    names = group.locator(".card__open").evaluate_all("all => all.map(one => one.ariaLabel)")
+    likeliest = sorted(items[:7], key=lambda item: (-item.learned, -item.score))
+    assert names == [f"Open {item.id}: {item.words}" for item in likeliest]
+    page.get_by_label("Order").select_option("score")
+    scores = group.locator(".card__score").evaluate_all(SCORES)
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_keys_go_on_answer_and_take_back(page):

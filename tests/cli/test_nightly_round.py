@@ -9,6 +9,10 @@ import pandas as pd
 import pytest
 from tracking.real_models import transactions
 
+from vae_anomaly.batch import read_results
+from vae_anomaly.jobs.report.night.facts import night_facts
+from vae_anomaly.reports.pages.items import items_lead
+
 MODEL = "models:/cards@champion"
 
 
@@ -73,6 +77,13 @@ def test_the_round_of_a_night(at, tmp_path):
     out = at("feedback", "sample", flags, "--out", "second.csv")[1]
     assert re.search(r"90 by probability; 10 more by score alone; 15 at random", out)
     assert pd.read_csv("second.csv")["probability"].between(0.0, 1.0).all()
+
+    given = read_results(flags).set_index("id")["probability"]
+    night = night_facts(flags)
+    assert {item.id: item.learned for item in night.items} == given[
+        [item.id for item in night.items]
+    ].to_dict()
+    assert "the likeliest by what verdicts have taught first" in items_lead(night)
 
 
 def test_verdicts_on_items_that_no_night_has_kept_are_named_when_imported(at, tmp_path):

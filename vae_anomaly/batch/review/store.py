@@ -154,8 +154,9 @@ def _item(made: Made) -> ReviewItem:
 
 
 def _line(item: ReviewItem) -> str:
+    values = {name: value for name, value in vars(item).items() if name != "learned"}
     return (
-        json.dumps(item, default=vars, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
+        json.dumps(values, default=vars, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
     )
 
 

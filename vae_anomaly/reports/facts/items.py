@@ -181,6 +181,8 @@ class ReviewItem:
         The most important first.
     probability : float in [0, 1], optional
         Of an anomaly, by models that know it.
+    learned : float in [0, 1], optional
+        Of an anomaly, by what reviewers' verdicts had taught the run; a page fills it in.
     image, row : optional
         One of them.
     """
@@ -194,5 +196,6 @@ class ReviewItem:
     words: str = ""
     reasons: tuple[str, ...] = ()
     probability: float | None = None
+    learned: float | None = None
     image: ShownImage | None = None
     row: ShownRow | None = None

@@ -25,7 +25,9 @@ def items_lead(night: NightFacts) -> str:
         return ""
     noun = "image" if night.scoring.kind == "image" else "row"
     shown = _count(night, "flagged")
-    said = [f"{number_of(shown, f'flagged {noun}')}, the strangest first" if shown else _NONE]
+    learned = any(item.learned is not None for item in night.items)
+    first = "the likeliest by what verdicts have taught" if learned else "the strangest"
+    said = [f"{number_of(shown, f'flagged {noun}')}, {first} first" if shown else _NONE]
     if others := _others(night):
         said += [f"Below {'them' if shown else 'are'} {others}"]
     text = ". ".join(said)

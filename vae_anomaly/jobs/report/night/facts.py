@@ -16,7 +16,7 @@ from typing import Final
 from vae_anomaly.errors import DataError
 from vae_anomaly.jobs.report.night.held_out import HeldOutScores
 from vae_anomaly.jobs.report.night.judged import Costs, judged_by_file, judged_by_store
-from vae_anomaly.jobs.report.night.learned import with_learned_reasons
+from vae_anomaly.jobs.report.night.learned import with_learned
 from vae_anomaly.jobs.report.night.notices import NightCounts, notices_of
 from vae_anomaly.jobs.report.night.previous import changes_since
 from vae_anomaly.jobs.report.night.quarantine import quarantine_groups
@@ -87,7 +87,7 @@ def night_facts(run_dir: str | Path, wanted: Wanted | None = None) -> NightFacts
     counts = NightCounts(expected, when, model or "MODEL", bound)
     notices = notices_of(night, counts)
     kept = night.items()
-    shown = with_learned_reasons(shown_items(kept), night.root, night.entries)
+    shown = with_learned(shown_items(kept), night.root, night.entries)
     flagged = night.count("rows_flagged")
     return NightFacts(
         name=night.name,

@@ -10,14 +10,16 @@ from typing import Any, Final
 from vae_anomaly.jobs.report.night.scores import opened_part
 from vae_anomaly.reports.facts.items import ReviewItem
 
-_WHY: Final = "why"
+_COLUMNS: Final = ("why", "probability", "p_combined")  # of runs with --learn
 _ROWS: Final = 65_536
 
 
-def with_learned_reasons(
+def with_learned(
     items: Sequence[ReviewItem], root: Path, entries: Sequence[Mapping[str, Any]]
 ) -> tuple[ReviewItem, ...]:
-    """Return items with one more reason each, where verdicts on others speak for an anomaly.
+    """Return items with how likely they are anomalies by what verdicts have taught.
+
+    Where verdicts on others speak for an anomaly, that is one more reason.
 
     Raises
     ------
@@ -25,21 +27,28 @@ def with_learned_reasons(
         If an output file cannot be read.
     """
     ids = {item.id for item in items}
-    learned: dict[str, str] = {}
+    learned: dict[str, dict[str, Any]] = {}
     for entry in entries:
         learned |= _of_part(root / entry["output"], ids)
-    return tuple(
-        replace(item, reasons=(*item.reasons, learned[item.id])) if item.id in learned else item
-        for item in items
-    )
+    return tuple(_taught(item, learned.get(item.id)) for item in items)
 
 
-def _of_part(path: Path, ids: Collection[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _taught(item: ReviewItem, told: Mapping[str, Any] | None) -> ReviewItem:
+    if told is None:
+        return item
+    reasons = (*item.reasons, told["why"]) if told["why"] else item.reasons
+    return replace(item, reasons=reasons, learned=told["probability"])
+
+
+def _of_part(path: Path, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    from pyarrow import array
+    from pyarrow.compute import is_in
+
+    found: dict[str, dict[str, Any]] = {}
     with opened_part(path) as part:
-        if _WHY not in part.schema_arrow.names:
+        if not set(_COLUMNS) <= set(part.schema_arrow.names):
             return {}
-        for batch in part.iter_batches(_ROWS, columns=["id", _WHY]):
-            told = batch.filter(batch[_WHY].is_valid()).to_pylist()
-            found |= {row["id"]: row[_WHY] for row in told if row["id"] in ids}
+        for batch in part.iter_batches(_ROWS, columns=["id", *_COLUMNS]):
+            own = batch.filter(is_in(batch["id"], value_set=array(sorted(ids))))
+            found |= {row["id"]: row for row in own.to_pylist()}
     return found

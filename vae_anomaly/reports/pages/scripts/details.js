@@ -43,6 +43,7 @@ export function figuresOf(item) {
     ["Score", scoreText(item.score)],
     ["p-value", pText(item.p_value)],
   ];
+  if (item.learned != null) figures.push(["By verdicts", percent(item.learned)]);
   if (item.probability != null) figures.push(["Probability", percent(item.probability)]);
   const term = ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
   return element("dl", { class: "item-figures" }, ...figures.map(term));

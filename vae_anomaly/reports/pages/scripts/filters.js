@@ -2,7 +2,7 @@
 
 import { element, icon } from "./dom.js";
 import { thousands } from "./format.js";
-import { columnsOf, foldersOf, GROUPS, groupOf } from "./ordering.js";
+import { columnsOf, foldersOf, GROUPS, groupOf, isLearned } from "./ordering.js";
 
 export const GROUP_NAMES = { flagged: "Flagged", near_miss: "Nearest misses", audit: "Drawn at random" };
 const MOST_COLUMNS = 200; // that rows can be sorted by
@@ -15,7 +15,8 @@ export class Filters {
     this.onWish = onWish;
     this.hasImages = items.some((item) => item.image);
     this.wish = { ...NO_WISH };
-    this.order = "score";
+    this.isLearned = isLearned(items);
+    this.order = this.isLearned ? "learned" : "score";
     this.choices = element("div", { class: "tools tools--choices" }, this.orders(), ...this.further());
     this.tools = element("div", { class: "tools" }, this.groupButtons(), this.search(), this.opener());
   }
@@ -67,13 +68,14 @@ export class Filters {
   }
 
   orders() {
+    const learned = this.isLearned ? [["learned", "Likeliest by verdicts first"]] : [];
     const own = this.hasImages ? [["side", "Largest region first"]] : [];
     const columns = this.hasImages ? [] : columnsOf(this.items).slice(0, MOST_COLUMNS);
     const added = columns.map((column) => [`column:${column}`, column]);
     this.orderField = element(
       "select",
       { class: "field", "aria-label": "Order", onchange: () => this.choose({}, this.orderField.value) },
-      ...[["score", "Strangest first"], ...own, ["id", "By name"]].map(choiceOf),
+      ...[...learned, ["score", "Strangest first"], ...own, ["id", "By name"]].map(choiceOf),
       added.length ? element("optgroup", { label: "By what a column adds" }, ...added.map(choiceOf)) : null,
     );
     return this.orderField;

@@ -66,17 +66,27 @@ function searchable(item) {
   return [item.id, ...item.reasons].join("\n").toLowerCase();
 }
 
-/** Return items in the order that is asked for: `score`, `side`, `id`, or `column:NAME`. */
+/** Say whether what verdicts have taught is known of some items. */
+export function isLearned(items) {
+  return items.some((item) => item.learned != null);
+}
+
+/** Return items in the order that is asked for: `learned`, `score`, `side`, `id`, or `column:NAME`. */
 export function inOrder(items, order) {
   const value = valueToOrderBy(order);
   if (order === "id") return [...items].sort((a, b) => NATURAL.compare(a.id, b.id));
-  return [...items].sort((a, b) => value(b) - value(a));
+  return [...items].sort((a, b) => value(b) - value(a) || scoreOf(b) - scoreOf(a));
 }
 
 const NATURAL = new Intl.Collator("en", { numeric: true });
 
 function valueToOrderBy(order) {
   if (order === "side") return regionSide;
+  if (order === "learned") return (item) => item.learned ?? 0;
   if (order.startsWith("column:")) return (item) => contributionOf(item, order.slice("column:".length));
-  return (item) => item.score ?? Number.POSITIVE_INFINITY; // the page's JSON knows no infinite number
+  return scoreOf;
+}
+
+function scoreOf(item) {
+  return item.score ?? Number.MAX_VALUE; // the page's JSON knows no infinite number
 }
