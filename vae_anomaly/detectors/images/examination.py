@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,9 @@ from vae_anomaly.scoring.conformal import ConformalCalibration
 from vae_anomaly.words import names_of, number_of, verb_for
 
 logger = logging.getLogger(__name__)
+
+Seen: TypeAlias = tuple[AnyFloats, AnyFloats, AnyFloats | None, AnyInts | None]
+"""Poolings of maps, statistics of whole images, peaks of fine detail, materials; N rows each."""
 
 _SUMS: Final = frozenset({"negative_elbo", "local", "fine", "raw_score"})
 """Columns of the evidence that say nothing but what others say."""
@@ -239,7 +242,7 @@ def _examine_tiles(
     score_map = np.stack([one[4] for one in looks]) if network.has_two_maps else heatmap
     pooled, statistics = np.stack([one[0] for one in looks]), np.stack([one[1] for one in looks])
     terms = np.stack([one[2] for one in looks])
-    seen = (pooled, statistics)
+    seen = (pooled, statistics, None, None)
     return _examination(model, calibration, images, seen, terms, (heatmap, score_map))
 
 
@@ -247,7 +250,7 @@ def _examination(
     model: ImageModel,
     calibration: ConformalCalibration,
     images: ImageList,
-    seen: tuple[AnyFloats, ...],
+    seen: Seen,
     terms: Floats,
     maps: tuple[Floats32, Floats32],
     judged_as: tuple[str, ...] = (),
@@ -255,8 +258,7 @@ def _examination(
 ) -> ImageExamination:
     """Put scores, terms (nll, kl, linear nll), (N, 3), and maps (shown, scored) together.
 
-    What is seen are poolings of maps, statistics of whole images and, where it is looked for, peaks
-    of fine detail, which lie in ``cells`` (N, C).
+    What is seen is that of `seen_in`; peaks of fine detail lie in ``cells`` (N, C).
     """
     nll, kl, linear_nll = terms.T
     evidence = model.score(*seen)
@@ -310,11 +312,17 @@ def _whole(
     )
 
 
-def seen_in(output: NetworkOutput) -> tuple[AnyFloats, ...]:
-    """Return what the score reads of whole images: poolings of maps, statistics, fine peaks."""
+def seen_in(output: NetworkOutput) -> Seen:
+    """Return what the score reads of whole images.
+
+    These are poolings of maps and statistics; of fine detail, where it is looked for, the peaks and
+    the material of the image.
+    """
     pooled = pool_maps_of_images(output.score_map.numpy(), output.heatmap.numpy())
     seen = pooled, output.statistics.numpy()
-    return seen if output.fine_peaks is None else (*seen, output.fine_peaks.numpy())
+    if output.fine_peaks is None or output.material is None:
+        return (*seen, None, None)
+    return (*seen, output.fine_peaks.numpy(), output.material.numpy())
 
 
 def masked_output(output: NetworkOutput, placing: Placing) -> NetworkOutput:

@@ -77,8 +77,8 @@ def _in_tiles(
     for row in evenly(len(images), MOST_LARGE).tolist():
         placed = placing(images.ids[row], images.pixels(row))
         judge = 1 - int(halves[row])
-        cells, *seen = spoiled_tiles(network, placed, judge, _seed(model, row))
-        scored.append((cells, model.score(*seen).raw_score))
+        cells, pooled, seen = spoiled_tiles(network, placed, judge, _seed(model, row))
+        scored.append((cells, model.score(pooled, seen).raw_score))
     network.cpu()
     return _prediction(scored, 1.0)
 

@@ -145,9 +145,8 @@ class _Judged:
                 fitted = fit_network(settings, data, random_state, progress)
             else:
                 fitted = fit_tiles(settings, data, random_state, progress)
-        score, raw = ImageScore.fit(
-            fitted.pooled, fitted.statistics, data.folds, fitted.held_out, fitted.peaks
-        )
+        seen = fitted.pooled, fitted.statistics, data.folds, fitted.held_out
+        score, raw = ImageScore.fit(*seen, fitted.peaks, fitted.material)
         return cls(settings, random_state, data, fitted, score, raw)
 
     @property

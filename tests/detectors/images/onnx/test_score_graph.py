@@ -36,3 +36,19 @@ def test_the_graph_of_an_image_score_is_exact(rng, kind, two_maps):
     expected = score(pool_maps_of_images(new, shown), seen).raw_score
     found = score_graph(score)(*map(torch.from_numpy, (new, seen, shown)))
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
+
+
+def test_the_graph_knows_what_is_usual_of_each_material(rng):
+    material = np.arange(60) % 2
+    unit = (1.0 + 3.0 * material)[:, None]
+    heat = (unit[:, None] * rng.normal(size=(60, 16, 16))).astype(np.float32)
+    peaks = (unit * rng.gamma(9.0, 0.1, (60, 22))).astype(np.float32)
+    statistics = rng.normal(size=(60, 15 + N_LAYOUT)).astype(np.float32)
+    pooled, rows = pool_maps_of_images(heat), np.arange(60)
+    score = ImageScore.fit(pooled, statistics, rows % 5, rows, peaks, material)[0]
+    expected = score(pooled, statistics, peaks, material).raw_score
+    graph = score_graph(score)
+    maps, numbers, heights, kinds = map(torch.from_numpy, (heat, statistics, peaks, material))
+    found = graph(maps, numbers, maps, graph.fine(heights, kinds), kinds)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
+    assert not np.allclose(expected, score(pooled, statistics, peaks, 1 - material).raw_score)

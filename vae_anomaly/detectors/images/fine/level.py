@@ -45,10 +45,12 @@ class FinePeaks:
         In sd of good images of the same material.
     cell : Tensor of shape (N, C), int64
         Its number, row by row.
+    material : Tensor of shape (N,), int64
     """
 
     height: Tensor
     cell: Tensor
+    material: Tensor
 
 
 class FineLevel(nn.Module):
@@ -92,7 +94,7 @@ class FineLevel(nn.Module):
         material = self.materials(maps.looks)
         standard = (maps.extremes - self.mean[material]) / self.spread[material]
         height, cell = standard.flatten(2).max(2)
-        return FinePeaks(height, cell)
+        return FinePeaks(height, cell, material)
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,14 @@ class FineFit:
         Fitted without each fold; filters and materials are those of all.
     peaks : ndarray of shape (n, C), optional
         Of each image, by the level that has not seen its fold.
+    material : ndarray of shape (n,), optional
+        Of each image.
     """
 
     level: FineLevel | None = None
     without: Mapping[int, FineLevel] = field(default_factory=dict)
     peaks: Floats | None = None
+    material: Ints | None = None
 
     @classmethod
     def of(cls, filters: FineFilters, maps: FineMaps, folds: Ints) -> Self:
@@ -122,7 +127,8 @@ class FineFit:
             level = FineLevel.fit(filters, materials, maps.take(folds != fold)).eval()
             peaks[folds == fold] = level.peaks(maps.take(folds == fold)).height.numpy()
             without[fold] = level
-        return cls(FineLevel.fit(filters, materials, maps), without, peaks)
+        level = FineLevel.fit(filters, materials, maps)
+        return cls(level, without, peaks, materials(maps.looks).numpy())
 
     @property
     def n_materials(self) -> int:
@@ -132,6 +138,10 @@ class FineFit:
     def peaks_of(self, rows: Ints) -> Floats | None:
         """Return the peaks of some images."""
         return None if self.peaks is None else self.peaks[rows]
+
+    def material_of(self, rows: Ints) -> Ints | None:
+        """Return the materials of some images."""
+        return None if self.material is None else self.material[rows]
 
 
 def _moments(extremes: Tensor) -> tuple[Tensor, Tensor]:

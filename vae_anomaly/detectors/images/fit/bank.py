@@ -9,6 +9,7 @@ whole-image distance                   fitted without the fold of ``i``
 pooling, surprise of fine detail       ``i`` is judged among the other held-out normals
 fine detail: mean and sd of a cell     fitted without the fold of ``i``
 scales per position, map scales        averages over all held-out normals, ``i`` among them: O(1/n)
+materials, what is usual of each       learnt from all held-out normals, ``i`` among them: O(1/n)
 =====================================  ===========================================================
 
 So the p-values are those of cross-conformal prediction: exact up to the fact that the deployed
@@ -85,6 +86,8 @@ class Fitted(Generic[Network]):
         ``unseen(i)`` is the network for normal i that has not seen it, on the scales of all.
     peaks : ndarray of shape (m, C), optional
         Of their fine detail, by a level that has not seen them.
+    material : ndarray of shape (m,), optional
+        Which one they show.
     """
 
     network: Network
@@ -98,6 +101,7 @@ class Fitted(Generic[Network]):
     latents: Floats32 | None = None
     unseen: Callable[[int], Network] | None = None
     peaks: Floats | None = None
+    material: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ def fit_bank_network(
         latents=network.map_latents(data.maps[evenly(len(fitted.z), MAX_REFERENCE)]).numpy(),
         unseen=_Unseen(network, fitted.without, fine.without, folds, parts),
         peaks=fine.peaks_of(held_out),
+        material=fine.material_of(held_out),
     )
 
 

@@ -154,6 +154,8 @@ class NetworkOutput:
         Height of the strongest cell of each channel of fine detail; None for models without.
     fine_cells : Tensor of shape (N, C), int64, optional
         Its number, row by row.
+    material : Tensor of shape (N,), int64, optional
+        Which one each image shows; None for models without fine detail.
     """
 
     heatmap: Tensor
@@ -165,6 +167,7 @@ class NetworkOutput:
     condition: Tensor | None = None
     fine_peaks: Tensor | None = None
     fine_cells: Tensor | None = None
+    material: Tensor | None = None
 
     @property
     def terms(self) -> Tensor:
@@ -322,7 +325,9 @@ class BankNetwork(nn.Module):
         if self.fine is None:
             return output
         peaks = self.fine(images)
-        return replace(output, fine_peaks=peaks.height, fine_cells=peaks.cell)
+        return replace(
+            output, fine_peaks=peaks.height, fine_cells=peaks.cell, material=peaks.material
+        )
 
     def inspect(self, features: BankOutput) -> NetworkOutput:
         """Inspect images of which the bank's maps are known."""

@@ -126,8 +126,10 @@ class ScoringGraph(nn.Module):
         (N, side, side), float32, as `ImageVAEDetector.heatmap`, in sd of held-out normals.
         """
         output = self.network(self.prepare(images))
-        fine = None if self.score.fine is None else self.score.fine(output.fine_peaks)
-        raw = self.score(output.score_map, output.statistics, output.heatmap, fine)
+        fine, material = None, output.material
+        if self.score.fine is not None:
+            fine = self.score.fine(output.fine_peaks, material)
+        raw = self.score(output.score_map, output.statistics, output.heatmap, fine, material)
         heatmap = output.heatmap
         if fine is not None:
             heatmap = self._drawn(heatmap, fine, output.fine_cells)

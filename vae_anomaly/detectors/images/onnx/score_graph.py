@@ -13,6 +13,7 @@ from vae_anomaly.detectors.images.onnx.piecewise import (
     PiecewiseLinear,
     PredictiveGraph,
 )
+from vae_anomaly.detectors.images.score.by_material import MaterialScale
 from vae_anomaly.detectors.images.score.earlier import EarlierScore
 from vae_anomaly.detectors.images.score.evidence import (
     GLOBAL_FROM,
@@ -44,20 +45,42 @@ from vae_anomaly.detectors.images.score.pooling import (
 )
 
 
+class MaterialGraph(nn.Module):
+    """`MaterialScale` on tensors; without one, all images are of one material."""
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, scale: MaterialScale | None) -> None:
+        super().__init__()
+        self.is_known = scale is not None
+        if scale is not None:
+            self.register_buffer("centre", torch.from_numpy(scale.centre))
+            self.register_buffer("spread", torch.from_numpy(scale.spread))
+
+    def forward(self, values: Tensor, material: Tensor | None) -> Tensor:
+        """Return columns (N, P), float64, of images of a material (N,), as those of any."""
+        if not self.is_known or material is None:
+            return values
+        return (values - self.centre[material]) / self.spread[material]
+
+
 class PoolingGraph(nn.Module):
     """The sum of the surprises of all poolings, as `local_sum` of `TailPooling`."""
 
-    def __init__(self, pooling: TailPooling) -> None:
+    def __init__(self, pooling: TailPooling, scale: MaterialScale | None = None) -> None:
         super().__init__()
+        self.scale = MaterialGraph(scale)
         self.pools = nn.ModuleList(map(PiecewiseLinear.of_surprise, pooling.surprises))
 
-    def forward(self, score_map: Tensor, heatmap: Tensor) -> Tensor:
+    def forward(self, score_map: Tensor, heatmap: Tensor, material: Tensor | None = None) -> Tensor:
         """Return the sum (N,), float64, nats, of score maps and shown maps (N, G, G)."""
-        total = torch.zeros((), dtype=torch.float64)
-        for share, surprise in zip(POOL_SHARES, self.pools, strict=False):
-            total = total + surprise(_hottest(score_map, share))
-        for surprise in self.pools[len(POOL_SHARES) :]:
-            shown = surprise(_hottest(heatmap, POOL_SHARES[0]))
+        maps = [(score_map, share) for share in POOL_SHARES] + [(heatmap, POOL_SHARES[0])]
+        hottest = [_hottest(*pool) for pool in maps[: len(self.pools)]]
+        columns = self.scale(torch.stack(hottest, 1), material).unbind(1)
+        said = [surprise(column) for surprise, column in zip(self.pools, columns, strict=True)]
+        total = torch.stack(said[: len(POOL_SHARES)]).sum(0)
+        for shown in said[len(POOL_SHARES) :]:
             total = total + SHOWN_VOTES * (shown - SHOWN_FROM).clamp(min=0.0)
         return total
 
@@ -65,17 +88,18 @@ class PoolingGraph(nn.Module):
 class FineGraph(nn.Module):
     """What each channel of fine detail would say alone, as `FineVoice`."""
 
-    def __init__(self, voice: FineVoice) -> None:
+    def __init__(self, voice: FineVoice, scale: MaterialScale | None = None) -> None:
         super().__init__()
+        self.scale = MaterialGraph(scale)
         self.channels = ManyPiecewiseLinear(map(PiecewiseLinear.of_surprise, voice.channels))
         self.widths = [part.stop - part.start for part in voice.parts.values()]
         groups = [voice.groups[name] for name in voice.parts]
         self.groups = nn.ModuleList(map(PiecewiseLinear.of_surprise, groups))
         self.total = PiecewiseLinear.of_surprise(voice.total)
 
-    def forward(self, peaks: Tensor) -> Tensor:
+    def forward(self, peaks: Tensor, material: Tensor | None = None) -> Tensor:
         """Return the surprise of the peaks of channels (N, C), float64, nats, (N, C)."""
-        single = self.channels(peaks.double())
+        single = self.channels(self.scale(peaks.double(), material))
         parts = zip(self.groups, torch.split(single, self.widths, 1), strict=True)
         grouped = [group(part.reshape(-1)).view_as(part) for group, part in parts]
         of_groups = torch.cat(grouped, 1)
@@ -146,22 +170,29 @@ class ImageScoreGraph(nn.Module):
 
     def __init__(self, score: ImageScore) -> None:
         super().__init__()
-        self.pooling = PoolingGraph(score.pooling)
+        scales = score.by_material
+        pools, peaks = (None, None) if scales is None else (scales.pools, scales.peaks)
+        self.pooling = PoolingGraph(score.pooling, pools)
         self.surprise = PredictiveGraph(score.surprise)
-        self.fine = None if score.fine is None else FineGraph(score.fine)
+        self.fine = None if score.fine is None else FineGraph(score.fine, peaks)
         judges = score.judges.values()
         self.distances = nn.ModuleList(distance_graph(judge.distance) for judge in judges)
         self.surprises = nn.ModuleList(PredictiveGraph(judge.surprise) for judge in judges)
 
     def forward(
-        self, score_map: Tensor, statistics: Tensor, heatmap: Tensor, fine: Tensor | None = None
+        self,
+        score_map: Tensor,
+        statistics: Tensor,
+        heatmap: Tensor,
+        fine: Tensor | None = None,
+        material: Tensor | None = None,
     ) -> Tensor:
         """Return the raw score (N,), float64, nats.
 
         Of score maps and shown maps (N, G, G), which may be the same, statistics (N, S) and, where
-        it is looked for, what `FineGraph` says of fine detail, (N, C).
+        it is looked for, what `FineGraph` says of fine detail, (N, C), and the material (N,).
         """
-        total = self.pooling(score_map, heatmap)
+        total = self.pooling(score_map, heatmap, material)
         if fine is not None:
             beyond = (fine.amax(1) - FINE_FROM).clamp(min=0.0)
             total = total + FINE_VOTES * FINE_KNEE * torch.log1p(beyond / FINE_KNEE)
@@ -184,7 +215,12 @@ class EarlierScoreGraph(nn.Module):
         self.fine = None
 
     def forward(
-        self, score_map: Tensor, statistics: Tensor, heatmap: Tensor, fine: Tensor | None = None
+        self,
+        score_map: Tensor,
+        statistics: Tensor,
+        heatmap: Tensor,
+        fine: Tensor | None = None,
+        material: Tensor | None = None,
     ) -> Tensor:
         """Return the raw score (N,), float64, nats, as `ImageScoreGraph`."""
         whole = self.whole(self.distance(statistics.double()))

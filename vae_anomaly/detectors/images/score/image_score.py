@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vae_anomaly.arrays import AnyArray, AnyFloats, AnyInts, Floats
+from vae_anomaly.detectors.images.score.by_material import ByMaterial
 from vae_anomaly.detectors.images.score.evidence import ImageEvidence, PoolEvidence
 from vae_anomaly.detectors.images.score.fine_voice import FineEvidence, FineVoice
 from vae_anomaly.detectors.images.score.judges import (
@@ -79,11 +80,13 @@ class ImageScore:
         surprise: RankSurprise,
         judges: Mapping[str, Judge],
         fine: FineVoice | None = None,
+        by_material: ByMaterial | None = None,
     ) -> None:
         self.pooling = pooling
         self.surprise = surprise
         self.judges = dict(judges)
         self.fine = fine
+        self.by_material = by_material
 
     @classmethod
     def fit(
@@ -93,6 +96,7 @@ class ImageScore:
         folds: AnyInts,
         held_out: AnyInts,
         peaks: AnyFloats | None = None,
+        material: AnyInts | None = None,
     ) -> tuple[ImageScore, Floats]:
         """Learn from normals, and return the raw scores of those that are held out.
 
@@ -109,6 +113,8 @@ class ImageScore:
             Which of the n normals the maps belong to.
         peaks : ndarray of shape (m, C), optional
             Of the fine detail of the held-out normals, by a level that has not seen them.
+        material : ndarray of shape (m,), optional
+            Which one each of them shows; with one alone, or none, all are judged alike.
 
         Returns
         -------
@@ -117,6 +123,8 @@ class ImageScore:
             Of the held-out normals.
         """
         statistics = np.asarray(statistics, np.float64)
+        by_material = ByMaterial.fit(pooled, peaks, material)
+        pooled, peaks = _of_one_material(by_material, pooled, peaks, material)
         pooling = TailPooling(pooled)
         among_others = pooling.leave_one_out()
         fine = None if peaks is None else FineVoice(peaks)
@@ -129,16 +137,21 @@ class ImageScore:
             distances = out_of_fold_distances(kind, statistics, folds)[held_out]
             judges[name] = Judge.among(kind.fit(statistics), distances)
             judged[name] = judges[name].surprise(distances)
-        score = cls(pooling, surprise, judges, fine)
+        score = cls(pooling, surprise, judges, fine, by_material)
         return score, score._evidence(among_others, judged, said).raw_score
 
     def __call__(
-        self, pooled: AnyFloats, statistics: AnyFloats, peaks: AnyFloats | None = None
+        self,
+        pooled: AnyFloats,
+        statistics: AnyFloats,
+        peaks: AnyFloats | None = None,
+        material: AnyInts | None = None,
     ) -> ImageEvidence:
         """Judge maps that `pool_maps_of_images` pooled, (N, P or P + 1), and statistics (N, S).
 
-        Peaks of fine detail (N, C) are wanted where normals had them.
+        Peaks of fine detail (N, C) and materials (N,) are wanted where normals had them.
         """
+        pooled, peaks = _of_one_material(self.by_material, pooled, peaks, material)
         judged = {name: judge(statistics) for name, judge in self.judges.items()}
         said = None if self.fine is None or peaks is None else self.fine(peaks)
         return self._evidence(self.pooling(pooled), judged, said)
@@ -163,7 +176,8 @@ class ImageScore:
         }
         own = {"pooled": self.pooling.pooled, "local_reference": self.surprise.reference}
         fine = {} if self.fine is None else {"fine_peaks": self.fine.peaks}
-        return {**own, **fine, **named(judges)}
+        by_material = {} if self.by_material is None else self.by_material.state()
+        return {**own, **fine, **by_material, **named(judges)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, AnyArray]) -> ImageScore:
@@ -175,13 +189,26 @@ class ImageScore:
                 judges[name] = Judge.among(kind.from_state(own), own["reference"])
         fine = FineVoice(state["fine_peaks"]) if "fine_peaks" in state else None
         surprise = RankSurprise(state["local_reference"])
-        return cls(TailPooling(state["pooled"]), surprise, judges, fine)
+        by_material = ByMaterial.from_state(state)
+        return cls(TailPooling(state["pooled"]), surprise, judges, fine, by_material)
 
     def _evidence(
         self, surprises: Floats, judged: Mapping[str, Floats], fine: FineEvidence | None
     ) -> ImageEvidence:
         local = self.surprise(_local(surprises, fine))
         return ImageEvidence(PoolEvidence.of(surprises), local, judged, fine)
+
+
+def _of_one_material(
+    by_material: ByMaterial | None,
+    pooled: AnyFloats,
+    peaks: AnyFloats | None,
+    material: AnyInts | None,
+) -> tuple[AnyFloats, AnyFloats | None]:
+    """Return poolings and peaks as if all images were of one material."""
+    if by_material is None or peaks is None or material is None:
+        return pooled, peaks
+    return by_material(pooled, peaks, material)
 
 
 def _local(surprises: Floats, fine: FineEvidence | None) -> Floats:
