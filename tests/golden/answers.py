@@ -23,6 +23,7 @@ DIGITS = 6
 SMALL = (6, 8)  # height and width of the heatmaps that are kept
 CELLS = 8
 ADDED = {"peak_x", "peak_y"}  # to regions, by later versions: compared where they were kept
+PLATEAU = 4.0  # pixels, half a cell: beyond the centre of the last one all are equally hot
 
 
 def folders() -> list[Path]:
@@ -107,7 +108,7 @@ def without_words(answers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answers.items() if not (of_rows and name == "reasons")}
 
 
-def differences(found: Any, kept: Any, where: str = "") -> list[str]:
+def differences(found: Any, kept: Any, where: str = "", tolerance: float = TOLERANCE) -> list[str]:
     """Return where answers differ from those that were kept, one line each."""
     found, kept = _one_word(found), _one_word(kept)
     if type(found) is not type(kept) and not (_number(found) and _number(kept)):
@@ -116,13 +117,16 @@ def differences(found: Any, kept: Any, where: str = "") -> list[str]:
         found = {name: one for name, one in found.items() if name in kept or name not in ADDED}
         if found.keys() != kept.keys():
             return [f"{where}: has {sorted(found)}, kept are {sorted(kept)}"]
-        return [line for k in kept for line in differences(found[k], kept[k], f"{where}/{k}")]
+        within = {name: PLATEAU if name in ADDED else tolerance for name in kept}
+        return [
+            line for k in kept for line in differences(found[k], kept[k], f"{where}/{k}", within[k])
+        ]
     if isinstance(kept, list):
         if len(found) != len(kept):
             return [f"{where}: {len(found)} entries, kept are {len(kept)}"]
         pairs = enumerate(zip(found, kept, strict=True))
-        return [line for i, pair in pairs for line in differences(*pair, f"{where}/{i}")]
-    return [] if _same(found, kept) else [f"{where}: {found!r}, kept is {kept!r}"]
+        return [line for i, pair in pairs for line in differences(*pair, f"{where}/{i}", tolerance)]
+    return [] if _same(found, kept, tolerance) else [f"{where}: {found!r}, kept is {kept!r}"]
 
 
 def _one_word(value: Any) -> Any:
@@ -138,7 +142,7 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _same(found: Any, kept: Any) -> bool:
+def _same(found: Any, kept: Any, tolerance: float) -> bool:
     if _number(kept):
-        return bool(np.isclose(found, kept, rtol=TOLERANCE, atol=TOLERANCE))
+        return bool(np.isclose(found, kept, rtol=TOLERANCE, atol=tolerance))
     return bool(found == kept)

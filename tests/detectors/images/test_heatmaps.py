@@ -154,3 +154,12 @@ def test_regions_of_an_image_of_any_size_are_those_of_its_whole_map(size):
             assert getattr(one, name) == pytest.approx(getattr(other, name), abs=tolerance), name
         assert one.area_share == pytest.approx(other.area_share, rel=0.02)
         assert one.peak == pytest.approx(other.peak, rel=0.01)
+
+
+@pytest.mark.parametrize("hottest", [12, 14, 15])
+def test_where_all_are_as_hot_rounding_does_not_choose_the_place(hottest):
+    heat = np.zeros((16, 16), np.float32)
+    heat[8, 12:] = 4.0
+    heat[8, hottest] = np.nextafter(np.float32(4.0), np.float32(5.0))
+    region = find_regions(heat, 2.0, (2, 2))[0]
+    assert region.peak_x == 12.5

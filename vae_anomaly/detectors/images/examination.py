@@ -13,7 +13,7 @@ import torch
 
 from vae_anomaly.arrays import AnyFloats, AnyInts, Bools, Floats, Floats32, Ints
 from vae_anomaly.detectors.images.conditions import condition_codes
-from vae_anomaly.detectors.images.features.filter_bank import CELL
+from vae_anomaly.detectors.images.features.octaves import CELL
 from vae_anomaly.detectors.images.fine_places import FinePlaces
 from vae_anomaly.detectors.images.image_list import ImageList, chunk_on, padded
 from vae_anomaly.detectors.images.model import ImageModel

@@ -24,6 +24,7 @@ HEAT_RANGE: Final = (0.0, 10.0)
 _LEAST_SHARE: Final = 0.05
 _FINEST: Final = 2048  # pixels of a side among which regions are looked for
 _FAR_BELOW: Final = 1e6  # so that an outline that leaves the image runs along its border
+_ROUNDING: Final = 1e-6  # by what share the same heat may differ from pixel to pixel
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,9 @@ def _region(
     values = heat[box][members]
     least = [math.ceil(side / 2) for side in cell]
     (top, bottom), (left, right) = map(_at_least, box, least, heat.shape)
-    hottest = int(np.argmax(np.where(members, heat[box], -np.inf)))
+    peak = float(values.max())
+    as_hot = members & (heat[box] >= peak - _ROUNDING * abs(peak))
+    hottest = int(np.argmax(as_hot))  # the first: beyond the last cell's centre all are
     row, column = divmod(hottest, members.shape[1])
     y, x = box[0].start + row, box[1].start + column
     return Region(
@@ -174,7 +177,7 @@ def _region(
         bottom=bottom,
         right=right,
         area_share=float(members.sum() / heat.size),
-        peak=float(values.max()),
+        peak=peak,
         mean=float(values.mean()),
         peak_x=_top_of(heat[y], x, cell[1]),
         peak_y=_top_of(heat[:, x], y, cell[0]),

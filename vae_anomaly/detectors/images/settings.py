@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_anomaly.detectors.images.features.at_hand import found_features
 from vae_anomaly.detectors.images.features.channels import MODULE_CELL
-from vae_anomaly.detectors.images.features.filter_bank import CELL
+from vae_anomaly.detectors.images.features.octaves import CELL
 from vae_anomaly.detectors.images.features.plug_in import check_features
 from vae_anomaly.detectors.images.networks.pixels import PIXEL_MEMBERS, model_name
 from vae_anomaly.detectors.parameters import IMAGE, faults_of

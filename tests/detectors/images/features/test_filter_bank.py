@@ -8,12 +8,10 @@ from torch.nn import functional
 
 from vae_anomaly.detectors.images.features.filter_bank import (
     FilterBank,
-    blur,
     dihedral_maps,
-    gaussian_kernel,
-    luminance,
-    octave_kernels,
 )
+from vae_anomaly.detectors.images.features.octaves import luminance, octave_kernels
+from vae_anomaly.detectors.images.features.smoothing import blur, gaussian_kernel
 from vae_anomaly.errors import ConfigError
 
 SIZE = 64

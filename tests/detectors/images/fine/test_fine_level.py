@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.features.filter_bank import halved, octave_kernels
+from vae_anomaly.detectors.images.features.octaves import halved, octave_kernels
 from vae_anomaly.detectors.images.fine.channels import LINES, SPOTS, TINTS, channel_words
 from vae_anomaly.detectors.images.fine.filters import FineFilters, FineMaps, line_kernels
 from vae_anomaly.detectors.images.fine.level import FineFit, FineLevel
@@ -36,7 +36,7 @@ def test_extremes_are_those_of_the_filters_without_any_folding():
         functional.pad(log, (4,) * 4, mode="replicate"), octave_kernels()[2:, None]
     )
     line = functional.conv2d(
-        functional.pad(halved(log), (8,) * 4, mode="replicate"), line_kernels()[:, None]
+        functional.pad(halved(log), (7,) * 4, mode="replicate"), line_kernels()[:, None]
     )
     assert torch.allclose(seen[:, :1], functional.max_pool2d(spot, 8), atol=1e-5)
     assert torch.allclose(seen[:, 1:2], functional.max_pool2d(-spot, 8), atol=1e-5)

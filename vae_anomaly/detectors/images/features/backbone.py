@@ -29,7 +29,8 @@ from vae_anomaly.detectors.images.features.channels import (
     AllChannels,
     RandomDirections,
 )
-from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, FilterBank
+from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
+from vae_anomaly.detectors.images.features.octaves import CELL
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.words import reason_of
 

@@ -13,20 +13,20 @@ channels    meaning
 ==========  ======================================================================
 
 Everything starts from ``log(x + 0.05)``, so that a change of exposure is a shift, and the shift
-is what a high-pass takes away. The filters of one octave are a single ``conv2d``: kernels are
-folded into space-to-depth blocks, so that the sum over sub-pixels *is* the mean over the cell.
+is what a high-pass takes away. `features.octaves` holds the filters and says how they are computed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vae_anomaly.detectors.images.features.octaves import CELL, OctaveFilters, Octaves
+from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.detectors.images.features.whole_image import (
     N_FURTHER,
     N_LAYOUT,
@@ -36,23 +36,11 @@ from vae_anomaly.detectors.images.features.whole_image import (
 )
 from vae_anomaly.errors import ConfigError
 
-CELL: Final = 8
-"""Side of a grid cell in pixels of the resized image."""
-
-_RADIUS: Final = 4
-_SIGMA: Final = 0.8
-_FINE: Final = 1.5  # surroundings of a fine detail, pixels of the half-size image
 _N_ENERGY: Final = 9
 _N_LEVEL: Final = 4
 N_CHROMA: Final = 2
 """Chroma maps of a colour image, the last ones."""
-OCTAVE_BLOCKS: Final = (4, 4, 2)
-"""Space-to-depth block of each octave, where a cell has 8, 4 and 2 pixels."""
-
 _SLOW: Final = 3.0  # shading, pixels of the quarter-size image
-_REC601: Final = (0.299, 0.587, 0.114)
-
-Octaves = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -106,10 +94,7 @@ class FilterBank(nn.Module):
         self.cell = CELL
         self.offset = offset
         self.epsilon = epsilon
-        kernels = octave_kernels()
-        for block in sorted(set(OCTAVE_BLOCKS)):
-            folded = fold_kernels(kernels, block).contiguous(memory_format=torch.channels_last)
-            self.register_buffer(f"kernel_{block}", folded, persistent=False)
+        self.octaves = OctaveFilters(offset)
 
     @property
     def grid(self) -> int:
@@ -133,45 +118,35 @@ class FilterBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
-        octaves = self._octaves(images)
-        energy, chroma = self._energies(octaves), self._chroma(images)
-        slow, spread = _shading(octaves[2])
-        level = functional.pixel_unshuffle((octaves[2] - slow) / spread, 2)
+        return self.read(self.octaves(images))
+
+    def read(self, octaves: Octaves) -> BankOutput:
+        """Return maps and whole-image statistics of images that the octaves' filters have seen."""
+        energy = torch.cat([_energy(part, self.grid) for part in octaves.responses], 1)
+        quarter, chroma = octaves.log[2], _listed(octaves.chroma)
+        slow, spread = _shading(quarter)
+        level = functional.pixel_unshuffle((quarter - slow) / spread, 2)
         maps = [self._log_energy(blur(energy, 0.5)), level, *chroma]
-        mean = energy.mean((2, 3))
-        return BankOutput(torch.cat(maps, 1), self._numbers(octaves, mean, slow, chroma))
+        return BankOutput(torch.cat(maps, 1), self._numbers(octaves, energy.mean((2, 3)), slow))
 
     def statistics(self, images: Tensor) -> Tensor:
         """Return the whole-image statistics (N, S) that `forward` returns, without its maps."""
-        octaves = self._octaves(images)
+        octaves = self.octaves(images)
         mean = [
-            _squared_response(image, self.get_buffer(f"kernel_{block}"), block)
-            .flatten(1, 2)
-            .mean(1)  # before the mean over sub-pixels: faster
-            .mean(2)
-            for image, block in zip(octaves, OCTAVE_BLOCKS, strict=True)
+            part.square().flatten(1, 2).mean(1).mean(2)  # pixels of a block last: faster
+            for part in octaves.responses
         ]
-        slow = blur(octaves[2], _SLOW)
-        return self._numbers(octaves, torch.cat(mean, 1), slow, self._chroma(images))
+        return self._numbers(octaves, torch.cat(mean, 1), blur(octaves.log[2], _SLOW))
 
-    def _octaves(self, images: Tensor) -> Octaves:
-        """Return log brightness (N, 1, S, S), and at half and a quarter of the size."""
-        log = torch.log(luminance(images) + self.offset)
-        half = halved(log)
-        return log, half, halved(half)
-
-    def _numbers(
-        self, octaves: Octaves, energy: Tensor, slow: Tensor, chroma: list[Tensor]
-    ) -> Tensor:
+    def _numbers(self, octaves: Octaves, energy: Tensor, slow: Tensor) -> Tensor:
         """Return the statistics; ``energy`` (N, 9) is the mean over the image."""
-        _, half, quarter = octaves
-        details = (half - blur(half, _FINE), quarter - slow)
+        _, half, quarter = octaves.log
         statistics = [
             quarter.mean((2, 3)),
             quarter.std((2, 3), correction=0),
             self._log_energy(energy),
-            *(part.mean((2, 3)) for part in chroma),
-            *map(asymmetry, details),
+            *(part.mean((2, 3)) for part in _listed(octaves.chroma)),
+            *map(asymmetry, (octaves.detail, quarter - slow)),
             still_lines(half),
             layout(quarter),
         ]
@@ -182,9 +157,7 @@ class FilterBank(nn.Module):
 
         Exposure, contrast and slow shading, which no map (N, C, G, G) holds, are the images' own.
         """
-        log = torch.log(luminance(images) + self.offset)
-        quarter = functional.avg_pool2d(log, 4)
-        return self.draw(maps, *_shading(quarter))
+        return self.draw(maps, *_shading(self.octaves.log(images)[2]))
 
     def draw(self, maps: Tensor, slow: Tensor, spread: Tensor) -> Tensor:
         """Return the coarse brightness (N, 1, S / 4, S / 4) of raw level maps under a given light.
@@ -195,107 +168,8 @@ class FilterBank(nn.Module):
         fine = functional.pixel_shuffle(maps[:, _N_ENERGY : _N_ENERGY + _N_LEVEL], 2)
         return (torch.exp(fine * spread + slow) - self.offset).clamp(0.0, 1.0)
 
-    def _energies(self, octaves: Octaves) -> Tensor:
-        """Return the mean squared responses of the cells, (N, 9, G, G)."""
-        energies = []
-        for image, block in zip(octaves, OCTAVE_BLOCKS, strict=True):
-            energy = _block_energy(image, self.get_buffer(f"kernel_{block}"), block)
-            energies.append(functional.avg_pool2d(energy, 2) if image is octaves[0] else energy)
-        return torch.cat(energies, 1)
-
     def _log_energy(self, energy: Tensor) -> Tensor:
         return 0.5 * torch.log(energy + self.epsilon)
-
-    def _chroma(self, images: Tensor) -> list[Tensor]:
-        """Return the chroma differences of colour images, alone; of grey ones there are none."""
-        return [] if images.shape[1] == 1 else [chroma_differences(images, self.offset)]
-
-
-def chroma_differences(images: Tensor, offset: float) -> Tensor:
-    """Return log red - log green and log blue - log green of each cell, (N, 2, G, G).
-
-    Of colour images (N, 3, S, S). The logarithm of a product of four pixels is the sum of four, at
-    a quarter of the cost.
-    """
-    n, channels, _, side = images.shape
-    rows = (images + offset).reshape(n, channels, -1, 4, side)
-    a, b, c, d = rows.unbind(3)  # (N, 3, S / 4, S)
-    log = functional.avg_pool2d(torch.log(a * b * (c * d)), (CELL // 4, CELL)) / 4
-    return torch.cat((log[:, 0:1] - log[:, 1:2], log[:, 2:3] - log[:, 1:2]), 1)
-
-
-def luminance(images: Tensor) -> Tensor:
-    """Return the brightness (N, 1, H, W) of grey or RGB images (ITU-R BT.601 weights)."""
-    if images.shape[1] == 1:
-        return images
-    weights = images.new_tensor(_REC601).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)
-
-
-def gaussian_kernel(sigma: float, radius: int | None = None) -> Tensor:
-    """Return a Gaussian of unit sum, (2 radius + 1,), float32; sigma and radius in pixels.
-
-    The radius is by default three sigma, rounded.
-    """
-    radius = max(1, round(3 * sigma)) if radius is None else radius
-    x = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    return (kernel / kernel.sum()).to(torch.float32)
-
-
-def blur(maps: Tensor, sigma: float) -> Tensor:
-    """Smooth each map of (..., H, W) with a Gaussian; edges are repeated.
-
-    Done as two products with banded matrices, which for maps this small is faster than convolving.
-    """
-    height, width = maps.shape[-2:]
-    down, along = _blur_matrix(height, sigma).to(maps), _blur_matrix(width, sigma).to(maps)
-    return down @ maps @ along.T
-
-
-@lru_cache(maxsize=64)
-def _blur_matrix(size: int, sigma: float) -> Tensor:
-    """Return the (size, size) matrix that smooths a line whose ends are repeated."""
-    kernel = gaussian_kernel(sigma)
-    radius = len(kernel) // 2
-    matrix = torch.zeros(size, size)
-    for row in range(size):
-        for k, weight in enumerate(kernel.tolist()):
-            matrix[row, min(max(row + k - radius, 0), size - 1)] += weight
-    return matrix
-
-
-def octave_kernels() -> Tensor:
-    """Return the three 9 x 9 kernels ``dx, dy, dog`` of one octave, shape (3, 9, 9), float32."""
-    narrow = gaussian_kernel(_SIGMA, _RADIUS).double()
-    wide = gaussian_kernel(2 * _SIGMA, _RADIUS).double()
-    slope = torch.zeros_like(narrow)
-    slope[1:] += 0.5 * narrow[:-1]
-    slope[:-1] -= 0.5 * narrow[1:]
-    slope = slope * _SIGMA  # as a correlation: positive where brightness rises
-    dx, dy = torch.outer(narrow, slope), torch.outer(slope, narrow)
-    dog = torch.outer(narrow, narrow) - torch.outer(wide, wide)
-    return torch.stack((dx, dy, dog)).to(torch.float32)
-
-
-def fold_kernels(kernels: Tensor, block: int) -> Tensor:
-    """Fold pixel kernels (F, 2 r + 1, 2 r + 1) into one kernel over space-to-depth blocks.
-
-    Returns
-    -------
-    Tensor of shape (F * block**2, block**2, k, k)
-        Output channel ``f * block**2 + i * block + j`` is filter ``f`` at sub-pixel ``(i, j)``;
-        input channels are in the order of ``torch.nn.functional.pixel_unshuffle``. The block, a
-        side in pixels, divides the radius r.
-    """
-    width, n_filters = kernels.shape[-1], kernels.shape[0]
-    size = 2 * (width // 2 // block) + 1
-    folded = kernels.new_zeros(n_filters, block, block, block * size, block * size)
-    for i in range(block):
-        for j in range(block):
-            folded[:, i, j, i : i + width, j : j + width] = kernels
-    folded = folded.view(n_filters * block**2, size, block, size, block)
-    return folded.permute(0, 2, 4, 1, 3).reshape(n_filters * block**2, block**2, size, size)
 
 
 def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
@@ -316,34 +190,19 @@ def dihedral_maps(maps: Tensor, turns: int, *, mirror: bool = False) -> Tensor:
     return torch.cat((energy, functional.pixel_unshuffle(fine, 2), chroma), 1)
 
 
-def _block_energy(image: Tensor, kernel: Tensor, block: int) -> Tensor:
-    """Return the mean squared response of each filter over the blocks of (N, 1, H, W)."""
-    energy = _squared_response(image, kernel, block).mean(4)  # faster than a product
+def _energy(responses: Tensor, grid: int) -> Tensor:
+    """Return the mean squared responses (N, 3, G, G) of cells of one block, or of four."""
+    if responses.shape[1] == grid:
+        return responses.square().mean(4).permute(0, 3, 1, 2)
+    top, bottom = responses[:, ::2], responses[:, 1::2]
+    rows = torch.addcmul(top.square(), bottom, bottom)  # half the memory of squaring all
+    energy = (rows[:, :, ::2] + rows[:, :, 1::2]).mean(4) * 0.25
     return energy.permute(0, 3, 1, 2)
 
 
-def _squared_response(image: Tensor, kernel: Tensor, block: int) -> Tensor:
-    """Return the squared responses of filters to (N, 1, H, W), (N, h, w, 3, block**2)."""
-    squared = block_responses(image, kernel, block).square_()
-    return squared.view(*squared.shape[:3], 3, block**2)
-
-
-def block_responses(image: Tensor, kernel: Tensor, block: int, reach: int = _RADIUS) -> Tensor:
-    """Return what folded filters say of images (N, 1, H, W), (N, h, w, F * block**2), contiguous.
-
-    ``kernel`` is that of `fold_kernels`; filters reach so many pixels beyond the edge, which is
-    repeated.
-    """
-    padded = functional.pad(image, (reach,) * 4, mode="replicate")
-    deep = functional.pixel_unshuffle(padded, block)
-    response = functional.conv2d(deep.contiguous(memory_format=torch.channels_last), kernel)
-    return response.permute(0, 2, 3, 1)
-
-
-def halved(image: Tensor) -> Tensor:
-    """Return the means of blocks of 2 x 2 pixels, at a quarter of the time of `avg_pool2d`."""
-    top, bottom = image[..., ::2, :], image[..., 1::2, :]
-    return (top[..., ::2] + top[..., 1::2] + bottom[..., ::2] + bottom[..., 1::2]) / 4
+def _listed(chroma: Tensor | None) -> list[Tensor]:
+    """Return the chroma alone; of grey images there is none."""
+    return [] if chroma is None else [chroma]
 
 
 def _shading(quarter: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from vae_anomaly.arrays import Floats, Ints
-from vae_anomaly.detectors.images.features.filter_bank import blur
+from vae_anomaly.detectors.images.features.octaves import Octaves
+from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.detectors.images.fine.channels import TINTS
-from vae_anomaly.detectors.images.fine.filters import FineFilters, FineMaps
+from vae_anomaly.detectors.images.fine.filters import FineFilters, FineMaps, look
 from vae_anomaly.detectors.images.fine.materials import Materials
 
 _WORTH: Final = 10.0
@@ -87,14 +88,21 @@ class FineLevel(nn.Module):
 
     def forward(self, images: Tensor) -> FinePeaks:
         """Return the peaks of images (N, channels, S, S), float32 in [0, 1]."""
-        return self.peaks(self.filters(images))
+        return self.read(self.filters.octaves(images))
+
+    def read(self, octaves: Octaves) -> FinePeaks:
+        """Return the peaks of images that the octaves' filters have seen."""
+        extremes = self.filters.extremes(octaves)
+        if len(self.materials) > 1:
+            return self.peaks(FineMaps(extremes, look(octaves)))
+        height, cell = _strongest(extremes, self.mean, self.spread)
+        return FinePeaks(height, cell, torch.zeros_like(cell[:, 0]))
 
     def peaks(self, maps: FineMaps) -> FinePeaks:
         """Return the peaks of images that the filters have seen."""
         material = self.materials(maps.looks)
-        standard = (maps.extremes - self.mean[material]) / self.spread[material]
-        height, cell = standard.flatten(2).max(2)
-        return FinePeaks(height, cell, material)
+        usual = self.mean[material], self.spread[material]
+        return FinePeaks(*_strongest(maps.extremes, *usual), material)
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,15 @@ class FineFit:
     def material_of(self, rows: Ints) -> Ints | None:
         """Return the materials of some images."""
         return None if self.material is None else self.material[rows]
+
+
+def _strongest(extremes: Tensor, mean: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """Return height and number of the strongest cell of extremes (N, C, G, G), (N, C) each.
+
+    What is usual is that of each image, or of all.
+    """
+    height, cell = ((extremes - mean) / spread).flatten(2).max(2)
+    return height, cell
 
 
 def _moments(extremes: Tensor) -> tuple[Tensor, Tensor]:

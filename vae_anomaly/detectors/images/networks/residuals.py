@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vae_anomaly.detectors.images.features.filter_bank import N_CHROMA, blur
+from vae_anomaly.detectors.images.features.filter_bank import N_CHROMA
+from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.errors import NotEnoughDataError
 
 if TYPE_CHECKING:

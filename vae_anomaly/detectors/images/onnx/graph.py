@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.features.filter_bank import luminance
+from vae_anomaly.detectors.images.features.octaves import luminance
 from vae_anomaly.detectors.images.fine_places import DRAWN_FROM
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from vae_anomaly.arrays import AnyArray, AnyFloats
 from vae_anomaly.detectors.images.features.backbone import BackboneBank
-from vae_anomaly.detectors.images.features.filter_bank import CELL, BankOutput, blur
+from vae_anomaly.detectors.images.features.filter_bank import BankOutput
+from vae_anomaly.detectors.images.features.octaves import CELL
+from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.detectors.images.networks.bank import (
     BankNetwork,
     NetworkOutput,
