@@ -62,12 +62,16 @@ class FinePlaces:
         return FinePlaces(self.surprise, row, column, self.grid, self.image_size)
 
     def drawn_on(self, heatmaps: Floats32, level: float) -> Floats32:
-        """Return heatmaps (N, G, G) with what is surprising drawn into them, from a level on."""
+        """Return heatmaps (N, G, G) with what is surprising drawn into them, from a level on.
+
+        Their cells may be larger: those of a backbone are.
+        """
         heat = drawn_heat(self.surprise, level)
         image, channel = np.nonzero(np.isfinite(heat) & self._in_sight())
         drawn = heatmaps.copy()
-        place = (image, self.row[image, channel], self.column[image, channel])
-        np.maximum.at(drawn, place, heat[image, channel].astype(np.float32))
+        larger = self.grid // heatmaps.shape[1]
+        row, column = (cells[image, channel] // larger for cells in (self.row, self.column))
+        np.maximum.at(drawn, (image, row, column), heat[image, channel].astype(np.float32))
         return drawn
 
     def _in_sight(self) -> Bools:

@@ -259,7 +259,7 @@ def _fit_bank(
     work, device, size = settings.work, torch_device(settings.device), settings.image_size
     few = few_chunks(data.images, size, data.channels)
     spec, bank = chosen_bank(settings, size, data.channels, work.n_networks, few)
-    filters = FineFilters(size, data.channels) if settings.features is None else None
+    filters = FineFilters(size, data.channels)
     maps = read_training_maps(
         data.images, bank.to(device), work.copies, random_state, progress, filters
     )

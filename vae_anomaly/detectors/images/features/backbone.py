@@ -30,7 +30,7 @@ from vae_anomaly.detectors.images.features.channels import (
     RandomDirections,
 )
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
-from vae_anomaly.detectors.images.features.octaves import CELL
+from vae_anomaly.detectors.images.features.octaves import CELL, Octaves
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.words import reason_of
 
@@ -89,7 +89,7 @@ class BackboneBank(nn.Module):
         self.cell = spec.cell
         self.spec = spec
         self.backbone = _frozen(module)
-        self.fixed = FilterBank(image_size, channels)  # exposure, contrast, colour
+        self.fixed = FilterBank(image_size, channels)  # exposure, contrast, colour, fine detail
         self.levels = spec.channels(image_size)
         self.register_buffer("echo", torch.zeros(2, self.n_channels))
 
@@ -135,26 +135,29 @@ class BackboneBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps (N, n_channels, G, G) and the bank's whole-image statistics."""
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[BankOutput, Octaves]:
+        """Return what `forward` returns, and what fine detail is read from."""
+        octaves = self.fixed.octaves(images)
+        return BankOutput(self._maps(images), self.fixed.statistics(octaves)), octaves
+
+    def _maps(self, images: Tensor) -> Tensor:
         if images.device.type != "cpu" or torch.compiler.is_compiling():
-            return self._look(images)
-        looks = list(self._one_by_one(images))
-        return BankOutput(
-            torch.cat([look.maps for look in looks]),
-            torch.cat([look.statistics for look in looks]),
-        )
+            return self._maps_of(images)
+        return torch.cat(list(self._one_by_one(images)))
 
-    def _look(self, images: Tensor) -> BankOutput:
-        return BankOutput(
-            self.levels(_listed(self.backbone(images))), self.fixed.statistics(images)
-        )
+    def _maps_of(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.levels(_listed(self.backbone(images)))
+        return maps
 
-    def _one_by_one(self, images: Tensor) -> Iterator[BankOutput]:
-        """Yield what is seen of each image; one that repeats the last is not looked at again."""
-        last, look = None, None
+    def _one_by_one(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the maps of each image; one that repeats the last is not looked at again."""
+        last, maps = None, None
         for image in _singly(images):
-            if last is None or look is None or not torch.equal(image, last):
-                last, look = image, self._look(image)
-            yield look
+            if last is None or maps is None or not torch.equal(image, last):
+                last, maps = image, self._maps_of(image)
+            yield maps
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, but never that of the backbone: its statistics are not to move."""

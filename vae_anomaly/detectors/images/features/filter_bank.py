@@ -118,7 +118,12 @@ class FilterBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
-        return self.read(self.octaves(images))
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[BankOutput, Octaves]:
+        """Return what `forward` returns, and what fine detail is read from."""
+        octaves = self.octaves(images)
+        return self.read(octaves), octaves
 
     def read(self, octaves: Octaves) -> BankOutput:
         """Return maps and whole-image statistics of images that the octaves' filters have seen."""
@@ -129,9 +134,8 @@ class FilterBank(nn.Module):
         maps = [self._log_energy(blur(energy, 0.5)), level, *chroma]
         return BankOutput(torch.cat(maps, 1), self._numbers(octaves, energy.mean((2, 3)), slow))
 
-    def statistics(self, images: Tensor) -> Tensor:
-        """Return the whole-image statistics (N, S) that `forward` returns, without its maps."""
-        octaves = self.octaves(images)
+    def statistics(self, octaves: Octaves) -> Tensor:
+        """Return the whole-image statistics (N, S) that `read` returns, without its maps."""
         mean = [
             part.square().flatten(1, 2).mean(1).mean(2)  # pixels of a block last: faster
             for part in octaves.responses

@@ -70,11 +70,8 @@ def read_training_maps(
     fine: list[FineMaps] = []
     for where, pixels in images.chunks(size, bank.channels, digest.update):
         tensor = as_tensor(pixels).to(place)
-        if filters is None or not isinstance(bank, FilterBank):
-            features = bank(tensor)
-        else:
-            octaves = bank.octaves(tensor)
-            features = bank.read(octaves)
+        features, octaves = bank.look(tensor)
+        if filters is not None:
             fine.append(filters.to(place).read(octaves).cpu())
         clean.append(features.maps.cpu())
         statistics.append(features.statistics.cpu())

@@ -321,10 +321,10 @@ class BankNetwork(nn.Module):
 
     def forward(self, images: Tensor, condition: Tensor | None = None) -> NetworkOutput:
         """Inspect images (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
-        if self.fine is None or not isinstance(self.bank, FilterBank):
+        if self.fine is None:
             return self.inspect(self.bank(images))
-        octaves = self.bank.octaves(images)
-        peaks, output = self.fine.read(octaves), self.inspect(self.bank.read(octaves))
+        features, octaves = self.bank.look(images)
+        peaks, output = self.fine.read(octaves), self.inspect(features)
         return replace(
             output, fine_peaks=peaks.height, fine_cells=peaks.cell, material=peaks.material
         )

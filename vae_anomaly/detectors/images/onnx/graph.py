@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.features.octaves import luminance
+from vae_anomaly.detectors.images.features.octaves import CELL, luminance
 from vae_anomaly.detectors.images.fine_places import DRAWN_FROM
 from vae_anomaly.detectors.images.networks.bank import BankNetwork
 from vae_anomaly.detectors.images.networks.pixels import PixelNetwork
@@ -137,11 +137,17 @@ class ScoringGraph(nn.Module):
         large = functional.interpolate(heatmap[:, None], size, mode="bilinear")
         return (raw, *self.calibration(raw), large[:, 0])
 
+    def _cells_of_map(self, cells: Tensor, grid: int) -> Tensor:
+        """Return the cells of a map that those of fine detail lie in; a backbone's are larger."""
+        fine = self.prepare.size // CELL
+        larger = fine // grid
+        return cells // fine // larger * grid + cells % fine // larger
+
     def _drawn(self, heatmap: Tensor, fine: Tensor, cells: Tensor) -> Tensor:
         """Return maps (N, G, G) with fine detail drawn into its cells (N, C), as `drawn_heat`."""
         beyond = torch.log(fine.clamp(min=DRAWN_FROM) / DRAWN_FROM)
         heat = (self.heat_level * (1.1 + beyond)).to(heatmap.dtype)
-        flat = heatmap.flatten(1)
+        flat, cells = heatmap.flatten(1), self._cells_of_map(cells, heatmap.shape[2])
         here = cells[:, :, None] == torch.arange(flat.shape[1], device=cells.device)
         shown = here & (fine >= DRAWN_FROM)[:, :, None]
         lowest = flat.min().expand_as(heat)[:, :, None]
