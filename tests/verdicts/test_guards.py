@@ -15,7 +15,19 @@ def test_a_lucky_hit_does_not_speak_for_a_column_where_such_anomalies_are_everyw
     column.settle()
     for i in range(41):  # of values that were confirmed before, all but one fine
         column.learn(f"2/{i}", f"t{i % 3}00", 2, 0.0005, 0.05, confirmed=i == 0)
+    column.settle()
     assert column.gain < 0.0
+
+
+def test_in_a_first_night_full_of_anomalies_no_camera_is_to_blame():
+    column = ColumnRisks(EntityRates())
+    for i in range(40):  # three of five are anomalies at both cameras; the evidence expects few
+        camera = f"camera {i % 2}"
+        risk = column.risk([camera], 1)
+        with_ = 1.0 - 0.9 * (1.0 - float(column.rates.lift(risk)[0]))
+        column.learn(f"1/{i}", camera, 1, 0.1, with_, confirmed=i % 5 < 3)
+    column.settle()
+    assert column.weight < 0.1
 
 
 def test_a_column_that_foretells_what_nothing_shows_gains_at_once():
@@ -25,6 +37,7 @@ def test_a_column_that_foretells_what_nothing_shows_gains_at_once():
     column.settle()
     for i in range(10):
         column.learn(f"2/{i}", "t0", 2, 0.0005, 0.5, confirmed=True)
+    column.settle()
     assert column.gain > 20.0
 
 

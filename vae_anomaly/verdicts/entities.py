@@ -6,8 +6,10 @@ Bayes' rule, and a wrong verdict is allowed for. A column whose states do not pr
 were not yet learned from switches itself off: its weight is the sigmoid of what it has gained.
 
 What it gains is measured against a forecast that allows for anomalies which no evidence shows, as
-often as verdicts had them so far. Else a single such anomaly at any value that was confirmed before
-would seem a triumph of the column: the evidence had called it impossible.
+often as verdicts have them, those of the same night included. Else a single such anomaly at any
+value that was confirmed before would seem a triumph of the column: the evidence had called it
+impossible. And in a first night, of which the evidence expects few anomalies, any column of a few
+values, cameras or lines, would seem to explain them all.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _LEAST, _MOST = 0.001, 0.98  # of a probability that a verdict is compared with
 _CERTAIN: Final = 1e-4
 _SUREST: Final = 1.0 - 1e-6  # that an entity is a bad one
 _TRUST: Final = 1.0  # nats, in a column that somebody has asked for
-_HIDDEN: Final = (0.5, 100.0)  # anomalies that nothing shows, and items, before any verdict
+_HIDDEN: Final = (0.1, 20.0)  # anomalies that nothing shows, and items, before any verdict
 _ROUNDS: Final = 30  # of expectation and maximisation
 
 
@@ -95,7 +97,7 @@ class ColumnRisks:
         verdict came, and the verdict.
     hidden : float
         How often an item is an anomaly though nothing but this column could show it, by the
-        verdicts until a night.
+        verdicts that `settle` has seen.
     """
 
     rates: EntityRates
@@ -104,6 +106,7 @@ class ColumnRisks:
     hidden: float = _HIDDEN[0] / sum(_HIDDEN)
     _gain: float = 0.0
     _known: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
+    _told: dict[str, tuple[float, float, bool]] = field(default_factory=dict, repr=False)
 
     @property
     def gain(self) -> float:
@@ -118,17 +121,18 @@ class ColumnRisks:
     def settle(self) -> None:
         """Learn from all verdicts how often an anomaly is one that nothing showed.
 
-        What the states gain on the verdicts of a night is measured with that of the nights before.
+        Then measure what the states have gained on the verdicts since it was called last.
         """
         known = [v for of_value in self.verdicts.values() for v in of_value.values()]
         shown = np.array([without for _, without, _ in known])
         confirmed = np.array([yes for *_, yes in known], bool)
         self.hidden = _hidden_share(shown[confirmed], len(shown))
+        for item, (with_, without, yes) in self._told.items():
+            self._measure(item, with_, without, confirmed=yes)
+        self._told.clear()
 
-    def learn(
-        self, item: str, value: str, night: int, without: float, with_: float, *, confirmed: bool
-    ) -> None:
-        """Take a verdict; one on an item that has one replaces it."""
+    def _measure(self, item: str, with_: float, without: float, *, confirmed: bool) -> None:
+        """Note what is gained on an item; the forecasts of one that had a verdict stay."""
         seen = 1.0 - self.hidden
         with_or = _sure(1.0 - (1.0 - with_) * seen), _sure(1.0 - (1.0 - without) * seen)
         held = self.gains.get(item)
@@ -137,6 +141,13 @@ class ColumnRisks:
             with_or = held[0], held[1]
         self.gains[item] = (*with_or, confirmed)
         self._gain += _gained(*with_or, confirmed)
+
+    def learn(
+        self, item: str, value: str, night: int, without: float, with_: float, *, confirmed: bool
+    ) -> None:
+        """Take a verdict; one on an item that has one replaces it."""
+        first = self._told.get(item, (with_, without, confirmed))
+        self._told[item] = (first[0], first[1], confirmed)
         of_value = self.verdicts.setdefault(value, {})
         before = of_value.get(item, (night, without, confirmed))
         of_value[item] = (before[0], before[1], confirmed)

@@ -124,10 +124,10 @@ class LearnedState:
     def learn(self, ledger: VerdictLedger, night: int) -> None:
         """Take the verdicts that have come for a night."""
         came = [v for v in ledger.verdicts if v.arrived == night]
-        for column in self.entities.values() if came else ():
-            column.settle()
         for verdict in sorted(came, key=lambda v: (v.night or 0, v.item)):
             self._take(verdict, ledger)
+        for column in self.entities.values() if came else ():
+            column.settle()
 
     def fit_head(self, ledger: VerdictLedger, night: int, scorer: Scorer) -> None:
         """Fit the head to what is known before a night of items that this model has scored.
