@@ -30,7 +30,7 @@ from vae_anomaly.detectors.images.features.channels import (
     RandomDirections,
 )
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
-from vae_anomaly.detectors.images.features.octaves import CELL, Octaves
+from vae_anomaly.detectors.images.features.octaves import CELL, Octaves, few_at_once
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.words import reason_of
 
@@ -135,12 +135,14 @@ class BackboneBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps (N, n_channels, G, G) and the bank's whole-image statistics."""
-        return self.look(images)[0]
+        return BankOutput.joined([features for features, _ in self.looks(images)])
 
-    def look(self, images: Tensor) -> tuple[BankOutput, Octaves]:
-        """Return what `forward` returns, and what fine detail is read from."""
-        octaves = self.fixed.octaves(images)
-        return BankOutput(self._maps(images), self.fixed.statistics(octaves)), octaves
+    def looks(self, images: Tensor) -> Iterator[tuple[BankOutput, Octaves]]:
+        """Yield what `forward` returns, and what fine detail is read from, of a few at a time."""
+        parts = few_at_once(images), few_at_once(self._maps(images))
+        for part, maps in zip(*parts, strict=True):
+            octaves = self.fixed.octaves(part)
+            yield BankOutput(maps, self.fixed.statistics(octaves)), octaves
 
     def _maps(self, images: Tensor) -> Tensor:
         if images.device.type != "cpu" or torch.compiler.is_compiling():

@@ -18,6 +18,7 @@ is what a high-pass takes away. `features.octaves` holds the filters and says ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +26,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.features.octaves import CELL, OctaveFilters, Octaves
+from vae_anomaly.detectors.images.features.octaves import (
+    CELL,
+    OctaveFilters,
+    Octaves,
+    few_at_once,
+)
 from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.detectors.images.features.whole_image import (
     N_FURTHER,
@@ -57,6 +63,11 @@ class BankOutput:
 
     maps: Tensor
     statistics: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[BankOutput]) -> BankOutput:
+        """Return the answers for several batches as that for one."""
+        return cls(torch.cat([p.maps for p in parts]), torch.cat([p.statistics for p in parts]))
 
 
 class FilterBank(nn.Module):
@@ -118,12 +129,13 @@ class FilterBank(nn.Module):
 
     def forward(self, images: Tensor) -> BankOutput:
         """Return maps and whole-image statistics of (N, channels, S, S), float32 in [0, 1]."""
-        return self.look(images)[0]
+        return BankOutput.joined([features for features, _ in self.looks(images)])
 
-    def look(self, images: Tensor) -> tuple[BankOutput, Octaves]:
-        """Return what `forward` returns, and what fine detail is read from."""
-        octaves = self.octaves(images)
-        return self.read(octaves), octaves
+    def looks(self, images: Tensor) -> Iterator[tuple[BankOutput, Octaves]]:
+        """Yield what `forward` returns, and what fine detail is read from, of a few at a time."""
+        for part in few_at_once(images):
+            octaves = self.octaves(part)
+            yield self.read(octaves), octaves
 
     def read(self, octaves: Octaves) -> BankOutput:
         """Return maps and whole-image statistics of images that the octaves' filters have seen."""

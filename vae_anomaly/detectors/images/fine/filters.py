@@ -27,10 +27,10 @@ from vae_anomaly.detectors.images.features.octaves import (
 from vae_anomaly.detectors.images.features.smoothing import blur
 from vae_anomaly.detectors.images.fine.channels import DIRECTIONS, n_channels
 
-_LINE_CELL: Final = CELL // 2  # pixels of the half-size image in a cell
+_LINE_BLOCK: Final = 2  # pixels of the half-size image, of which a cell has four
 _LENGTH: Final = 2.5  # sd along a line, pixels of the half-size image; across it 1
 _RADIUS: Final = 7  # of a line's kernel
-_DOG: Final = 2  # place of the spot filter among those of an octave
+_DOG: Final = 2  # place of the spot filter, the last of an octave's
 _LOOK: Final = 8  # pixels of the half-size image in a block of the look
 _NO_TEXTURE: Final = 1e-4
 _TINT_BLUR: Final = 0.7
@@ -74,7 +74,7 @@ class FineFilters(nn.Module):
         self.image_size = image_size
         self.channels = channels
         self.octaves = OctaveFilters()
-        self.lines = FoldedFilters(line_kernels(), 1, _LINE_CELL)
+        self.lines = FoldedFilters(line_kernels(), _LINE_BLOCK)
 
     @property
     def grid(self) -> int:
@@ -101,8 +101,9 @@ class FineFilters(nn.Module):
 
     def extremes(self, octaves: Octaves) -> Tensor:
         """Return the largest response of each channel in each cell, (N, C, G, G)."""
-        spots = [_spots(part[..., _DOG, :], self.grid) for part in octaves.responses]
-        parts = [*spots, _lines(self.lines(octaves.log[1]))]
+        spots = [part[..., _DOG:, :] for part in octaves.responses]
+        found = [*spots, self.lines(octaves.log[1])]
+        parts = [_extremes(part, self.grid) for part in found]
         if octaves.chroma is not None:
             parts.append(_tints(octaves.chroma))
         return torch.cat(parts, 1)
@@ -128,23 +129,14 @@ def line_kernels() -> Tensor:
     return torch.stack(kernels).to(torch.float32)
 
 
-def _spots(responses: Tensor, grid: int) -> Tensor:
-    """Return the largest and the largest negative response (N, 2, G, G) of a filter.
+def _extremes(responses: Tensor, grid: int) -> Tensor:
+    """Return the largest and the largest negative response of F filters, (N, 2 F, G, G).
 
-    Of its responses (N, h, w, b**2) in blocks, of which a cell is one, or four.
+    Of their responses (N, h, w, F, b**2) in blocks, of which a cell is one, or four.
     """
     high = low = responses
     if responses.shape[1] != grid:
         high, low = of_four(responses, torch.maximum), of_four(responses, torch.minimum)
-    return torch.stack((high.amax(3), -low.amin(3)), 1)
-
-
-def _lines(responses: Tensor) -> Tensor:
-    """Return the same of F filters, (N, 2 F, G, G), of responses (N, h, G, F, b) in rows."""
-    n, _, grid, n_filters, width = responses.shape
-    by_cell = responses.reshape(n, grid, -1, grid * n_filters * width)
-    shape = (n, grid, grid, n_filters, width)
-    high, low = by_cell.amax(2).view(shape), by_cell.amin(2).view(shape)
     return torch.cat((high.amax(4), -low.amin(4)), 3).permute(0, 3, 1, 2)
 
 

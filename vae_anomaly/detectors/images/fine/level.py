@@ -13,7 +13,7 @@ cell has a part of the mean variance of its channel, the larger the fewer images
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -52,6 +52,15 @@ class FinePeaks:
     height: Tensor
     cell: Tensor
     material: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[FinePeaks]) -> FinePeaks:
+        """Return the peaks of several batches as those of one."""
+        return cls(
+            torch.cat([part.height for part in parts]),
+            torch.cat([part.cell for part in parts]),
+            torch.cat([part.material for part in parts]),
+        )
 
 
 class FineLevel(nn.Module):

@@ -70,11 +70,11 @@ def read_training_maps(
     fine: list[FineMaps] = []
     for where, pixels in images.chunks(size, bank.channels, digest.update):
         tensor = as_tensor(pixels).to(place)
-        features, octaves = bank.look(tensor)
-        if filters is not None:
-            fine.append(filters.to(place).read(octaves).cpu())
-        clean.append(features.maps.cpu())
-        statistics.append(features.statistics.cpu())
+        for features, octaves in bank.looks(tensor):
+            if filters is not None:
+                fine.append(filters.to(place).read(octaves).cpu())
+            clean.append(features.maps.cpu())
+            statistics.append(features.statistics.cpu())
         for copy in range(copies):
             spoiled, spots = _corrupt(pixels, where.start, copy, random_state, bank.cell)
             corrupted.append(bank(as_tensor(spoiled).to(place)).maps.cpu())

@@ -200,5 +200,6 @@ def chunk_on(device: torch.device) -> int:
 
 def padded(rows: AnyArray, n: int = CHUNK) -> torch.Tensor:
     """Repeat the last row until the chunk of n is full."""
-    full = np.concatenate([rows, np.repeat(rows[-1:], n - len(rows), axis=0)])
+    short = n - len(rows)
+    full = np.concatenate([rows, np.repeat(rows[-1:], short, axis=0)]) if short else rows
     return torch.from_numpy(np.ascontiguousarray(full))

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
-from vae_anomaly.detectors.images.fine.level import FineLevel
+from vae_anomaly.detectors.images.fine.level import FineLevel, FinePeaks
 from vae_anomaly.detectors.images.networks.repair import RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import (
     Decorrelation,
@@ -323,8 +323,11 @@ class BankNetwork(nn.Module):
         """Inspect images (N, C, S, S), float32 in [0, 1]; there are no conditions here."""
         if self.fine is None:
             return self.inspect(self.bank(images))
-        features, octaves = self.bank.look(images)
-        peaks, output = self.fine.read(octaves), self.inspect(features)
+        seen, fine = [], []
+        for features, octaves in self.bank.looks(images):
+            seen.append(features)
+            fine.append(self.fine.read(octaves))
+        output, peaks = self.inspect(BankOutput.joined(seen)), FinePeaks.joined(fine)
         return replace(
             output, fine_peaks=peaks.height, fine_cells=peaks.cell, material=peaks.material
         )
