@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
 from vae_anomaly.detectors.images.fine.level import FineLevel, FinePeaks
-from vae_anomaly.detectors.images.networks.repair import RepairVAE
+from vae_anomaly.detectors.images.networks.repair import Judgement, RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import (
     Decorrelation,
     MapScale,
@@ -40,7 +41,6 @@ from vae_anomaly.vae.linear import LinearVAE
 if TYPE_CHECKING:
     from torch import Generator
 
-    from vae_anomaly.vae.model import VAEOutput
 
 RESIDUAL_BOUND: Final = 8.0
 """Standardised residuals are clipped to this many sd before the repair VAE sees them."""
@@ -262,29 +262,31 @@ class RepairMember(nn.Module):
         self.repair_scale = MapScale()
         self.head_scale = MapScale()
 
-    def raw(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
-        """Return unscaled residual (N, C, G, G), head logit (N, G, G) and the VAE's terms."""
-        output = self.vae(z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND), sample=False)
-        clipped = z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND)
-        return clipped - output.recon, output.defect_logit, output
-
     def calibrate(
         self, z: Tensor, *, colour: bool = False, chunk: int = 64
     ) -> tuple[Tensor, Tensor]:
         """Set the scales from held-out z (N, C, G, G); return their repair and head maps."""
-        parts = [self.raw(part) for part in torch.split(z, chunk)]
-        rest = torch.cat([part[0] for part in parts])
-        logit = torch.cat([part[1] for part in parts])
+        parts = [self.vae.judge(deepened(part)) for part in torch.split(z, chunk)]
+        rest = torch.cat([part.rest for part in parts])
+        logit = torch.cat([part.defect_logit for part in parts])
         self.scale = ResidualScale.fit(rest, colour=colour)
         energy = energy_map(self.scale(rest))
         self.repair_scale, self.head_scale = MapScale.fit(energy), MapScale.fit(logit)
         return self.repair_scale(energy), self.head_scale(logit)
 
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, VAEOutput]:
-        """Return repair map and head map on their scales, (N, G, G), and the VAE's terms."""
-        rest, logit, output = self.raw(z)
-        energy = energy_map(self.scale(rest))
-        return self.repair_scale(energy), self.head_scale(logit), output
+    def forward(self, deep: Tensor) -> tuple[Tensor, Tensor, Judgement]:
+        """Return repair map and head map on their scales, (N, G, G), and the VAE's terms.
+
+        Of `deepened` residuals.
+        """
+        said = self.vae.judge(deep)
+        energy = energy_map(self.scale(said.rest))
+        return self.repair_scale(energy), self.head_scale(said.defect_logit), said
+
+
+def deepened(z: Tensor) -> Tensor:
+    """Return residuals (N, C, G, G) as repair VAEs see them: clipped, 2 x 2 cells as channels."""
+    return functional.pixel_unshuffle(z.clamp(-RESIDUAL_BOUND, RESIDUAL_BOUND), 2)
 
 
 def combine_maps(linear: Tensor, repair: Tensor, head: Tensor, spec: NetworkSpec) -> Tensor:
@@ -338,8 +340,10 @@ class BankNetwork(nn.Module):
         plane, log_prob, terms = self.linear.vae.project_and_terms(standard)
         z = self.linear.scale(standard - plane)
         linear_map = self.linear_scale(self.linear.heat(z))
-        answers, shown = [member(z) for member in self.members], linear_map
-        if answers:
+        shown = linear_map
+        if len(self.members):
+            deep = deepened(z)
+            answers = [member(deep) for member in self.members]
             repair, head = (mean_of([answer[k] for answer in answers]) for k in (0, 1))
             shown = combine_maps(linear_map, repair, head, self.spec)
             terms = mean_of([torch.stack((vae.nll, vae.kl), 1) for _, _, vae in answers])

@@ -48,6 +48,26 @@ class RepairOutput(VAEOutput):
     head_loss: Tensor
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of residuals that are scored.
+
+    Attributes
+    ----------
+    rest : Tensor of shape (N, C, G, G)
+        What repair takes away.
+    defect_logit : Tensor of shape (N, G, G)
+        Higher = more like a defect.
+    nll, kl : Tensor of shape (N,), nats
+        Terms of the ELBO at the posterior mean.
+    """
+
+    rest: Tensor
+    defect_logit: Tensor
+    nll: Tensor
+    kl: Tensor
+
+
 class RepairVAE(nn.Module):
     """Convolutional VAE with latents on a grid of half the resolution, and a defect head.
 
@@ -165,6 +185,21 @@ class RepairVAE(nn.Module):
             kl_per_dim=gaussian_kl(mean, logvar),
             defect_logit=logit,
             head_loss=head_loss,
+        )
+
+    def judge(self, deep: Tensor) -> Judgement:
+        """Judge residuals at the posterior mean; their 2 x 2 cells are channels already.
+
+        So those that many judge, (N, 4 C, G / 2, G / 2), are sorted by cells once.
+        """
+        mean, logvar = self._encode(deep)
+        deep_repaired = self._decode(mean)
+        rest: Tensor = self.shuffle(deep - deep_repaired)
+        return Judgement(
+            rest=rest,
+            defect_logit=self._locate(deep, deep_repaired),
+            nll=self.likelihood.nll(rest.new_zeros(()), rest).flatten(1).sum(1),
+            kl=gaussian_kl(mean, logvar).sum(1),
         )
 
     def training_loss(self, output: RepairOutput, beta: float, free_bits: float = 0.0) -> Tensor:
