@@ -26,7 +26,7 @@ from torch.nn import functional
 from vae_anomaly.detectors.images.features.backbone import BackboneBank, BackboneSpec
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
 from vae_anomaly.detectors.images.fine.level import FineLevel, FinePeaks
-from vae_anomaly.detectors.images.networks.repair import Judgement, RepairVAE
+from vae_anomaly.detectors.images.networks.repair import RepairJudgement, RepairVAE
 from vae_anomaly.detectors.images.networks.residuals import (
     Decorrelation,
     MapScale,
@@ -274,7 +274,7 @@ class RepairMember(nn.Module):
         self.repair_scale, self.head_scale = MapScale.fit(energy), MapScale.fit(logit)
         return self.repair_scale(energy), self.head_scale(logit)
 
-    def forward(self, deep: Tensor) -> tuple[Tensor, Tensor, Judgement]:
+    def forward(self, deep: Tensor) -> tuple[Tensor, Tensor, RepairJudgement]:
         """Return repair map and head map on their scales, (N, G, G), and the VAE's terms.
 
         Of `deepened` residuals.

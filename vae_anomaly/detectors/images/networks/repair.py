@@ -49,7 +49,7 @@ class RepairOutput(VAEOutput):
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RepairJudgement:
     """What is said of residuals that are scored.
 
     Attributes
@@ -187,7 +187,7 @@ class RepairVAE(nn.Module):
             head_loss=head_loss,
         )
 
-    def judge(self, deep: Tensor) -> Judgement:
+    def judge(self, deep: Tensor) -> RepairJudgement:
         """Judge residuals at the posterior mean; their 2 x 2 cells are channels already.
 
         So those that many judge, (N, 4 C, G / 2, G / 2), are sorted by cells once.
@@ -195,7 +195,7 @@ class RepairVAE(nn.Module):
         mean, logvar = self._encode(deep)
         deep_repaired = self._decode(mean)
         rest: Tensor = self.shuffle(deep - deep_repaired)
-        return Judgement(
+        return RepairJudgement(
             rest=rest,
             defect_logit=self._locate(deep, deep_repaired),
             nll=self.likelihood.nll(rest.new_zeros(()), rest).flatten(1).sum(1),
