@@ -87,6 +87,7 @@ def test_a_model_of_cloth_and_metal_finds_holes_and_says_the_same_after_loading(
 def test_the_graph_judges_by_material_as_the_detector_does(mixed):
     images = np.concatenate([with_hole(cloth(3, 2), 60, 30), metal(3, 4)])
     model, calibration = mixed.model_, mixed.calibration_
+    assert model.score.by_material is not None
     graph = ScoringGraph(model.network, model.score, calibration, SIDE, model.heat_level).eval()
     with torch.no_grad():
         raw = graph(torch.from_numpy(images)[..., None])[0]

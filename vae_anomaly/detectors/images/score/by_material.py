@@ -5,8 +5,9 @@ materials, the restless one would set the limit for all, and a hole in calm clot
 as hot as the hottest good metal. So each column is brought to the median and spread of its
 material; then all share one tail, which no material alone has enough images to learn.
 
-Materials of which a column says the same stay as they are. A defect can change what an image
-is taken for, and nothing is won there by telling materials apart.
+This is done only where the material says more of how hot a map is than all else does, and of those
+columns in which materials differ much. Elsewhere nothing is won by telling them apart, and of a
+material with few images the median and spread are hardly known.
 
 References
 ----------
@@ -25,8 +26,11 @@ from scipy import stats
 from vae_anomaly.arrays import AnyArray, AnyFloats, AnyInts, Bools, Floats
 from vae_anomaly.state import named, under
 
-MUCH: Final = 0.14
+_LARGE: Final = 0.14
 """Share of the variance of ranks that materials explain, from which a difference is large."""
+
+_DECISIVE: Final = 0.5
+"""The same share of a pooling of the map, from which images are judged by material at all."""
 
 _PARTS: Final = ("pools_by_material", "peaks_by_material")
 
@@ -38,7 +42,7 @@ class MaterialScale:
     Attributes
     ----------
     centre, spread : ndarray of shape (K, P), float64
-        0 and 1 of columns that materials do not differ in.
+        0 and 1 of columns that materials do not differ much in.
     """
 
     centre: Floats
@@ -48,7 +52,7 @@ class MaterialScale:
     def fit(cls, values: AnyFloats, material: AnyInts) -> Self:
         """Learn from columns (m, P) of held-out normals of several materials (m,)."""
         known, material = np.asarray(values, np.float64), np.asarray(material)
-        differs = np.array([explained_by(column, material) >= MUCH for column in known.T])
+        differs = np.array([explained_by(column, material) >= _LARGE for column in known.T])
         rows = [material == k for k in range(int(material.max()) + 1)]
         usual = [_usual(known[own] if own.any() else known) for own in rows]
         centre, spread = (np.stack(part) for part in zip(*usual, strict=True))
@@ -73,9 +77,12 @@ class ByMaterial:
     ) -> Self | None:
         """Learn from poolings (m, P) and peaks (m, C) of held-out normals, and their material (m,).
 
-        Returned is None where they are of one material, or nothing is known of it.
+        Returned is None where they are of one material, where nothing is known of it, or where it
+        says little of how hot the maps are.
         """
         if peaks is None or material is None or np.max(material) == 0:
+            return None
+        if max(explained_by(column, material) for column in np.transpose(pooled)) < _DECISIVE:
             return None
         return cls(MaterialScale.fit(pooled, material), MaterialScale.fit(peaks, material))
 
