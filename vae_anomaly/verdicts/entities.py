@@ -143,10 +143,25 @@ class ColumnRisks:
         self._gain += _gained(*with_or, confirmed)
 
     def learn(
-        self, item: str, value: str, night: int, without: float, with_: float, *, confirmed: bool
+        self,
+        item: str,
+        value: str,
+        night: int,
+        without: float,
+        forecast: tuple[float, float],
+        *,
+        confirmed: bool,
     ) -> None:
-        """Take a verdict; one on an item that has one replaces it."""
-        first = self._told.get(item, (with_, without, confirmed))
+        """Take a verdict; one on an item that has one replaces it.
+
+        Parameters
+        ----------
+        without : float
+            Probability by everything but this column, by which the state moves.
+        forecast : (float, float)
+            Probabilities with and without this column, by which its gain is measured.
+        """
+        first = self._told.get(item, (*forecast, confirmed))
         self._told[item] = (first[0], first[1], confirmed)
         of_value = self.verdicts.setdefault(value, {})
         before = of_value.get(item, (night, without, confirmed))

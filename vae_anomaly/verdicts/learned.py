@@ -6,11 +6,13 @@ kept items of the night are then given. Nothing of a night is ever reckoned with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import expit, log_expit
 
 from vae_anomaly.arrays import AnyFloats, Floats, Ints
@@ -28,6 +30,7 @@ from vae_anomaly.verdicts.ledger import (
 
 LEAST_CONFIRMED: Final = 10
 """Confirmed anomalies, of the nights of one model, from which its head is fitted."""
+_USUAL_SHIFT: Final = 2.0  # sd, log-odds, of how far a score alone is from the share of anomalies
 _IMPOSSIBLE: Final = 1e-300
 _LEAST_SHARE: Final = 0.05  # of what the head learns from an anomaly that its entity explains
 
@@ -93,6 +96,7 @@ class LearnedState:
     verdicts: dict[tuple[int, str], ItemVerdict] = field(default_factory=dict)
     given: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
     heads: MutableMapping[str, ScoreHead] = field(default_factory=dict, repr=False)
+    _by_score: set[int] = field(default_factory=set, repr=False)  # nights that no head has judged
     _past: str = field(default="", repr=False)  # a digest of all that was taken and noted
 
     def __post_init__(self) -> None:
@@ -122,10 +126,18 @@ class LearnedState:
         return self.head(features)
 
     def learn(self, ledger: VerdictLedger, night: int) -> None:
-        """Take the verdicts that have come for a night."""
+        """Take the verdicts that have come for a night.
+
+        Those on one night in an order that has nothing to do with their names: these may tell good
+        items from others, or follow the clock, and what comes last would find the states moved.
+        """
         came = [v for v in ledger.verdicts if v.arrived == night]
-        for verdict in sorted(came, key=lambda v: (v.night or 0, v.item)):
-            self._take(verdict, ledger)
+        by_score = self._by_score & {v.night for v in came}
+        shifts = {
+            n: self._shift(ledger.nights[n], [v for v in came if v.night == n]) for n in by_score
+        }
+        for verdict in sorted(came, key=lambda v: (v.night or 0, sha256_of(v.item))):
+            self._take(verdict, ledger, shifts.get(verdict.night or 0, 0.0))
         for column in self.entities.values() if came else ():
             column.settle()
 
@@ -146,6 +158,8 @@ class LearnedState:
             kept.items.ids, judged.log_odds, judged.surprise, strict=True
         ):
             self.given[kept.items.night, item] = float(log_odds), float(surprise)
+        if self.head is None:
+            self._by_score.add(kept.items.night)
         self._past = sha256_of(self._past, kept.digest_of(np.flatnonzero(kept.stands).tolist()))
 
     def _head(self, nights: Mapping[int, KeptNight], night: int, scorer: Scorer) -> ScoreHead:
@@ -157,14 +171,37 @@ class LearnedState:
             head = self.heads[key] = self._fitted(nights, night)
         return head
 
-    def _take(self, verdict: ItemVerdict, ledger: VerdictLedger) -> None:
-        """Move the states of the item's entities by a verdict."""
+    def _shift(self, kept: KeptNight, verdicts: Sequence[ItemVerdict]) -> float:
+        """Return by how much the log-odds of a night are too low, by the verdicts on it.
+
+        A score alone knows nothing of how many anomalies a night has: a share is taken for granted.
+        Where more than that is confirmed, a forecast by it would be beaten by any column of a few
+        values.
+        """
+        n_confirmed = sum(v.confirmed for v in verdicts)
+        if n_confirmed <= self.rates.bad * kept.n_items:
+            return 0.0
+        log_odds = np.array([self.given[kept.items.night, v.item][0] for v in verdicts])
+
+        def lacking(shift: float) -> float:
+            expected = float(expit(log_odds + shift).sum())
+            return n_confirmed - expected - shift / _USUAL_SHIFT**2
+
+        bound = _USUAL_SHIFT**2 * len(verdicts) + 1.0
+        return float(brentq(lacking, -bound, bound))
+
+    def _take(self, verdict: ItemVerdict, ledger: VerdictLedger, shift: float) -> None:
+        """Move the states of the item's entities by a verdict.
+
+        What they gain is measured against log-odds that are moved by the shift of the night.
+        """
         assert verdict.night is not None  # noqa: S101 - the ledger has filled it in
         kept = ledger.nights[verdict.night]
         items, row = kept.items, kept.places[verdict.item]
         self.verdicts[verdict.night, verdict.item] = verdict
         self._past = sha256_of(self._past, f"{verdict.confirmed}", kept.digest_of([row]))
-        by_evidence = float(expit(self.given[verdict.night, verdict.item][0]))
+        log_odds = self.given[verdict.night, verdict.item][0]
+        unlikely, foretold = (float(expit(-x)) for x in (log_odds, log_odds + shift))
         values = {n: str(items.entities[n][row]) for n in self.entities if n in items.entities}
         values = {name: value for name, value in values.items() if value}
         risks = {n: self.entities[n].risk([v], verdict.night) for n, v in values.items()}
@@ -172,13 +209,13 @@ class LearnedState:
         weights = {n: self.entities[n].weight for n in values}
         key = f"{verdict.night}/{verdict.item}"
         for name, value in values.items():
-            others = 1.0 - by_evidence
-            for other in values.keys() - {name}:
-                others *= 1.0 - weights[other] * lifts[other]
-            without, with_ = 1.0 - others, 1.0 - others * (1.0 - lifts[name])
+            others = math.prod(1.0 - weights[o] * lifts[o] for o in values.keys() - {name})
+            without = 1.0 - foretold * others
+            with_ = 1.0 - foretold * others * (1.0 - lifts[name])
             self.entities[name].learn(
-                key, value, verdict.night, without, with_, confirmed=verdict.confirmed
-            )
+                key, value, verdict.night, 1.0 - unlikely * others, (with_, without),
+                confirmed=verdict.confirmed,
+            )  # fmt: skip
 
     def _fitted(self, nights: Mapping[int, KeptNight], night: int) -> ScoreHead:
         """Fit the head to reviewed items and to those that stand for the others."""
