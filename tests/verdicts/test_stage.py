@@ -83,6 +83,16 @@ def test_it_says_which_terminal_was_confirmed(stage):
     assert sum(text is None for text in told) > N / 2
 
 
+def test_a_column_that_has_switched_itself_off_is_no_reason(stage):
+    items, terminals, _ = night(FIRST + 5)
+    off = replace(stage.entities["terminal"], weight=0.3)
+    stage = replace(stage, entities={"terminal": off})
+    judged = stage.judge(items.features, items.entities, items.night)
+    assert judged.lifted.max() > 0.2
+    told = stage.why(items.features, judged, items.entities, lambda _, i: f"till {terminals[i]}")
+    assert not any("till" in (text or "") for text in told)
+
+
 def test_of_a_detector_trained_anew_the_entities_carry_over(stage):
     items, terminals, _ = night(FIRST + 5)
     other = stage.for_model("new", ("score", "depth"), np.random.default_rng(0).normal(size=500))

@@ -21,6 +21,7 @@ from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
 from vae_anomaly.verdicts.head import ScoreHead, normal_offset
 from vae_anomaly.verdicts.learned import Judgement
 
+_ON: Final = 0.5  # weight below which a column has switched itself off
 _TELLING: Final = 0.02  # probability that an entity adds, from which it is told
 _TELLING_NATS: Final = 0.5
 _LIKELY: Final = 0.05  # probability from which features are told
@@ -218,6 +219,8 @@ class SecondStage:
     ) -> list[str | None]:
         """Say of N items what verdicts add to their scores; None where that is nothing.
 
+        A column that has switched itself off is no reason.
+
         Parameters
         ----------
         features : ndarray of shape (N, F), float64
@@ -229,8 +232,10 @@ class SecondStage:
         """
         told: defaultdict[int, list[str]] = defaultdict(list)
         for name, lift in judged.lifts.items():
+            known = self.entities[name]
+            if known.weight < _ON:
+                continue
             for place in np.flatnonzero(lift >= _TELLING).tolist():
-                known = self.entities[name]
                 told[place].append(_of_entity(known, codes[name][place], named(name, place)))
         if self.head is not None:
             likely = np.flatnonzero(judged.probability >= _LIKELY)
