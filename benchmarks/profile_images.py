@@ -39,7 +39,7 @@ def stages(network: BankNetwork, batch: torch.Tensor) -> dict[str, Callable[[], 
         "linear level": lambda: linear.heat(linear(features.maps)),
     }
     if fine is not None:
-        timed["fine detail"] = lambda: [fine.read(part) for part in octaves]
+        timed["fine detail"] = lambda: [fine(part) for part in octaves]
     if len(network.members):
         timed["repair VAEs and heads"] = lambda: [member(deep) for member in network.members]
     return timed

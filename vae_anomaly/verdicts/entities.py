@@ -24,6 +24,9 @@ from scipy.special import expit
 
 from vae_anomaly.arrays import Floats
 
+ON_FROM: Final = 0.5
+"""Weight of a column below which it has switched itself off."""
+
 _LEAST, _MOST = 0.001, 0.98  # of a probability that a verdict is compared with
 _CERTAIN: Final = 1e-4
 _SUREST: Final = 1.0 - 1e-6  # that an entity is a bad one

@@ -209,7 +209,7 @@ class LearnedState:
         weights = {n: self.entities[n].weight for n in values}
         key = f"{verdict.night}/{verdict.item}"
         for name, value in values.items():
-            others = math.prod(1.0 - weights[o] * lifts[o] for o in values.keys() - {name})
+            others = math.prod(1.0 - weights[o] * lifts[o] for o in values if o != name)
             without = 1.0 - foretold * others
             with_ = 1.0 - foretold * others * (1.0 - lifts[name])
             self.entities[name].learn(

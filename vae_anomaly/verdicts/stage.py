@@ -17,11 +17,10 @@ import numpy as np
 from vae_anomaly.arrays import AnyFloats, Floats, Ints
 from vae_anomaly.files import sha256_of
 from vae_anomaly.state import Json
-from vae_anomaly.verdicts.entities import ColumnRisks, EntityRates
+from vae_anomaly.verdicts.entities import ON_FROM, ColumnRisks, EntityRates
 from vae_anomaly.verdicts.head import ScoreHead, normal_offset
 from vae_anomaly.verdicts.learned import Judgement
 
-_ON: Final = 0.5  # weight below which a column has switched itself off
 _TELLING: Final = 0.02  # probability that an entity adds, from which it is told
 _TELLING_NATS: Final = 0.5
 _LIKELY: Final = 0.05  # probability from which features are told
@@ -233,7 +232,7 @@ class SecondStage:
         told: defaultdict[int, list[str]] = defaultdict(list)
         for name, lift in judged.lifts.items():
             known = self.entities[name]
-            if known.weight < _ON:
+            if known.weight < ON_FROM:
                 continue
             for place in np.flatnonzero(lift >= _TELLING).tolist():
                 told[place].append(_of_entity(known, codes[name][place], named(name, place)))

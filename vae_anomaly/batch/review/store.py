@@ -154,7 +154,8 @@ def _item(made: Made) -> ReviewItem:
 
 
 def _line(item: ReviewItem) -> str:
-    values = {name: value for name, value in vars(item).items() if name != "learned"}
+    values = dict(vars(item))
+    del values["learned"]  # a page fills it in
     return (
         json.dumps(values, default=vars, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
     )

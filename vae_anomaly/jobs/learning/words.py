@@ -7,6 +7,7 @@ from typing import Final
 from vae_anomaly.jobs.learning.figures import LEAST_AUDITS, RankComparison
 from vae_anomaly.jobs.learning.learn import ColumnGain, VerdictLesson
 from vae_anomaly.names import typed
+from vae_anomaly.verdicts.entities import ON_FROM
 from vae_anomaly.words import names_of, number_of, verb_for
 
 NAMED: Final = 5
@@ -86,7 +87,7 @@ def _evidence_lines(lesson: VerdictLesson) -> list[str]:
 
 
 def _column_line(column: ColumnGain) -> str:
-    state = "on" if column.weight >= 0.5 else "switched itself off"
+    state = "on" if column.weight >= ON_FROM else "switched itself off"
     if abs(column.gain) < _UNDECIDED:
         state = "not decided yet"
     return (

@@ -7,13 +7,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vae_anomaly.detectors.images.features.octaves import halved, octave_kernels
+from vae_anomaly.detectors.images.features.octaves import (
+    OctaveFilters,
+    halved,
+    octave_kernels,
+)
 from vae_anomaly.detectors.images.fine.channels import LINES, SPOTS, TINTS, channel_words
 from vae_anomaly.detectors.images.fine.filters import FineFilters, FineMaps, line_kernels
 from vae_anomaly.detectors.images.fine.level import FineFit, FineLevel
 from vae_anomaly.detectors.images.fine.materials import Materials
 
 SIZE = 64
+SEEN = OctaveFilters()
 
 
 def noisy(n: int, channels: int = 1, level: float = 0.5, seed: int = 0) -> torch.Tensor:
@@ -24,14 +29,14 @@ def noisy(n: int, channels: int = 1, level: float = 0.5, seed: int = 0) -> torch
 
 def fitted(images: torch.Tensor) -> tuple[FineLevel, np.ndarray]:
     filters = FineFilters(SIZE, images.shape[1])
-    fit = FineFit.of(filters, filters(images), np.arange(len(images)) % 5)
+    fit = FineFit.of(filters, filters(SEEN(images)), np.arange(len(images)) % 5)
     return fit.level, fit.peaks
 
 
 def test_extremes_are_those_of_the_filters_without_any_folding():
     images = noisy(2)
     log = torch.log(images + 0.05)
-    seen = FineFilters(SIZE, 1)(images).extremes
+    seen = FineFilters(SIZE, 1)(SEEN(images)).extremes
     spot = functional.conv2d(
         functional.pad(log, (4,) * 4, mode="replicate"), octave_kernels()[2:, None]
     )
@@ -46,7 +51,8 @@ def test_extremes_are_those_of_the_filters_without_any_folding():
 
 def test_a_brighter_lamp_changes_nothing_but_what_the_offset_leaves():
     images = noisy(1)
-    change = FineFilters(SIZE, 1)(1.5 * images).extremes - FineFilters(SIZE, 1)(images).extremes
+    filters = FineFilters(SIZE, 1)
+    change = filters(SEEN(1.5 * images)).extremes - filters(SEEN(images)).extremes
     assert change.abs().max() < 0.02
 
 
@@ -64,7 +70,7 @@ def test_a_small_defect_is_the_highest_peak_and_is_named(draw, channels, words):
     level, usual = fitted(noisy(40, 3))
     image = noisy(1, 3, seed=9)
     draw(image)
-    peaks = level(image)
+    peaks = level(SEEN(image))
     beyond = peaks.height[0] - torch.from_numpy(usual.max(axis=0))
     best = int(beyond.argmax())
     assert channels.start <= best < channels.stop
@@ -77,7 +83,7 @@ def test_a_small_defect_is_the_highest_peak_and_is_named(draw, channels, words):
 
 def test_peaks_of_training_images_are_like_those_of_new_ones():
     level, peaks = fitted(noisy(60))
-    new = level(noisy(200, seed=5)).height.double().numpy()
+    new = level(SEEN(noisy(200, seed=5))).height.double().numpy()
     assert abs(np.median(peaks) - np.median(new)) < 0.15
     assert abs(np.quantile(peaks, 0.95) - np.quantile(new, 0.95)) < 0.5
 
@@ -91,7 +97,9 @@ def test_two_materials_are_told_apart_and_judged_apart():
     spoilt[:, :, 32, :] *= 0.5  # a thread of the rough material is a scratch on the smooth one
     fresh = noisy(1, seed=8)
     fresh[:, :, ::8, :] *= 0.5
-    assert level(spoilt).height[0, LINES].max() > 2 * level(fresh).height[0, LINES].max()
+    assert (
+        level(SEEN(spoilt)).height[0, LINES].max() > 2 * level(SEEN(fresh)).height[0, LINES].max()
+    )
 
 
 def test_few_images_are_one_material():
@@ -105,11 +113,11 @@ def test_a_set_without_any_variation_does_not_make_a_grey_level_an_event():
     level, _ = fitted(still)
     changed = still[:1].clone()
     changed[:, :, 30, 30] += 1 / 255
-    assert level(changed).height.max() < 3.0
+    assert level(SEEN(changed)).height.max() < 3.0
 
 
 def test_maps_of_batches_are_joined_in_order():
     filters, images = FineFilters(SIZE, 1), noisy(6)
-    parts = FineMaps.joined([filters(images[:4]), filters(images[4:])])
-    assert torch.allclose(parts.extremes, filters(images).extremes, atol=1e-5)
-    assert torch.allclose(parts.looks, filters(images).looks, atol=1e-5)
+    parts = FineMaps.joined([filters(SEEN(images[:4])), filters(SEEN(images[4:]))])
+    assert torch.allclose(parts.extremes, filters(SEEN(images)).extremes, atol=1e-5)
+    assert torch.allclose(parts.looks, filters(SEEN(images)).looks, atol=1e-5)

@@ -30,7 +30,12 @@ from vae_anomaly.detectors.images.features.channels import (
     RandomDirections,
 )
 from vae_anomaly.detectors.images.features.filter_bank import BankOutput, FilterBank
-from vae_anomaly.detectors.images.features.octaves import CELL, Octaves, few_at_once
+from vae_anomaly.detectors.images.features.octaves import (
+    CELL,
+    Octaves,
+    few_at_once,
+    goes_whole,
+)
 from vae_anomaly.errors import ConfigError, ModelRefusedError
 from vae_anomaly.words import reason_of
 
@@ -145,7 +150,7 @@ class BackboneBank(nn.Module):
             yield BankOutput(maps, self.fixed.statistics(octaves)), octaves
 
     def _maps(self, images: Tensor) -> Tensor:
-        if images.device.type != "cpu" or torch.compiler.is_compiling():
+        if goes_whole(images):
             return self._maps_of(images)
         return torch.cat(list(self._one_by_one(images)))
 

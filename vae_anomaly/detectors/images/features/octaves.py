@@ -114,11 +114,14 @@ class OctaveFilters(nn.Module):
         return log, half, halved(half)
 
 
+def goes_whole(batch: Tensor) -> bool:
+    """Say whether a batch is best taken whole: on a GPU, and in a graph that is drawn."""
+    return batch.device.type != "cpu" or torch.compiler.is_compiling()
+
+
 def few_at_once(batch: Tensor) -> tuple[Tensor, ...]:
-    """Return a batch in parts of few, but whole on a GPU, and in a graph that is drawn."""
-    if batch.device.type != "cpu" or torch.compiler.is_compiling():
-        return (batch,)
-    return torch.split(batch, _FEW)
+    """Return a batch in parts of few, unless it goes whole."""
+    return (batch,) if goes_whole(batch) else torch.split(batch, _FEW)
 
 
 def of_four(parts: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

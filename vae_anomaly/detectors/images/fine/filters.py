@@ -20,7 +20,6 @@ from vae_anomaly.arrays import Bools
 from vae_anomaly.detectors.images.features.octaves import (
     CELL,
     FoldedFilters,
-    OctaveFilters,
     Octaves,
     of_four,
 )
@@ -73,7 +72,6 @@ class FineFilters(nn.Module):
         super().__init__()
         self.image_size = image_size
         self.channels = channels
-        self.octaves = OctaveFilters()
         self.lines = FoldedFilters(line_kernels(), _LINE_BLOCK)
 
     @property
@@ -91,11 +89,7 @@ class FineFilters(nn.Module):
         """Numbers of the look of an image."""
         return 2 * (self.image_size // 2 // _LOOK) ** 2
 
-    def forward(self, images: Tensor) -> FineMaps:
-        """Look at images (N, channels, S, S), float32 in [0, 1]."""
-        return self.read(self.octaves(images))
-
-    def read(self, octaves: Octaves) -> FineMaps:
+    def forward(self, octaves: Octaves) -> FineMaps:
         """Look at images that the octaves' filters have seen."""
         return FineMaps(self.extremes(octaves), look(octaves))
 

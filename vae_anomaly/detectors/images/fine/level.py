@@ -95,11 +95,7 @@ class FineLevel(nn.Module):
             level.mean[k], level.spread[k] = _moments(own if len(own) > 1 else maps.extremes)
         return level
 
-    def forward(self, images: Tensor) -> FinePeaks:
-        """Return the peaks of images (N, channels, S, S), float32 in [0, 1]."""
-        return self.read(self.filters.octaves(images))
-
-    def read(self, octaves: Octaves) -> FinePeaks:
+    def forward(self, octaves: Octaves) -> FinePeaks:
         """Return the peaks of images that the octaves' filters have seen."""
         extremes = self.filters.extremes(octaves)
         if len(self.materials) > 1:
@@ -108,7 +104,7 @@ class FineLevel(nn.Module):
         return FinePeaks(height, cell, torch.zeros_like(cell[:, 0]))
 
     def peaks(self, maps: FineMaps) -> FinePeaks:
-        """Return the peaks of images that the filters have seen."""
+        """Return the peaks of images of which the maps are known."""
         material = self.materials(maps.looks)
         usual = self.mean[material], self.spread[material]
         return FinePeaks(*_strongest(maps.extremes, *usual), material)

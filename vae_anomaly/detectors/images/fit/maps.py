@@ -68,11 +68,12 @@ def read_training_maps(
     digest, size, place = sha256(), bank.image_size, device_of(bank)
     clean, statistics, corrupted, masks = [], [], [], []
     fine: list[FineMaps] = []
+    filters = None if filters is None else filters.to(place)
     for where, pixels in images.chunks(size, bank.channels, digest.update):
         tensor = as_tensor(pixels).to(place)
         for features, octaves in bank.looks(tensor):
             if filters is not None:
-                fine.append(filters.to(place).read(octaves).cpu())
+                fine.append(filters(octaves).cpu())
             clean.append(features.maps.cpu())
             statistics.append(features.statistics.cpu())
         for copy in range(copies):

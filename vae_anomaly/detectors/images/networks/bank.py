@@ -328,7 +328,7 @@ class BankNetwork(nn.Module):
         seen, fine = [], []
         for features, octaves in self.bank.looks(images):
             seen.append(features)
-            fine.append(self.fine.read(octaves))
+            fine.append(self.fine(octaves))
         output, peaks = self.inspect(BankOutput.joined(seen)), FinePeaks.joined(fine)
         return replace(
             output, fine_peaks=peaks.height, fine_cells=peaks.cell, material=peaks.material

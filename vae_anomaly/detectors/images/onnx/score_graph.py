@@ -215,14 +215,9 @@ class EarlierScoreGraph(nn.Module):
         self.fine = None
 
     def forward(
-        self,
-        score_map: Tensor,
-        statistics: Tensor,
-        heatmap: Tensor,
-        fine: Tensor | None = None,
-        material: Tensor | None = None,
+        self, score_map: Tensor, statistics: Tensor, heatmap: Tensor, *_unknown: Tensor | None
     ) -> Tensor:
-        """Return the raw score (N,), float64, nats, as `ImageScoreGraph`."""
+        """Return the raw score (N,), float64, nats, as `ImageScoreGraph`, of its first three."""
         whole = self.whole(self.distance(statistics.double()))
         beyond = (whole - GLOBAL_FROM).clamp(min=0.0)
         total: Tensor = self.pooling(score_map, heatmap) + beyond

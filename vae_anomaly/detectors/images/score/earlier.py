@@ -95,15 +95,11 @@ class EarlierScore:
         return cls(pooling, GlobalDistance.fit(first), surprise), evidence.raw_score
 
     def __call__(
-        self,
-        pooled: AnyFloats,
-        statistics: AnyFloats,
-        peaks: AnyFloats | None = None,
-        material: AnyInts | None = None,
+        self, pooled: AnyFloats, statistics: AnyFloats, *_unknown: AnyArray | None
     ) -> EarlierEvidence:
         """Judge maps that `pool_maps_of_images` pooled, and statistics (N, S).
 
-        It knows nothing of the peaks of fine detail, and of no material.
+        It knows nothing of what else `ImageScore` is told: peaks of fine detail, materials.
         """
         whole = self.surprise(self.distance(statistics))
         return EarlierEvidence(PoolEvidence.of(self.pooling(pooled)), whole)

@@ -10,7 +10,8 @@ from typing import Any, Final
 from vae_anomaly.jobs.report.night.scores import opened_part
 from vae_anomaly.reports.facts.items import ReviewItem
 
-_COLUMNS: Final = ("why", "probability", "p_combined")  # of runs with --learn
+_COLUMNS: Final = ("why", "probability")
+_LEARNED: Final = "p_combined"  # which runs with --learn alone write
 _ROWS: Final = 65_536
 
 
@@ -45,10 +46,11 @@ def _of_part(path: Path, ids: Collection[str]) -> dict[str, dict[str, Any]]:
     from pyarrow.compute import is_in
 
     found: dict[str, dict[str, Any]] = {}
+    wanted = array(sorted(ids))
     with opened_part(path) as part:
-        if not set(_COLUMNS) <= set(part.schema_arrow.names):
+        if _LEARNED not in part.schema_arrow.names:
             return {}
         for batch in part.iter_batches(_ROWS, columns=["id", *_COLUMNS]):
-            own = batch.filter(is_in(batch["id"], value_set=array(sorted(ids))))
+            own = batch.filter(is_in(batch["id"], value_set=wanted))
             found |= {row["id"]: row for row in own.to_pylist()}
     return found
